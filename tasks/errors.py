@@ -1,0 +1,72 @@
+"""The exceptions bootsmith raises for its users.
+
+BootsmithError
+├── UsageError        a wrong word on the command line                    exit 3
+├── RecipeError       one or more mistakes in recipes, all listed         exit 3
+├── StageError        a stage could not be built                          exit 1
+│   ├── ToolFailed    a host program exited non-zero
+│   ├── ToolMissing   a host program is not installed
+│   └── InputMissing  a declared input does not exist
+└── TestFailed        an image did not do what its recipe's test demands  exit 1
+
+Anything else that escapes is a bug of ours.
+"""
+
+from __future__ import annotations
+
+
+class BootsmithError(Exception):
+    """A problem the user can act on: `message` says what is wrong and where, `hint` what to do."""
+
+    exit_code = 1
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message, hint)
+        self.message = message
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"{self.message}\n  {self.hint}" if self.hint else self.message
+
+
+class UsageError(BootsmithError):
+    """A wrong word on the command line."""
+
+    exit_code = 3
+
+
+class RecipeError(BootsmithError):
+    """Mistakes in recipes: `problems` holds one `file:line:column: key: what; what to do` per mistake."""
+
+    exit_code = 3
+
+    def __init__(self, problems: list[str]) -> None:
+        super().__init__("\n".join(problems))
+        self.problems = problems
+
+
+class StageError(BootsmithError):
+    """A stage could not be built."""
+
+
+class ToolFailed(StageError):
+    """A host program exited non-zero; `tail` holds its last lines of output."""
+
+    def __init__(self, message: str, hint: str = "", *, tail: str = "", status: int = 1) -> None:
+        super().__init__(message, hint)
+        self.tail = tail
+        self.status = status
+
+
+class ToolMissing(StageError):
+    """A host program is not installed."""
+
+
+class InputMissing(StageError):
+    """A declared input does not exist."""
+
+
+class TestFailed(BootsmithError):
+    """An image did not do what its recipe's test demands."""
+
+    __test__ = False  # the name begins like a test case's; pytest must not collect it

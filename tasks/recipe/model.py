@@ -1,0 +1,272 @@
+"""The frozen Recipe: one image, every default, parent and variable filled in.
+
+Sizes are bytes, times seconds, modes integers, paths absolute. A field's name is its key in YAML.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+from bootsmith.tasks.stage import Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """A further apt repository."""
+
+    uri: str
+    suite: str
+    components: tuple[str, ...]
+    key: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Debian:
+    """`source: debian`: a tree installed from the distribution's packages."""
+
+    suite: str
+    variant: Literal["minbase", "required", "important", "standard"]
+    components: tuple[str, ...]
+    packages: tuple[str, ...]
+    exclude: tuple[str, ...]
+    recommends: bool
+    docs: bool
+    security: bool
+    mirror: str | None
+    keyring: Path | None
+    repositories: tuple[Repository, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Overlay:
+    """A folder laid over the tree at `to`: root:root, 0755 or 0644 by the exec bit."""
+
+    name: str
+    source: Path
+    to: str
+    exclude: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FileSpec:
+    """One file of a `files` layer: exactly one of `source` and `content` is set. Owners are names or numbers."""
+
+    source: Path | None
+    content: str | None
+    mode: int
+    owner: str
+    group: str
+
+
+@dataclass(frozen=True, slots=True)
+class DirectorySpec:
+    mode: int
+    owner: str
+    group: str
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    name: str
+    files: Mapping[str, FileSpec]
+
+
+@dataclass(frozen=True, slots=True)
+class Directories:
+    name: str
+    directories: Mapping[str, DirectorySpec]
+
+
+@dataclass(frozen=True, slots=True)
+class Links:
+    name: str
+    links: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Remove:
+    name: str
+    remove: tuple[str, ...]
+
+
+LayerSpec: TypeAlias = Overlay | Files | Directories | Links | Remove
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """`password` is "locked", "empty" or a reference; `ssh_keys` are key lines or files holding them."""
+
+    password: Literal["locked", "empty"] | Secret
+    ssh_keys: tuple[str | Path, ...]
+    uid: int | None
+    groups: tuple[str, ...]
+    shell: str | None
+    home: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    enable: tuple[str, ...]
+    disable: tuple[str, ...]
+    mask: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class System:
+    """What the guest is declared to be; the last, cheap layer."""
+
+    hostname: str
+    hosts: Mapping[str, str]
+    users: Mapping[str, User]
+    services: Services
+    network: Literal["auto", "networkd", "ifupdown", "none"]
+    machine_id: str  # "empty", "none" or 32 hex digits
+    ssh_host_keys: Literal["first-boot", "keep", "none"]
+    fstab: Literal["uuid", "partuuid", "label", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Partition:
+    """One partition. `size` in bytes, "auto" or "remaining"; the UUIDs are never None once a recipe is resolved.
+
+    `uuid` is the filesystem's: for vfat the serial as "XXXX-XXXX". `type` is a name of recipe.md or a GUID.
+    """
+
+    name: str
+    fs: Literal["ext4", "ext3", "ext2", "vfat", "none"]
+    mount: str | None
+    size: int | Literal["auto", "remaining"]
+    extra: int
+    start: int | None
+    type: str
+    label: str
+    gpt_name: str  # key `name`
+    uuid: str
+    partuuid: str
+    attributes: tuple[str | int, ...]
+    options: str
+    fsck_pass: int  # key `pass`
+    mkfs: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    table: Literal["gpt"]
+    size: int | Literal["auto"]
+    sector: Literal[512]
+    id: str
+    partitions: Mapping[str, Partition]
+
+
+@dataclass(frozen=True, slots=True)
+class BootEntry:
+    """A menu entry; `title` None is the distribution's PRETTY_NAME."""
+
+    name: str
+    title: str | None
+    cmdline: str
+
+
+@dataclass(frozen=True, slots=True)
+class Boot:
+    """`root` is "partuuid", "uuid", "label", "none" or a device; `timeout` in seconds."""
+
+    loader: Literal["systemd-boot", "grub-efi"]
+    root: str
+    cmdline: str
+    console: tuple[str, ...]
+    entries: Mapping[str, BootEntry]
+    default: str
+    timeout: int
+    place: Literal["esp", "root"]
+    packages: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Raw:
+    file: str
+
+
+@dataclass(frozen=True, slots=True)
+class Qcow2:
+    file: str
+    compress: Literal["none", "zlib", "zstd"]
+    preallocation: Literal["off", "metadata", "falloc", "full"]
+    cluster: int
+    compat: Literal["0.10", "1.1"]
+    lazy_refcounts: bool
+
+
+OutputSpec: TypeAlias = Raw | Qcow2
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What QEMU is given around the image. `cpu` "best" is chosen by the accelerator."""
+
+    firmware: Literal["auto", "uefi"]
+    type: Literal["q35", "pc"]
+    cpu: str
+    cpus: int
+    memory: int
+    accel: Literal["auto", "kvm", "tcg"]
+    display: Literal["none", "gtk", "sdl", "vnc"]
+    gpu: Literal["none", "std", "virtio"]
+    serial: str  # "stdio" or a file
+    drive: Literal["virtio", "ide", "sata", "nvme", "scsi"]
+    cache: Literal["writeback", "none", "unsafe", "writethrough", "directsync"]
+    nic: Literal["virtio", "e1000", "none"]
+    forward: tuple[tuple[int, int], ...]  # (host port, guest port)
+    monitor: bool
+    gdb: bool
+    qemu: tuple[str, ...]
+    keep: bool
+    login: Literal["none", "auto"]
+
+
+@dataclass(frozen=True, slots=True)
+class Login:
+    user: str
+    password: Secret
+
+
+@dataclass(frozen=True, slots=True)
+class Test:
+    """What `qemu-test` demands; times in seconds, `expect` and `fail` regular expressions."""
+
+    __test__ = False
+
+    firmware: tuple[Literal["auto", "uefi"], ...]
+    expect: tuple[str, ...]
+    fail: tuple[str, ...]
+    timeout: int
+    silence: int
+    login: Login | None
+    run: tuple[str, ...]
+    screenshot: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """One image. `file` is the YAML it came from, `files` every file that was read for it (parents too)."""
+
+    file: Path
+    files: tuple[Path, ...]
+    profile: str | None
+    name: str
+    description: str
+    version: str
+    arch: Literal["amd64"]
+    seed: str
+    epoch: int | None
+    source: Debian
+    layers: tuple[LayerSpec, ...]
+    system: System
+    disk: Disk
+    boot: Boot
+    outputs: tuple[OutputSpec, ...]
+    machine: Machine
+    test: Test

@@ -1,0 +1,87 @@
+"""Where one recipe's build lives: the single truth of every file name below `build/NAME/`."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """A tar in OCI layer form (whiteouts included) and the index of its members beside it."""
+
+    name: str
+    tar: Path
+    index: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The paths of one build. `build` is `build/NAME`, absolute; `lock` the recipe's lock file; `epoch` in seconds."""
+
+    name: str
+    build: Path
+    lock: Path
+    epoch: int
+
+    @property
+    def base(self) -> Layer:
+        """The rootfs as the distribution's packages made it."""
+        return Layer("base", self.build / "rootfs/base.tar", self.build / "rootfs/base.index")
+
+    def layer(self, name: str) -> Layer:
+        """A delta layer on top of the base."""
+        return Layer(name, self.build / f"layers/{name}.tar", self.build / f"layers/{name}.index")
+
+    @property
+    def view(self) -> Path:
+        """Of the delta layers, only what the initramfs tools read: a tar."""
+        return self.build / "initramfs/view.tar"
+
+    @property
+    def initrd(self) -> Path:
+        return self.build / "initramfs/initrd.img"
+
+    @property
+    def kernel(self) -> Path:
+        return self.build / "kernel/vmlinuz"
+
+    @property
+    def kernel_facts(self) -> Path:
+        """JSON: `version` (as in /lib/modules), `pretty_name` and `id` of os-release."""
+        return self.build / "kernel/kernel.json"
+
+    @property
+    def table(self) -> Path:
+        """The partition table alone, as a sparse file of the disk's full size."""
+        return self.build / "partition/table.img"
+
+    @property
+    def layout(self) -> Path:
+        """JSON: the disk's size and every partition's start, size, type and name, in bytes and table order."""
+        return self.build / "partition/layout.json"
+
+    def geometry(self, partition: str) -> Path:
+        """JSON: one partition's size in bytes and, for ext4, its inode count: all that its filesystem depends on."""
+        return self.build / f"partition/{partition}.json"
+
+    def base_image(self, partition: str) -> Path:
+        """The pristine filesystem of the base layer alone."""
+        return self.build / f"populate/{partition}.base.img"
+
+    def partition_image(self, partition: str) -> Path:
+        """One partition, finished."""
+        return self.build / f"populate/{partition}.img"
+
+    @property
+    def loader(self) -> Layer:
+        """Loader files and entries to be put on the partition that holds the loader, kernels not included."""
+        return Layer("loader", self.build / "bootloader/loader.tar", self.build / "bootloader/loader.index")
+
+    def output(self, file: str) -> Path:
+        return self.build / file
+
+    @property
+    def test(self) -> Path:
+        """Where a boot test leaves its serial log and screenshot."""
+        return self.build / "test"
