@@ -1,0 +1,19 @@
+"""The public face: `image_tasks` gives a dodo.py all it needs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+__all__ = ["image_tasks"]
+
+
+def image_tasks(recipe: str | Path) -> tuple[dict[str, Any], Callable[[], Iterator[Any]]]:
+    """Return (DOIT_CONFIG, task creator) for a recipe, relative to the dodo.py; the default of every command.
+
+    Recipes beside it are reached as `COMMAND:NAME`, any other by `doit recipe=PATH COMMAND`.
+    """
+    from bootsmith.tasks import engine
+
+    return engine.image_tasks(Path(recipe))

@@ -1,0 +1,127 @@
+"""The plan: a recipe's stages in order. Pure: it reads nothing and writes nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from bootsmith.tasks.site import Site
+from bootsmith.tasks.stage import Json, Secret, Stage
+
+if TYPE_CHECKING:
+    from bootsmith.tasks.recipe.model import Recipe
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The stages of one image, producers before consumers. `outputs` are the files a user asked for."""
+
+    site: Site
+    recipe: Path
+    description: str
+    stages: tuple[Stage, ...]
+    outputs: tuple[Path, ...]
+
+    def stage(self, name: str) -> Stage:
+        """Return the stage of that name. Raises KeyError."""
+        for stage in self.stages:
+            if stage.name == name:
+                return stage
+        raise KeyError(name)
+
+    def producers(self, stage: Stage) -> tuple[Stage, ...]:
+        """Return the stages whose outputs `stage` reads, in plan order."""
+        wanted = set(stage.inputs.values())
+        return tuple(other for other in self.stages if wanted.intersection(other.outputs.values()))
+
+    def finals(self) -> tuple[Stage, ...]:
+        """Return the stages that make the files a user asked for."""
+        return tuple(stage for stage in self.stages if set(stage.outputs.values()).intersection(self.outputs))
+
+
+def make(recipe: Recipe, site: Site) -> Plan:
+    """Return the plan of a recipe whose build lives at `site`."""
+    from bootsmith.tasks.boot import bootloader
+    from bootsmith.tasks.disk import assemble, convert, partition, populate
+    from bootsmith.tasks.tree import initramfs, kernel, layers, rootfs
+
+    stages = [
+        rootfs.stage(recipe, site),
+        *layers.stages(recipe, site),
+        kernel.stage(recipe, site),
+        *initramfs.stages(recipe, site),
+        bootloader.stage(recipe, site),
+        partition.stage(recipe, site),
+        *populate.stages(recipe, site),
+        assemble.stage(recipe, site),
+        *convert.stages(recipe, site),
+    ]
+    outputs = tuple(site.output(output.file) for output in recipe.outputs)
+    return Plan(site, recipe.file, recipe.description, tuple(in_order(stages)), outputs)
+
+
+def in_order(stages: Iterable[Stage]) -> list[Stage]:
+    """Return the stages with producers before consumers, otherwise as they came. Raises ValueError on a cycle."""
+    waiting = list(stages)
+    made = {path for stage in waiting for path in stage.outputs.values()}
+    ordered: list[Stage] = []
+    while waiting:
+        ready = next((stage for stage in waiting if not made.intersection(stage.inputs.values())), None)
+        if ready is None:
+            raise ValueError(f"stages that wait for each other: {', '.join(stage.name for stage in waiting)}")
+        waiting.remove(ready)
+        made.difference_update(ready.outputs.values())
+        ordered.append(ready)
+    return ordered
+
+
+def to_json(plan: Plan) -> dict[str, Json]:
+    """Return the plan as JSON-able data, for the plan cache."""
+    return cast(
+        "dict[str, Json]",
+        {
+            "site": _plain(asdict(plan.site)),
+            "recipe": str(plan.recipe),
+            "description": plan.description,
+            "outputs": [str(path) for path in plan.outputs],
+            "stages": [_plain(asdict(stage)) for stage in plan.stages],
+        },
+    )
+
+
+def from_json(data: Mapping[str, Any]) -> Plan:
+    """Return the plan `to_json` was given."""
+    site = data["site"]
+    return Plan(
+        Site(site["name"], Path(site["build"]), Path(site["lock"]), site["epoch"]),
+        Path(data["recipe"]),
+        data["description"],
+        tuple(_stage(each) for each in data["stages"]),
+        tuple(Path(path) for path in data["outputs"]),
+    )
+
+
+def _stage(data: Mapping[str, Any]) -> Stage:
+    return Stage(
+        **{
+            **data,
+            "inputs": {role: Path(path) for role, path in data["inputs"].items()},
+            "outputs": {role: Path(path) for role, path in data["outputs"].items()},
+            "tools": tuple(data["tools"]),
+            "secrets": {
+                role: Secret(Path(each["file"]) if each["file"] else None, each["env"], each["hash"])
+                for role, each in data["secrets"].items()
+            },
+        }
+    )
+
+
+def _plain(value: Any) -> Any:
+    """Turn paths into text and tuples into lists, all the way down."""
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    return str(value) if isinstance(value, Path) else value
