@@ -61,7 +61,9 @@ class Progress:
             self._draw()
 
     def tell(self, text: str) -> None:
-        """Print a line of its own."""
+        """Print a line of its own, or several."""
+        if not text:
+            return
         with self._guard:
             self._erase()
             self._write(text.rstrip("\n") + "\n")

@@ -1,0 +1,119 @@
+"""The commands that are not stages, as data: name, options, what must be built first, and the function that runs.
+
+Each function takes a `Request` and returns nothing; it lives in the module named and is imported only when it runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bootsmith.tasks.session import Session
+
+Param = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """`needs` is the stage that must be fresh first; `positional` names its positional argument."""
+
+    name: str
+    doc: str
+    run: str
+    params: tuple[Param, ...] = ()
+    positional: str | None = None
+    needs: str | None = None
+    image: bool = False
+    """Whether the positional argument stands in for what is needed: a file instead of the recipe's own image."""
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One call of a command: for which recipe (None: the default), with which options and positional words."""
+
+    session: Session
+    recipe: str | None
+    options: Mapping[str, Any]
+    words: tuple[str, ...]
+
+
+def option(name: str, help: str, *, kind: type = str, short: str = "") -> Param:
+    """Return a doit parameter; None, or False for a flag, stands for "not given"."""
+    default = False if kind is bool else None
+    return {"name": name, "long": name, "short": short, "type": kind, "default": default, "help": help}
+
+
+MACHINE = (
+    option("firmware", "auto or uefi"),
+    option("memory", "the guest's memory, such as 2G"),
+    option("cpus", "number of virtual CPUs"),
+    option("cpu", "CPU model; best: all the accelerator can give"),
+    option("accel", "auto, kvm or tcg"),
+    option("type", "q35 or pc"),
+    option("drive", "virtio, ide, sata, nvme or scsi"),
+    option("cache", "writeback, none, unsafe, writethrough or directsync"),
+    option("nic", "virtio, e1000 or none"),
+    option("forward", "HOST:GUEST ports, comma-separated; always on 127.0.0.1", kind=list),
+    option("display", "none, gtk, sdl or vnc"),
+    option("gpu", "none, std or virtio"),
+    option("serial", "stdio or a file"),
+    option("monitor", "give the QEMU monitor the terminal too (Ctrl-A C)", kind=bool),
+    option("gdb", "wait for gdb on 127.0.0.1:1234", kind=bool),
+    option("login", "auto: let me into a locked image; none: do not"),
+    option("format", "the image file's format, where it cannot be told: raw or qcow2"),
+    option("qemu", "more words for QEMU, split as a shell would"),
+    option("print", "print the QEMU command, do not run it", kind=bool),
+)
+
+COMMANDS = (
+    Command(
+        "run-uefi",
+        "boot the image, or any disk FILE, under OVMF; the serial console on this terminal",
+        "bootsmith.tasks.work:run_uefi",
+        MACHINE,
+        positional="image",
+        needs="assemble",
+        image=True,
+    ),
+    Command(
+        "qemu-test",
+        "boot the image and demand proof from inside the guest",
+        "bootsmith.tasks.work:qemu_test",
+        (
+            option("accel", "auto, kvm or tcg"),
+            option("timeout", "give up after this long, such as 5m"),
+            option("silence", "give up after this long without a word on the console"),
+        ),
+        needs="assemble",
+    ),
+    Command("update", "put the distribution's new package versions into the lock file", "bootsmith.tasks.work:update"),
+    Command("tools", "host programs: found, version, used by, missing", "bootsmith.tasks.work:tools"),
+    Command(
+        "inspect",
+        "partitions, filesystems, loaders and sizes of the image, or of any disk FILE",
+        "bootsmith.tasks.work:inspect",
+        (option("json", "as JSON", kind=bool),),
+        positional="image",
+        needs="assemble",
+        image=True,
+    ),
+    Command("show", "the recipe with all its defaults, parents and variables filled in", "bootsmith.tasks.work:show"),
+    Command("recipes", "every recipe here, one line each", "bootsmith.tasks.work:recipes"),
+    Command("schema", "the JSON Schema of recipes", "bootsmith.tasks.work:schema"),
+)
+
+GROUPS = {
+    "image": "build every output of the recipe",
+    "rootfs": "the base tree, as a tar",
+    "layers": "what the recipe adds to the tree",
+    "initramfs": "the initrd",
+    "kernel": "the kernel, out of the tree",
+    "partition": "the partition table",
+    "populate": "one filesystem per partition",
+    "bootloader": "loaders and boot entries",
+    "assemble": "the raw disk, from its parts",
+    "raw": "the same as assemble",
+    "convert": "the other outputs, from the raw disk",
+}

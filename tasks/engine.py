@@ -1,0 +1,496 @@
+"""Stages and commands as doit tasks: the only importer of doit.
+
+doit decides order and runs; our records decide freshness. Its dependency manager, one object per process, is asked for
+every status and told of every `forget`: those few methods are replaced on that object by ours, so that no word of
+doit's (list -s, info, forget, ignore, -s, -a) can say or do anything our records do not. Its database holds nothing
+we rely on.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from doit.action import BaseAction
+from doit.cmd_base import DodoTaskLoader
+from doit.cmdparse import CmdOption, CmdParse, CmdParseError
+from doit.dependency import DependencyStatus, FileChangedChecker
+from doit.doit_cmd import DoitMain
+from doit.exceptions import BaseFail, InvalidCommand, InvalidDodoFile, TaskError, TaskFailed, UnmetDependency
+from doit.globals import Globals
+from doit.loader import get_initial_workdir
+from doit.task import Task
+
+from bootsmith.cache.errors import CacheError
+from bootsmith.tasks import invocation as invocations
+from bootsmith.tasks.commands import COMMANDS, GROUPS, Command, Request
+from bootsmith.tasks.errors import BootsmithError, UsageError
+from bootsmith.tasks.progress import Progress, human
+from bootsmith.tasks.session import Session
+
+if TYPE_CHECKING:
+    from bootsmith.tasks.builder import Builder
+    from bootsmith.tasks.stage import Stage
+
+DATABASE = "build/.doit.json"
+BY_NAME = {command.name: command for command in COMMANDS}
+ONE_PLAN = ("run", "info", "clean", "forget", "ignore")  # doit commands that name tasks; others look at them all
+
+
+def image_tasks(recipe: Path) -> tuple[dict[str, Any], Callable[[], Iterator[Any]]]:
+    """Return DOIT_CONFIG and the task creator for a dodo.py; see `bootsmith.tasks.image_tasks`."""
+    top = Path.cwd()  # doit has come to the dodo.py's folder
+    dodo = sys._getframe(2).f_globals  # noqa: SLF001  # the dodo.py itself: which tasks are its own
+    _discard_broken_database(top / DATABASE)
+    progress = Progress()
+
+    def task_bootsmith() -> Iterator[Task]:
+        try:
+            asked = invocations.read(
+                sys.argv[1:],
+                commands=[each.get_name() for each in DoitMain.DOIT_CMDS],
+                positional=[command.name for command in COMMANDS if command.positional],
+                parse=_parse,
+            )
+            shell = Path(get_initial_workdir() or top)
+            engine = Engine(Session(recipe, asked, top, shell, progress), _others(dodo))
+            tasks = engine.tasks()
+            engine.check_words(tasks)
+        except (BootsmithError, CacheError) as error:
+            _refuse(error)
+        engine.take_over(Globals.dep_manager)
+        yield from tasks
+
+    config = {
+        "default_tasks": ["image"],
+        "backend": "json",
+        "dep_file": DATABASE,
+        "check_file_uptodate": _Unasked,
+        "reporter": _reporter(progress),
+        "par_type": "thread",
+        "num_process": min(4, len(os.sched_getaffinity(0))),
+        "verbosity": 2,
+    }
+    return config, task_bootsmith
+
+
+def _parse(command: str, args: list[str]) -> tuple[Mapping[str, Any], list[str]]:
+    """Split a doit command's own options from its words, by doit's own parser."""
+    kind = next(each for each in DoitMain.DOIT_CMDS if each.get_name() == command)
+    loader_options = DodoTaskLoader.cmd_options
+    options = [*getattr(kind, "base_options", ()), *loader_options, *kind.cmd_options]
+    found, words = CmdParse([CmdOption(each) for each in options]).parse(args)
+    return found, list(words)
+
+
+def _refuse(error: BootsmithError | CacheError) -> None:
+    """End before anything ran, with the error's own exit code."""
+    if getattr(error, "exit_code", 1) == 3:
+        raise InvalidDodoFile(str(error)) from None
+    sys.stderr.write(f"ERROR: {error}\n")
+    raise SystemExit(1)
+
+
+def _discard_broken_database(path: Path) -> None:
+    """Move a database doit would trip over aside; it holds nothing that matters."""
+    try:
+        healthy = isinstance(json.loads(path.read_bytes()), dict)
+    except FileNotFoundError:
+        return
+    except (OSError, ValueError):
+        healthy = False
+    if not healthy:
+        path.replace(path.with_suffix(".broken"))
+
+
+def _others(dodo: Mapping[str, Any]) -> set[str]:
+    """Return the names of the tasks a dodo.py creates beside ours, as far as their creators' names tell."""
+    return {name.removeprefix("task_") for name in dodo if name.startswith("task_")} - {"bootsmith"}
+
+
+class _Unasked(FileChangedChecker):  # type: ignore[misc]  # doit is untyped
+    """doit's file checker, never asked about our tasks: no state to keep, nothing hashed."""
+
+    def check_modified(self, _path: str, _stat: os.stat_result, _state: object) -> bool:
+        return True
+
+    def get_state(self, _path: str, _state: object) -> None:
+        return None
+
+
+class Engine:
+    """The doit tasks of one session, and what doit is told about them."""
+
+    def __init__(self, session: Session, others: set[str]) -> None:
+        self.session = session
+        self._others = others
+        self._stages: dict[str, tuple[Builder, Stage]] = {}
+        self._groups: dict[str, list[str]] = {}
+
+    # -- tasks
+
+    def tasks(self) -> list[Task]:
+        """Return the tasks of every recipe this command line can mean. Raises BootsmithError."""
+        asked = self.session.invocation
+        found: list[Task] = []
+        for name in self._recipes():
+            suffix = f":{name}" if name is not None else ""
+            builder = self.session.builder(name) if self._needs_plan(name) else None
+            if builder is not None:
+                found += self._stage_tasks(builder, suffix)
+            found += [self._command_task(command, name, builder) for command in COMMANDS]
+        if asked.variables and not self.session.builders:
+            self.session.recipe()  # nothing planned, but a misspelt variable is still a mistake
+        return found
+
+    def _bases(self, recipe: str | None) -> list[str]:
+        """Return the words that name a task of one recipe, without its name."""
+        split = [word.partition(":") for word in self.session.invocation.words if not word.startswith("-")]
+        return [base for base, _, name in split if (name or None) == recipe]
+
+    def _recipes(self) -> list[str | None]:
+        asked = self.session.invocation
+        if asked.command == "list" and asked.options.get("subtasks"):
+            from bootsmith.tasks.recipe import catalog
+
+            others = [name for name in catalog.names(self.session.folder) if self._plannable(name)]
+            return [None, *others]
+        known = {*GROUPS, *BY_NAME}
+        split = [word.partition(":") for word in asked.words]
+        named = [name for base, _, name in split if name and (base in known or base.split("/")[0] in known)]
+        return [None, *dict.fromkeys(named)]
+
+    def _plannable(self, name: str) -> bool:
+        """Tell whether another recipe can be listed; a broken one must not stop the rest."""
+        if self.session.file(name) == self.session.file(None):
+            return False
+        try:
+            self.session.builder(name)
+        except BootsmithError as error:
+            self.session.progress.tell(f"{name} is left out: {error.message}")
+            return False
+        return True
+
+    def _needs_plan(self, recipe: str | None) -> bool:
+        asked = self.session.invocation
+        if asked.command not in ONE_PLAN:
+            return True
+        if not asked.words:
+            return recipe is None
+        return any(self._needs_stages(base) for base in self._bases(recipe))
+
+    def _needs_stages(self, base: str) -> bool:
+        """Tell whether a word stands for stages, or for a command that needs one; unknown words may."""
+        command = BY_NAME.get(base)
+        if command is None:
+            return base not in self._others
+        return command.needs is not None and not (command.image and self.positional(command)[1])
+
+    def positional(self, command: Command) -> tuple[Mapping[str, Any], tuple[str, ...]]:
+        """Return a positional command's options and words, as typed: doit would take a word holding `=` away."""
+        options = [CmdOption(each) for each in command.params]
+        found, words = CmdParse(options).parse(list(self.session.invocation.tail))
+        left = [word for word in self.session.invocation.tail if word.startswith("-") or "=" not in word]
+        try:
+            CmdParse(options).parse(left)
+        except CmdParseError as error:
+            raise UsageError(f"{command.name}: {error}", "Write an option whose value holds `=` as --option=VALUE.") from None
+        return found, tuple(words)
+
+    def _stage_tasks(self, builder: Builder, suffix: str) -> Iterator[Task]:
+        plan = builder.plan
+        members: dict[str, list[str]] = {group: [] for group in GROUPS}
+        for stage in plan.stages:
+            group = stage.name.partition("/")[0]
+            name = stage.name + suffix
+            if group != stage.name:
+                members[group].append(name)
+            self._stages[name] = (builder, stage)
+            yield _StageTask(
+                name,
+                [_StageAction(self.session, builder, stage, name)],
+                file_dep=[str(path) for path in stage.inputs.values()],
+                targets=[str(path) for path in stage.outputs.values()],
+                doc=stage.doc or GROUPS.get(stage.name, ""),
+                subtask_of=None if group == stage.name and not suffix else f"{group}{suffix}",
+            )
+        members["image"] = [stage.name + suffix for stage in plan.finals()]
+        members["raw"] = [f"assemble{suffix}"]
+        for group, doc in GROUPS.items():
+            if members[group]:
+                self._groups[group + suffix] = members[group]
+                yield Task(
+                    group + suffix,
+                    [_Report(self.session, builder)] if group == "image" else None,
+                    task_dep=members[group],
+                    doc=doc,
+                    has_subtask=group not in ("image", "raw"),
+                    subtask_of=f"image{suffix}" if suffix else None,
+                )
+
+    def _command_task(self, command: Command, recipe: str | None, builder: Builder | None) -> Task:
+        name = command.name if recipe is None else f"{command.name}:{recipe}"
+        needs = [command.needs if recipe is None else f"{command.needs}:{recipe}"] if command.needs and builder else []
+        if command.image and self.positional(command)[1]:
+            needs = []
+        return Task(
+            name,
+            [_CommandAction(self, command, recipe)],
+            task_dep=needs,
+            doc=command.doc,
+            params=command.params,
+            pos_arg=command.positional,
+            subtask_of=f"image:{recipe}" if recipe else None,
+            verbosity=2,
+        )
+
+    def check_words(self, tasks: Iterable[Task]) -> None:
+        """Refuse a word that names no task, with its near names. Raises UsageError."""
+        asked = self.session.invocation
+        if asked.command not in ONE_PLAN:
+            return
+        by_name = {task.name: task for task in tasks}
+        targets = {target for task in by_name.values() for target in task.targets}
+        rest = list(asked.words)
+        while rest:
+            word = rest.pop(0)
+            if word in by_name:
+                task = by_name[word]
+                if task.pos_arg:
+                    return
+                if asked.runs:
+                    rest = list(CmdParse([CmdOption(each) for each in task.params]).parse(rest)[1])
+            elif "*" in word or word in targets or word.partition(":")[0] in self._others:
+                continue
+            else:
+                raise UsageError(f"{word} is not a task", invocations.nearest(word, [*by_name, *self._others]))
+
+    # -- doit's own words, told the truth
+
+    def take_over(self, manager: Any) -> None:
+        """Replace what doit's dependency manager says of our tasks."""
+        ask, forget, forget_all, close = manager.get_status, manager.remove, manager.remove_all, manager.close
+        forgetting = self.session.invocation.command == "forget"
+
+        def get_status(task: Task, tasks: Any, get_log: bool = False) -> DependencyStatus:
+            if task.name in self._stages:
+                return self._status(task, get_log)
+            if task.name in self._groups:
+                return self._group_status(task, get_log)
+            return ask(task, tasks, get_log)
+
+        def remove(name: str) -> None:
+            if forgetting:
+                for stage in self._members(name):
+                    builder, it = self._stages[stage]
+                    self.session.begin(builder)
+                    builder.forget(it)
+            forget(name)
+
+        def remove_all() -> None:
+            for builder in self.session.builders:
+                self.session.begin(builder)
+                for stage in builder.plan.stages:
+                    builder.forget(stage)
+            forget_all()
+
+        def ignore(task: Task) -> None:
+            raise InvalidCommand(
+                f"{task.name} cannot be ignored: an image with a stale part is wrong.\n"
+                "Run the stages you want by name instead."
+            )
+
+        def shut() -> None:
+            self.session.end()
+            Path(DATABASE).parent.mkdir(exist_ok=True)
+            close()
+
+        manager.get_status, manager.remove, manager.remove_all = get_status, remove, remove_all
+        manager.ignore, manager.close, manager.status_is_ignore = ignore, shut, lambda _task: False
+
+    def _members(self, name: str) -> list[str]:
+        if name in self._stages:
+            return [name]
+        return self._groups.get(name, [])
+
+    def _status(self, task: Task, get_log: bool) -> DependencyStatus:
+        builder, stage = self._stages[task.name]
+        if self.session.invocation.runs:
+            self.session.begin(builder)
+        status = builder.status(stage)
+        answer = DependencyStatus(get_log)
+        task.dep_changed = []
+        if not status.fresh:
+            answer.status = "run"
+            for reason in status.reasons:
+                answer.add_reason("uptodate_false", (reason, "", ""))
+        return answer
+
+    def _group_status(self, task: Task, get_log: bool) -> DependencyStatus:
+        answer = DependencyStatus(get_log)
+        for name in self._groups[task.name]:
+            builder, stage = self._stages[name]
+            if not builder.status(stage).fresh:
+                answer.add_reason("uptodate_false", (f"{name} is not fresh", "", ""))
+        return answer
+
+
+class _StageTask(Task):  # type: ignore[misc]  # doit is untyped
+    """A stage; cleaning it removes its outputs and its record, and says so."""
+
+    def clean(self, outstream: TextIO, dryrun: bool) -> None:
+        action: _StageAction = self.actions[0]
+        action.session.begin(action.builder)
+        for path in action.builder.clean(action.stage, dry_run=dryrun):
+            outstream.write(f"{self.name} - {'would remove' if dryrun else 'removed'} {path}\n")
+
+
+class _Action(BaseAction):  # type: ignore[misc]  # doit is untyped
+    """An action of ours. Not a PythonAction: those swap sys.stdout for the whole process."""
+
+    def __init__(self) -> None:
+        self.task: Task | None = None
+        self.out = self.err = self.result = None
+        self.values: dict[str, Any] = {}
+        self.error: BootsmithError | CacheError | None = None
+
+    def execute(self, out: object = None, err: object = None) -> BaseFail | None:  # noqa: ARG002  # doit's signature
+        """Run; return what doit calls a failure, or None."""
+        try:
+            self.act()
+        except (BootsmithError, CacheError) as error:
+            self.error = error
+            return TaskFailed(str(error))
+        except Exception as error:  # noqa: BLE001  # the outermost frame: a bug of ours, shown whole
+            return TaskError("".join(traceback.format_exception(error)))
+        return None
+
+    def act(self) -> None:
+        raise NotImplementedError
+
+
+class _StageAction(_Action):
+    """Make one stage fresh."""
+
+    def __init__(self, session: Session, builder: Builder, stage: Stage, name: str) -> None:
+        super().__init__()
+        self.session, self.builder, self.stage, self.name = session, builder, stage, name
+
+    def act(self) -> None:
+        progress = self.session.progress
+        progress.start(self.name)
+        outcome = self.builder.ensure(
+            self.stage,
+            force=bool(self.session.invocation.options.get("always")),
+            say=partial(progress.say, self.name),
+        )
+        progress.finish(self.name, outcome.state, outcome.seconds, outcome.size)
+
+
+class _Report(_Action):
+    """The last task of `image`: name the files there are now."""
+
+    def __init__(self, session: Session, builder: Builder) -> None:
+        super().__init__()
+        self.session, self.builder = session, builder
+
+    def act(self) -> None:
+        for path in self.builder.plan.outputs:
+            found = path.stat()
+            shown = path.relative_to(self.session.top) if path.is_relative_to(self.session.top) else path
+            self.session.progress.tell(f"{shown}  {human(found.st_size)}, {human(found.st_blocks * 512)} on disk")
+
+
+class _CommandAction(_Action):
+    """Run one command."""
+
+    def __init__(self, engine: Engine, command: Command, recipe: str | None) -> None:
+        super().__init__()
+        self.engine, self.command, self.recipe = engine, command, recipe
+
+    def act(self) -> None:
+        from importlib import import_module
+
+        module, _, function = self.command.run.partition(":")
+        options, words = self.task.options, ()
+        if self.command.positional:
+            options, words = self.engine.positional(self.command)
+        request = Request(self.engine.session, self.recipe, options, words)
+        getattr(import_module(module), function)(request)
+
+
+def _reporter(progress: Progress) -> type:
+    """Return a doit reporter class that speaks through `progress`."""
+
+    class Reporter:
+        """Prints a line per stage; commands print for themselves."""
+
+        desc = "bootsmith's own"
+
+        def __init__(self, outstream: TextIO, options: Mapping[str, Any]) -> None:
+            self._refused = False
+
+        def initialize(self, tasks: Mapping[str, Task], selected: Iterable[str]) -> None:
+            pass
+
+        def get_status(self, task: Task) -> None:
+            pass
+
+        def execute_task(self, task: Task) -> None:
+            pass
+
+        def add_success(self, task: Task) -> None:
+            pass
+
+        def skip_uptodate(self, task: Task) -> None:
+            if isinstance(task, _StageTask):
+                action = task.actions[0]
+                progress.finish(task.name, "fresh", size=action.builder.occupied(action.stage))
+            else:
+                for action in task.actions:
+                    action.execute()  # only a group's report
+
+        def skip_ignore(self, task: Task) -> None:
+            pass
+
+        def add_failure(self, task: Task, fail: BaseFail) -> None:
+            if isinstance(fail, UnmetDependency):
+                progress.tell(f"{task.name} was not run: {fail.message} failed")
+                return
+            progress.finish(task.name, "failed")
+            progress.tell(f"ERROR: {fail.message}" if fail.message else "ERROR")
+            action = next((each for each in task.actions if isinstance(each, _Action)), None)
+            if action is not None and action.error is not None:
+                self._refused = self._refused or action.error.exit_code == 3
+                progress.tell(_aftermath(action))
+
+        def cleanup_error(self, exception: BaseFail) -> None:
+            progress.tell(f"ERROR: {exception.get_msg()}")
+
+        def runtime_error(self, msg: str) -> None:
+            progress.tell(f"ERROR: {msg}")
+
+        def teardown_task(self, task: Task) -> None:
+            pass
+
+        def complete_run(self) -> None:
+            progress.close()
+            if self._refused:
+                raise SystemExit(3)
+
+    return Reporter
+
+
+def _aftermath(action: _Action) -> str:
+    """Return what helps after a failure: the tool's last lines, and where all of them are."""
+    lines = [line for line in getattr(action.error, "tail", "").splitlines() if line.strip()]
+    told = [f"  | {line}" for line in lines]
+    if isinstance(action, _StageAction) and action.builder.log(action.stage).exists():
+        told.append(f"  log: {action.builder.log(action.stage)}")
+    return "\n".join(told)

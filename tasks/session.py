@@ -1,0 +1,201 @@
+"""One process's work: the recipes it was asked for, their builders, and the locks it holds on build directories."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sys
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from bootsmith.cache import key as keys
+from bootsmith.cache.fingerprint import fingerprint
+from bootsmith.cache.lock import Lock
+from bootsmith.cache.store import default_root
+from bootsmith.tasks import plan as plans
+from bootsmith.tasks.builder import Builder, Ledger
+from bootsmith.tasks.errors import UsageError
+from bootsmith.tasks.invocation import Invocation
+from bootsmith.tasks.progress import Progress
+from bootsmith.tasks.site import Site
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from bootsmith.tasks.recipe.model import Recipe
+
+PLANNING = ("bootsmith.tasks.session", "bootsmith.tasks.plan", "bootsmith.tasks.recipe.load")
+
+
+class Session:
+    """`default` is the recipe commands mean by themselves, `top` the dodo.py's folder, `shell` where doit was typed."""
+
+    def __init__(self, default: Path, invocation: Invocation, top: Path, shell: Path, progress: Progress) -> None:
+        self.invocation = invocation
+        self.top = top
+        self.shell = shell
+        self.progress = progress
+        self._default = top / default
+        self._builders: dict[Path, Builder] = {}
+        self._recipes: dict[Path, Recipe] = {}
+        self._locks: dict[Path, Lock] = {}
+        self._old_handlers: dict[int, object] = {}
+
+    @cached_property
+    def ledger(self) -> Ledger:
+        return Ledger(default_root())
+
+    @property
+    def folder(self) -> Path:
+        """Where `COMMAND:NAME` looks for NAME.yaml."""
+        return self._default.parent
+
+    def file(self, name: str | None) -> Path:
+        """Return the file of the recipe called `name`; None is the default. Raises UsageError with near names."""
+        if name is None and "recipe" not in self.invocation.reserved:
+            return self._default
+        from bootsmith.tasks.recipe import catalog
+
+        if name is not None:
+            return catalog.find(name, self.folder)
+        given = self.invocation.reserved["recipe"]
+        if "/" in given or given.endswith((".yaml", ".yml")):
+            return self.shell / given
+        return catalog.find(given, self.folder)
+
+    def recipe(self, name: str | None = None) -> Recipe:
+        """Return a recipe, loaded in full. Raises RecipeError."""
+        file = self.file(name)
+        if file not in self._recipes:
+            from bootsmith.tasks.recipe.load import load
+
+            with contextlib.chdir(self.shell):  # paths on the command line, and in messages, are the user's
+                self._recipes[file] = load(
+                    file,
+                    overrides=self.invocation.variables,
+                    profile=self.invocation.reserved.get("profile"),
+                    search=self.folder,
+                )
+        return self._recipes[file]
+
+    def builder(self, name: str | None = None) -> Builder:
+        """Return the builder of a recipe, its lock file made first when a run needs one. Raises RecipeError."""
+        file = self.file(name)
+        if file not in self._builders:
+            builder = Builder(self._recall(file) or self._make(file, name), self.ledger)
+            twin = next((f for f, b in self._builders.items() if b.plan.site.build == builder.plan.site.build), None)
+            if twin:
+                raise UsageError(
+                    f"{file} and {twin} both build in {builder.plan.site.build}", "Give one of them another `name:`."
+                )
+            self._builders[file] = builder
+        return self._builders[file]
+
+    @property
+    def builders(self) -> tuple[Builder, ...]:
+        """The builders made so far."""
+        return tuple(self._builders.values())
+
+    # -- plans, and remembering them: parsing YAML again would be most of a no-op
+
+    def _make(self, file: Path, name: str | None) -> plans.Plan:
+        recipe = self.recipe(name)
+        lock = file.with_suffix(".lock")
+        epoch = self._epoch(recipe, lock)
+        folder = recipe.name if recipe.profile is None else f"{recipe.name}+{recipe.profile}"
+        plan = plans.make(recipe, Site(recipe.name, self.top / "build" / folder, lock, epoch or 0))
+        if epoch is not None:
+            self._remember(file, plan, [*recipe.files, lock])
+        return plan
+
+    def _epoch(self, recipe: Recipe, lock: Path) -> int | None:
+        """Return the time every timestamp takes, in seconds, or None where no lock file tells and none is made."""
+        from bootsmith.tasks.tree import lockfile
+
+        if self.invocation.runs:
+            locked = lockfile.ensure(recipe, lock, self.ledger.store, self.progress.tell)
+        elif lock.exists():
+            locked = lockfile.read(lock)
+        else:
+            return None
+        return recipe.epoch if recipe.epoch is not None else locked.date
+
+    def _notebook(self, file: Path) -> Path:
+        asked = {
+            "file": str(file),
+            "top": str(self.top),
+            "shell": str(self.shell) if self.invocation.variables else "",
+            "variables": dict(self.invocation.variables),
+            "profile": self.invocation.reserved.get("profile", ""),
+        }
+        return self.ledger.root / "plans" / f"{keys.key(asked)}.json"
+
+    def _sources(self, files: list[Path]) -> dict[str, str]:
+        from bootsmith.cache.code import module_identity
+
+        found = {name: module_identity(name, memo=self.ledger.memo) for name in PLANNING}
+        return found | {str(file): fingerprint(file, self.ledger.memo) for file in files}
+
+    def _recall(self, file: Path) -> plans.Plan | None:
+        """Return the plan made before of the very same files, options and code, if there is one."""
+        try:
+            noted = json.loads(self._notebook(file).read_bytes())
+            files = [Path(name) for name in noted["sources"] if name not in PLANNING]
+            if self._sources(files) == noted["sources"]:
+                return plans.from_json(noted["plan"])
+        except (OSError, ValueError, KeyError, TypeError):
+            pass  # nothing noted, or not ours to read: planning anew is always right
+        return None
+
+    def _remember(self, file: Path, plan: plans.Plan, files: list[Path]) -> None:
+        notebook = self._notebook(file)
+        notebook.parent.mkdir(parents=True, exist_ok=True)
+        draft = notebook.with_suffix(f".{os.getpid()}")
+        draft.write_text(json.dumps({"sources": self._sources(files), "plan": plans.to_json(plan)}))
+        draft.replace(notebook)
+
+    # -- a run
+
+    def begin(self, builder: Builder) -> None:
+        """Hold the build directory; wait for whoever has it."""
+        if builder.plan.site.build in self._locks:
+            return
+        if not self._locks:
+            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+                self._old_handlers[number] = signal.signal(number, self._interrupted)
+        builder.state.mkdir(parents=True, exist_ok=True)
+        lock = Lock(builder.state / "lock")
+        lock.acquire(waiting=lambda holder: self.progress.tell(f"waiting for {holder}, which builds here"))
+        self._locks[builder.plan.site.build] = lock
+
+    def end(self) -> None:
+        """Finish a run: make what it stored durable, keep what it learned, let others build here."""
+        for builder in self._builders.values():
+            if builder.plan.site.build in self._locks:
+                builder.close()
+        if self._locks and "store" in self.ledger.__dict__:
+            self.ledger.store.sync()
+        if "ledger" in self.__dict__:
+            self.ledger.save()
+        for lock in self._locks.values():
+            lock.release()
+        self._locks.clear()
+        for number, handler in self._old_handlers.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]  # what signal.signal returned
+        self._old_handlers.clear()
+
+    def _interrupted(self, number: int, _frame: FrameType | None) -> NoReturn:
+        """End at once: what is half made has no record, and goes with the next run."""
+        from bootsmith.tasks.tools import process
+
+        process.kill_all()
+        self.progress.close()
+        sys.stderr.write("interrupted; what was finished is kept, run the same command to go on\n")
+        sys.stderr.flush()
+        os._exit(128 + number)
+
+
