@@ -1,43 +1,41 @@
-"""Host programs run so that nothing outlives us: each in a pid namespace of its own.
+"""Host programs run to their end, walled off and watched: what they print, what they use, and that none outlives us.
 
-Only this package imports subprocess.
+No threads: the calling thread itself reads what the program prints. A program dies with the thread that started it.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
+import selectors
+import signal
 import subprocess
-import threading
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
-from bootsmith.tasks.errors import ToolFailed
+from bootsmith.tasks.errors import StageError, ToolFailed, ToolMissing
 from bootsmith.tasks.stage import Completed
+from bootsmith.tasks.tools import isolation, subordinate
+
+OUTPUT_LIMIT = 64 << 20
+"""Bytes of stdout, and as many of stderr, that are kept in memory. A program that prints more needs a file."""
+LONG = 0.3
+"""Seconds after which a program's memory is worth watching; looking costs some milliseconds."""
 
 
 @dataclass(slots=True)
 class Usage:
-    """What a stage's programs took together: CPU seconds and the peak of their resident memory, in bytes."""
+    """What a stage's programs took together: CPU seconds, and the peak of one's resident memory in bytes.
+
+    The memory of a program that ended within a third of a second counts only where it exceeded our own.
+    """
 
     cpu: float = 0.0
     peak: int = 0
-
-
-def sandbox(*, root: bool, network: bool) -> list[str]:
-    """Return the words before a program's own: its namespaces, and death together with the calling thread."""
-    words = ["setpriv", "--pdeathsig", "KILL", "unshare", "--pid", "--fork", "--kill-child"]
-    if os.geteuid() != 0:
-        words += ["--user", "--map-root-user"]
-        if root:
-            words.append("--map-auto")
-    if root:
-        words += ["--mount", "--mount-proc"]
-    if not network:
-        words.append("--net")
-    return [*words, "--"]
 
 
 def run(
@@ -45,7 +43,7 @@ def run(
     *,
     env: Mapping[str, str],
     cwd: Path,
-    input: bytes | None = None,
+    input: bytes | None = None,  # noqa: A002  the word every caller of subprocess knows
     stdout: Path | None = None,
     log: BinaryIO | None = None,
     on_line: Callable[[str], None] | None = None,
@@ -54,48 +52,376 @@ def run(
     check: bool = True,
     usage: Usage | None = None,
 ) -> Completed:
-    """Run a program to its end and return what it printed.
+    """Run a program to its end and return what it printed; a status above 128 is 128 + the signal that ended it.
 
-    Everything printed also goes to `log`, and line by line to `on_line`. Raises ToolFailed with the last lines.
+    With `root` it is uid 0 of a mount and user namespace that holds the caller's subordinate ids. All it prints goes to
+    `log` as it comes, and line by line to `on_line`. Raises ToolFailed with its last lines, ToolMissing, StageError.
     """
-    words = [*sandbox(root=root, network=network), *map(str, argv)]
+    words = [str(word) for word in argv]
+    if not os.access(words[0], os.X_OK):
+        raise ToolMissing(f"{words[0]} is not an executable program", "Run `doit tools` to see what to install.")
     with contextlib.ExitStack() as stack:
-        out = stack.enter_context(stdout.open("wb")) if stdout else subprocess.PIPE
-        process = stack.enter_context(
-            subprocess.Popen(
-                words, env=dict(env), cwd=cwd, stdout=out, stderr=subprocess.PIPE,
-                stdin=subprocess.PIPE if input is not None else subprocess.DEVNULL,
-            )
+        out: int | BinaryIO = stack.enter_context(stdout.open("wb")) if stdout else subprocess.PIPE
+        child = stack.enter_context(_started(words, env, cwd, out, input is not None, root=root, network=network))
+        if log and child.wall.caveat:
+            log.write(f"({child.wall.caveat})\n".encode())
+        _pump(child, isolation.ANSWER + (input or b""), log, on_line)
+        status = child.reap()
+        if usage is not None:
+            usage.cpu += child.cpu
+            usage.peak = max(usage.peak, child.peak)
+    name = Path(words[0]).name
+    if child.overflow:
+        raise ToolFailed(
+            f"{name} printed more than {OUTPUT_LIMIT >> 20} MiB", "Its output must go to a file.", status=status
         )
-        captured: dict[str, bytes] = {"stdout": b"", "stderr": b""}
-        write_log = threading.Lock()
-
-        def drain(name: str, stream: BinaryIO) -> None:
-            lines = []
-            for line in stream:
-                lines.append(line)
-                if log:
-                    with write_log:
-                        log.write(line)
-                if on_line:
-                    on_line(line.decode(errors="replace").rstrip())
-            captured[name] = b"".join(lines)
-
-        readers = [
-            threading.Thread(target=drain, args=(name, stream), daemon=True)
-            for name, stream in (("stdout", process.stdout), ("stderr", process.stderr))
-            if stream
-        ]
-        for reader in readers:
-            reader.start()
-        if process.stdin:
-            with contextlib.suppress(BrokenPipeError):
-                process.stdin.write(input or b"")
-                process.stdin.close()
-        for reader in readers:
-            reader.join()
-        status = process.wait()
     if status and check:
-        tail = "\n".join((captured["stderr"] or captured["stdout"]).decode(errors="replace").splitlines()[-20:])
-        raise ToolFailed(f"{argv[0]} exited with status {status}", tail=tail, status=status)
-    return Completed(status, captured["stdout"], captured["stderr"])
+        raise _failure(name, status, child.printed["stderr"] or child.printed["stdout"])
+    return Completed(status, bytes(child.printed["stdout"]), bytes(child.printed["stderr"]))
+
+
+def caveats() -> list[str]:
+    """Return what the walls in use do not hold, one sentence each; empty where all is well, or nothing ran yet."""
+    return sorted({wall.caveat for wall in _chosen.values() if wall.caveat})
+
+
+def kill_all() -> None:
+    """Kill every program running now. Safe in a signal handler: takes no lock."""
+    for pid, own_group in list(_running.items()):
+        _kill(pid, own_group=own_group)
+
+
+def spawn_interactive(
+    argv: Sequence[str | Path], *, env: Mapping[str, str] | None = None, pass_fds: Sequence[int] = ()
+) -> int:
+    """Run a program on the user's terminal and return its exit status; it dies with us.
+
+    It inherits stdin, stdout, stderr and, without `env`, the environment. Ctrl-C reaches the program and not us.
+    """
+    words = [*isolation.companion(), *map(str, argv)]
+    with _deaf_to_ctrl_c(), subprocess.Popen(words, env=env, pass_fds=pass_fds) as child, _listed(child, own_group=False):
+        return _shell_status(child.wait())
+
+
+class Running:
+    """A program in the background that dies with the thread that started it. Its pipes are unbuffered."""
+
+    def __init__(self, child: subprocess.Popen[bytes]) -> None:
+        self._child = child
+        self.pid = child.pid
+        _running[child.pid] = True
+
+    @property
+    def stdin(self) -> IO[bytes]:
+        assert self._child.stdin is not None, "start() makes a pipe"
+        return self._child.stdin
+
+    @property
+    def stdout(self) -> IO[bytes]:
+        assert self._child.stdout is not None, "start() makes a pipe"
+        return self._child.stdout
+
+    def poll(self) -> int | None:
+        """Return its exit status, 128 + the signal where one ended it, or None while it runs."""
+        return self._noted(self._child.poll())
+
+    def wait(self, timeout: float | None = None) -> int | None:
+        """Wait up to `timeout` seconds; None: it still runs."""
+        try:
+            return self._noted(self._child.wait(timeout))
+        except subprocess.TimeoutExpired:
+            return None
+
+    def terminate(self, grace: float = 5) -> int:
+        """End it: SIGTERM, and SIGKILL where it still runs `grace` seconds later. Returns its exit status."""
+        with contextlib.suppress(ProcessLookupError):
+            self._child.terminate()
+        status = self.wait(grace)
+        if status is None:
+            _kill(self.pid, own_group=True)
+            status = self._noted(self._child.wait())
+        assert status is not None, "it ended"
+        return status
+
+    def _noted(self, status: int | None) -> int | None:
+        if status is None:
+            return None
+        _running.pop(self.pid, None)
+        return _shell_status(status)
+
+    def __enter__(self) -> Running:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.terminate(grace=0)
+        self.stdin.close()
+        self.stdout.close()
+
+
+def start(
+    argv: Sequence[str | Path],
+    *,
+    env: Mapping[str, str] | None = None,
+    cwd: Path | None = None,
+    stderr: Path | None = None,
+    pass_fds: Sequence[int] = (),
+) -> Running:
+    """Start a program in the background, with the network and without a terminal; use it as a context manager.
+
+    stdin and stdout are pipes; stderr goes to the file `stderr`, else into stdout.
+    """
+    words = [*isolation.companion(), *map(str, argv)]
+    with stderr.open("wb") if stderr else contextlib.nullcontext(subprocess.STDOUT) as errors:
+        child = subprocess.Popen(
+            words, env=env, cwd=cwd, bufsize=0, pass_fds=pass_fds, start_new_session=True,
+            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
+        )  # fmt: skip
+    return Running(child)
+
+
+@dataclass(slots=True)
+class _Child:
+    """A program behind its wall, and what is known about it so far."""
+
+    process: subprocess.Popen[bytes]
+    wall: isolation.Wall
+    printed: dict[str, bytearray] = field(default_factory=lambda: {"stdout": bytearray(), "stderr": bytearray()})
+    overflow: bool = False
+    cpu: float = 0.0
+    peak: int = 0
+
+    def ended(self) -> bool:
+        """Tell whether it ended, leaving it to be reaped."""
+        return os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+
+    def reap(self) -> int:
+        """Wait for its end; add up what it used."""
+        os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOWAIT)
+        _running.pop(self.process.pid, None)  # before its number can be another's
+        _, status, used = os.wait4(self.process.pid, 0)
+        self.process.returncode = os.waitstatus_to_exitcode(status)
+        self.cpu = used.ru_utime + used.ru_stime
+        self.peak = max(self.peak, _own_peak(used.ru_maxrss))
+        return _shell_status(self.process.returncode)
+
+
+_running: dict[int, bool] = {}
+"""Programs that run now -> whether each leads a process group of its own."""
+_chosen: dict[tuple[bool, bool], isolation.Wall] = {}
+"""(root, network) -> the first wall that stood when it was needed: an answer by the kernel, not a guess by files."""
+
+
+@contextlib.contextmanager
+def _started(
+    argv: list[str], env: Mapping[str, str], cwd: Path, out: int | BinaryIO, has_input: bool, *, root: bool, network: bool
+) -> Iterator[_Child]:
+    """Start a program behind the best wall that can be had; leave none of it behind."""
+    known = _chosen.get((root, network))
+    refused = b""
+    for wall in [known] if known else isolation.walls(root=root, network=network, uid=os.geteuid()):
+        process = subprocess.Popen(
+            [*isolation.command(wall, has_input=has_input), *argv], env=dict(env), cwd=cwd, bufsize=0,
+            stdin=subprocess.PIPE, stdout=out, stderr=subprocess.PIPE, start_new_session=True,
+        )  # fmt: skip
+        _running[process.pid] = True
+        child = _Child(process, wall)
+        try:
+            stands, said = _handshake(process)
+            if stands:
+                _chosen[root, network] = wall
+                yield child
+                return
+            refused = refused or said
+        finally:
+            _end(child)
+    raise _no_wall(refused.decode(errors="replace").strip(), root=root)
+
+
+def _handshake(process: subprocess.Popen[bytes]) -> tuple[bool, bytes]:
+    """Wait for the guard to say that it stands; False and what was printed where it never does."""
+    assert process.stderr is not None, "a pipe was asked for"
+    said = b""
+    while chunk := os.read(process.stderr.fileno(), 4096):
+        said += chunk
+        if said.endswith(isolation.READY):
+            return True, said
+    return False, said
+
+
+def _no_wall(said: str, *, root: bool) -> StageError:
+    if root and os.geteuid() != 0:
+        return subordinate.refusal(said)
+    return StageError(
+        f"no host program can be run here: {said}",
+        "In a container, allow it to make mount and pid namespaces (CAP_SYS_ADMIN), or build outside of it.",
+    )
+
+
+def _end(child: _Child) -> None:
+    """Kill whatever is left of a child, wait until none of it can write any more, and close its pipes."""
+    process = child.process
+    if process.returncode is None:
+        _kill(process.pid, own_group=True)
+        if child.wall.namespaced and process.stderr:
+            # unshare dies first, the namespace's processes a moment later: the last one closes the pipe.
+            with contextlib.suppress(OSError, ValueError):  # ValueError: closed already, so all of them are gone
+                os.set_blocking(process.stderr.fileno(), True)
+                while os.read(process.stderr.fileno(), 65536):
+                    pass
+        child.reap()
+    for stream in (process.stdin, process.stdout, process.stderr):
+        if stream:
+            with contextlib.suppress(OSError):
+                stream.close()
+
+
+def _pump(child: _Child, feed: bytes, log: BinaryIO | None, on_line: Callable[[str], None] | None) -> None:
+    """Feed a child its input and take what it prints, until it has ended."""
+    process = child.process
+    waiting = memoryview(feed)
+    lines = {"stdout": _Lines(), "stderr": _Lines()}
+    next_look = time.monotonic() + LONG
+    with selectors.DefaultSelector() as selector:
+        for name, stream in (("stdin", process.stdin), ("stdout", process.stdout), ("stderr", process.stderr)):
+            if stream:
+                os.set_blocking(stream.fileno(), False)
+                event = selectors.EVENT_WRITE if name == "stdin" else selectors.EVENT_READ
+                selector.register(stream, event, name)
+        while selector.get_map().keys():
+            for key, _ in selector.select(max(0.0, next_look - time.monotonic())):
+                if key.data == "stdin":
+                    waiting = waiting[_write(key.fd, waiting) :]
+                    finished = not waiting
+                else:
+                    chunk = os.read(key.fd, 65536)
+                    finished = not chunk
+                    _take(child, key.data, chunk, log)
+                    if on_line:
+                        for line in lines[key.data].split(chunk):
+                            on_line(line)
+                if finished:
+                    selector.unregister(key.fileobj)
+                    key.fileobj.close()  # type: ignore[union-attr]  # Popen's pipes, never bare numbers
+            if child.overflow:
+                _kill(process.pid, own_group=True)
+                return
+            if time.monotonic() >= next_look:
+                if not child.wall.namespaced and child.ended():
+                    # Without a namespace a daemon it left behind may hold the pipes for ever.
+                    _kill(process.pid, own_group=True)
+                    return
+                began = time.monotonic()
+                child.peak = max(child.peak, _resident(process.pid))
+                ended = time.monotonic()
+                next_look = ended + max(0.5, 30 * (ended - began))
+
+
+def _write(fd: int, data: memoryview) -> int:
+    """Write what fits; a reader that went away takes everything, and the rest is dropped."""
+    try:
+        return os.write(fd, data[:65536])
+    except BlockingIOError:
+        return 0
+    except BrokenPipeError:
+        return len(data)
+
+
+def _take(child: _Child, name: str, chunk: bytes, log: BinaryIO | None) -> None:
+    if log and chunk:
+        log.write(chunk)
+        log.flush()
+    child.printed[name] += chunk
+    child.overflow = child.overflow or len(child.printed[name]) > OUTPUT_LIMIT
+
+
+_CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[@-Z\\-_]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
+
+
+class _Lines:
+    """Lines to show, out of chunks: split at newlines and at the carriage returns of progress bars."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def split(self, chunk: bytes) -> Iterator[str]:
+        """Yield the lines that a chunk completes, without control characters; the empty chunk completes the last."""
+        *whole, self._rest = re.split(rb"[\r\n]+", self._rest + chunk)
+        if not chunk:
+            whole.append(self._rest)
+        self._rest = self._rest[-4096:]
+        for line in whole:
+            if text := _CONTROL.sub("", line.decode(errors="replace")).rstrip():
+                yield text
+
+
+def _failure(name: str, status: int, printed: bytearray) -> ToolFailed:
+    tail = "\n".join(printed[-65536:].decode(errors="replace").splitlines()[-20:])
+    if status <= 128:  # noqa: PLR2004  the shell's convention
+        return ToolFailed(f"{name} exited with status {status}", tail=tail, status=status)
+    try:
+        by = signal.Signals(status - 128).name
+    except ValueError:
+        return ToolFailed(f"{name} exited with status {status}", tail=tail, status=status)
+    hint = "Perhaps memory ran out: see the kernel's log." if by == "SIGKILL" else ""
+    return ToolFailed(f"{name} was ended by {by}", hint, tail=tail, status=status)
+
+
+def _shell_status(status: int) -> int:
+    return 128 - status if status < 0 else status
+
+
+def _kill(pid: int, *, own_group: bool) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if own_group:
+            os.killpg(pid, signal.SIGKILL)
+        else:
+            os.kill(pid, signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def _listed(child: subprocess.Popen[bytes], *, own_group: bool) -> Iterator[None]:
+    _running[child.pid] = own_group
+    try:
+        yield
+    except BaseException:
+        _kill(child.pid, own_group=own_group)
+        raise
+    finally:
+        _running.pop(child.pid, None)
+
+
+@contextlib.contextmanager
+def _deaf_to_ctrl_c() -> Iterator[None]:
+    """Let SIGINT do nothing to us. Not SIG_IGN, which the program would inherit. Outside the main thread: no change."""
+    try:
+        before = signal.signal(signal.SIGINT, lambda *_: None)
+    except ValueError:
+        yield
+        return
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _own_peak(maxrss: int) -> int:
+    """Return a child's peak in bytes, 0 where unknown: it inherits ours by vfork, so only more than ours is its own."""
+    import resource
+
+    return maxrss * 1024 if maxrss > resource.getrusage(resource.RUSAGE_SELF).ru_maxrss else 0
+
+
+def _resident(pid: int) -> int:
+    """Return the resident bytes of a process and all its descendants now."""
+    import psutil
+
+    total = 0
+    try:
+        top = psutil.Process(pid)
+        tree = [top, *top.children(recursive=True)]
+    except psutil.Error:
+        return 0
+    for process in tree:
+        with contextlib.suppress(psutil.Error):
+            total += process.memory_info().rss
+    return total

@@ -1,0 +1,86 @@
+"""The walls around a host program: namespaces of its own, and its end together with ours.
+
+A program runs as `setpriv --pdeathsig KILL unshare --pid --fork --kill-child ... sh -c GUARD program`. When the thread
+that started it ends, however it ends, the kernel kills `unshare`, then the shell, which is process 1 of the pid
+namespace, and with it all that is left inside. Three things make that hold at any moment, not only later:
+
+- The program starts only after a handshake: the guard says that it stands, we answer. A parent that died before it had
+  set its death signal never hears us and never lets the program start.
+- Process 1 is the shell and not the program. A program that changes its ids (mmdebstrap, apt) loses its death signal,
+  and a program that is process 1 does not die of its own signals.
+- User 0 of a user namespace is the caller, not one of the subordinate ids: else the kernel forbids the kill.
+
+bwrap is neither quicker (0.1 ms apart) nor able to map subordinate ids, so there is one way, not two.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from bootsmith.tasks.tools import host
+
+READY = b"\0"
+ANSWER = b"go\n"
+
+_STANDING = r'printf "\0" >&2; read -r go || exit 125; unset go PWD OLDPWD SHLVL; '
+GUARDS = {
+    # (in a pid namespace, has input) -> what the shell does
+    (True, False): _STANDING + '"$@" </dev/null; exit $?',
+    (True, True): _STANDING + '"$@"; exit $?',
+    # Without a pid namespace the death signal is the program's own: it must take the shell's place.
+    (False, False): _STANDING + 'exec "$@" </dev/null',
+    (False, True): _STANDING + 'exec "$@"',
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Wall:
+    """One way to run a program: the words of `unshare`, and what is lost by it, "" where nothing is."""
+
+    unshare: tuple[str, ...]
+    caveat: str = ""
+
+    @property
+    def namespaced(self) -> bool:
+        """True where all that the program starts dies with it."""
+        return bool(self.unshare)
+
+
+_PID = ("--pid", "--fork", "--kill-child")
+_BARE = Wall((), "pid namespaces are forbidden here: what a program starts may outlive a killed build, and reach the net")
+_NO_PROC = "no /proc of its own can be mounted here: programs in the tree see the host's processes"
+
+
+def walls(*, root: bool, network: bool, uid: int) -> Iterator[Wall]:
+    """Yield the ways to run a program as `uid`, the best first; as uid 0 of its own tree where `root` is asked."""
+    net = () if network else ("--net",)
+    if root:
+        mapped = ("--user", "--map-root-user", "--map-auto")
+        for user in ((), mapped) if uid == 0 else (mapped,):
+            words = (*user, *_PID, *net, "--mount")
+            yield Wall((*words, "--mount-proc"))
+            yield Wall(words, _NO_PROC)
+        return
+    if uid == 0:
+        yield Wall((*_PID, *net))
+    yield Wall(("--user", "--map-current-user", *_PID, *net))
+    yield _BARE
+
+
+def command(wall: Wall, *, has_input: bool) -> list[str]:
+    """Return the words before the program's own."""
+    words = [str(host.find("setpriv")), "--pdeathsig", "KILL"]
+    if wall.unshare:
+        words += [str(host.find("unshare")), *wall.unshare, "--"]
+    return [*words, str(host.find("sh")), "-c", GUARDS[wall.namespaced, has_input], "sh"]
+
+
+def companion() -> list[str]:
+    """Return the words before a program that shares our terminal and network, and dies with the calling thread.
+
+    The shell makes sure that we were still there once the death signal was set.
+    """
+    guard = '[ "$PPID" = "$1" ] || exit 125; shift; exec "$@"'
+    return [str(host.find("setpriv")), "--pdeathsig", "KILL", str(host.find("sh")), "-c", guard, "sh", str(os.getpid())]
