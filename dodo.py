@@ -3,3 +3,25 @@
 from bootsmith.tasks import image_tasks
 
 DOIT_CONFIG, task_bootsmith = image_tasks("recipes/minimal.yaml")
+
+
+def task_test():
+    """pass the tests: style, types, behaviour, real boots; [WORDS...] go to pytest instead"""
+
+    def check(words):
+        from tests.suite import run
+
+        return run(words)
+
+    return {"actions": [check], "pos_arg": "words", "verbosity": 2}
+
+
+def task_bench():
+    """measure, as ratios within one run, what has to be fast"""
+
+    def measure(words):
+        from benchmarks.suite import run
+
+        return run(words)
+
+    return {"actions": [measure], "pos_arg": "words", "verbosity": 2}

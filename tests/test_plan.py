@@ -1,0 +1,53 @@
+"""Plans: order, lookup, and the form they are remembered in."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from bootsmith.tasks import plan as plans
+from bootsmith.tasks.site import Site
+from bootsmith.tasks.stage import Secret, Stage
+
+
+def stage(name: str, reads: list[str], makes: list[str]) -> Stage:
+    return Stage(name, "m:f", {path: Path(path) for path in reads}, {path: Path(path) for path in makes})
+
+
+def test_producers_come_first() -> None:
+    """Stages are ordered by what they read, otherwise kept as written."""
+    found = plans.in_order([stage("c", ["b"], ["c"]), stage("a", [], ["a"]), stage("b", ["a"], ["b"])])
+    assert [each.name for each in found] == ["a", "b", "c"]
+
+
+def test_a_cycle_is_refused() -> None:
+    """Stages that wait for each other are a bug, named."""
+    with pytest.raises(ValueError, match="a, b"):
+        plans.in_order([stage("a", ["b"], ["a"]), stage("b", ["a"], ["b"])])
+
+
+def test_a_plan_survives_being_remembered() -> None:
+    """JSON and back gives an equal plan: paths, secrets, flags and all."""
+    full = Stage(
+        "assemble",
+        "m:f",
+        {"table": Path("/b/table")},
+        {"disk": Path("/b/disk.raw")},
+        params={"partitions": ["esp", "root"], "n": 1, "deep": {"x": None}},
+        tools=("mke2fs",),
+        secrets={"password": Secret(file=Path("/secret")), "token": Secret(env="TOKEN")},
+        hints={"mirror": "x"},
+        stored=False,
+        carry="disk",
+        doc="joins",
+    )
+    plan = plans.Plan(
+        Site("toy", Path("/b"), Path("/toy.lock"), 7), Path("/toy.yaml"), "a toy", (full,), (Path("/b/disk.raw"),)
+    )
+    again = plans.from_json(json.loads(json.dumps(plans.to_json(plan))))
+    assert again == plan
+    assert again.finals() == (full,)
+    assert again.stage("assemble") == full
+    with pytest.raises(KeyError):
+        again.stage("nothing")

@@ -1,0 +1,161 @@
+"""A project of toy stages on the real engine: quick enough to try every way a build can go wrong.
+
+`source` -> rootfs -> layers/upper -> assemble -> convert/qcow2, and `tree` -> layers/tree. A stage's run is counted in
+the file `runs`, which no key sees.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import textwrap
+from dataclasses import dataclass
+from pathlib import Path
+
+CHECKOUT = Path(__file__).parent.parent
+
+DODO = """
+    import toyplan
+    toyplan.install()
+    from bootsmith.tasks import image_tasks
+    DOIT_CONFIG, task_bootsmith = image_tasks("toy.yaml")
+"""
+
+PLAN = '''
+    """Plans whose recipe is one line of text: the option of the stage layers/upper."""
+    from pathlib import Path
+    from bootsmith.tasks.errors import RecipeError
+    from bootsmith.tasks.plan import Plan
+    from bootsmith.tasks.session import Session
+    from bootsmith.tasks.site import Site
+    from bootsmith.tasks.stage import Secret, Stage
+    from bootsmith.tasks.tools import host
+
+    def make(session, file, name):
+        top, stem = session.top, file.stem
+        option = file.read_text().strip()
+        if option == "broken":
+            raise RecipeError([f"{file.name}:1:1: this recipe is broken; mend it"])
+        option = session.invocation.variables.get("option", option)
+        build = top / "build" / stem
+        counted = {"runs": str(top / "runs")}
+        def stage(name, function, inputs, outputs, **more):
+            return Stage(name, f"toystages:{function}", inputs, outputs, hints=counted, **more)
+        stages = (
+            stage("rootfs", "copy", {"source": top / "source"}, {"out": build / "base"}, tools=("toytool",)),
+            stage("layers/tree", "names", {"tree": top / "tree"}, {"out": build / "names"}),
+            stage("layers/upper", "upper", {"base": build / "base"}, {"out": build / "upper"}, params={"option": option},
+                  secrets={"password": Secret(file=top / "password")}),
+            stage("assemble", "join", {"upper": build / "upper", "names": build / "names"},
+                  {"disk": build / "disk.raw"}, stored=False, carry="disk"),
+            stage("convert/qcow2", "copy", {"disk": build / "disk.raw"}, {"out": build / "disk.qcow2"}, stored=False),
+        )
+        return Plan(Site(stem, build, top / "toy.lock", 0), file, "a toy", stages,
+                    (build / "disk.raw", build / "disk.qcow2"))
+
+    def install():
+        Session._make = make
+        Session._recall = lambda self, file: None
+        tool = next(iter(host.TOOLS.values()))
+        host.TOOLS = {**host.TOOLS, "toytool": type(tool)("toytool", {"apt": "toys"}, "toys")}
+'''
+
+STAGES = '''
+    """What the toy stages do."""
+    import os
+    from bootsmith.tasks.errors import StageError
+
+    def count(context):
+        with open(context.hints["runs"], "a") as runs:
+            runs.write(context.stage.name + "\\n")
+
+    def copy(context):
+        count(context)
+        (source,) = context.inputs.values()
+        (out,) = context.outputs.values()
+        data = source.read_bytes()
+        if data.startswith(b"fail"):
+            raise StageError("the source says fail", "Write something else into it.")
+        if data.startswith(b"edit"):
+            source.write_bytes(b"edited during the build")
+        out.write_bytes(data)
+        if "toytool" in context.stage.tools:
+            context.run("toytool", "hello")
+
+    def names(context):
+        count(context)
+        found = sorted(p.relative_to(context.inputs["tree"]).as_posix() for p in context.inputs["tree"].rglob("*"))
+        context.outputs["out"].write_text("\\n".join(found))
+
+    def upper(context):
+        """Only the first line counts: an edit below it is cut off here."""
+        count(context)
+        line = context.inputs["base"].read_text().splitlines()[0].upper()
+        context.outputs["out"].write_text(line + str(context.params["option"]) + str(len(context.secret("password"))))
+
+    def join(context):
+        count(context)
+        joined = b"".join(context.inputs[role].read_bytes() for role in ("upper", "names"))
+        if context.previous:
+            context.previous.write_bytes(joined)
+            os.replace(context.previous, context.outputs["disk"])
+        else:
+            context.outputs["disk"].write_bytes(joined)
+'''
+
+
+@dataclass
+class Project:
+    """A toy project in a folder of its own, with a cache of its own."""
+
+    top: Path
+
+    @classmethod
+    def make(cls, top: Path, cache: Path | None = None) -> Project:
+        """Write the project below `top`."""
+        for name, text in (("dodo.py", DODO), ("toyplan.py", PLAN), ("toystages.py", STAGES)):
+            (top / name).write_text(textwrap.dedent(text))
+        (top / "toy.yaml").write_text("one\n")
+        (top / "source").write_text("first line\nsecond line\n")
+        (top / "password").write_text("hunter2\n")
+        (top / "tree").mkdir()
+        (top / "tree/a").write_text("a")
+        (top / "bin").mkdir()
+        (top / "bin/toytool").write_text("#!/bin/sh\necho toy 1\n")
+        (top / "bin/toytool").chmod(0o755)
+        project = cls(top)
+        project.cache = cache or top / "cache"
+        return project
+
+    def environment(self) -> dict[str, str]:
+        """Return what the project's doit runs with."""
+        return {
+            "PATH": f"{self.top / 'bin'}:{os.environ['PATH']}",
+            "HOME": str(self.top),
+            "PYTHONPATH": str(CHECKOUT),
+            "BOOTSMITH_CACHE": str(self.cache),
+        }
+
+    def doit(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run `doit WORDS` here."""
+        return subprocess.run(
+            [sys.executable, "-m", "doit", *words], cwd=self.top, env=self.environment(), text=True, capture_output=True,
+            timeout=60, check=False,
+        )
+
+    def image(self, *words: str) -> list[str]:
+        """Run `doit image` (or `words`), which must succeed; return the stages that ran, in name order."""
+        before = len(self.runs())
+        done = self.doit(*(words or ("image",)))
+        assert done.returncode == 0, done.stdout + done.stderr
+        return sorted(self.runs()[before:])
+
+    def runs(self) -> list[str]:
+        """Return the stages that ever ran here, in order."""
+        path = self.top / "runs"
+        return path.read_text().splitlines() if path.exists() else []
+
+    def disk(self) -> str:
+        """Return the content of the final image."""
+        return (self.top / "build/toy/disk.qcow2").read_text()
