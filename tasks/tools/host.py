@@ -1,19 +1,118 @@
-"""The host programs bootsmith runs: where to find them, who packages them, and what identifies them."""
+"""This host: where its programs are, what identifies them, which are missing and what command brings them in.
+
+Needs nothing beyond the standard library: the wrapper asks before there is a virtual environment.
+"""
 
 from __future__ import annotations
 
 import os
-import shutil
+import shlex
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bootsmith.tasks.errors import ToolMissing
+from bootsmith.tasks.tools.catalogue import TOOLS, Tool
+
+if TYPE_CHECKING:
+    from bootsmith.cache.memo import Memo
+
+__all__ = ["PATH", "TOOLS", "Tool", "find", "identity", "install_command", "missing", "package_manager"]
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def find(name: str) -> Path:
-    """Return the path of a host program. Raises ToolMissing."""
-    found = shutil.which(name, path=f"{PATH}:{os.environ.get('PATH', '')}")
-    if found is None:
-        raise ToolMissing(f"{name} is not installed", "Run `doit tools` to see what to install.")
-    return Path(found)
+    """Return the path of a host program or file, not resolved: some programs act by their name. Raises ToolMissing."""
+    tool = TOOLS.get(name)
+    if tool and tool.files:
+        for place in tool.files:
+            if os.path.exists(place):  # noqa: PTH110  a tenth of pathlib's time, and every no-op asks
+                return Path(place)
+    else:
+        folders = f"{PATH}:{os.environ.get('PATH', '')}".split(":")
+        for alias in (name, *(tool.aliases if tool else ())):
+            for folder in folders:
+                path = f"{folder}/{alias}"
+                if folder.startswith("/") and os.access(path, os.X_OK) and not os.path.isdir(path):  # noqa: PTH112
+                    return Path(path)
+    hint = f"Install it: {install_command([tool])}" if tool else "Run `doit tools` to see what to install."
+    raise ToolMissing(f"{name} is not installed", hint)
+
+
+def missing(names: Iterable[str] = tuple(TOOLS)) -> list[Tool]:
+    """Return those of the named tools that this host has not."""
+    absent = []
+    for name in names:
+        try:
+            find(name)
+        except ToolMissing:
+            absent.append(TOOLS[name])
+    return absent
+
+
+def identity(name: str, memo: Memo) -> str:
+    """Return the hash of a tool's executable, interpreter, libraries and data files. Raises ToolMissing."""
+    from bootsmith.tasks.tools import identity as identities
+
+    return identities.identity(find(name), TOOLS[name].data if name in TOOLS else (), memo)
+
+
+@dataclass(frozen=True, slots=True)
+class PackageManager:
+    """A distribution's package manager: the words that install packages, and those that must run first."""
+
+    name: str
+    install: tuple[str, ...]
+    refresh: tuple[str, ...] = ()
+
+
+_MANAGERS = {
+    "apt": PackageManager("apt", ("apt-get", "install", "-y", "--no-install-recommends"), ("apt-get", "update")),
+    "dnf": PackageManager("dnf", ("dnf", "install", "-y", "--setopt=install_weak_deps=False")),
+    "pacman": PackageManager("pacman", ("pacman", "-S", "--needed", "--noconfirm"), ("pacman", "-Sy")),
+    "apk": PackageManager("apk", ("apk", "add"), ("apk", "update")),
+}
+_FAMILIES = {
+    "debian": "apt",
+    "ubuntu": "apt",
+    "fedora": "dnf",
+    "rhel": "dnf",
+    "centos": "dnf",
+    "arch": "pacman",
+    "alpine": "apk",
+}
+
+
+def package_manager(os_release: Mapping[str, str] | None = None) -> PackageManager | None:
+    """Return the package manager that ID, else ID_LIKE, of os-release says this host has; None where it is unknown."""
+    facts = _os_release() if os_release is None else os_release
+    for family in (facts.get("ID", ""), *facts.get("ID_LIKE", "").split()):
+        if family in _FAMILIES:
+            return _MANAGERS[_FAMILIES[family]]
+    return None
+
+
+def packages(tools: Iterable[Tool], manager: PackageManager) -> list[str]:
+    """Return the packages that bring in the tools, sorted, each once."""
+    return sorted({package for tool in tools for package in tool.packages[manager.name].split()})
+
+
+def install_command(tools: Iterable[Tool]) -> str:
+    """Return the one command line that installs the tools, or in words what is needed where we know no command."""
+    tools = list(tools)
+    manager = package_manager()
+    if manager is None:
+        return f"with your package manager: {' '.join(sorted(tool.name for tool in tools))}"
+    return shlex.join([*manager.install, *packages(tools, manager)])
+
+
+def _os_release() -> dict[str, str]:
+    for place in ("/etc/os-release", "/usr/lib/os-release"):
+        try:
+            lines = Path(place).read_text(errors="replace").splitlines()
+        except OSError:
+            continue
+        return {key: value.strip().strip("\"'") for key, _, value in (line.partition("=") for line in lines)}
+    return {}

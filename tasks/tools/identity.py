@@ -1,0 +1,157 @@
+"""What identifies a host program: the content of its executable, interpreter, libraries and data files.
+
+The libraries are those that the program's own dynamic loader names (`ld.so --list`, which runs none of the program's
+code): search paths, caches and CPU variants are the loader's business, and no second implementation agrees with it for
+long. It costs some milliseconds, once: the answer is kept beside the memo with the stat of every file and folder that
+it rests on, so that asking again is only stats.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import glob
+import json
+import os
+import re
+import struct
+import tempfile
+import threading
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from bootsmith.tasks.errors import ToolMissing
+
+if TYPE_CHECKING:
+    from bootsmith.cache.memo import Memo
+
+Stat: TypeAlias = "list[int] | None"
+
+SETTLED = 2.0
+"""Seconds after its last change from when on a file's stat can be trusted to tell the next change."""
+LOADER_FILES = ("/etc/ld.so.cache", "/etc/ld.so.preload")
+
+_guard = threading.Lock()
+_answers: dict[Path, dict[str, Any]] = {}
+"""Per file of answers: program -> {"data", "watched": {path: stat}, "identity"}."""
+
+
+def identity(path: Path, data: tuple[str, ...], memo: Memo) -> str:
+    """Return the identity of the program, or plain file, at `path`; `data` are globs. Raises ToolMissing."""
+    with _guard:
+        return _identity(path, data, memo)
+
+
+def _identity(path: Path, data: tuple[str, ...], memo: Memo) -> str:
+    book = memo.path.with_name("tools.json")
+    if book not in _answers:
+        _answers[book] = _read(book)
+    answers = _answers[book]
+    known = answers.get(str(path))
+    if known and known["data"] == list(data) and all(_stat(each) == was for each, was in known["watched"].items()):
+        return str(known["identity"])
+    watched, found = _examine(path, data, memo)
+    answers[str(path)] = {"data": list(data), "watched": watched, "identity": found}
+    if _settled(watched.values()):
+        _write(book, answers)
+    else:
+        del answers[str(path)]
+    return found
+
+
+def _examine(path: Path, data: tuple[str, ...], memo: Memo) -> tuple[dict[str, Stat], str]:
+    """Return the stats the answer rests on, taken before anything was read, and the answer."""
+    from bootsmith.cache.fingerprint import fingerprint
+    from bootsmith.cache.key import key
+
+    programs = [path, *interpreters(path)]
+    shared = sorted({library for program in programs for library in libraries(program)})
+    further = sorted({match for pattern in data for match in glob.glob(pattern) if os.path.isfile(match)})  # noqa: PTH207
+    folders = {str(Path(each).parent) for each in (*shared, *data)}
+    watched = {each: _stat(each) for each in (*map(str, programs), *shared, *further, *folders, *LOADER_FILES)}
+    roles = [("program", programs), ("library", shared), ("data", further)]
+    return watched, key(
+        {f"{role} {index} {Path(each).name}": fingerprint(Path(each).resolve(), memo)
+         for role, files in roles for index, each in enumerate(files)}
+    )  # fmt: skip
+
+
+def interpreters(path: Path) -> list[Path]:
+    """Return the program that the kernel runs for a script, and what `env` then finds; [] for anything else."""
+    with path.open("rb") as file:
+        first = file.readline(256)
+    if not first.startswith(b"#!"):
+        return []
+    words = os.fsdecode(first[2:]).split()
+    found = [Path(words[0])]
+    if found[0].name == "env":
+        from bootsmith.tasks.tools.host import find
+
+        found += [find(word) for word in words[1:2]]
+    return found
+
+
+def libraries(path: Path) -> list[str]:
+    """Return the shared libraries that a program's loader would load for it. Raises ToolMissing where it cannot."""
+    loader = interpreter(path)
+    if loader is None:
+        return []
+    from bootsmith.tasks.tools import process
+
+    listed = process.run([loader, "--list", path.resolve()], env={}, cwd=Path("/"), check=False)
+    if listed.status:
+        reason = listed.stderr.decode(errors="replace").strip() or f"its loader exited with status {listed.status}"
+        raise ToolMissing(f"{path} cannot start: {reason}", "Install its package anew.")
+    named = re.findall(r"(?:=> |^\s*)(/.*) \(0x", listed.stdout.decode(errors="surrogateescape"), re.MULTILINE)
+    return [*named, *([str(loader)] if str(loader) not in named else [])]
+
+
+def interpreter(path: Path) -> Path | None:
+    """Return the dynamic loader that an ELF64 executable asks for (its PT_INTERP); None where it asks for none."""
+    with path.open("rb") as file:
+        header = file.read(64)
+        if header[:6] != b"\x7fELF\x02\x01":  # 64 bits, little-endian
+            return None
+        (table,) = struct.unpack_from("<Q", header, 0x20)
+        entry_size, count = struct.unpack_from("<HH", header, 0x36)
+        for index in range(count):
+            file.seek(table + index * entry_size)
+            kind, _, offset, _, _, size = struct.unpack("<IIQQQQ", file.read(40))
+            if kind == 3:  # noqa: PLR2004  PT_INTERP
+                file.seek(offset)
+                return Path(os.fsdecode(file.read(size).rstrip(b"\0")))
+    return None
+
+
+def _stat(path: str) -> Stat:
+    try:
+        facts = os.stat(path)  # noqa: PTH116  a hundred of them in every no-op
+    except OSError:
+        return None
+    return [facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns]
+
+
+def _settled(stats: Iterable[Stat]) -> bool:
+    newest = max((max(stat[3:]) for stat in stats if stat), default=0)
+    return newest < (time.time() - SETTLED) * 1e9
+
+
+def _read(book: Path) -> dict[str, Any]:
+    """Return the answers kept in a file; none where it is not there or not ours."""
+    try:
+        found = json.loads(book.read_bytes())
+        for answer in found.values():
+            answer["data"], answer["watched"].items(), answer["identity"]
+    except (OSError, ValueError, AttributeError, KeyError, TypeError):
+        return {}
+    return dict(found)
+
+
+def _write(book: Path, answers: dict[str, Any]) -> None:
+    """Keep the answers; where that cannot be done, they are found again next time."""
+    with contextlib.suppress(OSError):
+        book.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.NamedTemporaryFile("w", dir=book.parent, prefix=book.name, delete=False) as file:
+            json.dump(answers, file)
+        Path(file.name).replace(book)
