@@ -71,7 +71,7 @@ COMMANDS = (
     Command(
         "run-uefi",
         "boot the image, or any disk FILE, under OVMF; the serial console on this terminal",
-        "bootsmith.tasks.work:run_uefi",
+        "bootsmith.tasks.actions:run_uefi",
         MACHINE,
         positional="image",
         needs="assemble",
@@ -80,7 +80,7 @@ COMMANDS = (
     Command(
         "qemu-test",
         "boot the image and demand proof from inside the guest",
-        "bootsmith.tasks.work:qemu_test",
+        "bootsmith.tasks.actions:qemu_test",
         (
             option("accel", "auto, kvm or tcg"),
             option("timeout", "give up after this long, such as 5m"),
@@ -88,20 +88,20 @@ COMMANDS = (
         ),
         needs="assemble",
     ),
-    Command("update", "put the distribution's new package versions into the lock file", "bootsmith.tasks.work:update"),
-    Command("tools", "host programs: found, version, used by, missing", "bootsmith.tasks.work:tools"),
+    Command("update", "put the distribution's new package versions into the lock file", "bootsmith.tasks.actions:update"),
+    Command("tools", "host programs: found, version, used by, missing", "bootsmith.tasks.actions:tools"),
     Command(
         "inspect",
         "partitions, filesystems, loaders and sizes of the image, or of any disk FILE",
-        "bootsmith.tasks.work:inspect",
+        "bootsmith.tasks.actions:inspect",
         (option("json", "as JSON", kind=bool),),
         positional="image",
         needs="assemble",
         image=True,
     ),
-    Command("show", "the recipe with all its defaults, parents and variables filled in", "bootsmith.tasks.work:show"),
-    Command("recipes", "every recipe here, one line each", "bootsmith.tasks.work:recipes"),
-    Command("schema", "the JSON Schema of recipes", "bootsmith.tasks.work:schema"),
+    Command("show", "the recipe with all its defaults, parents and variables filled in", "bootsmith.tasks.actions:show"),
+    Command("recipes", "every recipe here, one line each", "bootsmith.tasks.actions:recipes"),
+    Command("schema", "the JSON Schema of recipes", "bootsmith.tasks.actions:schema"),
 )
 
 GROUPS = {

@@ -17,6 +17,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from doit import get_initial_workdir
 from doit.action import BaseAction
 from doit.cmd_base import DodoTaskLoader
 from doit.cmdparse import CmdOption, CmdParse, CmdParseError
@@ -24,7 +25,7 @@ from doit.dependency import DependencyStatus, FileChangedChecker
 from doit.doit_cmd import DoitMain
 from doit.exceptions import BaseFail, InvalidCommand, InvalidDodoFile, TaskError, TaskFailed, UnmetDependency
 from doit.globals import Globals
-from doit.loader import get_initial_workdir
+from doit import get_initial_workdir
 from doit.task import Task
 
 from bootsmith.cache.errors import CacheError
@@ -100,7 +101,8 @@ def _refuse(error: BootsmithError | CacheError) -> None:
 def _discard_broken_database(path: Path) -> None:
     """Move a database doit would trip over aside; it holds nothing that matters."""
     try:
-        healthy = isinstance(json.loads(path.read_bytes()), dict)
+        found = json.loads(path.read_bytes())
+        healthy = isinstance(found, dict) and all(isinstance(value, dict) for value in found.values())
     except FileNotFoundError:
         return
     except (OSError, ValueError):

@@ -14,10 +14,8 @@ import json
 import os
 import re
 import struct
-import tempfile
 import threading
 import time
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -28,8 +26,7 @@ if TYPE_CHECKING:
 
 Stat: TypeAlias = "list[int] | None"
 
-SETTLED = 2.0
-"""Seconds after its last change from when on a file's stat can be trusted to tell the next change."""
+KIND = "tools 1"
 LOADER_FILES = ("/etc/ld.so.cache", "/etc/ld.so.preload")
 
 _guard = threading.Lock()
@@ -44,19 +41,19 @@ def identity(path: Path, data: tuple[str, ...], memo: Memo) -> str:
 
 
 def _identity(path: Path, data: tuple[str, ...], memo: Memo) -> str:
-    book = memo.path.with_name("tools.json")
+    book = memo.path.with_name("tools")
     if book not in _answers:
         _answers[book] = _read(book)
     answers = _answers[book]
     known = answers.get(str(path))
     if known and known["data"] == list(data) and all(_stat(each) == was for each, was in known["watched"].items()):
         return str(known["identity"])
+    began = time.time_ns()
     watched, found = _examine(path, data, memo)
-    answers[str(path)] = {"data": list(data), "watched": watched, "identity": found}
-    if _settled(watched.values()):
+    answers.pop(str(path), None)
+    if all(_settled(each, began) for each in watched):
+        answers[str(path)] = {"data": list(data), "watched": watched, "identity": found}
         _write(book, answers)
-    else:
-        del answers[str(path)]
     return found
 
 
@@ -132,26 +129,31 @@ def _stat(path: str) -> Stat:
     return [facts.st_dev, facts.st_ino, facts.st_size, facts.st_mtime_ns, facts.st_ctime_ns]
 
 
-def _settled(stats: Iterable[Stat]) -> bool:
-    newest = max((max(stat[3:]) for stat in stats if stat), default=0)
-    return newest < (time.time() - SETTLED) * 1e9
+def _settled(path: str, moment: int) -> bool:
+    """Tell whether a file had rested so long at a moment (in ns) that any later change shows in its stat."""
+    from bootsmith.cache import clock
+
+    try:
+        return clock.settled(os.stat(path)) < moment  # noqa: PTH116  as above
+    except OSError:
+        return True
 
 
 def _read(book: Path) -> dict[str, Any]:
-    """Return the answers kept in a file; none where it is not there or not ours."""
-    try:
-        found = json.loads(book.read_bytes())
-        for answer in found.values():
-            answer["data"], answer["watched"].items(), answer["identity"]
-    except (OSError, ValueError, AttributeError, KeyError, TypeError):
+    """Return the answers kept in a file; none where it is missing, damaged, or of an earlier boot (see clock.py)."""
+    from bootsmith.cache import clock, sealed
+
+    body = sealed.read(book, KIND)
+    if body is None:
         return {}
-    return dict(found)
+    kept: dict[str, Any] = json.loads(body)
+    return kept["answers"] if kept["boot"] == clock.boot_id() else {}
 
 
 def _write(book: Path, answers: dict[str, Any]) -> None:
     """Keep the answers; where that cannot be done, they are found again next time."""
+    from bootsmith.cache import clock, sealed
+
     with contextlib.suppress(OSError):
         book.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.NamedTemporaryFile("w", dir=book.parent, prefix=book.name, delete=False) as file:
-            json.dump(answers, file)
-        Path(file.name).replace(book)
+        sealed.write(book, KIND, json.dumps({"boot": clock.boot_id(), "answers": answers}).encode())
