@@ -1,0 +1,276 @@
+"""A layer: a tar in OCI layer form (whiteouts included) and an index of its members beside it.
+
+The index is one JSON array, a line per member in the tar's order, read in a fraction of the time a scan takes.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import io
+import json
+import os
+import shutil
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import BinaryIO, Final, Self
+
+from bootsmith.tasks.errors import StageError
+from bootsmith.tasks.tree import tar as tars
+from bootsmith.tasks.tree.tar import NO_XATTRS, Entry
+
+__all__ = [
+    "OPAQUE", "WHITEOUT", "Entry", "LayerWriter", "index_tar", "merge", "open_member", "read_index", "read_member",
+    "write_index",
+]  # fmt: skip
+
+WHITEOUT: Final = ".wh."
+OPAQUE: Final = ".wh..wh..opq"
+
+
+def index_tar(tar: Path, index: Path) -> None:
+    """Write the index of a tar. Raises StageError where the tar is damaged."""
+    write_index(index, tars.scan(tar))
+
+
+def write_index(index: Path, entries: Iterable[Entry]) -> None:
+    """Write an index of `entries`."""
+    rows = (
+        [
+            e.path, e.type, e.mode, e.uid, e.gid, e.size, e.mtime, e.link, e.major, e.minor, e.offset,
+            {name: value.decode("latin-1") for name, value in sorted(e.xattrs.items())},
+        ]
+        for e in entries
+    )  # fmt: skip
+    lines = ",\n".join(json.dumps(row, separators=(",", ":")) for row in rows)
+    index.write_text(f"[{lines}]\n", encoding="ascii")
+
+
+def read_index(path: Path) -> tuple[Entry, ...]:
+    """Return the members an index lists. Raises StageError where it is damaged."""
+    try:
+        rows = json.loads(path.read_bytes())
+        if not isinstance(rows, list):
+            raise TypeError("it is no list")
+        for row in rows:
+            row[-1] = {name: value.encode("latin-1") for name, value in row[-1].items()} if row[-1] else NO_XATTRS
+        return tuple(Entry(*row) for row in rows)
+    except (ValueError, TypeError, AttributeError, LookupError) as error:
+        raise StageError(f"{path} is not an index of a layer: {error}", "Remove it; it is made again.") from error
+
+
+def open_member(tar: Path, entry: Entry) -> BinaryIO:
+    """Open the data of a file's entry for reading; `tar` is the layer the entry came from."""
+    if entry.type != "f":
+        raise ValueError(f"{entry.path}: only a file's entry has data, not one of type {entry.type!r}")
+    return io.BufferedReader(_Member(tar, entry.offset, entry.size), 1 << 18)
+
+
+def read_member(tar: Path, entry: Entry) -> bytes:
+    """Return the data of a file's entry."""
+    with open_member(tar, entry) as member:
+        return member.read()
+
+
+class _Member(io.RawIOBase):
+    """A window of a file."""
+
+    def __init__(self, path: Path, offset: int, size: int) -> None:
+        super().__init__()
+        self._file = path.open("rb", buffering=0)
+        self._at = offset
+        self._end = offset + size
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: memoryview | bytearray) -> int:  # type: ignore[override]  # Buffer is 3.12's word
+        view = memoryview(buffer)[: self._end - self._at]
+        got = os.preadv(self._file.fileno(), [view], self._at) if view else 0
+        if view and not got:
+            raise StageError(f"{self._file.name} is shorter than its index says", "Remove it; it is made again.")
+        self._at += got
+        return got
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+# -- layers on layers
+
+
+def merge(indexes: Sequence[Sequence[Entry]]) -> dict[str, tuple[int, Entry]]:
+    """Return the tree of layers laid over each other: path -> (the layer's number, its entry).
+
+    Whiteouts are applied and gone. Every entry's parent is there; one that no layer lists is root:root 0755. A hard
+    link is a link to a name in the tree whose entry holds the data: when that name was replaced or removed by a
+    later layer, the first of the other names takes the data over.
+    """
+    found: dict[str, tuple[int, Entry]] = {}
+    inodes: dict[str, tuple[int, Entry]] = {}  # of each hard link: the file it is
+    for number, entries in enumerate(indexes):
+        if number:
+            _make_room(found, inodes, entries)
+        for entry in entries:
+            if entry.name.startswith(WHITEOUT):
+                continue
+            inodes.pop(entry.path, None)
+            if entry.type == "h":
+                target = inodes.get(entry.link) or found.get(entry.link)
+                if target is None:
+                    raise StageError(f"{entry.path} is a hard link to {entry.link}, which is in no layer")
+                inodes[entry.path] = target
+            found[entry.path] = (number, entry)
+            if entry.parent not in found:
+                _add_parents(found, number, entry)
+    _settle_links(found, inodes)
+    return found
+
+
+def _make_room(
+    found: dict[str, tuple[int, Entry]], inodes: dict[str, tuple[int, Entry]], entries: Sequence[Entry]
+) -> None:
+    """Remove from the tree so far what a layer's whiteouts hide, and what stands in the way of its members."""
+    gone: set[str] = set()
+    emptied: set[str] = set()
+    for entry in entries:
+        name = entry.name
+        if name == OPAQUE:
+            emptied.add(entry.parent)
+        elif name.startswith(WHITEOUT):
+            gone.add(f"{entry.parent}/{name.removeprefix(WHITEOUT)}".lstrip("/"))
+        elif entry.type != "d" and entry.path in found and found[entry.path][1].type == "d":
+            gone.add(entry.path)
+        for above in _above(entry.path):
+            if above in found and found[above][1].type != "d":
+                gone.add(above)
+    for path in gone:
+        found.pop(path, None)
+        inodes.pop(path, None)
+    emptied |= gone
+    if emptied:
+        for path in [path for path in found if path and not emptied.isdisjoint(_above(path))]:
+            found.pop(path)
+            inodes.pop(path, None)
+
+
+def _above(path: str) -> list[str]:
+    """Return the folders a path lies in, the root last."""
+    found = []
+    while path:
+        path = path.rpartition("/")[0]
+        found.append(path)
+    return found
+
+
+def _add_parents(found: dict[str, tuple[int, Entry]], number: int, entry: Entry) -> None:
+    for above in _above(entry.path):
+        if above not in found:
+            found[above] = (number, Entry(above, "d", 0o755, mtime=entry.mtime))
+
+
+def _settle_links(found: dict[str, tuple[int, Entry]], inodes: dict[str, tuple[int, Entry]]) -> None:
+    heirs: dict[tuple[int, str], str] = {}
+    for path in sorted(inodes):
+        layer, file = inodes[path]
+        if found.get(file.path) == (layer, file):
+            number, entry = found[path]
+            found[path] = (number, dataclasses.replace(entry, link=file.path))
+            continue
+        heir = heirs.setdefault((layer, file.path), path)
+        link = Entry(path, "h", file.mode, file.uid, file.gid, mtime=file.mtime, link=heir)
+        found[path] = (layer, dataclasses.replace(file, path=path) if heir == path else link)
+
+
+# -- writing
+
+
+class LayerWriter:
+    """Writes a layer when closed: name-sorted, every time stamp `epoch`; what is added later replaces the earlier.
+
+    A file's data is bytes, or a path that is read when the writer closes.
+    """
+
+    def __init__(self, tar: Path, index: Path, epoch: int) -> None:
+        self._tar = tar
+        self._index = index
+        self._epoch = epoch
+        self._entries: dict[str, tuple[Entry, bytes | Path]] = {}
+
+    def add_file(
+        self,
+        path: str,
+        data: bytes | Path,
+        mode: int = 0o644,
+        uid: int = 0,
+        gid: int = 0,
+        xattrs: Mapping[str, bytes] = NO_XATTRS,
+    ) -> None:
+        self._add(Entry(path, "f", mode, uid, gid, xattrs=xattrs), data)
+
+    def add_directory(
+        self, path: str, mode: int = 0o755, uid: int = 0, gid: int = 0, xattrs: Mapping[str, bytes] = NO_XATTRS
+    ) -> None:
+        self._add(Entry(path, "d", mode, uid, gid, xattrs=xattrs))
+
+    def add_symlink(self, path: str, target: str, uid: int = 0, gid: int = 0) -> None:
+        self._add(Entry(path, "l", 0o777, uid, gid, link=target))
+
+    def add_hard_link(self, path: str, target: str) -> None:
+        """Add another name for `target`, a file of this layer or of one below."""
+        self._add(Entry(path, "h", link=target))
+
+    def add_device(self, path: str, kind: str, major: int, minor: int, mode: int, uid: int = 0, gid: int = 0) -> None:
+        """Add a device node; `kind` is "c" or "b"."""
+        self._add(Entry(path, kind, mode, uid, gid, major=major, minor=minor))
+
+    def add_fifo(self, path: str, mode: int = 0o644, uid: int = 0, gid: int = 0) -> None:
+        self._add(Entry(path, "p", mode, uid, gid))
+
+    def add_whiteout(self, path: str) -> None:
+        """Hide what lower layers have at `path`."""
+        parent, slash, name = path.rpartition("/")
+        self._add(Entry(f"{parent}{slash}{WHITEOUT}{name}", "f", 0o644))
+
+    def add_opaque(self, path: str) -> None:
+        """Hide all that lower layers have below the directory `path`."""
+        self._add(Entry(f"{path}/{OPAQUE}".lstrip("/"), "f", 0o644))
+
+    def _add(self, entry: Entry, data: bytes | Path = b"") -> None:
+        if tars.clean(entry.path) != entry.path:
+            raise ValueError(f"not a path inside a tree: {entry.path!r}")
+        self._entries[entry.path] = (dataclasses.replace(entry, mtime=self._epoch), data)
+
+    def close(self) -> None:
+        """Write the tar and its index."""
+        ordered = sorted(self._entries, key=lambda path: path.split("/"))
+        with self._tar.open("wb") as out:
+            written = [_write(out, *self._entries[path]) for path in ordered]
+            out.write(tars.END)
+        write_index(self._index, written)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+        if kind is None:
+            self.close()
+
+
+def _write(out: BinaryIO, entry: Entry, data: bytes | Path) -> Entry:
+    if isinstance(data, bytes):
+        entry = dataclasses.replace(entry, size=len(data))
+        out.write(tars.header(entry))
+        offset = out.tell()
+        out.write(data)
+    else:
+        with data.open("rb") as source:
+            entry = dataclasses.replace(entry, size=os.fstat(source.fileno()).st_size)
+            out.write(tars.header(entry))
+            offset = out.tell()
+            shutil.copyfileobj(source, out, 1 << 20)
+        if out.tell() - offset != entry.size:
+            raise StageError(f"{data} changed while it was read", "Run the same command again.")
+    out.write(b"\0" * (-entry.size % tars.BLOCK))
+    return dataclasses.replace(entry, offset=offset) if entry.type == "f" else entry

@@ -1,0 +1,173 @@
+"""The tar format, compared with what GNU tar and Python's tarfile make and read."""
+
+from __future__ import annotations
+
+import io
+import os
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pytest
+from bootsmith.tasks.errors import StageError
+from bootsmith.tasks.tree import tar as tars
+from bootsmith.tasks.tree.tar import Entry
+
+LONG = "/".join(["a" * 45] * 5)
+
+
+def grow(root: Path) -> None:
+    """Make a folder of awkward files."""
+    (root / "d/.hidden").mkdir(parents=True)
+    (root / "d/file").write_bytes(b"x" * 1000)
+    (root / "d/empty").touch()
+    (root / "d/run").write_bytes(b"#!")
+    (root / "d/run").chmod(0o4755)
+    os.link(root / "d/file", root / "d/hard")
+    (root / "d/soft").symlink_to("../" + "long" * 40)
+    (root / "näme\n").touch()
+    Path(os.fsdecode(os.fsencode(root) + b"/latin\xe9")).write_bytes(b"1")
+    deep = root / LONG
+    deep.parent.mkdir(parents=True)
+    deep.write_bytes(b"deep")
+    os.mkfifo(root / "pipe")
+
+
+@pytest.mark.parametrize("form", ["pax", "gnu", "ustar"])
+def test_what_gnu_tar_writes_is_read(form: str, tmp_path: Path) -> None:
+    """Every kind of member of GNU tar's formats is told with its name, kind, size, place and link."""
+    root = tmp_path / "root"
+    grow(root)
+    if form == "ustar":
+        (root / "d/soft").unlink()  # its target is longer than that format can say
+    tar = tmp_path / "t.tar"
+    subprocess.run(["tar", "--sort=name", f"--format={form}", "-cf", tar, "-C", root, "."], check=True)
+    found = list(tars.scan(tar))
+    with tarfile.open(tar, encoding="utf-8", errors="surrogateescape") as known:
+        members = known.getmembers()
+    assert [e.path for e in found] == ["" if m.name == "." else m.name.removeprefix("./") for m in members]
+    for entry, member in zip(found, members, strict=True):
+        assert (entry.mode, entry.uid, entry.gid) == (member.mode, member.uid, member.gid)
+        assert entry.mtime == int(member.mtime)
+        if member.isreg():
+            assert (entry.type, entry.size, entry.offset) == ("f", member.size, member.offset_data)
+    kinds = {e.path: e.type for e in found}
+    assert kinds["d"] == "d"
+    assert kinds["pipe"] == "p"
+    assert sorted([kinds["d/file"], kinds["d/hard"]]) == ["f", "h"]
+    assert next(e for e in found if e.type == "h").link == "d/file"
+    assert kinds[LONG] == "f"
+    assert "latin\udce9" in kinds
+    assert kinds["d/.hidden"] == "d"
+    if form != "ustar":
+        assert next(e for e in found if e.type == "l").link == "../" + "long" * 40
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        Entry("", "d", 0o755),
+        Entry("a", "f", 0o4711, 1000, 1001, 5, 1_700_000_000),
+        Entry("d/" + "n" * 99, "f"),
+        Entry("d/" + "n" * 120, "f", size=3),
+        Entry(LONG, "f", size=512),
+        Entry(LONG, "d", 0o1777),
+        Entry("latin\udce9", "f"),
+        Entry("latin\udce9" * 40, "f"),
+        Entry("big", "f", 0o600, 3_000_000, 4_000_000, 1),
+        Entry("soft", "l", 0o777, link="x/../y" * 30),
+        Entry("hard", "h", link="a"),
+        Entry("tty", "c", 0o620, 0, 5, major=5, minor=1),
+        Entry("sda", "b", 0o660, 0, 6, major=8, minor=0),
+        Entry("pipe", "p"),
+        Entry("cap", "f", 0o755, xattrs={"security.capability": bytes(range(20)), "user.x": b"="}),
+    ],
+    ids=lambda entry: f"{entry.type}-{entry.path[:12]!a}",
+)
+def test_what_is_written_is_read_back(entry: Entry, tmp_path: Path) -> None:
+    """A member's every field survives its header, and Python's tarfile reads the same."""
+    tar = tmp_path / "t.tar"
+    head = tars.header(entry)
+    tar.write_bytes(head + b"\0" * (-(-entry.size // 512) * 512) + tars.END)
+    (found,) = tars.scan(tar)
+    place = len(head) if entry.type == "f" else 0
+    assert found == Entry(
+        entry.path, entry.type, entry.mode, entry.uid, entry.gid, entry.size, entry.mtime, entry.link,
+        entry.major, entry.minor, place, entry.xattrs,
+    )  # fmt: skip
+    with tarfile.open(tar, encoding="utf-8", errors="surrogateescape") as known:
+        (member,) = known.getmembers()
+    assert (member.name or ".") == (entry.path or ".")
+    assert (member.mode, member.uid, member.size, member.linkname) == (entry.mode, entry.uid, entry.size, entry.link)
+
+
+def test_a_huge_file_keeps_its_size() -> None:
+    """A file over 8 GiB is said in an extended header."""
+    assert b" size=9000000000\n" in tars.header(Entry("huge", "f", size=9_000_000_000))
+
+
+@pytest.mark.parametrize("length", range(90, 112))
+def test_a_record_counts_itself(length: int, tmp_path: Path) -> None:
+    """An extended record whose length's own digits grow it is still read to its end."""
+    entry = Entry("f", "f", xattrs={"user.long": b"v" * length, "user.more": b"w" * (length * 10)})
+    tar = tmp_path / "t.tar"
+    tar.write_bytes(tars.header(entry) + tars.END)
+    assert next(tars.scan(tar)).xattrs == entry.xattrs
+
+
+def test_names_lead_into_the_tree(tmp_path: Path) -> None:
+    """Slashes and dots before and inside a name are dropped; ".." is refused."""
+    assert tars.clean("./a//b/./c/") == "a/b/c"
+    assert tars.clean("/etc/.x") == "etc/.x"
+    tar = tmp_path / "t.tar"
+    tar.write_bytes(tars.header(Entry("a/../../b", "f")) + tars.END)
+    with pytest.raises(StageError, match="leads out of the tree"):
+        list(tars.scan(tar))
+
+
+def test_a_directory_of_old_is_told_by_its_slash(tmp_path: Path) -> None:
+    """Tars before POSIX wrote a directory as a file whose name ends in a slash."""
+    tar = tmp_path / "t.tar"
+    head = bytearray(tars.header(Entry("old", "d", 0o755)))
+    head[156] = 0
+    head[148:156] = b"%06o\0 " % (sum(head[:148]) + 8 * 32 + sum(head[156:]))
+    tar.write_bytes(head + tars.END)
+    assert next(tars.scan(tar)).type == "d"
+
+
+def test_sparse_members_are_refused_saying_so(tmp_path: Path) -> None:
+    """A sparse member's data is not what its size says: refused, naming the option it came from."""
+    file = tmp_path / "holes"
+    with file.open("wb") as out:
+        out.truncate(1 << 20)
+    tar = tmp_path / "t.tar"
+    for form in ("gnu", "pax"):
+        subprocess.run(["tar", "--sparse", f"--format={form}", "-cf", tar, "-C", tmp_path, "holes"], check=True)
+        with pytest.raises(StageError, match="holes.*--sparse"):
+            list(tars.scan(tar))
+
+
+def damaged() -> dict[str, bytes]:
+    made = io.BytesIO()
+    with tarfile.open(fileobj=made, mode="w") as tar:
+        info = tarfile.TarInfo("name")
+        info.size = 3000
+        tar.addfile(info, io.BytesIO(b"x" * 3000))
+    whole = made.getvalue()
+    return {
+        "empty": b"",
+        "noise": b"noise" * 500,
+        "a bit flipped": b"N" + whole[1:],
+        "cut in the data": whole[:2000],
+        "cut before the end": whole[: 512 + 3072],
+        "not a number": whole[:124] + b"zzzzzzzzzzz\0" + whole[136:],
+    }
+
+
+@pytest.mark.parametrize("how", damaged())
+def test_a_damaged_tar_is_refused(how: str, tmp_path: Path) -> None:
+    """A tar that is cut, altered or no tar at all is an error naming the file, never a short list."""
+    tar = tmp_path / "broken.tar"
+    tar.write_bytes(damaged()[how])
+    with pytest.raises(StageError, match=r"broken\.tar is (damaged|empty)"):
+        list(tars.scan(tar))
