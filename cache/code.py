@@ -1,0 +1,185 @@
+"""The identity of code: a module's source and that of every module of ours it imports, found without importing them."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from importlib.util import find_spec
+from pathlib import Path
+from typing import NamedTuple, TypeAlias
+from weakref import WeakKeyDictionary
+
+from bootsmith.cache import sealed
+from bootsmith.cache.fingerprint import fingerprint, of_bytes
+from bootsmith.cache.key import key
+from bootsmith.cache.memo import Memo
+
+KIND = "imports 1"
+LIMIT = 2048  # sources whose imports are kept beside the memo
+
+Import: TypeAlias = tuple[int, str, list[str]]
+"""Level of a relative import (0: absolute), module, names taken from it (none by "import a.b")."""
+
+
+def module_identity(
+    module_name: str,
+    package_prefixes: Iterable[str] = ("bootsmith",),
+    memo: Memo | None = None,
+    *,
+    reread: bool = False,
+) -> str:
+    """Return the identity of a module: 32 hex digits. Raises ModuleNotFoundError.
+
+    Of what it imports, modules of the packages named count, wherever the import stands in the source; not what a name
+    built at run time imports, nor a package's `__init__` for who imports only a module below it. With a memo, sources
+    are looked at once in a process, unless `reread`, and parsed once for each content.
+    """
+    library = _LIBRARIES.get(memo) if memo is not None and not reread else None
+    if library is None:
+        library = _Library(memo)
+        if memo is not None:
+            _LIBRARIES[memo] = library
+    prefixes = tuple(package_prefixes)
+    closure: dict[str, str] = {}
+    waiting = [module_name]
+    while waiting:
+        name = waiting.pop()
+        if name in closure:
+            continue
+        module = library.module(name)
+        closure[name] = module.digest if module else ""  # one that is missing would change the code by appearing
+        if module:
+            waiting += [other for other in library.imported(module) if _is_ours(other, prefixes)]
+    if not closure[module_name]:
+        raise ModuleNotFoundError(f"No module named {module_name!r}", name=module_name)
+    library.save()
+    return key(closure)
+
+
+def _is_ours(name: str, prefixes: tuple[str, ...]) -> bool:
+    return any(name == prefix or name.startswith(f"{prefix}.") for prefix in prefixes)
+
+
+class _Module(NamedTuple):
+    name: str
+    package: str  # that its relative imports start from
+    path: str
+    digest: str
+
+
+class _Library:
+    """The sources seen so far in this process, and what they import."""
+
+    def __init__(self, memo: Memo | None) -> None:
+        self._memo = memo
+        self._file = memo.path.with_name(f"{memo.path.name}.imports") if memo is not None else None
+        self._imports: dict[str, list[Import]] = self._load()
+        self._is_saved = True
+        self._modules: dict[str, _Module | None] = {}
+        self._places: dict[str, tuple[str | None, list[str]]] = {}
+        self._imported: dict[str, list[str]] = {}
+
+    def module(self, name: str) -> _Module | None:
+        """Return a module that has a source, or None."""
+        if name not in self._modules:
+            path, below = self._place(name)
+            package = name if below else name.rpartition(".")[0]
+            self._modules[name] = _Module(name, package, path, fingerprint(path, self._memo)) if path else None
+        return self._modules[name]
+
+    def imported(self, module: _Module) -> list[str]:
+        """Return the full names of the modules a module imports, its own package's and others'."""
+        if module.name not in self._imported:
+            imports = self._imports.get(module.digest)
+            if imports is None:
+                source = Path(module.path).read_bytes()
+                imports = list(_scan(source))
+                if of_bytes(source) == module.digest:  # else edited meanwhile: true for now, and not to be kept
+                    self._imports[module.digest] = imports
+                    self._is_saved = False
+            self._imported[module.name] = list(dict.fromkeys(self._resolve(module, imports)))
+        return self._imported[module.name]
+
+    def _resolve(self, module: _Module, imports: list[Import]) -> Iterator[str]:
+        for level, written, names in imports:
+            base = written
+            if level:
+                above = module.package.split(".")
+                base = ".".join([*above[: len(above) - level + 1], *([written] if written else [])])
+            if not names:
+                yield base
+            for name in names:
+                yield f"{base}.{name}" if self._exists(f"{base}.{name}") else base
+
+    def _exists(self, name: str) -> bool:
+        path, below = self._place(name)
+        return path is not None or bool(below)
+
+    def _place(self, name: str) -> tuple[str | None, list[str]]:
+        """Return a module's source, if it has one, and the folders of modules below it, if it is a package."""
+        if name not in self._places:
+            parent, _, last = name.rpartition(".")
+            self._places[name] = _below(self._place(parent)[1], last) if parent else _top(name)
+        return self._places[name]
+
+    def save(self) -> None:
+        """Keep what sources import, if any was parsed. Not being able to costs parsing again."""
+        if self._is_saved or self._file is None:
+            return
+        kept = dict(list(self._imports.items())[-LIMIT:])
+        try:
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            sealed.write(self._file, KIND, json.dumps(kept).encode())
+        except OSError:
+            return
+        self._is_saved = True
+
+    def _load(self) -> dict[str, list[Import]]:
+        body = sealed.read(self._file, KIND) if self._file else None
+        return json.loads(body) if body else {}
+
+
+_LIBRARIES: WeakKeyDictionary[Memo, _Library] = WeakKeyDictionary()
+
+
+def _top(name: str) -> tuple[str | None, list[str]]:
+    """Place a top-level name; one that is imported already may have said where its modules are (bootsmith.py does)."""
+    module = sys.modules.get(name)
+    if module is not None:
+        return getattr(module, "__file__", None), list(getattr(module, "__path__", ()))
+    spec = find_spec(name)
+    if spec is None:
+        return None, []
+    return (spec.origin if spec.has_location else None), list(spec.submodule_search_locations or ())
+
+
+def _below(folders: list[str], last: str) -> tuple[str | None, list[str]]:
+    """Place a module in a package's folders, in the order in which Python looks."""
+    portions = []
+    for folder in folders:
+        package = os.path.join(folder, last)
+        if os.path.isdir(package):
+            if os.path.isfile(init := os.path.join(package, "__init__.py")):
+                return init, [package]
+            portions.append(package)
+        if os.path.isfile(source := f"{package}.py"):
+            return source, []
+    return None, portions
+
+
+def _scan(source: bytes) -> Iterator[Import]:
+    """Parse a source and yield its imports; one that does not parse cannot be run either, and has none."""
+    import ast  # nothing that only looks at known sources needs it
+
+    try:
+        tree = ast.parse(source)
+    except (SyntaxError, ValueError):
+        return
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            for alias in node.names:
+                yield 0, alias.name, []
+        elif isinstance(node, ast.ImportFrom):
+            yield node.level, node.module or "", [alias.name for alias in node.names]

@@ -1,0 +1,218 @@
+"""Fingerprints: what a file or a tree holds, in 128 bits. docs/reference/cache-format.md defines them."""
+
+from __future__ import annotations
+
+import os
+import stat
+import struct
+import time
+from collections.abc import Iterator
+from functools import cache
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from xxhash import xxh3_128, xxh3_128_digest, xxh3_128_hexdigest
+
+from bootsmith.cache import clock
+from bootsmith.cache.key import encode
+from bootsmith.cache.sparse import extents
+
+if TYPE_CHECKING:
+    from bootsmith.cache.memo import Memo
+
+StrPath: TypeAlias = "str | os.PathLike[str]"
+
+CHUNK = 1 << 20
+LENGTH = struct.Struct("<Q")
+ENTRY = struct.Struct("<BHQQ")  # kind, permission bits, length of the name, length of what it holds; then those two
+
+LINKED = 0  # the kind of an entry that is a hard link to an earlier one; the others are S_IFMT's, shifted
+HOST_GIVEN = (b"trusted.", b"security.selinux", b"security.SMACK64", b"security.ima", b"security.evm")
+
+WORTH_WAITING = 32 << 20  # reading so much again at the next run costs about as much as a few ms of waiting now
+PATIENCE = clock.SECOND // 50
+
+
+def fingerprint(path: StrPath, memo: Memo | None = None) -> str:
+    """Return the fingerprint of a regular file or a directory tree, 32 hex digits; a link is followed.
+
+    What `memo` knows is not read again, and what was read is noted there. Raises FileNotFoundError, OSError.
+    """
+    name = os.fsencode(path)
+    status = os.stat(name)
+    if stat.S_ISREG(status.st_mode):
+        return _file(name, status, memo, follow=True)
+    if stat.S_ISDIR(status.st_mode):
+        return _tree(name, status, memo)
+    return xxh3_128_hexdigest(encode(["special", _kind(status), status.st_rdev]))
+
+
+def of_bytes(content: bytes) -> str:
+    """Return the fingerprint of a file with this content."""
+    chunks = [xxh3_128_digest(content[start : start + CHUNK]) for start in range(0, len(content), CHUNK)]
+    return xxh3_128_hexdigest(b"".join(chunks) + LENGTH.pack(len(content)))
+
+
+def of_descriptor(descriptor: int) -> str:
+    """Return the fingerprint of an open regular file. Moves the descriptor's position. Raises OSError."""
+    status = os.fstat(descriptor)
+    total = xxh3_128()
+    buffer = memoryview(bytearray(min(CHUNK, status.st_size)))
+    position = 0
+    for start in _chunks_with_data(descriptor, status):
+        _add_zeros(total, position, start)
+        position = min(start + CHUNK, status.st_size)
+        total.update(xxh3_128_digest(_read(descriptor, buffer[: position - start], start)))
+    _add_zeros(total, position, status.st_size)
+    total.update(LENGTH.pack(status.st_size))
+    return total.hexdigest()
+
+
+def _chunks_with_data(descriptor: int, status: os.stat_result) -> Iterator[int]:
+    chunk = 0
+    for start, end in extents(descriptor, status):
+        chunk = max(chunk, start - start % CHUNK)
+        while chunk < end:
+            yield chunk
+            chunk += CHUNK
+
+
+def _add_zeros(total: xxh3_128, start: int, end: int) -> None:
+    whole, rest = divmod(end - start, CHUNK)
+    while whole > 0:
+        some = min(whole, CHUNK)
+        total.update(_zero_digest() * some)
+        whole -= some
+    if rest:
+        total.update(xxh3_128_digest(bytes(rest)))
+
+
+@cache
+def _zero_digest() -> bytes:
+    return xxh3_128_digest(bytes(CHUNK))
+
+
+def _read(descriptor: int, view: memoryview, start: int) -> memoryview:
+    """Fill `view`, or as much of it as the file has left: one cut short while it is read is nobody's old content."""
+    filled = 0
+    while filled < len(view):
+        size = os.preadv(descriptor, [view[filled:]], start + filled)
+        if not size:
+            break
+        filled += size
+    return view[:filled]
+
+
+def _file(name: bytes, status: os.stat_result, memo: Memo | None, *, follow: bool) -> str:
+    known = memo.get(status) if memo else None
+    if known:
+        return known
+    if memo and status.st_size >= WORTH_WAITING:
+        _rest(status)
+    started = time.time_ns()
+    descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW))
+    try:
+        before = os.fstat(descriptor)
+        digest = of_descriptor(descriptor)
+        after = os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
+    if memo and _same(before, after):
+        memo.put(before, digest, started)
+    return digest
+
+
+def _rest(status: os.stat_result) -> None:
+    """Wait until the file's times are past, if that is soon: hashed before, it must be hashed again next time."""
+    left = clock.settled(status) + 1 - time.time_ns()
+    if 0 < left < PATIENCE:
+        time.sleep(left / clock.SECOND)
+
+
+def _same(one: os.stat_result, other: os.stat_result) -> bool:
+    return (one.st_size, one.st_mtime_ns, one.st_ctime_ns) == (other.st_size, other.st_mtime_ns, other.st_ctime_ns)
+
+
+class _Directory(NamedTuple):
+    path: bytes
+    inside: bytes  # the same, from the tree's root
+    entries: list[tuple[bytes, bytes, os.stat_result]]  # path, name, status; sorted by name
+
+
+def _tree(root: bytes, status: os.stat_result, memo: Memo | None) -> str:
+    directories = [_Directory(root, b"", _entries(root))]
+    for above in directories:  # grows while it is walked: level by level
+        for path, name, entry in above.entries:
+            if stat.S_ISDIR(entry.st_mode):
+                directories.append(_Directory(path, above.inside + name + b"/", _entries(path)))
+    links = _hard_links(directories)
+    digests: dict[bytes, bytes] = {}
+    for directory in reversed(directories):  # below before above
+        total = xxh3_128()
+        for path, name, entry in directory.entries:
+            first = links.get((entry.st_dev, entry.st_ino)) if entry.st_nlink > 1 else None
+            inside = directory.inside + name
+            try:
+                if first is None or first == inside:
+                    kind = _kind(entry)
+                    held = _held(path, inside, entry, digests, memo) + _attributes(path)
+                else:
+                    kind, held = LINKED, first
+            except FileNotFoundError:
+                continue  # removed while we looked: as if it had been before
+            total.update(ENTRY.pack(kind, stat.S_IMODE(entry.st_mode), len(name), len(held)) + name + held)
+        digests[directory.inside] = total.digest()
+    return xxh3_128_hexdigest(encode(["tree", stat.S_IMODE(status.st_mode), _attributes(root), digests[b""]]))
+
+
+def _entries(path: bytes) -> list[tuple[bytes, bytes, os.stat_result]]:
+    found = []
+    try:
+        with os.scandir(path) as listing:
+            for entry in listing:
+                try:
+                    found.append((entry.path, entry.name, entry.stat(follow_symlinks=False)))
+                except FileNotFoundError:
+                    continue  # removed while we looked
+    except FileNotFoundError:
+        pass
+    found.sort(key=lambda entry: entry[1])
+    return found
+
+
+def _hard_links(directories: list[_Directory]) -> dict[tuple[int, int], bytes]:
+    """Return, for each inode that may have several names, the first of them in the tree."""
+    first: dict[tuple[int, int], bytes] = {}
+    for directory in directories:
+        for _, name, entry in directory.entries:
+            if entry.st_nlink > 1 and not stat.S_ISDIR(entry.st_mode):
+                first.setdefault((entry.st_dev, entry.st_ino), directory.inside + name)
+    return first
+
+
+def _held(path: bytes, inside: bytes, entry: os.stat_result, digests: dict[bytes, bytes], memo: Memo | None) -> bytes:
+    """Return what an entry holds, of a length that its kind tells, or prefixed with it."""
+    if stat.S_ISREG(entry.st_mode):
+        return bytes.fromhex(_file(path, entry, memo, follow=False))
+    if stat.S_ISDIR(entry.st_mode):
+        return digests[inside + b"/"]
+    if stat.S_ISLNK(entry.st_mode):
+        target = os.readlink(path)
+        return LENGTH.pack(len(target)) + target
+    return LENGTH.pack(entry.st_rdev)
+
+
+def _kind(status: os.stat_result) -> int:
+    return stat.S_IFMT(status.st_mode) >> 12
+
+
+def _attributes(path: bytes) -> bytes:
+    try:
+        names = os.listxattr(path, follow_symlinks=False)
+    except FileNotFoundError:
+        raise
+    except OSError:
+        return b""  # a file system without any
+    if not names:
+        return b""
+    kept = [os.fsencode(name) for name in names]
+    return encode({n: os.getxattr(path, n, follow_symlinks=False) for n in kept if not n.startswith(HOST_GIVEN)})

@@ -1,0 +1,78 @@
+"""What a stage left behind: its key, what that was made of, its outputs and what they cost."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from bootsmith.cache import sealed
+from bootsmith.cache.clock import boot_id
+from bootsmith.cache.errors import CacheError
+
+__all__ = ["Record", "boot_id", "read", "remove", "write"]
+
+KIND = "record 1"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One stage's record.
+
+    `parts` is what `key` is the key of. `outputs` maps a role to its "file" (name), "hash" (fingerprint) and "size".
+    `seconds` and `cpu` (seconds) and `peak` (bytes of memory) are the stage's own and its programs'. `built` is in
+    seconds since 1970. Where `boot_id` is not this boot's, the outputs must be read again, without a memo.
+    """
+
+    stage: str
+    key: str
+    parts: Mapping[str, Any]
+    outputs: Mapping[str, Mapping[str, Any]]
+    seconds: float = 0.0
+    cpu: float = 0.0
+    peak: int = 0
+    built: float = field(default_factory=time.time)
+    how: Literal["built", "restored"] = "built"
+    log: str = ""
+    boot_id: str = field(default_factory=boot_id)
+
+
+def write(path: Path, record: Record) -> None:
+    """Write a record, atomically, making its directory where needed. Raises CacheError."""
+    body = json.dumps({name: getattr(record, name) for name in Record.__slots__}, default=_plain)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        sealed.write(path, KIND, body.encode())
+    except OSError as error:
+        raise CacheError(
+            f"{path} cannot be written: {error.strerror}", "Make room there, or let it be written, and run again."
+        ) from error
+
+
+def read(path: Path) -> Record | None:
+    """Return the record, or None where it is missing, damaged or of another version."""
+    body = sealed.read(path, KIND)
+    if body is None:
+        return None
+    try:
+        return Record(**json.loads(body))
+    except (ValueError, TypeError):  # whole, but written by other code under the same version
+        return None
+
+
+def remove(path: Path) -> None:
+    """Remove a record, if there is one. Raises CacheError."""
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        raise CacheError(f"{path} cannot be removed: {error.strerror}") from error
+
+
+def _plain(value: object) -> object:
+    """Return what JSON knows in place of a mapping that is no dict."""
+    if isinstance(value, Mapping):
+        return dict(value)
+    raise TypeError(f"a record cannot hold {type(value).__name__} {value!r}")

@@ -1,0 +1,64 @@
+"""Files under a passing name: written there, then renamed into place; what dead processes left is swept away."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+PREFIX = ".tmp-"
+
+
+@contextmanager
+def temporary(directory: Path, mode: int = 0o644) -> Iterator[tuple[int, Path]]:
+    """Yield a new file's descriptor and path, removed afterwards unless it was renamed. Raises OSError.
+
+    It has exactly `mode`, whatever the umask, and is locked for as long as its writer lives: a process id would
+    prove nothing across containers.
+    """
+    descriptor, path = _create(directory)
+    try:
+        os.fchmod(descriptor, mode)
+        yield descriptor, path
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(descriptor)
+
+
+def _create(directory: Path) -> tuple[int, Path]:
+    while True:
+        path = directory / f"{PREFIX}{os.urandom(8).hex()}"
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o600)
+        with contextlib.suppress(OSError):  # no locks on this file system: `sweep` cannot take one either
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(descriptor).st_nlink:
+            return descriptor, path
+        os.close(descriptor)  # swept away before it was locked
+
+
+def write(path: Path, data: bytes, mode: int = 0o644) -> None:
+    """Give `path` this content at once: a reader finds the old or the new, never a part. Raises OSError."""
+    with temporary(path.parent, mode) as (descriptor, draft), open(descriptor, "wb", closefd=False) as file:
+        file.write(data)
+        file.flush()
+        draft.replace(path)
+
+
+def sweep(directory: Path) -> None:
+    """Remove the files in `directory` whose writer has died; what cannot be removed stays."""
+    with contextlib.suppress(OSError):
+        for path in directory.glob(f"{PREFIX}*"):
+            with contextlib.suppress(OSError):
+                _remove_if_dead(path)
+
+
+def _remove_if_dead(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        path.unlink()
+    finally:
+        os.close(descriptor)
