@@ -181,9 +181,9 @@ def test_lost_records_restore(built: Project) -> None:
 
 
 def test_a_lost_store_rebuilds_nothing_that_is_here(built: Project) -> None:
-    """The store is for restoring; what is fresh stays fresh."""
+    """The store is for restoring; what is fresh stays fresh. Only a secret's digest cannot be recognised again."""
     shutil.rmtree(built.top / "cache")
-    assert built.image() == []
+    assert built.image() == ["layers/upper"]
 
 
 def test_a_record_of_an_earlier_boot_counts_after_the_outputs_are_read(built: Project) -> None:
@@ -346,7 +346,6 @@ def test_an_output_that_is_no_regular_file_is_refused(built: Project) -> None:
 def test_two_checkouts_agree(built: Project, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Keys hold no paths: a second checkout restores from the first one's store. (V11)"""
     second = Project.make(tmp_path_factory.mktemp("second"), cache=built.cache)
-    (second.cache / "secret").exists()
     assert second.image() == ["assemble", "convert/qcow2"]
     assert second.disk() == built.disk()
 

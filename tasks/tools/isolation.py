@@ -8,7 +8,6 @@ namespace, and with it all that is left inside. Three things make that hold at a
   set its death signal never hears us and never lets the program start.
 - Process 1 is the shell and not the program. A program that changes its ids (mmdebstrap, apt) loses its death signal,
   and a program that is process 1 does not die of its own signals.
-- User 0 of a user namespace is the caller, not one of the subordinate ids: else the kernel forbids the kill.
 
 bwrap is neither quicker (0.1 ms apart) nor able to map subordinate ids, so there is one way, not two.
 """
@@ -37,10 +36,14 @@ GUARDS = {
 
 @dataclass(frozen=True, slots=True)
 class Wall:
-    """One way to run a program: the words of `unshare`, and what is lost by it, "" where nothing is."""
+    """One way to run a program: the words of `unshare`, and what is lost by it, "" where nothing is.
+
+    Where `unmapped`, its user namespace has no ids yet when the guard stands: they are for us to map.
+    """
 
     unshare: tuple[str, ...]
     caveat: str = ""
+    unmapped: bool = False
 
     @property
     def namespaced(self) -> bool:
@@ -57,11 +60,10 @@ def walls(*, root: bool, network: bool, uid: int) -> Iterator[Wall]:
     """Yield the ways to run a program as `uid`, the best first; as uid 0 of its own tree where `root` is asked."""
     net = () if network else ("--net",)
     if root:
-        mapped = ("--user", "--map-root-user", "--map-auto")
-        for user in ((), mapped) if uid == 0 else (mapped,):
+        for user in ((), ("--user",)) if uid == 0 else (("--user",),):
             words = (*user, *_PID, *net, "--mount")
-            yield Wall((*words, "--mount-proc"))
-            yield Wall(words, _NO_PROC)
+            yield Wall((*words, "--mount-proc"), unmapped=bool(user))
+            yield Wall(words, _NO_PROC, unmapped=bool(user))
         return
     if uid == 0:
         yield Wall((*_PID, *net))

@@ -228,6 +228,8 @@ def _started(
         try:
             stands, said = _handshake(process)
             if stands:
+                if wall.unmapped:
+                    subordinate.map_ids(process.pid)
                 _chosen[root, network] = wall
                 yield child
                 return

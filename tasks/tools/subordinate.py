@@ -1,43 +1,70 @@
-"""Why an ordinary user may not be root of a tree here, and what to do: subordinate ids, newuidmap, kernel settings."""
+"""Subordinate ids: how an ordinary user becomes root of a tree, and why it may not, with what to do about it."""
 
 from __future__ import annotations
 
 import os
 import pwd
+import subprocess
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from bootsmith.tasks.errors import StageError, ToolMissing
 from bootsmith.tasks.tools import host
+
+Range: TypeAlias = "tuple[int, int]"
+"""First id and how many."""
 
 FIRST = 100_000
 COUNT = 65_536
 
 
+def map_ids(pid: int) -> None:
+    """Map the ids of a process's new, still empty user namespace: 0 is us, 1 and up are our subordinate ids.
+
+    User 0 must be the caller: were it a subordinate id, the kernel would not let us kill what runs there. unshare's own
+    `--map-auto` is not used: killed at the wrong moment, it leaves a helper that waits for ever. Who is root already
+    keeps all ids as they are. Raises StageError, ToolMissing.
+    """
+    if os.geteuid() == 0:
+        _map_all(pid)
+        return
+    user = _user()
+    for kind, program, own in (("subuid", "newuidmap", os.geteuid()), ("subgid", "newgidmap", os.getegid())):
+        ranges = granted(_read(Path("/etc", kind)), user, os.geteuid())
+        if not ranges:
+            raise _without_ids(user)
+        words = [str(host.find(program)), str(pid), *mapping(own, ranges)]
+        done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, check=False)
+        if done.returncode:
+            raise StageError(
+                f"{program} does not let user {user} use the ids of /etc/{kind}: {done.stderr.decode().strip()}",
+                f"It must be set-uid root, and the line in /etc/{kind} must name ids that nobody else has.",
+            )
+
+
+def mapping(own: int, ranges: Sequence[Range]) -> list[str]:
+    """Return the words that newuidmap takes: triples of first id inside, first id outside, count."""
+    words = ["0", str(own), "1"]
+    inside = 1
+    for first, count in ranges:
+        words += [str(inside), str(first), str(count)]
+        inside += count
+    return words
+
+
+def granted(text: str, user: str, uid: int) -> list[Range]:
+    """Return the ranges that /etc/subuid (or subgid) grants to a user, by name or by number."""
+    return [(first, count) for owner, first, count in _lines(text) if owner in (user, str(uid)) and count]
+
+
+def free(text: str) -> int:
+    """Return the first id that is free behind all ranges of /etc/subuid (or subgid)."""
+    return max([FIRST, *(first + count for _, first, count in _lines(text))])
+
+
 def refusal(said: str) -> StageError:
     """Return the error for a user namespace that could not be made; `said` is what unshare printed."""
-    try:
-        user = pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:
-        return StageError(
-            f"user {os.getuid()} has no account on this machine, so it owns no subordinate ids",
-            "Build as a user that stands in /etc/passwd.",
-        )
-    absent = host.missing(["newuidmap"])
-    if absent:
-        return ToolMissing(
-            "newuidmap is not installed: without it an ordinary user cannot own the files of a tree",
-            f"Install it: {host.install_command(absent)}",
-        )
-    lines = [
-        f"{user}:{free(text)}:{COUNT} to {path}"
-        for path in (Path("/etc/subuid"), Path("/etc/subgid"))
-        if not granted(text := _read(path), user)
-    ]
-    if lines:
-        return StageError(
-            f"user {user} has no subordinate ids, so the files of a tree cannot have their owners",
-            f"As root, add the line {' and the line '.join(lines)}.",
-        )
     for setting, forbids, remedy in (
         ("kernel/apparmor_restrict_unprivileged_userns", "1", "kernel.apparmor_restrict_unprivileged_userns=0"),
         ("kernel/unprivileged_userns_clone", "0", "kernel.unprivileged_userns_clone=1"),
@@ -53,23 +80,42 @@ def refusal(said: str) -> StageError:
     )
 
 
-def granted(text: str, user: str) -> bool:
-    """Tell whether a line of /etc/subuid (or subgid) grants ids to the user, by name or by number."""
+def _without_ids(user: str) -> StageError:
+    lines = [
+        f"{user}:{free(text)}:{COUNT} to {path}"
+        for path in (Path("/etc/subuid"), Path("/etc/subgid"))
+        if not granted(text := _read(path), user, os.geteuid())
+    ]
+    absent = host.missing(["newuidmap"])
+    also = f" And install newuidmap: {host.install_command(absent)}" if absent else ""
+    problem = f"user {user} has no subordinate ids, so the files of a tree cannot have their owners"
+    remedy = f"As root, add the line {' and the line '.join(lines)}.{also}"
+    return ToolMissing(f"{problem}, nor is newuidmap installed", remedy) if absent else StageError(problem, remedy)
+
+
+def _map_all(pid: int) -> None:
+    for kind in ("uid", "gid"):
+        ours = [line.split() for line in _read(Path(f"/proc/self/{kind}_map")).splitlines()]
+        Path(f"/proc/{pid}/{kind}_map").write_text("".join(f"{inside} {inside} {count}\n" for inside, _, count in ours))
+
+
+def _user() -> str:
     try:
-        names = {user, str(pwd.getpwnam(user).pw_uid)}
+        return pwd.getpwuid(os.geteuid()).pw_name
     except KeyError:
-        names = {user}
-    return any(line.partition(":")[0] in names for line in text.splitlines())
+        raise StageError(
+            f"user {os.geteuid()} has no account on this machine, so it owns no subordinate ids",
+            "Build as a user that stands in /etc/passwd.",
+        ) from None
 
 
-def free(text: str) -> int:
-    """Return the first id that is free behind all ranges of /etc/subuid (or subgid)."""
-    end = FIRST
-    for line in text.splitlines():
-        fields = line.split(":")
-        if len(fields) == 3 and fields[1].isdigit() and fields[2].strip().isdigit():
-            end = max(end, int(fields[1]) + int(fields[2]))
-    return end
+def _lines(text: str) -> list[tuple[str, int, int]]:
+    fields = [line.strip().split(":") for line in text.splitlines()]
+    return [
+        (owner, int(first), int(count))
+        for owner, first, count in (each for each in fields if len(each) == 3)  # noqa: PLR2004  NAME:FIRST:COUNT
+        if first.isdigit() and count.isdigit()
+    ]
 
 
 def _read(path: Path) -> str:
