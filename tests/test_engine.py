@@ -98,7 +98,7 @@ def test_a_secret_counts_and_is_written_nowhere(built: Project) -> None:
 
 def test_a_tool_counts(built: Project) -> None:
     """A new version of a host program rebuilds what ran it. (V10)"""
-    (built.top / "bin/toytool").write_text("#!/bin/sh\necho toy 2\n")
+    (built.top / "bin/toytool").write_text("#!/bin/sh\necho another version\n")
     assert built.image() == ["rootfs"]
 
 

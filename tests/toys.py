@@ -81,7 +81,7 @@ STAGES = '''
             source.write_bytes(b"edited during the build")
         out.write_bytes(data)
         if "toytool" in context.stage.tools:
-            context.run("toytool", "hello")
+            context.run("toytool", context.hints["runs"])
 
     def names(context):
         count(context)
@@ -104,6 +104,12 @@ STAGES = '''
             context.outputs["disk"].write_bytes(joined)
 '''
 
+TOOL = """#!/bin/sh
+# Where a fifo asks for it: say who we are, then take long.
+if [ -p "$1.fifo" ]; then echo started > "$1.fifo"; exec sleep 1000; fi
+echo toy 1
+"""
+
 
 @dataclass
 class Project:
@@ -122,7 +128,7 @@ class Project:
         (top / "tree").mkdir()
         (top / "tree/a").write_text("a")
         (top / "bin").mkdir()
-        (top / "bin/toytool").write_text("#!/bin/sh\necho toy 1\n")
+        (top / "bin/toytool").write_text(TOOL)
         (top / "bin/toytool").chmod(0o755)
         project = cls(top)
         project.cache = cache or top / "cache"
@@ -142,6 +148,13 @@ class Project:
         return subprocess.run(
             [sys.executable, "-m", "doit", *words], cwd=self.top, env=self.environment(), text=True, capture_output=True,
             timeout=60, check=False,
+        )
+
+    def start(self, *words: str) -> subprocess.Popen[str]:
+        """Start `doit WORDS` here, in a process group of its own."""
+        return subprocess.Popen(
+            [sys.executable, "-m", "doit", *words], cwd=self.top, env=self.environment(), text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
         )
 
     def image(self, *words: str) -> list[str]:
