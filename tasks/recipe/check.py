@@ -1,0 +1,150 @@
+"""What a recipe must be as a whole, beyond what each of its keys says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+from bootsmith.tasks.recipe import check_disk, lexicon
+from bootsmith.tasks.recipe.model import Files, Qcow2, Recipe
+from bootsmith.tasks.recipe.nodes import Place
+from bootsmith.tasks.recipe.problems import Finding, KeyPath, Problems, Wrong, suggest
+from bootsmith.tasks.recipe.shapes import NOWHERE
+from bootsmith.tasks.recipe.units import show_size
+from bootsmith.tasks.stage import Secret
+
+STAGES = (
+    *("rootfs", "layers", "initramfs", "kernel", "partition", "populate", "bootloader", "assemble", "convert"),
+    *("test", "log", "disk.raw", "run.qcow2"),
+)
+"""What bootsmith itself keeps in a build directory."""
+
+
+def check(recipe: Recipe, place: Callable[[KeyPath], Place], problems: Problems) -> None:
+    """Note what is wrong with a recipe as a whole; `place` finds where a key is written.
+
+    A check is left out where one of the keys it reads is wrong already.
+    """
+    for reads, rule in _RULES:
+        if problems.trusted(*reads):
+            for path, what in list(rule(recipe)):
+                problems.add(place(path), path, what)
+
+
+def _name(recipe: Recipe) -> Iterable[Finding]:
+    try:
+        lexicon.NAME.parse(recipe.name, NOWHERE)
+    except Wrong as wrong:
+        yield ("name",), str(wrong)
+    try:
+        lexicon.HOST.parse(recipe.system.hostname, NOWHERE)
+    except Wrong as wrong:
+        yield ("system", "hostname"), f"the recipe's name is no host name: {wrong}, or write system.hostname"
+
+
+def _packages(recipe: Recipe) -> Iterable[Finding]:
+    for name in recipe.source.packages:
+        if name in recipe.source.exclude:
+            yield ("source", "debian", "exclude"), f"{name} is also in packages; remove it from one of them"
+
+
+def _layers(recipe: Recipe) -> Iterable[Finding]:
+    seen: dict[str, int] = {}
+    for number, layer in enumerate(recipe.layers):
+        if layer.name in seen:
+            yield ("layers", number, "name"), f"two layers are called {layer.name}; give one another name"
+        seen[layer.name] = number
+        if isinstance(layer, Files):
+            for path, each in layer.files.items():
+                if (each.source is None) == (each.content is None):
+                    what = "two sources" if each.source else "nothing to put here"
+                    yield ("layers", number, "files", path), f"{what}; write exactly one of from: and content:"
+
+
+def _users(recipe: Recipe) -> Iterable[Finding]:
+    numbers = {0: "root"}
+    for name, user in recipe.system.users.items():
+        if user.uid is None:
+            continue
+        if name == "root" and user.uid != 0:
+            yield ("system", "users", name, "uid"), f"root's number is 0, not {user.uid}; remove this line"
+        elif numbers.setdefault(user.uid, name) != name:
+            yield ("system", "users", name, "uid"), f"{user.uid} is {numbers[user.uid]}'s number; take another one"
+
+
+def _services(recipe: Recipe) -> Iterable[Finding]:
+    services = recipe.system.services
+    for word, units in (("disable", services.disable), ("mask", services.mask)):
+        for unit in units:
+            if unit in services.enable:
+                yield ("system", "services", word), f"{unit} is also enabled; remove it from one of them"
+
+
+def _boot(recipe: Recipe) -> Iterable[Finding]:
+    boot = recipe.boot
+    if not boot.entries:
+        yield ("boot", "entries"), "there is nothing to boot; write at least one entry"
+    elif boot.default not in boot.entries:
+        yield ("boot", "default"), f"there is no entry {boot.default!r}; {suggest(boot.default, list(boot.entries))}"
+    if boot.loader == "systemd-boot" and boot.place != "esp":
+        yield ("boot", "place"), "systemd-boot reads kernels from the ESP only; write esp, or loader: grub-efi"
+
+
+def _outputs(recipe: Recipe) -> Iterable[Finding]:
+    seen: set[str] = set()
+    for number, output in enumerate(recipe.outputs):
+        kind = "qcow2" if isinstance(output, Qcow2) else "raw"
+        path: KeyPath = ("outputs", number, kind)
+        if output.file in seen:
+            yield (*path, "file"), f"two outputs are called {output.file}; give one another file:"
+        if output.file in STAGES:
+            yield (*path, "file"), f"bootsmith keeps {output.file} there itself; take another name"
+        seen.add(output.file)
+        if isinstance(output, Qcow2):
+            for key, what in _qcow2(output):
+                yield (*path, key), what
+
+
+def _qcow2(output: Qcow2) -> Iterable[tuple[str, str]]:
+    """What qemu-img refuses, or does not do as asked."""
+    if output.compress != "none" and output.preallocation != "off":
+        yield "preallocation", f"clusters packed by {output.compress} cannot be laid out beforehand; add compress: none"
+    if output.cluster & (output.cluster - 1) or output.cluster > 2 << 20:
+        yield "cluster", f"{show_size(output.cluster)} cannot be a cluster; write a power of two from 512 to 2M, as 64K"
+    if output.compat == "0.10" and output.lazy_refcounts:
+        yield "lazy_refcounts", "compat 0.10 has no lazy reference counts; write false, or compat: 1.1"
+    if output.compat == "0.10" and output.compress == "zstd":
+        yield "compress", "compat 0.10 knows no zstd; write zlib, or compat: 1.1"
+
+
+def _machine(recipe: Recipe) -> Iterable[Finding]:
+    hosts = [host for host, _ in recipe.machine.forward]
+    for number, host in enumerate(hosts):
+        if host in hosts[:number]:
+            yield ("machine", "forward", number), f"port {host} is forwarded already; take another one"
+    if hosts and recipe.machine.nic == "none":
+        yield ("machine", "forward"), "without a network card nothing can be forwarded; remove nic: none"
+
+
+def _login(recipe: Recipe) -> Iterable[Finding]:
+    login = recipe.test.login
+    user = recipe.system.users.get(login.user) if login else None
+    if login and user and not isinstance(user.password, Secret):
+        path = ("test", "login", "user")
+        if user.password == "locked":  # noqa: S105  # the state of having none
+            yield path, f"{login.user}'s password is locked; write system.users.{login.user}.password"
+        else:
+            yield path, f"{login.user}'s password is empty; write the one to log in with in system.users"
+
+
+_RULES: tuple[tuple[tuple[KeyPath, ...], Callable[[Recipe], Iterable[Finding]]], ...] = (
+    ((("name",), ("system", "hostname")), _name),
+    ((("source",),), _packages),
+    ((("layers",),), _layers),
+    ((("system", "users"),), _users),
+    ((("system", "services"),), _services),
+    ((("boot", "entries"), ("boot", "default"), ("boot", "loader"), ("boot", "place")), _boot),
+    ((("outputs",),), _outputs),
+    ((("machine",),), _machine),
+    ((("system", "users"), ("test", "login")), _login),
+    *check_disk.RULES,
+)

@@ -1,0 +1,116 @@
+"""A recipe's file to a frozen Recipe, or all its mistakes at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any
+
+from bootsmith.tasks.recipe import derive, overrides, resolve
+from bootsmith.tasks.recipe.check import check
+from bootsmith.tasks.recipe.keys import RECIPE
+from bootsmith.tasks.recipe.lineage import Document, gather
+from bootsmith.tasks.recipe.merge import lay
+from bootsmith.tasks.recipe.model import Recipe
+from bootsmith.tasks.recipe.nodes import COMMAND_LINE, Node, Place, Table, Text, locate, node
+from bootsmith.tasks.recipe.problems import Problems, suggest
+from bootsmith.tasks.recipe.variables import Variables, declare, predefined
+
+NOTHING: Mapping[str, str] = MappingProxyType({})
+TAKEN = ("recipe", "profile", "extends", "vars", "profiles", *RECIPE.keys)
+"""Words of the command line that no variable can be called."""
+
+
+def load(
+    path: Path, *, overrides: Mapping[str, str] = NOTHING, profile: str | None = None, search: Path | None = None
+) -> Recipe:
+    """Return the recipe at `path`, with one of its profiles and the command line's NAME=VALUE words laid over it.
+
+    `search` is where the names of parents are looked up besides the recipe's own folder. Nothing is written, and no
+    secret is read. Raises RecipeError with every mistake found.
+    """
+    recipe, problems = examine(path, overrides=overrides, profile=profile, search=search)
+    problems.raise_if_any()
+    assert recipe is not None, "no recipe, and no reason"
+    return recipe
+
+
+def examine(
+    path: Path, *, overrides: Mapping[str, str] = NOTHING, profile: str | None = None, search: Path | None = None
+) -> tuple[Recipe | None, Problems]:
+    """Return the recipe as far as it can be read, and its mistakes; None where there is nothing to read."""
+    problems = Problems()
+    path = Path.cwd() / path
+    documents = gather(path, search, problems)
+    if not documents:
+        return None, problems
+    profiles = _profiles(documents)
+    if profile is not None and profile not in profiles:
+        place = Place(COMMAND_LINE, 0, 0, Path.cwd())
+        problems.add(place, ("profile",), f"no profile {profile!r} in {path.name}; {suggest(profile, profiles)}")
+    tree = _compose(documents, profile, overrides, problems)
+    values = RECIPE.read(tree, (), problems)
+    files = tuple(dict.fromkeys([path, *(document.path for document in documents)]))
+    recipe = resolve.recipe(values, path, files, profile)
+    check(recipe, lambda key: locate(tree, key), problems)
+    for other in profiles:
+        if other != profile:
+            _try_profile(documents, other, problems)
+    return recipe, problems
+
+
+def _profiles(documents: Iterable[Document]) -> list[str]:
+    found: dict[str, bool] = {}
+    for document in documents:
+        found |= {name: partial is not None for name, partial in document.profiles.items()}
+    return [name for name, kept in found.items() if kept]
+
+
+def _try_profile(documents: Sequence[Document], profile: str, problems: Problems) -> None:
+    """Note what is wrong with a profile that was not asked for: each of its keys, not the recipe it would make."""
+    trial = Problems()
+    RECIPE.read(_compose(documents, profile, NOTHING, trial), (), trial)
+    problems.adopt(trial)
+
+
+def _compose(documents: Sequence[Document], profile: str | None, words: Mapping[str, str], problems: Problems) -> Table:
+    """Return everything that is said about a recipe as one mapping: parents, itself, profile, command line."""
+    path, start = documents[-1].path, documents[-1].body.place
+    partials = [partial for each in documents if profile and (partial := each.profiles.get(profile))]
+    tree: Node = Table({}, start)
+    for body in (*(each.body for each in documents), *(_without_vars(partial) for partial in partials)):
+        tree = lay(RECIPE, tree, body, (), problems)
+    declared = declare(
+        [*(each.vars for each in documents), *(found for each in partials if isinstance(found := each.get("vars"), Table))],
+        TAKEN,
+        problems,
+    )
+    shell = Path.cwd()
+    given = overrides.given(words, [*declared], shell)
+    tree = _with_layout(_table(tree), Variables(declared, given, predefined(tree, path.stem), Problems()), words)
+    tree = lay(RECIPE, tree, overrides.edits(words, [*declared], tree, shell, problems), (), problems)
+    variables = Variables(declared, given, predefined(_table(tree), path.stem), problems)
+    variables.settle()
+    return _table(variables.expand(tree))
+
+
+def _without_vars(partial: Table) -> Table:
+    return Table({key: each for key, each in partial.entries.items() if key != "vars"}, partial.place)
+
+
+def _with_layout(tree: Table, variables: Variables, words: Mapping[str, str]) -> Table:
+    """Return the recipe with the loader's usual partitions below it, so that they too can be changed by name."""
+    if tree.get("disk", "partitions") is not None or "disk.partitions" in words:
+        return tree
+    place = locate(tree, ("boot", "loader"))
+    asked = Text(words["boot.loader"], plain=True, place=place) if "boot.loader" in words else tree.get("boot", "loader")
+    loader = variables.expand(asked) if asked is not None else None
+    usual = derive.layout(loader.text if isinstance(loader, Text) else "")
+    below = node({"disk": {"partitions": usual}}, place)
+    return _table(lay(RECIPE, below, tree, (), Problems()))
+
+
+def _table(tree: Any) -> Table:
+    assert isinstance(tree, Table), "a recipe is a mapping"
+    return tree

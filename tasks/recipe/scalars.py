@@ -1,0 +1,269 @@
+"""The kinds of single values: how each is read from text, written again, and described to editors and people."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from bootsmith.tasks.recipe import units
+from bootsmith.tasks.recipe.nodes import Node, Place, Raw, Table, Text, shown
+from bootsmith.tasks.recipe.problems import KeyPath, Problems, Wrong, near, suggest
+from bootsmith.tasks.stage import Json
+
+FAILED: Any = object()
+"""What reading returns for a value that is wrong; the reason is among the problems."""
+
+
+class Type:
+    """How values of one kind are read, written and described."""
+
+    blank: Any = None
+    """What stands in for a value that had to be given and was not, so that reading can go on."""
+    said: str
+    """The kind as the reference names it."""
+
+    def read(self, node: Node, path: KeyPath, problems: Problems) -> Any:
+        """Return the value, or FAILED with the reason among the problems."""
+        raise NotImplementedError
+
+    def write(self, value: Any) -> Raw:
+        """Return a value as a recipe would say it; None where saying nothing is the same."""
+        raise NotImplementedError
+
+    def schema(self) -> dict[str, Json]:
+        """Return the JSON Schema of what may be written."""
+        raise NotImplementedError
+
+
+class Scalar(Type):
+    """A kind whose values are one text."""
+
+    said = "STR"
+
+    def read(self, node: Node, path: KeyPath, problems: Problems) -> Any:
+        try:
+            if not isinstance(node, Text):
+                colon = isinstance(node, Table)
+                raise Wrong(
+                    "this takes one value", "put a text with a colon in quotes" if colon else f"write {self.said} alone"
+                )
+            return self.parse(node.text, node.place)
+        except Wrong as wrong:
+            problems.add(node.place, path, str(wrong))
+            return FAILED
+
+    def parse(self, text: str, place: Place) -> Any:
+        """Return the value of a text written at `place`. Raises Wrong."""
+        raise NotImplementedError
+
+    def write(self, value: Any) -> Raw:
+        return str(value)
+
+    def schema(self) -> dict[str, Json]:
+        return {"anyOf": [self.literal(), {"$ref": "#/$defs/variable"}]}
+
+    def literal(self) -> dict[str, Json]:
+        """Return the JSON Schema of a value without variables."""
+        return {"type": ["string", "number", "boolean"]}
+
+
+class Str(Scalar):
+    """Text, of one line unless `lines`. All of it must match `pattern`, which makes it `what`; `todo` says how."""
+
+    blank = ""
+
+    def __init__(
+        self, said: str = "STR", pattern: str = "", what: str = "", todo: str = "", *, lines: bool = False
+    ) -> None:
+        self.said, self._pattern, self._what, self._todo, self._lines = said, pattern, what, todo, lines
+        self._match = re.compile(pattern, re.ASCII).fullmatch if pattern else None
+
+    def parse(self, text: str, place: Place) -> Any:
+        if not self._lines and any(end in text for end in "\n\r\x85\u2028\u2029"):
+            raise Wrong("this must be one line", "write it on one line, or fold it with >-")
+        if self._match and not self._match(text):
+            raise Wrong(f"{text!r} is not {self._what}", self._todo)
+        return text
+
+    @property
+    def appends(self) -> bool:
+        """Whether `key+` may add to the text, after a blank."""
+        return not self._pattern and not self._lines
+
+    def literal(self) -> dict[str, Json]:
+        if self._pattern:
+            return {"type": ["string", "number"], "pattern": f"^(?:{self._pattern})$"}
+        return super().literal()
+
+
+class Parsed(Str):
+    """Text that `reader` turns into something else, or finds Wrong; `writer` is its inverse."""
+
+    def __init__(
+        self,
+        said: str,
+        reader: Callable[[str], Any],
+        writer: Callable[[Any], Raw] = str,
+        pattern: str = "",
+        blank: Any = "",
+    ) -> None:
+        super().__init__(said)
+        self._reader, self._writer, self.blank = reader, writer, blank
+        self._schema = f"^(?:{pattern})$" if pattern else ""
+
+    def parse(self, text: str, place: Place) -> Any:
+        return self._reader(super().parse(text, place))
+
+    def write(self, value: Any) -> Raw:
+        return self._writer(value)
+
+    def literal(self) -> dict[str, Json]:
+        return {"type": ["string", "number"], "pattern": self._schema} if self._schema else super().literal()
+
+
+class Number(Scalar):
+    """A whole number, in the words of its unit and within bounds."""
+
+    blank = 0
+
+    def __init__(
+        self,
+        said: str,
+        reader: Callable[[str], int],
+        writer: Callable[[int], Raw],
+        pattern: str,
+        *,
+        at_least: int = 0,
+        at_most: int,
+        multiple: int = 1,
+    ) -> None:
+        self.said, self._reader, self._writer, self._pattern = said, reader, writer, pattern
+        self._at_least, self._at_most, self._multiple = at_least, at_most, multiple
+
+    def parse(self, text: str, place: Place) -> int:
+        value = self._reader(text)
+        if value < self._at_least:
+            raise Wrong(f"{text} is too small", f"write at least {self._writer(self._at_least)}")
+        if value > self._at_most:
+            raise Wrong(f"{text} is too large", f"write at most {self._writer(self._at_most)}")
+        if value % self._multiple:
+            unit = self._writer(self._multiple)
+            raise Wrong(f"{text} is not a multiple of {unit}", f"did you mean {self._writer(self._round(value))}?")
+        return value
+
+    def _round(self, value: int) -> int:
+        return -(-value // self._multiple) * self._multiple
+
+    def write(self, value: Any) -> Raw:
+        return self._writer(value)
+
+    def literal(self) -> dict[str, Json]:
+        if self.said == "INT":  # editors read these two as numbers
+            return {"type": "integer", "minimum": self._at_least, "maximum": self._at_most}
+        return {"type": ["string", "integer"] if self.said == "MODE" else "string", "pattern": f"^(?:{self._pattern})$"}
+
+
+def integer(at_least: int, at_most: int) -> Number:
+    return Number("INT", units.read_int, int, r"-?\d+", at_least=at_least, at_most=at_most)
+
+
+def size(at_least: int = 1, multiple: int = units.SECTOR) -> Number:
+    """Return the kind SIZE, up to 1024T."""
+    return Number(
+        "SIZE", units.read_size, units.show_size, units.SIZE, at_least=at_least, at_most=1 << 50, multiple=multiple
+    )
+
+
+def time() -> Number:
+    return Number("TIME", units.read_time, units.show_time, units.TIME, at_least=1, at_most=86400)
+
+
+def mode() -> Number:
+    return Number("MODE", units.read_mode, units.show_mode, units.MODE, at_most=0o7777)
+
+
+class Bool(Scalar):
+    said = "BOOL"
+    blank = False
+
+    def parse(self, text: str, place: Place) -> bool:
+        return units.read_bool(text)
+
+    def write(self, value: Any) -> Raw:
+        return bool(value)
+
+    def literal(self) -> dict[str, Json]:
+        return {"type": "boolean"}
+
+
+class Choice(Scalar):
+    """One of a few words; or, where there is an `other`, a value of that kind."""
+
+    def __init__(self, *words: str, other: Scalar | None = None) -> None:
+        self._words, self._other = words, other
+        self.blank = words[0]
+        self.said = "|".join([*words, *([other.said] if other else [])])
+
+    def parse(self, text: str, place: Place) -> Any:
+        if text in self._words:
+            return text
+        if self._other is None:
+            raise Wrong(f"{text!r} is none of {', '.join(self._words)}", suggest(text, self._words))
+        try:
+            return self._other.parse(text, place)
+        except Wrong as wrong:
+            meant = near(text, self._words)
+            todo = f"did you mean {meant}?" if meant else f"{wrong.todo}, or write {' or '.join(self._words)}"
+            raise Wrong(wrong.what, todo) from wrong
+
+    def write(self, value: Any) -> Raw:
+        return value if value in self._words or self._other is None else self._other.write(value)
+
+    def literal(self) -> dict[str, Json]:
+        numbers = [float(word) for word in self._words if re.fullmatch(r"\d+\.\d+", word)]  # as editors read them
+        words: dict[str, Json] = {"enum": [*self._words, *numbers]}
+        return {"anyOf": [words, self._other.literal()]} if self._other else words
+
+
+class PathText(str):
+    """A path among written values: `show` says it relative to the recipe."""
+
+    __slots__ = ()
+
+
+class FilePath(Scalar):
+    """A PATH, relative to the file that writes it. `kind` is what must stand there now: "file", "directory", or ""."""
+
+    said = "PATH"
+    blank = Path()
+
+    def __init__(self, kind: str = "") -> None:
+        self._kind = kind
+
+    def parse(self, text: str, place: Place) -> Path:
+        if not text or any(end in text for end in "\0\n\r"):
+            raise Wrong("this is not a path", "write one, relative to the file it stands in")
+        if text.startswith("~"):
+            raise Wrong(f"{text}: ~ is not expanded", "write the path out")
+        path = place.base / text
+        if self._kind:
+            self._look(path)
+        return path
+
+    def _look(self, path: Path) -> None:
+        is_kind = path.is_dir() if self._kind == "directory" else path.is_file()
+        if is_kind:
+            return
+        if path.exists():
+            raise Wrong(f"{shown(path)} is not a {self._kind}", f"name a {self._kind}")
+        beside = sorted(each.name for each in path.parent.iterdir()) if path.parent.is_dir() else []
+        meant = near(path.name, beside)
+        raise Wrong(f"{shown(path)} does not exist", f"did you mean {meant}?" if meant else f"create that {self._kind}")
+
+    def write(self, value: Any) -> Raw:
+        return PathText(value)
+
+    def literal(self) -> dict[str, Json]:
+        return {"type": "string", "minLength": 1}

@@ -1,0 +1,76 @@
+"""A Recipe as YAML again: every default, parent and variable filled in, secrets by reference only."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from bootsmith.tasks.recipe.keys import RECIPE
+from bootsmith.tasks.recipe.model import Recipe
+from bootsmith.tasks.recipe.nodes import NULLS, Raw
+from bootsmith.tasks.recipe.scalars import PathText
+
+WIDTH = 100
+_PLAIN = re.compile(r"[A-Za-z0-9/._+][A-Za-z0-9/._+@%=:-]*(?: [A-Za-z0-9/._+@%=-][A-Za-z0-9/._+@%=:-]*)*")
+
+
+def show(recipe: Recipe) -> str:
+    """Return the recipe in full, as YAML that loads back to an equal one from the same folder."""
+    raw = RECIPE.write(recipe)
+    head = f"# {recipe.name}" + (f", profile {recipe.profile}" if recipe.profile else "") + ", in full\n"
+    return head + "\n".join(_block(raw, recipe.file.parent, 0)) + "\n"
+
+
+def _block(raw: Raw, folder: Path, depth: int) -> Iterator[str]:
+    """Yield the lines of a mapping or list, indented by `depth` blanks."""
+    indent = " " * depth
+    if isinstance(raw, Mapping):
+        for key, value in raw.items():
+            flow = _flow(value, folder)
+            head = f"{indent}{_text(key)}:"
+            if depth and len(head) + 1 + len(flow) <= WIDTH or not _has_items(value):
+                yield f"{head} {flow}"
+            else:
+                yield head
+                yield from _block(value, folder, depth + 2)
+    elif isinstance(raw, Sequence) and not isinstance(raw, str):
+        for value in raw:
+            yield f"{indent}- {_flow(value, folder)}"
+
+
+def _has_items(raw: Raw) -> bool:
+    return isinstance(raw, (Mapping, Sequence)) and not isinstance(raw, str) and bool(raw)
+
+
+def _flow(raw: Raw, folder: Path) -> str:
+    match raw:
+        case None:
+            return "null"
+        case bool():
+            return str(raw).lower()
+        case int():
+            return str(raw)
+        case PathText():
+            path = Path(raw)
+            return _text(str(path.relative_to(folder)) if path.is_relative_to(folder) else raw)
+        case str():
+            return _text(raw)
+        case Mapping():
+            return "{" + ", ".join(f"{_text(key)}: {_flow(value, folder)}" for key, value in raw.items()) + "}"
+    return "[" + ", ".join(_flow(value, folder) for value in raw) + "]"
+
+
+def _text(text: str) -> str:
+    """Return a text as a scalar that reads back the same: variables escaped, in quotes where it needs them."""
+    if "${" in text or "$$" in text:
+        text = text.replace("$", "$$")
+    if _PLAIN.fullmatch(text) and text not in NULLS and not text.endswith(":"):
+        return text
+    return '"' + "".join(map(_escape, text)) + '"'
+
+
+def _escape(letter: str) -> str:
+    if letter in '"\\':
+        return "\\" + letter
+    return letter if letter.isprintable() and letter != "\ufeff" else f"\\U{ord(letter):08x}"
