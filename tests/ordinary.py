@@ -1,8 +1,8 @@
 """An ordinary user with subordinate ids, whoever runs the tests; the host itself is left as it is.
 
-Run by root, the user exists only in a private mount namespace: there /etc/passwd, group, subuid and subgid have one line
-more, and folders that only root may enter (its home with a Python in it, pytest's temporary folder) show no more than
-what the tests hand over. Run by an ordinary user, it is that user, who needs lines in /etc/subuid and /etc/subgid.
+Run by root, the user exists only in a private mount namespace: there /etc/passwd, group, subuid and subgid have one
+line more, and folders that only root may enter (its home with a Python in it, pytest's temporary folder) show no more
+than what the tests hand over. Run by an ordinary user, it is that user, who needs lines in /etc/subuid and /etc/subgid.
 """
 
 from __future__ import annotations
@@ -40,6 +40,13 @@ exec setpriv --reuid "$ID" --regid "$ID" --init-groups --inh-caps=-all -- env -u
 """
 
 
+_WITHOUT_IDS = """
+mount --bind /dev/null /etc/subuid && mount --bind /dev/null /etc/subgid &&
+exec setpriv --ambient-caps=-all --inh-caps=-all -- "$@"
+"""
+_OWN = ("unshare", "--user", "--map-current-user", "--keep-caps", "--mount", "sh", "-c", _WITHOUT_IDS, "sh")
+
+
 @dataclass(frozen=True)
 class OrdinaryUser:
     """Who runs commands, and `home`, a folder of theirs."""
@@ -54,20 +61,23 @@ class OrdinaryUser:
         return ["env", *settings, *self.words, *map(str, argv)]
 
 
-def ordinary_user(scratch: Path, *, readable: Iterable[Path] = ()) -> OrdinaryUser:
-    """Return an ordinary user with a home in `scratch`, who can read this checkout, its Python and what is named."""
+def ordinary_user(scratch: Path, *, readable: Iterable[Path] = (), subordinate: bool = True) -> OrdinaryUser:
+    """Return an ordinary user with a home in `scratch`, who can read this checkout, its Python and what is named.
+
+    `subordinate` False: one without subordinate ids.
+    """
     home = scratch / "home"
     home.mkdir()
     if os.geteuid() != 0:
-        return OrdinaryUser(home, (), {"HOME": str(home)})
+        return OrdinaryUser(home, () if subordinate else _OWN, {"HOME": str(home)})
     files = scratch / "enter"
     files.mkdir()
     line = f"{NAME}:x:{UID}:{UID}::{home}:/bin/sh\n"
     for name, added in {
         "passwd": line,
         "group": f"{NAME}:x:{UID}:\n",
-        "subuid": f"{NAME}:{SUBORDINATE}:65536\n",
-        "subgid": f"{NAME}:{SUBORDINATE}:65536\n",
+        "subuid": f"{NAME}:{SUBORDINATE}:65536\n" if subordinate else "",
+        "subgid": f"{NAME}:{SUBORDINATE}:65536\n" if subordinate else "",
     }.items():
         present = Path("/etc", name)
         (files / name).write_text((present.read_text() if present.exists() else "") + added)

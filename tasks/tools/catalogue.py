@@ -42,6 +42,7 @@ _ALL = (
         _packages("apt"),
         data=("/usr/lib/apt/methods/*", "/usr/lib/apt/solvers/*"),
     ),
+    Tool("apt-config", "reads the host's apt configuration", _packages("apt")),
     Tool("apt-cache", "reads package lists", _packages("apt")),
     Tool("gpgv", "verifies a distribution's signatures", _packages("gpgv", "gnupg2", "gnupg", "gpgv")),
     Tool("dpkg", "unpacks and configures packages", _DPKG, data=("/usr/share/dpkg/*table",)),

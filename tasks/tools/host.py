@@ -109,10 +109,11 @@ def install_command(tools: Iterable[Tool]) -> str:
 
 
 def _os_release() -> dict[str, str]:
-    for place in ("/etc/os-release", "/usr/lib/os-release"):
-        try:
-            lines = Path(place).read_text(errors="replace").splitlines()
-        except OSError:
-            continue
-        return {key: value.strip().strip("\"'") for key, _, value in (line.partition("=") for line in lines)}
-    return {}
+    places = (Path("/etc/os-release"), Path("/usr/lib/os-release"))
+    return next((read_os_release(place) for place in places if place.exists()), {})
+
+
+def read_os_release(path: Path) -> dict[str, str]:
+    """Return what an os-release file says."""
+    lines = path.read_text(errors="replace").splitlines()
+    return {key: value.strip().strip("\"'") for key, _, value in (line.partition("=") for line in lines)}

@@ -9,7 +9,6 @@ it rests on, so that asking again is only stats.
 from __future__ import annotations
 
 import contextlib
-import glob
 import json
 import os
 import re
@@ -64,14 +63,16 @@ def _examine(path: Path, data: tuple[str, ...], memo: Memo) -> tuple[dict[str, S
 
     programs = [path, *interpreters(path)]
     shared = sorted({library for program in programs for library in libraries(program)})
-    further = sorted({match for pattern in data for match in glob.glob(pattern) if os.path.isfile(match)})  # noqa: PTH207
+    further = sorted({str(match) for pattern in data for match in Path("/").glob(pattern[1:]) if match.is_file()})
     folders = {str(Path(each).parent) for each in (*shared, *data)}
     watched = {each: _stat(each) for each in (*map(str, programs), *shared, *further, *folders, *LOADER_FILES)}
-    roles = [("program", programs), ("library", shared), ("data", further)]
-    return watched, key(
-        {f"{role} {index} {Path(each).name}": fingerprint(Path(each).resolve(), memo)
-         for role, files in roles for index, each in enumerate(files)}
-    )  # fmt: skip
+    roles = [("program", list(map(str, programs))), ("library", shared), ("data", further)]
+    content = {
+        f"{role} {index} {Path(each).name}": fingerprint(Path(each).resolve(), memo)
+        for role, files in roles
+        for index, each in enumerate(files)
+    }
+    return watched, key(content)
 
 
 def interpreters(path: Path) -> list[Path]:
@@ -115,7 +116,7 @@ def interpreter(path: Path) -> Path | None:
         for index in range(count):
             file.seek(table + index * entry_size)
             kind, _, offset, _, _, size = struct.unpack("<IIQQQQ", file.read(40))
-            if kind == 3:  # noqa: PLR2004  PT_INTERP
+            if kind == 3:
                 file.seek(offset)
                 return Path(os.fsdecode(file.read(size).rstrip(b"\0")))
     return None

@@ -52,7 +52,9 @@ class Wall:
 
 
 _PID = ("--pid", "--fork", "--kill-child")
-_BARE = Wall((), "pid namespaces are forbidden here: what a program starts may outlive a killed build, and reach the net")
+_BARE = Wall(
+    (), "namespaces are forbidden here: what a program starts may outlive a killed build, and sees the network"
+)
 _NO_PROC = "no /proc of its own can be mounted here: programs in the tree see the host's processes"
 
 

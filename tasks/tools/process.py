@@ -15,11 +15,15 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, BinaryIO
+from typing import BinaryIO
 
 from bootsmith.tasks.errors import StageError, ToolFailed, ToolMissing
 from bootsmith.tasks.stage import Completed
-from bootsmith.tasks.tools import isolation, subordinate
+from bootsmith.tasks.tools import alive, isolation, subordinate
+from bootsmith.tasks.tools.alive import kill_all
+from bootsmith.tasks.tools.companion import Running, spawn_interactive, start
+
+__all__ = ["Completed", "Running", "Usage", "caveats", "kill_all", "run", "spawn_interactive", "start"]
 
 OUTPUT_LIMIT = 64 << 20
 """Bytes of stdout, and as many of stderr, that are kept in memory. A program that prints more needs a file."""
@@ -62,7 +66,9 @@ def run(
         raise ToolMissing(f"{words[0]} is not an executable program", "Run `doit tools` to see what to install.")
     with contextlib.ExitStack() as stack:
         out: int | BinaryIO = stack.enter_context(stdout.open("wb")) if stdout else subprocess.PIPE
-        child = stack.enter_context(_started(words, env, cwd, out, input is not None, root=root, network=network))
+        child = stack.enter_context(
+            _started(words, env, cwd, out, has_input=input is not None, root=root, network=network)
+        )
         if log and child.wall.caveat:
             log.write(f"({child.wall.caveat})\n".encode())
         _pump(child, isolation.ANSWER + (input or b""), log, on_line)
@@ -85,100 +91,6 @@ def caveats() -> list[str]:
     return sorted({wall.caveat for wall in _chosen.values() if wall.caveat})
 
 
-def kill_all() -> None:
-    """Kill every program running now. Safe in a signal handler: takes no lock."""
-    for pid, own_group in list(_running.items()):
-        _kill(pid, own_group=own_group)
-
-
-def spawn_interactive(
-    argv: Sequence[str | Path], *, env: Mapping[str, str] | None = None, pass_fds: Sequence[int] = ()
-) -> int:
-    """Run a program on the user's terminal and return its exit status; it dies with us.
-
-    It inherits stdin, stdout, stderr and, without `env`, the environment. Ctrl-C reaches the program and not us.
-    """
-    words = [*isolation.companion(), *map(str, argv)]
-    with _deaf_to_ctrl_c(), subprocess.Popen(words, env=env, pass_fds=pass_fds) as child, _listed(child, own_group=False):
-        return _shell_status(child.wait())
-
-
-class Running:
-    """A program in the background that dies with the thread that started it. Its pipes are unbuffered."""
-
-    def __init__(self, child: subprocess.Popen[bytes]) -> None:
-        self._child = child
-        self.pid = child.pid
-        _running[child.pid] = True
-
-    @property
-    def stdin(self) -> IO[bytes]:
-        assert self._child.stdin is not None, "start() makes a pipe"
-        return self._child.stdin
-
-    @property
-    def stdout(self) -> IO[bytes]:
-        assert self._child.stdout is not None, "start() makes a pipe"
-        return self._child.stdout
-
-    def poll(self) -> int | None:
-        """Return its exit status, 128 + the signal where one ended it, or None while it runs."""
-        return self._noted(self._child.poll())
-
-    def wait(self, timeout: float | None = None) -> int | None:
-        """Wait up to `timeout` seconds; None: it still runs."""
-        try:
-            return self._noted(self._child.wait(timeout))
-        except subprocess.TimeoutExpired:
-            return None
-
-    def terminate(self, grace: float = 5) -> int:
-        """End it: SIGTERM, and SIGKILL where it still runs `grace` seconds later. Returns its exit status."""
-        with contextlib.suppress(ProcessLookupError):
-            self._child.terminate()
-        status = self.wait(grace)
-        if status is None:
-            _kill(self.pid, own_group=True)
-            status = self._noted(self._child.wait())
-        assert status is not None, "it ended"
-        return status
-
-    def _noted(self, status: int | None) -> int | None:
-        if status is None:
-            return None
-        _running.pop(self.pid, None)
-        return _shell_status(status)
-
-    def __enter__(self) -> Running:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.terminate(grace=0)
-        self.stdin.close()
-        self.stdout.close()
-
-
-def start(
-    argv: Sequence[str | Path],
-    *,
-    env: Mapping[str, str] | None = None,
-    cwd: Path | None = None,
-    stderr: Path | None = None,
-    pass_fds: Sequence[int] = (),
-) -> Running:
-    """Start a program in the background, with the network and without a terminal; use it as a context manager.
-
-    stdin and stdout are pipes; stderr goes to the file `stderr`, else into stdout.
-    """
-    words = [*isolation.companion(), *map(str, argv)]
-    with stderr.open("wb") if stderr else contextlib.nullcontext(subprocess.STDOUT) as errors:
-        child = subprocess.Popen(
-            words, env=env, cwd=cwd, bufsize=0, pass_fds=pass_fds, start_new_session=True,
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors,
-        )  # fmt: skip
-    return Running(child)
-
-
 @dataclass(slots=True)
 class _Child:
     """A program behind its wall, and what is known about it so far."""
@@ -190,30 +102,36 @@ class _Child:
     cpu: float = 0.0
     peak: int = 0
 
-    def ended(self) -> bool:
-        """Tell whether it ended, leaving it to be reaped."""
-        return os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT) is not None
+    def left_daemons(self) -> bool:
+        """Tell whether it ended and left others behind, who without a namespace may hold its pipes for ever."""
+        flags = os.WEXITED | os.WNOHANG | os.WNOWAIT
+        return not self.wall.namespaced and os.waitid(os.P_PID, self.process.pid, flags) is not None
 
     def reap(self) -> int:
         """Wait for its end; add up what it used."""
         os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOWAIT)
-        _running.pop(self.process.pid, None)  # before its number can be another's
+        alive.running.pop(self.process.pid, None)  # before its number can be another's
         _, status, used = os.wait4(self.process.pid, 0)
         self.process.returncode = os.waitstatus_to_exitcode(status)
         self.cpu = used.ru_utime + used.ru_stime
         self.peak = max(self.peak, _own_peak(used.ru_maxrss))
-        return _shell_status(self.process.returncode)
+        return alive.shell_status(self.process.returncode)
 
 
-_running: dict[int, bool] = {}
-"""Programs that run now -> whether each leads a process group of its own."""
 _chosen: dict[tuple[bool, bool], isolation.Wall] = {}
 """(root, network) -> the first wall that stood when it was needed: an answer by the kernel, not a guess by files."""
 
 
 @contextlib.contextmanager
 def _started(
-    argv: list[str], env: Mapping[str, str], cwd: Path, out: int | BinaryIO, has_input: bool, *, root: bool, network: bool
+    argv: list[str],
+    env: Mapping[str, str],
+    cwd: Path,
+    out: int | BinaryIO,
+    *,
+    has_input: bool,
+    root: bool,
+    network: bool,
 ) -> Iterator[_Child]:
     """Start a program behind the best wall that can be had; leave none of it behind."""
     known = _chosen.get((root, network))
@@ -223,7 +141,7 @@ def _started(
             [*isolation.command(wall, has_input=has_input), *argv], env=dict(env), cwd=cwd, bufsize=0,
             stdin=subprocess.PIPE, stdout=out, stderr=subprocess.PIPE, start_new_session=True,
         )  # fmt: skip
-        _running[process.pid] = True
+        alive.running[process.pid] = True
         child = _Child(process, wall)
         try:
             stands, said = _handshake(process)
@@ -263,7 +181,7 @@ def _end(child: _Child) -> None:
     """Kill whatever is left of a child, wait until none of it can write any more, and close its pipes."""
     process = child.process
     if process.returncode is None:
-        _kill(process.pid, own_group=True)
+        alive.kill(process.pid, own_group=True)
         if child.wall.namespaced and process.stderr:
             # unshare dies first, the namespace's processes a moment later: the last one closes the pipe.
             with contextlib.suppress(OSError, ValueError):  # ValueError: closed already, so all of them are gone
@@ -279,17 +197,16 @@ def _end(child: _Child) -> None:
 
 def _pump(child: _Child, feed: bytes, log: BinaryIO | None, on_line: Callable[[str], None] | None) -> None:
     """Feed a child its input and take what it prints, until it has ended."""
-    process = child.process
+    pipes = (("stdin", child.process.stdin), ("stdout", child.process.stdout), ("stderr", child.process.stderr))
     waiting = memoryview(feed)
     lines = {"stdout": _Lines(), "stderr": _Lines()}
     next_look = time.monotonic() + LONG
     with selectors.DefaultSelector() as selector:
-        for name, stream in (("stdin", process.stdin), ("stdout", process.stdout), ("stderr", process.stderr)):
-            if stream:
-                os.set_blocking(stream.fileno(), False)
-                event = selectors.EVENT_WRITE if name == "stdin" else selectors.EVENT_READ
-                selector.register(stream, event, name)
-        while selector.get_map().keys():
+        for name, pipe in pipes:
+            if pipe:
+                os.set_blocking(pipe.fileno(), False)
+                selector.register(pipe, selectors.EVENT_WRITE if name == "stdin" else selectors.EVENT_READ, name)
+        while selector.get_map():
             for key, _ in selector.select(max(0.0, next_look - time.monotonic())):
                 if key.data == "stdin":
                     waiting = waiting[_write(key.fd, waiting) :]
@@ -299,23 +216,23 @@ def _pump(child: _Child, feed: bytes, log: BinaryIO | None, on_line: Callable[[s
                     finished = not chunk
                     _take(child, key.data, chunk, log)
                     if on_line:
-                        for line in lines[key.data].split(chunk):
-                            on_line(line)
+                        lines[key.data].show(chunk, on_line)
                 if finished:
                     selector.unregister(key.fileobj)
                     key.fileobj.close()  # type: ignore[union-attr]  # Popen's pipes, never bare numbers
-            if child.overflow:
-                _kill(process.pid, own_group=True)
+            if child.overflow or (time.monotonic() >= next_look and child.left_daemons()):
+                alive.kill(child.process.pid, own_group=True)
                 return
             if time.monotonic() >= next_look:
-                if not child.wall.namespaced and child.ended():
-                    # Without a namespace a daemon it left behind may hold the pipes for ever.
-                    _kill(process.pid, own_group=True)
-                    return
-                began = time.monotonic()
-                child.peak = max(child.peak, _resident(process.pid))
-                ended = time.monotonic()
-                next_look = ended + max(0.5, 30 * (ended - began))
+                next_look = _look(child)
+
+
+def _look(child: _Child) -> float:
+    """Note how much memory a child's tree takes now; return when to look again, seldom enough to cost little."""
+    began = time.monotonic()
+    child.peak = max(child.peak, _resident(child.process.pid))
+    ended = time.monotonic()
+    return ended + max(0.5, 30 * (ended - began))
 
 
 def _write(fd: int, data: memoryview) -> int:
@@ -345,6 +262,11 @@ class _Lines:
     def __init__(self) -> None:
         self._rest = b""
 
+    def show(self, chunk: bytes, on_line: Callable[[str], None]) -> None:
+        """Hand over the lines that a chunk completes."""
+        for line in self.split(chunk):
+            on_line(line)
+
     def split(self, chunk: bytes) -> Iterator[str]:
         """Yield the lines that a chunk completes, without control characters; the empty chunk completes the last."""
         *whole, self._rest = re.split(rb"[\r\n]+", self._rest + chunk)
@@ -358,7 +280,7 @@ class _Lines:
 
 def _failure(name: str, status: int, printed: bytearray) -> ToolFailed:
     tail = "\n".join(printed[-65536:].decode(errors="replace").splitlines()[-20:])
-    if status <= 128:  # noqa: PLR2004  the shell's convention
+    if status <= 128:
         return ToolFailed(f"{name} exited with status {status}", tail=tail, status=status)
     try:
         by = signal.Signals(status - 128).name
@@ -366,44 +288,6 @@ def _failure(name: str, status: int, printed: bytearray) -> ToolFailed:
         return ToolFailed(f"{name} exited with status {status}", tail=tail, status=status)
     hint = "Perhaps memory ran out: see the kernel's log." if by == "SIGKILL" else ""
     return ToolFailed(f"{name} was ended by {by}", hint, tail=tail, status=status)
-
-
-def _shell_status(status: int) -> int:
-    return 128 - status if status < 0 else status
-
-
-def _kill(pid: int, *, own_group: bool) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        if own_group:
-            os.killpg(pid, signal.SIGKILL)
-        else:
-            os.kill(pid, signal.SIGKILL)
-
-
-@contextlib.contextmanager
-def _listed(child: subprocess.Popen[bytes], *, own_group: bool) -> Iterator[None]:
-    _running[child.pid] = own_group
-    try:
-        yield
-    except BaseException:
-        _kill(child.pid, own_group=own_group)
-        raise
-    finally:
-        _running.pop(child.pid, None)
-
-
-@contextlib.contextmanager
-def _deaf_to_ctrl_c() -> Iterator[None]:
-    """Let SIGINT do nothing to us. Not SIG_IGN, which the program would inherit. Outside the main thread: no change."""
-    try:
-        before = signal.signal(signal.SIGINT, lambda *_: None)
-    except ValueError:
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)
 
 
 def _own_peak(maxrss: int) -> int:

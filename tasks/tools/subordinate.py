@@ -113,7 +113,7 @@ def _lines(text: str) -> list[tuple[str, int, int]]:
     fields = [line.strip().split(":") for line in text.splitlines()]
     return [
         (owner, int(first), int(count))
-        for owner, first, count in (each for each in fields if len(each) == 3)  # noqa: PLR2004  NAME:FIRST:COUNT
+        for owner, first, count in (each for each in fields if len(each) == 3)
         if first.isdigit() and count.isdigit()
     ]
 
