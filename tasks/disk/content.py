@@ -1,0 +1,94 @@
+"""What lands on which partition: the tree divided at its mount points. Pure."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+
+from bootsmith.tasks.errors import StageError
+from bootsmith.tasks.tree.tar import Entry
+
+Tree = dict[str, tuple[int, Entry]]
+"""Path -> (number of the source that holds the data, entry), as `layer.merge` returns it; "" is the root."""
+
+
+def owner(mounts: Mapping[str, str], path: str) -> tuple[str, str]:
+    """Return the partition that holds `path` (no slash before it), and the path inside that partition.
+
+    `mounts` maps a partition's name to its mount point. Raises StageError where none holds it.
+    """
+    best: tuple[int, str, str] | None = None
+    for name, mount in mounts.items():
+        below = mount.strip("/")
+        inside = path if not below else path.removeprefix(f"{below}/") if path.startswith(f"{below}/") else None
+        if inside is not None and (best is None or len(below) > best[0]):
+            best = (len(below), name, inside)
+    if best is None:
+        raise StageError(f"no partition holds /{path}", "Give a partition `mount: /`.")
+    return best[1], best[2]
+
+
+def divide(tree: Tree, mounts: Mapping[str, str], epoch: int) -> dict[str, Tree]:
+    """Return each mounted partition's own tree, paths inside it relative to its root.
+
+    A mount point is a directory of the partition above it (made where the tree has none) and the root of its own. A
+    hard link cannot reach into another partition: there its first name takes the data over.
+    """
+    tree = dict(tree)
+    for mount in sorted(mounts.values()):
+        make_directories(tree, [mount.strip("/")], epoch)
+    found: dict[str, Tree] = {name: {} for name in mounts}
+    homes: dict[str, str] = {}
+    points = {mount.strip("/"): name for name, mount in mounts.items()}
+    deep = sorted((point for point in points if point), key=len, reverse=True)
+    for path, (number, entry) in tree.items():
+        point = next((each for each in deep if path.startswith(f"{each}/")), "")
+        if point not in points:
+            raise StageError(f"no partition holds /{path}", "Give a partition `mount: /`.")
+        homes[path] = point
+        inside = path[len(point) + 1 :] if point else path
+        if point:
+            entry = dataclasses.replace(entry, path=inside)
+        found[points[point]][inside] = (number, entry)
+        if path in points and path:
+            found[points[path]][""] = (number, dataclasses.replace(entry, path=""))
+    if deep:
+        _settle_links(tree, homes, found, points)
+    return found
+
+
+def _settle_links(tree: Tree, homes: Mapping[str, str], found: Mapping[str, Tree], points: Mapping[str, str]) -> None:
+    """Point the hard links inside each partition at a name inside it."""
+    heirs: dict[tuple[str, str], str] = {}
+    for path in sorted(path for path, (_, entry) in tree.items() if entry.type == "h"):
+        link, home = tree[path][1].link, homes[path]
+        part = found[points[home]]
+        inside = path[len(home) + 1 :] if home else path
+        number, entry = part[inside]
+        if homes[link] == home:
+            heir = link[len(home) + 1 :] if home else link
+        else:
+            heir = heirs.setdefault((home, link), inside)
+        if heir == inside:
+            number, file = tree[link]
+            part[inside] = (number, dataclasses.replace(file, path=inside))
+        else:
+            part[inside] = (number, dataclasses.replace(entry, link=heir))
+
+
+def make_directories(tree: Tree, paths: Iterable[str], epoch: int) -> None:
+    """Add the directories `paths` and those above them, root:root 0755, where the tree has none."""
+    for path in paths:
+        above = path
+        while above not in tree:
+            tree[above] = (0, Entry(above, "d", 0o755, mtime=epoch))
+            above = above.rpartition("/")[0]
+        if tree[path][1].type != "d":
+            raise StageError(f"/{path} must be a directory, but the tree has something else there")
+
+
+def place(tree: Tree, files: Mapping[str, tuple[int, int]], epoch: int) -> None:
+    """Put files at paths of the tree: path -> (source's number, size); they start at byte 0 of their source."""
+    for path, (number, size) in files.items():
+        make_directories(tree, [path.rpartition("/")[0]], epoch)
+        tree[path] = (number, Entry(path, "f", 0o644, size=size, mtime=epoch))

@@ -1,0 +1,141 @@
+"""The GUID partition table, as bytes: written and read (UEFI 2.10, chapter 5.3), with the protective MBR before it."""
+
+from __future__ import annotations
+
+import struct
+import uuid
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+SECTOR = 512
+ENTRIES = 128
+ENTRY_SIZE = 128
+FIRST_USABLE = 2 + ENTRIES * ENTRY_SIZE // SECTOR
+"""The first sector a partition may use; the last is as many sectors before the end, less one."""
+NAME_UNITS = 36
+"""UTF-16 code units a partition's name may have."""
+
+_HEADER = struct.Struct("<8sIIIIQQQQ16sQIII")
+_ENTRY = struct.Struct("<16s16sQQQ72s")
+_REVISION = 0x00010000
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """One partition of a table; `start` and `size` in bytes, GUIDs in lower case, `attributes` the 64-bit field."""
+
+    start: int
+    size: int
+    type: str
+    guid: str
+    name: str = ""
+    attributes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table read back; `problems` says what is damaged, in words."""
+
+    guid: str
+    slots: tuple[Slot, ...]
+    problems: tuple[str, ...] = ()
+
+
+def last_usable(disk: int) -> int:
+    """Return the last sector a partition may use on a disk of so many bytes."""
+    return disk // SECTOR - FIRST_USABLE
+
+
+def encode(disk: int, guid: str, slots: Sequence[Slot]) -> tuple[bytes, bytes]:
+    """Return what stands at the start and at the very end of a disk of so many bytes."""
+    sectors = disk // SECTOR
+    array = b"".join(map(_encode_slot, slots)).ljust(ENTRIES * ENTRY_SIZE, b"\0")
+    if len(array) > ENTRIES * ENTRY_SIZE:
+        raise ValueError(f"more than {ENTRIES} partitions")
+
+    def header(own: int, other: int, array_at: int) -> bytes:
+        fields = (
+            own, other, FIRST_USABLE, last_usable(disk), uuid.UUID(guid).bytes_le,
+            array_at, ENTRIES, ENTRY_SIZE, zlib.crc32(array),
+        )  # fmt: skip
+        blank = _HEADER.pack(b"EFI PART", _REVISION, _HEADER.size, 0, 0, *fields)
+        return _HEADER.pack(b"EFI PART", _REVISION, _HEADER.size, zlib.crc32(blank), 0, *fields).ljust(SECTOR, b"\0")
+
+    backup_array = sectors - 1 - len(array) // SECTOR
+    start = _protective_mbr(sectors) + header(1, sectors - 1, 2) + array
+    return start, array + header(sectors - 1, 1, backup_array)
+
+
+def _encode_slot(slot: Slot) -> bytes:
+    name = slot.name.encode("utf-16-le")
+    if len(name) > 2 * NAME_UNITS:
+        raise ValueError(f"partition name {slot.name!r} is longer than {NAME_UNITS} characters")
+    first = slot.start // SECTOR
+    return _ENTRY.pack(
+        uuid.UUID(slot.type).bytes_le,
+        uuid.UUID(slot.guid).bytes_le,
+        first,
+        first + slot.size // SECTOR - 1,
+        slot.attributes,
+        name,
+    )
+
+
+def _protective_mbr(sectors: int) -> bytes:
+    # One entry of type 0xEE over the whole disk; its end as cylinder, head and sector is unrepresentable: 0xFFFFFF.
+    entry = struct.pack("<B3sB3sII", 0, b"\x00\x02\x00", 0xEE, b"\xff\xff\xff", 1, min(sectors - 1, 0xFFFFFFFF))
+    return bytes(446) + entry + bytes(48) + b"\x55\xaa"
+
+
+def decode(read: Callable[[int, int], bytes], disk: int) -> Table | None:
+    """Return the table of a disk of so many bytes, `read(offset, length)` giving its content; None where it has none.
+
+    The backup is used, and the damage named, where the primary is broken.
+    """
+    problems: list[str] = []
+    tables = []
+    for name, sector in (("primary", 1), ("backup", disk // SECTOR - 1)):
+        found = _decode_at(read, sector, disk)
+        if isinstance(found, str):
+            problems.append(f"{name} GPT: {found}")
+        else:
+            tables.append(found)
+    if not tables:
+        return None
+    if len(tables) == 2 and tables[0] != tables[1]:
+        problems.append("primary and backup GPT differ")
+    guid, slots = tables[0]
+    return Table(guid, slots, tuple(problems))
+
+
+def _decode_at(read: Callable[[int, int], bytes], sector: int, disk: int) -> tuple[str, tuple[Slot, ...]] | str:
+    """Return a table's GUID and slots, or what is wrong with it."""
+    raw = read(sector * SECTOR, SECTOR) if sector > 0 else b""
+    if len(raw) < SECTOR or raw[:8] != b"EFI PART":
+        return "no header"
+    _, _, length, crc, _, own, _, _, last, guid, array_at, count, width, array_crc = _HEADER.unpack_from(raw)
+    if not _HEADER.size <= length <= SECTOR or zlib.crc32(raw[:16] + bytes(4) + raw[20:length]) != crc:
+        return "its header's checksum is wrong"
+    if own != sector:
+        return f"its header says it stands at sector {own}, not {sector}"
+    if width < ENTRY_SIZE or count * width > 1 << 20:
+        return "its entries are of an impossible size"
+    array = read(array_at * SECTOR, count * width)
+    if zlib.crc32(array) != array_crc:
+        return "its entries' checksum is wrong"
+    if (last + 1) * SECTOR > disk:
+        return "it is for a larger disk"
+    entries = (_ENTRY.unpack_from(array, index * width) for index in range(count))
+    return str(uuid.UUID(bytes_le=guid)), tuple(_decode_slot(*entry) for entry in entries if any(entry[0]))
+
+
+def _decode_slot(kind: bytes, guid: bytes, first: int, last: int, attributes: int, name: bytes) -> Slot:
+    return Slot(
+        first * SECTOR,
+        (last - first + 1) * SECTOR,
+        str(uuid.UUID(bytes_le=kind)),
+        str(uuid.UUID(bytes_le=guid)),
+        name.decode("utf-16-le", "replace").partition("\0")[0],
+        attributes,
+    )

@@ -1,0 +1,189 @@
+"""How large a filesystem must be for its content, and how much fits into one. Pure; sizes in bytes.
+
+The same content in coarse steps gives the same size: a small edit rarely moves a partition.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from bootsmith.tasks.disk.content import Tree
+
+MIB = 1 << 20
+STEP = 64 * MIB
+BLOCK = 4096
+INODE = 256
+BYTES_PER_INODE = 16384  # what mke2fs gives a filesystem of ordinary size
+RESERVED_PERCENT = 1  # blocks only root may use: enough to clean up with, little on a large disk
+
+
+@dataclass(frozen=True, slots=True)
+class Need:
+    """What a tree takes in a filesystem: bytes of blocks, and inodes where the filesystem counts them."""
+
+    size: int
+    inodes: int = 0
+
+    def or_more(self, other: Need) -> Need:
+        """Return the larger of both, each number on its own."""
+        return Need(max(self.size, other.size), max(self.inodes, other.inodes))
+
+
+@dataclass(frozen=True, slots=True)
+class Geometry:
+    """All of its place that a filesystem depends on; `inodes` and `journal` (bytes) only matter to ext."""
+
+    size: int
+    inodes: int = 0
+    journal: int = 0
+
+
+def round_up(number: int, step: int) -> int:
+    """Return the least multiple of `step` that is not below `number`."""
+    return -(-number // step) * step
+
+
+def human(size: int) -> str:
+    """Return a size as a recipe writes it, rounded up to whole MiB."""
+    mib = -(-size // MIB)
+    return f"{mib >> 10}G" if mib and not mib % 1024 else f"{mib}M"
+
+
+# -- ext2, ext3, ext4
+
+
+def ext_need(tree: Tree, fs: str) -> Need:
+    """Return what a tree takes in an ext filesystem, never less than it really does."""
+    blocks = inodes = 0
+    names = {path: 24 for path, (_, entry) in tree.items() if entry.type == "d"} | {"": 24}  # "." and ".."
+    for path, (_, entry) in tree.items():
+        if path:
+            names[entry.parent] += 8 + round_up(len(os.fsencode(entry.name)), 4)
+        if entry.type != "h":
+            inodes += 1
+        if entry.type == "f":
+            data = -(-entry.size // BLOCK)
+            blocks += data
+            if fs != "ext4" and data > 12:
+                blocks += data // 1024 + 2  # indirect blocks
+        elif entry.type == "l" and len(os.fsencode(entry.link)) >= 60:
+            blocks += 1
+        if entry.xattrs:
+            blocks += 1
+    # an entry never crosses blocks: up to 263 bytes at the end of each, and 12 of checksum, stay unused
+    blocks += sum(-(-size // (BLOCK - 12 - 264)) for size in names.values())
+    return Need(blocks * BLOCK, inodes)
+
+
+def ext_geometry(size: int, need: Need, fs: str) -> Geometry:
+    """Return the inode count and journal of an ext filesystem of that size."""
+    inodes = round_up(max(size // BYTES_PER_INODE, need.inodes * 5 // 4 + 64), 1024)
+    return Geometry(size, inodes, _journal(size) if fs != "ext2" else 0)
+
+
+def _journal(size: int) -> int:
+    for limit, journal in ((8 * MIB, 0), (128 * MIB, 4), (1024 * MIB, 16), (4096 * MIB, 32), (16384 * MIB, 64)):
+        if size < limit:
+            return journal * MIB
+    return 128 * MIB
+
+
+def ext_capacity(geometry: Geometry, fs: str) -> int:
+    """Return the bytes of blocks that content may take, the blocks kept for root not counted.
+
+    Follows mke2fs: per group two bitmaps and an inode table; in groups 0, 1 and the powers of 3, 5 and 7 a superblock,
+    the group descriptors, and room for as many as let the filesystem grow a thousandfold.
+    """
+    blocks = geometry.size // BLOCK
+    groups = max(1, -(-blocks // (BLOCK * 8)))
+    per_group = round_up(-(-geometry.inodes // groups), BLOCK // INODE)
+    per_block = BLOCK // (64 if fs == "ext4" else 32)
+    descriptors = -(-groups // per_block)
+    grown = -(-min(blocks * 1024, 0xFFFFFFFF) // (BLOCK * 8))
+    spare = min(max(-(-grown // per_block) - descriptors, 0), BLOCK // 4)
+    taken = groups * (2 + per_group * INODE // BLOCK)
+    taken += _backups(groups) * (1 + descriptors + spare) + 1  # the resize inode's own block
+    taken += geometry.journal // BLOCK
+    if fs != "ext4":
+        taken += geometry.journal // BLOCK // 1024 + 2
+    taken += 4 + 1  # lost+found, and what rounding may lose
+    return max(0, blocks - taken - blocks * RESERVED_PERCENT // 100) * BLOCK
+
+
+def _backups(groups: int) -> int:
+    powers = {base**exponent for base in (3, 5, 7) for exponent in range(1, 40)}
+    return sum(1 for group in {0, 1} | powers if group < groups)
+
+
+# -- FAT
+
+
+def fat_type(size: int) -> tuple[int, int]:
+    """Return (bits of the FAT, sectors per cluster) of a FAT filesystem of that size.
+
+    The kind of a FAT follows from its count of clusters alone, so both must be chosen together (Microsoft's FAT
+    specification 1.03, "FAT Type Determination").
+    """
+    for limit, bits, cluster in ((3, 12, 1), (33, 16, 1), (260, 32, 1), (8192, 32, 8), (16384, 32, 16)):
+        if size < limit * MIB:
+            return bits, cluster
+    return 32, 32
+
+
+def fat_need(tree: Tree, size: int) -> Need:
+    """Return what a tree takes in a FAT filesystem of that size."""
+    cluster = fat_type(size)[1] * 512
+    clusters = 0
+    names = {path: 3 * 32 for path, (_, entry) in tree.items() if entry.type == "d"} | {"": 3 * 32}  # and the label
+    for path, (_, entry) in tree.items():
+        if path:
+            names[entry.parent] += 32 * (2 + math.ceil(len(entry.name.encode("utf-16-le", "surrogatepass")) / 26))
+        if entry.type != "d":
+            file = tree[entry.link][1] if entry.type == "h" else entry
+            clusters += -(-file.size // cluster)
+    clusters += sum(-(-taken // cluster) for taken in names.values())
+    return Need(clusters * cluster)
+
+
+def fat_capacity(size: int) -> int:
+    """Return the bytes of clusters that content may take."""
+    bits, cluster = fat_type(size)
+    sectors = size // 512 - (32 if bits == 32 else 1 + 32) - 2 * cluster
+    clusters = sectors * 512 * 8 // (cluster * 512 * 8 + 2 * bits)
+    return max(0, clusters - 2) * cluster * 512
+
+
+# -- either
+
+
+def need(tree: Tree, fs: str, size: int) -> Need:
+    """Return what a tree takes in a filesystem of that kind and size."""
+    return fat_need(tree, size) if fs == "vfat" else ext_need(tree, fs)
+
+
+def capacity(size: int, needed: Need, fs: str) -> int:
+    """Return the bytes content may take in a filesystem of that kind and size."""
+    return fat_capacity(size) if fs == "vfat" else ext_capacity(ext_geometry(size, needed, fs), fs)
+
+
+def automatic(trees: Iterable[Tree], fs: str, extra: int, allowance: int = 0) -> int:
+    """Return the size for content * 1.1 + `extra`, the content being the largest of `trees` and `allowance` more."""
+    trees = list(trees)
+    size = STEP
+    while True:
+        needed = largest(trees, fs, size)
+        wanted = (needed.size + allowance) * 11 // 10 + extra
+        if capacity(size, needed, fs) >= wanted:
+            return size
+        size = max(size + STEP, round_up(wanted, STEP))
+
+
+def largest(trees: Iterable[Tree], fs: str, size: int) -> Need:
+    """Return what the most demanding of `trees` takes."""
+    found = Need(0)
+    for tree in trees:
+        found = found.or_more(need(tree, fs, size))
+    return found
