@@ -41,7 +41,7 @@ def module_identity(
         library = _Library(memo)
         if memo is not None:
             _LIBRARIES[memo] = library
-    prefixes = tuple(package_prefixes)
+    dotted = tuple(f"{prefix}." for prefix in package_prefixes)
     closure: dict[str, str] = {}
     waiting = [module_name]
     while waiting:
@@ -51,15 +51,11 @@ def module_identity(
         module = library.module(name)
         closure[name] = module.digest if module else ""  # one that is missing would change the code by appearing
         if module:
-            waiting += [other for other in library.imported(module) if _is_ours(other, prefixes)]
+            waiting += library.imported(module, dotted)
     if not closure[module_name]:
         raise ModuleNotFoundError(f"No module named {module_name!r}", name=module_name)
     library.save()
     return key(closure)
-
-
-def _is_ours(name: str, prefixes: tuple[str, ...]) -> bool:
-    return any(name == prefix or name.startswith(f"{prefix}.") for prefix in prefixes)
 
 
 class _Module(NamedTuple):
@@ -79,7 +75,7 @@ class _Library:
         self._is_saved = True
         self._modules: dict[str, _Module | None] = {}
         self._places: dict[str, tuple[str | None, list[str]]] = {}
-        self._imported: dict[str, list[str]] = {}
+        self._imported: dict[tuple[str, tuple[str, ...]], list[str]] = {}
 
     def module(self, name: str) -> _Module | None:
         """Return a module that has a source, or None."""
@@ -89,9 +85,10 @@ class _Library:
             self._modules[name] = _Module(name, package, path, fingerprint(path, self._memo)) if path else None
         return self._modules[name]
 
-    def imported(self, module: _Module) -> list[str]:
-        """Return the full names of the modules a module imports, its own package's and others'."""
-        if module.name not in self._imported:
+    def imported(self, module: _Module, dotted: tuple[str, ...]) -> list[str]:
+        """Return the full names of what a module imports of the packages whose names, each with a dot, are given."""
+        known = self._imported.get((module.name, dotted))
+        if known is None:
             imports = self._imports.get(module.digest)
             if imports is None:
                 source = Path(module.path).read_bytes()
@@ -99,15 +96,18 @@ class _Library:
                 if of_bytes(source) == module.digest:  # else edited meanwhile: true for now, and not to be kept
                     self._imports[module.digest] = imports
                     self._is_saved = False
-            self._imported[module.name] = list(dict.fromkeys(self._resolve(module, imports)))
-        return self._imported[module.name]
+            known = list(dict.fromkeys(self._resolve(module, imports, dotted)))
+            self._imported[module.name, dotted] = known
+        return known
 
-    def _resolve(self, module: _Module, imports: list[Import]) -> Iterator[str]:
+    def _resolve(self, module: _Module, imports: list[Import], dotted: tuple[str, ...]) -> Iterator[str]:
         for level, written, names in imports:
             base = written
             if level:
                 above = module.package.split(".")
                 base = ".".join([*above[: len(above) - level + 1], *([written] if written else [])])
+            if not f"{base}.".startswith(dotted):
+                continue
             if not names:
                 yield base
             for name in names:

@@ -212,7 +212,5 @@ def _attributes(path: bytes) -> bytes:
         raise
     except OSError:
         return b""  # a file system without any
-    if not names:
-        return b""
-    kept = [os.fsencode(name) for name in names]
-    return encode({n: os.getxattr(path, n, follow_symlinks=False) for n in kept if not n.startswith(HOST_GIVEN)})
+    kept = [name for name in map(os.fsencode, names) if not name.startswith(HOST_GIVEN)]
+    return encode({name: os.getxattr(path, name, follow_symlinks=False) for name in kept}) if kept else b""

@@ -87,7 +87,7 @@ def _part(part: str, old: Value, new: Value) -> Iterator[str]:
                 yield f"{NOUNS[part]} {name} removed"
             elif name not in old:
                 yield f"{NOUNS[part]} {name} added"
-            elif old[name] != new[name]:
+            elif encode(old[name]) != encode(new[name]):
                 yield f"{NOUNS[part]} {name} changed"  # digests would tell nobody anything
     elif part in {"name", "outputs"}:
         yield from _value(part, old, new)

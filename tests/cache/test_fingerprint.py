@@ -1,0 +1,340 @@
+"""cache/fingerprint.py: equal content, equal fingerprint; any other difference shows."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from bootsmith.cache.fingerprint import CHUNK, fingerprint, of_bytes, of_descriptor
+
+EDGES = [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK, 3 * CHUNK + 4096]
+
+
+def write_sparse(path: Path, size: int, pieces: list[tuple[int, bytes]]) -> bytes:
+    """Write pieces into a file with holes between them; return all it holds."""
+    dense = bytearray(size)
+    with path.open("wb") as file:
+        file.truncate(size)
+        for start, piece in pieces:
+            fitting = piece[: max(0, size - start)]
+            file.seek(start)
+            file.write(fitting)
+            dense[start : start + len(fitting)] = fitting
+    return bytes(dense)
+
+
+# -- files
+
+
+def test_fingerprints_of_files_stay_what_they_are(tmp_path: Path) -> None:
+    """A new version of bootsmith trusts what an old one recorded."""
+    assert of_bytes(b"") == "2c0a8a99dc147d5445c3b49d035665b2"
+    assert of_bytes(b"abc") == "00bb8f5bbcc6694e541b81f687d45e2f"
+    assert of_bytes(bytes(range(256)) * 12345) == "a73f9dde4b95c7dd7bb4618ff3661753"
+    with (tmp_path / "hole").open("wb") as file:
+        file.truncate((1 << 40) + 5)
+    assert fingerprint(tmp_path / "hole") == "d42aa150bc37b0d3ebaa71b4fa4474b0"
+
+
+@pytest.mark.parametrize("size", EDGES)
+def test_a_file_has_the_fingerprint_of_its_bytes(tmp_path: Path, size: int) -> None:
+    """Around the edges of chunks too, and for an empty file."""
+    content = random.Random(size).randbytes(size)
+    (tmp_path / "file").write_bytes(content)
+    assert fingerprint(tmp_path / "file") == of_bytes(content)
+
+
+@given(
+    st.integers(0, 4 * CHUNK),
+    st.lists(st.tuples(st.integers(0, 4 * CHUNK), st.binary(max_size=20)), max_size=4),
+)
+@settings(max_examples=40)
+def test_a_hole_equals_zeros(tmp_path: Path, size: int, pieces: list[tuple[int, bytes]]) -> None:
+    """A sparse file, a dense copy of it and its bytes in memory have one fingerprint."""
+    content = write_sparse(tmp_path / "sparse", size, pieces)
+    (tmp_path / "dense").write_bytes(content)
+    assert fingerprint(tmp_path / "sparse") == fingerprint(tmp_path / "dense") == of_bytes(content)
+
+
+@pytest.mark.parametrize("size", EDGES[1:])
+def test_the_number_of_zeros_counts(tmp_path: Path, size: int) -> None:
+    """Files of zeros that differ in length differ."""
+    found = set()
+    for length in (size - 1, size, size + 1):
+        with (tmp_path / "hole").open("wb") as file:
+            file.truncate(length)
+        found.add(fingerprint(tmp_path / "hole"))
+    assert len(found) == 3
+
+
+def test_the_place_of_data_between_holes_counts(tmp_path: Path) -> None:
+    """The same bytes at another offset are another content."""
+    found = set()
+    for start in (0, 1, CHUNK, 2 * CHUNK + 1):
+        write_sparse(tmp_path / "file", 3 * CHUNK, [(start, b"data")])
+        found.add(fingerprint(tmp_path / "file"))
+    assert len(found) == 4
+
+
+def test_chunks_that_change_places_show(tmp_path: Path) -> None:
+    """Order is content."""
+    one, other = b"1" * CHUNK, b"2" * CHUNK
+    assert of_bytes(one + other) != of_bytes(other + one)
+
+
+def test_name_mode_and_time_of_a_file_do_not_count(tmp_path: Path) -> None:
+    """Touching an input changes nothing. (V2)"""
+    file = tmp_path / "file"
+    file.write_bytes(b"content")
+    before = fingerprint(file)
+    file.chmod(0o600)
+    os.utime(file, (1, 1))
+    assert fingerprint(file.rename(tmp_path / "other")) == before
+
+
+def test_a_link_given_itself_is_followed(tmp_path: Path) -> None:
+    """A symlink to a file or a tree stands for what it leads to."""
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree/file").write_bytes(b"content")
+    (tmp_path / "to-file").symlink_to("tree/file")
+    (tmp_path / "to-tree").symlink_to("tree")
+    assert fingerprint(tmp_path / "to-file") == of_bytes(b"content")
+    assert fingerprint(tmp_path / "to-tree") == fingerprint(tmp_path / "tree")
+
+
+def test_what_is_missing_is_an_error(tmp_path: Path) -> None:
+    """A missing input, or a link to nothing, has no fingerprint. (V7)"""
+    (tmp_path / "dangling").symlink_to("nowhere")
+    for name in ("missing", "dangling", "missing/below"):
+        with pytest.raises(FileNotFoundError):
+            fingerprint(tmp_path / name)
+
+
+def test_special_files_are_told_by_type_and_number() -> None:
+    """A device given itself is never opened, and no two are alike."""
+    assert fingerprint("/dev/null") != fingerprint("/dev/zero")
+
+
+def test_a_file_cut_short_while_it_is_read_is_nobodys_old_content(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is hashed then is neither the old content nor the new, and reading ends."""
+    file = tmp_path / "file"
+    content = b"x" * (3 * CHUNK)
+    file.write_bytes(content)
+    real = os.preadv
+
+    def cutting(*arguments: object) -> int:
+        os.truncate(file, CHUNK + 10)
+        return real(*arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(os, "preadv", cutting)
+    with file.open("rb") as reading:
+        found = of_descriptor(reading.fileno())
+    assert found not in (of_bytes(content), of_bytes(content[: CHUNK + 10]))
+
+
+# -- trees
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A tree with a little of everything."""
+    top = tmp_path / "tree"
+    (top / "etc/empty").mkdir(parents=True)
+    (top / "etc/motd").write_bytes(b"hello")
+    (top / "etc/issue").write_bytes(b"world")
+    (top / "etc/link").symlink_to("motd")
+    (top / "run.sh").write_bytes(b"#!/bin/sh\n")
+    (top / os.fsdecode(b"caf\xe9\nnew line")).write_bytes(b"odd")
+    for path in (top, *top.rglob("*")):
+        if not path.is_symlink():
+            path.chmod(0o755 if path.is_dir() or path.suffix == ".sh" else 0o644)
+    return top
+
+
+def swap(top: Path) -> None:
+    """Let two files change places."""
+    (top / "etc/motd").rename(top / "etc/third")
+    (top / "etc/issue").rename(top / "etc/motd")
+    (top / "etc/third").rename(top / "etc/issue")
+
+
+def relink(top: Path) -> None:
+    """Let a link lead elsewhere."""
+    (top / "etc/link").unlink()
+    (top / "etc/link").symlink_to("issue")
+
+
+def dereference(top: Path) -> None:
+    """Put a file where a link to the same content was."""
+    (top / "etc/link").unlink()
+    shutil.copyfile(top / "etc/motd", top / "etc/link")
+
+
+def join(top: Path) -> None:
+    """Put a hard link where a file of the same content was."""
+    shutil.copyfile(top / "etc/motd", top / "etc/issue")
+    (top / "etc/issue").unlink()
+    os.link(top / "etc/motd", top / "etc/issue")
+
+
+def node(name: str, kind: int) -> Callable[[Path], None]:
+    """Return what puts a special file into a tree."""
+    return lambda top: os.mknod(top / name, kind | 0o644)
+
+
+CHANGES: dict[str, Callable[[Path], object]] = {
+    "content": lambda top: (top / "etc/motd").write_bytes(b"hellO"),
+    "a byte moved to the next file": lambda top: (
+        (top / "etc/issue").write_bytes(b"oworld"),
+        (top / "etc/motd").write_bytes(b"hell"),
+    ),
+    "two files swapped": swap,
+    "file added": lambda top: (top / "etc/new").touch(),
+    "file deleted": lambda top: (top / "run.sh").unlink(),
+    "file renamed": lambda top: (top / "etc/motd").rename(top / "etc/motb"),
+    "file moved up": lambda top: (top / "etc/motd").rename(top / "motd"),
+    "empty directory added": lambda top: (top / "etc/new").mkdir(),
+    "empty directory deleted": lambda top: (top / "etc/empty").rmdir(),
+    "directory became a file": lambda top: ((top / "etc/empty").rmdir(), (top / "etc/empty").touch()),
+    "mode of a file": lambda top: (top / "run.sh").chmod(0o644),
+    "setuid": lambda top: (top / "run.sh").chmod(0o4755),
+    "mode of a directory": lambda top: (top / "etc").chmod(0o700),
+    "mode of the root": lambda top: top.chmod(0o700),
+    "link leads elsewhere": relink,
+    "link became a file": dereference,
+    "file became a hard link": join,
+    "attribute of a file": lambda top: os.setxattr(top / "run.sh", "user.note", b"1"),
+    "attribute of a directory": lambda top: os.setxattr(top / "etc", "user.note", b"1"),
+    "attribute of the root": lambda top: os.setxattr(top, "user.note", b"1"),
+    "fifo": node("new", 0o010000),
+    "socket": node("new", 0o140000),
+}
+
+
+def test_no_two_trees_are_alike(tree: Path) -> None:
+    """Each change gives a tree a fingerprint of its own. (V2, V3)"""
+    found = {fingerprint(tree): "nothing"}
+    for name, change in CHANGES.items():
+        copy = tree.parent / "copy"
+        shutil.copytree(tree, copy, symlinks=True)
+        assert fingerprint(copy) == fingerprint(tree), "a copy is alike"
+        change(copy)
+        digest = fingerprint(copy)
+        assert digest not in found, f"{name} looks like {found[digest]}"
+        found[digest] = name
+        copy.chmod(0o755)
+        shutil.rmtree(copy)
+
+
+def test_a_changed_attribute_shows(tree: Path) -> None:
+    """Name and value of an extended attribute both count."""
+    found = set()
+    for name, value in (("user.a", b"1"), ("user.a", b"2"), ("user.b", b"1")):
+        os.setxattr(tree / "run.sh", name, value)
+        found.add(fingerprint(tree))
+        os.removexattr(tree / "run.sh", name)
+    assert len(found) == 3
+    assert fingerprint(tree) not in found
+
+
+def test_what_the_host_gives_by_itself_does_not_count(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Labels of a security module, and what root alone sees, change nothing: two users, two hosts agree."""
+    before = fingerprint(tree)
+    monkeypatch.setattr(os, "listxattr", lambda *_, **__: ["security.selinux", "trusted.overlay.origin"])
+    monkeypatch.setattr(os, "getxattr", lambda *_, **__: pytest.fail("read"))
+    assert fingerprint(tree) == before
+
+
+def test_a_file_system_without_attributes_is_one_with_none(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A tree copied to such a file system keeps its fingerprint."""
+    before = fingerprint(tree)
+
+    def unsupported(*_: object, **__: object) -> list[str]:
+        raise OSError(95, "Operation not supported")
+
+    monkeypatch.setattr(os, "listxattr", unsupported)
+    assert fingerprint(tree) == before
+
+
+def test_where_when_and_in_which_order_do_not_count(tree: Path, tmp_path: Path) -> None:
+    """The same tree made backwards, elsewhere, at another time is the same. (V11)"""
+    copy = tmp_path / "elsewhere" / "copy"
+    copy.mkdir(parents=True, mode=0o755)
+    for path in sorted(tree.rglob("*"), reverse=True):
+        target = copy / path.relative_to(tree)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_symlink():
+            target.symlink_to(path.readlink())
+        elif path.is_dir():
+            target.mkdir(exist_ok=True)
+        else:
+            target.write_bytes(path.read_bytes())
+            os.utime(target, (1, 1))
+    for path in (copy, *copy.rglob("*")):
+        if not path.is_symlink():
+            path.chmod((tree / path.relative_to(copy)).stat().st_mode & 0o7777)
+    assert fingerprint(copy) == fingerprint(tree)
+
+
+def test_the_fingerprint_of_a_tree_stays_what_it_is(tree: Path) -> None:
+    """A new version of bootsmith trusts what an old one recorded."""
+    assert fingerprint(tree) == "2cebb4f97f1418a80b2385e75bcb3eac"
+
+
+def test_a_link_out_of_the_tree_is_its_target_and_nothing_more(tree: Path) -> None:
+    """What a link inside a tree leads to is no part of the tree."""
+    outside = tree.parent / "outside"
+    outside.write_bytes(b"1")
+    (tree / "out").symlink_to(outside)
+    before = fingerprint(tree)
+    outside.write_bytes(b"2")
+    assert fingerprint(tree) == before
+
+
+def test_a_name_outside_the_tree_for_a_file_inside_does_not_count(tree: Path) -> None:
+    """A checkout made with hard links (cp -al) equals a plain one."""
+    before = fingerprint(tree)
+    os.link(tree / "run.sh", tree.parent / "outside")
+    assert fingerprint(tree) == before
+
+
+def test_a_file_removed_while_we_look_was_never_there(tree: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """An editor's passing file is no error: the tree is what remains."""
+    before = fingerprint(tree)
+    (tree / "passing").write_bytes(b"swap")
+    real = os.open
+
+    def vanish(path: bytes, *arguments: int) -> int:
+        (tree / "passing").unlink(missing_ok=True)
+        return real(path, *arguments)
+
+    monkeypatch.setattr(os, "open", vanish)
+    assert fingerprint(tree) == before
+
+
+def test_a_deep_tree_is_no_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Depth is not limited by Python's stack."""
+    path = tmp_path / "deep"
+    path.mkdir()
+    depth = sys.getrecursionlimit() + 200
+    monkeypatch.chdir(path)
+    for _ in range(depth):
+        os.mkdir("d")
+        os.chdir("d")
+    before = fingerprint(path)
+    (path / "d/d/file").touch()
+    assert fingerprint(path) != before
+    (path / "d/d/file").unlink()
+    for _ in range(depth):  # shutil.rmtree, and so pytest, would fail at it
+        os.chdir("..")
+        os.rmdir("d")

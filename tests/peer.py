@@ -1,0 +1,37 @@
+"""Another Python process beside the test's, with bootsmith in reach."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import bootsmith
+
+TIMEOUT = 60
+
+
+def start(code: str, *args: object) -> subprocess.Popen[str]:
+    """Start a process that runs `code`, its arguments in sys.argv[1:]; both ends of it are pipes."""
+    checkout = str(Path(bootsmith.__file__).parent)
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *map(str, args)],
+        env=os.environ | {"PYTHONPATH": checkout},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+
+
+def finish(process: subprocess.Popen[str]) -> str:
+    """Let a process end; return what it printed. A process that failed fails the test."""
+    with process:
+        out, _ = process.communicate(timeout=TIMEOUT)
+    assert process.returncode == 0, out
+    return out
+
+
+def run(code: str, *args: object) -> str:
+    """Run a process to its end; return what it printed."""
+    return finish(start(code, *args))
