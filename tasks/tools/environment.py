@@ -1,0 +1,103 @@
+"""The virtual environment of a checkout: made beside the old one, under a lock, and put in place whole.
+
+It holds what pyproject.toml depends on and a .pth file naming the checkout. Not an editable install: hatchling copies the
+package, and tests then pass on the stale copy. Needs nothing beyond the standard library.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+from bootsmith.tasks.errors import BootsmithError
+
+POINTER = "bootsmith-checkout.pth"
+
+
+def ensure(checkout: Path) -> None:
+    """Make `.venv` in the checkout, unless it is there and holds what pyproject.toml asks for. Raises BootsmithError."""
+    final = checkout / ".venv"
+    with (checkout / ".venv.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        wanted = requirements(checkout)
+        if not is_current(final, checkout, wanted):
+            sys.stderr.write("Setting up .venv, once ...\n")
+            new = checkout / ".venv.new"
+            shutil.rmtree(new, ignore_errors=True)
+            _make(new, final, checkout, wanted)
+            _replace(new, final)
+        shutil.copyfile(checkout / "pyproject.toml", final / "pyproject.toml")
+
+
+def requirements(checkout: Path) -> list[str]:
+    """Return what pyproject.toml depends on, for users and for developers (`./doitw test` needs both)."""
+    project = tomllib.loads((checkout / "pyproject.toml").read_text())["project"]
+    return [*project["dependencies"], *project["optional-dependencies"]["dev"]]
+
+
+def is_current(venv: Path, checkout: Path, wanted: list[str]) -> bool:
+    """Tell whether an environment was finished here, for a Python that still exists, with these requirements."""
+    if not os.access(venv / "bin/python", os.X_OK):
+        return False
+    return _content(venv / "checkout") == f"{checkout}\n" and _content(venv / "requirements") == _lines(wanted)
+
+
+def base_python() -> Path:
+    """Return the Python to make environments with, by its version: a name such as python3 may be another's tomorrow."""
+    return Path(getattr(sys, "_base_executable", sys.executable)).resolve()
+
+
+def _make(new: Path, final: Path, checkout: Path, wanted: list[str]) -> None:
+    """Make a whole environment at `new` that works at `final`; what says that it is whole is written last."""
+    _step([base_python(), "-m", "venv", new])
+    python = new / "bin/python"
+    pip = [python, "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check", "--no-compile"]
+    if wanted:
+        _step([*pip, *wanted])
+    (packages,) = new.glob("lib/python*/site-packages")
+    (packages / POINTER).write_text(f"{checkout}\n")
+    _step([python, "-m", "compileall", "-q", "-s", new, "-p", final, packages], check=False)  # broken examples are no harm
+    for script in (new / "pyvenv.cfg", *(new / "bin").iterdir()):
+        content = script.read_bytes()
+        if not script.is_symlink() and not content.startswith(b"\x7fELF"):
+            script.write_bytes(content.replace(os.fsencode(new), os.fsencode(final)))
+    (new / "requirements").write_text(_lines(wanted))
+    (new / "checkout").write_text(f"{checkout}\n")
+
+
+def _replace(new: Path, final: Path) -> None:
+    old = final.with_name(".venv.old")
+    shutil.rmtree(old, ignore_errors=True)
+    if final.is_symlink():
+        final.unlink()
+    elif final.exists():
+        final.rename(old)
+    new.rename(final)
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _step(words: list[str | Path], *, check: bool = True) -> None:
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    done = subprocess.run(words, check=False, env=environment, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+    if check and done.returncode:
+        raise BootsmithError(
+            f"the virtual environment could not be made: {' '.join(map(str, words[1:4]))} ... failed:\n"
+            f"{(done.stderr or done.stdout).strip()}",
+            "Check the network and pip's settings, then run it again.",
+        )
+
+
+def _content(path: Path) -> str | None:
+    try:
+        return path.read_text()
+    except OSError:
+        return None
+
+
+def _lines(words: list[str]) -> str:
+    return "".join(f"{word}\n" for word in words)
