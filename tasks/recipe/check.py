@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from bootsmith.tasks.recipe import check_disk, lexicon
 from bootsmith.tasks.recipe.model import Files, Qcow2, Recipe
-from bootsmith.tasks.recipe.nodes import Place
+from bootsmith.tasks.recipe.nodes import Place, Text
 from bootsmith.tasks.recipe.problems import Finding, KeyPath, Problems, Wrong, suggest
 from bootsmith.tasks.recipe.shapes import NOWHERE
 from bootsmith.tasks.recipe.units import show_size
@@ -32,11 +32,11 @@ def check(recipe: Recipe, place: Callable[[KeyPath], Place], problems: Problems)
 
 def _name(recipe: Recipe) -> Iterable[Finding]:
     try:
-        lexicon.NAME.parse(recipe.name, NOWHERE)
+        lexicon.NAME.parse(Text(recipe.name, plain=False, place=NOWHERE))
     except Wrong as wrong:
         yield ("name",), str(wrong)
     try:
-        lexicon.HOST.parse(recipe.system.hostname, NOWHERE)
+        lexicon.HOST.parse(Text(recipe.system.hostname, plain=False, place=NOWHERE))
     except Wrong as wrong:
         yield ("system", "hostname"), f"the recipe's name is no host name: {wrong}, or write system.hostname"
 
@@ -105,7 +105,7 @@ def _outputs(recipe: Recipe) -> Iterable[Finding]:
 
 
 def _qcow2(output: Qcow2) -> Iterable[tuple[str, str]]:
-    """What qemu-img refuses, or does not do as asked."""
+    """Find what qemu-img refuses, or would not do as asked."""
     if output.compress != "none" and output.preallocation != "off":
         yield "preallocation", f"clusters packed by {output.compress} cannot be laid out beforehand; add compress: none"
     if output.cluster & (output.cluster - 1) or output.cluster > 2 << 20:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from itertools import pairwise
 
 from bootsmith.tasks.recipe.model import Partition, Recipe
 from bootsmith.tasks.recipe.problems import Finding, KeyPath
@@ -11,7 +12,7 @@ from bootsmith.tasks.recipe.units import SECTOR, show_size
 MIB = 1 << 20
 LEAST_FAT32 = 33 * MIB  # 65525 clusters of one sector, two tables of four bytes for each, and what stands before them
 LEAST = MIB
-BACKUP_TABLE = 33 * SECTOR
+TABLE = 34 * SECTOR  # with which a GPT disk begins, and almost ends
 PARTS: KeyPath = ("disk", "partitions")
 
 
@@ -60,24 +61,26 @@ def _sizes(recipe: Recipe) -> Iterable[Finding]:
 
 
 def _space(recipe: Recipe) -> Iterable[Finding]:
-    """Whether all fits, as far as that can be told without the content of what is `auto`."""
+    """Find what cannot fit, as far as that can be told without the content of what is `auto`."""
+    parts = recipe.disk.partitions
     end = MIB
-    for name, part in recipe.disk.partitions.items():
-        start = part.start if part.start is not None else -(-end // MIB) * MIB
-        first = end == MIB  # before 1 MiB there is room for small partitions too
-        if part.start is not None and part.start < end and not first:
-            what = f"{show_size(part.start)} lies inside what stands before; begin at {show_size(end)} or later"
-            yield (*PARTS, name, "start"), what
-            return
-        end = max(end, start + _least(part))
-    needed = end + BACKUP_TABLE
+    places: list[tuple[int, int, str]] = []
+    for name, part in parts.items():
+        start = -(-end // MIB) * MIB if part.start is None else part.start
+        end = start + _least(part)
+        places.append((start, end, name))
+    places.sort()
+    for (_, before, first), (start, _, second) in pairwise(places):
+        if start < before:
+            key = "start" if parts[second].start is not None else "size"
+            what = f"it begins at {show_size(start)}, inside {first}, which needs up to {show_size(before)}"
+            yield (*PARTS, second, key), f"{what}; move one of them, or make {first} smaller"
+    needed = -(-(places[-1][1] + TABLE) // MIB) * MIB if places else 0
     if recipe.disk.size != "auto" and recipe.disk.size < needed:
-        more = "" if all(isinstance(part.size, int) for part in recipe.disk.partitions.values()) else ", and their content"
-        yield (
-            ("disk", "size"),
-            f"{show_size(recipe.disk.size)} is too small: the partitions need {show_size(-(-needed // MIB) * MIB)}{more}"
-            "; raise it, or make them smaller",
-        )
+        open_ended = any(not isinstance(part.size, int) for part in parts.values())
+        more = ", and what their files take" if open_ended else ""
+        what = f"{show_size(recipe.disk.size)} is too small: the partitions need {show_size(needed)}{more}"
+        yield ("disk", "size"), f"{what}; raise it, or make them smaller"
 
 
 def _least(part: Partition) -> int:
@@ -90,11 +93,12 @@ _NOT_IN_FAT = frozenset('*?.,;:/\\|+=<>[]"')
 def _labels(recipe: Recipe) -> Iterable[Finding]:
     for name, part in recipe.disk.partitions.items():
         path = (*PARTS, name, "label")
-        if part.fs == "vfat" and (
-            len(part.label) > 11 or not part.label.isascii() or not part.label.isprintable() or _NOT_IN_FAT & {*part.label}
+        plain = part.label.isprintable()
+        if part.fs == "vfat" and not (
+            plain and len(part.label) <= 11 and part.label.isascii() and _NOT_IN_FAT.isdisjoint(part.label)
         ):
             yield path, f"{part.label!r} cannot be a FAT label; write at most 11 plain letters and digits"
-        elif part.fs != "vfat" and (len(part.label.encode()) > 16 or not part.label.isprintable()):
+        elif part.fs != "vfat" and (len(part.label.encode()) > 16 or not plain):
             yield path, f"{part.label!r} cannot be a label of {part.fs}; write at most 16 bytes"
         elif part.fs == "none" and part.label:
             yield path, "there is no filesystem to label; remove it, or write fs:"

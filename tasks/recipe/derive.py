@@ -9,7 +9,6 @@ from typing import Any, Literal
 from bootsmith.tasks.recipe.model import Disk, Partition
 from bootsmith.tasks.recipe.nodes import Raw
 
-ESP_GUID = "c12a7328-f81f-11d2-ba4b-00a0c93ec93b"
 _UEFI: Raw = {"esp": {"type": "esp", "size": "512M", "mount": "/boot/efi"}, "root": {"fs": "ext4", "mount": "/"}}
 _LAYOUTS = {"systemd-boot": _UEFI, "grub-efi": _UEFI}
 _TYPES = {"/": "root", "/home": "home", "/var": "var"}
@@ -54,9 +53,7 @@ def disk(values: Mapping[str, Any], loader: str, seed: str) -> Disk:
         size=values["size"],
         sector=values["sector"],
         id=values["id"] or uuid(seed, "disk"),
-        partitions={
-            name: _partition(name, each, types[name], sizes[name], seed) for name, each in written.items()
-        },
+        partitions={name: _partition(name, each, types[name], sizes[name], seed) for name, each in written.items()},
     )
 
 
@@ -75,7 +72,7 @@ def _types(written: Mapping[str, Mapping[str, Any]], loader: str) -> dict[str, s
 def _partition(
     name: str, each: Mapping[str, Any], kind: str, size: int | Literal["auto", "remaining"], seed: str
 ) -> Partition:
-    fs = each["fs"] or ("vfat" if kind == "esp" else "none" if kind in _NO_FILES else "ext4")
+    fs: Any = each["fs"] or ("vfat" if kind == "esp" else "none" if kind in _NO_FILES else "ext4")
     mount = each["mount"]
     own = {"none": "", "vfat": serial(seed, "filesystem", name)}.get(fs) or uuid(seed, "filesystem", name)
     read_only = "ro" in each["options"].split(",")

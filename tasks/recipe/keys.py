@@ -1,4 +1,7 @@
-"""Every key a recipe knows: its kind, its default and what it means. The loader, the schema and the reference read this."""
+"""Every key a recipe knows: its kind, its default, its meaning.
+
+The loader, the schema and the reference all read this.
+"""
 
 from __future__ import annotations
 
@@ -139,7 +142,9 @@ SYSTEM = Section(
 
 PARTITION = Section(
     {
-        "fs": Key(Choice("ext4", "ext3", "ext2", "vfat", "none"), "the filesystem", derived="vfat for an ESP, else ext4"),
+        "fs": Key(
+            Choice("ext4", "ext3", "ext2", "vfat", "none"), "the filesystem", derived="vfat for an ESP, else ext4"
+        ),
         "mount": Key(words.MOUNT, "where the guest mounts it; the files below are put on it"),
         "size": Key(
             Choice("auto", "remaining", other=size()),
@@ -149,7 +154,9 @@ PARTITION = Section(
         ),
         "extra": Key(size(0), "free space promised to the guest", derived="256M for /, else 0s"),
         "start": Key(size(34 * 512), "where it begins", derived="the next whole MiB"),
-        "type": Key(words.PARTITION_TYPE, "what the table says it is: a name, gdisk's code or a GUID", derived="by mount"),
+        "type": Key(
+            words.PARTITION_TYPE, "what the table says it is: a name, gdisk's code or a GUID", derived="by mount"
+        ),
         "label": Key(LINE, "the filesystem's label", derived="the partition's name, for vfat in capitals"),
         "name": Key(LINE, "its name in the table", derived="the partition's name", attr="gpt_name"),
         "uuid": Key(words.VOLUME_ID, "the filesystem's UUID; vfat's is like ABCD-1234", derived="from seed and name"),
@@ -184,7 +191,7 @@ DISK = Section(
 
 BOOT = Section(
     {
-        "loader": Key(Choice("systemd-boot", "grub-efi"), "the boot loader", "systemd-boot"),
+        "loader": Key(words.OneOf("systemd-boot", "grub-efi"), "the boot loader", "systemd-boot"),
         "root": Key(
             Choice("partuuid", "uuid", "label", "none", other=words.DEVICE),
             "how the kernel is told its root filesystem; none says nothing",
@@ -208,7 +215,9 @@ BOOT = Section(
         "default": Key(words.NAME, "the entry that boots by itself", derived="the first one"),
         "timeout": Key(integer(0, 3600), "seconds the menu waits", derived="0, with several entries 5"),
         "place": Key(
-            Choice("auto", "esp", "root"), "where kernels stand: on the ESP, or in the root's /boot", derived="by loader"
+            Choice("auto", "esp", "root"),
+            "where kernels stand: on the ESP, or in the root's /boot",
+            derived="by loader",
         ),
         "packages": Key(Bool(), "install the loader's own package in the tree", True),
     }
@@ -271,7 +280,7 @@ MACHINE = Section(
 TEST = Section(
     {
         "firmware": Key(ListOf(Choice("auto", "uefi"), at_least=1, once=True), "boot under each of these", ["auto"]),
-        "expect": Key(ListOf(words.REGEX), "what the serial console must show, in order, after the kernel began", ["login:"]),
+        "expect": Key(ListOf(words.REGEX), "what the console must show, in order, after the kernel began", ["login:"]),
         "fail": Key(ListOf(words.REGEX), "what it must not show, beside panics and the like", []),
         "timeout": Key(time(), "the longest a test may take", "5m"),
         "silence": Key(time(), "the longest the console may be silent", "90s"),

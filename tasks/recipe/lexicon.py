@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from bootsmith.tasks.recipe import units
-from bootsmith.tasks.recipe.nodes import Node, Place, Raw, Table, Text, shown
+from bootsmith.tasks.recipe.nodes import Items, Node, Raw, Table, Text, shown
 from bootsmith.tasks.recipe.problems import KeyPath, Problems, Wrong, near, suggest
-from bootsmith.tasks.recipe.scalars import FAILED, FilePath, Parsed, Str, Type
+from bootsmith.tasks.recipe.scalars import FAILED, Choice, FilePath, Parsed, Str, Type
 from bootsmith.tasks.stage import Json, Secret
 
 _HOST = r"(?=.{1,64}$)[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*"
@@ -19,6 +19,7 @@ _FORWARD = r"\d{1,5}:\d{1,5}"
 _KEY_LINE = re.compile(r"(?:\S.*\s)?(?:ssh|ecdsa|sk)-[A-Za-z0-9@.-]+ +AAAA[A-Za-z0-9+/]+={0,3}(?: .*)?")
 _CRYPT = re.compile(r"\$[A-Za-z0-9]+\$[A-Za-z0-9./$=,+-]+|[A-Za-z0-9./]{13}")
 
+ESP_GUID = "c12a7328-f81f-11d2-ba4b-00a0c93ec93b"
 PARTITION_TYPES = ("esp", "bios-boot", "linux", "root", "home", "var", "swap", "lvm", "xbootldr")
 _CODES = {  # as sgdisk and gdisk number them
     "EF00": "esp", "EF02": "bios-boot", "8300": "linux", "8304": "root", "8302": "home", "8310": "var", "8200": "swap",
@@ -29,7 +30,7 @@ NAME = Str("NAME", "[A-Za-z0-9][A-Za-z0-9._-]{0,63}", "a name", "use letters, di
 PLAIN = Str("NAME", "[A-Za-z0-9][A-Za-z0-9_-]{0,35}", "a name", "use letters, digits, and _ - after the first")
 WORD = Str("STR", r"\S+", "one word", "leave out blanks")
 VERSION = Str("STR", r"[A-Za-z0-9][A-Za-z0-9.+~^_-]*", "a version", "use letters, digits and . + ~ ^ _ -")
-FILE_NAME = Str("FILENAME", r"[A-Za-z0-9_][^/\s]{0,199}", "a plain file name", "leave out folders, blanks and first dots")
+FILE_NAME = Str("FILENAME", r"[A-Za-z0-9_][^/\s]{0,199}", "a file's name", "leave out folders, blanks and first dots")
 SUITE = Str("STR", "[A-Za-z][A-Za-z0-9._/-]*", "a suite", "write its code name, like trixie")
 COMPONENT = Str("STR", "[A-Za-z][A-Za-z0-9._/-]*", "a component", "write one like main or contrib")
 PACKAGE = Str("PACKAGE", "[a-z0-9][a-z0-9+.-]+", "a package's name", "use lower-case letters, digits and + - .")
@@ -85,7 +86,8 @@ def _read_regex(text: str) -> str:
     try:
         re.compile(text)
     except (re.error, OverflowError) as error:
-        raise Wrong(f"{text!r} is not a regular expression: {error}", "escape what is meant literally with \\") from None
+        what = f"{text!r} is not a regular expression: {error}"
+        raise Wrong(what, "escape what is meant literally with \\") from None
     return text
 
 
@@ -123,7 +125,7 @@ def _read_partition_type(text: str) -> str:
     if text in PARTITION_TYPES:
         return text
     if re.fullmatch(_UUID, text):
-        return text.lower()
+        return "esp" if text.lower() == ESP_GUID else text.lower()
     code = text.upper()
     if code in _CODES:
         return _CODES[code]
@@ -156,6 +158,22 @@ PARTITION_TYPE = Parsed(
 ATTRIBUTE = Parsed("INT", _read_attribute, int, "[0-2]|4[89]|5[0-9]|6[0-3]")
 
 
+class OneOf(Choice):
+    """One of a few words, alone or as a list of one; lists of several are for later."""
+
+    def read(self, node: Node, path: KeyPath, problems: Problems) -> Any:
+        if not isinstance(node, Items):
+            return super().read(node, path, problems)
+        if len(node.items) == 1:
+            return super().read(node.items[0], path, problems)
+        problems.add(node.place, path, f"{len(node.items)} at once cannot be built; write one of {self.said}")
+        return FAILED
+
+    def schema(self) -> dict[str, Json]:
+        one = super().schema()
+        return {"anyOf": [one, {"type": "array", "items": one, "minItems": 1, "maxItems": 1}]}
+
+
 class SshKey(Str):
     """A public key: its line, or the file that holds such lines."""
 
@@ -163,12 +181,13 @@ class SshKey(Str):
         super().__init__("KEY|PATH")
         self._file = FilePath("file")
 
-    def parse(self, text: str, place: Place) -> Any:
+    def parse(self, said: Text) -> Any:
+        text = said.text
         if _KEY_LINE.fullmatch(text):
             return text
         if re.match(r"(ssh|ecdsa|sk)-\S+ ", text):
             raise Wrong("this is not a whole ssh key", "write the line of a .pub file: type, base64 and a comment")
-        path = self._file.parse(text, place)
+        path = self._file.parse(said)
         with path.open("rb") as file:
             if b"PRIVATE KEY" in file.read(100):
                 raise Wrong(f"{shown(path)} is a private key, which no image may hold", f"name {path.name}.pub")

@@ -48,7 +48,7 @@ class _Reader:
                 parent = self._file(name, path)
                 self._refuse_circle(parent, (*children, path))
             except Wrong as wrong:
-                self.problems.add(name.place, ("extends", str(path), number), str(wrong))
+                self.problems.add(name.place, ("extends", len(self.done), number), str(wrong))
                 self.problems.partial = True
                 continue
             if parent.resolve() not in self.done:
@@ -107,7 +107,7 @@ class _Reader:
         for key in ("extends", "profiles"):
             if key in entry.value.entries:
                 place = entry.value.entries[key].place
-                self.problems.add(place, ("profiles", name, key), "a profile cannot hold this; move it out of the profile")
+                self.problems.add(place, ("profiles", name, key), "this cannot stand in a profile; move it out")
         return entry.value
 
 

@@ -13,7 +13,7 @@ from bootsmith.tasks.recipe.keys import RECIPE
 from bootsmith.tasks.recipe.lineage import Document, gather
 from bootsmith.tasks.recipe.merge import lay
 from bootsmith.tasks.recipe.model import Recipe
-from bootsmith.tasks.recipe.nodes import COMMAND_LINE, Node, Place, Table, Text, locate, node
+from bootsmith.tasks.recipe.nodes import COMMAND_LINE, Items, Place, Table, Text, locate, node
 from bootsmith.tasks.recipe.problems import Problems, suggest
 from bootsmith.tasks.recipe.variables import Variables, declare, predefined
 
@@ -78,19 +78,17 @@ def _compose(documents: Sequence[Document], profile: str | None, words: Mapping[
     """Return everything that is said about a recipe as one mapping: parents, itself, profile, command line."""
     path, start = documents[-1].path, documents[-1].body.place
     partials = [partial for each in documents if profile and (partial := each.profiles.get(profile))]
-    tree: Node = Table({}, start)
+    tree = Table({}, start)
     for body in (*(each.body for each in documents), *(_without_vars(partial) for partial in partials)):
-        tree = lay(RECIPE, tree, body, (), problems)
-    declared = declare(
-        [*(each.vars for each in documents), *(found for each in partials if isinstance(found := each.get("vars"), Table))],
-        TAKEN,
-        problems,
-    )
+        tree = _table(lay(RECIPE, tree, body, (), problems))
+    theirs = [found for each in partials if isinstance(found := each.get("vars"), Table)]
+    declared = declare([*(each.vars for each in documents), *theirs], TAKEN, problems)
     shell = Path.cwd()
     given = overrides.given(words, [*declared], shell)
-    tree = _with_layout(_table(tree), Variables(declared, given, predefined(tree, path.stem), Problems()), words)
-    tree = lay(RECIPE, tree, overrides.edits(words, [*declared], tree, shell, problems), (), problems)
-    variables = Variables(declared, given, predefined(_table(tree), path.stem), problems)
+    tree = _with_layout(tree, Variables(declared, given, predefined(tree, path.stem), Problems()), words)
+    edits = overrides.edits(words, [*declared], tree, shell, problems)
+    tree = _table(lay(RECIPE, tree, edits, (), problems))
+    variables = Variables(declared, given, predefined(tree, path.stem), problems)
     variables.settle()
     return _table(variables.expand(tree))
 
@@ -104,7 +102,10 @@ def _with_layout(tree: Table, variables: Variables, words: Mapping[str, str]) ->
     if tree.get("disk", "partitions") is not None or "disk.partitions" in words:
         return tree
     place = locate(tree, ("boot", "loader"))
-    asked = Text(words["boot.loader"], plain=True, place=place) if "boot.loader" in words else tree.get("boot", "loader")
+    word = words.get("boot.loader")
+    asked = tree.get("boot", "loader") if word is None else overrides.literal(word, Path.cwd())
+    if isinstance(asked, Items) and asked.items:
+        asked = asked.items[0]
     loader = variables.expand(asked) if asked is not None else None
     usual = derive.layout(loader.text if isinstance(loader, Text) else "")
     below = node({"disk": {"partitions": usual}}, place)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from bootsmith.tasks.recipe.nodes import COMMAND_LINE, Entry, Items, Node, Table, Text, is_null, node, same
+from collections.abc import Mapping
+
+from bootsmith.tasks.recipe.nodes import COMMAND_LINE, Entry, Items, Node, Place, Table, Text, is_null, node, same
 from bootsmith.tasks.recipe.problems import KeyPath, Problems
-from bootsmith.tasks.recipe.scalars import Type
-from bootsmith.tasks.recipe.shapes import Choose, ListOf, Named, Section, appends
+from bootsmith.tasks.recipe.scalars import Str, Type
+from bootsmith.tasks.recipe.shapes import Choose, Key, ListOf, Named, Section, appends
 
 
 def lay(kind: Type, below: Node | None, above: Node, path: KeyPath, problems: Problems) -> Node:
@@ -41,15 +43,28 @@ def _section(kind: Section, below: Table, above: Table, path: KeyPath, problems:
         elif key is None:
             merged[word] = entry  # told when it is read
         elif sign:
-            old = merged[word].value if word in merged else node(key.raw, entry.place) if key.raw is not None else None
+            old = _before(merged, word, key, entry)
             new = _append(key.type, old, entry, at, problems) if sign == "+" else _without(old, entry, at, problems)
             merged[word] = Entry(entry.place, new)
         elif is_null(entry.value):
             merged.pop(word, None)
         else:
-            old = merged[word].value if word in merged else None
-            merged[word] = Entry(entry.place, lay(key.type, old, entry.value, at, problems))
-    return Table(merged, above.place)
+            merged[word] = Entry(
+                entry.place, lay(key.type, _before(merged, word, key, entry), entry.value, at, problems)
+            )
+    return Table(merged, _place(below, above))
+
+
+def _before(merged: Mapping[str, Entry], word: str, key: Key, entry: Entry) -> Node | None:
+    """Return what a key held so far; a list or text that nobody wrote begins with its default."""
+    if word in merged:
+        return merged[word].value
+    return node(key.raw, entry.place) if isinstance(key.type, ListOf | Str) and key.raw is not None else None
+
+
+def _place(below: Table, above: Table) -> Place:
+    """Return where a merged mapping is written: in a file, if any file writes it."""
+    return above.place if above.place.line else below.place
 
 
 def _named(kind: Named, below: Table, above: Table, path: KeyPath, problems: Problems) -> Table:
@@ -60,7 +75,7 @@ def _named(kind: Named, below: Table, above: Table, path: KeyPath, problems: Pro
             merged.pop(name, None)
         else:
             merged[name] = Entry(entry.place, lay(kind.value, old, entry.value, (*path, name), problems))
-    return Table(merged, above.place)
+    return Table(merged, _place(below, above))
 
 
 def _choice(kind: Choose, below: Table, above: Table, path: KeyPath, problems: Problems) -> Table:
@@ -74,7 +89,7 @@ def _choice(kind: Choose, below: Table, above: Table, path: KeyPath, problems: P
         else:
             value = lay(options, old.value if old else None, entry.value, (*path, word), problems)
             merged[word] = Entry(entry.place, value)
-    return Table(merged, above.place)
+    return Table(merged, _place(below, above))
 
 
 def _options(item: Choose, below: Items, above: Table, path: KeyPath, problems: Problems) -> Items:
@@ -87,8 +102,8 @@ def _options(item: Choose, below: Items, above: Table, path: KeyPath, problems: 
         for number in found:
             changed = lay(item, items[number], Table({kind: entry}, entry.place), path, problems)
             old = items[number]
-            kept = {word: each for word, each in old.entries.items() if word == "name"} if isinstance(old, Table) else {}
-            items[number] = Table({**kept, **changed.entries}, old.place) if isinstance(changed, Table) else changed
+            before = old.entries if isinstance(old, Table) else {}  # a layer's name stays
+            items[number] = Table({**before, **changed.entries}, old.place) if isinstance(changed, Table) else changed
     return Items(tuple(items), below.place)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-Raw: TypeAlias = "None | bool | int | str | Sequence[Raw] | Mapping[str, Raw]"
+Raw: TypeAlias = "bool | int | str | Sequence[Raw] | Mapping[str, Raw] | None"
 """A value as one would write it in Python: for defaults, and for what `show` prints."""
 
 NULLS = ("", "~", "null", "Null", "NULL")
@@ -45,6 +45,8 @@ class Text:
 
 @dataclass(frozen=True, slots=True)
 class Items:
+    """A list."""
+
     items: tuple[Node, ...]
     place: Place
 

@@ -82,15 +82,19 @@ def _find(
 def _names(path: tuple[str, ...], tree: Table) -> list[str]:
     """Return the named things there are at `path`: as written, and as there by default."""
     written = tree.get(*path)
-    usual = {("system", "users"): ["root"], ("boot", "entries"): ["default"] if written is None else []}
-    return [*usual.get(path, []), *(written.entries if isinstance(written, Table) else [])]
+    usual: Sequence[str] = ()
+    if path == ("system", "users"):
+        usual = ["root"]
+    elif path == ("boot", "entries") and written is None:
+        usual = ["default"]
+    return [*usual, *(written.entries if isinstance(written, Table) else [])]
 
 
 def _unknown(step: str, path: tuple[str, ...], known: Sequence[str], variables: Sequence[str], tree: Table) -> str:
     if path:
-        full = [".".join((*path, each)) for each in known]
         meant = near(step, known)
-        return f"there is no such key; {f'did you mean {full[list(known).index(meant)]}?' if meant else suggest(step, full)}"
+        todo = f"did you mean {'.'.join((*path, meant))}?" if meant else suggest(step, known)
+        return f"there is no such key; {todo}"
     words = {each.rpartition(".")[2]: each for each in reversed([*_leaves(RECIPE, (), tree)])}
     words |= {each: each for each in (*known, *variables)}
     meant = near(step, list(words))

@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import NoReturn
 
 import yaml
-
 from bootsmith.tasks.recipe.nodes import COMMAND_LINE, Entry, Items, Node, Place, Table, Text, shown
 from bootsmith.tasks.recipe.problems import KeyPath, Problems
 
@@ -116,27 +115,26 @@ def _point(start: Place, line: int, column: int) -> Place:
 def _explain(error: yaml.MarkedYAMLError, text: str, line: int, column: int) -> str:
     """Return what YAML's parser found wrong, with what to do about the mistakes people make."""
     lines = text.splitlines()
-    rest = lines[line][column:] if line < len(lines) else ""
-    problem = (error.problem or "this is not YAML").strip()
+    before, rest = (lines[line][:column], lines[line][column:]) if line < len(lines) else ("", "")
+    problem, context, opened = (error.problem or "").strip(), error.context or "", error.context_mark
+    what, todo = problem or "this is not YAML", "see how YAML wants it, or put the value in quotes"
     if rest.startswith("\t"):
-        return "a tab cannot indent in YAML; use spaces"
-    if rest[:1] in "@`%" and rest:
-        return f"a value cannot begin with {rest[0]} in YAML; put it in quotes"
-    if "mapping values" in problem:
-        return "a second `key:` on one line, or a line indented too far; put a value that holds `: ` in quotes"
-    if "flow" in (error.context or "") and error.context_mark:
-        opened = error.context_mark
-        if line < len(lines) and "${" in lines[line][: column + 1]:
-            return f"{problem}; put a ${{variable}} inside {{}} or [] in quotes"
-        if "scalar" not in (error.context or ""):
-            return f"{problem}; close the bracket opened at line {opened.line + 1}, column {opened.column + 1}"
-    if "quoted scalar" in (error.context or "") and error.context_mark and "end of stream" in problem:
-        return f"a quote is never closed; it was opened at line {error.context_mark.line + 1}"
-    if "could not find expected ':'" in problem:
-        return "a line without `key:`; write `key: value`, or put a text that holds line ends in quotes"
-    if "expected key" in problem or "expected '-'" in problem or "block end" in problem:
-        return f"{problem}; indent the lines of one mapping or list alike"
-    return f"{problem}; see how YAML wants it, or put the value in quotes"
+        what, todo = "a tab cannot indent in YAML", "use spaces"
+    elif rest[:1] in ("@", "`", "%"):
+        what, todo = f"a value cannot begin with {rest[0]} in YAML", "put it in quotes"
+    elif "mapping values" in problem:
+        what, todo = "a second `key:` on one line, or a line indented too far", "put a value that holds `: ` in quotes"
+    elif "flow" in context and before.endswith("$"):
+        todo = "put a ${variable} inside {} or [] in quotes"
+    elif "flow" in context and opened:
+        todo = f"close the bracket opened at line {opened.line + 1}, column {opened.column + 1}"
+    elif "quoted scalar" in context and "end of stream" in problem and opened:
+        what, todo = "a quote is never closed", f"close the one opened at line {opened.line + 1}"
+    elif "expected ':'" in problem:
+        what, todo = "a line without `key:`", "write `key: value`, or put a text with : or several lines in quotes"
+    elif "expected key" in problem or "expected '-'" in problem or "block end" in problem:
+        todo = "indent the lines of one mapping or list alike"
+    return f"{what}; {todo}"
 
 
 class _Document:
@@ -162,7 +160,7 @@ class _Document:
 
     def place(self, event: yaml.Event) -> Place:
         mark = event.start_mark
-        return _point(self.start, mark.line, mark.column)
+        return _point(self.start, mark.line, mark.column) if mark else self.start
 
     def stop(self, event: yaml.Event, what: str) -> NoReturn:
         self.problems.add(self.place(event), (), what)
@@ -190,7 +188,7 @@ class _Document:
 
     def alias(self, event: yaml.AliasEvent) -> Node:
         if event.anchor not in self.anchors:
-            self.stop(event, f"no &{event.anchor} stands before this *{event.anchor}; put a text that begins with * in quotes")
+            self.stop(event, f"there is no &{event.anchor} before; put a text that begins with * in quotes")
         found, weight = self.anchors[event.anchor]
         if found is None:
             self.stop(event, f"*{event.anchor} stands inside what it repeats; write the value out")

@@ -102,5 +102,5 @@ def suggest(word: str, known: Sequence[str]) -> str:
     if found:
         return f"did you mean {found}?"
     if not known:
-        return "nothing is known here"
+        return "there is none here"
     return f"known here: {', '.join(known)}" if len(known) > 1 else f"only {known[0]} is known here"

@@ -81,7 +81,7 @@ def _outputs(chosen: Iterable[Chosen], name: str) -> Iterable[model.OutputSpec]:
             yield model.Raw(file)
             continue
         old = values["compat"] == "0.10"
-        compress = values["compress"] or ("zlib" if old else "zstd")
+        compress: Any = values["compress"] or ("zlib" if old else "zstd")
         yield model.Qcow2(
             file=file,
             compress=compress,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from bootsmith.tasks.recipe import units
-from bootsmith.tasks.recipe.nodes import Node, Place, Raw, Table, Text, shown
+from bootsmith.tasks.recipe.nodes import Node, Raw, Table, Text, shown
 from bootsmith.tasks.recipe.problems import KeyPath, Problems, Wrong, near, suggest
 from bootsmith.tasks.stage import Json
 
@@ -43,19 +43,18 @@ class Scalar(Type):
     said = "STR"
 
     def read(self, node: Node, path: KeyPath, problems: Problems) -> Any:
+        if not isinstance(node, Text):
+            todo = "put a text with a colon in quotes" if isinstance(node, Table) else f"write {self.said} alone"
+            problems.add(node.place, path, f"this takes one value; {todo}")
+            return FAILED
         try:
-            if not isinstance(node, Text):
-                colon = isinstance(node, Table)
-                raise Wrong(
-                    "this takes one value", "put a text with a colon in quotes" if colon else f"write {self.said} alone"
-                )
-            return self.parse(node.text, node.place)
+            return self.parse(node)
         except Wrong as wrong:
             problems.add(node.place, path, str(wrong))
             return FAILED
 
-    def parse(self, text: str, place: Place) -> Any:
-        """Return the value of a text written at `place`. Raises Wrong."""
+    def parse(self, said: Text) -> Any:
+        """Return the value of a text. Raises Wrong."""
         raise NotImplementedError
 
     def write(self, value: Any) -> Raw:
@@ -80,7 +79,8 @@ class Str(Scalar):
         self.said, self._pattern, self._what, self._todo, self._lines = said, pattern, what, todo, lines
         self._match = re.compile(pattern, re.ASCII).fullmatch if pattern else None
 
-    def parse(self, text: str, place: Place) -> Any:
+    def parse(self, said: Text) -> Any:
+        text = said.text
         if not self._lines and any(end in text for end in "\n\r\x85\u2028\u2029"):
             raise Wrong("this must be one line", "write it on one line, or fold it with >-")
         if self._match and not self._match(text):
@@ -113,8 +113,8 @@ class Parsed(Str):
         self._reader, self._writer, self.blank = reader, writer, blank
         self._schema = f"^(?:{pattern})$" if pattern else ""
 
-    def parse(self, text: str, place: Place) -> Any:
-        return self._reader(super().parse(text, place))
+    def parse(self, said: Text) -> Any:
+        return self._reader(super().parse(said))
 
     def write(self, value: Any) -> Raw:
         return self._writer(value)
@@ -142,19 +142,17 @@ class Number(Scalar):
         self.said, self._reader, self._writer, self._pattern = said, reader, writer, pattern
         self._at_least, self._at_most, self._multiple = at_least, at_most, multiple
 
-    def parse(self, text: str, place: Place) -> int:
-        value = self._reader(text)
+    def parse(self, said: Text) -> int:
+        value = self._reader(said.text)
         if value < self._at_least:
-            raise Wrong(f"{text} is too small", f"write at least {self._writer(self._at_least)}")
+            raise Wrong(f"{said.text} is too small", f"write at least {self._writer(self._at_least)}")
         if value > self._at_most:
-            raise Wrong(f"{text} is too large", f"write at most {self._writer(self._at_most)}")
+            raise Wrong(f"{said.text} is too large", f"write at most {self._writer(self._at_most)}")
         if value % self._multiple:
             unit = self._writer(self._multiple)
-            raise Wrong(f"{text} is not a multiple of {unit}", f"did you mean {self._writer(self._round(value))}?")
+            above = self._writer(-(-value // self._multiple) * self._multiple)
+            raise Wrong(f"{said.text} is not a multiple of {unit}", f"did you mean {above}?")
         return value
-
-    def _round(self, value: int) -> int:
-        return -(-value // self._multiple) * self._multiple
 
     def write(self, value: Any) -> Raw:
         return self._writer(value)
@@ -166,6 +164,7 @@ class Number(Scalar):
 
 
 def integer(at_least: int, at_most: int) -> Number:
+    """Return the kind INT, within bounds."""
     return Number("INT", units.read_int, int, r"-?\d+", at_least=at_least, at_most=at_most)
 
 
@@ -177,19 +176,23 @@ def size(at_least: int = 1, multiple: int = units.SECTOR) -> Number:
 
 
 def time() -> Number:
+    """Return the kind TIME, from a second to a day."""
     return Number("TIME", units.read_time, units.show_time, units.TIME, at_least=1, at_most=86400)
 
 
 def mode() -> Number:
+    """Return the kind MODE."""
     return Number("MODE", units.read_mode, units.show_mode, units.MODE, at_most=0o7777)
 
 
 class Bool(Scalar):
+    """Only `true` and `false`."""
+
     said = "BOOL"
     blank = False
 
-    def parse(self, text: str, place: Place) -> bool:
-        return units.read_bool(text)
+    def parse(self, said: Text) -> bool:
+        return units.read_bool(said.text)
 
     def write(self, value: Any) -> Raw:
         return bool(value)
@@ -206,16 +209,18 @@ class Choice(Scalar):
         self.blank = words[0]
         self.said = "|".join([*words, *([other.said] if other else [])])
 
-    def parse(self, text: str, place: Place) -> Any:
-        if text in self._words:
-            return text
+    def parse(self, said: Text) -> Any:
+        if said.text in self._words:
+            return said.text
         if self._other is None:
-            raise Wrong(f"{text!r} is none of {', '.join(self._words)}", suggest(text, self._words))
+            raise Wrong(f"{said.text!r} is not a choice", suggest(said.text, self._words))
         try:
-            return self._other.parse(text, place)
+            return self._other.parse(said)
         except Wrong as wrong:
-            meant = near(text, self._words)
-            todo = f"did you mean {meant}?" if meant else f"{wrong.todo}, or write {' or '.join(self._words)}"
+            meant = near(said.text, self._words)
+            todo = f"{wrong.todo}, or {' or '.join(self._words)}"
+            if meant or wrong.todo.endswith("?"):
+                todo = f"did you mean {meant}?" if meant else wrong.todo
             raise Wrong(wrong.what, todo) from wrong
 
     def write(self, value: Any) -> Raw:
@@ -242,12 +247,13 @@ class FilePath(Scalar):
     def __init__(self, kind: str = "") -> None:
         self._kind = kind
 
-    def parse(self, text: str, place: Place) -> Path:
+    def parse(self, said: Text) -> Path:
+        text = said.text
         if not text or any(end in text for end in "\0\n\r"):
             raise Wrong("this is not a path", "write one, relative to the file it stands in")
         if text.startswith("~"):
             raise Wrong(f"{text}: ~ is not expanded", "write the path out")
-        path = place.base / text
+        path = said.place.base / text
         if self._kind:
             self._look(path)
         return path

@@ -23,7 +23,8 @@ def schema() -> dict[str, Json]:
     """
     body = RECIPE.schema()
     keys = cast("dict[str, Json]", body["properties"])
-    partial = {"type": "object", "additionalProperties": False, "properties": {**keys, "vars": {"$ref": "#/$defs/vars"}}}
+    theirs: dict[str, Json] = {key: {"$ref": f"#/properties/{key}"} for key in ("vars", *keys)}
+    partial: Json = {"type": "object", "additionalProperties": False, "properties": theirs}
     head: dict[str, Json] = {
         "extends": {
             "description": "recipes to start from, by name or path; mappings merge, the rest is replaced",
@@ -43,7 +44,7 @@ def schema() -> dict[str, Json]:
         "additionalProperties": False,
         "anyOf": [{"required": ["source"]}, {"required": ["extends"]}],
         "properties": {**head, **keys},
-        "$defs": {"variable": _VARIABLE, "vars": _vars(), "profile": cast("Json", partial)},
+        "$defs": {"variable": _VARIABLE, "vars": _vars(), "profile": partial},
     }
 
 

@@ -42,7 +42,7 @@ class Section(Type):
         self.keys, self._make, self.bare = keys, make, bare
 
     @property
-    def blank(self) -> Any:  # type: ignore[override]  # computed, since most sections never need it
+    def blank(self) -> Any:  # computed, since most sections never need it
         return self._make(**{key.attr or name: key.value for name, key in self.keys.items()})
 
     def table(self, node: Node) -> Node:
@@ -102,7 +102,7 @@ class Named(Type):
     """A mapping whose keys are names of the recipe's own; their order is kept."""
 
     def __init__(self, name: Scalar, value: Type) -> None:
-        self._name, self.value = name, value
+        self.name, self.value = name, value
         self.blank = {}
         self.said = f"{{{name.said}: {value.said}}}"
 
@@ -113,7 +113,7 @@ class Named(Type):
         found = {}
         for name, entry in node.entries.items():
             try:
-                self._name.parse(name, entry.place)
+                self.name.parse(Text(name, plain=False, place=entry.place))
             except Wrong as wrong:
                 problems.add(entry.place, (*path, name), str(wrong))
             if not is_null(entry.value):
@@ -186,7 +186,7 @@ class Choose(Type):
         self.said = "|".join(kinds)
 
     @property
-    def blank(self) -> Any:  # type: ignore[override]  # computed, since most recipes never need it
+    def blank(self) -> Any:  # computed, since most recipes never need it
         kind, chosen = next(iter(self.kinds.items()))
         return Chosen(kind, None, chosen.options.blank)
 

@@ -12,7 +12,8 @@ from bootsmith.tasks.recipe.nodes import NULLS, Raw
 from bootsmith.tasks.recipe.scalars import PathText
 
 WIDTH = 100
-_PLAIN = re.compile(r"[A-Za-z0-9/._+][A-Za-z0-9/._+@%=:-]*(?: [A-Za-z0-9/._+@%=-][A-Za-z0-9/._+@%=:-]*)*")
+_WORD = "[A-Za-z0-9/._+%s](?:[A-Za-z0-9/._+@%%=:-]*[A-Za-z0-9/._+@%%=-])?"
+_PLAIN = re.compile(f"{_WORD % ''}(?: {_WORD % '@%=-'})*")
 
 
 def show(recipe: Recipe) -> str:
@@ -27,45 +28,41 @@ def _block(raw: Raw, folder: Path, depth: int) -> Iterator[str]:
     indent = " " * depth
     if isinstance(raw, Mapping):
         for key, value in raw.items():
-            flow = _flow(value, folder)
+            line = flow(value, folder)
             head = f"{indent}{_text(key)}:"
-            if depth and len(head) + 1 + len(flow) <= WIDTH or not _has_items(value):
-                yield f"{head} {flow}"
+            if (depth and len(head) + 1 + len(line) <= WIDTH) or not _has_items(value):
+                yield f"{head} {line}"
             else:
                 yield head
                 yield from _block(value, folder, depth + 2)
     elif isinstance(raw, Sequence) and not isinstance(raw, str):
         for value in raw:
-            yield f"{indent}- {_flow(value, folder)}"
+            yield f"{indent}- {flow(value, folder)}"
 
 
 def _has_items(raw: Raw) -> bool:
     return isinstance(raw, (Mapping, Sequence)) and not isinstance(raw, str) and bool(raw)
 
 
-def _flow(raw: Raw, folder: Path) -> str:
+def flow(raw: Raw, folder: Path) -> str:
+    """Return any value on one line, paths below `folder` relative to it."""
     match raw:
-        case None:
-            return "null"
-        case bool():
-            return str(raw).lower()
-        case int():
-            return str(raw)
-        case PathText():
-            path = Path(raw)
-            return _text(str(path.relative_to(folder)) if path.is_relative_to(folder) else raw)
-        case str():
-            return _text(raw)
         case Mapping():
-            return "{" + ", ".join(f"{_text(key)}: {_flow(value, folder)}" for key, value in raw.items()) + "}"
-    return "[" + ", ".join(_flow(value, folder) for value in raw) + "]"
+            return "{" + ", ".join(f"{_text(key)}: {flow(value, folder)}" for key, value in raw.items()) + "}"
+        case str():
+            path = Path(raw)
+            inside = isinstance(raw, PathText) and path.is_relative_to(folder)
+            return _text(str(path.relative_to(folder)) if inside else raw)
+        case Sequence():
+            return "[" + ", ".join(flow(value, folder) for value in raw) + "]"
+    return "null" if raw is None else str(raw).lower()
 
 
 def _text(text: str) -> str:
     """Return a text as a scalar that reads back the same: variables escaped, in quotes where it needs them."""
     if "${" in text or "$$" in text:
         text = text.replace("$", "$$")
-    if _PLAIN.fullmatch(text) and text not in NULLS and not text.endswith(":"):
+    if _PLAIN.fullmatch(text) and text not in NULLS:
         return text
     return '"' + "".join(map(_escape, text)) + '"'
 

@@ -20,8 +20,8 @@ DATE = r"\d{4}-\d{2}-\d{2}(?:T\d{2}:\d{2}:\d{2}Z)?"
 def read_size(text: str) -> int:
     """Return a SIZE in bytes. Raises Wrong."""
     if re.fullmatch(SIZE, text, re.ASCII):
-        number, unit = re.fullmatch(r"(\d+)(.*)", text).groups()  # type: ignore[union-attr]  # SIZE matched
-        return int(number) * (SECTOR if unit == "s" else UNITS[unit[0]])
+        number, unit = text.removesuffix("iB")[:-1], text.removesuffix("iB")[-1]
+        return int(number) * (SECTOR if unit == "s" else UNITS[unit])
     meant = re.fullmatch(r"(\d{1,15})(?:\.(\d{1,9}))?\s*([kmgt]?)(?:i?b?)", text, re.ASCII | re.IGNORECASE)
     if not meant:
         raise Wrong(f"{text!r} is not a size", "write it like 512M, 2G or 2048s (sectors)")
@@ -52,6 +52,7 @@ def read_time(text: str) -> int:
 
 
 def show_time(seconds: int) -> str:
+    """Return seconds as a TIME."""
     return f"{seconds}s"
 
 
@@ -63,6 +64,7 @@ def read_mode(text: str) -> int:
 
 
 def show_mode(bits: int) -> str:
+    """Return permissions as a MODE."""
     return f"{bits:04o}"
 
 
@@ -87,18 +89,20 @@ def read_date(text: str) -> int:
     """Return a DATE (UTC) in seconds since 1970. Raises Wrong."""
     from datetime import UTC, datetime  # rare, and slow to import
 
+    mistake = Wrong(f"{text!r} is not a date", "write it like 2025-01-31 or 2025-01-31T12:00:00Z")
+    if not re.fullmatch(DATE, text, re.ASCII):
+        raise mistake
     try:
-        if not re.fullmatch(DATE, text, re.ASCII):
-            raise ValueError
         moment = datetime.fromisoformat(text.removesuffix("Z")).replace(tzinfo=UTC)
     except ValueError:
-        raise Wrong(f"{text!r} is not a date", "write it like 2025-01-31 or 2025-01-31T12:00:00Z") from None
+        raise mistake from None
     if not 1980 <= moment.year <= 2037:
         raise Wrong(f"{text} cannot be a file's time on every filesystem", "write a date from 1980 to 2037")
     return int(moment.timestamp())
 
 
 def show_date(seconds: int) -> str:
+    """Return seconds since 1970 as a DATE."""
     from datetime import UTC, datetime  # rare, and slow to import
 
     return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -52,7 +52,7 @@ def _declare(before: Declared, entry: Entry, path: KeyPath, problems: Problems) 
                 before = replace(before, help=value.text)
             case "choices", Items() if all(isinstance(each, Text) for each in value.items):
                 before = replace(before, choices=tuple(each.text for each in value.items if isinstance(each, Text)))
-            case ("default" | "help"), _:
+            case (("default" | "help"), _):
                 problems.add(place, (*path, key), "this takes one text; write it alone")
             case "choices", _:
                 problems.add(place, (*path, key), "this takes a list of texts; write it in []")
@@ -115,9 +115,8 @@ class Variables:
             if value is None:
                 return ""
             if value.null:
-                self._problems.add(
-                    text.place, path, f"the variable {found[1]} is null inside a text; give it a value: {found[1]}=VALUE"
-                )
+                todo = f"give it a value: {found[1]}=VALUE"
+                self._problems.add(text.place, path, f"the variable {found[1]} is null inside a text; {todo}")
             if found.start() == 0:
                 base = value.place.base
             return value.text
@@ -144,12 +143,15 @@ class Variables:
             if name in self._predefined:
                 return self._text(self._predefined[name], (name,))
             todo = suggest(name, [*self._declared, *self._predefined])
-            self._problems.add(place, path, f"no variable {name!r}; {todo} The text itself is written $${{{name}}}")
+            self._problems.add(
+                place, path, f"there is no variable {name!r} (the text itself is written $${{{name}}}); {todo}"
+            )
             return None
         value = self._given.get(name, declared.default)
         if value is None:
             about = f" ({declared.help})" if declared.help else ""
-            self._problems.lack(declared.place, name, f"this variable must be given{about}; add {name}=VALUE to the command")
+            what = f"this variable must be given{about}; add {name}=VALUE to the command"
+            self._problems.lack(declared.place, name, what)
             return None
         value = self._text(value, ("vars", name))
         if declared.choices and value.text not in declared.choices:
