@@ -24,8 +24,6 @@ class Wanted:
     minimum: int
     """The least size known to hold the content; what a refusal names."""
     start: int | None = None
-    takes_rest: bool = False
-    """`size: auto` takes the rest of a disk of fixed size: true for the root filesystem."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +49,6 @@ class Layout:
 
 def plan(disk: int | Literal["auto"], wanted: Sequence[Wanted]) -> Layout:
     """Return the layout of a disk. Raises StageError where it cannot be, naming the key and the size needed."""
-    _check_rest(wanted)
     if disk == "auto":
         places = _place([_sized(each, each.automatic) for each in wanted])
         size = _disk_for(places)
@@ -60,9 +57,7 @@ def plan(disk: int | Literal["auto"], wanted: Sequence[Wanted]) -> Layout:
         if size % gpt.SECTOR:
             raise StageError(f"disk.size: {size} bytes are not a whole number of {gpt.SECTOR}-byte sectors")
         elastic = next((each.name for each in wanted if each.size == "remaining"), None)
-        if elastic is None:
-            elastic = next((each.name for each in wanted if each.size == "auto" and each.takes_rest), None)
-        least = [_sized(each, each.minimum if each.name == elastic else each.automatic) for each in wanted]
+        least = [_sized(each, each.minimum if each.size == "remaining" else each.automatic) for each in wanted]
         needed = _disk_for(_place(least))
         if needed > size:
             raise StageError(
@@ -123,14 +118,6 @@ def _rest(wanted: Sequence[Wanted], elastic: Wanted, disk: int) -> int:
         assert isinstance(each.size, int), "every size is fixed by now"
         following += round_up(each.size, MIB)
     return (limit - places[at].start - following) // MIB * MIB
-
-
-def _check_rest(wanted: Sequence[Wanted]) -> None:
-    rest = [each.name for each in wanted if each.size == "remaining"]
-    if len(rest) > 1:
-        raise StageError(
-            f"disk.partitions: {' and '.join(rest)} both have `size: remaining`", "Only one partition can take the rest."
-        )
 
 
 def _check_overlap(places: Sequence[Place]) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bootsmith.tasks.disk.content import Tree
@@ -17,6 +17,8 @@ STEP = 64 * MIB
 BLOCK = 4096
 INODE = 256
 BYTES_PER_INODE = 16384  # what mke2fs gives a filesystem of ordinary size
+FAT_RESERVED = 32 * 512  # what stands before the tables
+MIN_FAT = 33 * MIB  # of smaller clusters than a sector there are none
 RESERVED_PERCENT = 1  # blocks only root may use: enough to clean up with, little on a large disk
 
 
@@ -26,10 +28,6 @@ class Need:
 
     size: int
     inodes: int = 0
-
-    def or_more(self, other: Need) -> Need:
-        """Return the larger of both, each number on its own."""
-        return Need(max(self.size, other.size), max(self.inodes, other.inodes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,21 +119,20 @@ def _backups(groups: int) -> int:
 # -- FAT
 
 
-def fat_type(size: int) -> tuple[int, int]:
-    """Return (bits of the FAT, sectors per cluster) of a FAT filesystem of that size.
+def fat_cluster(size: int) -> int:
+    """Return the bytes per cluster of a FAT32 filesystem of that size.
 
-    The kind of a FAT follows from its count of clusters alone, so both must be chosen together (Microsoft's FAT
-    specification 1.03, "FAT Type Determination").
+    Fewer than 65525 clusters would make it a FAT16, whatever it calls itself (Microsoft's FAT specification 1.03, "FAT
+    Type Determination"): so clusters are small on small disks.
     """
-    for limit, bits, cluster in ((3, 12, 1), (33, 16, 1), (260, 32, 1), (8192, 32, 8), (16384, 32, 16)):
+    for limit, cluster in ((260, 512), (8192, 4096), (16384, 8192)):
         if size < limit * MIB:
-            return bits, cluster
-    return 32, 32
+            return cluster
+    return 16384
 
 
-def fat_need(tree: Tree, size: int) -> Need:
-    """Return what a tree takes in a FAT filesystem of that size."""
-    cluster = fat_type(size)[1] * 512
+def fat_need(tree: Tree, cluster: int) -> Need:
+    """Return what a tree takes in a FAT filesystem with clusters of so many bytes."""
     clusters = 0
     names = {path: 3 * 32 for path, (_, entry) in tree.items() if entry.type == "d"} | {"": 3 * 32}  # and the label
     for path, (_, entry) in tree.items():
@@ -149,41 +146,55 @@ def fat_need(tree: Tree, size: int) -> Need:
 
 
 def fat_capacity(size: int) -> int:
-    """Return the bytes of clusters that content may take."""
-    bits, cluster = fat_type(size)
-    sectors = size // 512 - (32 if bits == 32 else 1 + 32) - 2 * cluster
-    clusters = sectors * 512 * 8 // (cluster * 512 * 8 + 2 * bits)
-    return max(0, clusters - 2) * cluster * 512
+    """Return the bytes of clusters that content may take, besides the root directory's first."""
+    cluster = fat_cluster(size)
+    data = size - FAT_RESERVED - 2 * cluster
+    clusters = data // (cluster + 8)  # each has an entry of four bytes in both tables
+    return max(0, clusters - 1) * cluster
 
 
 # -- either
 
 
-def need(tree: Tree, fs: str, size: int) -> Need:
-    """Return what a tree takes in a filesystem of that kind and size."""
-    return fat_need(tree, size) if fs == "vfat" else ext_need(tree, fs)
+class Demand:
+    """What the content of a partition demands: as much as the most demanding of its `trees`."""
 
+    def __init__(self, trees: Sequence[Tree], fs: str) -> None:
+        self.trees = trees
+        self.fs = fs
+        self._needs: dict[int, Need] = {}
 
-def capacity(size: int, needed: Need, fs: str) -> int:
-    """Return the bytes content may take in a filesystem of that kind and size."""
-    return fat_capacity(size) if fs == "vfat" else ext_capacity(ext_geometry(size, needed, fs), fs)
+    def need(self, size: int) -> Need:
+        """Return what the content takes in a filesystem of that size."""
+        unit = fat_cluster(size) if self.fs == "vfat" else BLOCK
+        if unit not in self._needs:
+            needs = [fat_need(tree, unit) if self.fs == "vfat" else ext_need(tree, self.fs) for tree in self.trees]
+            self._needs[unit] = Need(max(each.size for each in needs), max(each.inodes for each in needs))
+        return self._needs[unit]
 
+    def geometry(self, size: int) -> Geometry:
+        """Return the geometry of a filesystem of that size for this content."""
+        return Geometry(size) if self.fs == "vfat" else ext_geometry(size, self.need(size), self.fs)
 
-def automatic(trees: Iterable[Tree], fs: str, extra: int, allowance: int = 0) -> int:
-    """Return the size for content * 1.1 + `extra`, the content being the largest of `trees` and `allowance` more."""
-    trees = list(trees)
-    size = STEP
-    while True:
-        needed = largest(trees, fs, size)
-        wanted = (needed.size + allowance) * 11 // 10 + extra
-        if capacity(size, needed, fs) >= wanted:
-            return size
-        size = max(size + STEP, round_up(wanted, STEP))
+    def room(self, size: int) -> int:
+        """Return the bytes content may take in a filesystem of that size."""
+        return fat_capacity(size) if self.fs == "vfat" else ext_capacity(self.geometry(size), self.fs)
 
+    def fits(self, size: int) -> bool:
+        return self.room(size) >= self.need(size).size
 
-def largest(trees: Iterable[Tree], fs: str, size: int) -> Need:
-    """Return what the most demanding of `trees` takes."""
-    found = Need(0)
-    for tree in trees:
-        found = found.or_more(need(tree, fs, size))
-    return found
+    def least(self) -> int:
+        """Return the least size, in whole MiB, that holds the content and nothing more."""
+        size = MIN_FAT if self.fs == "vfat" else MIB
+        while not self.fits(size):
+            size = max(size + MIB, round_up(self.need(size).size, MIB))
+        return size
+
+    def automatic(self, extra: int, allowance: int = 0) -> int:
+        """Return the size for content * 1.1 + `extra`, the content being `allowance` more than the trees."""
+        size = STEP
+        while True:
+            wanted = (self.need(size).size + allowance) * 11 // 10 + extra
+            if self.room(size) >= wanted:
+                return size
+            size = max(size + STEP, round_up(wanted, STEP))

@@ -82,22 +82,33 @@ def copy_file(source: Path, target: Path) -> None:
         copy(old.fileno(), 0, new.fileno(), 0, size)
 
 
-def make_equal(source: int, target: int, target_at: int = 0) -> int:
-    """Make a stretch of the open file `target` equal to the whole file `source`; return the bytes rewritten.
+def reproduce(source: Path, target: Path, previous: Path | None) -> None:
+    """Make `target` a copy of `source`: out of the file `previous` where there is one, writing only what differs."""
+    if previous is None:
+        copy_file(source, target)
+        return
+    with source.open("rb") as wanted, previous.open("r+b") as old:
+        os.truncate(old.fileno(), os.fstat(wanted.fileno()).st_size)
+        make_equal(wanted.fileno(), old.fileno())
+    previous.rename(target)
 
-    Only chunks that differ are written, and where the source has a hole, the target gets one. What stands in the
-    target before does not matter, nor whether it reaches that far.
+
+def make_equal(source: int, target: int, *, target_at: int = 0, start: int = 0, end: int | None = None) -> int:
+    """Make a stretch of an open file equal to the bytes from `start` to `end` of another; return how many were written.
+
+    What stands at `target_at` corresponds to the source's first byte. Only chunks that differ are written, and where the
+    source has a hole, the target gets one. What the target held before does not matter, nor whether it reaches that far.
     """
-    size = os.fstat(source).st_size
-    end = target_at + size
-    if os.fstat(target).st_size < end:
-        os.truncate(target, end)
-    at = changed = 0
-    for start, stop in data_runs(source, 0, size):
-        changed += _empty(target, target_at + at, target_at + start)
-        changed += _rewrite(source, start, stop, target, target_at)
+    if end is None:
+        end = os.fstat(source).st_size
+    if os.fstat(target).st_size < target_at + end:
+        os.truncate(target, target_at + end)
+    at, changed = start, 0
+    for data, stop in data_runs(source, start, end):
+        changed += _empty(target, target_at + at, target_at + data)
+        changed += _rewrite(source, data, stop, target, target_at)
         at = stop
-    return changed + _empty(target, target_at + at, end)
+    return changed + _empty(target, target_at + at, target_at + end)
 
 
 def _rewrite(source: int, start: int, stop: int, target: int, target_at: int) -> int:

@@ -1,0 +1,95 @@
+"""What a bootloader's own file implements, and what it is handed to do so.
+
+A loader is a module with `packages`, `HOST` and `make`; bootloader.py holds the registry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Protocol
+
+from bootsmith.tasks.boot.menu import Menu
+from bootsmith.tasks.errors import StageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bootsmith.tasks.stage import Context
+    from bootsmith.tasks.tree.layer import LayerWriter
+    from bootsmith.tasks.tree.tar import Entry
+
+
+class Loader(Protocol):
+    """A bootloader."""
+
+    @property
+    def TOOLS(self) -> tuple[str, ...]:  # noqa: N802  a module's constant
+        """Programs of the host it runs."""
+        ...
+
+    @property
+    def HOST(self) -> tuple[str, ...]:  # noqa: N802
+        """Tools that are files of the host, and stand in where the tree does not bring the loader's packages."""
+        ...
+
+    def packages(self, suite: str) -> tuple[str, ...]:
+        """Return the packages that bring the loader's files into a tree of that release."""
+        ...
+
+    def make(self, making: Making) -> None:
+        """Add the loader's files to the layer."""
+        ...
+
+
+@dataclass(frozen=True)
+class Making:
+    """One run of a loader's `make`. `kernel` and `initrd` are paths inside the partition `kernels`, without a slash."""
+
+    ctx: Context
+    layer: LayerWriter
+    menu: Menu
+    facts: Mapping[str, str]
+    esp: str
+    kernels: str
+    kernels_uuid: str
+    kernel: str
+    initrd: str
+
+    def add(self, path: str, data: bytes | Path, *, partition: str = "") -> None:
+        """Add a file to a partition, the ESP unless another is named."""
+        folder = partition or self.esp
+        for part in path.split("/")[:-1]:
+            self.layer.add_directory(folder)
+            folder = f"{folder}/{part}"
+        self.layer.add_directory(folder)
+        self.layer.add_file(f"{partition or self.esp}/{path}", data)
+
+    @cached_property
+    def _tree(self) -> dict[str, Entry]:
+        from bootsmith.tasks.tree import layer
+
+        return {entry.path: entry for entry in layer.read_index(self.ctx.inputs["base.index"]) if entry.type == "f"}
+
+    def tree_files(self, folder: str, suffixes: Iterable[str]) -> dict[str, bytes]:
+        """Return the files of the image's own tree that stand in a folder and end so: name -> content."""
+        from bootsmith.tasks.tree import layer
+
+        endings = tuple(suffixes)
+        return {
+            path.rpartition("/")[2]: layer.read_member(self.ctx.inputs["base.tar"], entry)
+            for path, entry in self._tree.items()
+            if path.rpartition("/")[0] == folder and path.endswith(endings)
+        }
+
+    def host_file(self, tool: str) -> Path:
+        """Return a file of the host that stands in for one the tree has not. Raises StageError, ToolMissing."""
+        from bootsmith.tasks.tools import host
+
+        if not self.ctx.params["host"]:
+            raise StageError(
+                f"the image's tree does not hold its bootloader's files ({tool})",
+                "Let `boot.packages` be true, so that they are installed, or set it to false to use the host's.",
+            )
+        return host.find(tool)

@@ -1,0 +1,87 @@
+"""What a loader shows and starts: entries with their kernel command lines. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bootsmith.tasks.recipe.model import Recipe
+    from bootsmith.tasks.stage import Json
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A menu entry; `title` None is the distribution's name."""
+
+    name: str
+    title: str | None
+    cmdline: str
+
+
+@dataclass(frozen=True, slots=True)
+class Serial:
+    """A serial port: ttyS0 is unit 0."""
+
+    unit: int
+    speed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Menu:
+    """What a loader is told; `timeout` in seconds, `serial` where it talks besides the screen."""
+
+    items: tuple[Item, ...]
+    default: str
+    timeout: int
+    serial: Serial | None
+
+
+def menu(recipe: Recipe) -> dict[str, Json]:
+    """Return a recipe's menu as a parameter of a stage."""
+    boot = recipe.boot
+    common = [*root_words(recipe), *(f"console={name}" for name in boot.console), boot.cmdline]
+    items = tuple(
+        Item(name, entry.title, " ".join(filter(None, [*common, entry.cmdline]))) for name, entry in boot.entries.items()
+    )
+    return asdict(Menu(items, boot.default, boot.timeout, serial(boot.console)))
+
+
+def from_param(value: Mapping[str, Any]) -> Menu:
+    """Return the menu that `menu` made a parameter of."""
+    port = value["serial"]
+    return Menu(
+        tuple(Item(**each) for each in value["items"]),
+        value["default"],
+        value["timeout"],
+        Serial(**port) if port else None,
+    )
+
+
+def root_words(recipe: Recipe) -> list[str]:
+    """Return the words that tell the kernel its root filesystem."""
+    root = next(each for each in recipe.disk.partitions.values() if each.mount == "/")
+    match recipe.boot.root:
+        case "none":
+            return []
+        case "partuuid":
+            # initrds look for the text as it stands below /dev/disk/by-partuuid: in lower case
+            return [f"root=PARTUUID={root.partuuid.lower()}", "ro"]
+        case "uuid":
+            return [f"root=UUID={root.uuid}", "ro"]
+        case "label":
+            return [f"root=LABEL={root.label}", "ro"]
+        case device:
+            return [f"root={device}", "ro"]
+
+
+def serial(console: Sequence[str]) -> Serial | None:
+    """Return the first serial port among the kernel's consoles, such as "ttyS0" or "ttyS1,9600n8"."""
+    for word in console:
+        name, _, options = word.partition(",")
+        unit = name.removeprefix("ttyS")
+        if unit != name and unit.isdigit():
+            digits = options[: len(options) - len(options.lstrip("0123456789"))]
+            return Serial(int(unit), int(digits or 115200))
+    return None

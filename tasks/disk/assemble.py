@@ -1,0 +1,89 @@
+"""The stage `assemble`: the raw disk, from the table and the partitions spliced in at their places."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bootsmith.tasks.disk import splice
+from bootsmith.tasks.errors import StageError
+from bootsmith.tasks.stage import Context, Stage
+
+if TYPE_CHECKING:
+    from bootsmith.tasks.recipe.model import Recipe
+    from bootsmith.tasks.site import Site
+
+
+def raw_disk(recipe: Recipe, site: Site) -> Path:
+    """Return where the raw disk is made: the recipe's own raw output, where it lists one."""
+    from bootsmith.tasks.recipe.model import Raw
+
+    for output in recipe.outputs:
+        if isinstance(output, Raw):
+            return site.output(output.file)
+    return site.build / "assemble/disk.raw"
+
+
+def stage(recipe: Recipe, site: Site) -> Stage:
+    """Return the stage that assembles a recipe's disk."""
+    filled = [name for name, partition in recipe.disk.partitions.items() if partition.fs != "none"]
+    return Stage(
+        name="assemble",
+        run="bootsmith.tasks.disk.assemble:run",
+        inputs={
+            "table": site.table,
+            "layout": site.layout,
+            **{f"partition.{name}": site.partition_image(name) for name in filled},
+        },
+        outputs={"disk": raw_disk(recipe, site)},
+        params={"partitions": filled},
+        stored=False,
+        carry="disk",
+        doc="the raw disk",
+    )
+
+
+def run(ctx: Context) -> None:
+    """Assemble the disk: out of the previous one where there is one, writing only what differs."""
+    disk = ctx.outputs["disk"]
+    parts = _parts(ctx)
+    if ctx.previous is None:
+        splice.copy_file(ctx.inputs["table"], disk)
+        with disk.open("r+b") as target:
+            for path, start in parts:
+                with path.open("rb") as source:
+                    splice.copy(source.fileno(), 0, target.fileno(), start, os.fstat(source.fileno()).st_size)
+        return
+    with ctx.previous.open("r+b") as target:
+        _patch(target.fileno(), ctx.inputs["table"], parts)
+    ctx.previous.rename(disk)
+
+
+def _parts(ctx: Context) -> list[tuple[Path, int]]:
+    """Return the partitions' images and where they start, in the disk's order."""
+    rows: list[dict[str, Any]] = json.loads(ctx.inputs["layout"].read_bytes())["partitions"]
+    parts = []
+    for row in sorted(rows, key=lambda row: row["start"]):
+        path = ctx.inputs.get(f"partition.{row['name']}")
+        if path is None:
+            continue  # without a filesystem
+        if path.stat().st_size > row["size"]:
+            raise StageError(f"{path} is larger than its partition", "Remove it; it is made again.")
+        parts.append((path, row["start"]))
+    return parts
+
+
+def _patch(disk: int, table: Path, parts: list[tuple[Path, int]]) -> None:
+    size = table.stat().st_size
+    os.truncate(disk, size)
+    at = 0
+    with table.open("rb") as source:
+        for path, start in [*parts, (None, size)]:
+            splice.make_equal(source.fileno(), disk, start=at, end=start)  # what lies between partitions
+            at = start
+            if path is not None:
+                with path.open("rb") as part:
+                    splice.make_equal(part.fileno(), disk, target_at=start)
+                    at += os.fstat(part.fileno()).st_size

@@ -1,0 +1,106 @@
+"""A FAT32 filesystem made and filled by mkfs.vfat and mtools: no mount, and the same bytes every time."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+from bootsmith.tasks.disk import sizing, splice
+from bootsmith.tasks.disk.content import Tree
+from bootsmith.tasks.errors import StageError
+from bootsmith.tasks.stage import Context
+
+# All of mtools' settings, so that none of the host's /etc/mtools.conf is left in force.
+_SETTINGS = """\
+MTOOLS_SKIP_CHECK=1
+MTOOLS_FAT_COMPATIBILITY=0
+MTOOLS_LOWER_CASE=0
+MTOOLS_NO_VFAT=0
+MTOOLS_DOTTED_DIR=0
+MTOOLS_NAME_NUMERIC_TAIL=1
+MTOOLS_TWENTY_FOUR_HOUR_CLOCK=1
+MTOOLS_LOCK_TIMEOUT=30
+DEFAULT_CODEPAGE=850
+"""
+_FORBIDDEN = frozenset('"*/:<>?\\|') | frozenset(map(chr, range(32)))
+_BATCH = 200  # files a command line names at most
+
+
+def make(ctx: Context, image: Path, size: int, *, serial: str, label: str, extra: Sequence[str]) -> None:
+    """Make an empty filesystem in a new file. `extra` are words for mkfs.vfat that win over ours."""
+    with image.open("xb") as file:
+        file.truncate(size)
+    sectors = sizing.fat_cluster(size) // 512
+    ctx.run(
+        "mkfs.vfat", "--invariant",  # first: it sets a serial of its own
+        "-F", "32", "-S", "512", "-s", str(sectors), "-R", str(sizing.FAT_RESERVED // 512), "-f", "2",
+        "-i", serial.replace("-", ""), *(["-n", label] if label else []), *extra, image,
+    )  # fmt: skip
+
+
+def fill(ctx: Context, image: Path, name: str, tree: Tree, sources: Sequence[Path]) -> None:
+    """Put a tree into an empty filesystem; owners, modes and attributes are lost, FAT has none.
+
+    Raises StageError where the partition `name` cannot hold an entry.
+    """
+    _check(name, tree)
+    (ctx.work / "mtoolsrc").write_text(_SETTINGS)
+    env = {"MTOOLSRC": str(ctx.work / "mtoolsrc")}
+    desk = ctx.work / "fat"
+    folders = sorted((path for path, (_, entry) in tree.items() if entry.type == "d" and path), key=lambda path: path.split("/"))
+    for batch in _batches(folders):
+        ctx.run("mmd", "-i", image, *(f"::/{path}" for path in batch), env=env)
+    files = defaultdict(list)
+    for path in sorted(path for path, (_, entry) in tree.items() if entry.type != "d"):
+        files[path.rpartition("/")[0]].append(_lay_out(desk, path, tree, sources))
+    for folder in sorted(files):
+        for batch in _batches(files[folder]):
+            ctx.run("mcopy", "-i", image, *batch, f"::/{folder}", env=env)
+
+
+def _batches(items: Sequence[str | Path]) -> list[Sequence[str | Path]]:
+    return [items[start : start + _BATCH] for start in range(0, len(items), _BATCH)]
+
+
+def _lay_out(desk: Path, path: str, tree: Tree, sources: Sequence[Path]) -> Path:
+    """Make a file under its own name, for mcopy to read; a whole source is only linked to."""
+    number, entry = tree[path]
+    if entry.type == "h":
+        number, entry = tree[entry.link]
+    place = desk / path
+    place.parent.mkdir(parents=True, exist_ok=True)
+    source = sources[number]
+    if entry.offset == 0 and entry.size == source.stat().st_size:
+        place.symlink_to(source)
+        return place
+    with source.open("rb") as old, place.open("xb") as new:
+        new.truncate(entry.size)
+        splice.copy(old.fileno(), entry.offset, new.fileno(), 0, entry.size)
+    return place
+
+
+def _check(name: str, tree: Tree) -> None:
+    lower: dict[str, str] = {}
+    for path, (_, entry) in tree.items():
+        what = {"l": "a symlink", "c": "a device", "b": "a device", "p": "a fifo", "s": "a socket"}.get(entry.type)
+        if what:
+            raise StageError(f"partition {name}: FAT cannot hold {what}: /{path}", "Remove it, or use ext4.")
+        word = entry.name
+        if _FORBIDDEN & set(word) or word.endswith((" ", ".")) or len(word) > 255 or not _is_text(word):
+            raise StageError(f"partition {name}: FAT cannot hold the name of /{path}", "Rename it, or use ext4.")
+        if lower.setdefault(path.lower(), path) != path:
+            raise StageError(
+                f"partition {name}: /{lower[path.lower()]} and /{path} are the same name to FAT",
+                "Rename one, or use ext4.",
+            )
+        if entry.size >= 1 << 32:
+            raise StageError(f"partition {name}: /{path} is larger than FAT's 4 GiB", "Use ext4.")
+
+
+def _is_text(word: str) -> bool:
+    try:
+        word.encode()
+    except UnicodeEncodeError:  # surrogates, which stand for bytes that are no UTF-8
+        return False
+    return True

@@ -1,0 +1,118 @@
+"""The stage `partition`: the disk's table, its layout, and every partition's geometry."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, cast
+
+from bootsmith.tasks.disk import gpt, layout, sizing, sources
+from bootsmith.tasks.disk.sizing import MIB
+from bootsmith.tasks.stage import Context, Stage
+
+if TYPE_CHECKING:
+    from bootsmith.tasks.disk.sources import Filling
+    from bootsmith.tasks.recipe.model import Partition, Recipe
+    from bootsmith.tasks.site import Site
+
+TYPES: Mapping[str, str] = {
+    # UEFI 2.10, table 5.7, and the Discoverable Partitions Specification, for x86-64
+    "esp": "c12a7328-f81f-11d2-ba4b-00a0c93ec93b",
+    "bios-boot": "21686148-6449-6e6f-744e-656564454649",
+    "linux": "0fc63daf-8483-4772-8e79-3d69d8477de4",
+    "root": "4f68bce3-e8cd-4db1-96e7-fbcaf984b709",
+    "home": "933ac7e1-2eb4-4f13-b844-0e14e2aef915",
+    "var": "4d21b016-b534-45c2-a9fb-5c16e091fd2d",
+    "swap": "0657fd6d-a4ab-43c4-84e5-0933c84b4f4f",
+    "lvm": "e6d6d379-f507-44c2-a23c-238f2a3df928",
+    "xbootldr": "bc13c2ff-59e6-4262-a352-b275fd6f7172",
+}
+_ATTRIBUTES = {"legacy-boot": 2, "read-only": 60, "no-auto": 63}
+_LOADER_ALLOWANCE = 4 * MIB  # of an automatic size, for loader files, which are made elsewhere
+
+
+def stage(recipe: Recipe, site: Site) -> Stage:
+    """Return the stage that writes the table and says how large every filesystem is."""
+    return Stage(
+        name="partition",
+        run="bootsmith.tasks.disk.partition:run",
+        inputs=sources.indexes(recipe, site) | sources.kernels(site),
+        outputs={
+            "table": site.table,
+            "layout": site.layout,
+            **{f"geometry.{name}": site.geometry(name) for name in recipe.disk.partitions},
+        },
+        params={
+            **sources.params(recipe, site, kernels=True),
+            "size": recipe.disk.size,
+            "id": recipe.disk.id,
+            "partitions": [_described(partition) for partition in recipe.disk.partitions.values()],
+        },
+        doc="the partition table, and where every partition stands",
+    )
+
+
+def _described(partition: Partition) -> dict[str, Any]:
+    return {
+        "name": partition.name,
+        "fs": partition.fs,
+        "size": partition.size,
+        "extra": partition.extra,
+        "start": partition.start,
+        "type": TYPES.get(partition.type, partition.type),
+        "gpt_name": partition.gpt_name,
+        "partuuid": partition.partuuid,
+        "attributes": [each if isinstance(each, int) else _ATTRIBUTES[each] for each in partition.attributes],
+    }
+
+
+def run(ctx: Context) -> None:
+    """Write table, layout and geometries."""
+    partitions = cast("list[Mapping[str, Any]]", ctx.params["partitions"])
+    fillings = sources.gather_all(ctx, [each["name"] for each in partitions])
+    mounts = cast("Mapping[str, str]", ctx.params["mounts"])
+    demands = [_demand(each["fs"], mounts.get(each["name"]), fillings[each["name"]]) for each in partitions]
+    kernels = cast("Mapping[str, str]", ctx.params["kernels"])["partition"]
+    wanted = [_wanted(each, demand, kernels) for each, demand in zip(partitions, demands, strict=True)]
+    planned = layout.plan(cast("Any", ctx.params["size"]), wanted)
+    _write_table(ctx, planned, partitions)
+    rows = []
+    for each, demand, place in zip(partitions, demands, planned.places, strict=True):
+        geometry = demand.geometry(place.size) if demand else sizing.Geometry(place.size)
+        ctx.outputs[f"geometry.{each['name']}"].write_text(json.dumps(asdict(geometry)) + "\n")
+        row = {key: each[key] for key in ("name", "fs", "type", "gpt_name", "partuuid")}
+        rows.append({**row, "start": place.start, "size": place.size})
+    ctx.outputs["layout"].write_text(json.dumps({"size": planned.size, "partitions": rows}, indent=1) + "\n")
+
+
+def _demand(fs: str, mount: str | None, filling: Filling) -> sizing.Demand | None:
+    if fs == "none":
+        return None
+    # the root filesystem is made from the base alone first, which must fit too
+    return sizing.Demand([filling.tree, filling.base] if mount == "/" else [filling.tree], fs)
+
+
+def _wanted(partition: Mapping[str, Any], demand: sizing.Demand | None, kernels: str) -> layout.Wanted:
+    name, size, start = partition["name"], partition["size"], partition["start"]
+    if demand is None:
+        return layout.Wanted(name, size, MIB, lambda _: True, MIB, start)
+    allowance = _LOADER_ALLOWANCE if name == kernels or demand.fs == "vfat" else 0
+    automatic = demand.automatic(partition["extra"], allowance) if isinstance(size, str) else 0
+    return layout.Wanted(name, size, automatic, demand.fits, demand.least(), start)
+
+
+def _write_table(ctx: Context, planned: layout.Layout, partitions: Sequence[Mapping[str, Any]]) -> None:
+    slots = [
+        gpt.Slot(
+            place.start, place.size, each["type"], each["partuuid"], each["gpt_name"],
+            sum(1 << bit for bit in set(each["attributes"])),
+        )  # fmt: skip
+        for each, place in zip(partitions, planned.places, strict=True)
+    ]
+    start, end = gpt.encode(planned.size, str(ctx.params["id"]), slots)
+    with ctx.outputs["table"].open("wb") as table:
+        table.truncate(planned.size)
+        table.write(start)
+        table.seek(planned.size - len(end))
+        table.write(end)

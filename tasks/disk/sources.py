@@ -1,0 +1,113 @@
+"""What a disk is filled from: the layers, the kernel, the initrd and the loader, as each partition's own tree."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from bootsmith.tasks.boot import placement as places
+from bootsmith.tasks.disk import content
+from bootsmith.tasks.disk.content import Tree
+from bootsmith.tasks.site import Layer, Site
+from bootsmith.tasks.stage import Context, Json
+
+if TYPE_CHECKING:
+    from bootsmith.tasks.recipe.model import Recipe
+
+
+@dataclass(frozen=True, slots=True)
+class Filling:
+    """One partition's tree as it shall be, as the base layer alone makes it, and the files their numbers mean."""
+
+    tree: Tree
+    base: Tree
+    sources: tuple[Path, ...]
+
+
+def layers(recipe: Recipe, site: Site) -> tuple[Layer, ...]:
+    """Return the layers of a recipe's tree, the base first."""
+    from bootsmith.tasks.tree import layers as tree_layers
+
+    return tree_layers.layers(recipe, site)
+
+
+def params(recipe: Recipe, site: Site, *, kernels: bool) -> dict[str, Json]:
+    """Return the parameters that `gather` reads; `kernels`: kernel and initrd are put where they belong."""
+    where = places.placement(recipe)
+    return {
+        "epoch": site.epoch,
+        "layers": [layer.name for layer in layers(recipe, site)],
+        "mounts": dict(places.mounted(recipe.disk)),
+        "kernels": asdict(where) if kernels else None,
+    }
+
+
+def indexes(recipe: Recipe, site: Site) -> dict[str, Path]:
+    """Return the inputs that say what files there are."""
+    return {f"{layer.name}.index": layer.index for layer in layers(recipe, site)}
+
+
+def tars(recipe: Recipe, site: Site) -> dict[str, Path]:
+    """Return the inputs that hold the files."""
+    return {f"{layer.name}.tar": layer.tar for layer in layers(recipe, site)}
+
+
+def kernels(site: Site) -> dict[str, Path]:
+    """Return kernel, initrd and what is known of them, as inputs."""
+    return {"kernel": site.kernel, "initrd": site.initrd, "facts": site.kernel_facts}
+
+
+def gather(ctx: Context, partition: str) -> Filling:
+    """Return what a partition is filled with, reading indexes only: the loader's too, where it is an input."""
+    return gather_all(ctx, [partition])[partition]
+
+
+def gather_all(ctx: Context, partitions: list[str]) -> dict[str, Filling]:
+    """Return what each partition is filled with."""
+    from bootsmith.tasks.tree import layer
+
+    epoch, mounts = cast("int", ctx.params["epoch"]), cast("Mapping[str, str]", ctx.params["mounts"])
+    names = [str(name) for name in cast("list[str]", ctx.params["layers"])]
+    read = [layer.read_index(ctx.inputs[f"{name}.index"]) for name in names]
+    sources = [ctx.inputs.get(f"{name}.tar", ctx.inputs[f"{name}.index"]) for name in names]
+    base = content.divide(layer.merge(read[:1]), mounts, epoch)
+    trees = content.divide(layer.merge(read), mounts, epoch) if len(read) > 1 else {**base}
+    found = {}
+    for partition in partitions:
+        tree = dict(trees.get(partition, {}))
+        content.make_directories(tree, [""], epoch)
+        found[partition] = Filling(tree, base.get(partition, {}), (*sources, *_boot_files(ctx)))
+        _place_kernels(ctx, partition, tree, len(sources), epoch)
+        if "loader.index" in ctx.inputs:
+            number = len(found[partition].sources) - 1
+            _place_loader(partition, tree, layer.read_index(ctx.inputs["loader.index"]), number, epoch)
+    return found
+
+
+def _boot_files(ctx: Context) -> list[Path]:
+    return [ctx.inputs[role] for role in ("kernel", "initrd", "loader.tar") if role in ctx.inputs]
+
+
+def _place_kernels(ctx: Context, partition: str, tree: Tree, number: int, epoch: int) -> None:
+    if ctx.params["kernels"] is None:
+        return
+    where = places.Placement(**cast("Mapping[str, str]", ctx.params["kernels"]))
+    if partition != where.partition:
+        return
+    kernel, initrd = where.named(json.loads(ctx.inputs["facts"].read_bytes()))
+    wanted = {initrd: (number + 1, ctx.inputs["initrd"].stat().st_size)}
+    if kernel not in tree:  # a distribution's kernel stands in its own tree already
+        wanted[kernel] = (number, ctx.inputs["kernel"].stat().st_size)
+    content.place(tree, wanted, epoch)
+
+
+def _place_loader(partition: str, tree: Tree, entries: tuple[content.Entry, ...], number: int, epoch: int) -> None:
+    """Add the loader layer's files for a partition: those below a directory of its name."""
+    for entry in entries:
+        if entry.type == "f" and entry.path.startswith(f"{partition}/"):
+            inside = entry.path.removeprefix(f"{partition}/")
+            content.make_directories(tree, [inside.rpartition("/")[0]], epoch)
+            tree[inside] = (number, replace(entry, path=inside))
