@@ -1,7 +1,7 @@
 """The virtual environment of a checkout: made beside the old one, under a lock, and put in place whole.
 
-It holds what pyproject.toml depends on and a .pth file naming the checkout. Not an editable install: hatchling copies the
-package, and tests then pass on the stale copy. Needs nothing beyond the standard library.
+It holds what pyproject.toml depends on and a .pth file naming the checkout. Not an editable install: hatchling copies
+the package, and tests then pass on the stale copy. Needs nothing beyond the standard library.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ POINTER = "bootsmith-checkout.pth"
 
 
 def ensure(checkout: Path) -> None:
-    """Make `.venv` in the checkout, unless it is there and holds what pyproject.toml asks for. Raises BootsmithError."""
+    """Make `.venv`, unless it is there and holds what pyproject.toml asks for. Raises BootsmithError, OSError."""
     final = checkout / ".venv"
     with (checkout / ".venv.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
@@ -54,14 +54,16 @@ def base_python() -> Path:
 
 def _make(new: Path, final: Path, checkout: Path, wanted: list[str]) -> None:
     """Make a whole environment at `new` that works at `final`; what says that it is whole is written last."""
-    _step([base_python(), "-m", "venv", new])
+    _step([base_python(), "-m", "venv", "--prompt", "bootsmith", new])
     python = new / "bin/python"
     pip = [python, "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check", "--no-compile"]
     if wanted:
         _step([*pip, *wanted])
     (packages,) = new.glob("lib/python*/site-packages")
     (packages / POINTER).write_text(f"{checkout}\n")
-    _step([python, "-m", "compileall", "-q", "-s", new, "-p", final, packages], check=False)  # broken examples are no harm
+    _step(
+        [python, "-m", "compileall", "-q", "-s", new, "-p", final, packages], check=False
+    )  # broken examples are no harm
     for script in (new / "pyvenv.cfg", *(new / "bin").iterdir()):
         content = script.read_bytes()
         if not script.is_symlink() and not content.startswith(b"\x7fELF"):
