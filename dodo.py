@@ -1,14 +1,16 @@
 """This repository's own recipes as doit tasks, and the tasks only its developers need."""
 
+from typing import Any
+
 from bootsmith.tasks import image_tasks
 
 DOIT_CONFIG, task_bootsmith = image_tasks("recipes/minimal.yaml")
 
 
-def task_test():
-    """pass the tests: style, types, behaviour, real boots; [WORDS...] go to pytest instead"""
+def task_test() -> dict[str, Any]:
+    """Pass the tests: style, types, behaviour, real boots; [WORDS...] go to pytest instead."""
 
-    def check(words):
+    def check(words: list[str]) -> bool:
         from tests.suite import run
 
         return run(words)
@@ -16,10 +18,10 @@ def task_test():
     return {"actions": [check], "pos_arg": "words", "verbosity": 2}
 
 
-def task_bench():
-    """measure, as ratios within one run, what has to be fast"""
+def task_bench() -> dict[str, Any]:
+    """Measure, as ratios within one run, what has to be fast."""
 
-    def measure(words):
+    def measure(words: list[str]) -> bool:
         from benchmarks.suite import run
 
         return run(words)

@@ -36,26 +36,44 @@ def module_identity(
     built at run time imports, nor a package's `__init__` for who imports only a module below it. With a memo, sources
     are looked at once in a process, unless `reread`, and parsed once for each content.
     """
+    library = _library(memo, reread=reread)
+    closure = _closure(library, module_name, package_prefixes)
+    library.save()
+    return key({name: module.digest if module else "" for name, module in closure.items()})
+
+
+def sources(
+    module_name: str, package_prefixes: Iterable[str] = ("bootsmith",), memo: Memo | None = None
+) -> dict[str, Path]:
+    """Return the files a module's identity is made of, by module name. Raises ModuleNotFoundError."""
+    closure = _closure(_library(memo), module_name, package_prefixes)
+    return {name: Path(module.path) for name, module in closure.items() if module}
+
+
+def _library(memo: Memo | None, *, reread: bool = False) -> _Library:
     library = _LIBRARIES.get(memo) if memo is not None and not reread else None
     if library is None:
         library = _Library(memo)
         if memo is not None:
             _LIBRARIES[memo] = library
+    return library
+
+
+def _closure(library: _Library, module_name: str, package_prefixes: Iterable[str]) -> dict[str, _Module | None]:
+    """Return a module and all it imports. One that is missing counts: it would change the code by appearing."""
     dotted = tuple(f"{prefix}." for prefix in package_prefixes)
-    closure: dict[str, str] = {}
+    closure: dict[str, _Module | None] = {}
     waiting = [module_name]
     while waiting:
         name = waiting.pop()
         if name in closure:
             continue
-        module = library.module(name)
-        closure[name] = module.digest if module else ""  # one that is missing would change the code by appearing
+        module = closure[name] = library.module(name)
         if module:
             waiting += library.imported(module, dotted)
     if not closure[module_name]:
         raise ModuleNotFoundError(f"No module named {module_name!r}", name=module_name)
-    library.save()
-    return key(closure)
+    return closure
 
 
 class _Module(NamedTuple):

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import shutil
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -29,6 +30,7 @@ from bootsmith.tasks.stage import Stage
 if TYPE_CHECKING:
     from bootsmith.cache.record import Record
     from bootsmith.cache.store import Store
+    from bootsmith.tasks.context import StageContext
 
 State = Literal["fresh", "restored", "built"]
 ATTEMPTS = 3  # at a stage whose inputs are edited while it runs
@@ -59,6 +61,8 @@ class Ledger:
         self.root = root
         self.memo = Memo(root / "memo")
         self._codes: dict[str, str] = {}
+        self._loaded: set[str] = set()
+        self._guard = threading.Lock()
 
     @cached_property
     def store(self) -> Store:
@@ -75,6 +79,26 @@ class Ledger:
             if name not in self._codes:
                 self._codes[name] = module_identity(name, memo=self.memo)
         return self._codes[module] + self._codes[SETTINGS]
+
+    def load(self, run: str) -> Callable[[StageContext], None]:
+        """Return the function "module:function" names: of the code the key names. Raises StageError if too late."""
+        from importlib import import_module
+
+        from bootsmith.cache.bytecode import discard_stale
+        from bootsmith.cache.code import sources
+
+        module, _, function = run.partition(":")
+        with self._guard:
+            stale = discard_stale(sources(module, memo=self.memo)) if module not in self._loaded else []
+            too_late = [name for name in stale if name in sys.modules]
+            if too_late:
+                raise StageError(
+                    f"{', '.join(too_late)} changed while it was being loaded: an older version is running",
+                    "Run the same command again.",
+                )
+            self._loaded.add(module)
+            found: Callable[[StageContext], None] = getattr(import_module(module), function)
+            return found
 
     def tool(self, name: str) -> str:
         """Return the identity of a host program. Raises ToolMissing."""
@@ -159,9 +183,7 @@ class Builder:
         try:
             return fingerprint(path, self.ledger.memo)
         except FileNotFoundError:
-            raise InputMissing(
-                f"{stage.name}: input {role} does not exist: {path}", self._remedy(path)
-            ) from None
+            raise InputMissing(f"{stage.name}: input {role} does not exist: {path}", self._remedy(path)) from None
         except OSError as error:
             raise InputMissing(f"{stage.name}: input {role} cannot be read: {path}: {error.strerror}") from error
 
@@ -255,8 +277,6 @@ class Builder:
     def _run(
         self, stage: Stage, shop: Path, parts: Mapping[str, Any], say: Callable[[str], None], previous: Path | None
     ) -> tuple[dict[str, Path], Record]:
-        from importlib import import_module
-
         from bootsmith.tasks.context import StageContext
 
         made = {role: shop / path.name for role, path in stage.outputs.items()}
@@ -267,9 +287,9 @@ class Builder:
         started = time.monotonic()
         with log.open("wb") as sink:
             context = StageContext(stage, made, work, previous, sink, say)
-            module, _, function = stage.run.partition(":")
+            function = self.ledger.load(stage.run)
             try:
-                getattr(import_module(module), function)(context)
+                function(context)
             except OSError as error:
                 raise self._room(stage, error) from error
         for role, path in made.items():
@@ -330,7 +350,7 @@ class Builder:
 
     @contextmanager
     def _workshop(self, stage: Stage) -> Iterator[Path]:
-        """A temporary directory on the build directory's file system, gone afterwards whatever happens."""
+        """Hold a temporary directory on the build directory's file system, gone afterwards whatever happens."""
         for final in stage.outputs.values():
             self._guard_target(stage, final)
         shop = self.state / "tmp" / _flat(stage.name)
@@ -388,7 +408,7 @@ class Builder:
     # -- where things are
 
     def log(self, stage: Stage) -> Path:
-        """The file holding everything the stage's programs printed last time."""
+        """Return the file holding everything the stage's programs printed last time."""
         return self.plan.site.build / "log" / f"{_flat(stage.name)}.log"
 
     def occupied(self, stage: Stage) -> int:
@@ -403,7 +423,7 @@ class Builder:
 
 
 def _flat(name: str) -> str:
-    """A stage's name as a file name; `/` separates, and no stage's name holds a `+`."""
+    """Return a stage's name as a file name; `/` separates, and no stage's name holds a `+`."""
     return name.replace("/", "+")
 
 

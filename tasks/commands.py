@@ -39,10 +39,10 @@ class Request:
     words: tuple[str, ...]
 
 
-def option(name: str, help: str, *, kind: type = str, short: str = "") -> Param:
+def option(name: str, text: str, *, kind: type = str, short: str = "") -> Param:
     """Return a doit parameter; None, or False for a flag, stands for "not given"."""
     default = False if kind is bool else None
-    return {"name": name, "long": name, "short": short, "type": kind, "default": default, "help": help}
+    return {"name": name, "long": name, "short": short, "type": kind, "default": default, "help": text}
 
 
 MACHINE = (
@@ -88,7 +88,9 @@ COMMANDS = (
         ),
         needs="assemble",
     ),
-    Command("update", "put the distribution's new package versions into the lock file", "bootsmith.tasks.actions:update"),
+    Command(
+        "update", "put the distribution's new package versions into the lock file", "bootsmith.tasks.actions:update"
+    ),
     Command("tools", "host programs: found, version, used by, missing", "bootsmith.tasks.actions:tools"),
     Command(
         "inspect",
@@ -99,7 +101,9 @@ COMMANDS = (
         needs="assemble",
         image=True,
     ),
-    Command("show", "the recipe with all its defaults, parents and variables filled in", "bootsmith.tasks.actions:show"),
+    Command(
+        "show", "the recipe with all its defaults, parents and variables filled in", "bootsmith.tasks.actions:show"
+    ),
     Command("recipes", "every recipe here, one line each", "bootsmith.tasks.actions:recipes"),
     Command("schema", "the JSON Schema of recipes", "bootsmith.tasks.actions:schema"),
 )

@@ -42,14 +42,14 @@ class StageContext:
         return self.stage.hints
 
     def secret(self, role: str) -> bytes:
-        """The bytes of a declared secret."""
+        """Return the bytes of a declared secret."""
         return read_secret(self.stage, role)
 
     def run(
         self,
         tool: str,
         *args: str | Path,
-        input: bytes | None = None,
+        input: bytes | None = None,  # noqa: A002  # as subprocess calls it
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
         root: bool = False,

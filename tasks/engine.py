@@ -17,23 +17,22 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from bootsmith.cache.errors import CacheError
+from bootsmith.tasks import invocation as invocations
+from bootsmith.tasks.commands import COMMANDS, GROUPS, Command, Request
+from bootsmith.tasks.errors import BootsmithError, UsageError
+from bootsmith.tasks.progress import Progress, human
+from bootsmith.tasks.reporter import reporter_class
+from bootsmith.tasks.session import Session
 from doit import get_initial_workdir
 from doit.action import BaseAction
 from doit.cmd_base import DodoTaskLoader
 from doit.cmdparse import CmdOption, CmdParse, CmdParseError
 from doit.dependency import DependencyStatus, FileChangedChecker
 from doit.doit_cmd import DoitMain
-from doit.exceptions import BaseFail, InvalidCommand, InvalidDodoFile, TaskError, TaskFailed, UnmetDependency
+from doit.exceptions import BaseFail, InvalidCommand, InvalidDodoFile, TaskError, TaskFailed
 from doit.globals import Globals
-from doit import get_initial_workdir
 from doit.task import Task
-
-from bootsmith.cache.errors import CacheError
-from bootsmith.tasks import invocation as invocations
-from bootsmith.tasks.commands import COMMANDS, GROUPS, Command, Request
-from bootsmith.tasks.errors import BootsmithError, UsageError
-from bootsmith.tasks.progress import Progress, human
-from bootsmith.tasks.session import Session
 
 if TYPE_CHECKING:
     from bootsmith.tasks.builder import Builder
@@ -73,7 +72,7 @@ def image_tasks(recipe: Path) -> tuple[dict[str, Any], Callable[[], Iterator[Any
         "backend": "json",
         "dep_file": DATABASE,
         "check_file_uptodate": _Unasked,
-        "reporter": _reporter(progress),
+        "reporter": reporter_class(progress),
         "par_type": "thread",
         "num_process": min(4, len(os.sched_getaffinity(0))),
         "verbosity": 2,
@@ -116,7 +115,7 @@ def _others(dodo: Mapping[str, Any]) -> set[str]:
     return {name.removeprefix("task_") for name in dodo if name.startswith("task_")} - {"bootsmith"}
 
 
-class _Unasked(FileChangedChecker):  # type: ignore[misc]  # doit is untyped
+class _Unasked(FileChangedChecker):
     """doit's file checker, never asked about our tasks: no state to keep, nothing hashed."""
 
     def check_modified(self, _path: str, _stat: os.stat_result, _state: object) -> bool:
@@ -202,7 +201,9 @@ class Engine:
         try:
             CmdParse(options).parse(left)
         except CmdParseError as error:
-            raise UsageError(f"{command.name}: {error}", "Write an option whose value holds `=` as --option=VALUE.") from None
+            raise UsageError(
+                f"{command.name}: {error}", "Write an option whose value holds `=` as --option=VALUE."
+            ) from None
         return found, tuple(words)
 
     def _stage_tasks(self, builder: Builder, suffix: str) -> Iterator[Task]:
@@ -278,35 +279,22 @@ class Engine:
     def take_over(self, manager: Any) -> None:
         """Replace what doit's dependency manager says of our tasks."""
         ask, forget, forget_all, close = manager.get_status, manager.remove, manager.remove_all, manager.close
-        forgetting = self.session.invocation.command == "forget"
 
         def get_status(task: Task, tasks: Any, get_log: bool = False) -> DependencyStatus:
             if task.name in self._stages:
-                return self._status(task, get_log)
+                return self._status(task, get_log=get_log)
             if task.name in self._groups:
-                return self._group_status(task, get_log)
+                return self._group_status(task, get_log=get_log)
             return ask(task, tasks, get_log)
 
         def remove(name: str) -> None:
-            if forgetting:
-                for stage in self._members(name):
-                    builder, it = self._stages[stage]
-                    self.session.begin(builder)
-                    builder.forget(it)
+            if self.session.invocation.command == "forget":  # in a run doit only notes a failure so
+                self._forget(self._members(name))
             forget(name)
 
         def remove_all() -> None:
-            for builder in self.session.builders:
-                self.session.begin(builder)
-                for stage in builder.plan.stages:
-                    builder.forget(stage)
+            self._forget(list(self._stages))
             forget_all()
-
-        def ignore(task: Task) -> None:
-            raise InvalidCommand(
-                f"{task.name} cannot be ignored: an image with a stale part is wrong.\n"
-                "Run the stages you want by name instead."
-            )
 
         def shut() -> None:
             self.session.end()
@@ -314,14 +302,20 @@ class Engine:
             close()
 
         manager.get_status, manager.remove, manager.remove_all = get_status, remove, remove_all
-        manager.ignore, manager.close, manager.status_is_ignore = ignore, shut, lambda _task: False
+        manager.ignore, manager.close, manager.status_is_ignore = _refuse_to_ignore, shut, lambda _task: False
+
+    def _forget(self, names: Iterable[str]) -> None:
+        for name in names:
+            builder, stage = self._stages[name]
+            self.session.begin(builder)
+            builder.forget(stage)
 
     def _members(self, name: str) -> list[str]:
         if name in self._stages:
             return [name]
         return self._groups.get(name, [])
 
-    def _status(self, task: Task, get_log: bool) -> DependencyStatus:
+    def _status(self, task: Task, *, get_log: bool) -> DependencyStatus:
         builder, stage = self._stages[task.name]
         if self.session.invocation.runs:
             self.session.begin(builder)
@@ -334,7 +328,7 @@ class Engine:
                 answer.add_reason("uptodate_false", (reason, "", ""))
         return answer
 
-    def _group_status(self, task: Task, get_log: bool) -> DependencyStatus:
+    def _group_status(self, task: Task, *, get_log: bool) -> DependencyStatus:
         answer = DependencyStatus(get_log)
         for name in self._groups[task.name]:
             builder, stage = self._stages[name]
@@ -343,21 +337,28 @@ class Engine:
         return answer
 
 
-class _StageTask(Task):  # type: ignore[misc]  # doit is untyped
+def _refuse_to_ignore(task: Task) -> None:
+    message = f"{task.name} cannot be ignored: an image with a stale part is wrong."
+    raise InvalidCommand(f"{message}\nRun the stages you want by name instead.")
+
+
+class _StageTask(Task):
     """A stage; cleaning it removes its outputs and its record, and says so."""
 
     def clean(self, outstream: TextIO, dryrun: bool) -> None:
         action: _StageAction = self.actions[0]
         action.session.begin(action.builder)
-        for path in action.builder.clean(action.stage, dry_run=dryrun):
-            outstream.write(f"{self.name} - {'would remove' if dryrun else 'removed'} {path}\n")
+        done = "would remove" if dryrun else "removed"
+        outstream.writelines(
+            f"{self.name} - {done} {path}\n" for path in action.builder.clean(action.stage, dry_run=dryrun)
+        )
 
 
-class _Action(BaseAction):  # type: ignore[misc]  # doit is untyped
+class _Action(BaseAction):
     """An action of ours. Not a PythonAction: those swap sys.stdout for the whole process."""
 
     def __init__(self) -> None:
-        self.task: Task | None = None
+        self.task: Any = None
         self.out = self.err = self.result = None
         self.values: dict[str, Any] = {}
         self.error: BootsmithError | CacheError | None = None
@@ -394,6 +395,14 @@ class _StageAction(_Action):
         )
         progress.finish(self.name, outcome.state, outcome.seconds, outcome.size)
 
+    def fresh(self) -> None:
+        """Say that there was nothing to do."""
+        self.session.progress.finish(self.name, "fresh", size=self.builder.occupied(self.stage))
+
+    @property
+    def log(self) -> Path:
+        return self.builder.log(self.stage)
+
 
 class _Report(_Action):
     """The last task of `image`: name the files there are now."""
@@ -408,6 +417,8 @@ class _Report(_Action):
             shown = path.relative_to(self.session.top) if path.is_relative_to(self.session.top) else path
             self.session.progress.tell(f"{shown}  {human(found.st_size)}, {human(found.st_blocks * 512)} on disk")
 
+    fresh = act
+
 
 class _CommandAction(_Action):
     """Run one command."""
@@ -420,79 +431,9 @@ class _CommandAction(_Action):
         from importlib import import_module
 
         module, _, function = self.command.run.partition(":")
-        options, words = self.task.options, ()
+        options: Mapping[str, Any] = self.task.options
+        words: tuple[str, ...] = ()
         if self.command.positional:
             options, words = self.engine.positional(self.command)
         request = Request(self.engine.session, self.recipe, options, words)
         getattr(import_module(module), function)(request)
-
-
-def _reporter(progress: Progress) -> type:
-    """Return a doit reporter class that speaks through `progress`."""
-
-    class Reporter:
-        """Prints a line per stage; commands print for themselves."""
-
-        desc = "bootsmith's own"
-
-        def __init__(self, outstream: TextIO, options: Mapping[str, Any]) -> None:
-            self._refused = False
-
-        def initialize(self, tasks: Mapping[str, Task], selected: Iterable[str]) -> None:
-            pass
-
-        def get_status(self, task: Task) -> None:
-            pass
-
-        def execute_task(self, task: Task) -> None:
-            pass
-
-        def add_success(self, task: Task) -> None:
-            pass
-
-        def skip_uptodate(self, task: Task) -> None:
-            if isinstance(task, _StageTask):
-                action = task.actions[0]
-                progress.finish(task.name, "fresh", size=action.builder.occupied(action.stage))
-            else:
-                for action in task.actions:
-                    action.execute()  # only a group's report
-
-        def skip_ignore(self, task: Task) -> None:
-            pass
-
-        def add_failure(self, task: Task, fail: BaseFail) -> None:
-            if isinstance(fail, UnmetDependency):
-                progress.tell(f"{task.name} was not run: {fail.message} failed")
-                return
-            progress.finish(task.name, "failed")
-            progress.tell(f"ERROR: {fail.message}" if fail.message else "ERROR")
-            action = next((each for each in task.actions if isinstance(each, _Action)), None)
-            if action is not None and action.error is not None:
-                self._refused = self._refused or action.error.exit_code == 3
-                progress.tell(_aftermath(action))
-
-        def cleanup_error(self, exception: BaseFail) -> None:
-            progress.tell(f"ERROR: {exception.get_msg()}")
-
-        def runtime_error(self, msg: str) -> None:
-            progress.tell(f"ERROR: {msg}")
-
-        def teardown_task(self, task: Task) -> None:
-            pass
-
-        def complete_run(self) -> None:
-            progress.close()
-            if self._refused:
-                raise SystemExit(3)
-
-    return Reporter
-
-
-def _aftermath(action: _Action) -> str:
-    """Return what helps after a failure: the tool's last lines, and where all of them are."""
-    lines = [line for line in getattr(action.error, "tail", "").splitlines() if line.strip()]
-    told = [f"  | {line}" for line in lines]
-    if isinstance(action, _StageAction) and action.builder.log(action.stage).exists():
-        told.append(f"  log: {action.builder.log(action.stage)}")
-    return "\n".join(told)

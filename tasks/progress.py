@@ -34,7 +34,7 @@ class Progress:
         self._stop = threading.Event()
 
     def start(self, name: str) -> None:
-        """A stage begins to run."""
+        """Note that a stage begins to run."""
         with self._guard:
             self._running[name] = _Running(time.monotonic())
             if self._live and self._ticker is None:
@@ -42,13 +42,13 @@ class Progress:
                 self._ticker.start()
 
     def say(self, name: str, text: str) -> None:
-        """A running stage tells what it does."""
+        """Note what a running stage does."""
         with self._guard:
             if name in self._running:
                 self._running[name].doing = text
 
     def finish(self, name: str, state: str, seconds: float | None = None, size: int | None = None) -> None:
-        """A stage ended: one line stays on the screen."""
+        """Note that a stage ended: one line stays on the screen."""
         took = "" if seconds is None or state == "fresh" else f"{seconds:7.1f} s"
         weight = "" if size is None else human(size)
         label = f"{state:9}"

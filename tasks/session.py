@@ -7,7 +7,6 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -125,7 +124,7 @@ class Session:
         return recipe.epoch if recipe.epoch is not None else locked.date
 
     def _notebook(self, file: Path) -> Path:
-        asked = {
+        asked: dict[str, keys.Value] = {
             "file": str(file),
             "top": str(self.top),
             "shell": str(self.shell) if self.invocation.variables else "",
@@ -197,5 +196,3 @@ class Session:
         sys.stderr.write("interrupted; what was finished is kept, run the same command to go on\n")
         sys.stderr.flush()
         os._exit(128 + number)
-
-

@@ -30,7 +30,7 @@ class Site:
         return Layer("base", self.build / "rootfs/base.tar", self.build / "rootfs/base.index")
 
     def layer(self, name: str) -> Layer:
-        """A delta layer on top of the base."""
+        """Return a delta layer on top of the base."""
         return Layer(name, self.build / f"layers/{name}.tar", self.build / f"layers/{name}.index")
 
     @property
@@ -66,11 +66,11 @@ class Site:
         return self.build / f"partition/{partition}.json"
 
     def base_image(self, partition: str) -> Path:
-        """The pristine filesystem of the base layer alone."""
+        """Return the pristine filesystem of the base layer alone."""
         return self.build / f"populate/{partition}.base.img"
 
     def partition_image(self, partition: str) -> Path:
-        """One partition, finished."""
+        """Return one partition, finished."""
         return self.build / f"populate/{partition}.img"
 
     @property

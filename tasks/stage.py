@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol, TypeAlias
 
-Json: TypeAlias = "None | bool | int | float | str | Sequence[Json] | Mapping[str, Json]"
+Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +70,14 @@ class Context(Protocol):
         ...
 
     def secret(self, role: str) -> bytes:
-        """The bytes of a declared secret. Never log them or put them on a command line."""
+        """Return the bytes of a declared secret. Never log them or put them on a command line."""
         ...
 
     def run(
         self,
         tool: str,
         *args: str | Path,
-        input: bytes | None = None,
+        input: bytes | None = None,  # noqa: A002  # as subprocess calls it
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
         root: bool = False,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import os
 from pathlib import Path
 
 from bootsmith.tasks.context import StageContext
@@ -20,4 +19,4 @@ def run_stage(stage: Stage, work: Path, *, previous: Path | None = None) -> None
     getattr(importlib.import_module(module), function)(context)
     for role, path in stage.outputs.items():
         path.parent.mkdir(parents=True, exist_ok=True)
-        os.replace(outputs[role], path)
+        outputs[role].replace(path)

@@ -23,7 +23,8 @@ def run(words: Sequence[str] = ()) -> bool:
     if words:
         steps = [[*python, "pytest", *words]]
     for step in steps:
-        print("$", "python", *step[1:], flush=True)
+        sys.stdout.write(f"$ python {' '.join(step[1:])}\n")
+        sys.stdout.flush()
         if subprocess.run(step, cwd=CHECKOUT, env=os.environ, check=False).returncode:
             return False
     return True

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from bootsmith.cache import record as records
 from toys import Project
 
 ALL = ["assemble", "convert/qcow2", "layers/tree", "layers/upper", "rootfs"]
@@ -15,11 +17,13 @@ ALL = ["assemble", "convert/qcow2", "layers/tree", "layers/upper", "rootfs"]
 
 @pytest.fixture
 def project(tmp_path: Path) -> Project:
+    """A toy project, nothing built."""
     return Project.make(tmp_path)
 
 
 @pytest.fixture
 def built(project: Project) -> Project:
+    """A toy project, built."""
     assert project.image() == ALL
     return project
 
@@ -31,7 +35,7 @@ def snapshot(project: Project) -> dict[str, tuple[int, int, bytes]]:
 
 
 def test_a_second_run_does_nothing(built: Project) -> None:
-    """No stage body runs, and no output is touched. (V2)"""
+    """No stage body runs, and no output is touched (V2)."""
     before = snapshot(built)
     done = built.doit("image")
     assert len(built.runs()) == len(ALL)
@@ -40,7 +44,7 @@ def test_a_second_run_does_nothing(built: Project) -> None:
 
 
 def test_touching_an_input_changes_nothing(built: Project) -> None:
-    """Time stamps are not content. (V2)"""
+    """Time stamps are not content (V2)."""
     os.utime(built.top / "source", (1, 1))
     assert built.image() == []
 
@@ -52,14 +56,14 @@ def test_an_edit_is_cut_off_where_bytes_stay_the_same(built: Project) -> None:
 
 
 def test_an_edit_rebuilds_what_depends_on_it_and_nothing_else(built: Project) -> None:
-    """One line, three stages. (V2)"""
+    """One line, three stages (V2)."""
     (built.top / "source").write_text("new line\n")
     assert built.image() == ["assemble", "convert/qcow2", "layers/upper", "rootfs"]
     assert built.disk().startswith("NEW LINE")
 
 
 def test_a_reverted_edit_restores(built: Project) -> None:
-    """What was built before is fetched, not built; what is not stored is made again. (V4)"""
+    """What was built before is fetched, not built; what is not stored is made again (V4)."""
     original = built.disk()
     (built.top / "source").write_text("new line\n")
     built.image()
@@ -69,7 +73,7 @@ def test_a_reverted_edit_restores(built: Project) -> None:
 
 
 def test_names_and_modes_in_a_tree_count(built: Project) -> None:
-    """A file renamed, added, deleted, or with another mode is another tree. (V2)"""
+    """A file renamed, added, deleted, or with another mode is another tree (V2)."""
     tree = built.top / "tree"
     (tree / "a").rename(tree / "b")
     assert built.image() == ["assemble", "convert/qcow2", "layers/tree"]
@@ -80,7 +84,7 @@ def test_names_and_modes_in_a_tree_count(built: Project) -> None:
 
 
 def test_a_parameter_counts(built: Project) -> None:
-    """An option changed in the recipe or on the command line rebuilds what it shapes. (V3)"""
+    """An option changed in the recipe or on the command line rebuilds what it shapes (V3)."""
     assert built.image("option=two", "image") == ["assemble", "convert/qcow2", "layers/upper"]
     assert "two" in built.disk()
     assert built.image() == ["assemble", "convert/qcow2"]  # the recipe's own option again: restored
@@ -97,13 +101,13 @@ def test_a_secret_counts_and_is_written_nowhere(built: Project) -> None:
 
 
 def test_a_tool_counts(built: Project) -> None:
-    """A new version of a host program rebuilds what ran it. (V10)"""
+    """A new version of a host program rebuilds what ran it (V10)."""
     (built.top / "bin/toytool").write_text("#!/bin/sh\necho another version\n")
     assert built.image() == ["rootfs"]
 
 
 def test_a_stages_code_counts(built: Project) -> None:
-    """A changed stage module rebuilds its stages. (V10)"""
+    """A changed stage module rebuilds its stages (V10)."""
     code = built.top / "toystages.py"
     code.write_text(code.read_text().replace(".upper()", ".title()"))
     assert "layers/upper" in built.image()
@@ -113,7 +117,7 @@ def test_a_stages_code_counts(built: Project) -> None:
 @pytest.mark.parametrize("output", ["base", "names", "upper", "disk.raw", "disk.qcow2"])
 @pytest.mark.parametrize("damage", ["delete", "truncate", "alter", "same size"])
 def test_a_damaged_output_is_noticed(built: Project, output: str, damage: str) -> None:
-    """Deleted, truncated or altered: the next run ends with the right bytes. (V6)"""
+    """Deleted, truncated or altered: the next run ends with the right bytes (V6)."""
     original = snapshot(built)[output][2]
     path = built.top / "build/toy" / output
     match damage:
@@ -132,7 +136,7 @@ def test_a_damaged_output_is_noticed(built: Project, output: str, damage: str) -
 
 
 def test_a_missing_input_is_named(project: Project) -> None:
-    """The message says which stage wants which file; nothing is built from nothing. (V7)"""
+    """The message says which stage wants which file; nothing is built from nothing (V7)."""
     (project.top / "source").unlink()
     done = project.doit("image")
     assert done.returncode == 1
@@ -142,7 +146,7 @@ def test_a_missing_input_is_named(project: Project) -> None:
 
 
 def test_a_failing_stage_fails_the_run_and_keeps_the_last_image(built: Project) -> None:
-    """Exit 1, the message and the log's path; the good image stays; mended, the run goes on. (L10)"""
+    """Exit 1, the message and the log's path; the good image stays; mended, the run goes on (L10)."""
     before = snapshot(built)
     (built.top / "source").write_text("fail\n")
     done = built.doit("image")
@@ -156,7 +160,7 @@ def test_a_failing_stage_fails_the_run_and_keeps_the_last_image(built: Project) 
 
 
 def test_an_input_edited_during_its_stage_is_built_again(project: Project) -> None:
-    """What was read in the middle of an edit is never recorded as built from the new content. (V5)"""
+    """What was read in the middle of an edit is never recorded as built from the new content (V5)."""
     (project.top / "source").write_text("edit me\n")
     assert project.image().count("rootfs") == 2
     assert project.disk().startswith("EDITED DURING THE BUILD")
@@ -175,7 +179,7 @@ def test_doits_database_is_a_throw_away(built: Project, database: bytes | None) 
 
 
 def test_lost_records_restore(built: Project) -> None:
-    """Without its state the build is restored by the present key, never trusted. (V4)"""
+    """Without its state the build is restored by the present key, never trusted (V4)."""
     shutil.rmtree(built.top / "build/toy/.bootsmith")
     assert built.image() == ["assemble", "convert/qcow2"]
 
@@ -190,9 +194,6 @@ def test_a_record_of_an_earlier_boot_counts_after_the_outputs_are_read(built: Pr
     """After a restart of the host outputs are fingerprinted anew, whatever their time stamps say."""
     path = built.top / "build/toy/.bootsmith/records/rootfs.json"
     before = path.read_bytes()
-    from bootsmith.cache import record as records
-    from dataclasses import replace
-
     found = records.read(path)
     assert found is not None
     records.write(path, replace(found, boot_id="an earlier boot"))
@@ -204,7 +205,7 @@ def test_a_record_of_an_earlier_boot_counts_after_the_outputs_are_read(built: Pr
 
 
 def test_clean_removes_outputs_and_image_restores(built: Project) -> None:
-    """`clean` is scoped to outputs; the next run restores what is stored. (V15)"""
+    """`clean` is scoped to outputs; the next run restores what is stored (V15)."""
     original = built.disk()
     shown = built.doit("clean", "-n")
     assert "would remove" in shown.stdout
@@ -225,7 +226,7 @@ def test_clean_one_task(built: Project) -> None:
 
 
 def test_forget_means_build_again(built: Project) -> None:
-    """`forget TASK` rebuilds where a lost record would restore. (V22)"""
+    """`forget TASK` rebuilds where a lost record would restore (V22)."""
     assert built.doit("forget", "rootfs").returncode == 0
     assert built.image() == ["rootfs"]
     assert built.doit("forget", "layers").returncode == 0
@@ -235,12 +236,12 @@ def test_forget_means_build_again(built: Project) -> None:
 
 
 def test_always_means_build_again(built: Project) -> None:
-    """`-a` builds every stage, though all are fresh and stored. (V22)"""
+    """`-a` builds every stage, though all are fresh and stored (V22)."""
     assert built.image("-a", "image") == ALL
 
 
 def test_ignore_is_refused(built: Project) -> None:
-    """A stage cannot be left out: exit 3, and the next run builds it. (V22)"""
+    """A stage cannot be left out: exit 3, and the next run builds it (V22)."""
     done = built.doit("ignore", "rootfs")
     assert done.returncode == 3
     assert "cannot be ignored" in done.stderr
@@ -249,7 +250,7 @@ def test_ignore_is_refused(built: Project) -> None:
 
 
 def test_single_refuses_on_stale_producers(built: Project) -> None:
-    """`-s` runs one task; where what it depends on is stale it says so and fails. (V22)"""
+    """`-s` runs one task; where what it depends on is stale it says so and fails (V22)."""
     assert built.doit("-s", "convert").returncode == 0
     (built.top / "source").write_text("new line\n")
     done = built.doit("-s", "convert/qcow2")
@@ -259,10 +260,12 @@ def test_single_refuses_on_stale_producers(built: Project) -> None:
 
 
 def test_list_status_tells_what_runs(built: Project) -> None:
-    """`list -s` says U for what is fresh and R for what is not, after a lost database too. (V9)"""
+    """`list -s` says U for what is fresh and R for what is not, after a lost database too (V9)."""
     (built.top / "build/.doit.json").unlink()
     shown = built.doit("list", "-s", "--all").stdout.splitlines()
-    assert {line[0] for line in shown if line[2:].split()[0].partition("/")[0] in ("rootfs", "layers", "image")} == {"U"}
+    assert {line[0] for line in shown if line[2:].split()[0].partition("/")[0] in ("rootfs", "layers", "image")} == {
+        "U"
+    }
     (built.top / "tree/new").write_text("")
     marks = {line[2:].split()[0]: line[0] for line in built.doit("list", "-s", "--all").stdout.splitlines()}
     assert [marks[name] for name in ("rootfs", "layers/upper", "layers/tree", "assemble", "image")] == list("UURRR")
@@ -270,7 +273,7 @@ def test_list_status_tells_what_runs(built: Project) -> None:
 
 
 def test_info_shows_dependencies_and_reasons(built: Project) -> None:
-    """`info STAGE` shows file_dep, targets, and why it is stale. (V23)"""
+    """`info STAGE` shows file_dep, targets, and why it is stale (V23)."""
     shown = built.doit("info", "layers/upper")
     assert shown.returncode == 0
     assert str(built.top / "build/toy/base") in shown.stdout
@@ -303,7 +306,7 @@ def test_an_unknown_task_gets_near_names(project: Project) -> None:
 
 
 def test_stages_run_alone_with_what_they_need(project: Project) -> None:
-    """One stage by its name builds its producers and no more. (L13)"""
+    """One stage by its name builds its producers and no more (L13)."""
     assert project.image("layers/upper") == ["layers/upper", "rootfs"]
 
 
@@ -322,7 +325,7 @@ def test_another_recipe_by_name(project: Project) -> None:
     assert "other" in done.stderr
 
 
-def test_a_recipe_elsewhere_by_path(project: Project, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_recipe_elsewhere_by_path(project: Project) -> None:
     """`recipe=PATH` takes the place of the default; PATH is relative to the shell's directory."""
     (project.top / "far").mkdir()
     (project.top / "far/away.yaml").write_text("four\n")
@@ -331,7 +334,7 @@ def test_a_recipe_elsewhere_by_path(project: Project, tmp_path_factory: pytest.T
 
 
 def test_an_output_that_is_no_regular_file_is_refused(built: Project) -> None:
-    """A symlink, directory or device under an output's name is never written through. (C9)"""
+    """A symlink, directory or device under an output's name is never written through (C9)."""
     path = built.top / "build/toy/disk.qcow2"
     victim = built.top / "victim"
     victim.write_text("precious")
@@ -344,7 +347,7 @@ def test_an_output_that_is_no_regular_file_is_refused(built: Project) -> None:
 
 
 def test_two_checkouts_agree(built: Project, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Keys hold no paths: a second checkout restores from the first one's store. (V11)"""
+    """Keys hold no paths: a second checkout restores from the first one's store (V11)."""
     second = Project.make(tmp_path_factory.mktemp("second"), cache=built.cache)
     assert second.image() == ["assemble", "convert/qcow2"]
     assert second.disk() == built.disk()

@@ -36,7 +36,7 @@ def busy(tmp_path: Path) -> Iterator[tuple[Project, subprocess.Popen[str], list[
 def test_nothing_outlives_a_killed_doit(
     busy: tuple[Project, subprocess.Popen[str], list[psutil.Process]], number: signal.Signals
 ) -> None:
-    """Its tools die with it, and the next plain run ends as if nothing had happened. (L11)"""
+    """Its tools die with it, and the next plain run ends as if nothing had happened (L11)."""
     project, doit, below = busy
     doit.send_signal(number)
     _, errors = doit.communicate(timeout=30)
@@ -73,7 +73,7 @@ def test_a_second_build_waits_and_says_for_whom(
 def test_builds_in_two_folders_do_not_meet(
     busy: tuple[Project, subprocess.Popen[str], list[psutil.Process]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    """Another folder builds while this one is busy, with the same cache. (W9)"""
+    """Another folder builds while this one is busy, with the same cache (W9)."""
     project, _, _ = busy
     other = Project.make(tmp_path_factory.mktemp("other"), cache=project.cache)
     assert set(other.image()) == set(ALL) - {"layers/tree"}  # that one the first build has finished, and stored

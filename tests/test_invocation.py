@@ -8,6 +8,8 @@ from bootsmith.tasks.errors import UsageError
 
 
 def read(*argv: str) -> invocation.Invocation:
+    """Read a command line whose only option is -a."""
+
     def parse(_command: str, args: list[str]) -> tuple[dict[str, bool], list[str]]:
         return {"always": "-a" in args}, [word for word in args if word != "-a"]
 
@@ -50,7 +52,7 @@ def test_reserved_variables_are_ours() -> None:
 
 def test_a_variable_given_twice_is_refused() -> None:
     """Which one is meant cannot be known."""
-    with pytest.raises(UsageError, match="disk.size is given twice"):
+    with pytest.raises(UsageError, match=r"disk[.]size is given twice"):
         read("disk.size=1G", "disk.size=2G", "image")
 
 

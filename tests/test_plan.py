@@ -12,6 +12,7 @@ from bootsmith.tasks.stage import Secret, Stage
 
 
 def stage(name: str, reads: list[str], makes: list[str]) -> Stage:
+    """Return a stage that reads and makes these paths."""
     return Stage(name, "m:f", {path: Path(path) for path in reads}, {path: Path(path) for path in makes})
 
 

@@ -45,8 +45,8 @@ PLAN = '''
         stages = (
             stage("rootfs", "copy", {"source": top / "source"}, {"out": build / "base"}, tools=("toytool",)),
             stage("layers/tree", "names", {"tree": top / "tree"}, {"out": build / "names"}),
-            stage("layers/upper", "upper", {"base": build / "base"}, {"out": build / "upper"}, params={"option": option},
-                  secrets={"password": Secret(file=top / "password")}),
+            stage("layers/upper", "upper", {"base": build / "base"}, {"out": build / "upper"},
+                  params={"option": option}, secrets={"password": Secret(file=top / "password")}),
             stage("assemble", "join", {"upper": build / "upper", "names": build / "names"},
                   {"disk": build / "disk.raw"}, stored=False, carry="disk"),
             stage("convert/qcow2", "copy", {"disk": build / "disk.raw"}, {"out": build / "disk.qcow2"}, stored=False),
@@ -146,15 +146,25 @@ class Project:
     def doit(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run `doit WORDS` here."""
         return subprocess.run(
-            [sys.executable, "-m", "doit", *words], cwd=self.top, env=self.environment(), text=True, capture_output=True,
-            timeout=60, check=False,
+            [sys.executable, "-m", "doit", *words],
+            cwd=self.top,
+            env=self.environment(),
+            text=True,
+            capture_output=True,
+            timeout=60,
+            check=False,
         )
 
     def start(self, *words: str) -> subprocess.Popen[str]:
         """Start `doit WORDS` here, in a process group of its own."""
         return subprocess.Popen(
-            [sys.executable, "-m", "doit", *words], cwd=self.top, env=self.environment(), text=True,
-            stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True,
+            [sys.executable, "-m", "doit", *words],
+            cwd=self.top,
+            env=self.environment(),
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            start_new_session=True,
         )
 
     def image(self, *words: str) -> list[str]:
