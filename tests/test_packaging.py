@@ -8,6 +8,7 @@ import sys
 import zipfile
 from pathlib import Path
 
+import bootsmith
 import bootsmith.cache
 import bootsmith.tasks
 import pytest
@@ -59,7 +60,7 @@ def test_a_wheel_holds_one_name(wheel: Path) -> None:
     """Nothing but `bootsmith` is installed: no `tasks`, `cache` or `recipes` that would shadow a user's own."""
     with zipfile.ZipFile(wheel) as archive:
         names = archive.namelist()
-    assert {name.partition("/")[0] for name in names} == {"bootsmith", "bootsmith-0.1.0.dist-info"}
+    assert {name.partition("/")[0] for name in names} == {"bootsmith", f"bootsmith-{bootsmith.__version__}.dist-info"}
 
 
 def test_a_wheel_holds_the_house(wheel: Path) -> None:
