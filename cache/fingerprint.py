@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import struct
@@ -208,9 +209,9 @@ def _kind(status: os.stat_result) -> int:
 def _attributes(path: bytes) -> bytes:
     try:
         names = os.listxattr(path, follow_symlinks=False)
-    except FileNotFoundError:
-        raise
-    except OSError:
+    except OSError as error:
+        if error.errno not in (errno.EOPNOTSUPP, errno.ENOSYS):
+            raise
         return b""  # a file system without any
     kept = [name for name in map(os.fsencode, names) if not name.startswith(HOST_GIVEN)]
     return encode({name: os.getxattr(path, name, follow_symlinks=False) for name in kept}) if kept else b""

@@ -119,8 +119,7 @@ class Lock:
 def _note(descriptor: int, ours: bool) -> None:
     if not ours and not NOTE.fullmatch(os.pread(descriptor, 2 * SHOWN, 0)):
         return  # somebody's content: not ours to write
-    words = [Path(sys.argv[0]).name if sys.argv else "python", *sys.argv[1:]]
-    command = " ".join(words).replace("\n", " ").encode("utf-8", "surrogateescape")[:SHOWN]
+    command = _command([os.fsencode(word) for word in sys.argv])
     with contextlib.suppress(OSError):  # a full disk, or read-only: the lock holds without a note
         os.ftruncate(descriptor, 0)
         os.pwrite(descriptor, b"pid %d: %s\n" % (os.getpid(), command), 0)
@@ -143,10 +142,19 @@ def _holder(descriptor: int) -> str:
     if process is None:
         return "another process"
     try:
-        command = Path(f"/proc/{process}/cmdline").read_bytes()[:SHOWN].rstrip(b"\0").replace(b"\0", b" ")
+        words = Path(f"/proc/{process}/cmdline").read_bytes().split(b"\0")[:-1]
     except OSError:
         return f"pid {process}"
-    return f"pid {process}: {command.decode('utf-8', 'replace')}"
+    return f"pid {process}: {_command(words).decode('utf-8', 'replace')}"
+
+
+def _command(words: list[bytes]) -> bytes:
+    """Return a command line as a person would write it, on one line."""
+    if len(words) > 1 and os.path.basename(words[0]).startswith(b"python") and not words[1].startswith(b"-"):
+        words = words[1:]  # the script is what was called
+    if words:
+        words = [os.path.basename(words[0]), *words[1:]]
+    return b" ".join(words).replace(b"\n", b" ")[:SHOWN]
 
 
 def _process(status: os.stat_result) -> int | None:

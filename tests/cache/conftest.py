@@ -1,13 +1,16 @@
-"""What the tests of the cache share: Hypothesis leaves no files in the checkout, and counts no seconds."""
+"""What the tests of the cache share: Hypothesis leaves no files behind, and counts no seconds."""
 
 from __future__ import annotations
 
-import tempfile
+import atexit
+from tempfile import TemporaryDirectory
 
 from hypothesis import HealthCheck, settings
 from hypothesis.configuration import set_hypothesis_home_dir
 
-set_hypothesis_home_dir(tempfile.gettempdir() + "/hypothesis")
+HOME = TemporaryDirectory(prefix="hypothesis-")
+atexit.register(HOME.cleanup)
+set_hypothesis_home_dir(HOME.name)
 settings.register_profile(
     "house", database=None, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

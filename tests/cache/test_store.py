@@ -1,0 +1,448 @@
+"""cache/store.py: what comes out is what went in, or nothing does."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+import peer
+import pytest
+
+from bootsmith.cache import sparse
+from bootsmith.cache.errors import CacheError
+from bootsmith.cache.fingerprint import fingerprint, of_bytes
+from bootsmith.cache.store import Store, default_root
+
+MIB = 1 << 20
+CONTENT = os.urandom(2 * MIB + 77)
+DIGEST = of_bytes(CONTENT)
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+ABSENT = "0" * 32
+OUTPUTS = {"image": {"hash": DIGEST, "size": len(CONTENT), "file": "caf\udce9"}}
+PUT_AND_FETCH = """
+import sys
+from pathlib import Path
+from bootsmith.cache.store import Store
+store = Store(Path(sys.argv[1]))
+print("ready", flush=True)
+sys.stdin.read()
+for number in range(20):
+    store.put(Path(sys.argv[2]), sys.argv[3])
+    store.put_result("a" * 32, {"image": {"hash": sys.argv[3], "size": 1}})
+    assert store.fetch(sys.argv[3], Path(sys.argv[4]))
+    assert store.result("a" * 32) is not None
+"""
+DIE_STORING = """
+import os, signal, sys
+from pathlib import Path
+from bootsmith.cache import sparse
+from bootsmith.cache.store import Store
+def die(source, target):
+    os.write(target, b"half")
+    os.kill(os.getpid(), signal.SIGKILL)
+sparse.copy = die
+Store(Path(sys.argv[1])).put(Path(sys.argv[2]), sys.argv[3])
+"""
+
+
+@pytest.fixture
+def source(tmp_path: Path) -> Path:
+    """A file to be stored."""
+    path = tmp_path / "source"
+    path.write_bytes(CONTENT)
+    return path
+
+
+@pytest.fixture
+def store(tmp_path: Path, source: Path) -> Store:
+    """A store that holds `source` as a blob and as a download, and a result that names it."""
+    found = Store(tmp_path / "store")
+    found.put(source, DIGEST)
+    found.put_sha256(source, SHA256)
+    found.put_result("a" * 32, OUTPUTS)
+    return found
+
+
+def blob(store: Store) -> Path:
+    """Return where the blob of `source` lies."""
+    return store.root / "blobs" / DIGEST[:2] / DIGEST
+
+
+def download(store: Store) -> Path:
+    """Return where the download of `source` lies."""
+    return store.root / "sha256" / SHA256[:2] / SHA256
+
+
+def flip(path: Path) -> None:
+    """Change one bit in the middle."""
+    overwrite(path, CONTENT[:MIB] + bytes([CONTENT[MIB] ^ 1]) + CONTENT[MIB + 1 :])
+
+
+def overwrite(path: Path, content: bytes) -> None:
+    """Change a stored file, though it is meant never to be."""
+    path.chmod(0o644)
+    path.write_bytes(content)
+
+
+DAMAGES: dict[str, Callable[[Path], None]] = {
+    "bit flip": flip,
+    "truncation": lambda path: overwrite(path, CONTENT[:-1]),
+    "truncation to a chunk": lambda path: overwrite(path, CONTENT[:MIB]),
+    "zero length": lambda path: overwrite(path, b""),
+    "a byte more": lambda path: overwrite(path, CONTENT + b"\0"),
+    "zeros after a power cut": lambda path: overwrite(path, bytes(len(CONTENT))),
+}
+
+
+# -- blobs
+
+
+def test_what_was_put_is_fetched(store: Store, tmp_path: Path) -> None:
+    """The content comes back in a new file of mode 0644."""
+    assert store.has(DIGEST)
+    assert store.fetch(DIGEST, tmp_path / "out")
+    assert (tmp_path / "out").read_bytes() == CONTENT
+    assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == 0o644
+
+
+def test_another_process_fetches_it_too(store: Store, tmp_path: Path) -> None:
+    """A store is its directory: a new object on it knows all."""
+    assert Store(store.root).fetch(DIGEST, tmp_path / "out")
+    assert Store(store.root).result("a" * 32) == OUTPUTS
+
+
+def test_what_is_not_there_is_not_fetched(store: Store, tmp_path: Path) -> None:
+    """False, and no file; of a store that does not exist as well."""
+    for where in (store, Store(tmp_path / "nowhere")):
+        assert not where.has(ABSENT)
+        assert not where.fetch(ABSENT, tmp_path / "out")
+        assert where.result(ABSENT) is None
+        assert where.path_sha256("0" * 64) is None
+        assert not where.verify_sha256("0" * 64)
+        assert not where.fetch_sha256("0" * 64, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    assert not (tmp_path / "nowhere").exists()
+
+
+def test_the_fetched_file_is_nobody_elses(store: Store, tmp_path: Path) -> None:
+    """Changing what was fetched, or what was put, changes nothing in the store."""
+    store.fetch(DIGEST, tmp_path / "out")
+    (tmp_path / "out").write_bytes(b"edited")
+    (tmp_path / "source").write_bytes(b"edited")
+    assert store.fetch(DIGEST, tmp_path / "again")
+    assert (tmp_path / "again").read_bytes() == CONTENT
+
+
+def test_the_destination_is_replaced_at_once(store: Store, tmp_path: Path) -> None:
+    """Who has the old file open keeps it; folders above are made."""
+    old = tmp_path / "deep/er/out"
+    old.parent.mkdir(parents=True)
+    old.write_bytes(b"old")
+    with old.open("rb") as reading:
+        assert store.fetch(DIGEST, old)
+        assert reading.read() == b"old"
+    assert old.read_bytes() == CONTENT
+    assert store.fetch(DIGEST, tmp_path / "new/folder/out")
+
+
+def test_a_sparse_file_stays_sparse(store: Store, tmp_path: Path) -> None:
+    """Through the store and back, holes remain. (W2)"""
+    with (tmp_path / "sparse").open("wb") as file:
+        file.write(b"start")
+        file.truncate(64 * MIB)
+    digest = fingerprint(tmp_path / "sparse")
+    store.put(tmp_path / "sparse", digest)
+    assert store.fetch(digest, tmp_path / "out")
+    assert fingerprint(tmp_path / "out") == digest
+    assert (tmp_path / "out").stat().st_blocks * 512 < MIB
+
+
+def test_putting_again_changes_nothing(store: Store, source: Path) -> None:
+    """A blob is written once: the same inode stays."""
+    before = blob(store).stat()
+    store.put(source, DIGEST)
+    assert blob(store).stat().st_ino == before.st_ino
+    assert blob(store).stat().st_ctime_ns == before.st_ctime_ns
+
+
+@pytest.mark.parametrize("mask", [0, 0o077])
+def test_stored_files_are_read_only_and_images_private(tmp_path: Path, source: Path, mask: int) -> None:
+    """Blobs may hold password hashes: others cannot get at them, whatever the umask; nobody writes by accident."""
+    before = os.umask(mask)
+    try:
+        store = Store(tmp_path / "store")
+        store.put(source, DIGEST)
+        store.put_sha256(source, SHA256)
+        store.put_result("a" * 32, OUTPUTS)
+    finally:
+        os.umask(before)
+    assert stat.S_IMODE(blob(store).stat().st_mode) == 0o444
+    assert stat.S_IMODE(download(store).stat().st_mode) == 0o444
+    for name in ("blobs", "results", "tmp"):
+        assert stat.S_IMODE((store.root / name).stat().st_mode) == 0o700
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_damaged_blob_is_never_handed_over(store: Store, tmp_path: Path, source: Path, damage: str) -> None:
+    """It goes to quarantine, counts as absent, and can be stored again. (V4, V6)"""
+    DAMAGES[damage](blob(store))
+    (tmp_path / "out").write_bytes(b"old")
+    assert not store.fetch(DIGEST, tmp_path / "out")
+    assert (tmp_path / "out").read_bytes() == b"old"
+    assert not store.has(DIGEST)
+    assert [path.name for path in (store.root / "quarantine").iterdir()] == [DIGEST]
+    store.put(source, DIGEST)
+    assert store.fetch(DIGEST, tmp_path / "out")
+    assert (tmp_path / "out").read_bytes() == CONTENT
+
+
+def test_a_file_put_under_a_wrong_name_is_never_handed_over(store: Store, tmp_path: Path) -> None:
+    """A file that changed between hashing and storing is found out when it is fetched. (V5)"""
+    (tmp_path / "other").write_bytes(b"something else")
+    store.put(tmp_path / "other", "f" * 32)
+    assert not store.fetch("f" * 32, tmp_path / "out")
+    assert not store.has("f" * 32)
+
+
+def test_a_copy_that_went_wrong_is_not_the_blobs_fault(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """When only the copy is bad there is no file, and the blob stays."""
+    monkeypatch.setattr(sparse, "copy", lambda _source, target: os.ftruncate(target, len(CONTENT)))
+    assert not store.fetch(DIGEST, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+    assert store.has(DIGEST)
+
+
+def test_a_blob_that_cannot_be_read_is_damaged(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A bad sector is as good as missing."""
+
+    def bad(*_: object) -> int:
+        raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+    monkeypatch.setattr(os, "preadv", bad)
+    monkeypatch.setattr(os, "copy_file_range", bad)
+    assert not store.fetch(DIGEST, tmp_path / "out")
+    assert not store.has(DIGEST)
+
+
+def test_no_room_at_the_destination_is_an_error_and_the_blob_stays(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A full disk is said, naming the file, and leaves nothing."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(sparse, "copy", full)
+    with pytest.raises(CacheError, match="out/file cannot be written: No space left"):
+        store.fetch(DIGEST, tmp_path / "out/file")
+    assert list((tmp_path / "out").iterdir()) == []
+    assert store.has(DIGEST)
+
+
+def test_a_full_store_is_an_error_and_leaves_nothing(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The error names the store and what to do; no half blob appears."""
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(sparse, "copy", full)
+    with pytest.raises(CacheError, match="store cannot be written: No space left") as error:
+        store.put(tmp_path / "source", "f" * 32)
+    assert "BOOTSMITH_CACHE" in error.value.hint
+    assert not store.has("f" * 32)
+    assert list((store.root / "tmp").iterdir()) == []
+
+
+def test_a_store_where_none_can_be_is_an_error(tmp_path: Path, source: Path) -> None:
+    """A file where a directory should be: said in words. Looking still answers."""
+    store = Store(source / "below")
+    for attempt in (
+        lambda: store.put(source, DIGEST),
+        lambda: store.put_sha256(source, SHA256),
+        lambda: store.put_result("a" * 32, OUTPUTS),
+    ):
+        with pytest.raises(CacheError, match="source/below cannot be written"):
+            attempt()
+    assert not store.has(DIGEST)
+    assert not store.fetch(DIGEST, tmp_path / "out")
+    assert store.result("a" * 32) is None
+
+
+@pytest.mark.parametrize("name", ["", "../../etc/passwd", "A" * 32, "a" * 31, "a" * 33, "a" * 31 + "\n"])
+def test_what_is_no_digest_is_refused(store: Store, source: Path, tmp_path: Path, name: str) -> None:
+    """A name out of somebody's lock file never leads out of the store."""
+    for attempt in (
+        lambda: store.has(name),
+        lambda: store.put(source, name),
+        lambda: store.fetch(name, tmp_path / "out"),
+        lambda: store.result(name),
+        lambda: store.path_sha256(name),
+        lambda: store.put_sha256(source, name),
+    ):
+        with pytest.raises(ValueError, match="not a digest"):
+            attempt()
+
+
+# -- together with others
+
+
+def test_processes_may_use_one_store_at_once(source: Path, tmp_path: Path) -> None:
+    """Whoever is first stores, all fetch, and nothing is left over. (W9)"""
+    peers = [peer.start(PUT_AND_FETCH, tmp_path / "store", source, DIGEST, tmp_path / f"out{n}") for n in range(4)]
+    for process in peers:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in peers:
+        peer.finish(process)
+    for number in range(4):
+        assert (tmp_path / f"out{number}").read_bytes() == CONTENT
+    assert list((tmp_path / "store/tmp").iterdir()) == []
+
+
+def test_a_killed_process_leaves_no_blob_and_its_rest_is_swept_away(source: Path, tmp_path: Path) -> None:
+    """SIGKILL while storing: the next one stores, and removes what was left. (C8, L11)"""
+    root = tmp_path / "store"
+    process = peer.start(DIE_STORING, root, source, DIGEST)
+    with process:
+        process.communicate(timeout=peer.TIMEOUT)
+    assert len(list((root / "tmp").iterdir())) == 1
+    store = Store(root)
+    assert not store.has(DIGEST)
+    store.put(source, DIGEST)
+    assert list((root / "tmp").iterdir()) == []
+    assert store.fetch(DIGEST, tmp_path / "out")
+
+
+def test_a_store_deleted_meanwhile_is_made_again(store: Store, source: Path, tmp_path: Path) -> None:
+    """Nothing in the store is needed: it may go at any time."""
+    store.root.rename(tmp_path / "gone")
+    store.put(source, DIGEST)
+    assert store.fetch(DIGEST, tmp_path / "out")
+    store.sync()
+
+
+def test_backup_programs_are_told_to_pass_by(store: Store) -> None:
+    """The store carries the tag of the Cache Directory Tagging specification."""
+    assert (store.root / "CACHEDIR.TAG").read_bytes().startswith(b"Signature: 8a477f597d28d172789f06886806bc55")
+
+
+def test_sync_makes_durable_what_was_written(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every file written and every folder it lies in is synced, once; of a store only read, nothing."""
+    synced: list[str] = []
+    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.readlink(f"/proc/self/fd/{descriptor}")))
+    store = Store(tmp_path / "store")
+    store.put(source, DIGEST)
+    store.put_result("a" * 32, OUTPUTS)
+    assert synced == []
+    store.sync()
+    assert {str(blob(store)), str(blob(store).parent), str(store.root / "results/aa" / ("a" * 32))} <= set(synced)
+    assert len(synced) == len(set(synced))
+    synced.clear()
+    store.sync()
+    assert Store(store.root).fetch(DIGEST, tmp_path / "out")
+    Store(store.root).sync()
+    assert synced == []
+
+
+# -- results
+
+
+def test_a_result_is_what_was_put(store: Store) -> None:
+    """Roles, digests and whatever else stands there come back; the last one put counts."""
+    assert store.result("a" * 32) == OUTPUTS
+    store.put_result("a" * 32, {})
+    assert store.result("a" * 32) == {}
+
+
+def test_a_damaged_result_is_none(store: Store) -> None:
+    """A result is checksummed: damaged, it is not known, and can be put again. (V4)"""
+    path = store.root / "results/aa" / ("a" * 32)
+    whole = path.read_bytes()
+    for position in range(0, len(whole), 3):
+        path.write_bytes(whole[:position] + bytes([whole[position] ^ 2]) + whole[position + 1 :])
+        assert store.result("a" * 32) is None
+        path.write_bytes(whole[:position])
+        assert store.result("a" * 32) is None
+    store.put_result("a" * 32, OUTPUTS)
+    assert store.result("a" * 32) == OUTPUTS
+
+
+# -- downloads
+
+
+def test_a_download_is_found_by_its_sha256(store: Store, tmp_path: Path) -> None:
+    """As a file to read, and as a copy."""
+    found = store.path_sha256(SHA256)
+    assert found is not None
+    assert found.read_bytes() == CONTENT
+    assert store.fetch_sha256(SHA256, tmp_path / "out")
+    assert (tmp_path / "out").read_bytes() == CONTENT
+    assert stat.S_IMODE((tmp_path / "out").stat().st_mode) == 0o644
+    assert store.verify_sha256(SHA256)
+
+
+def test_downloads_can_be_read_by_others(store: Store) -> None:
+    """Package tools read them as a user of their own."""
+    before = os.umask(0o022)
+    os.umask(before)
+    for folder in (download(store).parent, download(store).parent.parent):
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o755 & ~before
+
+
+def test_a_download_that_is_not_what_it_should_be_is_refused(tmp_path: Path, source: Path) -> None:
+    """Neither stored nor kept, and the error names both sums."""
+    store = Store(tmp_path / "store")
+    with pytest.raises(ValueError, match=f"has the SHA-256 {SHA256}, not {'0' * 64}"):
+        store.put_sha256(source, "0" * 64)
+    assert store.path_sha256("0" * 64) is None
+    assert list((store.root / "tmp").iterdir()) == []
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("how", ["fetch", "verify"])
+def test_a_damaged_download_is_noticed(store: Store, tmp_path: Path, source: Path, damage: str, how: str) -> None:
+    """Verifying and fetching both put it into quarantine; then it can be stored again. (V6)"""
+    DAMAGES[damage](download(store))
+    if how == "fetch":
+        assert not store.fetch_sha256(SHA256, tmp_path / "out")
+        assert not (tmp_path / "out").exists()
+    else:
+        assert not store.verify_sha256(SHA256)
+    assert store.path_sha256(SHA256) is None
+    assert [path.name for path in (store.root / "quarantine").iterdir()] == [SHA256]
+    store.put_sha256(source, SHA256)
+    assert store.verify_sha256(SHA256)
+
+
+# -- where
+
+
+@pytest.mark.parametrize(
+    ("environ", "root"),
+    [
+        ({"HOME": "/home/u"}, "/home/u/.cache/bootsmith"),
+        ({"HOME": "/home/u", "XDG_CACHE_HOME": "/var/c"}, "/var/c/bootsmith"),
+        ({"HOME": "/home/u", "XDG_CACHE_HOME": ""}, "/home/u/.cache/bootsmith"),
+        ({"HOME": "/home/u", "XDG_CACHE_HOME": "relative"}, "/home/u/.cache/bootsmith"),
+        ({"HOME": "/home/u", "XDG_CACHE_HOME": "/var/c", "BOOTSMITH_CACHE": "/b"}, "/b"),
+        ({"HOME": "/home/u", "BOOTSMITH_CACHE": ""}, "/home/u/.cache/bootsmith"),
+    ],
+)
+def test_the_environment_says_where_the_store_is(environ: dict[str, str], root: str) -> None:
+    """BOOTSMITH_CACHE first, then the XDG directory, then ~/.cache; an empty variable says nothing."""
+    assert default_root(environ) == Path(root)
+
+
+def test_a_relative_place_is_the_shells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A relative BOOTSMITH_CACHE is made absolute at once: nothing moves when the directory changes."""
+    monkeypatch.chdir(tmp_path)
+    assert default_root({"BOOTSMITH_CACHE": "cache"}) == tmp_path / "cache"
+    assert not (tmp_path / "cache").exists()
