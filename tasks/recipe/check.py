@@ -109,7 +109,10 @@ def _qcow2(output: Qcow2) -> Iterable[tuple[str, str]]:
     if output.compress != "none" and output.preallocation != "off":
         yield "preallocation", f"clusters packed by {output.compress} cannot be laid out beforehand; add compress: none"
     if output.cluster & (output.cluster - 1) or output.cluster > 2 << 20:
-        yield "cluster", f"{show_size(output.cluster)} cannot be a cluster; write a power of two from 512 to 2M, as 64K"
+        yield (
+            "cluster",
+            f"{show_size(output.cluster)} cannot be a cluster; write a power of two from 1s (512 bytes) to 2M",
+        )
     if output.compat == "0.10" and output.lazy_refcounts:
         yield "lazy_refcounts", "compat 0.10 has no lazy reference counts; write false, or compat: 1.1"
     if output.compat == "0.10" and output.compress == "zstd":

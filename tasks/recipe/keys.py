@@ -309,7 +309,7 @@ RECIPE = Section(
         "seed": Key(LINE, "what every UUID is derived from", derived="name"),
         "epoch": Key(words.DATE, "the time every file and filesystem carries", derived="the lock file's"),
         "source": Key(SOURCE, "where the tree comes from", required=True),
-        "layers": Key(ListOf(LAYER), "what is added to the tree, in order", []),
+        "layers": Key(ListOf(LAYER), "what is added to the tree, in order; each may carry a `name`", []),
         "system": Key(SYSTEM, "what the guest is declared to be", {}),
         "disk": Key(DISK, "the disk", {}),
         "boot": Key(BOOT, "how it boots", {}),

@@ -44,13 +44,13 @@ GLOB = Str("GLOB", r"/[^\n]*[^/\n]", "a path in the tree", "begin it with /, and
 CONSOLE = Str("CONSOLE", r"[A-Za-z]+[0-9]*(?:,\d+[noe]?[5-8]?r?)?", "a console", "write one like tty0 or ttyS0,115200")
 DEVICE = Str("DEVICE", r"/dev/\S+|[A-Za-z]+[=:]\S+", "a device", "write it like /dev/vda2")
 CPU = Str("STR", r"[A-Za-z0-9][A-Za-z0-9_.,+=-]*", "a CPU model", "write one as qemu -cpu takes it")
-OPTIONS = Str("STR", r"[^\s#]+", "mount options", "write them with commas and without blanks")
+OPTIONS = Str("STR", r"[^\s#]+", "a set of mount options", "write them with commas and without blanks")
 
 
 def _read_tree_path(text: str) -> str:
     parts = text.split("/")
     if parts[0] or len(parts) < 2 or any(part in ("", ".", "..") for part in parts[1:]) or not text.isprintable():
-        raise Wrong(f"{text!r} is not a path in the tree", "write it from / on, without //, . and .. and a last /")
+        raise Wrong(f"{text!r} is not a path in the tree", "begin it with /, and leave out //, /., /.. and a last /")
     return text
 
 
@@ -204,13 +204,13 @@ class SecretRef(Type):
 
     def __init__(self, *words: str, hashed: bool = False) -> None:
         self._words = words
-        self._forms = ["file", "env", *(["hash"] if hashed else [])]
+        self._forms = {"file": "PATH", "env": "NAME"} | ({"hash": "CRYPT"} if hashed else {})
         self.said = "|".join([*words, "SECRET"])
 
     def read(self, node: Node, path: KeyPath, problems: Problems) -> Any:
         if isinstance(node, Text) and node.text in self._words:
             return node.text
-        forms = " or ".join(f"{{{form}: {form.upper() if form != 'env' else 'NAME'}}}" for form in self._forms)
+        forms = " or ".join(f"{{{form}: {said}}}" for form, said in self._forms.items())
         if not isinstance(node, Table):
             meant = near(node.text, self._words) if isinstance(node, Text) else None
             todo = f"did you mean {meant}?" if meant else " or ".join(["write " + forms, *self._words])
@@ -221,7 +221,7 @@ class SecretRef(Type):
             return FAILED
         unknown = [word for word in node.entries if word not in self._forms]
         for word in unknown:
-            problems.add(node.entries[word].place, (*path, word), f"unknown key; {suggest(word, self._forms)}")
+            problems.add(node.entries[word].place, (*path, word), f"unknown key; {suggest(word, [*self._forms])}")
         if unknown or len(node.entries) != 1:
             if not unknown:
                 problems.add(node.place, path, f"a secret has one source; write {forms}")

@@ -108,7 +108,8 @@ class _Reader:
             if key in entry.value.entries:
                 place = entry.value.entries[key].place
                 self.problems.add(place, ("profiles", name, key), "this cannot stand in a profile; move it out")
-        return entry.value
+        kept = {key: each for key, each in entry.value.entries.items() if key not in ("extends", "profiles")}
+        return Table(kept, entry.value.place)
 
 
 def _table(value: Node | None, around: Table) -> Table:

@@ -120,20 +120,23 @@ def _explain(error: yaml.MarkedYAMLError, text: str, line: int, column: int) -> 
     what, todo = problem or "this is not YAML", "see how YAML wants it, or put the value in quotes"
     if rest.startswith("\t"):
         what, todo = "a tab cannot indent in YAML", "use spaces"
-    elif rest[:1] in ("@", "`", "%"):
-        what, todo = f"a value cannot begin with {rest[0]} in YAML", "put it in quotes"
+    elif rest[:1] in ("@", "`", "%", ">", "|"):
+        what, todo = f"a value cannot begin with {rest[0]} here", "put it in quotes"
     elif "mapping values" in problem:
         what, todo = "a second `key:` on one line, or a line indented too far", "put a value that holds `: ` in quotes"
     elif "flow" in context and before.endswith("$"):
-        todo = "put a ${variable} inside {} or [] in quotes"
+        what, todo = "inside {} and [] a variable needs quotes", 'write "${...}"'
+    elif "flow node" in context or ("flow" in context and opened is None):
+        what, todo = "a bracket is never closed", "close every [ and {"
     elif "flow" in context and opened:
+        what = "a comma or a closing bracket is missing here"
         todo = f"close the bracket opened at line {opened.line + 1}, column {opened.column + 1}"
     elif "quoted scalar" in context and "end of stream" in problem and opened:
         what, todo = "a quote is never closed", f"close the one opened at line {opened.line + 1}"
     elif "expected ':'" in problem:
         what, todo = "a line without `key:`", "write `key: value`, or put a text with : or several lines in quotes"
-    elif "expected key" in problem or "expected '-'" in problem or "block end" in problem:
-        todo = "indent the lines of one mapping or list alike"
+    elif "block" in context:
+        what, todo = "this line is no part of what stands above", "indent the lines of one mapping or list alike"
     return f"{what}; {todo}"
 
 

@@ -65,7 +65,7 @@ class Section(Type):
                 values[name] = key.type.read(entry.value, (*path, name), problems)
         for name, key in self.keys.items():
             if key.required and name not in values and not problems.partial:
-                problems.add(node.place, (*path, name), f"this must be given; write `{name}:` and {key.type.said}")
+                problems.add(node.place, (*path, name), f"this must be given; write `{name}: {key.type.said}`")
             if values.get(name, FAILED) is FAILED:
                 values[name] = key.value
         return self._make(**{self.keys[name].attr or name: value for name, value in values.items()})

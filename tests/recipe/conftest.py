@@ -1,0 +1,15 @@
+"""What the tests of recipes share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from kitchen import Kitchen
+
+
+@pytest.fixture
+def kitchen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kitchen:
+    """A folder for recipes, with the shell in it."""
+    monkeypatch.chdir(tmp_path)
+    return Kitchen(tmp_path)
