@@ -211,7 +211,8 @@ def update(recipe: Recipe, path: Path, store: Store, say: Callable[[str], None])
 def _renew(recipe: Recipe, path: Path, old: Lock | None, store: Store, say: Callable[[str], None]) -> Lock:
     from bootsmith.tasks.tree import mirrors, resolve
 
-    new = resolve.resolve(recipe, mirrors.find(recipe.source), store.root, say)
+    found = mirrors.find(recipe.source.mirror, [each.uri for each in recipe.source.repositories])
+    new = resolve.resolve(recipe, found, store.root, say)
     if old is not None and old.request == new.request and old.packages == new.packages:
         new = old  # a later release with the same packages: nothing changes, time stamps neither
     write(path, new)

@@ -10,13 +10,10 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 from bootsmith.tasks.errors import StageError
-
-if TYPE_CHECKING:
-    from bootsmith.tasks.recipe.model import Debian
 
 MAIN: Final = "main"
 UPDATES: Final = "updates"
@@ -45,13 +42,19 @@ class Mirrors:
     settings: Mapping[str, str] = field(default_factory=dict)
 
 
-def find(debian: Debian, etc: Path = Path("/etc/apt"), settings: Mapping[str, str] | None = None) -> Mirrors:
+def find(
+    own: str | None,
+    extras: Sequence[str] = (),
+    etc: Path = Path("/etc/apt"),
+    settings: Mapping[str, str] | None = None,
+) -> Mirrors:
     """Return the mirrors for a recipe's packages. Raises StageError where neither recipe nor host names one.
 
-    `settings` are apt's of this host, asked of apt-config when they are not given.
+    `own` is the recipe's mirror, `extras` the URIs of its further repositories. `settings` are apt's of this host,
+    asked of apt-config when they are not given.
     """
     sources = tuple(host_sources(etc))
-    main = (debian.mirror,) if debian.mirror else tuple(archives(sources))
+    main = (own,) if own else tuple(archives(sources))
     if not main:
         raise StageError(
             f"no mirror of Debian is known: the apt sources of this host ({etc}) name none",
@@ -59,11 +62,11 @@ def find(debian: Debian, etc: Path = Path("/etc/apt"), settings: Mapping[str, st
         )
     siblings = tuple(uri.rstrip("/") + "-security" for uri in main[:1])
     known = tuple(securities(sources))
-    security = siblings + known if debian.mirror else known or siblings
+    security = siblings + known if own else known or siblings
     uris = {MAIN: main, UPDATES: main, SECURITY: tuple(dict.fromkeys(security))}
-    for number, repository in enumerate(debian.repositories, 1):
-        uris[extra(number)] = (repository.uri,)
-    return Mirrors(uris, reach(_apt_settings() if settings is None else settings, own_mirror=debian.mirror is None))
+    for number, uri in enumerate(extras, 1):
+        uris[extra(number)] = (uri,)
+    return Mirrors(uris, reach(_apt_settings() if settings is None else settings, own_mirror=own is None))
 
 
 def extra(number: int) -> str:
