@@ -68,6 +68,12 @@ class Scalar(Type):
         return {"type": ["string", "number", "boolean"]}
 
 
+def _matching(pattern: str) -> dict[str, Json]:
+    """Return the schema of a text that matches; where digits do, it is a number to an editor."""
+    digits = re.fullmatch(pattern, "10") or re.fullmatch(pattern, "1.1")
+    return {"type": ["string", "number"] if digits else "string", "pattern": f"^(?:{pattern})$"}
+
+
 class Str(Scalar):
     """Text, of one line unless `lines`. All of it must match `pattern`, which makes it `what`; `todo` says how."""
 
@@ -94,7 +100,7 @@ class Str(Scalar):
 
     def literal(self) -> dict[str, Json]:
         if self._pattern:
-            return {"type": ["string", "number"], "pattern": f"^(?:{self._pattern})$"}
+            return _matching(self._pattern)
         return super().literal()
 
 
@@ -111,7 +117,7 @@ class Parsed(Str):
     ) -> None:
         super().__init__(said)
         self._reader, self._writer, self.blank = reader, writer, blank
-        self._schema = f"^(?:{pattern})$" if pattern else ""
+        self._schema = pattern
 
     def parse(self, said: Text) -> Any:
         return self._reader(super().parse(said))
@@ -120,7 +126,7 @@ class Parsed(Str):
         return self._writer(value)
 
     def literal(self) -> dict[str, Json]:
-        return {"type": ["string", "number"], "pattern": self._schema} if self._schema else super().literal()
+        return _matching(self._schema) if self._schema else super().literal()
 
 
 class Number(Scalar):
@@ -160,7 +166,7 @@ class Number(Scalar):
     def literal(self) -> dict[str, Json]:
         if self.said == "INT":  # editors read these two as numbers
             return {"type": "integer", "minimum": self._at_least, "maximum": self._at_most}
-        return {"type": ["string", "integer"] if self.said == "MODE" else "string", "pattern": f"^(?:{self._pattern})$"}
+        return _matching(self._pattern)
 
 
 def integer(at_least: int, at_most: int) -> Number:

@@ -1,0 +1,57 @@
+"""Recipes by name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from bootsmith.tasks.errors import UsageError
+from bootsmith.tasks.recipe import catalog
+from kitchen import SOURCE, Kitchen
+
+
+def test_a_name_is_a_file_of_the_folder_and_a_path_is_itself(kitchen: Kitchen) -> None:
+    """`minimal` is recipes/minimal.yaml; what has a slash or an ending is taken as it is."""
+    path = kitchen.write("minimal", SOURCE)
+    folder = Path("recipes")
+    assert catalog.find("minimal", folder) == folder / "minimal.yaml"
+    assert catalog.find("recipes/minimal.yaml", Path("elsewhere")) == folder / "minimal.yaml"
+    assert catalog.find(str(path), Path("elsewhere")) == path
+
+
+def test_an_unknown_recipe_is_refused_with_the_nearest(kitchen: Kitchen) -> None:
+    """A misspelt name gets the right one, another one the list, a path its own answer."""
+    for name in ("minimal", "grub"):
+        kitchen.write(name, SOURCE)
+    found = []
+    for name in ("minmal", "zzz", "recipes/zzz.yaml"):
+        with pytest.raises(UsageError) as caught:
+            catalog.find(name, Path("recipes"))
+        found.append((caught.value.message, caught.value.hint))
+    assert found == [
+        ("there is no recipe 'minmal' in recipes", "Did you mean minimal?"),
+        ("there is no recipe 'zzz' in recipes", "Known here: grub, minimal"),
+        ("recipes/zzz.yaml: there is no such recipe", "Give the path of a YAML file."),
+    ]
+
+
+def test_the_names_of_a_folder_are_sorted_and_may_be_none(kitchen: Kitchen) -> None:
+    """Only recipes count; a folder that is not there has none."""
+    for name in ("b", "a", ".hidden.yaml", "notes.txt"):
+        kitchen.write(name, SOURCE)
+    assert catalog.names(Path("recipes")) == ["a", "b"]
+    assert catalog.names(Path("nowhere")) == []
+
+
+def test_a_broken_recipe_does_not_hide_the_others(kitchen: Kitchen) -> None:
+    """Each recipe has its line: what it is, which variables it waits for, or what is wrong with it."""
+    kitchen.write("bad", "dsk: 1\n")
+    kitchen.write("good", SOURCE + "description: Debian ${suite}\n")
+    kitchen.write("open", SOURCE + "description: a server\nvars: {server: {help: the server}, port: 5}\n")
+    kitchen.write("ugly", "a: [\n")
+    assert catalog.summaries(Path("recipes")) == [
+        ("bad", "broken: recipes/bad.yaml:1:1: dsk: unknown key; did you mean disk? (and 1 more)"),
+        ("good", "Debian trixie"),
+        ("open", "a server server=..."),
+        ("ugly", "broken: recipes/ugly.yaml:2:1: a bracket is never closed; close every [ and {"),
+    ]
