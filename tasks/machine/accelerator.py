@@ -1,0 +1,203 @@
+"""What runs the guest's instructions: KVM where it really works, else TCG.
+
+/dev/kvm can exist, open, and still not run a guest (KVM emulated by another hypervisor: QEMU aborts, or the guest
+stalls). So a guest of our own, one boot sector, has to reach its end in two seconds before KVM is believed in; the answer
+is remembered until the host boots again or QEMU changes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, Protocol
+
+from bootsmith.tasks.errors import BootsmithError
+from bootsmith.tasks.tools import host, process
+
+PATIENCE = {"kvm": 1, "tcg": 2}
+"""Every time limit of a recipe is multiplied by this. A Debian that logs in after 3 s under KVM takes 15 to 30 s under
+TCG; the limits recipes have by default leave room for that, so a factor of two is for a busy machine."""
+SECONDS = 2.0
+TRIES = 2
+
+SMOKE_STATUS = 0x2A << 1 | 1  # isa-debug-exit: (value << 1) | 1
+SMOKE_GUEST = bytes.fromhex("b02a e6f4 f4 ebfd").ljust(510, b"\0") + b"\x55\xaa"
+"""A boot sector: mov al, 0x2a; out 0xf4, al; then hlt for ever. Port 0xf4 is QEMU's isa-debug-exit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Accel:
+    """An accelerator that works here. `cpu` is the best CPU model under it; `note` says why it is not KVM."""
+
+    kind: Literal["kvm", "tcg"]
+    cpu: str
+    note: str = ""
+
+    @property
+    def patience(self) -> int:
+        return PATIENCE[self.kind]
+
+    @property
+    def words(self) -> list[str]:
+        """The words that ask QEMU for it. Two MiB of code cache per MiB of kernel is not enough: 512 MiB is."""
+        return ["-accel", "kvm" if self.kind == "kvm" else "tcg,thread=multi,tb-size=512"]
+
+
+KVM = Accel("kvm", "host")
+
+
+class Qemu(Protocol):
+    """What the probe asks of the outside world."""
+
+    def identity(self) -> str:
+        """Return what changes when QEMU does."""
+        ...
+
+    def version(self) -> tuple[int, ...]: ...
+
+    def smoke(self, seconds: float) -> str:
+        """Run the smoke guest under KVM; return "" where it reached its end, else why not."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class HostQemu:
+    """The QEMU installed here."""
+
+    program: Path
+
+    def identity(self) -> str:
+        real = self.program.resolve()
+        found = real.stat()
+        return f"{real}:{found.st_size}:{found.st_mtime_ns}"
+
+    def version(self) -> tuple[int, ...]:
+        answer = process.run([self.program, "--version"], env={"PATH": host.PATH}, cwd=Path("/"))
+        found = re.search(rb"version (\d+)\.(\d+)", answer.stdout)
+        return tuple(map(int, found.groups())) if found else (0, 0)
+
+    def smoke(self, seconds: float) -> str:
+        with tempfile.TemporaryDirectory(prefix="bootsmith-") as folder:
+            guest = Path(folder) / "smoke.img"
+            guest.write_bytes(SMOKE_GUEST)
+            errors = Path(folder) / "stderr"
+            with process.start(smoke_command(self.program, guest), stderr=errors) as running:
+                status = running.wait(seconds)
+            if status == SMOKE_STATUS:
+                return ""
+            if status is None:
+                return f"a one-sector guest did not come to its end in {seconds:g} s"
+            lines = errors.read_text(errors="replace").splitlines()
+            return lines[0].removeprefix(f"{self.program}: ") if lines else f"QEMU exited with status {status}"
+
+
+def smoke_command(program: Path, guest: Path) -> list[str]:
+    """Return the command that boots the smoke guest just as a real guest would be booted under KVM."""
+    return [
+        str(program), "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-machine", "q35",
+        *KVM.words, "-cpu", KVM.cpu, "-smp", "2", "-m", "64M",
+        "-drive", f"if=none,id=disk,file={guest},format=raw,snapshot=on", "-device", "ide-hd,drive=disk,bootindex=0",
+        "-device", "isa-debug-exit,iobase=0xf4,iosize=1",
+    ]  # fmt: skip
+
+
+def choose(
+    wanted: Literal["auto", "kvm", "tcg"],
+    *,
+    memory: Path | None = None,
+    boot_id: str | None = None,
+    device: Path = Path("/dev/kvm"),
+    qemu: Qemu | None = None,
+) -> Accel:
+    """Return the accelerator to use. Raises BootsmithError, saying why, where KVM is demanded and does not work.
+
+    `memory` is the file that remembers answers. A demand for KVM asks again where the remembered answer is no.
+    """
+    qemu = qemu or HostQemu(host.find("qemu-system-x86_64"))
+    book = _Book(memory or remembered_in(), boot_id or _boot_id(), qemu.identity())
+    refusal = "" if wanted == "tcg" else _why_not_kvm(device, qemu, book, again=wanted == "kvm")
+    if wanted == "kvm" and refusal:
+        raise BootsmithError(f"KVM does not work here: {refusal}", "Leave `accel` at auto: TCG needs no KVM, it is slower.")
+    if wanted != "tcg" and not refusal:
+        return KVM
+    return Accel("tcg", _best_tcg_cpu(qemu, book), "" if wanted == "tcg" else refusal)
+
+
+def remembered_in() -> Path:
+    """Return the file in the user's cache directory that remembers answers."""
+    given = os.environ.get("BOOTSMITH_CACHE")
+    if given:
+        return Path(given) / "accelerator.json"
+    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(cache) / "bootsmith/accelerator.json"
+
+
+def _why_not_kvm(device: Path, qemu: Qemu, book: _Book, *, again: bool) -> str:
+    """Return "" where KVM runs a guest. Only what the smoke guest says is remembered: permissions change."""
+    if not device.exists():
+        return f"{device} does not exist"
+    if not os.access(device, os.R_OK | os.W_OK):
+        return f"{device} may not be opened by you (are you in the group kvm?)"
+    known = book.read("kvm")
+    if known is None or (again and known):
+        known = "nobody tried"
+        for _ in range(TRIES):  # a busy machine may lose the first race; what does not work fails twice
+            known = qemu.smoke(SECONDS)
+            if not known:
+                break
+        book.write("kvm", known)
+    return known
+
+
+def _best_tcg_cpu(qemu: Qemu, book: _Book) -> str:
+    """Return the CPU model for TCG.
+
+    Before QEMU 8 its cmpxchg16b leaves rubbish in the flags register until the next instruction that sets them: an
+    interrupt in between gives the guest a trap flag, and Linux 6.12, whose memory allocator lives on that instruction,
+    dies in about every second boot. Without the feature the allocator takes another way.
+    """
+    version = book.read("version")
+    if version is None:
+        version = ".".join(map(str, qemu.version()))
+        book.write("version", version)
+    return "max" if int(version.partition(".")[0]) >= 8 else "max,cx16=off"  # noqa: PLR2004  the release
+
+
+@dataclass(frozen=True, slots=True)
+class _Book:
+    """What is remembered of one QEMU during one boot of the host. An unreadable file remembers nothing."""
+
+    file: Path
+    boot_id: str
+    identity: str
+
+    def _load(self) -> dict[str, dict[str, str]]:
+        try:
+            data = json.loads(self.file.read_text())
+        except (OSError, ValueError):
+            return {}
+        return data["qemu"] if isinstance(data, dict) and data.get("boot") == self.boot_id else {}
+
+    def read(self, key: str) -> str | None:
+        return self._load().get(self.identity, {}).get(key)
+
+    def write(self, key: str, value: str) -> None:
+        data = self._load()
+        data.setdefault(self.identity, {})[key] = value
+        with contextlib.suppress(OSError):  # a cache directory that cannot be written to costs two seconds a run
+            self.file.parent.mkdir(parents=True, exist_ok=True)
+            new = self.file.with_suffix(f".{os.getpid()}")
+            new.write_text(json.dumps({"boot": self.boot_id, "qemu": data}))
+            new.replace(self.file)
+
+
+def _boot_id() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return "unknown"

@@ -1,0 +1,220 @@
+"""What a serial console says: which phase the boot is in, what went wrong, and what was printed once the kernel ran.
+
+Pure: it is fed bytes and the time, and never waits. The trap it is built around: firmware and loaders print the recipe's
+own words (menu titles, a command line to edit), so nothing counts as the guest's before the kernel took over, and a
+menu must not be taken for a kernel. Menus paint: they move the cursor to where a title goes. A kernel prints lines.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+
+LAST_LINES = 15
+
+
+class Phase(IntEnum):
+    """How far a boot got."""
+
+    NOTHING = 0
+    FIRMWARE = 1
+    LOADER = 2
+    KERNEL = 3
+    INITRD = 4
+    INIT = 5
+    LOGIN = 6
+
+    def __str__(self) -> str:
+        return self.name.lower()
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """Why a boot cannot succeed any more: a `kind` for programs, `what` for people."""
+
+    kind: str
+    what: str
+
+
+_FRESH_SCREEN = re.compile(rb"\x1b\[2J\x1b\[0*1?(?:;0*1?)?H")
+_LINE_END = re.compile(rb"[\r\n]+")
+_PAINTING = re.compile(rb"\x1b\[\d*(?:;\d*)?[HfJK]")
+_CONTROL = re.compile(
+    r"\x1b\[[0-?]*[ -/]*[@-~]"  # CSI sequences (ECMA-48): colours, positions
+    r"|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\)"  # strings: titles, palettes
+    r"|\x1b[ -/]*[0-~]"  # two-character escapes, character sets
+    r"|[\x00-\x08\x0b-\x1f\x7f]"
+)
+
+_PRINTK = r"\[ *\d+\.\d{6}\](?:\[ *[CT]\d+\])? "
+_STATUS = r"\[(?:  OK  |FAILED|DEPEND)\] "
+_GUEST = re.compile(rf"{_PRINTK}|{_STATUS}|EFI stub: |Loading, please wait\.\.\.|Begin: |INIT: version ")
+"""Lines that only a kernel, an initrd or an init prints, at the very start of a line."""
+_GUEST_LINES = 2  # one could be an accident, such as a title that GRUB echoes
+
+_LOADER_PHASES: tuple[tuple[Phase, re.Pattern[str]], ...] = (
+    (
+        Phase.LOADER,
+        re.compile(r'BdsDxe: starting Boot\w+ (?!"EFI Internal Shell)|^Booting from |GNU GRUB|Welcome to GRUB|Boot in \d+ s'),
+    ),
+)
+_GUEST_PHASES: tuple[tuple[Phase, re.Pattern[str]], ...] = (
+    (Phase.INITRD, re.compile(rf"^{_PRINTK}Run /init as init|^Loading, please wait\.\.\.|^Begin: |dracut-")),
+    (
+        Phase.INIT,
+        re.compile(
+            rf"^{_PRINTK}(?:Run /(?:usr/)?(?:s?bin|etc)/\S+ as init|systemd\[1\]: (?!.*initrd))"
+            rf"|^{_STATUS}|^Welcome to .*!$|^INIT: version "
+        ),
+    ),
+    (Phase.LOGIN, re.compile(r"^(?!Last )\S+ login: ")),
+)
+
+_STUCK_EARLY: tuple[tuple[str, str, re.Pattern[str]], ...] = (
+    ("no bootable device", "the firmware found nothing to boot", re.compile(
+        r"BdsDxe: No bootable option or device|^No bootable device|UEFI Interactive Shell|>>Start PXE over"
+        r"|^Boot failed: not a bootable disk"
+    )),
+    ("loader", "the loader stopped at its own prompt", re.compile(r"^grub(?: rescue)?> ")),
+)  # fmt: skip
+_STUCK: tuple[tuple[str, str, re.Pattern[str]], ...] = (
+    ("kernel panic", "the kernel panicked", re.compile(r"Kernel panic - not syncing")),
+    ("initramfs shell", "the initrd stopped in its own shell, without the root filesystem", re.compile(
+        r"^\(initramfs\) |^ALERT! .*does not exist|^dracut:/# |dracut-initqueue\[\d+\]: Warning: Could not boot"
+    )),
+    ("emergency shell", "systemd stopped in the emergency or rescue shell", re.compile(
+        r"You are in (?:emergency|rescue) mode|Cannot open access to console, the root account is locked"
+        r"|Give root password for maintenance|Press Enter for (?:system )?maintenance"
+    )),
+    ("no space", "the guest's disk is full", re.compile(r"No space left on device")),
+)  # fmt: skip
+_PROMPT = re.compile(r"^(?:grub(?: rescue)?> |\(initramfs\) |dracut:/# |\S+ login: )$")
+"""Lines that wait for an answer: they are judged although they do not end."""
+_COMPLAINT = re.compile(r"^error: |^BdsDxe: failed to |^(?:Error|Failed to) \w+|^Boot failed|: Not [Ff]ound\b")
+"""What firmware and loaders say when something is missing; they may well go on and boot."""
+
+
+def clean(raw: bytes) -> str:
+    """Return console output as one would read it: no escapes, no control characters but newlines."""
+    return _CONTROL.sub("", _LINE_END.sub(b"\n", raw).decode("utf-8", "replace"))
+
+
+def _pieces(raw: bytes) -> list[str]:
+    """Return one raw line as text: what was painted in several places in as many pieces."""
+    return [piece for piece in (clean(part) for part in _PAINTING.split(raw)) if piece]
+
+
+class Console:
+    """A serial console, read as it comes. `fail` are patterns that, said by the guest, end the boot as failed."""
+
+    def __init__(self, fail: Sequence[str] = ()) -> None:
+        self.phases: dict[Phase, float] = {}
+        self.failure: Failure | None = None
+        self.complaint = ""
+        """The last thing firmware or loader complained about."""
+        self._guest = ""
+        self._first: list[str] = []
+        self._lines: deque[str] = deque(maxlen=LAST_LINES)
+        self._rest = b""
+        self._fail = [re.compile(pattern) for pattern in fail]
+
+    @property
+    def phase(self) -> Phase:
+        return max(self.phases, default=Phase.NOTHING)
+
+    @property
+    def took_over(self) -> bool:
+        """Whether the kernel runs."""
+        return Phase.KERNEL in self.phases
+
+    @property
+    def said(self) -> str:
+        """What the guest printed since the kernel took over, an unfinished line included."""
+        return self._guest + clean(self._rest) if self.took_over else ""
+
+    @property
+    def last_lines(self) -> list[str]:
+        """The last lines with anything on them, whoever printed them."""
+        return [*self._lines, *(piece.rstrip() for piece in _pieces(self._rest) if piece.strip())][-LAST_LINES:]
+
+    def feed(self, data: bytes, now: float) -> None:
+        """Take what was printed at `now`."""
+        if data:
+            self._reach(Phase.FIRMWARE, now)
+        *whole, self._rest = _LINE_END.split(_FRESH_SCREEN.sub(b"\n", self._rest + data))
+        for raw in whole:
+            painted = not self.took_over and bool(_PAINTING.search(raw))
+            for piece in _pieces(raw):
+                self._line(piece, now, painted=painted)
+        if _PROMPT.match(prompt := clean(self._rest)):
+            self._judge(prompt, now, painted=not self.took_over and bool(_PAINTING.search(self._rest)))
+
+    def guest_began(self, now: float) -> None:
+        """Take it from elsewhere that the guest's init runs: what is printed from now on is the guest's."""
+        if not self.took_over:
+            self._take_over((), now)
+        self._reach(Phase.INIT, now)
+
+    def _line(self, line: str, now: float, *, painted: bool) -> None:
+        if line.strip():
+            self._lines.append(line.rstrip())
+        if self.took_over:
+            self._guest += line + "\n"
+        elif not painted and _GUEST.match(line):
+            self._first.append(line)
+            if len(self._first) == _GUEST_LINES:
+                self._take_over(self._first, now)
+                return
+        self._judge(line, now, painted=painted)
+
+    def _take_over(self, lines: Sequence[str], now: float) -> None:
+        self._reach(Phase.KERNEL, now)
+        self.failure = None  # of two devices the firmware tried, one failed
+        for line in lines:
+            self._line(line, now, painted=False)
+
+    def _reach(self, phase: Phase, now: float) -> None:
+        self.phases.setdefault(phase, now)
+
+    def _judge(self, line: str, now: float, *, painted: bool) -> None:
+        for phase, pattern in _GUEST_PHASES if self.took_over else _LOADER_PHASES:
+            if pattern.search(line):
+                self._reach(phase, now)
+        if painted or self.failure:
+            return
+        if not self.took_over and _COMPLAINT.search(line):
+            self.complaint = line.strip()
+        for kind, what, pattern in _STUCK if self.took_over else _STUCK_EARLY:
+            if pattern.search(line):
+                self.failure = Failure(kind, f"{what}: {line.strip()}")
+                return
+        if self.took_over and any(pattern.search(line) for pattern in self._fail):
+            self.failure = Failure("fail pattern", f"the guest printed what `test.fail` forbids: {line.strip()}")
+
+
+class Expectations:
+    """Patterns that the guest has to print, one after the other."""
+
+    def __init__(self, patterns: Sequence[str]) -> None:
+        self.patterns = tuple(patterns)
+        self.met: list[float] = []
+        self._compiled = [re.compile(pattern, re.MULTILINE) for pattern in patterns]
+        self._from = 0
+
+    @property
+    def missing(self) -> str | None:
+        """The first pattern that was not seen yet."""
+        return self.patterns[len(self.met)] if len(self.met) < len(self.patterns) else None
+
+    def look(self, text: str, now: float) -> bool:
+        """Look for the next patterns in what the guest printed so far; tell whether all were seen."""
+        while len(self.met) < len(self._compiled):
+            found = self._compiled[len(self.met)].search(text, self._from)
+            if not found:
+                return False
+            self._from = found.end()
+            self.met.append(now)
+        return True

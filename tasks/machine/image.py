@@ -1,0 +1,73 @@
+"""A disk image file as QEMU will meet it: its format by magic, and whether it points at other files."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+from bootsmith.tasks.errors import BootsmithError, InputMissing
+
+_MAGICS: tuple[tuple[int, bytes, str], ...] = (
+    (0, b"QFI\xfb", "qcow2"),
+    (0, b"KDMV", "vmdk"),
+    (0, b"vhdxfile", "vhdx"),
+    (0x40, b"\x7f\x10\xda\xbe", "vdi"),
+    (0, b"conectix", "vpc"),  # dynamic; a fixed one has it in the last sector only
+)
+_NOT_DISKS: tuple[tuple[bytes, str, str], ...] = (
+    (b"\x1f\x8b", "compressed with gzip", "Unpack it first: gunzip FILE."),
+    (b"\xfd7zXZ\0", "compressed with xz", "Unpack it first: unxz FILE."),
+    (b"\x28\xb5\x2f\xfd", "compressed with zstd", "Unpack it first: unzstd FILE."),
+    (b"# Disk DescriptorFile", "the text part of a VMDK, the disk is in other files", "Convert it: qemu-img convert."),
+    (b"\x7fELF", "an ELF program", "Name a disk image."),
+    (b"QED\0", "a QED image", "Convert it: qemu-img convert."),
+)
+_DATA_FILE = 1 << 2  # incompatible feature bit of the qcow2 specification: guest data is in another file
+_VERSION_3 = 3
+
+
+def identify(path: Path) -> str:
+    """Return the format of a disk image, as QEMU names it; "raw" where no known magic is found.
+
+    Raises InputMissing, and BootsmithError for what is no disk, and for an image that refers to another file: QEMU would
+    open whatever file of this host the image names.
+    """
+    try:
+        with path.open("rb") as file:
+            head = file.read(4096)
+            file.seek(0, 2)
+            if file.tell() >= 512:  # noqa: PLR2004  a sector
+                file.seek(-512, 2)
+            tail = file.read(8)
+    except FileNotFoundError:
+        raise InputMissing(f"{path} does not exist", "Name a disk image, or a recipe to build one.") from None
+    except OSError as error:
+        raise BootsmithError(f"{path} cannot be read: {error.strerror}") from error
+    for magic, what, hint in _NOT_DISKS:
+        if head.startswith(magic):
+            raise BootsmithError(f"{path} is not a disk image: it is {what}", hint)
+    for offset, magic, name in _MAGICS:
+        if head[offset : offset + len(magic)] == magic:
+            _refuse_references(path, name, head)
+            return name
+    return "vpc" if tail == b"conectix" else "raw"
+
+
+def _refuse_references(path: Path, name: str, head: bytes) -> None:
+    refers_to = ""
+    if name == "qcow2":
+        version, backing = struct.unpack_from(">IQ", head, 4)
+        features = struct.unpack_from(">Q", head, 72)[0] if version >= _VERSION_3 else 0
+        if backing:
+            length = struct.unpack_from(">I", head, 16)[0]
+            named = head[backing : backing + length].decode(errors="replace")
+            refers_to = f"a backing file{f' ({named})' if named else ''}"
+        elif features & _DATA_FILE:
+            refers_to = "an external data file"
+    elif name == "vmdk" and not any(head[12:20]):  # no capacity: the descriptor inside lists the files
+        refers_to = "extents in other files"
+    if refers_to:
+        raise BootsmithError(
+            f"{path} refers to {refers_to}, which QEMU would open for the guest to read",
+            "Flatten it where you trust it: qemu-img convert -O qcow2 IN OUT.",
+        )

@@ -1,0 +1,179 @@
+"""The QEMU command line around a disk image. Pure: it opens nothing and asks nothing of the host.
+
+Whatever listens, listens on 127.0.0.1. The image is written to only where `snapshot` is False: else QEMU keeps the
+guest's writes, and those to the firmware variables, in temporary files that nobody else sees.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bootsmith.tasks.errors import UsageError
+
+if TYPE_CHECKING:
+    from bootsmith.tasks.machine.accelerator import Accel
+    from bootsmith.tasks.machine.firmware import Firmware
+    from bootsmith.tasks.recipe.model import Machine
+
+PROGRAM = "qemu-system-x86_64"
+VNC = 5900
+GDB = 1234
+_MIB = 1 << 20
+
+_DRIVES: Mapping[tuple[str, str], tuple[str, ...]] = {
+    # (drive, machine type) -> its controller, where the board has none, and the disk itself
+    ("virtio", "q35"): ("virtio-blk-pci,drive=disk",),
+    ("virtio", "pc"): ("virtio-blk-pci,drive=disk",),
+    ("ide", "q35"): ("piix3-ide,id=ide", "ide-hd,drive=disk,bus=ide.0"),
+    ("ide", "pc"): ("ide-hd,drive=disk,bus=ide.0",),
+    ("sata", "q35"): ("ide-hd,drive=disk,bus=ide.0",),  # the board's own controller is AHCI, and its bus is called ide
+    ("sata", "pc"): ("ich9-ahci,id=sata", "ide-hd,drive=disk,bus=sata.0"),
+    ("nvme", "q35"): ("nvme,drive=disk,serial=bootsmith",),
+    ("nvme", "pc"): ("nvme,drive=disk,serial=bootsmith",),
+    ("scsi", "q35"): ("virtio-scsi-pci,id=scsi", "scsi-hd,drive=disk,bus=scsi.0"),
+    ("scsi", "pc"): ("virtio-scsi-pci,id=scsi", "scsi-hd,drive=disk,bus=scsi.0"),
+}
+_NICS = {"virtio": "virtio-net-pci", "e1000": "e1000"}
+_GPUS = {"std": "VGA", "virtio": "virtio-vga"}
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """The TCP ports of this host that the machine is given, all on 127.0.0.1; `forward` holds (host, guest) pairs."""
+
+    forward: tuple[tuple[int, int], ...] = ()
+    vnc: int = VNC
+    gdb: int = GDB
+
+
+@dataclass(frozen=True, slots=True)
+class Wires:
+    """Sockets of ours that QEMU inherits, by descriptor: the console, the second serial port, the monitor (QMP)."""
+
+    console: int
+    second: int
+    qmp: int
+
+
+def command(
+    machine: Machine,
+    *,
+    disk: Path,
+    format: str,  # noqa: A002  the word of the recipe and of QEMU
+    firmware: Firmware | None,
+    accel: Accel,
+    snapshot: bool = True,
+    credentials: Mapping[str, bytes] | None = None,
+    wires: Wires | None = None,
+    ports: Ports | None = None,
+    reboot: bool = True,
+    program: str | Path = PROGRAM,
+) -> list[str]:
+    """Return the words that run `machine` with `disk`; without `firmware` under SeaBIOS.
+
+    `wires` stand in for the terminal. Raises UsageError where `machine.qemu` would take the terminal a second time.
+    """
+    ports = ports or Ports(machine.forward)
+    return [
+        str(program), "-nodefaults", "-no-user-config", "-machine", machine.type, *accel.words,
+        "-cpu", accel.cpu if machine.cpu == "best" else machine.cpu, "-smp", str(machine.cpus),
+        "-m", f"{machine.memory // _MIB}M" if machine.memory % _MIB == 0 else f"{machine.memory}B",
+        *_firmware(firmware, snapshot=snapshot),
+        *_disk(machine, disk, format, snapshot=snapshot),
+        *_network(machine, ports),
+        *_display(machine, ports),
+        *(_wired(wires) if wires else _console(machine)),
+        *(("-gdb", f"tcp:127.0.0.1:{ports.gdb}", "-S") if machine.gdb else ()),
+        *_credentials(credentials or {}),
+        *(() if reboot else ("-no-reboot",)),
+        *machine.qemu,
+    ]  # fmt: skip
+
+
+def printable(argv: Sequence[str]) -> str:
+    """Return a command as one can paste it into a shell: one option a line."""
+    lines: list[list[str]] = [[]]
+    for word in argv:
+        if word.startswith("-") and lines[-1]:
+            lines.append([])
+        lines[-1].append(word)
+    return " \\\n  ".join(shlex.join(line) for line in lines)
+
+
+def _value(text: str | Path) -> str:
+    """Return a value for one of QEMU's option lists, where a comma is doubled."""
+    return str(text).replace(",", ",,")
+
+
+def _firmware(firmware: Firmware | None, *, snapshot: bool) -> tuple[str, ...]:
+    if firmware is None:
+        return ()
+    flash = f"if=pflash,format={firmware.format}"
+    return (
+        "-drive", f"{flash},unit=0,readonly=on,file={_value(firmware.code)}",
+        "-drive", f"{flash},unit=1,{'snapshot=on,' if snapshot else ''}file={_value(firmware.variables)}",
+    )  # fmt: skip
+
+
+def _disk(machine: Machine, disk: Path, format: str, *, snapshot: bool) -> list[str]:  # noqa: A002
+    *controllers, device = _DRIVES[machine.drive, machine.type]
+    options = f"format={format},snapshot={'on' if snapshot else 'off'},cache={machine.cache},file={_value(disk)}"
+    words = ["-drive", f"if=none,id=disk,{options}"]
+    for controller in controllers:
+        words += ["-device", controller]
+    return [*words, "-device", f"{device},bootindex=0"]
+
+
+def _network(machine: Machine, ports: Ports) -> tuple[str, ...]:
+    if machine.nic == "none":
+        return ()
+    forwards = "".join(f",hostfwd=tcp:127.0.0.1:{host}-:{guest}" for host, guest in ports.forward)
+    # No option ROM: it would only try to boot from the network, for minutes, when the disk does not.
+    return ("-netdev", f"user,id=net{forwards}", "-device", f"{_NICS[machine.nic]},netdev=net,romfile=")
+
+
+def _display(machine: Machine, ports: Ports) -> list[str]:
+    """A display without a graphics card would show nothing: it gets the standard one."""
+    gpu = "std" if machine.gpu == "none" and machine.display != "none" else machine.gpu
+    words = ["-device", _GPUS[gpu]] if gpu != "none" else []
+    if machine.display == "vnc":
+        return [*words, "-display", "none", "-vnc", f"127.0.0.1:{ports.vnc - VNC}"]
+    return [*words, "-display", machine.display]
+
+
+def _console(machine: Machine) -> list[str]:
+    """The serial console on the terminal, or in a file. One chardev for console and monitor: stdin can be read once."""
+    taken = machine.serial == "stdio" or machine.monitor
+    if taken and any(re.search(r"\bstdio\b|^-nographic$", word) for word in machine.qemu):
+        raise UsageError(
+            f"machine.qemu: {shlex.join(machine.qemu)}: the terminal already is the serial console or the monitor",
+            "Leave it out, or send the console elsewhere with `machine.serial: FILE`.",
+        )
+    if machine.serial == "stdio":
+        words = ["-chardev", "stdio,id=console,mux=on,signal=off", "-serial", "chardev:console"]
+        return [*words, "-mon", "chardev=console"] if machine.monitor else words
+    words = ["-chardev", f"file,id=console,path={_value(machine.serial)}", "-serial", "chardev:console"]
+    return [*words, "-monitor", "stdio"] if machine.monitor else words
+
+
+def _wired(wires: Wires) -> list[str]:
+    return [
+        "-chardev", f"socket,id=console,fd={wires.console}", "-serial", "chardev:console",
+        "-chardev", f"socket,id=second,fd={wires.second}", "-serial", "chardev:second",
+        "-chardev", f"socket,id=qmp,fd={wires.qmp}", "-mon", "chardev=qmp,mode=control",
+    ]  # fmt: skip
+
+
+def _credentials(credentials: Mapping[str, bytes]) -> list[str]:
+    """System credentials as SMBIOS OEM strings (type 11), where systemd looks for them since 252."""
+    words = []
+    for name, content in sorted(credentials.items()):
+        encoded = base64.b64encode(content).decode()
+        words += ["-smbios", f"type=11,value=io.systemd.credential.binary:{_value(name)}={encoded}"]
+    return words
