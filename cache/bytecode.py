@@ -44,4 +44,4 @@ def _is_current(source: Path) -> bool:
             os.utime(compiled)
         else:
             compiled.unlink()
-    return same
+    return bool(same)

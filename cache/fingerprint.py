@@ -11,11 +11,10 @@ from collections.abc import Iterator
 from functools import cache
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from xxhash import xxh3_128, xxh3_128_digest, xxh3_128_hexdigest
-
 from bootsmith.cache import clock
 from bootsmith.cache.key import encode
 from bootsmith.cache.sparse import extents
+from xxhash import xxh3_128, xxh3_128_digest, xxh3_128_hexdigest
 
 if TYPE_CHECKING:
     from bootsmith.cache.memo import Memo
@@ -39,7 +38,7 @@ def fingerprint(path: StrPath, memo: Memo | None = None) -> str:
     What `memo` knows is not read again, and what was read is noted there. Raises FileNotFoundError, OSError.
     """
     name = os.fsencode(path)
-    status = os.stat(name)
+    status = os.stat(name)  # noqa: PTH116  # here and below: paths are bytes, as any name may be
     if stat.S_ISREG(status.st_mode):
         return _file(name, status, memo, follow=True)
     if stat.S_ISDIR(status.st_mode):
@@ -197,7 +196,7 @@ def _held(path: bytes, inside: bytes, entry: os.stat_result, digests: dict[bytes
     if stat.S_ISDIR(entry.st_mode):
         return digests[inside + b"/"]
     if stat.S_ISLNK(entry.st_mode):
-        target = os.readlink(path)
+        target = os.readlink(path)  # noqa: PTH115
         return LENGTH.pack(len(target)) + target
     return LENGTH.pack(entry.st_rdev)
 

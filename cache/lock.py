@@ -111,7 +111,7 @@ class Lock:
     def _is_current(self, descriptor: int) -> bool:
         """Tell whether what was locked still stands at the path: it may have been replaced during the wait."""
         try:
-            return os.path.samestat(os.fstat(descriptor), os.stat(self.path))
+            return os.path.samestat(os.fstat(descriptor), self.path.stat())
         except FileNotFoundError:
             return False
 
@@ -150,10 +150,10 @@ def _holder(descriptor: int) -> str:
 
 def _command(words: list[bytes]) -> bytes:
     """Return a command line as a person would write it, on one line."""
-    if len(words) > 1 and os.path.basename(words[0]).startswith(b"python") and not words[1].startswith(b"-"):
+    if len(words) > 1 and _name(words[0]).startswith(b"python") and not words[1].startswith(b"-"):
         words = words[1:]  # the script is what was called
     if words:
-        words = [os.path.basename(words[0]), *words[1:]]
+        words = [_name(words[0]), *words[1:]]
     return b" ".join(words).replace(b"\n", b" ")[:SHOWN]
 
 
@@ -169,3 +169,7 @@ def _process(status: os.stat_result) -> int | None:
         if words[1] == "FLOCK" and words[5] == file and words[4].isdecimal() and words[4] != "0":
             return int(words[4])
     return None
+
+
+def _name(path: bytes) -> bytes:
+    return path.rpartition(b"/")[2]

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from xxhash import xxh3_128_hexdigest
-
 from bootsmith.cache import temporary
+from xxhash import xxh3_128_hexdigest
 
 
 def write(path: Path, kind: str, body: bytes) -> None:

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import peer
 import pytest
-
 from bootsmith.cache import clock, code
 from bootsmith.cache.code import module_identity
 from bootsmith.cache.memo import Memo
@@ -75,7 +74,7 @@ def house(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> House:
     ],
 )
 def test_every_form_of_import_counts(house: House, source: str, module: str) -> None:
-    """Wherever it stands and however it is written, what is imported is part of the code. (V10)"""
+    """Wherever it stands and however it is written, what is imported is part of the code (V10)."""
     house.write("stage", source)
     before = house.identity("stage")
     house.write(module, "# edited")
@@ -189,7 +188,7 @@ def test_a_source_that_does_not_parse_has_an_identity_still(house: House) -> Non
 
 
 def test_two_checkouts_agree(house: House, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the source lies is no part of it. (V11)"""
+    """Where the source lies is no part of it (V11)."""
     house.write("stage", "from . import other")
     before = house.identity("stage")
     (tmp_path / "elsewhere").mkdir()
@@ -242,7 +241,7 @@ def test_the_next_process_parses_nothing(house: House, memo: Memo, monkeypatch: 
 
 
 def test_an_edit_is_seen_by_the_next_process_or_when_asked(house: House, memo: Memo) -> None:
-    """Within a process sources are looked at once, unless it asks again. (V5)"""
+    """Within a process sources are looked at once, unless it asks again (V5)."""
     before = house.identity("stage", memo)
     (house.folder / "new").write_text("an edit by an editor: a new file under the old name")
     (house.folder / "new").replace(house.folder / "stage.py")
@@ -255,7 +254,7 @@ def test_an_edit_is_seen_by_the_next_process_or_when_asked(house: House, memo: M
 
 @pytest.mark.parametrize("content", [b"", b"bootsmith imports 1 00\n{}", b"\xff" * 100])
 def test_damaged_notes_are_made_anew(house: House, memo: Memo, content: bytes) -> None:
-    """Losing what was parsed costs parsing. (V4)"""
+    """Losing what was parsed costs parsing (V4)."""
     house.write("stage", "from . import other")
     before = house.identity("stage", memo)
     notes = memo.path.with_name("memo.imports")
@@ -274,7 +273,7 @@ def test_notes_that_cannot_be_written_cost_nothing_else(house: House, tmp_path: 
 def test_an_edit_between_hashing_and_parsing_is_not_kept(
     house: House, memo: Memo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The imports of the new source are never noted under the old one's name. (V5)"""
+    """The imports of the new source are never noted under the old one's name (V5)."""
     house.write("stage", "from . import other")
     real = code.fingerprint
 

@@ -10,10 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from bootsmith.cache.fingerprint import CHUNK, fingerprint, of_bytes, of_descriptor
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-from bootsmith.cache.fingerprint import CHUNK, fingerprint, of_bytes, of_descriptor
 
 EDGES = [0, 1, CHUNK - 1, CHUNK, CHUNK + 1, 3 * CHUNK, 3 * CHUNK + 4096]
 
@@ -84,14 +83,14 @@ def test_the_place_of_data_between_holes_counts(tmp_path: Path) -> None:
     assert len(found) == 4
 
 
-def test_chunks_that_change_places_show(tmp_path: Path) -> None:
+def test_chunks_that_change_places_show() -> None:
     """Order is content."""
     one, other = b"1" * CHUNK, b"2" * CHUNK
     assert of_bytes(one + other) != of_bytes(other + one)
 
 
 def test_name_mode_and_time_of_a_file_do_not_count(tmp_path: Path) -> None:
-    """Touching an input changes nothing. (V2)"""
+    """Touching an input changes nothing (V2)."""
     file = tmp_path / "file"
     file.write_bytes(b"content")
     before = fingerprint(file)
@@ -111,7 +110,7 @@ def test_a_link_given_itself_is_followed(tmp_path: Path) -> None:
 
 
 def test_what_is_missing_is_an_error(tmp_path: Path) -> None:
-    """A missing input, or a link to nothing, has no fingerprint. (V7)"""
+    """A missing input, or a link to nothing, has no fingerprint (V7)."""
     (tmp_path / "dangling").symlink_to("nowhere")
     for name in ("missing", "dangling", "missing/below"):
         with pytest.raises(FileNotFoundError):
@@ -222,7 +221,7 @@ CHANGES: dict[str, Callable[[Path], object]] = {
 
 
 def test_no_two_trees_are_alike(tree: Path) -> None:
-    """Each change gives a tree a fingerprint of its own. (V2, V3)"""
+    """Each change gives a tree a fingerprint of its own (V2, V3)."""
     found = {fingerprint(tree): "nothing"}
     for name, change in CHANGES.items():
         copy = tree.parent / "copy"
@@ -267,7 +266,7 @@ def test_a_file_system_without_attributes_is_one_with_none(tree: Path, monkeypat
 
 
 def test_where_when_and_in_which_order_do_not_count(tree: Path, tmp_path: Path) -> None:
-    """The same tree made backwards, elsewhere, at another time is the same. (V11)"""
+    """The same tree made backwards, elsewhere, at another time is the same (V11)."""
     copy = tmp_path / "elsewhere" / "copy"
     copy.mkdir(parents=True, mode=0o755)
     for path in sorted(tree.rglob("*"), reverse=True):
@@ -329,7 +328,7 @@ def test_a_deep_tree_is_no_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     depth = sys.getrecursionlimit() + 200
     monkeypatch.chdir(path)
     for _ in range(depth):
-        os.mkdir("d")
+        Path("d").mkdir()
         os.chdir("d")
     before = fingerprint(path)
     (path / "d/d/file").touch()
@@ -337,4 +336,4 @@ def test_a_deep_tree_is_no_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     (path / "d/d/file").unlink()
     for _ in range(depth):  # shutil.rmtree, and so pytest, would fail at it
         os.chdir("..")
-        os.rmdir("d")
+        Path("d").rmdir()

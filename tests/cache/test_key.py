@@ -8,10 +8,9 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
+from bootsmith.cache.key import diff, encode, key
 from hypothesis import example, given
 from hypothesis import strategies as st
-
-from bootsmith.cache.key import diff, encode, key
 
 PARTS: Mapping[str, Any] = {
     "name": "populate/root",
@@ -55,13 +54,13 @@ def shape(value: Any) -> object:
 @example([[], []], [[[]]])
 @example({"a": {}, "b": None}, {"a": {"b": None}})
 def test_values_encode_alike_only_when_they_are_alike(one: Any, other: Any) -> None:
-    """The encoding is injective: type, order and nesting included. (V3)"""
+    """The encoding is injective: type, order and nesting included (V3)."""
     assert (encode(one) == encode(other)) == (shape(one) == shape(other))
 
 
 @given(st.lists(st.binary(max_size=5), min_size=2, max_size=4))
 def test_bytes_cannot_move_between_neighbours(items: list[bytes]) -> None:
-    """Moving a byte from one input to the next changes the encoding. (V3)"""
+    """Moving a byte from one input to the next changes the encoding (V3)."""
     if items[0]:
         moved = [items[0][:-1], items[0][-1:] + items[1], *items[2:]]
         assert encode(moved) != encode(items)
@@ -117,7 +116,7 @@ def test_every_part_counts(part: str) -> None:
 
 
 def test_swapped_inputs_change_the_key() -> None:
-    """Two inputs that change places are two changed inputs. (V3)"""
+    """Two inputs that change places are two changed inputs (V3)."""
     assert key(PARTS | {"inputs": {"base": "1" * 32, "overlay": "0" * 32}}) != key(PARTS)
 
 
@@ -152,7 +151,7 @@ def test_swapped_inputs_change_the_key() -> None:
     ],
 )
 def test_what_differs_is_said_in_words(change: dict[str, Any], words: list[str]) -> None:
-    """Each difference is one sentence that names the part. (V9)"""
+    """Each difference is one sentence that names the part (V9)."""
     assert diff(PARTS, PARTS | change) == words
 
 

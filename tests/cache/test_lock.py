@@ -6,10 +6,10 @@ import os
 import signal
 import sys
 from pathlib import Path
+from subprocess import Popen
 
 import peer
 import pytest
-
 from bootsmith.cache import lock as locks
 from bootsmith.cache.errors import CacheError
 from bootsmith.cache.lock import Lock
@@ -49,7 +49,7 @@ def is_free(path: Path, *, shared: bool = False, create: bool = True) -> bool:
         lock.release()
 
 
-def holder(path: Path, how: str = "exclusive", create: str = "create") -> peer.subprocess.Popen[str]:
+def holder(path: Path, how: str = "exclusive", create: str = "create") -> Popen[str]:
     """Start a process that holds a lock until its input ends."""
     process = peer.start(HOLD, path, how, create)
     assert process.stdout is not None
@@ -82,9 +82,12 @@ def test_many_share_it(file: Path) -> None:
 
 def test_with_holds_and_lets_go(file: Path) -> None:
     """A `with` block holds the lock, even one acquired before, and releases it on an error."""
-    with pytest.raises(KeyboardInterrupt), Lock(file):
+    with Lock(file):
         assert not is_free(file)
+    assert is_free(file)
+    with pytest.raises(KeyboardInterrupt), Lock(file):
         raise KeyboardInterrupt
+    assert is_free(file)
     lock = Lock(file)
     lock.acquire(shared=True)
     with lock:
@@ -143,7 +146,7 @@ def test_a_script_is_named_without_its_interpreter() -> None:
 
 
 def test_a_lock_ends_with_its_process(file: Path) -> None:
-    """SIGKILL releases; the dead one's note bothers nobody. (C8)"""
+    """SIGKILL releases; the dead one's note bothers nobody (C8)."""
     process = holder(file)
     os.kill(process.pid, signal.SIGKILL)
     with process:
@@ -211,7 +214,7 @@ def test_the_holder_of_an_image_is_named(tmp_path: Path) -> None:
 
 def test_an_image_that_is_missing_is_not_made(tmp_path: Path) -> None:
     """With `create` off a missing file is an error, naming it."""
-    with pytest.raises(CacheError, match="disk.raw cannot be locked: No such file"):
+    with pytest.raises(CacheError, match=r"disk\.raw cannot be locked: No such file"):
         Lock(tmp_path / "disk.raw", create=False).acquire()
     assert list(tmp_path.iterdir()) == []
 

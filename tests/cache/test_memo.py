@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import threading
+import time
 from pathlib import Path
 
 import peer
 import pytest
-
 from bootsmith.cache import clock, memo
 from bootsmith.cache import fingerprint as fingerprints
 from bootsmith.cache.fingerprint import fingerprint, of_bytes
@@ -59,7 +59,7 @@ def known(tmp_path: Path, file: Path) -> Memo:
 
 
 def test_a_known_file_is_not_read_again(file: Path, known: Memo) -> None:
-    """An unchanged file keeps its noted fingerprint. (V2)"""
+    """An unchanged file keeps its noted fingerprint (V2)."""
     assert fingerprint(file, known) == PLANTED
 
 
@@ -90,7 +90,7 @@ def test_what_was_read_is_noted(file: Path, tmp_path: Path, monkeypatch: pytest.
 
 
 def test_an_edit_of_the_same_size_with_the_old_mtime_shows(file: Path, known: Memo) -> None:
-    """Even when an edit hides in size and mtime, ctime tells. (V2)"""
+    """Even when an edit hides in size and mtime, ctime tells (V2)."""
     before = file.stat()
     edit(file, b"CONTENT")
     os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
@@ -131,7 +131,7 @@ def test_a_file_from_the_future_is_not_noted(file: Path, tmp_path: Path) -> None
 def test_a_file_changed_while_it_is_read_is_not_noted(
     file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Its fingerprint may be of a mixture. (V5)"""
+    """Its fingerprint may be of a mixture (V5)."""
     monkeypatch.setattr(clock, "settled", lambda _: 0)
     real = fingerprints.of_descriptor
 
@@ -153,8 +153,8 @@ def test_a_large_file_is_given_the_moment_it_needs(file: Path, tmp_path: Path, m
     slept: list[float] = []
     monkeypatch.setattr(fingerprints, "WORTH_WAITING", 1)
     monkeypatch.setattr(fingerprints, "PATIENCE", clock.SECOND)
-    monkeypatch.setattr(clock, "settled", lambda _: fingerprints.time.time_ns() + clock.SECOND // 2)
-    monkeypatch.setattr(fingerprints.time, "sleep", slept.append)
+    monkeypatch.setattr(clock, "settled", lambda _: time.time_ns() + clock.SECOND // 2)
+    monkeypatch.setattr(time, "sleep", slept.append)
     fingerprint(file, Memo(tmp_path / "memo"))
     assert len(slept) == 1
     assert 0 < slept[0] <= 0.5
@@ -224,7 +224,7 @@ def test_a_host_without_boot_ids_keeps_nothing(file: Path, tmp_path: Path, monke
 
 
 def test_a_damaged_memo_knows_nothing(file: Path, known: Memo) -> None:
-    """Whatever bit is wrong, no wrong fingerprint comes out. (V4)"""
+    """Whatever bit is wrong, no wrong fingerprint comes out (V4)."""
     whole = known.path.read_bytes()
     for position in range(len(whole)):
         known.path.write_bytes(whole[:position] + bytes([whole[position] ^ 1]) + whole[position + 1 :])
@@ -274,7 +274,7 @@ def test_processes_that_save_at_once_lose_nothing(tmp_path: Path) -> None:
         assert {found.get(path.stat()) for path in (tmp_path / digit).iterdir()} == {digit * 32}
 
 
-def test_a_memo_that_cannot_be_written_costs_nothing_else(tmp_path: Path, file: Path) -> None:
+def test_a_memo_that_cannot_be_written_costs_nothing_else(file: Path) -> None:
     """No room or no permission for the memo fails no build."""
     known = Memo(file / "below a file" / "memo")
     plant(known, file)

@@ -8,7 +8,6 @@ from types import MappingProxyType
 from typing import Any
 
 import pytest
-
 from bootsmith.cache import key as keys
 from bootsmith.cache import record as records
 from bootsmith.cache import sealed
@@ -82,7 +81,7 @@ def test_a_missing_record_is_none(tmp_path: Path) -> None:
 
 
 def test_a_damaged_record_is_none(file: Path) -> None:
-    """Any flipped bit, any cut, and there is no record. (V4)"""
+    """Any flipped bit, any cut, and there is no record (V4)."""
     whole = file.read_bytes()
     for position in range(len(whole)):
         file.write_bytes(whole[:position] + bytes([whole[position] ^ 4]) + whole[position + 1 :])

@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-
 from bootsmith.cache import sealed
 
 BODY = b"one\ntwo\0three\xff"
@@ -39,7 +38,7 @@ def test_another_kind_or_version_is_absent(file: Path, kind: str) -> None:
 
 
 def test_any_flipped_bit_makes_it_absent(file: Path) -> None:
-    """Damage anywhere, in the checksum's line too, is noticed. (V4)"""
+    """Damage anywhere, in the checksum's line too, is noticed (V4)."""
     whole = file.read_bytes()
     for position in range(len(whole)):
         file.write_bytes(whole[:position] + bytes([whole[position] ^ 0x10]) + whole[position + 1 :])

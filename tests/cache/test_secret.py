@@ -7,7 +7,6 @@ from pathlib import Path
 
 import peer
 import pytest
-
 from bootsmith.cache import secret
 from bootsmith.cache.errors import CacheError
 

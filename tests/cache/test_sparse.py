@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
 from bootsmith.cache import sparse
 
 MIB = 1 << 20
@@ -49,7 +48,7 @@ def test_a_copy_holds_the_same_bytes(holes: Path, tmp_path: Path) -> None:
 
 
 def test_a_copy_keeps_the_holes(holes: Path, tmp_path: Path) -> None:
-    """A copy occupies no more than what it copies. (W2)"""
+    """A copy occupies no more than what it copies (W2)."""
     copy(holes, tmp_path / "copy")
     assert (tmp_path / "copy").stat().st_blocks <= holes.stat().st_blocks + 8
 

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import peer
 import pytest
-
 from bootsmith.cache import sparse
 from bootsmith.cache.errors import CacheError
 from bootsmith.cache.fingerprint import fingerprint, of_bytes
@@ -150,7 +149,7 @@ def test_the_destination_is_replaced_at_once(store: Store, tmp_path: Path) -> No
 
 
 def test_a_sparse_file_stays_sparse(store: Store, tmp_path: Path) -> None:
-    """Through the store and back, holes remain. (W2)"""
+    """Through the store and back, holes remain (W2)."""
     with (tmp_path / "sparse").open("wb") as file:
         file.write(b"start")
         file.truncate(64 * MIB)
@@ -188,7 +187,7 @@ def test_stored_files_are_read_only_and_images_private(tmp_path: Path, source: P
 
 @pytest.mark.parametrize("damage", DAMAGES)
 def test_a_damaged_blob_is_never_handed_over(store: Store, tmp_path: Path, source: Path, damage: str) -> None:
-    """It goes to quarantine, counts as absent, and can be stored again. (V4, V6)"""
+    """It goes to quarantine, counts as absent, and can be stored again (V4, V6)."""
     DAMAGES[damage](blob(store))
     (tmp_path / "out").write_bytes(b"old")
     assert not store.fetch(DIGEST, tmp_path / "out")
@@ -201,7 +200,7 @@ def test_a_damaged_blob_is_never_handed_over(store: Store, tmp_path: Path, sourc
 
 
 def test_a_file_put_under_a_wrong_name_is_never_handed_over(store: Store, tmp_path: Path) -> None:
-    """A file that changed between hashing and storing is found out when it is fetched. (V5)"""
+    """A file that changed between hashing and storing is found out when it is fetched (V5)."""
     (tmp_path / "other").write_bytes(b"something else")
     store.put(tmp_path / "other", "f" * 32)
     assert not store.fetch("f" * 32, tmp_path / "out")
@@ -295,7 +294,7 @@ def test_what_is_no_digest_is_refused(store: Store, source: Path, tmp_path: Path
 
 
 def test_processes_may_use_one_store_at_once(source: Path, tmp_path: Path) -> None:
-    """Whoever is first stores, all fetch, and nothing is left over. (W9)"""
+    """Whoever is first stores, all fetch, and nothing is left over (W9)."""
     peers = [peer.start(PUT_AND_FETCH, tmp_path / "store", source, DIGEST, tmp_path / f"out{n}") for n in range(4)]
     for process in peers:
         assert process.stdout is not None
@@ -308,7 +307,7 @@ def test_processes_may_use_one_store_at_once(source: Path, tmp_path: Path) -> No
 
 
 def test_a_killed_process_leaves_no_blob_and_its_rest_is_swept_away(source: Path, tmp_path: Path) -> None:
-    """SIGKILL while storing: the next one stores, and removes what was left. (C8, L11)"""
+    """SIGKILL while storing: the next one stores, and removes what was left (C8, L11)."""
     root = tmp_path / "store"
     process = peer.start(DIE_STORING, root, source, DIGEST)
     with process:
@@ -337,7 +336,9 @@ def test_backup_programs_are_told_to_pass_by(store: Store) -> None:
 def test_sync_makes_durable_what_was_written(source: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every file written and every folder it lies in is synced, once; of a store only read, nothing."""
     synced: list[str] = []
-    monkeypatch.setattr(os, "fsync", lambda descriptor: synced.append(os.readlink(f"/proc/self/fd/{descriptor}")))
+    monkeypatch.setattr(
+        os, "fsync", lambda descriptor: synced.append(str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+    )
     store = Store(tmp_path / "store")
     store.put(source, DIGEST)
     store.put_result("a" * 32, OUTPUTS)
@@ -363,7 +364,7 @@ def test_a_result_is_what_was_put(store: Store) -> None:
 
 
 def test_a_damaged_result_is_none(store: Store) -> None:
-    """A result is checksummed: damaged, it is not known, and can be put again. (V4)"""
+    """A result is checksummed: damaged, it is not known, and can be put again (V4)."""
     path = store.root / "results/aa" / ("a" * 32)
     whole = path.read_bytes()
     for position in range(0, len(whole), 3):
@@ -409,7 +410,7 @@ def test_a_download_that_is_not_what_it_should_be_is_refused(tmp_path: Path, sou
 @pytest.mark.parametrize("damage", DAMAGES)
 @pytest.mark.parametrize("how", ["fetch", "verify"])
 def test_a_damaged_download_is_noticed(store: Store, tmp_path: Path, source: Path, damage: str, how: str) -> None:
-    """Verifying and fetching both put it into quarantine; then it can be stored again. (V6)"""
+    """Verifying and fetching both put it into quarantine; then it can be stored again (V6)."""
     DAMAGES[damage](download(store))
     if how == "fetch":
         assert not store.fetch_sha256(SHA256, tmp_path / "out")

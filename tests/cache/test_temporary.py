@@ -7,7 +7,6 @@ from pathlib import Path
 
 import peer
 import pytest
-
 from bootsmith.cache.temporary import sweep, temporary, write
 
 DIE_WRITING = """
