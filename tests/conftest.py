@@ -1,4 +1,4 @@
-"""What the tests of the cache share: Hypothesis leaves no files behind, and counts no seconds."""
+"""What all tests share: Hypothesis leaves no files behind, and counts no seconds."""
 
 from __future__ import annotations
 
