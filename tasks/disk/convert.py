@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from bootsmith.tasks.disk.assemble import raw_disk
 from bootsmith.tasks.recipe.model import Qcow2
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 def stages(recipe: Recipe, site: Site) -> tuple[Stage, ...]:
     """Return the stages that convert a recipe's raw disk; several outputs of one format are numbered."""
-    found = []
+    found: list[Stage] = []
     for output in recipe.outputs:
         if isinstance(output, Qcow2):
             number = sum(stage.name.startswith("convert/qcow2") for stage in found) + 1
@@ -48,7 +48,7 @@ def qcow2_options(output: Qcow2) -> tuple[str, ...]:
 
 def run_qcow2(ctx: Context) -> None:
     """Convert the disk. Never with -W, which writes clusters as they come, each time in another order."""
-    options = ",".join(str(option) for option in ctx.params["options"])  # type: ignore[union-attr]
+    options = ",".join(cast("list[str]", ctx.params["options"]))
     ctx.run(
         "qemu-img", "convert", "-f", "raw", "-O", "qcow2", *(["-c"] if ctx.params["compress"] else []),
         "-o", options, ctx.inputs["disk"], ctx.outputs["image"],

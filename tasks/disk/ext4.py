@@ -5,9 +5,7 @@ The bytes depend on the filesystem as it was before and on the two trees, never 
 
 from __future__ import annotations
 
-import ctypes
 import os
-import struct
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -15,7 +13,10 @@ from pathlib import Path
 
 from bootsmith.tasks.disk import splice
 from bootsmith.tasks.disk.content import Tree
-from bootsmith.tasks.disk.libext2fs import EXTENTS_FLAG, ROOT_INODE, LibraryError, NoSpace, Volume, load
+from bootsmith.tasks.disk.inode import (
+    DIRECTORY, FAST_SYMLINK, FILE_TYPE, MAX_LINKS, Inode, directory_blocks, read_names,
+)  # fmt: skip
+from bootsmith.tasks.disk.libext2fs import ROOT_INODE, LibraryError, NoSpace, Volume, load
 from bootsmith.tasks.disk.sizing import BLOCK, INODE, MIB, RESERVED_PERCENT, Geometry
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.stage import Context
@@ -32,15 +33,8 @@ FEATURES = {
 }
 _CONFIG = "[defaults]\n\tbase_features = none\n[fs_types]\n" + "".join(f"\t{fs} = {{\n\t}}\n" for fs in FEATURES)
 
-_FORMAT = {"f": 0x8000, "d": 0x4000, "l": 0xA000, "c": 0x2000, "b": 0x6000, "p": 0x1000, "s": 0xC000}
-_FILE_TYPE = {"f": 1, "d": 2, "c": 3, "b": 4, "p": 5, "s": 6, "l": 7}
-_DIRECTORY = 2
-_TAIL = 12  # a directory block's checksum, as an entry that is none
-_MAX_LINKS = 64998  # a directory with more subdirectories says 1: "not counted"
-_FAST_SYMLINK = 60  # shorter targets stand in the inode
 _CHUNK = 1 << 20
-
-Inode = ctypes.Array[ctypes.c_char]
+_LONGEST_NAME = 255
 
 
 def make(ctx: Context, path: Path, geometry: Geometry, *, fs: str, uuid: str, label: str, extra: Sequence[str]) -> None:
@@ -175,49 +169,42 @@ class _Update:
     def _read_directory(self, directory: _Directory) -> None:
         volume = self.volume
         inode = volume.read_inode(directory.inode)
-        count = _size(inode) // volume.block_size
-        for block, length in volume.runs(directory.inode, inode, 0, count):
-            data = os.pread(volume.fd, length * volume.block_size, block * volume.block_size)
-            at = 0
-            while at < len(data):
-                number, step, name_length, kind = struct.unpack_from("<IHBB", data, at)
-                name = data[at + 8 : at + 8 + name_length]
-                if number and name not in (b".", b".."):
-                    directory.names[name] = (number, kind)
-                if step < 8:
-                    raise StageError(f"partition {self.name} holds a damaged directory, inode {directory.inode}")
-                at += step
+        runs = volume.runs(directory.inode, inode)
+        size = volume.block_size
+        try:
+            directory.names.update(
+                read_names(b"".join(os.pread(volume.fd, count * size, block * size) for block, count in runs))
+            )
+        except ValueError as error:
+            raise LibraryError(f"inode {directory.inode}: {error}") from error
 
     def _remove(self, path: str) -> None:
         """Take a name away, and what it names when that was its last; directories are empty by now."""
         volume = self.volume
-        above = self._directory(_parent(path))
-        number, kind = above.names.pop(os.fsencode(_name(path)))
+        number, kind = self._directory(_parent(path)).names.pop(os.fsencode(_name(path)))
         self.touched.add(_parent(path))
         self.touched.discard(path)
         self.directories.pop(path, None)
         inode = volume.read_inode(number)
-        links = _links(inode)
-        if kind != _DIRECTORY and links > 1:
-            _set_links(inode, links - 1)
+        if kind == DIRECTORY or inode.links <= 1:
+            volume.free_inode(number, directory=kind == DIRECTORY)
+        else:
+            inode.links -= 1
             volume.write_inode(number, inode)
-            return
-        blocks = -(-_size(inode) // volume.block_size) if kind in (1, _DIRECTORY) or _is_slow_symlink(inode) else 0
-        volume.free_inode(number, inode, blocks, directory=kind == _DIRECTORY)
 
     def _name(self, path: str) -> None:
         """Give a new entry its inode and its name."""
         _, entry = self.wanted[path]
         name = os.fsencode(_name(path))
-        if len(name) > 255 or b"\0" in name or name in (b".", b"..", b""):
+        if len(name) > _LONGEST_NAME or b"\0" in name or name in (b".", b"..", b""):
             raise StageError(f"/{path}: ext filesystems cannot hold this name")
         above = self._directory(_parent(path))
         if entry.type == "h":
             number, kind = self._directory(_parent(entry.link)).names[os.fsencode(_name(entry.link))]
         else:
-            kind = _FILE_TYPE[entry.type]
-            number = self.inodes[path] = self.volume.take_inode(directory=kind == _DIRECTORY)
-            if kind == _DIRECTORY:
+            kind = FILE_TYPE[entry.type]
+            number = self.inodes[path] = self.volume.take_inode(directory=kind == DIRECTORY)
+            if kind == DIRECTORY:
                 self.directories[path] = _Directory(number, above.inode)
                 self.touched.add(path)
         above.names[name] = (number, kind)
@@ -227,86 +214,49 @@ class _Update:
         """Count new names of a file that was there before."""
         number = self._directory(_parent(path)).names[os.fsencode(_name(path))][0]
         inode = self.volume.read_inode(number)
-        _set_links(inode, _links(inode) + count)
+        inode.links += count
         self.volume.write_inode(number, inode)
 
     # -- directories
 
     def _write_directory(self, path: str) -> None:
-        """Write a directory's entries, sorted by name, and its inode."""
+        """Write a directory's entries and its inode."""
         volume = self.volume
         fresh = path in self.inodes
         directory = self.directories[path]
-        subdirectories = sum(kind == _DIRECTORY for _, kind in directory.names.values())
-        blocks = self._directory_blocks(directory)
-        if fresh:
-            inode, count = self._new_inode(self.wanted[path][1]), 0
-        else:
-            inode = volume.read_inode(directory.inode)
-            count = _size(inode) // volume.block_size
+        number = directory.inode
+        blocks = directory_blocks(
+            number, directory.parent, directory.names, volume.block_size, checksums=volume.has_checksums
+        )
+        inode = self._new_inode(self.wanted[path][1]) if fresh else volume.read_inode(number)
+        count = volume.blocks(inode.size)
         if len(blocks) > count:
-            volume.reserve(directory.inode, inode, count, len(blocks) - count)
+            volume.reserve(number, inode, count, len(blocks) - count)
         else:
-            volume.release(directory.inode, inode, len(blocks), count - len(blocks))
-        _set_size(inode, len(blocks) * volume.block_size)
-        _set_links(inode, 2 + subdirectories if 2 + subdirectories <= _MAX_LINKS else 1)
-        volume.write_inode(directory.inode, inode)
-        content = b"".join(volume.seal_directory_block(directory.inode, block) for block in blocks)
-        self._fill(directory.inode, inode, content)
+            volume.release(number, inode, len(blocks))
+        inode.size = len(blocks) * volume.block_size
+        links = 2 + sum(kind == DIRECTORY for _, kind in directory.names.values())
+        inode.links = links if links <= MAX_LINKS else 1
+        volume.write_inode(number, inode)
+        self._fill(number, inode, b"".join(volume.seal_directory_block(number, block) for block in blocks))
         if fresh:
-            self._set_xattrs(directory.inode, self.wanted[path][1])
-
-    def _directory_blocks(self, directory: _Directory) -> list[bytes]:
-        room = self.volume.block_size - (_TAIL if self.volume.has_checksums else 0)
-        tail = struct.pack("<IHBBI", 0, _TAIL, 0, 0xDE, 0) if self.volume.has_checksums else b""
-        entries = [(b".", directory.inode, 2), (b"..", directory.parent, 2)]
-        entries += [(name, *directory.names[name]) for name in sorted(directory.names)]
-        blocks = []
-        block, last = bytearray(), 0
-
-        def finish() -> bytes:
-            struct.pack_into("<H", block, last + 4, room - last)  # the last entry reaches to the end
-            return bytes(block.ljust(room, b"\0")) + tail
-
-        for name, number, kind in entries:
-            length = -(-(8 + len(name)) // 4) * 4
-            if len(block) + length > room:
-                blocks.append(finish())
-                block = bytearray()
-            last = len(block)
-            block += struct.pack("<IHBB", number, length, len(name), kind) + name.ljust(length - 8, b"\0")
-        return [*blocks, finish()]
+            self._set_xattrs(number, self.wanted[path][1])
 
     def _change_directory(self, path: str) -> None:
         """Give a directory that stays its new owner, mode, times and attributes."""
-        number = self._directory(path).inode
-        old = self.volume.read_inode(number)
+        number, entry = self._directory(path).inode, self.wanted[path][1]
+        old, inode = self.volume.read_inode(number), self._new_inode(entry)
         self.volume.drop_xattrs(number, old)
-        entry = self.wanted[path][1]
-        inode = self._new_inode(entry)
-        for start, end in ((4, 8), (26, 36), (40, 100), (108, 112), (116, 118)):  # size, links, blocks, flags, where
-            inode[start:end] = old[start:end]
+        inode.take_data(old)
         self.volume.write_inode(number, inode)
         self._set_xattrs(number, entry)
 
     # -- inodes
 
     def _new_inode(self, entry: Entry) -> Inode:
-        volume = self.volume
-        inode = ctypes.create_string_buffer(volume.inode_size)
-        mode = _FORMAT[entry.type] | (entry.mode & 0o7777)
-        mtime, ctime = entry.mtime & 0xFFFFFFFF, volume.epoch & 0xFFFFFFFF
-        struct.pack_into("<HHIIII", inode, 0, mode, entry.uid & 0xFFFF, 0, mtime, ctime, mtime)
-        struct.pack_into("<HH", inode, 24, entry.gid & 0xFFFF, 1)
-        struct.pack_into("<HH", inode, 120, entry.uid >> 16 & 0xFFFF, entry.gid >> 16 & 0xFFFF)
-        if volume.inode_size > 128:
-            # the two bits beyond 2038, as the kernel counts them: from the sign of the lower 32
-            late = entry.mtime - (mtime - (mtime >> 31 << 32)) >> 32 & 3
-            now = volume.epoch - (ctime - (ctime >> 31 << 32)) >> 32 & 3
-            struct.pack_into("<HHIIIII", inode, 128, 32, 0, now, late, late, ctime, now)
-        if entry.type in "fd" and volume.has_extents:
-            struct.pack_into("<I", inode, 32, EXTENTS_FLAG)
-            struct.pack_into("<HHHHI", inode, 40, 0xF30A, 0, 4, 0, 0)
+        inode = Inode.of(entry, self.volume.epoch, self.volume.inode_size)
+        if self.volume.has_extents and (entry.type in "fd" or len(os.fsencode(entry.link)) >= FAST_SYMLINK):
+            inode.map_by_extents()
         return inode
 
     def _write_node(self, path: str, links: int) -> None:
@@ -316,47 +266,39 @@ class _Update:
             return
         ino = self.inodes[path]
         inode = self._new_inode(entry)
-        _set_links(inode, 1 + links)
-        if entry.type == "f":
+        inode.links = 1 + links
+        if entry.type == "f" and entry.size:
             self._write_file(path, ino, inode, entry, self._source(number))
         elif entry.type == "l":
             self._write_symlink(path, ino, inode, os.fsencode(entry.link))
-        elif entry.type in "cb":
-            struct.pack_into("<II", inode, 40, *_device(entry.major, entry.minor))
         self.volume.write_inode(ino, inode)
         self._set_xattrs(ino, entry)
 
     def _write_symlink(self, path: str, ino: int, inode: Inode, target: bytes) -> None:
         if not target or len(target) >= self.volume.block_size or b"\0" in target:
             raise StageError(f"/{path}: ext filesystems cannot hold this symlink's target")
-        _set_size(inode, len(target))
-        if len(target) < _FAST_SYMLINK:
+        inode.size = len(target)
+        if len(target) < FAST_SYMLINK:
             inode[40 : 40 + len(target)] = target
             return
-        if self.volume.has_extents:
-            struct.pack_into("<I", inode, 32, EXTENTS_FLAG)
-            struct.pack_into("<HHHHI", inode, 40, 0xF30A, 0, 4, 0, 0)
         self.volume.reserve(ino, inode, 0, 1)
         self._fill(ino, inode, target)
 
     def _write_file(self, path: str, ino: int, inode: Inode, entry: Entry, source: int) -> None:
         volume = self.volume
-        _set_size(inode, entry.size)
-        blocks = -(-entry.size // volume.block_size)
-        if not blocks:
-            return
-        volume.reserve(ino, inode, 0, blocks)
+        inode.size = entry.size
+        volume.reserve(ino, inode, 0, volume.blocks(entry.size))
         at, left = entry.offset, entry.size
-        for block, length in volume.runs(ino, inode, 0, blocks):
-            target, end = block * volume.block_size, (block + length) * volume.block_size
+        for block, count in volume.runs(ino, inode):
+            target, end = block * volume.block_size, (block + count) * volume.block_size
             while target < end:
                 chunk = os.pread(source, min(_CHUNK, end - target, left), at)
                 if not chunk:
-                    raise StageError(f"/{path}: the layer that holds it ends early", "Remove the layer; it is made again.")
+                    raise StageError(f"/{path}: its layer ends early", "Remove the layer; it is made again.")
                 at += len(chunk)
                 left -= len(chunk)
                 if not left:
-                    chunk = chunk.ljust(-(-len(chunk) // volume.block_size) * volume.block_size, b"\0")
+                    chunk = chunk.ljust(volume.blocks(len(chunk)) * volume.block_size, b"\0")
                 if chunk[0] or chunk[-1] or chunk.count(0) != len(chunk):
                     splice.write(volume.fd, chunk, target)
                 else:
@@ -366,15 +308,15 @@ class _Update:
     def _fill(self, ino: int, inode: Inode, data: bytes) -> None:
         """Write a small file's whole data into the blocks it has."""
         size = self.volume.block_size
-        view = memoryview(data.ljust(-(-len(data) // size) * size, b"\0"))
-        for block, length in self.volume.runs(ino, inode, 0, len(view) // size):
-            splice.write(self.volume.fd, view[: length * size], block * size)
-            view = view[length * size :]
+        view = memoryview(data.ljust(self.volume.blocks(len(data)) * size, b"\0"))
+        for block, count in self.volume.runs(ino, inode):
+            splice.write(self.volume.fd, view[: count * size], block * size)
+            view = view[count * size :]
 
     def _set_xattrs(self, number: int, entry: Entry) -> None:
         if entry.xattrs:
             try:
-                self.volume.set_xattrs(number, dict(entry.xattrs))
+                self.volume.set_xattrs(number, entry.xattrs)
             except LibraryError as error:
                 raise StageError(f"/{entry.path}: its extended attributes do not fit: {error}") from error
 
@@ -395,34 +337,3 @@ def _parent(path: str) -> str:
 
 def _name(path: str) -> str:
     return path.rpartition("/")[2]
-
-
-def _device(major: int, minor: int) -> tuple[int, int]:
-    """Return a device number as the first two block pointers hold it: the old 16-bit form, else the new one."""
-    if major < 256 and minor < 256:
-        return major << 8 | minor, 0
-    return 0, (minor & 0xFF) | major << 8 | (minor & ~0xFF) << 12
-
-
-def _size(inode: Inode) -> int:
-    low: int = struct.unpack_from("<I", inode, 4)[0]
-    high: int = struct.unpack_from("<I", inode, 108)[0]
-    return high << 32 | low
-
-
-def _set_size(inode: Inode, size: int) -> None:
-    struct.pack_into("<I", inode, 4, size & 0xFFFFFFFF)
-    struct.pack_into("<I", inode, 108, size >> 32)
-
-
-def _links(inode: Inode) -> int:
-    links: int = struct.unpack_from("<H", inode, 26)[0]
-    return links
-
-
-def _set_links(inode: Inode, links: int) -> None:
-    struct.pack_into("<H", inode, 26, links)
-
-
-def _is_slow_symlink(inode: Inode) -> bool:
-    return struct.unpack_from("<H", inode, 0)[0] & 0xF000 == 0xA000 and _size(inode) >= _FAST_SYMLINK

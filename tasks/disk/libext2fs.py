@@ -6,28 +6,28 @@ is bound. Blocks of data and of directories go through `fd`; the library never s
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import struct
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from bootsmith.tasks.disk import splice
+from bootsmith.tasks.disk.inode import Inode
 from bootsmith.tasks.errors import StageError
 
 ROOT_INODE = 2
-EXTENTS_FLAG = 0x80000  # EXT4_EXTENTS_FL
 
 _RW, _64_BITS = 0x1, 0x20000
 _NO_SYNC = 1
 _FORCE_INIT = 2  # EXT2_FALLOCATE_FORCE_INIT: allocated blocks count as written
 _MIN_LENGTH = 2  # EXT2_NEWRANGE_MIN_LENGTH
 _MAGIC = 2133571329  # EXT2_ET_MAGIC_EXT2FS_FILSYS: what struct_ext2_filsys begins with
+_EXT_MAGIC = 0xEF53
 _FULL = {2133571400, 2133571401}  # EXT2_ET_BLOCK_ALLOC_FAIL, EXT2_ET_INODE_ALLOC_FAIL
-_EXTENT_HEADER = struct.Struct("<HHHHI")
-_EXTENT = struct.Struct("<IHHI")
-_EXTENT_MAGIC = 0xF30A
 
 _pointer = ctypes.c_void_p
 _u32, _u64, _int = ctypes.c_uint32, ctypes.c_uint64, ctypes.c_int
@@ -99,7 +99,9 @@ class Volume:
         self._goal = 0
         manager = _pointer.in_dll(library, "unix_io_manager")
         self._fs = _pointer()
-        self._call("ext2fs_open2", os.fsencode(path), b"cache=off", _RW | _64_BITS, 0, 0, manager, ctypes.byref(self._fs), fs=False)
+        # Without a cache, what the library writes stands there before what we write through `fd`.
+        code = library.ext2fs_open2(os.fsencode(path), b"cache=off", _RW | _64_BITS, 0, 0, manager, self._fs)
+        self._check("ext2fs_open2", code)
         try:
             self._superblock = self._adopt()
             self._call("ext2fs_read_bitmaps")
@@ -121,7 +123,8 @@ class Volume:
         """
         start = self._fs.value or 0
         superblock = _pointer.from_address(start + 32).value or 0
-        if ctypes.c_long.from_address(start).value != _MAGIC or ctypes.c_uint16.from_address(superblock + 0x38).value != 0xEF53:
+        magic = ctypes.c_long.from_address(start).value, ctypes.c_uint16.from_address(superblock + 0x38).value
+        if magic != (_MAGIC, _EXT_MAGIC):
             raise StageError("this libext2fs lays out its memory in an unknown way", "Install another e2fsprogs.")
         ctypes.c_long.from_address(start + 184).value = self.epoch  # fs->now
         for offset in (0x30, 0x40, 0x108):  # s_wtime, s_lastcheck, s_mkfs_time
@@ -136,8 +139,11 @@ class Volume:
         value: int = struct.unpack(form, ctypes.string_at(self._superblock + offset, struct.calcsize(form)))[0]
         return value
 
-    def _call(self, name: str, *arguments: Any, fs: bool = True) -> None:
-        code = getattr(self._library, name)(*((self._fs, *arguments) if fs else arguments))
+    def _call(self, name: str, *arguments: Any) -> None:
+        """Call a function of the library on this filesystem. Raises NoSpace, LibraryError."""
+        self._check(name, getattr(self._library, name)(self._fs, *arguments))
+
+    def _check(self, name: str, code: int) -> None:
         if code in _FULL:
             raise NoSpace(name)
         if code:
@@ -160,69 +166,69 @@ class Volume:
 
     # -- inodes
 
-    def read_inode(self, number: int) -> ctypes.Array[ctypes.c_char]:
+    def read_inode(self, number: int) -> Inode:
         """Return an inode as it stands on disk."""
-        inode = ctypes.create_string_buffer(self.inode_size)
-        self._call("ext2fs_read_inode_full", number, inode, self.inode_size)
+        inode = Inode(self.inode_size)
+        self._call("ext2fs_read_inode_full", number, _at(inode), self.inode_size)
         return inode
 
-    def write_inode(self, number: int, inode: ctypes.Array[ctypes.c_char]) -> None:
-        self._call("ext2fs_write_inode_full", number, inode, self.inode_size)
+    def write_inode(self, number: int, inode: Inode) -> None:
+        """Write an inode, its checksum included."""
+        self._call("ext2fs_write_inode_full", number, _at(inode), self.inode_size)
 
     def take_inode(self, *, directory: bool) -> int:
         """Return the lowest free inode, now in use. Raises NoSpace."""
         found = _u32()
-        self._call("ext2fs_new_inode", ROOT_INODE, 0, None, ctypes.byref(found))
+        self._call("ext2fs_new_inode", ROOT_INODE, 0, None, found)
         self._library.ext2fs_inode_alloc_stats2(self._fs, found, 1, int(directory))
         return found.value
 
-    def free_inode(self, number: int, inode: ctypes.Array[ctypes.c_char], blocks: int, *, directory: bool) -> None:
-        """Give an inode of so many blocks back with all it holds."""
+    def free_inode(self, number: int, *, directory: bool) -> None:
+        """Give an inode back with all it holds."""
+        inode = self.read_inode(number)
         self.drop_xattrs(number, inode)
-        self.release(number, inode, 0, blocks)
-        ctypes.memset(inode, 0, self.inode_size)
-        struct.pack_into("<I", inode, 20, self.epoch & 0xFFFFFFFF)  # i_dtime
+        if inode.has_blocks:
+            self.release(number, inode, 0)
+        inode.delete(self.epoch)
         self.write_inode(number, inode)
         self._library.ext2fs_inode_alloc_stats2(self._fs, number, -1, int(directory))
 
     # -- blocks
 
-    def reserve(self, number: int, inode: ctypes.Array[ctypes.c_char], first: int, count: int) -> None:
-        """Give a file `count` more blocks from its block `first` on, in one piece where there is one. Raises NoSpace."""
+    def blocks(self, size: int) -> int:
+        """Return how many blocks so many bytes take."""
+        return -(-size // self.block_size)
+
+    def reserve(self, number: int, inode: Inode, first: int, count: int) -> None:
+        """Give a file `count` more blocks from its block `first` on, in one piece where possible. Raises NoSpace."""
         start, length = _u64(), _u64()
-        try:
-            self._call(
-                "ext2fs_new_range", _MIN_LENGTH, self._goal, count, None, ctypes.byref(start), ctypes.byref(length)
-            )
+        with contextlib.suppress(NoSpace):  # in several pieces, then
+            self._call("ext2fs_new_range", _MIN_LENGTH, self._goal, count, None, start, length)
             self._goal = start.value
-        except NoSpace:
-            pass  # in several pieces, then
-        self._call("ext2fs_fallocate", _FORCE_INIT, number, inode, self._goal, first, count)
+        self._call("ext2fs_fallocate", _FORCE_INIT, number, _at(inode), self._goal, first, count)
         self._goal += count
 
-    def runs(self, number: int, inode: ctypes.Array[ctypes.c_char], first: int, count: int) -> list[tuple[int, int]]:
-        """Return where a file's blocks stand, in order, as (first block, how many); holes left out."""
-        if struct.unpack_from("<I", inode, 32)[0] & EXTENTS_FLAG and first == 0:
-            magic, entries, _, depth, _ = _EXTENT_HEADER.unpack_from(inode, 40)
-            if magic == _EXTENT_MAGIC and depth == 0:
-                extents = (_EXTENT.unpack_from(inode, 52 + 12 * index) for index in range(entries))
-                return [(high << 32 | low, length) for _, length, high, low in extents]
+    def runs(self, number: int, inode: Inode, first: int = 0) -> list[tuple[int, int]]:
+        """Return where a file's blocks stand from its block `first` on, in order, as (first block, how many)."""
+        told = None if first else inode.extents()
+        if told is not None:
+            return told
         found: list[tuple[int, int]] = []
         block = _u64()
-        for index in range(first, first + count):
-            self._call("ext2fs_bmap2", number, inode, None, 0, index, None, ctypes.byref(block))
+        for index in range(first, self.blocks(inode.size)):
+            self._call("ext2fs_bmap2", number, _at(inode), None, 0, index, None, block)
             if found and found[-1][0] + found[-1][1] == block.value:
                 found[-1] = (found[-1][0], found[-1][1] + 1)
-            elif block.value:
+            else:
                 found.append((block.value, 1))
         return found
 
-    def release(self, number: int, inode: ctypes.Array[ctypes.c_char], first: int, count: int) -> None:
-        """Take `count` blocks, from its block `first` to its end, from a file, leaving zeros where they stood."""
-        if count:
-            for block, length in self.runs(number, inode, first, count):
+    def release(self, number: int, inode: Inode, first: int) -> None:
+        """Take a file's blocks, from its block `first` to its end, away, leaving zeros where they stood."""
+        if first < self.blocks(inode.size):
+            for block, length in self.runs(number, inode, first):
                 splice.punch(self.fd, block * self.block_size, length * self.block_size)
-            self._call("ext2fs_punch", number, inode, None, first, 0xFFFFFFFFFFFFFFFF)
+            self._call("ext2fs_punch", number, _at(inode), None, first, 0xFFFFFFFFFFFFFFFF)
 
     def seal_directory_block(self, number: int, block: bytes) -> bytes:
         """Return a directory's block with its checksum, for which its last 12 bytes have room."""
@@ -232,22 +238,24 @@ class Volume:
 
     # -- extended attributes
 
-    def set_xattrs(self, number: int, xattrs: dict[str, bytes]) -> None:
+    def set_xattrs(self, number: int, xattrs: Mapping[str, bytes]) -> None:
         """Give an inode, already written and without any, these extended attributes."""
         handle = _pointer()
-        self._call("ext2fs_xattrs_open", number, ctypes.byref(handle))
+        self._call("ext2fs_xattrs_open", number, handle)
         try:
             for name, value in sorted(xattrs.items()):
-                self._call("ext2fs_xattr_set", handle, os.fsencode(name), value, len(value), fs=False)
+                code = self._library.ext2fs_xattr_set(handle, os.fsencode(name), value, len(value))
+                self._check("ext2fs_xattr_set", code)
         finally:
-            self._call("ext2fs_xattrs_close", ctypes.byref(handle), fs=False)
+            self._library.ext2fs_xattrs_close(handle)
 
-    def drop_xattrs(self, number: int, inode: ctypes.Array[ctypes.c_char]) -> None:
+    def drop_xattrs(self, number: int, inode: Inode) -> None:
         """Take all extended attributes from an inode, which the caller then writes."""
-        if struct.unpack_from("<I", inode, 104)[0]:
-            self._call("ext2fs_free_ext_attr", number, inode)
-        if self.inode_size > 128:
-            end = 128 + struct.unpack_from("<H", inode, 128)[0]
-            ctypes.memset(ctypes.addressof(inode) + end, 0, self.inode_size - end)
+        if inode.xattr_block:
+            self._call("ext2fs_free_ext_attr", number, _at(inode))
+        inode.clear_xattrs()
 
 
+def _at(inode: Inode) -> ctypes.Array[ctypes.c_char]:
+    """Return an inode's own bytes for the library to read and write."""
+    return (ctypes.c_char * len(inode)).from_buffer(inode)

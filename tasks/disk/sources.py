@@ -13,6 +13,7 @@ from bootsmith.tasks.disk import content
 from bootsmith.tasks.disk.content import Tree
 from bootsmith.tasks.site import Layer, Site
 from bootsmith.tasks.stage import Context, Json
+from bootsmith.tasks.tree.tar import Entry
 
 if TYPE_CHECKING:
     from bootsmith.tasks.recipe.model import Recipe
@@ -31,7 +32,8 @@ def layers(recipe: Recipe, site: Site) -> tuple[Layer, ...]:
     """Return the layers of a recipe's tree, the base first."""
     from bootsmith.tasks.tree import layers as tree_layers
 
-    return tree_layers.layers(recipe, site)
+    stages = tree_layers.stages(recipe, site)
+    return (site.base, *(Layer(each.name, each.outputs["tar"], each.outputs["index"]) for each in stages))
 
 
 def params(recipe: Recipe, site: Site, *, kernels: bool) -> dict[str, Json]:
@@ -104,7 +106,7 @@ def _place_kernels(ctx: Context, partition: str, tree: Tree, number: int, epoch:
     content.place(tree, wanted, epoch)
 
 
-def _place_loader(partition: str, tree: Tree, entries: tuple[content.Entry, ...], number: int, epoch: int) -> None:
+def _place_loader(partition: str, tree: Tree, entries: tuple[Entry, ...], number: int, epoch: int) -> None:
     """Add the loader layer's files for a partition: those below a directory of its name."""
     for entry in entries:
         if entry.type == "f" and entry.path.startswith(f"{partition}/"):
