@@ -32,9 +32,14 @@ def recipe(values: Mapping[str, Any], file: Path, files: tuple[Path, ...], profi
         disk=derive.disk(values["disk"], boot.loader, seed),
         boot=boot,
         outputs=tuple(_outputs(values["outputs"], name)),
-        machine=model.Machine(**{**values["machine"], "serial": str(values["machine"]["serial"])}),
+        machine=machine(values["machine"]),
         test=values["test"],
     )
+
+
+def machine(values: Mapping[str, Any]) -> model.Machine:
+    """Return the machine that the values of its section describe."""
+    return model.Machine(**{**values, "serial": str(values["serial"])})
 
 
 def _layer(number: int, chosen: Chosen) -> model.LayerSpec:
