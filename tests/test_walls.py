@@ -166,11 +166,14 @@ REGISTRY = (
     r"(?:debian|ubuntu|kernel|fedoraproject|archlinux|alpinelinux|pypi|pythonhosted|npmjs)\.\w+"
     r"|\bpypi\.\w+|pythonhosted\.org|npmjs\.\w+|dl-cdn\.\w+"
 )
-WORKPLACE = r"/work/(?:main|shared)\b|/Users/\w|/home/(?!NAME)[a-z]"
+OWN = (str(CHECKOUT), str(Path.home()) if len(Path.home().parts) > 2 else str(CHECKOUT))
+WORKPLACE = r"/work/(?:main|shared)\b|/Users/\w|" + "|".join(re.escape(place) + r"\b" for place in OWN)
 
 
 @pytest.mark.parametrize(
-    ("what", "pattern"), [("a package registry or mirror", REGISTRY), ("a place on its author's machine", WORKPLACE)]
+    ("what", "pattern"),
+    [("a package registry or mirror", REGISTRY), ("a place on its author's machine", WORKPLACE)],
+    ids=["mirrors", "workplaces"],
 )
 def test_no_file_names(what: str, pattern: str) -> None:
     """The project is the same for everybody: no file names a mirror to use, nor where somebody keeps things."""

@@ -54,6 +54,10 @@ _ALL = (
         _packages("debian-archive-keyring", "debian-keyring"),
         files=("/usr/share/keyrings/debian-archive-keyring.gpg", "/usr/share/keyrings/debian-archive-keyring.pgp"),
     ),
+    Tool("sh", "runs what is done inside a tree", _packages("dash", "bash", "bash", "busybox"), version=()),
+    Tool("rm", "clears a tree away", _packages("coreutils", apk="busybox")),
+    Tool("mount", "gives a tree its /proc", _packages("mount", "util-linux-core", "util-linux", "mount")),
+    Tool("hostname", "names a tree while it is built", _packages("hostname", pacman="inetutils", apk="busybox")),
     # filesystems and disks
     Tool("mke2fs", "makes ext2, ext3 and ext4", _E2FSPROGS, version=("-V",)),
     Tool("e2fsck", "checks ext filesystems", _E2FSPROGS, version=("-V",)),

@@ -56,7 +56,16 @@ def _make(new: Path, final: Path, checkout: Path, wanted: list[str]) -> None:
     """Make a whole environment at `new` that works at `final`; what says that it is whole is written last."""
     _step([base_python(), "-m", "venv", "--prompt", "bootsmith", new])
     python = new / "bin/python"
-    pip = [python, "-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check", "--no-compile"]
+    pip: list[str | Path] = [
+        python,
+        "-m",
+        "pip",
+        "install",
+        "--quiet",
+        "--no-input",
+        "--disable-pip-version-check",
+        "--no-compile",
+    ]
     if wanted:
         _step([*pip, *wanted])
     (packages,) = new.glob("lib/python*/site-packages")
