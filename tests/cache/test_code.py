@@ -9,7 +9,7 @@ from pathlib import Path
 import peer
 import pytest
 from bootsmith.cache import clock, code
-from bootsmith.cache.code import module_identity
+from bootsmith.cache.code import module_identity, sources
 from bootsmith.cache.memo import Memo
 
 NUMBERS = itertools.count()
@@ -195,6 +195,16 @@ def test_two_checkouts_agree(house: House, tmp_path: Path, monkeypatch: pytest.M
     house.folder.rename(tmp_path / "elsewhere" / house.name)
     monkeypatch.syspath_prepend(tmp_path / "elsewhere")
     assert house.identity("stage") == before
+
+
+def test_the_sources_of_an_identity_can_be_named(house: House) -> None:
+    """Every file that counts, and no other, by its module's name."""
+    house.write("stage", "from . import other, missing")
+    assert sources(f"{house.name}.stage", (house.name,)) == {
+        house.name: house.folder / "__init__.py",  # `missing` is looked for there
+        f"{house.name}.stage": house.folder / "stage.py",
+        f"{house.name}.other": house.folder / "other.py",
+    }
 
 
 def test_looking_imports_nothing() -> None:
