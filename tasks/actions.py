@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import shlex
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bootsmith.tasks.errors import UsageError
 
 if TYPE_CHECKING:
     from bootsmith.tasks.commands import Request
-    from bootsmith.tasks.recipe.model import Machine
 
 
 def show(request: Request) -> None:
@@ -84,20 +81,3 @@ def _image(request: Request) -> Path:
     return plan.stage("assemble").outputs["disk"]
 
 
-def _machine(request: Request, machine: Machine) -> Machine:
-    """Return the recipe's machine with the options of the command line in place."""
-    from bootsmith.tasks.recipe import options
-
-    given = {name: value for name, value in request.options.items() if value not in (None, False, [])}
-    return dataclasses.replace(machine, **options.machine(given))
-
-
-def run_uefi(request: Request) -> None:
-    """Boot an image under OVMF, the console on this terminal."""
-
-
-def qemu_test(request: Request) -> None:
-    """Boot the image and demand proof."""
-
-
-_ = (Mapping, Any)

@@ -9,32 +9,27 @@ from __future__ import annotations
 import errno
 import os
 import shutil
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from bootsmith.cache import key as keys
 from bootsmith.cache import record as records
 from bootsmith.cache.fingerprint import fingerprint
-from bootsmith.cache.memo import Memo
 from bootsmith.tasks.errors import BootsmithError, InputMissing, StageError
+from bootsmith.tasks.ledger import Ledger
 from bootsmith.tasks.plan import Plan
 from bootsmith.tasks.stage import Stage
 
 if TYPE_CHECKING:
     from bootsmith.cache.record import Record
-    from bootsmith.cache.store import Store
-    from bootsmith.tasks.context import StageContext
 
 State = Literal["fresh", "restored", "built"]
 ATTEMPTS = 3  # at a stage whose inputs are edited while it runs
-SETTINGS = "bootsmith.tasks.context"  # how tools are run shapes every output
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,63 +47,6 @@ class Outcome:
     state: State
     seconds: float
     size: int
-
-
-class Ledger:
-    """What one process knows and remembers of files, code and tools: shared by all its builders."""
-
-    def __init__(self, root: Path) -> None:
-        self.root = root
-        self.memo = Memo(root / "memo")
-        self._codes: dict[str, str] = {}
-        self._loaded: set[str] = set()
-        self._guard = threading.Lock()
-
-    @cached_property
-    def store(self) -> Store:
-        from bootsmith.cache.store import Store
-
-        return Store(self.root)
-
-    def code(self, stage: Stage) -> str:
-        """Return the identity of a stage's module and of all it imports."""
-        from bootsmith.cache.code import module_identity
-
-        module = stage.run.partition(":")[0]
-        for name in (module, SETTINGS):
-            if name not in self._codes:
-                self._codes[name] = module_identity(name, memo=self.memo)
-        return self._codes[module] + self._codes[SETTINGS]
-
-    def load(self, run: str) -> Callable[[StageContext], None]:
-        """Return the function "module:function" names: of the code the key names. Raises StageError if too late."""
-        from importlib import import_module
-
-        from bootsmith.cache.bytecode import discard_stale
-        from bootsmith.cache.code import sources
-
-        module, _, function = run.partition(":")
-        with self._guard:
-            stale = discard_stale(sources(module, memo=self.memo)) if module not in self._loaded else []
-            too_late = [name for name in stale if name in sys.modules]
-            if too_late:
-                raise StageError(
-                    f"{', '.join(too_late)} changed while it was being loaded: an older version is running",
-                    "Run the same command again.",
-                )
-            self._loaded.add(module)
-            found: Callable[[StageContext], None] = getattr(import_module(module), function)
-            return found
-
-    def tool(self, name: str) -> str:
-        """Return the identity of a host program. Raises ToolMissing."""
-        from bootsmith.tasks.tools import host
-
-        return host.identity(name, self.memo)
-
-    def save(self) -> None:
-        """Keep what was learned for the next process."""
-        self.memo.save()
 
 
 class Builder:

@@ -15,7 +15,7 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from bootsmith.cache.errors import CacheError
 from bootsmith.tasks import invocation as invocations
@@ -89,7 +89,7 @@ def _parse(command: str, args: list[str]) -> tuple[Mapping[str, Any], list[str]]
     return found, list(words)
 
 
-def _refuse(error: BootsmithError | CacheError) -> None:
+def _refuse(error: BootsmithError | CacheError) -> NoReturn:
     """End before anything ran, with the error's own exit code."""
     if getattr(error, "exit_code", 1) == 3:
         raise InvalidDodoFile(str(error)) from None
@@ -115,7 +115,7 @@ def _others(dodo: Mapping[str, Any]) -> set[str]:
     return {name.removeprefix("task_") for name in dodo if name.startswith("task_")} - {"bootsmith"}
 
 
-class _Unasked(FileChangedChecker):
+class _Unasked(FileChangedChecker):  # type: ignore[misc]  # doit has no types
     """doit's file checker, never asked about our tasks: no state to keep, nothing hashed."""
 
     def check_modified(self, _path: str, _stat: os.stat_result, _state: object) -> bool:
@@ -342,7 +342,7 @@ def _refuse_to_ignore(task: Task) -> None:
     raise InvalidCommand(f"{message}\nRun the stages you want by name instead.")
 
 
-class _StageTask(Task):
+class _StageTask(Task):  # type: ignore[misc]  # doit has no types
     """A stage; cleaning it removes its outputs and its record, and says so."""
 
     def clean(self, outstream: TextIO, dryrun: bool) -> None:
@@ -354,7 +354,7 @@ class _StageTask(Task):
         )
 
 
-class _Action(BaseAction):
+class _Action(BaseAction):  # type: ignore[misc]  # doit has no types
     """An action of ours. Not a PythonAction: those swap sys.stdout for the whole process."""
 
     def __init__(self) -> None:

@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -16,9 +17,10 @@ from bootsmith.cache.fingerprint import fingerprint
 from bootsmith.cache.lock import Lock
 from bootsmith.cache.store import default_root
 from bootsmith.tasks import plan as plans
-from bootsmith.tasks.builder import Builder, Ledger
+from bootsmith.tasks.builder import Builder
 from bootsmith.tasks.errors import UsageError
 from bootsmith.tasks.invocation import Invocation
+from bootsmith.tasks.ledger import Ledger
 from bootsmith.tasks.progress import Progress
 from bootsmith.tasks.site import Site
 
@@ -27,6 +29,7 @@ if TYPE_CHECKING:
 
     from bootsmith.tasks.recipe.model import Recipe
 
+NOTHING: Mapping[str, str] = {}
 PLANNING = ("bootsmith.tasks.session", "bootsmith.tasks.plan", "bootsmith.tasks.recipe.load")
 
 
@@ -66,19 +69,22 @@ class Session:
             return self.shell / given
         return catalog.find(given, self.folder)
 
-    def recipe(self, name: str | None = None) -> Recipe:
-        """Return a recipe, loaded in full. Raises RecipeError."""
+    def recipe(self, name: str | None = None, words: Mapping[str, str] = NOTHING) -> Recipe:
+        """Return a recipe, loaded in full; `words` are laid over it last. Raises RecipeError."""
         file = self.file(name)
-        if file not in self._recipes:
+        if words or file not in self._recipes:
             from bootsmith.tasks.recipe.load import load
 
             with contextlib.chdir(self.shell):  # paths on the command line, and in messages, are the user's
-                self._recipes[file] = load(
+                found = load(
                     file,
-                    overrides=self.invocation.variables,
+                    overrides={**self.invocation.variables, **words},
                     profile=self.invocation.reserved.get("profile"),
                     search=self.folder,
                 )
+            if words:
+                return found
+            self._recipes[file] = found
         return self._recipes[file]
 
     def builder(self, name: str | None = None) -> Builder:

@@ -18,7 +18,8 @@ from bootsmith.tasks.recipe.problems import Problems
 
 def words(section: str, options: Mapping[str, Any]) -> dict[str, str]:
     """Return command-line words that say what `options` say; options not given (None, False, []) say nothing."""
-    return {f"{section}.{name}": _text(name, value) for name, value in options.items() if value not in (None, False, [])}
+    given = {name: value for name, value in options.items() if value not in (None, False, [])}
+    return {f"{section}.{name}": _text(name, value) for name, value in given.items()}
 
 
 def machine(options: Mapping[str, Any]) -> Machine:
