@@ -9,6 +9,7 @@ import contextlib
 import os
 import re
 import selectors
+import shlex
 import signal
 import subprocess
 import time
@@ -27,6 +28,8 @@ __all__ = ["Completed", "Running", "Usage", "caveats", "kill_all", "run", "spawn
 
 OUTPUT_LIMIT = 64 << 20
 """Bytes of stdout, and as many of stderr, that are kept in memory. A program that prints more needs a file."""
+UMASK = 0o022
+"""Of every program, whatever the user's own: modes are part of what it makes."""
 LONG = 0.3
 """Seconds after which a program's memory is worth watching; looking costs some milliseconds."""
 
@@ -58,8 +61,9 @@ def run(
 ) -> Completed:
     """Run a program to its end and return what it printed; a status above 128 is 128 + the signal that ended it.
 
-    With `root` it is uid 0 of a mount and user namespace that holds the caller's subordinate ids. All it prints goes to
-    `log` as it comes, and line by line to `on_line`. Raises ToolFailed with its last lines, ToolMissing, StageError.
+    `argv` begins with the program's path. With `root` it is uid 0 of a mount and user namespace that holds the caller's
+    subordinate ids. Its words and all it prints go to `log` as they come, the latter line by line to `on_line` too.
+    Raises ToolFailed with its last lines, ToolMissing, StageError.
     """
     words = [str(word) for word in argv]
     if not os.access(words[0], os.X_OK):
@@ -69,8 +73,9 @@ def run(
         child = stack.enter_context(
             _started(words, env, cwd, out, has_input=input is not None, root=root, network=network)
         )
-        if log and child.wall.caveat:
-            log.write(f"({child.wall.caveat})\n".encode())
+        if log:
+            caveat = f"({child.wall.caveat})\n" if child.wall.caveat else ""
+            log.write(f"$ {shlex.join(words)}\n{caveat}".encode(errors="surrogateescape"))
         _pump(child, isolation.ANSWER + (input or b""), log, on_line)
         status = child.reap()
         if usage is not None:
@@ -139,7 +144,7 @@ def _started(
     for wall in [known] if known else isolation.walls(root=root, network=network, uid=os.geteuid()):
         process = subprocess.Popen(
             [*isolation.command(wall, has_input=has_input), *argv], env=dict(env), cwd=cwd, bufsize=0,
-            stdin=subprocess.PIPE, stdout=out, stderr=subprocess.PIPE, start_new_session=True,
+            stdin=subprocess.PIPE, stdout=out, stderr=subprocess.PIPE, start_new_session=True, umask=UMASK,
         )  # fmt: skip
         alive.running[process.pid] = True
         child = _Child(process, wall)

@@ -94,9 +94,17 @@ def _without_ids(user: str) -> StageError:
 
 
 def _map_all(pid: int) -> None:
-    for kind in ("uid", "gid"):
-        ours = [line.split() for line in _read(Path(f"/proc/self/{kind}_map")).splitlines()]
-        Path(f"/proc/{pid}/{kind}_map").write_text("".join(f"{inside} {inside} {count}\n" for inside, _, count in ours))
+    """Map every id that we have to itself, as only root may."""
+    try:
+        for kind in ("uid", "gid"):
+            ours = [line.split() for line in Path(f"/proc/self/{kind}_map").read_text().splitlines()]
+            lines = "".join(f"{inside} {inside} {count}\n" for inside, _, count in ours)
+            Path(f"/proc/{pid}/{kind}_map").write_text(lines)
+    except OSError as error:
+        raise StageError(
+            f"no user namespace can be given its ids here: {error.strerror}",
+            "In a container, allow it to make mount namespaces (CAP_SYS_ADMIN), or build outside of it.",
+        ) from error
 
 
 def _user() -> str:

@@ -67,10 +67,22 @@ def test_redirects_to_a_file(tmp_path: Path) -> None:
 
 
 def test_log_gets_all(tmp_path: Path) -> None:
-    """The log holds every byte of both streams, in order of arrival, the guard's own none."""
+    """The log holds the program's words and then every byte of both streams, the guard's own none."""
     log = io.BytesIO()
     sh(r"printf 'a\r\033[1mb\n'; printf '\000\377' >&2", tmp_path, log=log)
-    assert sorted(log.getvalue()) == sorted(b"a\r\033[1mb\n\0\377")
+    words, _, printed = log.getvalue().partition(b"\n")
+    assert words.startswith(b"$ /bin/sh -c 'printf ")
+    assert sorted(printed) == sorted(b"a\r\033[1mb\n\0\377")
+
+
+def test_modes_do_not_depend_on_the_caller(tmp_path: Path) -> None:
+    """What a program makes has the same modes under every umask of the user's."""
+    before = os.umask(0o077)
+    try:
+        sh("mkdir made", tmp_path)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "made").stat().st_mode & 0o777 == 0o755
 
 
 def test_progress_comes_as_plain_lines(tmp_path: Path) -> None:
@@ -219,7 +231,7 @@ def test_falls_back_where_namespaces_are_forbidden(tmp_path: Path, monkeypatch: 
     log = io.BytesIO()
     assert sh("echo a", tmp_path, log=log, input=b"").stdout == b"a\n"
     assert sh("cat", tmp_path, input=b"b").stdout == b"b"
-    assert log.getvalue() == b"(nothing holds it)\na\n"
+    assert log.getvalue() == b"$ /bin/sh -c 'echo a'\n(nothing holds it)\na\n"
     assert process.caveats() == ["nothing holds it"]
     assert tried == [True]
 
@@ -229,6 +241,20 @@ def test_without_namespaces_a_daemon_does_not_hold_us(tmp_path: Path, monkeypatc
     monkeypatch.setattr(isolation, "walls", lambda **_: iter([isolation.Wall((), "bare")]))
     monkeypatch.setattr(process, "_chosen", {})
     assert sh("sleep 1000 & echo done", tmp_path).stdout == b"done\n"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="is about root; an ordinary user's only wall is such a namespace")
+def test_root_without_the_right_to_mount_keeps_its_ids(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Root of a container that may not mount gets a user namespace of its own, with the ids it has."""
+    user_namespace = isolation.Wall(("--user", "--pid", "--fork", "--kill-child", "--mount"), unmapped=True)
+    monkeypatch.setattr(isolation, "walls", lambda **_: iter([isolation.Wall(("--nonsense",)), user_namespace]))
+    monkeypatch.setattr(process, "_chosen", {})
+    done = sh("mkdir t; chown 1000:65534 t; stat -c %u:%g t; mount -t tmpfs none /mnt", tmp_path, root=True)
+    assert done.stdout == b"1000:65534\n"
+    assert (
+        sh("cat /proc/self/uid_map", tmp_path, root=True).stdout.split()
+        == Path("/proc/self/uid_map").read_bytes().split()
+    )
 
 
 def test_says_why_nothing_can_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
