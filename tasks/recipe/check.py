@@ -17,6 +17,7 @@ STAGES = (
     *("test", "log", "disk.raw", "run.qcow2"),
 )
 """What bootsmith itself keeps in a build directory."""
+LAYERS = ("base", "system", "loader")
 
 
 def check(recipe: Recipe, place: Callable[[KeyPath], Place], problems: Problems) -> None:
@@ -50,6 +51,11 @@ def _packages(recipe: Recipe) -> Iterable[Finding]:
 def _layers(recipe: Recipe) -> Iterable[Finding]:
     seen: dict[str, int] = {}
     for number, layer in enumerate(recipe.layers):
+        if layer.name in LAYERS:
+            yield (
+                ("layers", number, "name"),
+                f"bootsmith has a layer {layer.name} of its own; take another name",
+            )
         if layer.name in seen:
             yield ("layers", number, "name"), f"two layers are called {layer.name}; give one another name"
         seen[layer.name] = number
@@ -79,13 +85,24 @@ def _services(recipe: Recipe) -> Iterable[Finding]:
                 yield ("system", "services", word), f"{unit} is also enabled; remove it from one of them"
 
 
-def _boot(recipe: Recipe) -> Iterable[Finding]:
+def _entries(recipe: Recipe) -> Iterable[Finding]:
     boot = recipe.boot
     if not boot.entries:
         yield ("boot", "entries"), "there is nothing to boot; write at least one entry"
     elif boot.default not in boot.entries:
         yield ("boot", "default"), f"there is no entry {boot.default!r}; {suggest(boot.default, list(boot.entries))}"
-    if boot.loader == "systemd-boot" and boot.place != "esp":
+
+
+def _consoles(recipe: Recipe) -> Iterable[Finding]:
+    consoles = recipe.boot.console
+    for number, console in enumerate(consoles):
+        if console in consoles[:number]:
+            what = f"{console} stands here twice, and only the last of all is /dev/console"
+            yield ("boot", "console", number), f"{what}; write the whole list anew"
+
+
+def _place(recipe: Recipe) -> Iterable[Finding]:
+    if recipe.boot.loader == "systemd-boot" and recipe.boot.place != "esp":
         yield ("boot", "place"), "systemd-boot reads kernels from the ESP only; write esp, or loader: grub-efi"
 
 
@@ -145,7 +162,9 @@ _RULES: tuple[tuple[tuple[KeyPath, ...], Callable[[Recipe], Iterable[Finding]]],
     ((("layers",),), _layers),
     ((("system", "users"),), _users),
     ((("system", "services"),), _services),
-    ((("boot", "entries"), ("boot", "default"), ("boot", "loader"), ("boot", "place")), _boot),
+    ((("boot", "entries"), ("boot", "default")), _entries),
+    ((("boot", "console"),), _consoles),
+    ((("boot", "loader"), ("boot", "place")), _place),
     ((("outputs",),), _outputs),
     ((("machine",),), _machine),
     ((("system", "users"), ("test", "login")), _login),

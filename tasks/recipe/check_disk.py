@@ -27,6 +27,8 @@ def _mounts(recipe: Recipe) -> Iterable[Finding]:
         seen.setdefault(part.mount, name)
         if part.fs == "none":
             yield (*PARTS, name, "mount"), "there is no filesystem to mount; write fs:, or remove the mount"
+    if "layout" in parts:  # partition/NAME.json is its geometry, partition/layout.json the disk's
+        yield (*PARTS, "layout"), "bootsmith keeps a file of that name; take another name"
     if "/" not in seen:
         yield PARTS, "no partition is mounted at /; this replaces the usual layout, so write `root: {mount: /}` too"
     elif parts[seen["/"]].fs not in ("ext2", "ext3", "ext4", "none"):

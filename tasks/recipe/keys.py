@@ -198,7 +198,7 @@ BOOT = Section(
             "partuuid",
         ),
         "cmdline": Key(LINE, "further words for the kernel", ""),
-        "console": Key(ListOf(words.CONSOLE, once=True), "consoles; the last one is /dev/console", ["tty0", "ttyS0"]),
+        "console": Key(ListOf(words.CONSOLE), "consoles; the last one is /dev/console", ["tty0", "ttyS0"]),
         "entries": Key(
             Named(
                 words.NAME,

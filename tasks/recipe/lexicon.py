@@ -17,7 +17,7 @@ _UUID = "[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]
 _SERIAL = "[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}"
 _FORWARD = r"\d{1,5}:\d{1,5}"
 _KEY_LINE = re.compile(r"(?:\S.*\s)?(?:ssh|ecdsa|sk)-[A-Za-z0-9@.-]+ +AAAA[A-Za-z0-9+/]+={0,3}(?: .*)?")
-_CRYPT = re.compile(r"\$[A-Za-z0-9]+\$[A-Za-z0-9./$=,+-]+|[A-Za-z0-9./]{13}")
+_CRYPT = re.compile(r"\$[A-Za-z0-9]+\$[A-Za-z0-9./$=,+-]+")
 
 ESP_GUID = "c12a7328-f81f-11d2-ba4b-00a0c93ec93b"
 PARTITION_TYPES = ("esp", "bios-boot", "linux", "root", "home", "var", "swap", "lvm", "xbootldr")
@@ -188,9 +188,13 @@ class SshKey(Str):
         if re.match(r"(ssh|ecdsa|sk)-\S+ ", text):
             raise Wrong("this is not a whole ssh key", "write the line of a .pub file: type, base64 and a comment")
         path = self._file.parse(said)
-        with path.open("rb") as file:
-            if b"PRIVATE KEY" in file.read(100):
-                raise Wrong(f"{shown(path)} is a private key, which no image may hold", f"name {path.name}.pub")
+        try:
+            with path.open("rb") as file:
+                start = file.read(100)
+        except OSError as error:
+            raise Wrong(f"{shown(path)} cannot be read: {error.strerror}", "name a file of public keys") from error
+        if b"PRIVATE KEY" in start:
+            raise Wrong(f"{shown(path)} is a private key, which no image may hold", f"name {path.name}.pub")
         return path
 
     def write(self, value: Any) -> Raw:

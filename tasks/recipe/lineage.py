@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from bootsmith.tasks.recipe.lexicon import PLAIN
 from bootsmith.tasks.recipe.nodes import Entry, Items, Node, Table, Text, is_null, shown
 from bootsmith.tasks.recipe.parse import parse_file
 from bootsmith.tasks.recipe.problems import Problems, Wrong, suggest
@@ -68,13 +70,13 @@ class _Reader:
             raise Wrong("a parent is a name or a path, without variables", "write one, or several in []")
         if "/" in name.text or name.text.endswith((".yaml", ".yml")):
             path = name.place.base / name.text
-            if not path.exists():
+            if not os.path.exists(path):  # noqa: PTH110  # Path.exists raises where a name is too long
                 raise Wrong(f"{shown(path)} does not exist", "name a recipe, or the path of one")
             return path
         folders = [child.parent, *([self.search] if self.search else [])]
         for folder in folders:
             path = folder / f"{name.text}.yaml"
-            if path.exists():
+            if os.path.exists(path):  # noqa: PTH110  # as above
                 return path
         known = sorted({path.stem for folder in folders for path in folder.glob("*.yaml") if path != child})
         raise Wrong(f"there is no recipe {name.text!r}", suggest(name.text, known))
@@ -101,6 +103,10 @@ class _Reader:
     def _profile(self, name: str, entry: Entry) -> Table | None:
         if is_null(entry.value):
             return None
+        try:
+            PLAIN.parse(Text(name, plain=False, place=entry.place))
+        except Wrong as wrong:
+            self.problems.add(entry.place, ("profiles", name), str(wrong))
         if not isinstance(entry.value, Table):
             self.problems.add(entry.place, ("profiles", name), "a profile is a partial recipe; write its keys")
             return Table({}, entry.place)

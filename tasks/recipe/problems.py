@@ -55,9 +55,10 @@ class Problems:
 
     def lack(self, place: Place, name: str, what: str) -> None:
         """Note a variable that was not given."""
+        known = set(self._found)
         self.add(place, ("vars", name), what)
         self.missing.append(name)
-        self._missing_lines.add(list(self._found)[-1])
+        self._missing_lines |= self._found.keys() - known
 
     def adopt(self, other: Problems) -> None:
         """Note another reading's mistakes too, but for variables it was not given."""

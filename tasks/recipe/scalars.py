@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import stat
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -265,14 +266,17 @@ class FilePath(Scalar):
         return path
 
     def _look(self, path: Path) -> None:
-        is_kind = path.is_dir() if self._kind == "directory" else path.is_file()
-        if is_kind:
-            return
-        if path.exists():
+        try:
+            mode = path.stat().st_mode
+        except FileNotFoundError:
+            beside = sorted(each.name for each in path.parent.iterdir()) if path.parent.is_dir() else []
+            meant = near(path.name, beside)
+            todo = f"did you mean {meant}?" if meant else f"create that {self._kind}"
+            raise Wrong(f"{shown(path)} does not exist", todo) from None
+        except OSError as error:
+            raise Wrong(f"{shown(path)} cannot be read: {error.strerror}", f"name a {self._kind}") from error
+        if not (stat.S_ISDIR(mode) if self._kind == "directory" else stat.S_ISREG(mode)):
             raise Wrong(f"{shown(path)} is not a {self._kind}", f"name a {self._kind}")
-        beside = sorted(each.name for each in path.parent.iterdir()) if path.parent.is_dir() else []
-        meant = near(path.name, beside)
-        raise Wrong(f"{shown(path)} does not exist", f"did you mean {meant}?" if meant else f"create that {self._kind}")
 
     def write(self, value: Any) -> Raw:
         return PathText(value)

@@ -116,6 +116,9 @@ class Named(Type):
                 self.name.parse(Text(name, plain=False, place=entry.place))
             except Wrong as wrong:
                 problems.add(entry.place, (*path, name), str(wrong))
+            if "${" in name:
+                what = "variables do not stand in keys; write the name itself"
+                problems.add(entry.place, (*path, name), what)
             if not is_null(entry.value):
                 value = self.value.read(entry.value, (*path, name), problems)
                 if value is not FAILED:
@@ -198,7 +201,9 @@ class Choose(Type):
             return FAILED
         entries = dict(node.entries)
         named = entries.pop("name", None) if self._name else None
-        name = self._name.type.read(named.value, (*path, "name"), problems) if self._name and named else None
+        name = None
+        if self._name and named and not is_null(named.value):
+            name = self._name.type.read(named.value, (*path, "name"), problems)
         kinds = [kind for kind in entries if kind in self.kinds]
         for word, entry in entries.items():
             if word not in self.kinds:

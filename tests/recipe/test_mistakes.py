@@ -682,6 +682,49 @@ BAD = [
         ["2:10: system.users: mappings merge by themselves; write users: without +"],
     ),
     (SOURCE + "boot: {cmdline+: [a]}\n", ["2:18: boot.cmdline: only text is appended to text; write one value"]),
+    # -- names, and what cannot be looked at
+    (
+        SOURCE + "layers: [{files: {'/${name}': {content: x}}}]\n",
+        ["2:19: layers.files./${name}: variables do not stand in keys; write the name itself"],
+    ),
+    (
+        SOURCE + "layers: [{name: system, remove: [/a]}]\n",
+        ["2:17: layers.name: bootsmith has a layer system of its own; take another name"],
+    ),
+    (
+        SOURCE + "layers: [overlay: " + "x" * 300 + "]\n",
+        ["2:19: layers.overlay.from: recipes/" + "x" * 300 + " cannot be read: File name too long; name a directory"],
+    ),
+    (
+        SOURCE + "extends: ./" + "x" * 300 + "\n",
+        ["2:10: extends: recipes/" + "x" * 300 + " does not exist; name a recipe, or the path of one"],
+    ),
+    (
+        SOURCE + "profiles: {a/b: {}}\n",
+        ["2:12: profiles.a/b: 'a/b' is not a name; use letters, digits, and _ - after the first"],
+    ),
+    (
+        SOURCE + "disk: {partitions: {esp: {}, root: {mount: /}, layout: {}}}\n",
+        ["2:48: disk.partitions.layout: bootsmith keeps a file of that name; take another name"],
+    ),
+    (
+        SOURCE + "boot: {console+: [tty0]}\n",
+        [
+            (
+                "2:19: boot.console: tty0 stands here twice, and only the last of all is /dev/console; "
+                "write the whole list anew"
+            )
+        ],
+    ),
+    (
+        SOURCE + "system: {users: {root: {password: {hash: thirteen1char}}}}\n",
+        [
+            (
+                "2:42: system.users.root.password.hash: this is not a password hash; "
+                "write what `openssl passwd -6` or `mkpasswd` prints"
+            )
+        ],
+    ),
 ]
 
 
