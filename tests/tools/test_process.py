@@ -216,6 +216,35 @@ def test_root_sees_only_its_own_processes(command: Command, user: OrdinaryUser) 
     assert (name, int(count) < 6) == ("sh", True)
 
 
+FORBIDDING = """
+echo 0 >/proc/sys/user/max_user_namespaces
+exec setpriv --ambient-caps=-all --inh-caps=-all -- "$@"
+"""
+FORBIDDEN = """
+import io, sys
+from pathlib import Path
+from bootsmith.tasks.errors import StageError
+from bootsmith.tasks.tools import process
+log = io.BytesIO()
+process.run(["/bin/sh", "-c", "echo ran"], env={}, cwd=Path("/"), log=log)
+try:
+    process.run(["/bin/true"], env={}, cwd=Path("/"), root=True)
+except StageError as error:
+    print(log.getvalue().decode(), error, sep="")
+"""
+
+
+def test_a_kernel_that_forbids_namespaces(user: OrdinaryUser) -> None:
+    """Plain programs still run, the log says what does not hold them; root of a tree is refused, naming the setting."""
+    forbidding = ["unshare", "--user", "--map-current-user", "--keep-caps", "sh", "-c", FORBIDDING, "sh"]
+    argv = user.command(*forbidding, sys.executable, "-c", FORBIDDEN)
+    lines = subprocess.run(argv, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()
+    assert lines[1].startswith("(namespaces are forbidden here")
+    assert lines[2] == "ran"
+    assert lines[3].startswith("this kernel forbids user namespaces to ordinary users")
+    assert lines[4] == "  As root: sysctl -w user.max_user_namespaces=10000"
+
+
 def test_falls_back_where_namespaces_are_forbidden(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the kernel refuses a wall the next one is taken, remembered, and what is lost by it stands in the log."""
     refused = isolation.Wall(("--setgroups=nonsense",))
