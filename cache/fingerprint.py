@@ -9,6 +9,7 @@ import struct
 import time
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from bootsmith.cache import clock
@@ -44,6 +45,15 @@ def fingerprint(path: StrPath, memo: Memo | None = None) -> str:
     if stat.S_ISDIR(status.st_mode):
         return _tree(name, status, memo)
     return xxh3_128_hexdigest(encode(["special", _kind(status), status.st_rdev]))
+
+
+def note(path: StrPath, digest: str, memo: Memo) -> None:
+    """Remember what a file that was just made or renamed holds, without reading it again; the caller vouches for it."""
+    status = Path(path).stat()
+    if status.st_size >= WORTH_WAITING:
+        _rest(status)
+    if _same(status, Path(path).stat()):
+        memo.put(status, digest, time.time_ns())
 
 
 def of_bytes(content: bytes) -> str:

@@ -79,5 +79,3 @@ def _image(request: Request) -> Path:
         return request.session.shell / request.words[0]
     plan = request.session.builder(request.recipe).plan
     return plan.stage("assemble").outputs["disk"]
-
-

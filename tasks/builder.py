@@ -19,7 +19,8 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from bootsmith.cache import key as keys
 from bootsmith.cache import record as records
-from bootsmith.cache.fingerprint import fingerprint
+from bootsmith.cache.fingerprint import fingerprint, note
+from bootsmith.cache.temporary import sweep
 from bootsmith.tasks.errors import BootsmithError, InputMissing, StageError
 from bootsmith.tasks.ledger import Ledger
 from bootsmith.tasks.plan import Plan
@@ -105,11 +106,14 @@ class Builder:
             self._old[stage.name] = record
         return problems
 
-    def parts(self, stage: Stage) -> dict[str, Any]:
-        """Return the named parts of a stage's present key. Raises InputMissing, ToolMissing, StageError."""
+    def parts(self, stage: Stage, *, reread: bool = False) -> dict[str, Any]:
+        """Return the named parts of a stage's present key; `reread` looks at code again too.
+
+        Raises InputMissing, ToolMissing, StageError.
+        """
         return {
             "name": stage.name,
-            "code": self.ledger.code(stage),
+            "code": self.ledger.code(stage, reread=reread),
             "params": stage.params,
             "inputs": {role: self._input(stage, role, path) for role, path in stage.inputs.items()},
             "tools": {name: self.ledger.tool(name) for name in stage.tools},
@@ -184,7 +188,7 @@ class Builder:
         for attempt in range(ATTEMPTS):
             before = self.parts(stage)
             made, record = self._attempt(stage, shop / str(attempt), before, say)
-            after = self.parts(stage)
+            after = self.parts(stage, reread=True)
             if keys.key(after) == keys.key(before):
                 break
             say(f"{'; '.join(keys.diff(before, after))} while it was built: building again")
@@ -260,7 +264,7 @@ class Builder:
         path = stage.outputs[stage.carry]
         if path.is_symlink() or not path.is_file():
             return None
-        lock = Lock(path)
+        lock = Lock(path, create=False)
         if not lock.try_acquire():
             return None
         try:
@@ -275,7 +279,7 @@ class Builder:
             self._guard_target(stage, final)
             final.parent.mkdir(parents=True, exist_ok=True)
             path.replace(final)
-            fingerprint(final, self.ledger.memo)  # the rename changed its ctime; the memo follows while it is warm
+            note(final, record.outputs[role]["hash"], self.ledger.memo)
         records.write(self._record(stage), record)
 
     @staticmethod
@@ -335,6 +339,13 @@ class Builder:
                 self._known.clear()
         return present
 
+    def open(self) -> None:
+        """Begin a run: clear away what killed runs left, and forget what was seen before the lock was held."""
+        sweep(self.state / "records")
+        _remove_tree(self.state / "tmp")
+        with self._guard:
+            self._known.clear()
+
     def close(self) -> None:
         """End a run: what was verified after a restart of the host need not be verified again."""
         for name, record in self._old.items():
@@ -366,17 +377,17 @@ def _flat(name: str) -> str:
 
 
 def _remove_tree(path: Path) -> None:
-    """Remove a tree even where its directories forbid it."""
-
-    def open_up(function: Callable[[str], object], name: str, _error: object) -> None:
-        with_parent = Path(name).parent
-        with_parent.chmod(0o700)
-        if Path(name).is_dir():
-            Path(name).chmod(0o700)
-        function(name)
-
+    """Remove a tree, if it is there, even where its directories forbid it."""
     if path.is_dir():
-        shutil.rmtree(path, onerror=open_up)
+        shutil.rmtree(path, onerror=_open_up)
+
+
+def _open_up(function: Callable[[str], object], name: str, _error: object) -> None:
+    path = Path(name)
+    path.parent.chmod(0o700)
+    if path.is_dir() and not path.is_symlink():
+        path.chmod(0o700)
+    function(name)
 
 
 def _prune(folder: Path, top: Path) -> None:

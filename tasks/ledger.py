@@ -36,15 +36,18 @@ class Ledger:
 
         return Store(self.root)
 
-    def code(self, stage: Stage) -> str:
-        """Return the identity of a stage's module and of all it imports."""
+    def code(self, stage: Stage, *, reread: bool = False) -> str:
+        """Return the identity of a stage's module, of all it imports, and of the Python that runs it.
+
+        Sources are looked at once in a process, unless `reread`.
+        """
         from bootsmith.cache.code import module_identity
 
         module = stage.run.partition(":")[0]
         for name in (module, SETTINGS):
-            if name not in self._codes:
-                self._codes[name] = module_identity(name, memo=self.memo)
-        return self._codes[module] + self._codes[SETTINGS]
+            if reread or name not in self._codes:
+                self._codes[name] = module_identity(name, memo=self.memo, reread=reread)
+        return f"{self._codes[module]} {self._codes[SETTINGS]} {sys.implementation.cache_tag}"
 
     def load(self, run: str) -> Callable[[StageContext], None]:
         """Return the function "module:function" names: of the code the key names. Raises StageError if too late."""

@@ -176,6 +176,7 @@ class Session:
         lock = Lock(builder.state / "lock")
         lock.acquire(waiting=lambda holder: self.progress.tell(f"waiting for {holder}, which builds here"))
         self._locks[builder.plan.site.build] = lock
+        builder.open()
 
     def end(self) -> None:
         """Finish a run: make what it stored durable, keep what it learned, let others build here."""

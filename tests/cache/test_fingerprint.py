@@ -337,3 +337,20 @@ def test_a_deep_tree_is_no_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     for _ in range(depth):  # shutil.rmtree, and so pytest, would fail at it
         os.chdir("..")
         Path("d").rmdir()
+
+
+def test_a_renamed_file_need_not_be_read_again(tmp_path: Path) -> None:
+    """What is vouched for is remembered under the file's new times, and an edit after it is seen."""
+    from bootsmith.cache.fingerprint import WORTH_WAITING, note
+
+    path = tmp_path / "big"
+    path.write_bytes(b"")
+    os.truncate(path, WORTH_WAITING)
+    digest = fingerprint(path)
+    memo = Memo(tmp_path / "memo")
+    renamed = path.rename(tmp_path / "renamed")
+    note(renamed, digest, memo)
+    assert memo.get(renamed.stat()) == digest
+    with renamed.open("r+b") as file:
+        file.write(b"x")
+    assert fingerprint(renamed, memo) != digest
