@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from pathlib import Path
 from typing import Any
 
@@ -84,8 +85,10 @@ def _read_ip(text: str) -> str:
 
 def _read_regex(text: str) -> str:
     try:
-        re.compile(text)
-    except (re.error, OverflowError) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # of what a later Python may read otherwise
+            re.compile(text)
+    except (re.error, OverflowError, RecursionError) as error:
         what = f"{text!r} is not a regular expression: {error}"
         raise Wrong(what, "escape what is meant literally with \\") from None
     return text

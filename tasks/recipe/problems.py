@@ -35,6 +35,7 @@ class Problems:
         self.partial = False
         self._found: dict[str, tuple[str, int, int]] = {}
         self._missing_lines: set[str] = set()
+        self._lost: set[KeyPath] = set()
 
     def __len__(self) -> int:
         return len(self._found)
@@ -46,12 +47,17 @@ class Problems:
 
     def add(self, place: Place, path: KeyPath, what: str) -> None:
         """Note a mistake: `what` reads "what is wrong; what to do". Only the first one about a key is kept."""
-        if path in self.failed and path:
+        if (path in self.failed and path) or any(path[: length + 1] in self._lost for length in range(len(path))):
             return
         key = dotted(path)
         text = f"{place}: {key}: {what}" if key else f"{place}: {what}"
         self._found.setdefault(text, (place.file, place.line, place.column))
         self.failed.add(path)
+
+    def lose(self, path: KeyPath) -> None:
+        """Note that a value is not known, for a reason told elsewhere: nothing more is said about it."""
+        self.failed.add(path)
+        self._lost.add(path)
 
     def lack(self, place: Place, name: str, what: str) -> None:
         """Note a variable that was not given."""

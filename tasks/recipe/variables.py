@@ -109,14 +109,14 @@ class Variables:
             if found[0] == "$$":
                 return "$"
             if found[1] is None:
-                self._problems.add(text.place, path, "${ is never closed; write ${name}, or $${ for the text itself")
+                self._fail(text.place, path, "${ is never closed; write ${name}, or $${ for the text itself")
                 return ""
             value = self._value(found[1], text.place, path)
             if value is None:
                 return ""
             if value.null:
                 todo = f"give it a value: {found[1]}=VALUE"
-                self._problems.add(text.place, path, f"the variable {found[1]} is null inside a text; {todo}")
+                self._fail(text.place, path, f"the variable {found[1]} is null inside a text; {todo}")
             if found.start() == 0:
                 base = value.place.base
             return value.text
@@ -127,26 +127,29 @@ class Variables:
         """Return a variable's value; None, and the path no more to be trusted, where it has none."""
         if name in self._open:
             circle = " -> ".join([*self._open[self._open.index(name) :], name])
-            self._problems.add(place, path, f"variables in a circle: {circle}; give one of them a value of its own")
+            self._fail(place, path, f"variables in a circle: {circle}; give one of them a value of its own")
+            return None
+        if name not in self._declared and name not in self._predefined:
+            what = f"there is no variable {name!r} (the text itself is written $${{{name}}})"
+            self._fail(place, path, f"{what}; {suggest(name, [*self._declared, *self._predefined])}")
             return None
         if name not in self._known:
             self._open.append(name)
-            self._known[name] = self._find(name, place, path)
+            self._known[name] = self._find(name)
             self._open.pop()
         if self._known[name] is None:
-            self._problems.failed.add(path)
+            self._problems.lose(path)
         return self._known[name]
 
-    def _find(self, name: str, place: Place, path: KeyPath) -> Text | None:
+    def _fail(self, place: Place, path: KeyPath, what: str) -> None:
+        self._problems.add(place, path, what)
+        self._problems.lose(path)
+
+    def _find(self, name: str) -> Text | None:
+        """Return the value of a variable there is; None, with the reason noted, where it was not given a good one."""
         declared = self._declared.get(name)
         if declared is None:
-            if name in self._predefined:
-                return self._text(self._predefined[name], (name,))
-            todo = suggest(name, [*self._declared, *self._predefined])
-            self._problems.add(
-                place, path, f"there is no variable {name!r} (the text itself is written $${{{name}}}); {todo}"
-            )
-            return None
+            return self._text(self._predefined[name], (name,))
         value = self._given.get(name, declared.default)
         if value is None:
             about = f" ({declared.help})" if declared.help else ""
@@ -154,6 +157,8 @@ class Variables:
             self._problems.lack(declared.place, name, what)
             return None
         value = self._text(value, ("vars", name))
+        if ("vars", name) in self._problems.failed:
+            return None
         if declared.choices and value.text not in declared.choices:
             todo = suggest(value.text, declared.choices)
             self._problems.add(value.place, ("vars", name), f"{value.text!r} is not a choice of {name}; {todo}")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
+import re
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,9 @@ from bootsmith.tasks.errors import RecipeError
 from bootsmith.tasks.recipe.load import load
 from bootsmith.tasks.recipe.model import Qcow2, Raw
 from bootsmith.tasks.stage import Secret
-from kitchen import SOURCE, Kitchen
+from hypothesis import given
+from hypothesis import strategies as some
+from kitchen import LARGE, SOURCE, Kitchen
 
 GIB = 1 << 30
 MIB = 1 << 20
@@ -210,6 +213,28 @@ def test_bytes_that_are_no_recipe_are_refused(kitchen: Kitchen, data: bytes, lin
 def test_a_byte_order_mark_is_no_mistake(kitchen: Kitchen) -> None:
     """Files of editors that mark UTF-8 are read."""
     assert kitchen.cook("\ufeff" + SOURCE).source.suite == "trixie"
+
+
+PIECES = re.findall(r"[\w./-]+|\s+|[^\w\s]", LARGE)
+SPANNERS = [
+    "", "null", "[]", "{}", "${n}", "${", "$$", "64", "-", "+:", ": ", "~", '"', "'", "no", "[a]", "{a: b}", "&a", "*a",
+    "\t", "name", "{debian: x}", "x" * 400, "\u2028", "remaining", "/", "0", "-1", "1G", "[[", "!!int", "[[a]", "\0",
+]  # fmt: skip
+
+
+@given(some.lists(some.tuples(some.integers(0, len(PIECES) - 1), some.sampled_from(SPANNERS)), min_size=1, max_size=4))
+def test_no_slip_of_the_pen_breaks_the_loader(kitchen: Kitchen, slips: list[tuple[int, str]]) -> None:
+    """Whatever is wrong with a recipe, each mistake is a line with a place and a remedy."""
+    if not Path("recipes/base.yaml").exists():
+        kitchen.stock()
+    pieces = list(PIECES)
+    for at, piece in slips:
+        pieces[at] = piece
+    try:
+        kitchen.cook("".join(pieces))
+    except RecipeError as error:
+        for line in error.problems:
+            assert re.match(r"recipes/(x|base)\.yaml(:\d+:\d+)?: .*; ", line)
 
 
 @pytest.mark.usefixtures("kitchen")

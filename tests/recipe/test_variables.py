@@ -70,6 +70,22 @@ def test_missing_variables_show_their_help_and_nothing_follows(kitchen: Kitchen)
     ]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "layers: [overlay: '${nope}', overlay: '${nope}/x']\n",
+        "system: {users: {root: {password: {file: '${nope}'}}}}\ntest: {run: ['${nope}']}\n",
+        "vars: {a: '${nope}', b: '${a}'}\ndisk: {size: '${b}'}\n",
+    ],
+)
+def test_an_unknown_variable_is_all_that_is_told(kitchen: Kitchen, text: str) -> None:
+    """Nothing is said about a value that holds an unknown variable but that."""
+    with pytest.raises(RecipeError) as caught:
+        kitchen.cook(SOURCE + text)
+    assert len(caught.value.problems) == (1 if text.startswith("vars") else 2)
+    assert all("there is no variable 'nope'" in line for line in caught.value.problems)
+
+
 def test_a_given_value_is_checked_where_it_is_used(kitchen: Kitchen) -> None:
     """What is wrong with a variable's value is told at the key that cannot take it."""
     with pytest.raises(RecipeError) as caught:
