@@ -76,7 +76,7 @@ def refusal(said: str) -> StageError:
             )
     return StageError(
         f"no user namespace can be made here: {said}",
-        "In a container, allow it the system calls unshare and mount, or build outside of it.",
+        "In a container, allow it the system calls unshare and mount; in a chroot no kernel allows it: build outside.",
     )
 
 
