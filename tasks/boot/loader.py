@@ -89,7 +89,7 @@ class Making:
 
         if not self.ctx.params["host"]:
             raise StageError(
-                f"the image's tree does not hold its bootloader's files ({tool})",
-                "Let `boot.packages` be true, so that they are installed, or set it to false to use the host's.",
+                "bootloader: the packages in the image's tree do not hold the loader's files",
+                f"Set `boot.packages: false` to use this host's ({tool}).",
             )
         return host.find(tool)

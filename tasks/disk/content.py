@@ -42,7 +42,11 @@ def divide(tree: Tree, mounts: Mapping[str, str], epoch: int) -> dict[str, Tree]
     points = {mount.strip("/"): name for name, mount in mounts.items()}
     deep = sorted((point for point in points if point), key=len, reverse=True)
     for path, (number, entry) in tree.items():
-        point = next((each for each in deep if path.startswith(f"{each}/")), "")
+        point = ""
+        for each in deep:
+            if path.startswith(each) and path[len(each) : len(each) + 1] == "/":
+                point = each
+                break
         if point not in points:
             raise StageError(f"no partition holds /{path}", "Give a partition `mount: /`.")
         homes[path] = point

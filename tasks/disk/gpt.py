@@ -96,7 +96,7 @@ def decode(read: Callable[[int, int], bytes], disk: int) -> Table | None:
     problems: list[str] = []
     tables = []
     for name, sector in (("primary", 1), ("backup", disk // SECTOR - 1)):
-        found = _decode_at(read, sector, disk)
+        found = _decode_at(read, sector)
         if isinstance(found, str):
             problems.append(f"{name} GPT: {found}")
         else:
@@ -105,12 +105,14 @@ def decode(read: Callable[[int, int], bytes], disk: int) -> Table | None:
         return None
     if len(tables) == 2 and tables[0] != tables[1]:
         problems.append("primary and backup GPT differ")
-    guid, slots = tables[0]
+    guid, slots, end = tables[0]
+    if end > disk:
+        problems.append(f"the table is for a larger disk: it reaches to byte {end}, the disk only to {disk}")
     return Table(guid, slots, tuple(problems))
 
 
-def _decode_at(read: Callable[[int, int], bytes], sector: int, disk: int) -> tuple[str, tuple[Slot, ...]] | str:
-    """Return a table's GUID and slots, or what is wrong with it."""
+def _decode_at(read: Callable[[int, int], bytes], sector: int) -> tuple[str, tuple[Slot, ...], int] | str:
+    """Return a table's GUID, its slots and the byte where its partitions must have ended, or what is wrong with it."""
     raw = read(sector * SECTOR, SECTOR) if sector > 0 else b""
     if len(raw) < SECTOR or raw[:8] != b"EFI PART":
         return "no header"
@@ -124,10 +126,9 @@ def _decode_at(read: Callable[[int, int], bytes], sector: int, disk: int) -> tup
     array = read(array_at * SECTOR, count * width)
     if zlib.crc32(array) != array_crc:
         return "its entries' checksum is wrong"
-    if (last + 1) * SECTOR > disk:
-        return "it is for a larger disk"
     entries = (_ENTRY.unpack_from(array, index * width) for index in range(count))
-    return str(uuid.UUID(bytes_le=guid)), tuple(_decode_slot(*entry) for entry in entries if any(entry[0]))
+    slots = tuple(_decode_slot(*entry) for entry in entries if any(entry[0]))
+    return str(uuid.UUID(bytes_le=guid)), slots, (last + 1) * SECTOR
 
 
 def _decode_slot(kind: bytes, guid: bytes, first: int, last: int, attributes: int, name: bytes) -> Slot:

@@ -103,13 +103,10 @@ def _wanted(partition: Mapping[str, Any], demand: sizing.Demand | None, kernels:
 
 
 def _write_table(ctx: Context, planned: layout.Layout, partitions: Sequence[Mapping[str, Any]]) -> None:
-    slots = [
-        gpt.Slot(
-            place.start, place.size, each["type"], each["partuuid"], each["gpt_name"],
-            sum(1 << bit for bit in set(each["attributes"])),
-        )  # fmt: skip
-        for each, place in zip(partitions, planned.places, strict=True)
-    ]
+    slots = []
+    for each, place in zip(partitions, planned.places, strict=True):
+        bits = sum(1 << bit for bit in set(each["attributes"]))
+        slots.append(gpt.Slot(place.start, place.size, each["type"], each["partuuid"], each["gpt_name"], bits))
     start, end = gpt.encode(planned.size, str(ctx.params["id"]), slots)
     with ctx.outputs["table"].open("wb") as table:
         table.truncate(planned.size)

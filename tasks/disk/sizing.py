@@ -18,6 +18,7 @@ BLOCK = 4096
 INODE = 256
 BYTES_PER_INODE = 16384  # what mke2fs gives a filesystem of ordinary size
 FAT_RESERVED = 32 * 512  # what stands before the tables
+FAT_SLACK = 64 << 10  # what mkfs.vfat may lose to rounding and alignment
 MIN_FAT = 33 * MIB  # of smaller clusters than a sector there are none
 RESERVED_PERCENT = 1  # blocks only root may use: enough to clean up with, little on a large disk
 
@@ -83,7 +84,7 @@ def ext_geometry(size: int, need: Need, fs: str) -> Geometry:
 
 
 def _journal(size: int) -> int:
-    for limit, journal in ((8 * MIB, 0), (128 * MIB, 4), (1024 * MIB, 16), (4096 * MIB, 32), (16384 * MIB, 64)):
+    for limit, journal in ((16 * MIB, 0), (128 * MIB, 4), (1024 * MIB, 16), (4096 * MIB, 32), (16384 * MIB, 64)):
         if size < limit:
             return journal * MIB
     return 128 * MIB
@@ -148,7 +149,7 @@ def fat_need(tree: Tree, cluster: int) -> Need:
 def fat_capacity(size: int) -> int:
     """Return the bytes of clusters that content may take, besides the root directory's first."""
     cluster = fat_cluster(size)
-    data = size - FAT_RESERVED - 2 * cluster
+    data = size - FAT_RESERVED - FAT_SLACK
     clusters = data // (cluster + 8)  # each has an entry of four bytes in both tables
     return max(0, clusters - 1) * cluster
 

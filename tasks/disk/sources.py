@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Filling:
-    """One partition's tree as it shall be, as the base layer alone makes it, and the files their numbers mean."""
+    """One partition's tree, the files its numbers mean, and of the root partition what the base layer alone makes it."""
 
     tree: Tree
     base: Tree
@@ -75,13 +75,16 @@ def gather_all(ctx: Context, partitions: list[str]) -> dict[str, Filling]:
     names = [str(name) for name in cast("list[str]", ctx.params["layers"])]
     read = [layer.read_index(ctx.inputs[f"{name}.index"]) for name in names]
     sources = [ctx.inputs.get(f"{name}.tar", ctx.inputs[f"{name}.index"]) for name in names]
-    base = content.divide(layer.merge(read[:1]), mounts, epoch)
-    trees = content.divide(layer.merge(read), mounts, epoch) if len(read) > 1 else {**base}
+    trees = content.divide(layer.merge(read), mounts, epoch)
+    base: dict[str, Tree] = {}
+    if any(mounts.get(partition) == "/" for partition in partitions):
+        base = trees if len(read) == 1 else content.divide(layer.merge(read[:1]), mounts, epoch)
     found = {}
     for partition in partitions:
         tree = dict(trees.get(partition, {}))
         content.make_directories(tree, [""], epoch)
-        found[partition] = Filling(tree, base.get(partition, {}), (*sources, *_boot_files(ctx)))
+        alone = base.get(partition, {}) if mounts.get(partition) == "/" else {}
+        found[partition] = Filling(tree, alone, (*sources, *_boot_files(ctx)))
         _place_kernels(ctx, partition, tree, len(sources), epoch)
         if "loader.index" in ctx.inputs:
             number = len(found[partition].sources) - 1
