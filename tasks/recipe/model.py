@@ -132,8 +132,8 @@ class System:
 class Partition:
     """One partition. `size` in bytes, "auto" or "remaining"; the UUIDs are never None once a recipe is resolved.
 
-    `uuid` is the filesystem's: for vfat the serial as "XXXX-XXXX", empty without one. `type` is a name of recipe.md, or a
-    GUID in lower case; codes such as EF00, and the ESP's own GUID, have become names.
+    `uuid` is the filesystem's: for vfat the serial as "XXXX-XXXX", empty without one. `type` is a name of recipe.md,
+    or a GUID in lower case; codes such as EF00, and the ESP's own GUID, have become names.
     """
 
     name: str
