@@ -32,9 +32,9 @@ def recipes(request: Request) -> None:
 
 def schema(request: Request) -> None:
     """Print the JSON Schema of recipes."""
-    from bootsmith.tasks.recipe.schema import schema as written
+    from bootsmith.tasks.recipe.schema import text
 
-    request.session.progress.tell(json.dumps(written(), indent=2))
+    request.session.progress.tell(text())
 
 
 def tools(request: Request) -> None:

@@ -377,9 +377,15 @@ def _flat(name: str) -> str:
 
 
 def _remove_tree(path: Path) -> None:
-    """Remove a tree, if it is there, even where its directories forbid it."""
-    if path.is_dir():
+    """Remove a tree, if it is there: even where its directories forbid it, or a killed sandbox's ids own it."""
+    if not path.is_dir():
+        return
+    try:
         shutil.rmtree(path, onerror=_open_up)
+    except PermissionError:
+        from bootsmith.tasks.tools import host, process
+
+        process.run([host.find("rm"), "-rf", "--", path], env={"PATH": host.PATH}, cwd=path.parent, root=True)
 
 
 def _open_up(function: Callable[[str], object], name: str, _error: object) -> None:

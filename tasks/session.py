@@ -113,7 +113,8 @@ class Session:
         epoch = self._epoch(recipe, lock)
         folder = recipe.name if recipe.profile is None else f"{recipe.name}+{recipe.profile}"
         plan = plans.make(recipe, Site(recipe.name, self.top / "build" / folder, lock, epoch or 0))
-        if epoch is not None:
+        at_home = all(each.parent == file.parent for each in recipe.files)  # else a new file here could be the parent
+        if epoch is not None and at_home:
             self._remember(file, plan, [*recipe.files, lock])
         return plan
 

@@ -36,9 +36,9 @@ def machine(options: Mapping[str, Any]) -> Machine:
 def _text(name: str, value: Any) -> str:
     if name == "qemu":
         try:
-            return json.dumps(shlex.split(value))
+            return json.dumps(shlex.split(value), ensure_ascii=False)
         except ValueError as error:
             raise UsageError(f"--qemu: {error}: {value!r}", "Quote it as a shell would need it.") from None
     if value is True:
         return "true"
-    return json.dumps(value) if isinstance(value, list) else str(value)
+    return json.dumps(value, ensure_ascii=False) if isinstance(value, list) else str(value)

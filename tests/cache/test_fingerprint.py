@@ -342,6 +342,7 @@ def test_a_deep_tree_is_no_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_a_renamed_file_need_not_be_read_again(tmp_path: Path) -> None:
     """What is vouched for is remembered under the file's new times, and an edit after it is seen."""
     from bootsmith.cache.fingerprint import WORTH_WAITING, note
+    from bootsmith.cache.memo import Memo
 
     path = tmp_path / "big"
     path.write_bytes(b"")
