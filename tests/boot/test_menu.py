@@ -1,0 +1,51 @@
+"""Kernel command lines and entries, from the recipe."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from bootsmith.tasks.boot import menu
+from bootsmith.tasks.boot.menu import Item, Serial
+from bootsmith.tasks.recipe.load import load
+
+SOURCE = "source: {debian: {suite: trixie}}\n"
+DISK = "disk: {partitions: {esp: {size: 64M}, root: {mount: /, partuuid: AAAABBBB-1111-2222-3333-CCCCDDDDEEEE, uuid: 01234567-89ab-cdef-0123-456789abcdef, label: top}}}\n"
+
+
+def made(tmp_path: Path, boot: str) -> menu.Menu:
+    file = tmp_path / "box.yaml"
+    file.write_text(SOURCE + DISK + f"boot: {boot}\n")
+    return menu.from_param(menu.menu(load(file)))  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(
+    "boot, cmdline",
+    [
+        ("{}", "root=PARTUUID=aaaabbbb-1111-2222-3333-ccccddddeeee ro console=tty0 console=ttyS0"),
+        ("{root: uuid, console: []}", "root=UUID=01234567-89ab-cdef-0123-456789abcdef ro"),
+        ("{root: label, console: [ttyS1]}", "root=LABEL=top ro console=ttyS1"),
+        ("{root: /dev/vda2, console: [], cmdline: quiet splash}", "root=/dev/vda2 ro quiet splash"),
+        ("{root: none, console: []}", ""),
+    ],
+)
+def test_a_command_line_is_root_consoles_and_the_recipes_words(tmp_path: Path, boot: str, cmdline: str) -> None:
+    """In that order; PARTUUID is lower case, as initrds look for it."""
+    assert made(tmp_path, boot).items == (Item("default", None, cmdline),)
+
+
+def test_an_entrys_own_words_come_last(tmp_path: Path) -> None:
+    """After those of all entries; entries keep their order, the first is the default."""
+    found = made(tmp_path, "{root: none, console: [], cmdline: quiet, entries: {b: {title: B}, a: {cmdline: single}}}")
+    assert found.items == (Item("b", "B", "quiet"), Item("a", None, "quiet single"))
+    assert (found.default, found.timeout) == ("b", 5)
+
+
+@pytest.mark.parametrize(
+    "console, found",
+    [(["tty0", "ttyS0"], Serial(0, 115200)), (["ttyS1,9600n8"], Serial(1, 9600)), (["tty0"], None), (["ttyS"], None),
+     (["ttyAMA0"], None)],
+)  # fmt: skip
+def test_the_serial_port_is_the_first_among_the_consoles(console: list[str], found: Serial | None) -> None:
+    """With its speed, where one is written."""
+    assert menu.serial(console) == found

@@ -1,0 +1,127 @@
+"""What `inspect` tells of an image."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from bootsmith.tasks.disk.inspect import inspect, to_json, to_text
+from bootsmith.tasks.errors import UsageError
+from workbench import VERSION, Workbench, member
+
+MIB = 1 << 20
+DISK = "disk: {partitions: {esp: {size: 64M}, root: {mount: /, extra: 20M}}}\nboot: {packages: false}\n"
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workbench:
+    made = Workbench(tmp_path, monkeypatch, DISK)
+    made.base({"./": member("d"), "file": b"content"})
+    return made
+
+
+def test_an_image_of_ours_is_told_completely(bench: Workbench) -> None:
+    """Table, partitions, filesystems with their real UUIDs and labels, loader, sizes."""
+    found = inspect(bench.build())
+    recipe = bench.recipe.disk
+    assert (found.format, found.table, found.id, found.problems) == ("raw", "gpt", recipe.id, ())
+    assert found.occupied < found.disk == found.file
+    esp, root = found.parts
+    assert (esp.number, esp.name, esp.type, esp.guid) == (1, "esp", "esp", recipe.partitions["esp"].partuuid)
+    assert esp.filesystem is not None and root.filesystem is not None
+    assert (esp.filesystem.kind, esp.filesystem.uuid, esp.filesystem.label) == ("FAT32", recipe.partitions["esp"].uuid, "ESP")
+    assert set(esp.loader) >= {"EFI/BOOT/BOOTX64.EFI", "loader/loader.conf", "loader/entries/default.conf"}
+    assert (root.filesystem.kind, root.filesystem.uuid) == ("ext4", recipe.partitions["root"].uuid)
+    assert root.filesystem.size == root.size
+    assert root.filesystem.free is not None and 20 * MIB < root.filesystem.free < root.size
+
+
+def test_qcow2_tells_the_same_as_raw(bench: Workbench) -> None:
+    """But for the file's own size and format."""
+    raw = inspect(bench.build())
+    bench.run("convert/qcow2")
+    converted = inspect(bench.site.output("box.qcow2"))
+    assert converted.format == "qcow2"
+    assert (converted.parts, converted.disk, converted.id) == (raw.parts, raw.disk, raw.id)
+    assert converted.file < raw.file
+
+
+def test_text_and_json_hold_it_all(bench: Workbench) -> None:
+    """For people and for programs."""
+    found = inspect(bench.build())
+    text = to_text(found)
+    for word in ("gpt", "esp", "root", "FAT32 'ESP'", "ext4 'root'", "EFI/BOOT/BOOTX64.EFI", found.parts[1].guid):
+        assert word in text
+    assert json.loads(json.dumps(to_json(found)))["parts"][1]["filesystem"]["uuid"] == found.parts[1].filesystem.uuid  # type: ignore[union-attr]
+    assert VERSION  # kernels are not loader files
+    assert "vmlinuz" not in text
+
+
+def test_an_mbr_disk_is_told_too(tmp_path: Path) -> None:
+    """Type codes, id and the filesystem inside."""
+    image = tmp_path / "mbr.img"
+    with image.open("wb") as file:
+        file.truncate(64 * MIB)
+    script = "label: dos\nlabel-id: 0xdeadbeef\n\nstart=2048, size=61440, type=83, bootable\n"
+    subprocess.run(["sfdisk", "-q", image], input=script.encode(), check=True, capture_output=True)
+    subprocess.run(["mke2fs", "-q", "-F", "-t", "ext2", "-L", "LITES-ROOT", "-E", f"offset={MIB}", image, "30M"], check=True,
+                   capture_output=True)  # fmt: skip
+    found = inspect(image)
+    assert (found.table, found.id) == ("mbr", "deadbeef")
+    (part,) = found.parts
+    assert (part.type, part.start, part.size) == ("0x83", MIB, 30 * MIB)
+    assert part.filesystem is not None and (part.filesystem.kind, part.filesystem.label) == ("ext2", "LITES-ROOT")
+
+
+@pytest.mark.parametrize("words, kind", [(["mke2fs", "-q", "-F", "-t", "ext3"], "ext3"), (["mkfs.vfat", "-F", "16"], "FAT16"),
+                                         (["mkfs.vfat", "-F", "12"], "FAT12")])  # fmt: skip
+def test_a_bare_filesystem_is_one_part(tmp_path: Path, words: list[str], kind: str) -> None:
+    """A disk without a table."""
+    image = tmp_path / "bare.img"
+    with image.open("wb") as file:
+        file.truncate((16 if "12" not in words else 4) * MIB)
+    subprocess.run([*words, image], check=True, capture_output=True)
+    found = inspect(image)
+    assert found.table == "none"
+    assert [part.filesystem and part.filesystem.kind for part in found.parts] == [kind]
+
+
+def test_an_empty_disk_has_nothing(tmp_path: Path) -> None:
+    """No table, no parts, and no error."""
+    image = tmp_path / "empty.img"
+    image.write_bytes(bytes(MIB))
+    assert inspect(image).parts == ()
+
+
+def test_a_damaged_table_is_said(bench: Workbench) -> None:
+    """The backup is used, and the user told."""
+    disk = bench.build()
+    with disk.open("r+b") as file:
+        file.seek(512 + 20)
+        file.write(b"?")
+    found = inspect(disk)
+    assert len(found.parts) == 2
+    assert "problem: primary GPT: its header's checksum is wrong" in to_text(found)
+
+
+@pytest.mark.parametrize("garbage", [b"\x55\xaa", b"\xff", b"\0"])
+def test_noise_is_not_a_crash(tmp_path: Path, garbage: bytes) -> None:
+    """Any bytes can be looked at."""
+    image = tmp_path / "noise.img"
+    image.write_bytes(garbage * (MIB // len(garbage)))
+    to_text(inspect(image))
+
+
+def test_what_cannot_be_inspected_is_refused(tmp_path: Path) -> None:
+    """A missing file, another format, and a qcow2 that would make us read another file of the host."""
+    with pytest.raises(UsageError, match="is not a file"):
+        inspect(tmp_path / "missing")
+    (tmp_path / "a.vmdk").write_bytes(b"KDMV" + bytes(508))
+    with pytest.raises(UsageError, match="vmdk"):
+        inspect(tmp_path / "a.vmdk")
+    (tmp_path / "back").write_bytes(bytes(MIB))
+    subprocess.run(["qemu-img", "create", "-q", "-f", "qcow2", "-b", tmp_path / "back", "-F", "raw", tmp_path / "a.qcow2"], check=True)
+    with pytest.raises(UsageError, match="names another file"):
+        inspect(tmp_path / "a.qcow2")

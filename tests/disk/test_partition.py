@@ -1,0 +1,117 @@
+"""The stage `partition`: what it writes and what makes it write something else."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from bootsmith.tasks.disk import gpt
+from workbench import Workbench, member
+
+MIB = 1 << 20
+DISK = "disk: {partitions: {esp: {size: 64M, mount: /boot/efi}, root: {mount: /, extra: 20M}}}\n"
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workbench:
+    made = Workbench(tmp_path, monkeypatch, DISK)
+    made.base({"./": member("d"), "file": bytes(5 * MIB)})
+    return made
+
+
+def table(file: Path) -> gpt.Table:
+    data = file.read_bytes()
+    found = gpt.decode(lambda offset, length: data[offset : offset + length], len(data))
+    assert found is not None
+    return found
+
+
+def test_the_table_is_the_recipes(bench: Workbench) -> None:
+    """GUIDs, names, types and attributes are as the recipe says, and sfdisk finds no fault."""
+    bench.write_recipe(
+        "disk: {id: 01234567-89ab-cdef-0123-456789abcdef, partitions: {"
+        "esp: {size: 64M, name: EFI System, attributes: [legacy-boot, no-auto]},"
+        "root: {mount: /, size: 100M, partuuid: 11111111-2222-3333-4444-555555555555, attributes: [read-only, 60, 2]},"
+        "spare: {fs: none, size: 3M, type: linux}}}\n"
+    )
+    bench.run("partition")
+    found = table(bench.site.table)
+    parts = bench.recipe.disk.partitions
+    assert found.guid == "01234567-89ab-cdef-0123-456789abcdef"
+    assert found.slots == (
+        gpt.Slot(MIB, 64 * MIB, "c12a7328-f81f-11d2-ba4b-00a0c93ec93b", parts["esp"].partuuid, "EFI System", 1 << 2 | 1 << 63),
+        gpt.Slot(65 * MIB, 100 * MIB, "4f68bce3-e8cd-4db1-96e7-fbcaf984b709", "11111111-2222-3333-4444-555555555555", "root", 1 << 60 | 1 << 2),
+        gpt.Slot(165 * MIB, 3 * MIB, "0fc63daf-8483-4772-8e79-3d69d8477de4", parts["spare"].partuuid, "spare", 0),
+    )  # fmt: skip
+    verified = subprocess.run(["sfdisk", "--verify", bench.site.table], capture_output=True, check=True, text=True)
+    assert "No errors detected" in verified.stdout
+    assert bench.site.table.stat().st_blocks * 512 < MIB
+
+
+def test_the_layout_says_where_everything_stands(bench: Workbench) -> None:
+    """In table order, in bytes, as the table itself has it."""
+    bench.run("partition")
+    layout = json.loads(bench.site.layout.read_text())
+    assert layout["size"] == bench.site.table.stat().st_size
+    slots = table(bench.site.table).slots
+    assert [(row["name"], row["start"], row["size"]) for row in layout["partitions"]] == [
+        ("esp", slots[0].start, slots[0].size),
+        ("root", slots[1].start, slots[1].size),
+    ]
+
+
+def test_moving_a_partition_does_not_change_its_geometry(bench: Workbench) -> None:
+    """A filesystem is not made again because another one grew before it (C7)."""
+    bench.run("partition")
+    before = bench.site.geometry("root").read_bytes(), bench.site.geometry("esp").read_bytes(), bench.site.table.read_bytes()
+    bench.write_recipe(DISK.replace("64M", "200M"))
+    bench.run("partition")
+    after = bench.site.geometry("root").read_bytes(), bench.site.geometry("esp").read_bytes(), bench.site.table.read_bytes()
+    assert [old == new for old, new in zip(before, after, strict=True)] == [True, False, False]
+
+
+def test_a_small_edit_changes_nothing_here(bench: Workbench) -> None:
+    """Another motd leaves table and geometries as they were, so that filesystems can be patched."""
+    outputs = []
+    for text in (b"hello", b"hello, world"):
+        with bench.delta("1-overlay") as writer:
+            writer.add_file("etc/motd", text)
+        bench.run("partition")
+        outputs.append([path.read_bytes() for path in bench.stages()["partition"].outputs.values()])
+    assert outputs[0] == outputs[1]
+
+
+def test_more_content_makes_a_larger_partition(bench: Workbench) -> None:
+    """What `auto` means."""
+    bench.run("partition")
+    before = json.loads(bench.site.geometry("root").read_text())
+    with bench.delta("1-overlay") as writer:
+        writer.add_file("big", bytes(200 * MIB))
+    bench.run("partition")
+    after = json.loads(bench.site.geometry("root").read_text())
+    assert after["size"] - before["size"] in (192 * MIB, 256 * MIB)
+
+
+def test_an_initrd_in_the_tree_counts(bench: Workbench) -> None:
+    """With kernels on root, its size is part of the root filesystem's content; on the ESP it is of that one."""
+    bench.site.initrd.write_bytes(bytes(100 * MIB))
+    bench.write_recipe(DISK.replace("size: 64M", "size: auto"))
+    bench.run("partition")
+    on_esp = {name: json.loads(bench.site.geometry(name).read_text())["size"] for name in ("esp", "root")}
+    bench.write_recipe(DISK.replace("size: 64M", "size: auto") + "boot: {loader: grub-efi}\n")
+    bench.run("partition")
+    on_root = {name: json.loads(bench.site.geometry(name).read_text())["size"] for name in ("esp", "root")}
+    assert on_esp == {"esp": 128 * MIB, "root": 64 * MIB}
+    assert on_root == {"esp": 64 * MIB, "root": 192 * MIB}
+
+
+def test_a_disk_of_fixed_size_gives_the_rest_to_root(bench: Workbench) -> None:
+    """Levitate-like: 256 GiB of which almost nothing is occupied."""
+    bench.write_recipe("disk: {size: 256G, partitions: {esp: {size: 1G, mount: /boot}, root: {mount: /}}}\n")
+    bench.run("partition")
+    layout = json.loads(bench.site.layout.read_text())
+    assert layout["size"] == 256 << 30
+    assert layout["partitions"][1]["size"] == (255 << 30) - 2 * MIB
+    assert bench.site.table.stat().st_blocks * 512 < MIB
