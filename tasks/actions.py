@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import json
 import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bootsmith.tasks.errors import UsageError
+from bootsmith.cache.lock import Lock
+from bootsmith.tasks.errors import InputMissing, StageError, UsageError
 
 if TYPE_CHECKING:
     from bootsmith.tasks.commands import Request
@@ -66,9 +69,78 @@ def inspect(request: Request) -> None:
     from bootsmith.tasks.disk import inspect as inspection
 
     found = inspection.inspect(_image(request))
+    as_json = request.options["json"]
     request.session.progress.tell(
-        json.dumps(inspection.to_json(found), indent=2) if request.options["json"] else inspection.to_text(found)
+        json.dumps(inspection.to_json(found), indent=2) if as_json else inspection.to_text(found)
     )
+
+
+def run_uefi(request: Request) -> None:
+    """Boot an image under OVMF, the console on this terminal."""
+    from bootsmith.tasks.machine import run
+    from bootsmith.tasks.recipe import options
+
+    session = request.session
+    asked = {name: value for name, value in request.options.items() if name not in ("format", "print")}
+    disk = _image(request)
+    if request.words:
+        machine, folder = options.machine(asked), None
+    else:
+        machine = session.recipe(request.recipe, options.words("machine", asked)).machine
+        folder = session.builder(request.recipe).plan.site.build
+    with _kept(request, disk):
+        status = run.run(
+            machine,
+            disk,
+            format=request.options["format"],
+            folder=folder,
+            print_only=request.options["print"],
+            say=session.progress.tell,
+        )
+    if status:
+        raise StageError(f"QEMU exited with status {status}", "Its words are above.")
+
+
+def qemu_test(request: Request) -> None:
+    """Boot the image and demand proof."""
+    from bootsmith.tasks.context import read_secret
+    from bootsmith.tasks.machine import boottest
+    from bootsmith.tasks.recipe import options
+
+    session = request.session
+    test = {name: request.options[name] for name in ("timeout", "silence")}
+    words = options.words("test", test) | options.words("machine", {"accel": request.options["accel"]})
+    recipe = session.recipe(request.recipe, words)
+    login = recipe.test.login
+    disk = _image(request)
+    name = "qemu-test" if request.recipe is None else f"qemu-test:{request.recipe}"
+    session.progress.start(name)
+    with _kept(request, disk):
+        verdict = boottest.qemu_test(
+            recipe.machine,
+            recipe.test,
+            disk=disk,
+            format="raw",
+            out=session.builder(request.recipe).plan.site.test,
+            password=read_secret(login.password, "test.login.password") if login else b"",
+            say=lambda text: session.progress.say(name, text),
+        )
+    session.progress.finish(name, "passed", verdict.seconds)
+    session.progress.tell(verdict.summary)
+
+
+@contextmanager
+def _kept(request: Request, disk: Path) -> Iterator[None]:
+    """Hold an image as it is while a machine runs on it; builds of it wait, or write another file."""
+    if not disk.exists():
+        raise InputMissing(f"{disk} does not exist", "Name a disk image, or build one: `doit image`.")
+    lock = Lock(disk, create=False)
+    lock.acquire(shared=True)
+    try:
+        request.session.only_looks()
+        yield
+    finally:
+        lock.release()
 
 
 def _image(request: Request) -> Path:

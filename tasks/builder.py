@@ -139,7 +139,8 @@ class Builder:
         from bootsmith.cache import secret
         from bootsmith.tasks.context import read_secret
 
-        return secret.digest(self.ledger.root, read_secret(stage, role))
+        text = read_secret(stage.secrets[role], f"{stage.name}: the secret for {role}")
+        return secret.digest(self.ledger.root, text)
 
     # -- making it so
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from bootsmith.tasks.errors import StageError
-from bootsmith.tasks.stage import Completed, Json, Stage
+from bootsmith.tasks.stage import Completed, Json, Secret, Stage
 from bootsmith.tasks.tools import host, process
 
 
@@ -43,7 +43,7 @@ class StageContext:
 
     def secret(self, role: str) -> bytes:
         """Return the bytes of a declared secret."""
-        return read_secret(self.stage, role)
+        return read_secret(self.stage.secrets[role], f"{self.stage.name}: the secret for {role}")
 
     def run(
         self,
@@ -87,15 +87,14 @@ class StageContext:
         return found
 
 
-def read_secret(stage: Stage, role: str) -> bytes:
-    """Return the bytes a declared secret refers to, without the newline an editor leaves. Raises StageError."""
-    secret = stage.secrets[role]
+def read_secret(secret: Secret, what: str) -> bytes:
+    """Return the bytes a secret refers to, without the newline an editor leaves. Raises StageError naming `what`."""
     if secret.file is not None:
         try:
             return secret.file.read_bytes().rstrip(b"\n")
         except OSError as error:
             raise StageError(
-                f"{stage.name}: the secret for {role} cannot be read from {secret.file}: {error.strerror}",
+                f"{what} cannot be read from {secret.file}: {error.strerror}",
                 "Create the file, or name another one in the recipe.",
             ) from error
     if secret.env is not None:
@@ -103,7 +102,7 @@ def read_secret(stage: Stage, role: str) -> bytes:
             return os.environb[secret.env.encode()]
         except KeyError:
             raise StageError(
-                f"{stage.name}: the secret for {role} is the environment variable {secret.env}, which is not set",
+                f"{what} is the environment variable {secret.env}, which is not set",
                 f"Set {secret.env} for this command.",
             ) from None
     assert secret.hash is not None, "a Secret has one source"

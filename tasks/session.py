@@ -179,6 +179,11 @@ class Session:
         self._locks[builder.plan.site.build] = lock
         builder.open()
 
+    def only_looks(self) -> None:
+        """Let others build here from now on, where one command is all there is to run: its stages are done."""
+        if len(self.invocation.words) - len(self.invocation.tail) == 1:
+            self.end()
+
     def end(self) -> None:
         """Finish a run: make what it stored durable, keep what it learned, let others build here."""
         for builder in self._builders.values():
