@@ -8,11 +8,10 @@ import sys
 import zipfile
 from pathlib import Path
 
+import bootsmith
 import bootsmith.cache
 import bootsmith.tasks
 import pytest
-
-import bootsmith
 
 CHECKOUT = Path(__file__).resolve().parent.parent
 
