@@ -83,13 +83,16 @@ def loosen(deb: Path, target: Path) -> None:
             for name, header, size in _members(source):
                 place = sink.tell()
                 sink.write(header)
-                unpacked = name.endswith(b".tar.xz")
-                written = _unxz(source, sink, size) if unpacked else sink.write(source.read(size))
+                packed = name.endswith(b".tar.xz")
+                written = _unxz(source, sink, size) if packed else sink.write(source.read(size))
                 sink.write(b"\n" * (written % 2))
-                if unpacked:
-                    name = name.removesuffix(b".xz")
                 sink.seek(place)
-                sink.write(name.ljust(16) + header[16:48] + b"%-10d" % written + header[58:])
+                sink.write(
+                    (name.removesuffix(b".xz") if packed else name).ljust(16)
+                    + header[16:48]
+                    + b"%-10d" % written
+                    + header[58:]
+                )
                 sink.seek(0, io.SEEK_END)
     except (OSError, ValueError, EOFError, lzma.LZMAError) as error:
         raise _broken(deb, str(error)) from error

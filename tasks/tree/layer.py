@@ -13,7 +13,7 @@ import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Final, Self
+from typing import Any, BinaryIO, Final, Self, TypeAlias
 
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.tree import tar as tars
@@ -49,10 +49,8 @@ def write_index(index: Path, entries: Iterable[Entry]) -> None:
 def read_index(path: Path) -> tuple[Entry, ...]:
     """Return the members an index lists. Raises StageError where it is damaged."""
     try:
-        rows = json.loads(path.read_bytes())
-        if not isinstance(rows, list):
-            raise TypeError("it is no list")
-        for row in rows:
+        rows: list[list[Any]] = json.loads(path.read_bytes())
+        for row in rows[:]:  # what is no list has no slices
             row[-1] = {name: value.encode("latin-1") for name, value in row[-1].items()} if row[-1] else NO_XATTRS
         return tuple(Entry(*row) for row in rows)
     except (ValueError, TypeError, AttributeError, LookupError) as error:
@@ -185,6 +183,9 @@ def _settle_links(found: dict[str, tuple[int, Entry]], inodes: dict[str, tuple[i
 
 # -- writing
 
+Data: TypeAlias = "bytes | Path | tuple[Path, Entry]"
+"""A file's content: itself, the file to read it from, or the tar and its entry there."""
+
 
 class LayerWriter:
     """Writes a layer when closed: name-sorted, every time stamp `epoch`; what is added later replaces the earlier.
@@ -196,9 +197,9 @@ class LayerWriter:
         self._tar = tar
         self._index = index
         self._epoch = epoch
-        self._entries: dict[str, tuple[Entry, bytes | Path]] = {}
+        self._entries: dict[str, tuple[Entry, Data]] = {}
 
-    def add_file(
+    def add_file(  # noqa: PLR0917  the order of chmod and chown
         self,
         path: str,
         data: bytes | Path,
@@ -221,7 +222,9 @@ class LayerWriter:
         """Add another name for `target`, a file of this layer or of one below."""
         self._add(Entry(path, "h", link=target))
 
-    def add_device(self, path: str, kind: str, major: int, minor: int, mode: int, uid: int = 0, gid: int = 0) -> None:
+    def add_device(
+        self, path: str, kind: str, major: int, minor: int, *, mode: int, uid: int = 0, gid: int = 0
+    ) -> None:
         """Add a device node; `kind` is "c" or "b"."""
         self._add(Entry(path, kind, mode, uid, gid, major=major, minor=minor))
 
@@ -237,7 +240,11 @@ class LayerWriter:
         """Hide all that lower layers have below the directory `path`."""
         self._add(Entry(f"{path}/{OPAQUE}".lstrip("/"), "f", 0o644))
 
-    def _add(self, entry: Entry, data: bytes | Path = b"") -> None:
+    def add_copy(self, entry: Entry, tar: Path) -> None:
+        """Add an entry of another layer as it is, but for its time; its data stands in `tar`."""
+        self._add(entry, (tar, entry) if entry.type == "f" else b"")
+
+    def _add(self, entry: Entry, data: Data = b"") -> None:
         if tars.clean(entry.path) != entry.path:
             raise ValueError(f"not a path inside a tree: {entry.path!r}")
         self._entries[entry.path] = (dataclasses.replace(entry, mtime=self._epoch), data)
@@ -258,19 +265,22 @@ class LayerWriter:
             self.close()
 
 
-def _write(out: BinaryIO, entry: Entry, data: bytes | Path) -> Entry:
+def _write(out: BinaryIO, entry: Entry, data: Data) -> Entry:
     if isinstance(data, bytes):
-        entry = dataclasses.replace(entry, size=len(data))
+        source: BinaryIO = io.BytesIO(data)
+        size = len(data)
+    elif isinstance(data, Path):
+        source = data.open("rb")
+        size = os.fstat(source.fileno()).st_size
+    else:
+        source = open_member(*data)
+        size = data[1].size
+    with source:
+        entry = dataclasses.replace(entry, size=size)
         out.write(tars.header(entry))
         offset = out.tell()
-        out.write(data)
-    else:
-        with data.open("rb") as source:
-            entry = dataclasses.replace(entry, size=os.fstat(source.fileno()).st_size)
-            out.write(tars.header(entry))
-            offset = out.tell()
-            shutil.copyfileobj(source, out, 1 << 20)
-        if out.tell() - offset != entry.size:
-            raise StageError(f"{data} changed while it was read", "Run the same command again.")
-    out.write(b"\0" * (-entry.size % tars.BLOCK))
+        shutil.copyfileobj(source, out, 1 << 20)
+    if out.tell() - offset != size:
+        raise StageError(f"{entry.path} changed while it was read", "Run the same command again.")
+    out.write(b"\0" * (-size % tars.BLOCK))
     return dataclasses.replace(entry, offset=offset) if entry.type == "f" else entry

@@ -9,7 +9,7 @@ where ROLE tells the repository (mirrors.py), SIZE is in bytes and FILENAME is r
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import json
 import re
 from collections.abc import Callable, Mapping
@@ -129,7 +129,7 @@ def read(path: Path) -> Lock:
             raise _wrong(path, number, f"not a package: {line[:60]!r}")
         packages.append(package)
     try:
-        date = datetime.datetime.strptime(facts.pop("date", ""), _DATE).replace(tzinfo=datetime.UTC)
+        date = dt.datetime.strptime(facts.pop("date", ""), _DATE).replace(tzinfo=dt.UTC)
     except ValueError as error:
         raise _wrong(path, 1, f"the date cannot be understood ({error})") from error
     if not packages:
@@ -156,7 +156,7 @@ def _package(line: str) -> Package | None:
 
 def to_text(lock: Lock) -> str:
     """Return a lock as its file has it."""
-    date = datetime.datetime.fromtimestamp(lock.date, datetime.UTC).strftime(_DATE)
+    date = dt.datetime.fromtimestamp(lock.date, dt.UTC).strftime(_DATE)
     facts = "".join(f"{key}: {value}".rstrip() + "\n" for key, value in lock.request.items())
     packages = "".join(
         f"{p.name} {p.version} {p.arch} {p.role} {'asked' if p.asked else 'needed'} {p.size} {p.sha256} {p.filename}\n"

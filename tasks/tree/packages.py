@@ -150,11 +150,10 @@ class _Download:
 
             try:
                 with temporary(self._drafts) as (descriptor, draft):
-                    with open(descriptor, "wb", closefd=False) as file:  # noqa: PTH123  a descriptor, not a path
+                    with open(descriptor, "wb", closefd=False) as file:
                         self._copy(url, file, package.size, count)
                     with _as_wrong(url):
                         self._store.put_sha256(draft, package.sha256)
-                return
             except _Wrong:
                 self._progress.add(-counted)
                 raise
@@ -167,6 +166,8 @@ class _Download:
                         "what was fetched is kept.",
                     ) from error
                 time.sleep(pause)
+            else:
+                return
 
     def _copy(self, url: str, file: BinaryIO, size: int, count: Callable[[int], None]) -> None:
         with self._opened(url) as source:

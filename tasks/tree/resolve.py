@@ -132,7 +132,7 @@ def _refuse_update(
     if any(sign in said for sign in _EXPIRED):
         raise StageError(
             f"the package lists of {suite} at {main} are out of date\n{reasons}",
-            "Check this machine's clock. A mirror frozen on purpose needs Acquire::Check-Valid-Until in the host's apt.",
+            "Check this machine's clock. A mirror frozen on purpose needs Acquire::Check-Valid-Until in apt's config.",
         )
     if any(sign in said for sign in _NO_KEY):
         raise StageError(
@@ -241,7 +241,7 @@ def _check_names(recipe: Recipe, names: set[str], provided: set[str]) -> None:
         for name in asked:
             if name in names or name in provided:
                 continue
-            alike = near(name, (each for each in names if each[:1] == name[:1] and abs(len(each) - len(name)) <= 3))  # noqa: PLR2004
+            alike = near(name, (each for each in names if each[:1] == name[:1] and abs(len(each) - len(name)) <= 3))
             todo = f"did you mean {alike}?" if alike else "add the component or repository that has it, or leave it out"
             what = f"{debian.suite} ({' '.join(debian.components)}) has no package {name}; {todo}"
             problems += _mistake(recipe, name, f"source.debian.{key}", what).problems

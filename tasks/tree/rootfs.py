@@ -100,7 +100,7 @@ def run(ctx: Context) -> None:
         f"--architectures={lock.request['arch']}",
         "--skip=check/signed-by",
         "--dpkgopt=force-unsafe-io",
-        "--aptopt=APT::Sandbox::User \"root\"",
+        '--aptopt=APT::Sandbox::User "root"',
         f"--include={','.join(package.name for package in lock.packages)}",
         *([] if ctx.params["docs"] else [f"--extract-hook={_LEAVE_OUT_DOCS}"]),
         f"--customize-hook={_TIDY.format(marks=shlex.quote(str(ctx.work / 'marks')))}",

@@ -178,7 +178,7 @@ def fill(writer: LayerWriter) -> None:
     writer.add_file("etc-x", b"3")
     writer.add_symlink("etc/l", "/run/x")
     writer.add_hard_link("etc/h", "etc/b")
-    writer.add_device("dev/console", "c", 5, 1, 0o600)
+    writer.add_device("dev/console", "c", 5, 1, mode=0o600)
     writer.add_fifo("run/pipe", 0o622)
     writer.add_whiteout("etc/gone")
     writer.add_whiteout("top")

@@ -1,0 +1,124 @@
+"""What a recipe's `layers` add to the tree and take from it: overlays, files, directories, links, removals."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from bootsmith.tasks.errors import StageError
+from bootsmith.tasks.stage import Context
+from bootsmith.tasks.tree import accounts, patterns
+from bootsmith.tasks.tree.delta import Delta
+from bootsmith.tasks.tree.merged import Tree
+
+
+def tree_below(ctx: Context) -> Tree:
+    """Return the tree that the stage's layer goes on top of."""
+    count = sum(role.endswith(".index") for role in ctx.inputs)
+    return Tree(
+        [ctx.inputs[f"{number}.index"] for number in range(count)],
+        [ctx.inputs[f"{number}.tar"] for number in range(count) if f"{number}.tar" in ctx.inputs],
+    )
+
+
+def lay_over(ctx: Context) -> None:
+    """Lay a folder over the tree: all root's, 0755 or 0644 by the exec bit; links and empty folders as they are."""
+    top, to = ctx.inputs["overlay"], str(ctx.params["to"])
+    excluded = patterns.excluder(_strings(ctx.params["exclude"]))
+    if not top.is_dir():
+        raise StageError(f"the overlay {top} is not a folder", "Let the recipe name a folder.")
+    with Delta(ctx, tree_below(ctx), "overlay") as delta:
+        delta.make_directory(to)
+        for path, entry in _walk(top, "", excluded):
+            target = f"{to}/{path}"
+            status = entry.stat(follow_symlinks=False)
+            if stat.S_ISLNK(status.st_mode):
+                delta.add_link(target, str(Path(entry.path).readlink()))
+            elif stat.S_ISDIR(status.st_mode):
+                delta.make_directory(target)
+            elif stat.S_ISREG(status.st_mode):
+                delta.add_file(target, Path(entry.path), 0o755 if status.st_mode & 0o111 else 0o644)
+            else:
+                raise StageError(f"{entry.path} is no file, folder or link", "Remove it, or exclude it.")
+
+
+def _walk(folder: Path, above: str, excluded: Callable[[str], bool]) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    with os.scandir(folder) as entries:
+        found = sorted(entries, key=lambda entry: entry.name)
+    for entry in found:
+        path = f"{above}{entry.name}"
+        if excluded(path):
+            continue
+        yield path, entry
+        if entry.is_dir(follow_symlinks=False):
+            yield from _walk(Path(entry.path), f"{path}/", excluded)
+
+
+def add_files(ctx: Context) -> None:
+    """Add single files."""
+    tree = tree_below(ctx)
+    with Delta(ctx, tree, "files") as delta:
+        for path, spec in _mapping(ctx.params["files"]).items():
+            data = ctx.inputs[path] if path in ctx.inputs else str(spec["content"]).encode()
+            if isinstance(data, Path) and not data.is_file():
+                raise StageError(
+                    f"{data}, to be {path}, is not a file", "Let the recipe name a file, or use an overlay."
+                )
+            delta.add_file(path, data, spec["mode"], *accounts.ids(tree, spec["owner"], spec["group"], path))
+
+
+def make_directories(ctx: Context) -> None:
+    """Make directories, or give those that are there mode and owner."""
+    tree = tree_below(ctx)
+    with Delta(ctx, tree, "directories") as delta:
+        for path, spec in _mapping(ctx.params["directories"]).items():
+            delta.set_directory(path, spec["mode"], *accounts.ids(tree, spec["owner"], spec["group"], path))
+
+
+def add_links(ctx: Context) -> None:
+    """Add symlinks; what they point to need not be there."""
+    with Delta(ctx, tree_below(ctx), "links") as delta:
+        for path, target in _mapping(ctx.params["links"]).items():
+            delta.add_link(path, target)
+
+
+def remove(ctx: Context) -> None:
+    """Remove what the patterns match; a path without wildcards must be there."""
+    tree = tree_below(ctx)
+    with Delta(ctx, tree, "remove") as delta:
+        for pattern in _strings(ctx.params["remove"]):
+            found = _matching(tree, pattern)
+            if not found and not patterns.has_wildcard(pattern):
+                raise StageError(f"remove: {pattern} is not in the tree", "Mend the path, or leave it out.")
+            gone = ""
+            for path in found:
+                if not gone or not path.startswith(f"{gone}/"):
+                    gone = path
+                    delta.remove(path)
+
+
+def _matching(tree: Tree, pattern: str) -> list[str]:
+    """Return the paths a pattern matches, sorted by name; links before its first wildcard are followed."""
+    steps = [step for step in pattern.split("/") if step]
+    fixed = next((number for number, step in enumerate(steps) if patterns.has_wildcard(step)), None)
+    if fixed is None:
+        place = tree.place(pattern)
+        return [place] if place in tree.entries else []
+    top = tree.resolve("/".join(steps[:fixed]))
+    below = f"{top}/" if top else ""
+    matches = patterns.path_matcher("/".join(steps[fixed:]))
+    found = (path for path in tree.entries if path.startswith(below) and path and matches(path[len(below) :]))
+    return sorted(found, key=lambda path: path.split("/"))
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    assert isinstance(value, Mapping), "the stage's maker wrote it"
+    return value
+
+
+def _strings(value: object) -> list[str]:
+    assert isinstance(value, list), "the stage's maker wrote it"
+    return value

@@ -1,0 +1,88 @@
+"""A delta layer in the making: what is added lands where the tree below it really has that place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+from bootsmith.tasks.errors import StageError
+from bootsmith.tasks.stage import Context
+from bootsmith.tasks.tree.layer import Entry, LayerWriter
+from bootsmith.tasks.tree.merged import Tree
+
+
+class Delta:
+    """Writes a layer on top of `tree`; `name` is the layer's, for errors.
+
+    Links in a path's directories are followed (/lib/x is written to /usr/lib/x where /lib is a link), directories that
+    are there keep their mode and owner, those that are not are made root:root 0755.
+    """
+
+    def __init__(self, ctx: Context, tree: Tree, name: str) -> None:
+        self.tree = tree
+        self._name = name
+        self._writer = LayerWriter(ctx.outputs["tar"], ctx.outputs["index"], int(str(ctx.params["epoch"])))
+        self._added: dict[str, str] = {}  # path -> type
+
+    def add_file(self, path: str, data: bytes | Path, mode: int = 0o644, uid: int = 0, gid: int = 0) -> None:
+        """Add a file, in the place of any file or link there; a directory there is an error."""
+        self._writer.add_file(self._room(path, "f"), data, mode, uid, gid)
+
+    def add_link(self, path: str, target: str, uid: int = 0, gid: int = 0) -> None:
+        """Add a symlink, in the place of any file or link there; a directory there is an error."""
+        self._writer.add_symlink(self._room(path, "l"), target, uid, gid)
+
+    def make_directory(self, path: str) -> None:
+        """Make sure that there is a directory, and the ones it lies in."""
+        place = self.tree.resolve(path)
+        if self._added.get(place) == "d":
+            return
+        there = self._type(place)
+        if there == "d":
+            return
+        if there:
+            raise StageError(
+                f"{self._name}: /{place} is to be a directory, but the tree has a file of that name",
+                "Remove it in a layer before, or choose another name.",
+            )
+        if place:
+            self.make_directory(place.rpartition("/")[0])
+        self._added[place] = "d"
+        self._writer.add_directory(place)
+
+    def set_directory(self, path: str, mode: int, uid: int, gid: int) -> None:
+        """Make a directory, or give the one that is there this mode and owner."""
+        self.make_directory(path)
+        place = self.tree.resolve(path)
+        self._added[place] = "d"
+        self._writer.add_directory(place, mode, uid, gid)
+
+    def remove(self, path: str) -> None:
+        """Remove what is at a path, a directory with all that is in it; nothing there is no error."""
+        place = self.tree.place(path)
+        if place in self.tree.entries:
+            self._writer.add_whiteout(place)
+
+    def _room(self, path: str, kind: str) -> str:
+        place = self.tree.place(path)
+        if self._type(place) == "d":
+            what = "link" if kind == "l" else "file"
+            raise StageError(
+                f"{self._name}: /{place} is to be a {what}, but the tree has a directory of that name",
+                "Remove it in a layer before, or choose another name.",
+            )
+        self.make_directory(place.rpartition("/")[0])
+        self._added[place] = kind
+        return place
+
+    def _type(self, place: str) -> str:
+        found: tuple[int, Entry] | None = self.tree.entries.get(place)
+        return self._added.get(place) or (found[1].type if found else "")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
+        if kind is None:
+            self._writer.close()

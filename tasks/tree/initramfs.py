@@ -1,0 +1,197 @@
+"""The initramfs: made once, by the tree's own initramfs-tools, from the base and what of the layers they may read."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Final
+
+from bootsmith.tasks.errors import StageError
+from bootsmith.tasks.stage import Context, Stage
+from bootsmith.tasks.tree import layers, scratch, system
+from bootsmith.tasks.tree.layer import OPAQUE, WHITEOUT
+
+if TYPE_CHECKING:
+    from bootsmith.tasks.recipe.model import Recipe
+    from bootsmith.tasks.site import Site
+    from bootsmith.tasks.tree.layer import Entry
+
+TOOLS: Final = (*scratch.TOOLS, "tar", "mkdir", "ln", "chmod", "cat", "xargs", "chroot", "zstd")
+
+ROOM: Final = 512 << 20
+"""Bytes that making an initramfs takes, beside the tree."""
+
+_UNREAD: Final = re.compile(
+    # What no hook reads; all else counts as read: to make an initramfs in vain is better than to keep an old one.
+    r"(home|root|srv|opt|var|tmp|run|mnt|media)/"
+    r"|usr/(local|games|src|include)/"
+    r"|usr/share/(doc|man|info|locale|zoneinfo|bash-completion|lintian)/"
+    r"|etc/(motd|issue|issue\.net|hostname|hosts|resolv\.conf|machine-id|environment|profile|bash\.bashrc|sudoers)$"
+    r"|etc/(passwd|group|shadow|gshadow|subuid|subgid)-?$"
+    r"|etc/(ssh|apt|skel|profile\.d|update-motd\.d|sudoers\.d|pam\.d|cron\.\w+|logrotate\.d|systemd/system|network)/"
+    r"|etc/systemd/[\w-]+\.conf(\.d/.*)?$"
+    r"|etc/systemd/network/[^/]*\.(network|netdev)(\.d/.*)?$"
+)
+_HOOKS: Final = re.compile(r"(etc|usr/share)/initramfs-tools/hooks/.")
+_LEFT_OUT: Final = (
+    "./dev/*", "./proc/*", "./sys/*", "./boot/vmlinuz*", "./boot/System.map*", "./var/cache/*", "./var/lib/apt/*",
+    "./var/lib/dpkg/info/*", "./usr/share/doc/*", "./usr/share/man/*", "./usr/share/info/*", "./usr/share/locale/*",
+    "./usr/share/zoneinfo/*", "./usr/share/bash-completion/*", "./usr/include/*",
+)  # fmt: skip
+
+MARKER: Final = b"bootsmith: the compressed archive goes here\n"
+
+# zstd of the tree is one core's work, and mkinitramfs takes gzip, five times as slow, where the tree has none. So what
+# it calls as zstd keeps the archive and its options for this host's zstd, and marks the place it goes to.
+_STAND_IN: Final = f"""\
+#!/bin/sh
+printf '%s\\n' "$*" >/main.options
+cat >/main.cpio
+printf '%s' '{MARKER.decode()}'
+"""
+
+# $1: base, $2: view, $3: what the view hides, $4: the stand-in, $5: kernel version, $6: zstd, $7: where results go
+_MAKE: Final = r"""
+set -eu
+base=$1 view=$2 gone=$3 stand_in=$4 version=$5 zstd=$6 results=$7
+shift 7
+cd "$TMPDIR"
+tar --extract --file="$base" --numeric-owner "$@"
+xargs -0 -r rm -rf -- <"$gone"
+tar --extract --file="$view" --numeric-owner --keep-directory-symlink --exclude='.wh.*'
+mkdir -p proc dev sys tmp
+mount -t proc proc proc 2>/dev/null || mount --rbind /proc proc
+for node in null zero full random urandom; do
+    : >"dev/$node"
+    mount --bind "/dev/$node" "dev/$node"
+done
+ln -s /proc/self/fd dev/fd
+rm -f usr/bin/zstd
+cat "$stand_in" >usr/bin/zstd
+chmod 0755 usr/bin/zstd
+chroot . /usr/sbin/mkinitramfs -o /initrd.img "$version"
+cat initrd.img >"$results/initrd"
+if [ -e main.cpio ]; then
+    read -r options <main.options
+    # shellcheck disable=SC2086
+    "$zstd" $options -T0 <main.cpio >"$results/main"
+fi
+"""
+
+
+def stages(recipe: Recipe, site: Site) -> list[Stage]:
+    """Return the stages that make the initrd: the layers' view of what matters to it, then the initrd."""
+    deltas = layers.stack(recipe, site)[1:]
+    view = Stage(
+        "initramfs/view",
+        "bootsmith.tasks.tree.initramfs:view",
+        system.lower(deltas, tars=True),
+        {"view": site.view},
+        {"epoch": site.epoch},
+        doc="of the layers, what the initramfs tools may read",
+    )
+    initrd = Stage(
+        "initramfs",
+        "bootsmith.tasks.tree.initramfs:run",
+        {"base": site.base.tar, "index": site.base.index, "view": site.view, "facts": site.kernel_facts},
+        {"initrd": site.initrd},
+        {"epoch": site.epoch},
+        TOOLS,
+        doc="the initrd",
+    )
+    return [view, initrd]
+
+
+def view(ctx: Context) -> None:
+    """Write what of the delta layers may be read while an initramfs is made, as one layer.
+
+    A layer that brings hooks of its own may have them read anything: then all of it counts.
+    """
+    from bootsmith.tasks.tree import layer
+
+    count = len(ctx.inputs) // 2
+    indexes = [layer.read_index(ctx.inputs[f"{number}.index"]) for number in range(count)]
+    all_of_it = any(_HOOKS.match(entry.path) for entries in indexes for entry in entries)
+    hidden = {
+        entry.path
+        for entries in indexes
+        for entry in entries
+        if entry.name.startswith(layer.WHITEOUT) and (all_of_it or not _UNREAD.match(_hides(entry)))
+    }
+    merged = layer.merge(indexes)
+    listed = {entry.path for entries in indexes for entry in entries}
+    with layer.LayerWriter(ctx.outputs["view"], ctx.work / "view.index", int(str(ctx.params["epoch"]))) as writer:
+        for path in hidden:
+            writer.add_file(path, b"")
+        for path, (number, entry) in merged.items():
+            if path not in listed or (_UNREAD.match(_as_path(entry)) and not all_of_it):
+                continue
+            layer_number, file = merged[entry.link] if entry.type == "h" else (number, entry)
+            writer.add_copy(dataclasses.replace(file, path=path), ctx.inputs[f"{layer_number}.tar"])
+
+
+def _as_path(entry: Entry) -> str:
+    return f"{entry.path}/" if entry.type == "d" else entry.path
+
+
+def _hides(entry: Entry) -> str:
+    """Return what a whiteout hides, as `_UNREAD` tells paths; it may be a folder."""
+    parent, _, name = entry.path.rpartition("/")
+    name = "" if name == OPAQUE else name.removeprefix(WHITEOUT)
+    return f"{parent}/{name}/".lstrip("/")
+
+
+def run(ctx: Context) -> None:
+    """Unpack what is needed, run mkinitramfs in it, compress what it made. Raises StageError."""
+    from bootsmith.tasks.tools import host
+    from bootsmith.tasks.tree import layer, tar
+
+    version = json.loads(ctx.inputs["facts"].read_bytes())["version"]
+    base = layer.read_index(ctx.inputs["index"])
+    seen = list(tar.scan(ctx.inputs["view"]))
+    _check(base, seen, version)
+    gone = [path for entry in seen if entry.name.startswith(WHITEOUT) for path in _gone(entry, base)]
+    (ctx.work / "gone").write_bytes(b"".join(os.fsencode(f"./{path}") + b"\0" for path in sorted(gone)))
+    (ctx.work / "stand-in").write_text(_STAND_IN)
+    ctx.say("unpacking the tree for its initramfs")
+    scratch.run_as_root(
+        ctx,
+        ctx.inputs["base"].stat().st_size + ROOM,
+        host.find("sh"), "-c", _MAKE, "sh",
+        ctx.inputs["base"], ctx.inputs["view"], ctx.work / "gone", ctx.work / "stand-in",
+        version, host.find("zstd"), ctx.work,
+        *(f"--exclude={pattern}" for pattern in _LEFT_OUT),
+        env={"HOME": "/nonexistent"},
+    )  # fmt: skip
+    made = (ctx.work / "initrd").read_bytes()
+    main = ctx.work / "main"
+    if main.exists():
+        before, marker, after = made.partition(MARKER)
+        if not marker:
+            raise StageError("mkinitramfs did not keep what it was to compress", "Report this: it is a bug of ours.")
+        made = before + main.read_bytes() + after
+    ctx.outputs["initrd"].write_bytes(made)
+
+
+def _gone(entry: Entry, base: Sequence[Entry]) -> list[str]:
+    """Return the paths of the base that a whiteout hides, folders standing for what is in them."""
+    hidden = _hides(entry).rstrip("/")
+    return [each.path for each in base if each.parent == hidden] if entry.name == OPAQUE else [hidden]
+
+
+def _check(base: Sequence[Entry], seen: Sequence[Entry], version: str) -> None:
+    paths = {entry.path for entry in base} | {entry.path for entry in seen}
+    if not paths & {"usr/sbin/mkinitramfs", "sbin/mkinitramfs"}:
+        also = " (dracut, which it has, is not used)" if "usr/bin/dracut" in paths else ""
+        raise StageError(
+            f"the tree cannot make an initramfs: it has no initramfs-tools{also}",
+            "Add initramfs-tools to source.debian.packages.",
+        )
+    if not paths & {f"usr/lib/modules/{version}", f"lib/modules/{version}"}:
+        raise StageError(
+            f"the tree has no modules for its kernel {version} (/lib/modules/{version})",
+            "Add the package they come in, or remove that kernel in a layer.",
+        )

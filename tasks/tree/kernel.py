@@ -1,0 +1,102 @@
+"""The kernel: the newest one in the tree, taken out by the layers' indexes, and what is known of it."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+import shutil
+from typing import TYPE_CHECKING, Final
+
+from bootsmith.tasks.errors import StageError
+from bootsmith.tasks.stage import Context, Stage
+from bootsmith.tasks.tree import layers, system
+
+if TYPE_CHECKING:
+    from bootsmith.tasks.recipe.model import Recipe
+    from bootsmith.tasks.site import Site
+    from bootsmith.tasks.tree.merged import Tree
+
+_PACKAGES: Final = {
+    "debian": "linux-image-amd64, or linux-image-cloud-amd64 for virtual machines only",
+    "ubuntu": "linux-image-generic, or linux-image-virtual for virtual machines only",
+}
+
+
+def stage(recipe: Recipe, site: Site) -> Stage:
+    """Return the stage that takes the kernel out of the tree."""
+    return Stage(
+        "kernel",
+        "bootsmith.tasks.tree.kernel:run",
+        system.lower(layers.stack(recipe, site), tars=True),
+        {"kernel": site.kernel, "facts": site.kernel_facts},
+        doc="the kernel, out of the tree",
+    )
+
+
+def run(ctx: Context) -> None:
+    """Copy the kernel; write down its version and whose it is."""
+    from bootsmith.tasks.tree.additions import tree_below
+
+    tree = tree_below(ctx)
+    release = os_release(tree.text("etc/os-release") or tree.text("usr/lib/os-release") or "")
+    found = kernels(tree)
+    if not found:
+        known = release.get("ID", "")
+        package = _PACKAGES.get(known)
+        raise StageError(
+            "there is no kernel in the tree (/boot/vmlinuz-*)",
+            f"Add {package} to source.{known}.packages." if package else "Add the distribution's kernel package.",
+        )
+    version = newest(found)
+    ctx.say(f"kernel {version}")
+    with tree.open(found[version]) as source, ctx.outputs["kernel"].open("wb") as target:
+        shutil.copyfileobj(source, target, 1 << 20)
+    facts = {
+        "version": version,
+        "id": release.get("ID", "linux"),
+        "version_id": release.get("VERSION_ID", ""),
+        "pretty_name": release.get("PRETTY_NAME", "Linux"),
+    }
+    ctx.outputs["facts"].write_text(json.dumps(facts, sort_keys=True) + "\n")
+
+
+def kernels(tree: Tree) -> dict[str, str]:
+    """Return the tree's kernels: version -> path. Beside /boot, distributions keep them with their modules."""
+    found = {name: f"lib/modules/{name}/vmlinuz" for name in tree.names("lib/modules")}
+    found |= {
+        name.removeprefix("vmlinuz-"): f"boot/{name}" for name in tree.names("boot") if name.startswith("vmlinuz-")
+    }
+    return {
+        version: path
+        for version, path in found.items()
+        if (entry := tree.find(path)) is not None and entry.type in ("f", "h")
+    }
+
+
+def newest(versions: dict[str, str]) -> str:
+    """Return the newest of kernel versions, in dpkg's order."""
+    return max(versions, key=functools.cmp_to_key(compare))
+
+
+def compare(one: str, other: str) -> int:
+    """Compare two versions as dpkg does (deb-version(7)): negative, 0 or positive.
+
+    Text and numbers in turn; in text letters come before all else, and "~" even before the end.
+    """
+    first, second = _parts(one), _parts(other)
+    return (first > second) - (first < second)
+
+
+def _parts(version: str) -> list[tuple[list[int], int]]:
+    found = []
+    for text, digits in re.findall(r"(\D*)(\d*)", version):
+        weights = [-1 if sign == "~" else ord(sign) if sign.isalpha() else ord(sign) + 256 for sign in text]
+        found.append(([*weights, 0], int(digits or "0")))
+    return found
+
+
+def os_release(text: str) -> dict[str, str]:
+    """Return what os-release(5) says."""
+    pairs = (line.partition("=") for line in text.splitlines() if "=" in line and not line.startswith("#"))
+    return {key.strip(): value.strip().strip("\"'") for key, _, value in pairs}

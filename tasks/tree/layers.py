@@ -1,0 +1,69 @@
+"""The delta layers: one stage for each item of the recipe's `layers`, and the declared system on top of them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bootsmith.tasks.recipe.model import Directories, Files, LayerSpec, Links, Overlay, Remove
+from bootsmith.tasks.stage import Json, Stage
+from bootsmith.tasks.tree import system
+from bootsmith.tasks.tree.accounts import is_name
+
+if TYPE_CHECKING:
+    from bootsmith.tasks.recipe.model import Recipe
+    from bootsmith.tasks.site import Layer, Site
+
+_RUN = "bootsmith.tasks.tree.additions:"
+
+
+def stack(recipe: Recipe, site: Site) -> tuple[Layer, ...]:
+    """Return all layers of a recipe's tree, the base first, the system's last."""
+    return (site.base, *(site.layer(spec.name) for spec in recipe.layers), site.layer(system.NAME))
+
+
+def stages(recipe: Recipe, site: Site) -> list[Stage]:
+    """Return the stages that make the delta layers, lowest first."""
+    layers = stack(recipe, site)
+    found = [_stage(spec, site, layers[: number + 1]) for number, spec in enumerate(recipe.layers)]
+    return [*found, system.stage(recipe, site, layers[:-1])]
+
+
+def _stage(spec: LayerSpec, site: Site, below: Sequence[Layer]) -> Stage:
+    target = site.layer(spec.name)
+    run, sources, params, named = _content(spec)
+    return Stage(
+        f"layers/{spec.name}",
+        _RUN + run,
+        sources | system.lower(below, tars=named),
+        {"tar": target.tar, "index": target.index},
+        {"epoch": site.epoch, **params},
+        doc=f"what {spec.name} adds to the tree",
+    )
+
+
+def _content(spec: LayerSpec) -> tuple[str, dict[str, Path], dict[str, Json], bool]:
+    """Return a layer's function, its own inputs and parameters, and whether it names owners that the tree must know."""
+    match spec:
+        case Overlay():
+            return "lay_over", {"overlay": spec.source}, {"to": spec.to, "exclude": list(spec.exclude)}, False
+        case Files():
+            sources = {path: each.source for path, each in spec.files.items() if each.source}
+            params: dict[str, Json] = {
+                path: {"content": each.content, "mode": each.mode, "owner": each.owner, "group": each.group}
+                for path, each in spec.files.items()
+            }
+            named = any(is_name(each.owner, each.group) for each in spec.files.values())
+            return "add_files", sources, {"files": params}, named
+        case Directories():
+            wanted: dict[str, Json] = {
+                path: {"mode": each.mode, "owner": each.owner, "group": each.group}
+                for path, each in spec.directories.items()
+            }
+            named = any(is_name(each.owner, each.group) for each in spec.directories.values())
+            return "make_directories", {}, {"directories": wanted}, named
+        case Links():
+            return "add_links", {}, {"links": dict(spec.links)}, False
+        case Remove():
+            return "remove", {}, {"remove": list(spec.remove)}, False

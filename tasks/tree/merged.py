@@ -1,0 +1,101 @@
+"""The tree that layers come to, as a layer on top of them sees it: names looked up, links followed, files read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import BinaryIO, Final
+
+from bootsmith.tasks.errors import StageError
+from bootsmith.tasks.tree import layer
+from bootsmith.tasks.tree.layer import Entry
+
+LINKS: Final = 40
+"""Symlinks followed on the way to one file, as many as Linux does."""
+
+
+class Tree:
+    """The merged entries of layers, lowest first. `tars` may lack layers whose files are not read."""
+
+    def __init__(self, indexes: Sequence[Path], tars: Sequence[Path] = ()) -> None:
+        self._tars = tars
+        self.entries: Mapping[str, tuple[int, Entry]] = layer.merge([layer.read_index(index) for index in indexes])
+
+    def place(self, path: str) -> str:
+        """Return where a file of this name would be written: links in its directories are followed, itself not.
+
+        A path may be absolute. Raises StageError where it leads through a file or round in circles.
+        """
+        parent, _, name = path.strip("/").rpartition("/")
+        folder = self._resolve(parent)
+        return f"{folder}/{name}".lstrip("/")
+
+    def resolve(self, path: str) -> str:
+        """Return the path with all links followed, whether or not something is there."""
+        return self._resolve(path.strip("/"))
+
+    def find(self, path: str) -> Entry | None:
+        """Return what is at a path, links followed; None where there is nothing."""
+        found = self.entries.get(self.resolve(path))
+        return found[1] if found else None
+
+    def link(self, path: str) -> Entry | None:
+        """Return what is at a path, a link itself where it is one."""
+        found = self.entries.get(self.place(path))
+        return found[1] if found else None
+
+    def read(self, path: str) -> bytes | None:
+        """Return a file's content, links followed; None where there is no such file."""
+        entry = self.find(path)
+        if entry is None or entry.type not in ("f", "h"):
+            return None
+        with self.open(path) as file:
+            return file.read()
+
+    def open(self, path: str) -> BinaryIO:
+        """Open a file that is there, links followed."""
+        number, entry = self.entries[self.resolve(path)]
+        if entry.type == "h":
+            number, entry = self.entries[entry.link]
+        return layer.open_member(self._tars[number], entry)
+
+    def text(self, path: str) -> str | None:
+        """Return a file's content as text; what is not UTF-8 survives being written back."""
+        data = self.read(path)
+        return None if data is None else data.decode("utf-8", "surrogateescape")
+
+    def names(self, path: str) -> list[str]:
+        """Return the names in a directory, sorted; none where there is no directory."""
+        return self._children.get(self.resolve(path), [])
+
+    @cached_property
+    def _children(self) -> dict[str, list[str]]:
+        found: dict[str, list[str]] = {}
+        for path in sorted(self.entries):
+            if path:
+                parent, _, name = path.rpartition("/")
+                found.setdefault(parent, []).append(name)
+        return found
+
+    def _resolve(self, path: str) -> str:
+        done: list[str] = []
+        waiting = path.split("/")[::-1]
+        followed = 0
+        while waiting:
+            step = waiting.pop()
+            if step in ("", "."):
+                continue
+            if step == "..":
+                del done[-1:]
+                continue
+            done.append(step)
+            entry = self.entries.get("/".join(done), (0, None))[1]
+            if entry is None or entry.type != "l":
+                continue
+            followed += 1
+            if followed > LINKS:
+                raise StageError(f"/{path} leads round in circles of symlinks", "Mend the links in the tree.")
+            done = [] if entry.link.startswith("/") else done[:-1]
+            waiting += entry.link.split("/")[::-1]
+        return "/".join(done)

@@ -1,0 +1,179 @@
+"""The system: what the recipe declares the guest to be, as the last and cheapest layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+from bootsmith.tasks.stage import Context, Json, Secret, Stage
+
+if TYPE_CHECKING:
+    from bootsmith.tasks.recipe.model import Partition, Recipe, User
+    from bootsmith.tasks.site import Layer, Site
+    from bootsmith.tasks.tree.delta import Delta
+
+NAME: Final = "system"
+
+_HOSTS: Final = """\
+127.0.0.1\tlocalhost
+::1\tlocalhost ip6-localhost ip6-loopback
+ff02::1\tip6-allnodes
+ff02::2\tip6-allrouters
+"""
+
+
+def stage(recipe: Recipe, site: Site, below: Sequence[Layer]) -> Stage:
+    """Return the stage that makes the system layer on top of the layers `below`."""
+    system, target = recipe.system, site.layer(NAME)
+    inputs = lower(below, tars=True)
+    secrets = {}
+    for name, user in system.users.items():
+        inputs |= {f"{name} key {number}": key for number, key in enumerate(user.ssh_keys) if isinstance(key, Path)}
+        if isinstance(user.password, Secret):
+            secrets[f"password of {name}"] = user.password
+    partitions = list(recipe.disk.partitions.values())
+    return Stage(
+        f"layers/{NAME}",
+        "bootsmith.tasks.tree.system:run",
+        inputs,
+        {"tar": target.tar, "index": target.index},
+        {
+            "epoch": site.epoch,
+            "seed": recipe.seed,
+            "hostname": system.hostname,
+            "hosts": [[name, address] for name, address in system.hosts.items()],
+            "users": [[name, _declared(user)] for name, user in system.users.items()],
+            "enable": list(system.services.enable),
+            "disable": list(system.services.disable),
+            "mask": list(system.services.mask),
+            "network": system.network,
+            "machine_id": system.machine_id,
+            "ssh_host_keys": system.ssh_host_keys,
+            "fstab": None if system.fstab == "none" else fstab(partitions, system.fstab),
+            "mounts": sorted(part.mount for part in partitions if part.mount),
+        },
+        secrets=secrets,
+        doc="hostname, users, services, network and fstab",
+    )
+
+
+def lower(layers: Sequence[Layer], *, tars: bool) -> dict[str, Path]:
+    """Return the layers below as a stage's inputs: "0.index", "1.index" ..., and "0.tar" ... where files are read."""
+    found = {f"{number}.index": layer.index for number, layer in enumerate(layers)}
+    return found | ({f"{number}.tar": layer.tar for number, layer in enumerate(layers)} if tars else {})
+
+
+def _declared(user: User) -> dict[str, Json]:
+    password = user.password
+    return {
+        "password": password if isinstance(password, str) else "hash" if password.hash else "secret",
+        "ssh_keys": [key if isinstance(key, str) else None for key in user.ssh_keys],  # None: from an input
+        "uid": user.uid,
+        "groups": list(user.groups),
+        "shell": user.shell,
+        "home": user.home,
+    }
+
+
+def run(ctx: Context) -> None:
+    """Write the layer."""
+    from bootsmith.tasks.tree import ssh, users
+    from bootsmith.tasks.tree.additions import tree_below
+    from bootsmith.tasks.tree.delta import Delta
+
+    with Delta(ctx, tree_below(ctx), NAME) as delta:
+        _name(ctx, delta)
+        _machine_id(ctx, delta)
+        users.declare(ctx, delta)
+        ssh.declare_host_keys(delta, str(ctx.params["ssh_host_keys"]))
+        _services(ctx, delta)
+        if ctx.params["fstab"] is not None:
+            delta.add_file("etc/fstab", str(ctx.params["fstab"]).encode())
+        for mount in _list(ctx, "mounts"):
+            delta.make_directory(mount)
+
+
+def _list(ctx: Context, name: str) -> list[Any]:
+    found = ctx.params[name]
+    assert isinstance(found, list), "stage() wrote it"
+    return found
+
+
+# -- names
+
+
+def _name(ctx: Context, delta: Delta) -> None:
+    name = str(ctx.params["hostname"])
+    delta.add_file("etc/hostname", f"{name.partition('.')[0]}\n".encode())
+    text = hosts(delta.tree.text("etc/hosts"), name, _list(ctx, "hosts"))
+    delta.add_file("etc/hosts", text.encode("utf-8", "surrogateescape"))
+
+
+def hosts(text: str | None, hostname: str, further: Iterable[Sequence[str]]) -> str:
+    """Return /etc/hosts: what a layer brought, else the usual lines, with the guest's own name and further ones.
+
+    `further` are pairs of name and address. A host name with dots is the full one; its first part goes by itself too.
+    """
+    own = f"127.0.1.1\t{hostname}" + (f" {hostname.partition('.')[0]}" if "." in hostname else "")
+    lines = [line for line in (text or _HOSTS).splitlines() if line.split()[:1] != ["127.0.1.1"]]
+    place = next((number for number, line in enumerate(lines, 1) if line.split()[:1] == ["127.0.0.1"]), 0)
+    lines[place:place] = [own]
+    return "\n".join([*lines, *(f"{address}\t{name}" for name, address in further)]) + "\n"
+
+
+def _machine_id(ctx: Context, delta: Delta) -> None:
+    wanted = str(ctx.params["machine_id"])
+    if wanted == "none":
+        delta.remove("etc/machine-id")
+    else:
+        delta.add_file("etc/machine-id", b"" if wanted == "empty" else f"{wanted}\n".encode(), 0o444)
+
+
+# -- services
+
+
+def _services(ctx: Context, delta: Delta) -> None:
+    from bootsmith.tasks.tree.network import network
+    from bootsmith.tasks.tree.units import ETC, Units
+
+    units = Units(delta.tree)
+    wanted = network(delta.tree, str(ctx.params["network"]))
+    for path, text in wanted.files.items():
+        delta.add_file(path, text.encode())
+    links = dict(wanted.links)
+    for name in [*wanted.enable, *_list(ctx, "enable")]:
+        links |= units.enable(name)
+    disabled, masked = _list(ctx, "disable"), _list(ctx, "mask")
+    for name in [*disabled, *masked]:
+        for path in units.disable(name):
+            links.pop(path, None)
+            delta.remove(path)
+    links |= {units.mask(name): "/dev/null" for name in masked}
+    for path, target in links.items():
+        delta.add_link(path, target)
+    if ctx.params["machine_id"] == "none" and disabled:
+        # Without that file systemd takes the boot for the first one, and enables all that no preset speaks of.
+        lines = [f"disable {units.find(name).name}\n" for name in disabled]
+        delta.add_file(f"{ETC}-preset/00-declared.preset", "".join(lines).encode())
+
+
+# -- fstab
+
+
+def fstab(partitions: Iterable[Partition], by: str) -> str:
+    """Return /etc/fstab for the partitions that are mounted, named by `by`: uuid, partuuid or label."""
+    rows = [["# device", "mount", "type", "options", "dump", "pass"]]
+    mounted = [part for part in partitions if part.mount and part.fs != "none"]
+    for part in sorted(mounted, key=lambda part: str(part.mount).strip("/").split("/")):
+        name = {"uuid": part.uuid, "partuuid": part.partuuid, "label": part.label}[by]
+        fields = [f"{by.upper()}={name}", str(part.mount), part.fs, part.options, "0", str(part.fsck_pass)]
+        rows.append([_escaped(field) for field in fields])
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = ("  ".join(field.ljust(width) for field, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+    return "\n".join(lines) + "\n"
+
+
+def _escaped(field: str) -> str:
+    """Return a field as fstab(5) wants it: white space in octal."""
+    return "".join(f"\\{ord(sign):03o}" if sign in " \t\n\\" else sign for sign in field)

@@ -1,0 +1,99 @@
+"""The declared users: accounts, passwords, homes and ssh keys."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from bootsmith.tasks.errors import StageError
+from bootsmith.tasks.stage import Context
+from bootsmith.tasks.tree import crypt
+from bootsmith.tasks.tree.accounts import LOCKED, Account, Accounts
+from bootsmith.tasks.tree.delta import Delta
+
+
+def declare(ctx: Context, delta: Delta) -> None:
+    """Add the stage's users to the tree, or change them. Raises StageError."""
+    users = ctx.params["users"]
+    assert isinstance(users, list), "the stage's maker wrote it"
+    accounts = Accounts(delta.tree, int(str(ctx.params["epoch"])))
+    made: list[tuple[Account, list[str]]] = []
+    for name, user in sorted(users, key=lambda pair: pair[1]["uid"] is None):  # numbers given go before numbers found
+        account = accounts.ensure(name, **{key: user[key] for key in ("uid", "groups", "shell", "home")})
+        accounts.set_password(name, _password(ctx, name, user["password"]))
+        made.append((account, _keys(ctx, name, user["ssh_keys"])))
+    for file, text in accounts.files().items():
+        path = f"etc/{file}"
+        entry = delta.tree.find(path)
+        if entry and text != delta.tree.text(path):
+            delta.add_file(path, text.encode("utf-8", "surrogateescape"), entry.mode, entry.uid, entry.gid)
+    for account, keys in made:
+        if account.new:
+            _make_home(delta, account)
+        if keys:
+            _authorize(delta, account, keys)
+
+
+def _password(ctx: Context, name: str, kind: str) -> str:
+    """Return the field of /etc/shadow."""
+    if kind in ("locked", "empty"):
+        return LOCKED if kind == "locked" else ""
+    secret = ctx.secret(f"password of {name}")
+    if not secret:
+        raise StageError(f"system.users.{name}: the password is empty", "To need none, say password: empty.")
+    if kind == "secret":
+        return crypt.sha512(secret, f"{ctx.params['seed']}\0{name}")
+    field = secret.decode("ascii", "replace")
+    if ":" in field or "\n" in field or not field.isascii():
+        raise StageError(f"system.users.{name}: the hash of the password is none", "Write what `mkpasswd` prints.")
+    return field
+
+
+def _keys(ctx: Context, name: str, keys: Sequence[str | None]) -> list[str]:
+    """Return the lines of authorized_keys."""
+    lines: list[str] = []
+    for number, key in enumerate(keys):
+        where = f"system.users.{name}.ssh_keys"
+        text = key
+        if text is None:
+            path: Path = ctx.inputs[f"{name} key {number}"]
+            where = str(path)
+            text = path.read_text(encoding="utf-8", errors="replace")
+        if "PRIVATE KEY" in text:
+            raise StageError(f"{where} is a private key", "Name the public one: it ends in .pub.")
+        found = [line.strip() for line in text.splitlines() if line.strip() and not line.startswith("#")]
+        if not found or not all(len(line.split()) > 1 for line in found):
+            raise StageError(f"{where} holds no ssh key", "A key is one line: its type, its text, a comment.")
+        lines += found
+    return lines
+
+
+def _make_home(delta: Delta, account: Account) -> None:
+    """Make a home with what /etc/skel has, all of it the user's."""
+    delta.set_directory(account.home, 0o700, account.uid, account.gid)
+    _copy(delta, "etc/skel", account.home, account)
+
+
+def _copy(delta: Delta, source: str, target: str, account: Account) -> None:
+    tree = delta.tree
+    for name in tree.names(source):
+        path, to = f"{source}/{name}", f"{target}/{name}"
+        entry = tree.link(path)
+        if entry is None or tree.link(to) is not None:  # a layer brought its own
+            continue
+        if entry.type == "d":
+            delta.set_directory(to, entry.mode, account.uid, account.gid)
+            _copy(delta, path, to, account)
+        elif entry.type == "l":
+            delta.add_link(to, entry.link, account.uid, account.gid)
+        elif (data := tree.read(path)) is not None:
+            delta.add_file(to, data, entry.mode, account.uid, account.gid)
+
+
+def _authorize(delta: Delta, account: Account, keys: Sequence[str]) -> None:
+    if not account.new and delta.tree.find(account.home) is None:
+        delta.set_directory(account.home, 0o700, account.uid, account.gid)
+    folder = f"{account.home}/.ssh"
+    delta.set_directory(folder, 0o700, account.uid, account.gid)
+    text = "".join(f"{key}\n" for key in keys)
+    delta.add_file(f"{folder}/authorized_keys", text.encode(), 0o600, account.uid, account.gid)
