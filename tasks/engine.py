@@ -225,8 +225,9 @@ class Engine:
             )
         members["image"] = [stage.name + suffix for stage in plan.finals()]
         members["raw"] = [f"assemble{suffix}"]
+        whole = {stage.name for stage in plan.stages}  # a stage of the group's own name stands for the group
         for group, doc in GROUPS.items():
-            if members[group]:
+            if members[group] and group not in whole:
                 self._groups[group + suffix] = members[group]
                 yield Task(
                     group + suffix,

@@ -1,0 +1,165 @@
+"""How quick bootsmith is where it counts, as ratios of whole processes measured in turn within one run.
+
+A ratio says something on a noisy machine; an absolute time proves little. `./doitw bench` prints the table;
+`./doitw bench noop` and the like measure one row. Nothing here passes or fails.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+CHECKOUT = Path(__file__).parent.parent
+DODO = 'from bootsmith.tasks import image_tasks\nDOIT_CONFIG, task_bootsmith = image_tasks("recipes/minimal.yaml")\n'
+
+
+@dataclass
+class Bench:
+    """A project of its own below `top`, with a cache of its own; packages are fetched before anything is measured."""
+
+    top: Path
+
+    @property
+    def project(self) -> Path:
+        return self.top / "project"
+
+    @property
+    def cache(self) -> Path:
+        return self.top / "cache"
+
+    @property
+    def recipe(self) -> Path:
+        return self.project / "recipes/minimal.yaml"
+
+    def prepare(self) -> None:
+        """Copy the recipe, fetch its packages, build it once."""
+        shutil.rmtree(self.top, ignore_errors=True)
+        self.project.mkdir(parents=True)
+        shutil.copytree(CHECKOUT / "recipes", self.project / "recipes", ignore=shutil.ignore_patterns("secrets"))
+        (self.project / "dodo.py").write_text(DODO)
+        print("preparing: fetching packages, building once", flush=True)
+        self.doit("image")
+
+    def doit(self, *words: str) -> float:
+        """Run `doit WORDS`; return its seconds."""
+        return self.seconds([sys.executable, "-m", "doit", *words])
+
+    def seconds(self, argv: Sequence[str | Path]) -> float:
+        """Run a program to its end, quietly; return its seconds. Raises SystemExit where it fails."""
+        environment = os.environ | {"BOOTSMITH_CACHE": str(self.cache), "PYTHONPATH": str(CHECKOUT)}
+        environment.pop("PYTHONDONTWRITEBYTECODE", None)  # compiled code is what users have
+        started = time.perf_counter()
+        done = subprocess.run(argv, cwd=self.project, env=environment, capture_output=True, text=True, check=False)
+        took = time.perf_counter() - started
+        if done.returncode:
+            sys.exit(f"{' '.join(map(str, argv))} failed:\n{done.stdout}{done.stderr}")
+        return took
+
+    def full(self) -> float:
+        """Build everything, the packages at hand and nothing else."""
+        shutil.rmtree(self.project / "build")
+        for path in self.cache.iterdir():
+            if path.name != "sha256":
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+        return self.doit("image")
+
+    def floor(self) -> float:
+        """Do the same by hand."""
+        work = self.top / "floor"
+        shutil.rmtree(work, ignore_errors=True)
+        work.mkdir()
+        repository = self.top / "repository"
+        if not repository.exists():
+            self._make_repository(repository)
+        overlay = self.project / "recipes/files/minimal"
+        try:
+            return self.seconds([CHECKOUT / "benchmarks/floor.sh", repository, overlay, work])
+        finally:
+            shutil.rmtree(work)
+
+    def _make_repository(self, repository: Path) -> None:
+        from bootsmith.cache.store import Store
+        from bootsmith.tasks.tree import debs, lockfile
+
+        lock = lockfile.read(self.recipe.with_suffix(".lock"))
+        store = Store(self.cache)
+        found = [(package, path) for package in lock.packages if (path := store.path_sha256(package.sha256))]
+        debs.write_repository(repository, "trixie", found, lambda deb: subprocess.check_output(["dpkg-deb", "-f", deb]))
+
+
+def noop(bench: Bench) -> str:
+    """Nothing to do, against importing doit: what every command costs (aim 1.3)."""
+    bench.doit("image")
+    pairs = [(bench.doit("image"), bench.seconds([sys.executable, "-c", "import doit"])) for _ in range(15)]
+    return _row("no-op / import doit", [one / other for one, other in pairs], 1.3)
+
+
+def edits(bench: Bench) -> str:
+    """One file, then the kernel's command line, to a bootable raw, against the full build (aims 0.04, 0.03)."""
+    full = statistics.median(bench.full() for _ in range(2))
+    motd = bench.project / "recipes/files/minimal/etc/motd"
+    text, motd_text = bench.recipe.read_text(), motd.read_text()
+
+    def edit_file(number: int) -> None:
+        motd.write_text(f"{motd_text}edit {number}\n")
+
+    def edit_cmdline(number: int) -> None:
+        bench.recipe.write_text(
+            f"{text.replace('boot: {loader: systemd-boot}', '')}"
+            f"boot: {{loader: systemd-boot, cmdline: edit={number}}}\n"
+        )
+
+    rows = []
+    for name, edit, aim in (("one file", edit_file, 0.04), ("cmdline", edit_cmdline, 0.03)):
+        rows.append(_row(f"{name} edited to raw / full build", _measure(bench, edit, full), aim))
+    motd.write_text(motd_text)
+    bench.recipe.write_text(text)
+    return "\n".join(rows)
+
+
+def _measure(bench: Bench, edit: Callable[[int], None], full: float) -> list[float]:
+    ratios = []
+    for number in range(6):
+        edit(number)
+        took = bench.doit("raw")
+        if number:  # the first finds the caches as the full build left them
+            ratios.append(took / full)
+    return ratios
+
+
+def full(bench: Bench) -> str:
+    """Everything from packages at hand, against the same by hand (aim 1.1)."""
+    bench.floor()  # warms the page cache, and makes the repository
+    pairs = [(bench.full(), bench.floor()) for _ in range(3)]
+    print(f"full build {[round(one, 1) for one, _ in pairs]} s, floor {[round(other, 1) for _, other in pairs]} s")
+    return _row("full build / floor", [one / other for one, other in pairs], 1.1)
+
+
+def _row(name: str, ratios: list[float], aim: float) -> str:
+    shown = f"{min(ratios):.3f} {statistics.median(ratios):.3f} {max(ratios):.3f}"
+    return f"{name:36} {shown:24} aim {aim}"
+
+
+ROWS: dict[str, Callable[[Bench], str]] = {"noop": noop, "edits": edits, "full": full}
+
+
+def run(words: Sequence[str] = ()) -> bool:
+    """Measure the rows named, or all; print the table."""
+    unknown = [word for word in words if word not in ROWS]
+    if unknown:
+        print(f"no row called {unknown[0]}; there are {', '.join(ROWS)}")
+        return False
+    bench = Bench(CHECKOUT / "build/bench")
+    bench.prepare()
+    rows = [ROWS[name](bench) for name in words or ROWS]
+    print(f"\n{'ratio of whole-process seconds':36} {'min median max':24}")
+    print("\n".join(rows), flush=True)
+    shutil.rmtree(bench.top)
+    return True
