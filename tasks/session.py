@@ -182,10 +182,17 @@ class Session:
     def only_looks(self) -> None:
         """Let others build here from now on, where one command is all there is to run: its stages are done."""
         if len(self.invocation.words) - len(self.invocation.tail) == 1:
-            self.end()
+            self._finish()
 
     def end(self) -> None:
-        """Finish a run: make what it stored durable, keep what it learned, let others build here."""
+        """End a run."""
+        self._finish()
+        for number, handler in self._old_handlers.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]  # what signal.signal returned
+        self._old_handlers.clear()
+
+    def _finish(self) -> None:
+        """Make what was stored durable, keep what was learned, let others build here."""
         for builder in self._builders.values():
             if builder.plan.site.build in self._locks:
                 builder.close()
@@ -196,9 +203,6 @@ class Session:
         for lock in self._locks.values():
             lock.release()
         self._locks.clear()
-        for number, handler in self._old_handlers.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]  # what signal.signal returned
-        self._old_handlers.clear()
 
     def _interrupted(self, number: int, _frame: FrameType | None) -> NoReturn:
         """End at once: what is half made has no record, and goes with the next run."""
