@@ -58,7 +58,7 @@ def read_tree(image: Path) -> dict[bytes, Node]:
                 if int(mode, 8) & 0o170000 == 0o040000:
                     below.append(path)
         level = below
-    return {path: node for path, node in zip(inodes, _nodes(image, list(inodes.values())), strict=True)}
+    return dict(zip(inodes, _nodes(image, list(inodes.values())), strict=True))
 
 
 def _nodes(image: Path, inodes: list[int]) -> list[Node]:
@@ -74,8 +74,7 @@ def _nodes(image: Path, inodes: list[int]) -> list[Node]:
                 dumps.append(f"dump <{number}> {folder}/{number}")
         commands(image, dumps)
         return [
-            _node(number, stat, names, Path(folder))
-            for number, stat, names in zip(inodes, stats, wanted, strict=True)
+            _node(number, stat, names, Path(folder)) for number, stat, names in zip(inodes, stats, wanted, strict=True)
         ]
 
 

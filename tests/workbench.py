@@ -12,12 +12,13 @@ from typing import Any
 
 import pytest
 from bootsmith.tasks.boot import bootloader
-from bootsmith.tasks.disk import assemble, convert, partition, populate, sources
+from bootsmith.tasks.disk import assemble, convert, partition, populate
 from bootsmith.tasks.recipe.load import load
 from bootsmith.tasks.recipe.model import Recipe
 from bootsmith.tasks.site import Layer, Site
 from bootsmith.tasks.stage import Stage
 from bootsmith.tasks.tree import layer as layer_files
+from bootsmith.tasks.tree import layers as tree_layers
 from bootsmith.tasks.tree.layer import LayerWriter
 from staging import run_stage
 
@@ -67,7 +68,7 @@ class Workbench:
 
     def stages(self) -> dict[str, Stage]:
         """Return the stages of disk and boot, by name."""
-        self.monkeypatch.setattr(sources, "layers", lambda *_: (self.site.base, *self.layers))
+        self.monkeypatch.setattr(tree_layers, "stack", lambda *_: (self.site.base, *self.layers))
         return {
             stage.name: stage
             for stage in (

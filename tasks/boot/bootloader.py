@@ -1,7 +1,7 @@
 """The stage `bootloader`: the loader's files and entries, as a layer whose top folders are partitions.
 
-Kernel and initrd are not in it: the filesystems take them as they are, so that another kernel command line costs no more
-than a few text files.
+Kernel and initrd are not in it: the filesystems take them as they are, so that another kernel command line costs no
+more than a few text files.
 """
 
 from __future__ import annotations

@@ -17,9 +17,10 @@ HOST: tuple[str, ...] = ("grub-efi-modules",)
 _FOLDER = "usr/lib/grub/x86_64-efi"
 # Beyond what our own grub.cfg uses: what the one that update-grub writes in the guest expects.
 _MODULES = (
-    "part_gpt part_msdos fat ext2 normal linux configfile search search_fs_uuid search_fs_file search_label "
-    "echo serial terminal all_video gfxterm font loadenv test true regexp sleep minicmd gzio ls cat halt reboot"
-).split()
+    *("part_gpt", "part_msdos", "fat", "ext2", "search", "search_fs_uuid", "search_fs_file", "search_label"),
+    *("normal", "linux", "configfile", "echo", "serial", "terminal", "all_video", "gfxterm", "font", "loadenv"),
+    *("test", "true", "regexp", "sleep", "minicmd", "gzio", "ls", "cat", "halt", "reboot"),
+)
 
 
 def packages(suite: str) -> tuple[str, ...]:  # noqa: ARG001  the same in every release

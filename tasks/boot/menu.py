@@ -43,7 +43,8 @@ def menu(recipe: Recipe) -> dict[str, Json]:
     boot = recipe.boot
     common = [*root_words(recipe), *(f"console={name}" for name in boot.console), boot.cmdline]
     items = tuple(
-        Item(name, entry.title, " ".join(filter(None, [*common, entry.cmdline]))) for name, entry in boot.entries.items()
+        Item(name, entry.title, " ".join(filter(None, [*common, entry.cmdline])))
+        for name, entry in boot.entries.items()
     )
     return asdict(Menu(items, boot.default, boot.timeout, serial(boot.console)))
 

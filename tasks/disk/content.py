@@ -51,9 +51,8 @@ def divide(tree: Tree, mounts: Mapping[str, str], epoch: int) -> dict[str, Tree]
             raise StageError(f"no partition holds /{path}", "Give a partition `mount: /`.")
         homes[path] = point
         inside = path[len(point) + 1 :] if point else path
-        if point:
-            entry = dataclasses.replace(entry, path=inside)
-        found[points[point]][inside] = (number, entry)
+        moved = dataclasses.replace(entry, path=inside) if point else entry
+        found[points[point]][inside] = (number, moved)
         if path in points and path:
             found[points[path]][""] = (number, dataclasses.replace(entry, path=""))
     if deep:

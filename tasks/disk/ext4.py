@@ -14,7 +14,13 @@ from pathlib import Path
 from bootsmith.tasks.disk import splice
 from bootsmith.tasks.disk.content import Tree
 from bootsmith.tasks.disk.inode import (
-    DIRECTORY, FAST_SYMLINK, FILE_TYPE, MAX_LINKS, Inode, directory_blocks, read_names,
+    DIRECTORY,
+    FAST_SYMLINK,
+    FILE_TYPE,
+    MAX_LINKS,
+    Inode,
+    directory_blocks,
+    read_names,
 )  # fmt: skip
 from bootsmith.tasks.disk.libext2fs import ROOT_INODE, LibraryError, NoSpace, Volume, load
 from bootsmith.tasks.disk.sizing import BLOCK, INODE, MIB, RESERVED_PERCENT, Geometry
@@ -31,7 +37,10 @@ FEATURES = {
     "ext3": _EXT3,
     "ext4": f"{_EXT3},extent,64bit,flex_bg,huge_file,dir_nlink,extra_isize,metadata_csum",
 }
-_CONFIG = "[defaults]\n\tbase_features = none\n[fs_types]\n" + "".join(f"\t{fs} = {{\n\t}}\n" for fs in FEATURES)
+_TYPES = (*FEATURES, "floppy", "small", "big", "huge")  # mke2fs adds one of the latter by size, and misses it
+_CONFIG = "[defaults]\n\tbase_features = none\n[fs_types]\n" + "".join(
+    f"\t{name} = {{\n\t\tinode_size = {INODE}\n\t}}\n" for name in _TYPES
+)
 
 _CHUNK = 1 << 20
 _LONGEST_NAME = 255
@@ -67,7 +76,7 @@ def library() -> Path:
     raise StageError(f"{program} is not linked with libext2fs", "Install e2fsprogs as your distribution packages it.")
 
 
-def update(path: Path, name: str, present: Tree, wanted: Tree, sources: Sequence[Path], epoch: int) -> None:
+def update(path: Path, name: str, *, present: Tree, wanted: Tree, sources: Sequence[Path], epoch: int) -> None:
     """Turn the tree in a filesystem from `present`, which it must hold, into `wanted`.
 
     An entry's number in `wanted` is the index of the source with its data; `name` is the partition's, for messages.

@@ -48,7 +48,9 @@ def fill(ctx: Context, image: Path, name: str, tree: Tree, sources: Sequence[Pat
     (ctx.work / "mtoolsrc").write_text(_SETTINGS)
     env = {"MTOOLSRC": str(ctx.work / "mtoolsrc")}
     desk = ctx.work / "fat"
-    folders = sorted((path for path, (_, entry) in tree.items() if entry.type == "d" and path), key=lambda path: path.split("/"))
+    folders = sorted(
+        (path for path, (_, entry) in tree.items() if entry.type == "d" and path), key=lambda path: path.split("/")
+    )
     for batch in _batches(folders):
         ctx.run("mmd", "-i", image, *(f"::/{path}" for path in batch), env=env)
     files = defaultdict(list)

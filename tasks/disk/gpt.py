@@ -126,12 +126,13 @@ def _decode_at(read: Callable[[int, int], bytes], sector: int) -> tuple[str, tup
     array = read(array_at * SECTOR, count * width)
     if zlib.crc32(array) != array_crc:
         return "its entries' checksum is wrong"
-    entries = (_ENTRY.unpack_from(array, index * width) for index in range(count))
-    slots = tuple(_decode_slot(*entry) for entry in entries if any(entry[0]))
+    entries = (array[index * width : index * width + ENTRY_SIZE] for index in range(count))
+    slots = tuple(_decode_slot(entry) for entry in entries if any(entry[:16]))
     return str(uuid.UUID(bytes_le=guid)), slots, (last + 1) * SECTOR
 
 
-def _decode_slot(kind: bytes, guid: bytes, first: int, last: int, attributes: int, name: bytes) -> Slot:
+def _decode_slot(raw: bytes) -> Slot:
+    kind, guid, first, last, attributes, name = _ENTRY.unpack(raw)
     return Slot(
         first * SECTOR,
         (last - first + 1) * SECTOR,

@@ -7,13 +7,14 @@ import os
 import struct
 import tempfile
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
 from bootsmith.tasks.disk import gpt, superblock
 from bootsmith.tasks.disk.partition import TYPES
-from bootsmith.tasks.disk.superblock import Filesystem
+from bootsmith.tasks.disk.superblock import Filesystem, Read
 from bootsmith.tasks.errors import UsageError
 from bootsmith.tasks.tools import host, process
 
@@ -105,7 +106,9 @@ def _as_raw(image: Path, kind: str) -> Iterator[Path]:
         header = file.read(80)
     backing, version, features = header[8:16], header[4:8], header[72:80]
     if any(backing) or (int.from_bytes(version, "big") > 2 and int.from_bytes(features, "big") & _EXTERNAL_DATA):
-        raise UsageError(f"{image} holds only part of a disk: it names another file", "Convert it into a whole one first.")
+        raise UsageError(
+            f"{image} holds only part of a disk: it names another file", "Convert it into a whole one first."
+        )
     with tempfile.TemporaryDirectory(prefix="bootsmith-") as folder:
         raw = Path(folder, "disk.raw")
         words: list[str | Path] = [host.find("qemu-img"), "convert", "-f", "qcow2", "-O", "raw", image.resolve(), raw]
@@ -115,41 +118,43 @@ def _as_raw(image: Path, kind: str) -> Iterator[Path]:
 
 def _parts(path: Path, disk: BinaryIO, size: int) -> tuple[str, str, list[Part], list[str]]:
     """Return the table's kind and id, the partitions, and what is wrong."""
-    fd = disk.fileno()
-    boot = os.pread(fd, 512, 0)
-    found = gpt.decode(lambda offset, length: os.pread(fd, length, offset), size)
-    if found is not None:
+    read = partial(_read, disk.fileno(), size)
+    boot = read(0, gpt.SECTOR)
+    table = gpt.decode(read, size)
+    if table is not None:
         names = {guid: name for name, guid in TYPES.items()}
-        parts = [
-            _part(path, fd, number, slot.name, names.get(slot.type, slot.type), slot.guid, slot.start, slot.size)
-            for number, slot in enumerate(found.slots, 1)
-        ]
+        slots = [replace(slot, type=names.get(slot.type, slot.type)) for slot in table.slots]
+        parts = [_part(path, read, number, slot) for number, slot in enumerate(slots, 1)]
         outside = [
-            f"partition {part.number} reaches beyond the disk" for part in parts if part.start + part.size > size
+            f"partition {each.number} reaches beyond the disk" for each in parts if each.start + each.size > size
         ]
-        return "gpt", found.guid, parts, [*found.problems, *outside]
-    whole = superblock.probe(lambda offset, length: os.pread(fd, length, offset))
-    if whole is None and boot[510:512] == b"\x55\xaa":
-        return "mbr", f"{int.from_bytes(boot[440:444], 'little'):08x}", _mbr_parts(path, fd, boot), []
-    if whole is None:
-        return "none", "", [], []
-    return "none", "", [_part(path, fd, 0, "", "whole disk", "", 0, size)], []
+        return "gpt", table.guid, parts, [*table.problems, *outside]
+    if superblock.probe(read) is not None:
+        return "none", "", [_part(path, read, 0, gpt.Slot(0, size, "whole disk", ""))], []
+    if boot[510:] == b"\x55\xaa":
+        return "mbr", f"{int.from_bytes(boot[440:444], 'little'):08x}", list(_mbr_parts(path, read, boot)), []
+    return "none", "", [], []
 
 
-def _mbr_parts(path: Path, fd: int, boot: bytes) -> list[Part]:
-    parts = []
+def _mbr_parts(path: Path, read: Read, boot: bytes) -> Iterator[Part]:
     for number in range(1, 5):
         _, kind, first, sectors = _MBR_ENTRY.unpack_from(boot, 446 + 16 * (number - 1))
         if kind and sectors:
-            start, size = first * gpt.SECTOR, sectors * gpt.SECTOR
-            parts.append(_part(path, fd, number, "", f"0x{kind:02x}", "", start, size))
-    return parts
+            yield _part(path, read, number, gpt.Slot(first * gpt.SECTOR, sectors * gpt.SECTOR, f"0x{kind:02x}", ""))
 
 
-def _part(path: Path, fd: int, number: int, name: str, kind: str, guid: str, start: int, size: int) -> Part:
-    found = superblock.probe(lambda offset, length: os.pread(fd, max(0, min(length, size - offset)), start + offset))
-    loader = _loader_files(path, start) if found and found.kind.startswith("FAT") else ()
-    return Part(number, name, kind, guid, start, size, found, loader)
+def _part(path: Path, read: Read, number: int, slot: gpt.Slot) -> Part:
+    def inside(offset: int, length: int) -> bytes:
+        return read(slot.start + offset, min(length, slot.size - offset))
+
+    found = superblock.probe(inside)
+    loader = _loader_files(path, slot.start) if found and found.kind.startswith("FAT") else ()
+    return Part(number, slot.name, slot.type, slot.guid, slot.start, slot.size, found, loader)
+
+
+def _read(fd: int, size: int, offset: int, length: int) -> bytes:
+    """Return bytes of a disk, fewer at its end; a table may name any place at all."""
+    return os.pread(fd, length, offset) if 0 <= offset < size and length > 0 else b""
 
 
 def _loader_files(path: Path, start: int) -> tuple[str, ...]:
@@ -161,9 +166,7 @@ def _loader_files(path: Path, start: int) -> tuple[str, ...]:
         check=False,
     )
     names = (line.removeprefix("::/") for line in listed.stdout.decode(errors="replace").splitlines())
-    return tuple(
-        sorted(name for name in names if name.lower().startswith(_LOADER_FOLDERS) and not name.endswith("/"))
-    )
+    return tuple(sorted(name for name in names if name.lower().startswith(_LOADER_FOLDERS) and not name.endswith("/")))
 
 
 def _size(size: int) -> str:

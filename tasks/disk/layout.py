@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -106,7 +107,7 @@ def _disk_for(places: Sequence[Place]) -> int:
 
 
 def _rest(wanted: Sequence[Wanted], elastic: Wanted, disk: int) -> int:
-    """Return the size `elastic` can grow to: up to the next fixed start, or the table at the end, less what follows."""
+    """Return the size `elastic` can take: up to the next fixed start or the table at the end, less what comes after."""
     places = _place(wanted)
     at = next(index for index, each in enumerate(wanted) if each.name == elastic.name)
     limit = (gpt.last_usable(disk) + 1) * gpt.SECTOR
@@ -122,7 +123,7 @@ def _rest(wanted: Sequence[Wanted], elastic: Wanted, disk: int) -> int:
 
 def _check_overlap(places: Sequence[Place]) -> None:
     ordered = sorted(places, key=lambda place: place.start)
-    for first, second in zip(ordered, ordered[1:], strict=False):
+    for first, second in itertools.pairwise(ordered):
         if first.end > second.start:
             raise StageError(
                 f"disk.partitions.{second.name}.start: byte {second.start} lies inside {first.name}, "

@@ -22,6 +22,7 @@ from bootsmith.tasks.errors import StageError
 ROOT_INODE = 2
 
 _RW, _64_BITS = 0x1, 0x20000
+_MASTER_SB_ONLY = 0x200
 _NO_SYNC = 1
 _FORCE_INIT = 2  # EXT2_FALLOCATE_FORCE_INIT: allocated blocks count as written
 _MIN_LENGTH = 2  # EXT2_NEWRANGE_MIN_LENGTH
@@ -127,6 +128,8 @@ class Volume:
         if magic != (_MAGIC, _EXT_MAGIC):
             raise StageError("this libext2fs lays out its memory in an unknown way", "Install another e2fsprogs.")
         ctypes.c_long.from_address(start + 184).value = self.epoch  # fs->now
+        # Backup superblocks and descriptors are left as mke2fs wrote them unless this flag goes; versions differ there.
+        ctypes.c_int.from_address(start + 16).value &= ~_MASTER_SB_ONLY
         for offset in (0x30, 0x40, 0x108):  # s_wtime, s_lastcheck, s_mkfs_time
             _u32.from_address(superblock + offset).value = self.epoch & 0xFFFFFFFF
         for offset in (0x274, 0x276, 0x277):  # their high bytes

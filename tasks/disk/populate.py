@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, cast
 
 from bootsmith.tasks.boot import placement as places
 from bootsmith.tasks.disk import ext4, fat, sizing, sources, splice
+from bootsmith.tasks.disk.content import Tree
 from bootsmith.tasks.disk.sizing import Geometry
+from bootsmith.tasks.disk.sources import Filling
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.stage import Context, Json, Stage
 
@@ -103,7 +105,7 @@ def run_ext(ctx: Context) -> None:
         ctx, image, _geometry(ctx), fs=str(ctx.params["fs"]), uuid=str(ctx.params["uuid"]),
         label=str(ctx.params["label"]), extra=cast("list[str]", ctx.params["mkfs"]),
     )  # fmt: skip
-    ext4.update(image, name, {}, filling.tree, filling.sources, cast("int", ctx.params["epoch"]))
+    _put(ctx, {}, filling, name)
 
 
 def run_root(ctx: Context) -> None:
@@ -111,7 +113,7 @@ def run_root(ctx: Context) -> None:
     name, filling = _gathered(ctx)
     image = ctx.outputs["image"]
     splice.reproduce(ctx.inputs["base"], image, ctx.previous)
-    ext4.update(image, name, filling.base, filling.tree, filling.sources, cast("int", ctx.params["epoch"]))
+    _put(ctx, filling.base, filling, name)
 
 
 def run_fat(ctx: Context) -> None:
@@ -132,7 +134,13 @@ def run_fat(ctx: Context) -> None:
     fat.fill(ctx, image, name, filling.tree, filling.sources)
 
 
-def _gathered(ctx: Context) -> tuple[str, sources.Filling]:
+def _put(ctx: Context, present: Tree, filling: Filling, name: str) -> None:
+    """Bring the image, which holds `present`, to the partition's tree."""
+    epoch = cast("int", ctx.params["epoch"])
+    ext4.update(ctx.outputs["image"], name, present=present, wanted=filling.tree, sources=filling.sources, epoch=epoch)
+
+
+def _gathered(ctx: Context) -> tuple[str, Filling]:
     name = str(ctx.params["partition"])
     return name, sources.gather(ctx, name)
 

@@ -21,19 +21,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Filling:
-    """One partition's tree, the files its numbers mean, and of the root partition what the base layer alone makes it."""
+    """One partition's tree, the files its numbers mean, and for the root what the base layer alone makes of it."""
 
     tree: Tree
     base: Tree
     sources: tuple[Path, ...]
 
 
-def layers(recipe: Recipe, site: Site) -> tuple[Layer, ...]:
-    """Return the layers of a recipe's tree, the base first."""
-    from bootsmith.tasks.tree import layers as tree_layers
+def _layers(recipe: Recipe, site: Site) -> tuple[Layer, ...]:
+    from bootsmith.tasks.tree import layers
 
-    stages = tree_layers.stages(recipe, site)
-    return (site.base, *(Layer(each.name, each.outputs["tar"], each.outputs["index"]) for each in stages))
+    return layers.stack(recipe, site)
 
 
 def params(recipe: Recipe, site: Site, *, kernels: bool) -> dict[str, Json]:
@@ -41,7 +39,7 @@ def params(recipe: Recipe, site: Site, *, kernels: bool) -> dict[str, Json]:
     where = places.placement(recipe)
     return {
         "epoch": site.epoch,
-        "layers": [layer.name for layer in layers(recipe, site)],
+        "layers": [layer.name for layer in _layers(recipe, site)],
         "mounts": dict(places.mounted(recipe.disk)),
         "kernels": asdict(where) if kernels else None,
     }
@@ -49,12 +47,12 @@ def params(recipe: Recipe, site: Site, *, kernels: bool) -> dict[str, Json]:
 
 def indexes(recipe: Recipe, site: Site) -> dict[str, Path]:
     """Return the inputs that say what files there are."""
-    return {f"{layer.name}.index": layer.index for layer in layers(recipe, site)}
+    return {f"{layer.name}.index": layer.index for layer in _layers(recipe, site)}
 
 
 def tars(recipe: Recipe, site: Site) -> dict[str, Path]:
     """Return the inputs that hold the files."""
-    return {f"{layer.name}.tar": layer.tar for layer in layers(recipe, site)}
+    return {f"{layer.name}.tar": layer.tar for layer in _layers(recipe, site)}
 
 
 def kernels(site: Site) -> dict[str, Path]:

@@ -94,10 +94,10 @@ def reproduce(source: Path, target: Path, previous: Path | None) -> None:
 
 
 def make_equal(source: int, target: int, *, target_at: int = 0, start: int = 0, end: int | None = None) -> int:
-    """Make a stretch of an open file equal to the bytes from `start` to `end` of another; return how many were written.
+    """Make a stretch of an open file equal to the bytes from `start` to `end` of another; return how many it wrote.
 
-    What stands at `target_at` corresponds to the source's first byte. Only chunks that differ are written, and where the
-    source has a hole, the target gets one. What the target held before does not matter, nor whether it reaches that far.
+    What stands at `target_at` corresponds to the source's first byte. Only chunks that differ are written, and where
+    the source has a hole, the target gets one. What the target held before does not matter, nor how far it reached.
     """
     if end is None:
         end = os.fstat(source).st_size

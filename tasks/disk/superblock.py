@@ -55,7 +55,12 @@ def _fat(read: Read) -> Filesystem | None:
     width, per_cluster, reserved, copies, roots, small, _, fat16 = struct.unpack_from("<HBHBHHBH", boot, 11)
     total, fat32 = struct.unpack_from("<II", boot, 32)
     total = small or total
-    if width not in (512, 1024, 2048, 4096) or per_cluster not in (1, 2, 4, 8, 16, 32, 64, 128) or not copies or not total:
+    if (
+        width not in (512, 1024, 2048, 4096)
+        or per_cluster not in (1, 2, 4, 8, 16, 32, 64, 128)
+        or not copies
+        or not total
+    ):
         return None
     clusters = (total - reserved - copies * (fat16 or fat32) - -(-roots * 32 // width)) // per_cluster
     kind = "FAT12" if clusters < 4085 else "FAT16" if clusters < 65525 else "FAT32"

@@ -12,18 +12,21 @@ from bootsmith.tasks.tools import host
 from bootsmith.tasks.tree import layer
 from workbench import VERSION, Workbench, member
 
-DISK = "disk: {partitions: {esp: {size: 64M, mount: /boot/efi}, root: {mount: /, uuid: 01234567-89ab-cdef-0123-456789abcdef}}}\n"
+ROOT = "{mount: /, uuid: 01234567-89ab-cdef-0123-456789abcdef}"
+DISK = f"disk: {{partitions: {{esp: {{size: 64M, mount: /boot/efi}}, root: {ROOT}}}}}\n"
 PARTUUID = "root=PARTUUID={} ro console=tty0 console=ttyS0"
 
 
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workbench:
+    """A workbench with a small base."""
     made = Workbench(tmp_path, monkeypatch, DISK)
     made.base({"./": member("d"), "usr/lib/systemd/boot/efi/systemd-bootx64.efi": b"MZ from the tree"})
     return made
 
 
 def files(bench: Workbench) -> dict[str, bytes]:
+    """Return the files of the loader's layer."""
     made = bench.site.loader
     return {
         entry.path: layer.read_member(made.tar, entry) for entry in layer.read_index(made.index) if entry.type == "f"
@@ -31,6 +34,7 @@ def files(bench: Workbench) -> dict[str, bytes]:
 
 
 def cmdline(bench: Workbench) -> str:
+    """Return the command line of an entry without words of its own."""
     return PARTUUID.format(bench.recipe.disk.partitions["root"].partuuid)
 
 
@@ -54,7 +58,8 @@ def test_systemd_boot_with_its_entry(bench: Workbench) -> None:
 def test_systemd_boot_with_several_entries(bench: Workbench) -> None:
     """One file each, sorted as the recipe has them."""
     bench.write_recipe(
-        DISK + "boot: {root: none, console: [], default: debug, entries: {plain: {title: Plain}, debug: {cmdline: debug}}}\n"
+        DISK
+        + "boot: {root: none, console: [], default: debug, entries: {plain: {title: Plain}, debug: {cmdline: debug}}}\n"
     )
     bench.run("bootloader")
     found = files(bench)
@@ -89,19 +94,24 @@ def test_grub_reads_its_menu_beside_the_kernel(bench: Workbench) -> None:
 
 def test_grub_with_the_kernel_on_the_esp(bench: Workbench) -> None:
     """Menu and kernel stand there; the ESP is found by its serial."""
-    bench.write_recipe(DISK.replace("size: 64M,", "size: 64M, uuid: ABCD-1234,") + "boot: {loader: grub-efi, place: esp, packages: false, console: []}\n")
+    bench.write_recipe(
+        DISK.replace("size: 64M,", "size: 64M, uuid: ABCD-1234,")
+        + "boot: {loader: grub-efi, place: esp, packages: false, console: []}\n"
+    )
     bench.run("bootloader")
     found = files(bench)
     assert set(found) == {"esp/EFI/BOOT/BOOTX64.EFI", "esp/grub/grub.cfg"}
     text = found["esp/grub/grub.cfg"].decode()
-    assert "--set=root ABCD-1234\n" in text and f"linux /debian/{VERSION}/linux " in text
+    assert "--set=root ABCD-1234\n" in text
+    assert f"linux /debian/{VERSION}/linux " in text
     assert "serial" not in text
 
 
 def test_grub_on_a_boot_partition_of_its_own(bench: Workbench) -> None:
     """Paths are those of that partition."""
     bench.write_recipe(
-        "disk: {partitions: {esp: {size: 64M}, boot: {mount: /boot, uuid: 11111111-2222-3333-4444-555555555555}, root: {mount: /}}}\n"
+        "disk: {partitions: {esp: {size: 64M}, root: {mount: /},"
+        " boot: {mount: /boot, uuid: 11111111-2222-3333-4444-555555555555}}}\n"
         "boot: {loader: grub-efi, packages: false}\n"
     )
     bench.run("bootloader")
@@ -164,8 +174,7 @@ def test_another_command_line_changes_loader_and_esp_only(bench: Workbench) -> N
     assert [name for name, stage in after.items() if bench.site.loader.tar in stage.inputs.values()] == ["populate/esp"]
 
 
-@pytest.mark.parametrize(
-    "suite, loader, packages",
+@pytest.mark.parametrize(("suite", "loader", "packages"),
     [("trixie", "systemd-boot", ("systemd-boot-efi",)), ("bullseye", "systemd-boot", ()),
      ("bookworm", "grub-efi", ("grub-efi-amd64-bin",))],
 )  # fmt: skip
@@ -177,8 +186,7 @@ def test_a_loader_names_its_packages(bench: Workbench, suite: str, loader: str, 
         assert bootloader.packages(load(file)) == wanted
 
 
-@pytest.mark.parametrize(
-    "word, quoted",
+@pytest.mark.parametrize(("word", "quoted"),
     [("quiet", "quiet"), ("a=b,c:d/e.f-g_h@i%j+k", "a=b,c:d/e.f-g_h@i%j+k"), ("$(task-create)", "'$(task-create)'"),
      ("it's", "'it'\\''s'"), ("a;b", "'a;b'"), ("", "''"), ("x{y}", "'x{y}'")],
 )  # fmt: skip

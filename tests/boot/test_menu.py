@@ -10,17 +10,19 @@ from bootsmith.tasks.boot.menu import Item, Serial
 from bootsmith.tasks.recipe.load import load
 
 SOURCE = "source: {debian: {suite: trixie}}\n"
-DISK = "disk: {partitions: {esp: {size: 64M}, root: {mount: /, partuuid: AAAABBBB-1111-2222-3333-CCCCDDDDEEEE, uuid: 01234567-89ab-cdef-0123-456789abcdef, label: top}}}\n"
+UUIDS = "partuuid: AAAABBBB-1111-2222-3333-CCCCDDDDEEEE, uuid: 01234567-89ab-cdef-0123-456789abcdef"
+DISK = f"disk: {{partitions: {{esp: {{size: 64M}}, root: {{mount: /, label: top, {UUIDS}}}}}}}\n"
 
 
 def made(tmp_path: Path, boot: str) -> menu.Menu:
+    """Return the menu of a recipe with that `boot:`."""
     file = tmp_path / "box.yaml"
     file.write_text(SOURCE + DISK + f"boot: {boot}\n")
     return menu.from_param(menu.menu(load(file)))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
-    "boot, cmdline",
+    ("boot", "cmdline"),
     [
         ("{}", "root=PARTUUID=aaaabbbb-1111-2222-3333-ccccddddeeee ro console=tty0 console=ttyS0"),
         ("{root: uuid, console: []}", "root=UUID=01234567-89ab-cdef-0123-456789abcdef ro"),
@@ -41,8 +43,7 @@ def test_an_entrys_own_words_come_last(tmp_path: Path) -> None:
     assert (found.default, found.timeout) == ("b", 5)
 
 
-@pytest.mark.parametrize(
-    "console, found",
+@pytest.mark.parametrize(("console", "found"),
     [(["tty0", "ttyS0"], Serial(0, 115200)), (["ttyS1,9600n8"], Serial(1, 9600)), (["tty0"], None), (["ttyS"], None),
      (["ttyAMA0"], None)],
 )  # fmt: skip

@@ -21,12 +21,14 @@ DISK = (
 
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workbench:
+    """A workbench with a small base."""
     made = Workbench(tmp_path, monkeypatch, DISK)
     made.base({"./": member("d"), "file": random.Random(1).randbytes(5 * MIB)})
     return made
 
 
 def parts(bench: Workbench) -> list[tuple[str, int, int]]:
+    """Return each partition's name, start and size."""
     rows = json.loads(bench.site.layout.read_text())["partitions"]
     return [(row["name"], row["start"], row["size"]) for row in rows]
 

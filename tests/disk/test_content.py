@@ -11,10 +11,12 @@ MOUNTS = {"root": "/", "boot": "/boot", "esp": "/boot/efi", "home": "/home"}
 
 
 def tree(*entries: Entry) -> dict[str, tuple[int, Entry]]:
+    """Return a tree of entries."""
     return {entry.path: (0, entry) for entry in entries}
 
 
 def d(path: str, mode: int = 0o755) -> Entry:
+    """Return a directory's entry."""
     return Entry(path, "d", mode)
 
 

@@ -17,19 +17,21 @@ DISK = "disk: {partitions: {esp: {size: 64M}, root: {mount: /, extra: 20M}}}\nbo
 
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workbench:
+    """A workbench with a small base."""
     made = Workbench(tmp_path, monkeypatch, DISK)
     made.base({"./": member("d"), "file": random.Random(1).randbytes(5 << 20), "text": b"compresses well " * 100_000})
     return made
 
 
 def info(image: Path) -> dict[str, Any]:
+    """Return what qemu-img says of an image."""
     found = subprocess.run(["qemu-img", "info", "--output=json", "-f", "qcow2", image], capture_output=True, check=True)
     loaded: dict[str, Any] = json.loads(found.stdout)
     return loaded
 
 
 @pytest.mark.parametrize(
-    "options, compat, kind, lazy, cluster",
+    ("options", "compat", "kind", "lazy", "cluster"),
     [
         ("", "1.1", "zstd", True, 65536),
         (": {compress: none}", "1.1", "zlib", True, 65536),
@@ -41,7 +43,7 @@ def info(image: Path) -> dict[str, Any]:
 def test_qcow2_is_the_same_disk_as_asked_for(
     bench: Workbench, options: str, compat: str, kind: str | None, lazy: bool | None, cluster: int
 ) -> None:
-    """qemu-img finds it identical and clean, with the compat level, cluster size and refcounts of the recipe (L8, W1)."""
+    """qemu-img finds it identical and clean, of the compat level, cluster size and refcounts of the recipe (L8, W1)."""
     bench.write_recipe(DISK + f"outputs: [raw, qcow2{options}]\n")
     raw = bench.build()
     bench.run("convert/qcow2")

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from bootsmith.tasks.tree.layer import LayerWriter
-from extimage import Node, check, header, read_tree
+from extimage import Node, check, read_tree
 from workbench import EPOCH, Member, Workbench, member
 
 CAPABILITY = bytes.fromhex("0100000200040000000000000000000000000000")  # cap_net_raw=ep
@@ -58,7 +58,7 @@ TREE: dict[str, Any] = {
     "var/big": member(data=BIG, mtime=4_000_000_000),
     "var/hollow": member(data=HOLLOW),
     "var/zeros": member(data=bytes(3 << 20)),
-    "var/acl": member("d", xattrs={"system.posix_acl_access": ACL, "system.posix_acl_default": ACL, "user.note": b"hi"}),
+    "var/acl": member("d", xattrs={"system.posix_acl_access": ACL, "system.posix_acl_default": ACL, "user.n": b"hi"}),
     "var/noted": member(data=b"x", xattrs={"user.long": b"v" * 1000, "user.short": b"\0\xff\n", "trusted.t": b""}),
     "odd": member("d"),
     **{f"odd/{name}": data for name, data in ODD.items()},
@@ -71,26 +71,28 @@ TREE: dict[str, Any] = {
 
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workbench:
+    """A workbench with a small base."""
     return Workbench(tmp_path, monkeypatch)
 
 
 def expect(found: dict[bytes, Node], tree: dict[str, Any]) -> None:
     """Fail unless an image holds exactly `tree`."""
-    wanted = {name.strip("/").removeprefix("."): what for name, what in tree.items()}
+    wanted = {
+        name.strip("/").removeprefix("."): member(data=what) if isinstance(what, bytes) else what
+        for name, what in tree.items()
+    }
     assert sorted(found) == sorted(name.encode("utf-8", "surrogateescape") for name in wanted)
-    links = [name for name, what in wanted.items() if not isinstance(what, bytes) and what.islnk()]
+    links = [name for name, what in wanted.items() if what.islnk()]
     for name, what in wanted.items():
         node = found[name.encode("utf-8", "surrogateescape")]
-        if isinstance(what, bytes):
-            what = member(data=what)
         if what.islnk():
             assert node.inode == found[what.linkname.encode()].inode, name
             continue
         assert (node.mode, node.uid, node.gid, node.mtime) == (what.mode, what.uid, what.gid, what.mtime), name
         assert node.ctime == EPOCH, name
         if what.isdir():
-            subdirectories = sum(each.isdir() and other.rpartition("/")[0] == name for other, each in wanted.items()
-                                 if other and not isinstance(each, bytes))  # fmt: skip
+            folders = [other for other, each in wanted.items() if other and each.isdir()]
+            subdirectories = sum(other.rpartition("/")[0] == name for other in folders)
             assert (node.kind, node.links) == ("d", 2 + subdirectories + (not name)), name  # lost+found in the root
         elif what.issym():
             assert (node.kind, node.content) == ("l", what.linkname.encode()), name
@@ -141,7 +143,8 @@ def laid_over(tree: dict[str, Any]) -> Any:
                 writer.add_hard_link(path, each.linkname)
             elif each.ischr() or each.isblk():
                 kind = "c" if each.ischr() else "b"
-                writer.add_device(path, kind, each.devmajor, each.devminor, each.mode, each.uid, each.gid)
+                numbers = each.devmajor, each.devminor
+                writer.add_device(path, kind, *numbers, mode=each.mode, uid=each.uid, gid=each.gid)
             elif each.isfifo():
                 writer.add_fifo(path, each.mode)
             else:
@@ -164,7 +167,7 @@ def dated(tree: dict[str, Any]) -> dict[str, Any]:
 @pytest.mark.parametrize("fs", ["ext4", "ext2"])
 def test_a_layer_puts_every_kind_of_file_into_the_base(bench: Workbench, fs: str) -> None:
     """What is laid over the base arrives in the filesystem exactly as what is in the base itself."""
-    bench.write_recipe(f"disk: {{partitions: {{esp: {{size: 64M}}, root: {{mount: /, fs: {fs}}}}}}}\nboot: {{place: esp}}\n")
+    bench.write_recipe(f"disk: {{partitions: {{esp: {{size: 64M}}, root: {{mount: /, fs: {fs}}}}}}}\n")
     bench.base({"etc": member("d"), "etc/hostname": b"base", "stays": b"stays"})
     with bench.delta("1-overlay") as writer:
         laid_over(TREE)(writer)

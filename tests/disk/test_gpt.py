@@ -21,6 +21,7 @@ SLOTS = (
 
 
 def write(file: Path, disk: int, slots: tuple[gpt.Slot, ...] = SLOTS) -> Path:
+    """Write a disk that holds a table alone."""
     start, end = gpt.encode(disk, GUID, slots)
     with file.open("wb") as image:
         image.truncate(disk)
@@ -31,6 +32,7 @@ def write(file: Path, disk: int, slots: tuple[gpt.Slot, ...] = SLOTS) -> Path:
 
 
 def read(file: Path) -> gpt.Table | None:
+    """Return the table of a disk."""
     data = file.read_bytes()
     return gpt.decode(lambda offset, length: data[offset : offset + length], len(data))
 
@@ -73,7 +75,9 @@ def test_a_table_of_sfdisk_is_read_too(tmp_path: Path) -> None:
     assert read(image) == gpt.Table(GUID, (gpt.Slot(2 << 20, 1 << 20, LINUX, str(uuid.UUID(int=7)), "x"),))
 
 
-@pytest.mark.parametrize("offset, what", [(512 + 60, "header's checksum"), (1024 + 60, "entries' checksum"), (512, "no header")])
+@pytest.mark.parametrize(
+    ("offset", "what"), [(512 + 60, "header's checksum"), (1024 + 60, "entries' checksum"), (512, "no header")]
+)
 def test_damage_to_the_primary_is_named_and_the_backup_used(tmp_path: Path, offset: int, what: str) -> None:
     """One flipped byte does not hide the partitions, and does not go unnoticed."""
     image = write(tmp_path / "disk", DISK)
@@ -83,7 +87,8 @@ def test_damage_to_the_primary_is_named_and_the_backup_used(tmp_path: Path, offs
     found = read(image)
     assert found is not None
     assert found.slots == SLOTS
-    assert found.problems[0].startswith("primary GPT: ") and what in found.problems[0]
+    assert found.problems[0].startswith("primary GPT: ")
+    assert what in found.problems[0]
 
 
 def test_a_disk_without_a_table_has_none(tmp_path: Path) -> None:
@@ -102,7 +107,8 @@ def test_a_table_cut_off_with_its_disk_is_named(tmp_path: Path) -> None:
     found = read(image)
     assert found is not None
     assert found.slots == SLOTS
-    assert "backup GPT: no header" in found.problems[0] and "larger disk" in found.problems[1]
+    assert "backup GPT: no header" in found.problems[0]
+    assert "larger disk" in found.problems[1]
 
 
 def test_what_a_table_cannot_hold_is_refused() -> None:

@@ -11,10 +11,12 @@ GIB = 1 << 30
 
 
 def wanted(name: str, size: Size, content: int = 0, automatic: int = 64 * MIB, start: int | None = None) -> Wanted:
+    """Return a partition to be placed, of so much content."""
     return Wanted(name, size, automatic, lambda given: given >= content, max(content, MIB), start)
 
 
 def starts(layout: Layout) -> list[tuple[str, float, float]]:
+    """Return where partitions stand, in MiB."""
     return [(place.name, place.start / MIB, place.size / MIB) for place in layout.places]
 
 
@@ -46,8 +48,7 @@ def test_a_small_partition_fits_before_the_first_mebibyte() -> None:
     assert starts(found) == [("bios", 34 / 2048, 2014 / 2048), ("root", 1, 64)]
 
 
-@pytest.mark.parametrize(
-    "disk, parts, message",
+@pytest.mark.parametrize(("disk", "parts", "message"),
     [
         (40 * MIB, [wanted("root", 60 * MIB)], "disk.size: 40M is too small: the partitions need 62M"),
         (100 * MIB, [wanted("root", "remaining", 200 * MIB)], "disk.size: 100M is too small: the partitions need 202M"),

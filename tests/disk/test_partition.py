@@ -11,17 +11,24 @@ from bootsmith.tasks.disk import gpt
 from workbench import Workbench, member
 
 MIB = 1 << 20
+ESP, ROOT, LINUX = (
+    "c12a7328-f81f-11d2-ba4b-00a0c93ec93b",
+    "4f68bce3-e8cd-4db1-96e7-fbcaf984b709",
+    "0fc63daf-8483-4772-8e79-3d69d8477de4",
+)
 DISK = "disk: {partitions: {esp: {size: 64M, mount: /boot/efi}, root: {mount: /, extra: 20M}}}\n"
 
 
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workbench:
+    """A workbench with a small base."""
     made = Workbench(tmp_path, monkeypatch, DISK)
     made.base({"./": member("d"), "file": bytes(5 * MIB)})
     return made
 
 
 def table(file: Path) -> gpt.Table:
+    """Return the table in a file."""
     data = file.read_bytes()
     found = gpt.decode(lambda offset, length: data[offset : offset + length], len(data))
     assert found is not None
@@ -41,10 +48,10 @@ def test_the_table_is_the_recipes(bench: Workbench) -> None:
     parts = bench.recipe.disk.partitions
     assert found.guid == "01234567-89ab-cdef-0123-456789abcdef"
     assert found.slots == (
-        gpt.Slot(MIB, 64 * MIB, "c12a7328-f81f-11d2-ba4b-00a0c93ec93b", parts["esp"].partuuid, "EFI System", 1 << 2 | 1 << 63),
-        gpt.Slot(65 * MIB, 100 * MIB, "4f68bce3-e8cd-4db1-96e7-fbcaf984b709", "11111111-2222-3333-4444-555555555555", "root", 1 << 60 | 1 << 2),
-        gpt.Slot(165 * MIB, 3 * MIB, "0fc63daf-8483-4772-8e79-3d69d8477de4", parts["spare"].partuuid, "spare", 0),
-    )  # fmt: skip
+        gpt.Slot(MIB, 64 * MIB, ESP, parts["esp"].partuuid, "EFI System", 1 << 2 | 1 << 63),
+        gpt.Slot(65 * MIB, 100 * MIB, ROOT, "11111111-2222-3333-4444-555555555555", "root", 1 << 60 | 1 << 2),
+        gpt.Slot(165 * MIB, 3 * MIB, LINUX, parts["spare"].partuuid, "spare", 0),
+    )
     verified = subprocess.run(["sfdisk", "--verify", bench.site.table], capture_output=True, check=True, text=True)
     assert "No errors detected" in verified.stdout
     assert bench.site.table.stat().st_blocks * 512 < MIB
@@ -64,11 +71,12 @@ def test_the_layout_says_where_everything_stands(bench: Workbench) -> None:
 
 def test_moving_a_partition_does_not_change_its_geometry(bench: Workbench) -> None:
     """A filesystem is not made again because another one grew before it (C7)."""
+    outputs = (bench.site.geometry("root"), bench.site.geometry("esp"), bench.site.table)
     bench.run("partition")
-    before = bench.site.geometry("root").read_bytes(), bench.site.geometry("esp").read_bytes(), bench.site.table.read_bytes()
+    before = [path.read_bytes() for path in outputs]
     bench.write_recipe(DISK.replace("64M", "200M"))
     bench.run("partition")
-    after = bench.site.geometry("root").read_bytes(), bench.site.geometry("esp").read_bytes(), bench.site.table.read_bytes()
+    after = [path.read_bytes() for path in outputs]
     assert [old == new for old, new in zip(before, after, strict=True)] == [True, False, False]
 
 

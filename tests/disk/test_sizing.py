@@ -16,6 +16,7 @@ from workbench import Workbench, member
 
 
 def tree(files: int, size: int = 5000) -> Tree:
+    """Return a tree of so many files, of so many bytes each."""
     found: Tree = {"": (0, Entry("", "d"))}
     for number in range(files):
         folder = f"d{number % 50}"
@@ -27,9 +28,12 @@ def tree(files: int, size: int = 5000) -> Tree:
 
 @pytest.mark.parametrize("fs", ["ext4", "ext3", "ext2"])
 @pytest.mark.parametrize("size", [8, 16, 64, 127, 128, 704, 1024, 1300, 5000, 20000])
-def test_the_capacity_of_ext_is_what_mke2fs_leaves(tmp_path: Path, fs: str, size: int) -> None:
+def test_the_capacity_of_ext_is_what_mke2fs_leaves(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fs: str, size: int
+) -> None:
     """The formula promises no block that is not there, and gives away few."""
-    bench = Workbench(tmp_path, pytest.MonkeyPatch(), f"disk: {{partitions: {{esp: {{size: 64M}}, root: {{mount: /, fs: {fs}, size: {size}M}}}}}}\n")
+    root = f"{{mount: /, fs: {fs}, size: {size}M}}"
+    bench = Workbench(tmp_path, monkeypatch, f"disk: {{partitions: {{esp: {{size: 64M}}, root: {root}}}}}\n")
     bench.base({"./": member("d")})
     bench.run("partition", "populate/base")
     found = header(bench.site.base_image("root"))
@@ -48,7 +52,8 @@ def test_the_capacity_of_fat_is_what_mkfs_leaves(tmp_path: Path, size: int) -> N
     with image.open("wb") as file:
         file.truncate(size * MIB)
     cluster = sizing.fat_cluster(size * MIB)
-    subprocess.run(["mkfs.vfat", "-F", "32", "-s", str(cluster // 512), "-R", "32", image], check=True, capture_output=True)
+    made = ["mkfs.vfat", "-F", "32", "-s", str(cluster // 512), "-R", "32", image]
+    subprocess.run(made, check=True, capture_output=True)
     listing = subprocess.run(["mdir", "-i", image, "::"], check=True, capture_output=True, text=True).stdout
     free = int("".join(filter(str.isdigit, listing.splitlines()[-2])))
     assert free - (256 << 10) <= fat_capacity(size * MIB) <= free
@@ -60,8 +65,8 @@ def test_an_automatic_filesystem_keeps_the_promised_space_free(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, files: int, extra: int
 ) -> None:
     """The guest finds at least `extra` free, and the content has a tenth more than it needs (C2)."""
-    disk = f"disk: {{partitions: {{esp: {{size: 64M}}, root: {{mount: /, extra: {extra >> 20}M}}}}}}\nboot: {{place: esp}}\n"
-    bench = Workbench(tmp_path, monkeypatch, disk)
+    root = f"{{mount: /, extra: {extra >> 20}M}}"
+    bench = Workbench(tmp_path, monkeypatch, f"disk: {{partitions: {{esp: {{size: 64M}}, root: {root}}}}}\n")
     chance = random.Random(files)
     bench.base(
         {"./": member("d"), **{f"d{n}": member("d") for n in range(20)}}

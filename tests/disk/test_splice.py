@@ -14,6 +14,7 @@ MIB = 1 << 20
 
 
 def sparse(path: Path, size: int, pieces: dict[int, bytes]) -> Path:
+    """Make a file with data here and there."""
     with path.open("wb") as file:
         file.truncate(size)
         for at, data in pieces.items():
@@ -23,6 +24,7 @@ def sparse(path: Path, size: int, pieces: dict[int, bytes]) -> Path:
 
 
 def occupied(path: Path) -> int:
+    """Return the bytes a file takes."""
     return path.stat().st_blocks * 512
 
 
@@ -72,7 +74,8 @@ def test_whatever_a_file_held_before_it_becomes_equal(tmp_path: Path, seed: int)
     wanted = {chance.randrange(6 * MIB): chance.randbytes(chance.randrange(1, 2 * MIB)) for _ in range(4)}
     stale = {chance.randrange(9 * MIB): chance.randbytes(chance.randrange(1, 2 * MIB)) for _ in range(4)}
     source = sparse(tmp_path / "a", 8 * MIB, wanted)
-    target = sparse(tmp_path / "b", chance.choice([0, 5 * MIB, 12 * MIB]), {MIB + at: data for at, data in stale.items()})
+    size = chance.choice([0, 5 * MIB, 12 * MIB])
+    target = sparse(tmp_path / "b", size, {MIB + at: data for at, data in stale.items()})
     before = target.read_bytes()
     with source.open("rb") as new, target.open("r+b") as old:
         splice.make_equal(new.fileno(), old.fileno(), target_at=MIB)
