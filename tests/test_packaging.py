@@ -53,7 +53,13 @@ def fixture_installed(wheel: Path, tmp_path: Path) -> dict[str, str]:
     site = tmp_path / "site"
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(site)
-    return {**os.environ, "PYTHONPATH": str(site), "BOOTSMITH_CACHE": str(tmp_path / "store"), "HOME": str(tmp_path)}
+    return {
+        **os.environ,
+        "PYTHONPATH": str(site),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "BOOTSMITH_CACHE": str(tmp_path / "store"),
+        "HOME": str(tmp_path),
+    }
 
 
 def test_a_wheel_holds_one_name(wheel: Path) -> None:
