@@ -46,10 +46,19 @@ MARKER: Final = b"bootsmith: the compressed archive goes here\n"
 
 # zstd of the tree is one core's work, and mkinitramfs takes gzip, five times as slow, where the tree has none. So what
 # it calls as zstd keeps the archive and its options for this host's zstd, and marks the place it goes to.
+# It is given the archive as a file (initramfs-tools 0.142) or as its input (0.148), and unpacks modules too.
 _STAND_IN: Final = f"""\
 #!/bin/sh
-printf '%s\\n' "$*" >/main.options
-cat >/main.cpio
+options=
+for word in "$@"; do
+    shift
+    case $word in
+    -*) options="$options $word" ;;
+    *) set -- "$@" "$word" ;;
+    esac
+done
+echo "$options" >/main.options
+cat -- "$@" >/main.cpio
 printf '%s' '{MARKER.decode()}'
 """
 
@@ -69,7 +78,7 @@ for node in null zero full random urandom; do
     mount --bind "/dev/$node" "dev/$node"
 done
 ln -s /proc/self/fd dev/fd
-rm -f usr/bin/zstd
+[ ! -e usr/bin/zstd ] || mv usr/bin/zstd zstd.tree
 cat "$stand_in" >usr/bin/zstd
 chmod 0755 usr/bin/zstd
 chroot . /usr/sbin/mkinitramfs -o /initrd.img "$version"
