@@ -1,8 +1,8 @@
 """What runs the guest's instructions: KVM where it really works, else TCG.
 
 /dev/kvm can exist, open, and still not run a guest (KVM emulated by another hypervisor: QEMU aborts, or the guest
-stalls). So a guest of our own, one boot sector, has to reach its end in two seconds before KVM is believed in; the answer
-is remembered until the host boots again or QEMU changes.
+stalls). So a guest of our own, one boot sector, has to reach its end in two seconds before KVM is believed in; the
+answer is remembered until the host boots again or QEMU changes.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+from bootsmith.cache.store import default_root
 from bootsmith.tasks.errors import BootsmithError
 from bootsmith.tasks.tools import host, process
 
@@ -32,7 +33,7 @@ SMOKE_GUEST = bytes.fromhex("b02a e6f4 f4 ebfd").ljust(510, b"\0") + b"\x55\xaa"
 
 @dataclass(frozen=True, slots=True)
 class Accel:
-    """An accelerator that works here. `cpu` is the best CPU model under it; `note` says why it is not KVM."""
+    """An accelerator that works here. `cpu` is the best CPU model under it; `note` tells the user why it is not KVM."""
 
     kind: Literal["kvm", "tcg"]
     cpu: str
@@ -93,7 +94,8 @@ class HostQemu:
             if status is None:
                 return f"a one-sector guest did not come to its end in {seconds:g} s"
             lines = errors.read_text(errors="replace").splitlines()
-            return lines[0].removeprefix(f"{self.program}: ") if lines else f"QEMU exited with status {status}"
+            said = lines[0].removeprefix(f"{self.program.name}: ") if lines else "it said nothing"
+            return f"QEMU ended with status {status}: {said}"
 
 
 def smoke_command(program: Path, guest: Path) -> list[str]:
@@ -119,22 +121,16 @@ def choose(
     `memory` is the file that remembers answers. A demand for KVM asks again where the remembered answer is no.
     """
     qemu = qemu or HostQemu(host.find("qemu-system-x86_64"))
-    book = _Book(memory or remembered_in(), boot_id or _boot_id(), qemu.identity())
+    book = _Book(memory or default_root() / "accelerator.json", boot_id or _boot_id(), qemu.identity())
     refusal = "" if wanted == "tcg" else _why_not_kvm(device, qemu, book, again=wanted == "kvm")
     if wanted == "kvm" and refusal:
-        raise BootsmithError(f"KVM does not work here: {refusal}", "Leave `accel` at auto: TCG needs no KVM, it is slower.")
+        raise BootsmithError(
+            f"KVM does not work here: {refusal}", "Leave `accel` at auto: TCG needs no KVM, it is slower."
+        )
     if wanted != "tcg" and not refusal:
         return KVM
-    return Accel("tcg", _best_tcg_cpu(qemu, book), "" if wanted == "tcg" else refusal)
-
-
-def remembered_in() -> Path:
-    """Return the file in the user's cache directory that remembers answers."""
-    given = os.environ.get("BOOTSMITH_CACHE")
-    if given:
-        return Path(given) / "accelerator.json"
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "bootsmith/accelerator.json"
+    note = f"no KVM, so TCG, which takes longer: {refusal}" if refusal else ""
+    return Accel("tcg", _best_tcg_cpu(qemu, book), note)
 
 
 def _why_not_kvm(device: Path, qemu: Qemu, book: _Book, *, again: bool) -> str:
@@ -165,7 +161,7 @@ def _best_tcg_cpu(qemu: Qemu, book: _Book) -> str:
     if version is None:
         version = ".".join(map(str, qemu.version()))
         book.write("version", version)
-    return "max" if int(version.partition(".")[0]) >= 8 else "max,cx16=off"  # noqa: PLR2004  the release
+    return "max" if int(version.partition(".")[0]) >= 8 else "max,cx16=off"
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +177,8 @@ class _Book:
             data = json.loads(self.file.read_text())
         except (OSError, ValueError):
             return {}
-        return data["qemu"] if isinstance(data, dict) and data.get("boot") == self.boot_id else {}
+        qemus = data.get("qemu") if isinstance(data, dict) and data.get("boot") == self.boot_id else None
+        return qemus if isinstance(qemus, dict) else {}
 
     def read(self, key: str) -> str | None:
         return self._load().get(self.identity, {}).get(key)

@@ -1,8 +1,8 @@
 """What a serial console says: which phase the boot is in, what went wrong, and what was printed once the kernel ran.
 
-Pure: it is fed bytes and the time, and never waits. The trap it is built around: firmware and loaders print the recipe's
-own words (menu titles, a command line to edit), so nothing counts as the guest's before the kernel took over, and a
-menu must not be taken for a kernel. Menus paint: they move the cursor to where a title goes. A kernel prints lines.
+Pure: it is fed bytes and the time, and never waits. The trap it is built around: firmware and loaders print the
+recipe's own words (menu titles, a command line to edit), so nothing counts as the guest's before the kernel took over,
+and a menu must not be taken for a kernel. Menus paint: they move the cursor to where a title goes. Kernels print lines.
 """
 
 from __future__ import annotations
@@ -58,7 +58,9 @@ _GUEST_LINES = 2  # one could be an accident, such as a title that GRUB echoes
 _LOADER_PHASES: tuple[tuple[Phase, re.Pattern[str]], ...] = (
     (
         Phase.LOADER,
-        re.compile(r'BdsDxe: starting Boot\w+ (?!"EFI Internal Shell)|^Booting from |GNU GRUB|Welcome to GRUB|Boot in \d+ s'),
+        re.compile(
+            r'BdsDxe: starting Boot\w+ (?!"EFI Internal Shell)|^Booting from |GNU GRUB|Welcome to GRUB|Boot in \d+ s'
+        ),
     ),
 )
 _GUEST_PHASES: tuple[tuple[Phase, re.Pattern[str]], ...] = (
@@ -104,7 +106,8 @@ def clean(raw: bytes) -> str:
 
 def _pieces(raw: bytes) -> list[str]:
     """Return one raw line as text: what was painted in several places in as many pieces."""
-    return [piece for piece in (clean(part) for part in _PAINTING.split(raw)) if piece]
+    pieces = (clean(part) for part in _PAINTING.split(raw))
+    return [piece for piece in pieces if piece.strip("\ufffd ")]  # firmware draws its boxes in code page 437
 
 
 class Console:
@@ -138,7 +141,7 @@ class Console:
     @property
     def last_lines(self) -> list[str]:
         """The last lines with anything on them, whoever printed them."""
-        return [*self._lines, *(piece.rstrip() for piece in _pieces(self._rest) if piece.strip())][-LAST_LINES:]
+        return [*self._lines, *(piece.rstrip() for piece in _pieces(self._rest))][-LAST_LINES:]
 
     def feed(self, data: bytes, now: float) -> None:
         """Take what was printed at `now`."""
@@ -159,8 +162,7 @@ class Console:
         self._reach(Phase.INIT, now)
 
     def _line(self, line: str, now: float, *, painted: bool) -> None:
-        if line.strip():
-            self._lines.append(line.rstrip())
+        self._lines.append(line.rstrip())
         if self.took_over:
             self._guest += line + "\n"
         elif not painted and _GUEST.match(line):

@@ -1,12 +1,12 @@
 """What a run asks of the guest's systemd by system credentials: a unit of ours, a shell on the console, an ssh key.
 
-None of it is in the image, and but for the ssh key none reaches the guest's disk. It needs systemd 252 or later with udev
-and tmpfiles in the guest; anything else ignores it.
+None of it is in the image, and but for the ssh key none reaches the guest's disk. It needs systemd 252 or later with
+udev and tmpfiles in the guest; anything else ignores it.
 
 The way in is `tmpfiles.extra`, the one credential that 252 applies early enough. It is applied twice: to what is below
-/dev before udev starts, to the rest much later. A link below /dev to /run lets the early pass write a unit and a udev rule
-where systemd and udev look; by the rule the device /dev/null wants the unit. (systemd 256 can take units from credentials
-directly, but knows this way as well.)
+/dev before udev starts, to the rest much later. A link below /dev to /run lets the early pass write a unit and a udev
+rule where systemd and udev look; by the rule the device /dev/null wants the unit. systemd 256 can take units from
+credentials directly, but this way it knows as well, and one page is not enough for both (see ROOM).
 """
 
 from __future__ import annotations
@@ -28,9 +28,15 @@ After=local-fs.target
 Before=serial-getty@ttyS0.service
 [Service]
 """
+_GETTY = "serial-getty@.service"
 _AUTOLOGIN = """[Service]
 ExecStart=
 ExecStart=-/sbin/agetty --autologin root --noclear --keep-baud 115200,57600,38400,9600 - $TERM
+"""
+_RELOAD = """u=serial-getty@ttyS0.service
+case $(systemctl show -p DropInPaths $u) in *bootsmith*) exit ;; esac
+systemctl daemon-reload
+systemctl -q is-active $u && systemctl --no-block restart $u
 """
 _AGENT = """n={nonce} f=/run/bootsmith-command
 export HOME=/root LC_ALL=C.UTF-8
@@ -41,7 +47,7 @@ echo "$n up"
 while read -r do what; do
 case $do in
 add) echo "$what" >>$f; echo "$n added" ;;
-run) base64 -d $f >$f.sh; rm $f; sh $f.sh </dev/null; echo; echo "$n exit $?" ;;
+run) base64 -d $f >$f.sh; rm $f; sh $f.sh </dev/null; s=$?; echo; echo "$n exit $s" ;;
 esac
 done
 """
@@ -52,7 +58,7 @@ class Asked:
     """What a run asks of the guest.
 
     With a `nonce` a unit prints "NONCE up" on the second serial port, or on the console where there is none, and then
-    runs the commands it is sent there (see `Agent` in guest.py). `autologin` is a root shell on the serial console,
+    runs the commands it is sent there (see `Agent` in dialogue.py). `autologin` is a root shell on the serial console,
     `ssh_key` the line of a public key that lets root in.
     """
 
@@ -63,24 +69,28 @@ class Asked:
 
 def credentials(asked: Asked) -> Mapping[str, bytes]:
     """Return the system credentials, by name, that ask it."""
+    named: dict[str, str] = {}
     lines: list[str] = []
     if asked.nonce or asked.autologin:
+        lines.append(f"L+ {_LINK} - - - - /run")
         unit = _UNIT
         if asked.autologin:
-            unit += "ExecStartPre=-systemctl daemon-reload\n"
-            lines.append(_file("systemd/system/serial-getty@.service.d/bootsmith.conf", _AUTOLOGIN))
+            named[f"systemd.unit-dropin.{_GETTY}~bootsmith"] = _AUTOLOGIN  # since systemd 256; before that:
+            lines.append(_file(f"systemd/system/{_GETTY}.d/bootsmith.conf", _AUTOLOGIN))
+            lines.append(_file("bootsmith-reload", _RELOAD))
+            unit += "ExecStartPre=-sh /run/bootsmith-reload\n"
         if asked.nonce:
             lines.append(_file("bootsmith-agent", _AGENT.format(nonce=asked.nonce, port=SECOND_PORT)))
         unit += "ExecStart=sh /run/bootsmith-agent\n" if asked.nonce else "ExecStart=true\n"
-        lines = [f"L+ {_LINK} - - - - /run", *lines, _file("systemd/system/bootsmith.service", unit)]
-        lines.append(_file("udev/rules.d/99-bootsmith.rules", _RULE))
+        lines += [_file("systemd/system/bootsmith.service", unit), _file("udev/rules.d/99-bootsmith.rules", _RULE)]
     if asked.ssh_key:
         # Added to the keys that are there. Run from a snapshot, the image never sees it.
         key = _base64(f"\n{asked.ssh_key.strip()}\n")
         lines += ["d /root/.ssh 0700 - - -", "f /root/.ssh/authorized_keys 0600 - - -"]
         lines.append(f"w+~ /root/.ssh/authorized_keys - - - - {key}")
-    text = "".join(f"{line}\n" for line in lines)
-    return {"tmpfiles.extra": text.encode()} if text else {}
+    if lines:
+        named["tmpfiles.extra"] = "".join(f"{line}\n" for line in lines)
+    return {name: text.encode() for name, text in named.items()}
 
 
 def _file(below_run: str, text: str) -> str:

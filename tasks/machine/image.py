@@ -7,6 +7,7 @@ from pathlib import Path
 
 from bootsmith.tasks.errors import BootsmithError, InputMissing
 
+SECTOR = 512
 _MAGICS: tuple[tuple[int, bytes, str], ...] = (
     (0, b"QFI\xfb", "qcow2"),
     (0, b"KDMV", "vmdk"),
@@ -23,26 +24,34 @@ _NOT_DISKS: tuple[tuple[bytes, str, str], ...] = (
     (b"QED\0", "a QED image", "Convert it: qemu-img convert."),
 )
 _DATA_FILE = 1 << 2  # incompatible feature bit of the qcow2 specification: guest data is in another file
-_VERSION_3 = 3
 
 
-def identify(path: Path) -> str:
-    """Return the format of a disk image, as QEMU names it; "raw" where no known magic is found.
+def identify(path: Path, given: str | None = None) -> str:
+    """Return the format of a disk image, as QEMU names it; "raw" where no known magic is found, or where `given` so.
 
-    Raises InputMissing, and BootsmithError for what is no disk, and for an image that refers to another file: QEMU would
-    open whatever file of this host the image names.
+    Raises InputMissing, and BootsmithError for what is no disk, is not in the format `given`, or refers to another
+    file: QEMU would open whatever file of this host the image names.
     """
+    found = _by_magic(path, raw=given == "raw")
+    if given not in (None, found):
+        raise BootsmithError(f"{path} is not {given} but {found}", f"Leave out the format, or say {found}.")
+    return found
+
+
+def _by_magic(path: Path, *, raw: bool) -> str:
     try:
         with path.open("rb") as file:
             head = file.read(4096)
             file.seek(0, 2)
-            if file.tell() >= 512:  # noqa: PLR2004  a sector
-                file.seek(-512, 2)
+            if file.tell() >= SECTOR:
+                file.seek(-SECTOR, 2)
             tail = file.read(8)
     except FileNotFoundError:
         raise InputMissing(f"{path} does not exist", "Name a disk image, or a recipe to build one.") from None
     except OSError as error:
         raise BootsmithError(f"{path} cannot be read: {error.strerror}") from error
+    if raw:
+        return "raw"
     for magic, what, hint in _NOT_DISKS:
         if head.startswith(magic):
             raise BootsmithError(f"{path} is not a disk image: it is {what}", hint)
@@ -57,7 +66,7 @@ def _refuse_references(path: Path, name: str, head: bytes) -> None:
     refers_to = ""
     if name == "qcow2":
         version, backing = struct.unpack_from(">IQ", head, 4)
-        features = struct.unpack_from(">Q", head, 72)[0] if version >= _VERSION_3 else 0
+        features = struct.unpack_from(">Q", head, 72)[0] if version >= 3 else 0
         if backing:
             length = struct.unpack_from(">I", head, 16)[0]
             named = head[backing : backing + length].decode(errors="replace")

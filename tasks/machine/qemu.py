@@ -12,14 +12,11 @@ import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bootsmith.tasks.errors import UsageError
-
-if TYPE_CHECKING:
-    from bootsmith.tasks.machine.accelerator import Accel
-    from bootsmith.tasks.machine.firmware import Firmware
-    from bootsmith.tasks.recipe.model import Machine
+from bootsmith.tasks.machine.accelerator import Accel
+from bootsmith.tasks.machine.firmware import Firmware
+from bootsmith.tasks.recipe.model import Machine
 
 PROGRAM = "qemu-system-x86_64"
 VNC = 5900
@@ -139,7 +136,7 @@ def _network(machine: Machine, ports: Ports) -> tuple[str, ...]:
 
 
 def _display(machine: Machine, ports: Ports) -> list[str]:
-    """A display without a graphics card would show nothing: it gets the standard one."""
+    """Return the screen; where there is one but no graphics card, it gets the standard card."""
     gpu = "std" if machine.gpu == "none" and machine.display != "none" else machine.gpu
     words = ["-device", _GPUS[gpu]] if gpu != "none" else []
     if machine.display == "vnc":
@@ -148,7 +145,7 @@ def _display(machine: Machine, ports: Ports) -> list[str]:
 
 
 def _console(machine: Machine) -> list[str]:
-    """The serial console on the terminal, or in a file. One chardev for console and monitor: stdin can be read once."""
+    """Return the serial console, on the terminal or in a file. It shares one chardev with the monitor: stdin is one."""
     taken = machine.serial == "stdio" or machine.monitor
     if taken and any(re.search(r"\bstdio\b|^-nographic$", word) for word in machine.qemu):
         raise UsageError(
@@ -171,7 +168,7 @@ def _wired(wires: Wires) -> list[str]:
 
 
 def _credentials(credentials: Mapping[str, bytes]) -> list[str]:
-    """System credentials as SMBIOS OEM strings (type 11), where systemd looks for them since 252."""
+    """Return system credentials as SMBIOS OEM strings (type 11), where systemd looks for them since 252."""
     words = []
     for name, content in sorted(credentials.items()):
         encoded = base64.b64encode(content).decode()

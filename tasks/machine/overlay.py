@@ -1,0 +1,38 @@
+"""What a guest writes, kept beside the image it was started from: `run.qcow2`, and its firmware's variables."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+from bootsmith.tasks.errors import BootsmithError
+from bootsmith.tasks.machine.firmware import Firmware
+from bootsmith.tasks.tools import host, process
+
+
+def kept(disk: Path, format: str, firmware: Firmware, folder: Path) -> tuple[Path, Firmware]:  # noqa: A002
+    """Return the overlay over `disk` in `folder`, made if there is none, and firmware whose variables may be written.
+
+    An overlay holds single clusters and means nothing over any other image: raises BootsmithError where `disk` is no
+    longer what it was made over.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    over = folder / "run.qcow2"
+    note = folder / "run.json"
+    variables = folder / f"run.vars{firmware.variables.suffix}"
+    base = disk.stat()
+    now = {"image": str(disk), "size": base.st_size, "mtime": base.st_mtime_ns, "inode": base.st_ino}
+    if over.exists():
+        if not note.exists() or json.loads(note.read_text()) != now:
+            raise BootsmithError(
+                f"{over} holds what a guest wrote over an earlier {disk.name}, which has changed since",
+                f"Remove it to start afresh: rm {over}",
+            )
+    else:
+        words: list[str | Path] = ["create", "-q", "-f", "qcow2", "-F", format, "-b", disk, over]
+        process.run([host.find("qemu-img"), *words], env={"PATH": host.PATH, "LC_ALL": "C.UTF-8"}, cwd=folder)
+        shutil.copyfile(firmware.variables, variables)
+        note.write_text(json.dumps(now))
+    return over, replace(firmware, variables=variables)

@@ -1,0 +1,70 @@
+"""QEMU's monitor protocol, as much of it as a screenshot takes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import re
+import socket
+import struct
+import tempfile
+import zlib
+from pathlib import Path
+from typing import Any
+
+from bootsmith.tasks.errors import BootsmithError
+
+_SECONDS = 10
+
+
+def screenshot(monitor: socket.socket, png: Path) -> bool:
+    """Save the screen as PNG; False where the machine has no screen or no longer answers."""
+    with tempfile.TemporaryDirectory(prefix="bootsmith-") as folder:
+        picture = Path(folder) / "screen.ppm"
+        try:
+            with contextlib.suppress(BootsmithError):  # said once before
+                _execute(monitor, "qmp_capabilities")
+            _execute(monitor, "screendump", filename=str(picture))
+            png.write_bytes(png_of_ppm(picture.read_bytes()))
+        except (OSError, ValueError, BootsmithError):
+            return False
+    return True
+
+
+def png_of_ppm(ppm: bytes) -> bytes:
+    """Return a binary PPM (P6, 8 bits) as a PNG. Raises ValueError."""
+    header = re.match(rb"P6\s+(\d+)\s+(\d+)\s+255\s", ppm)
+    if header is None:
+        raise ValueError("not a binary PPM of 8 bits")
+    width, height = int(header[1]), int(header[2])
+    pixels = ppm[header.end() :]
+    if len(pixels) != 3 * width * height:
+        raise ValueError(f"{len(pixels)} bytes are not {width} x {height} pixels")
+    rows = b"".join(b"\0" + pixels[at : at + 3 * width] for at in range(0, len(pixels), 3 * width))
+    chunks = (
+        (b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)),  # 8 bits, RGB
+        (b"IDAT", zlib.compress(rows)),
+        (b"IEND", b""),
+    )
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks
+    )
+
+
+def _execute(monitor: socket.socket, command: str, **arguments: str) -> Any:
+    """Run a command and return its answer; greeting and events are passed over. Raises OSError, BootsmithError."""
+    monitor.settimeout(_SECONDS)
+    monitor.sendall(json.dumps({"execute": command, "arguments": arguments}).encode() + b"\n")
+    answer = b""
+    while True:
+        *lines, answer = answer.split(b"\n")
+        for line in lines:
+            said = json.loads(line)
+            if "error" in said:
+                raise BootsmithError(f"QEMU refuses {command}: {said['error'].get('desc')}")
+            if "return" in said:
+                return said["return"]
+        chunk = monitor.recv(65536)
+        if not chunk:
+            raise ConnectionResetError(f"QEMU is gone, {command} was not done")
+        answer += chunk

@@ -1,0 +1,178 @@
+"""A disk image run on the user's terminal: the QEMU command printed, the image left as it is, loopback ports only."""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import socket
+import sys
+import tempfile
+import termios
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from bootsmith.cache.lock import Lock
+from bootsmith.tasks.errors import BootsmithError
+from bootsmith.tasks.machine import accelerator, firmware, image, overlay, qemu, ssh
+from bootsmith.tasks.machine.credentials import Asked, credentials
+from bootsmith.tasks.recipe.model import Machine
+from bootsmith.tasks.tools import host, process
+
+SSH = 22
+
+
+def run(
+    machine: Machine,
+    disk: Path,
+    *,
+    format: str | None = None,  # noqa: A002  the word of the recipe and of QEMU
+    folder: Path | None = None,
+    print_only: bool = False,
+    say: Callable[[str], None] = print,
+) -> int:
+    """Run `disk` until the user ends it; return QEMU's exit status. Raises BootsmithError.
+
+    `format` None: by the file's magic. `folder` is where the ssh key, and with `machine.keep` the guest's writes, are
+    left; without it there is a temporary one, and nothing is kept.
+    """
+    if machine.keep and folder is None:
+        raise BootsmithError(
+            f"what a guest writes to {disk} cannot be kept: no recipe, no place for it",
+            "Leave out --keep, or copy the file.",
+        )
+    found = image.identify(disk, format)
+    disk = disk.absolute()
+    with contextlib.ExitStack() as stack:
+        folder = folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bootsmith-")))
+        folder = folder.absolute()
+        stack.enter_context(_in_use(disk, say))
+        prepared = prepare(machine, disk, found, folder, say)
+        say(qemu.printable(prepared.argv))
+        for note in prepared.notes:
+            say(note)
+        if print_only:
+            return 0
+        with _terminal_as_it_was():
+            return process.spawn_interactive(prepared.argv)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A run about to start: its command, the ports it was given, its ssh key, and what the user should know."""
+
+    argv: list[str]
+    ports: qemu.Ports
+    key: ssh.Key | None
+    notes: tuple[str, ...]
+
+    @property
+    def ssh_port(self) -> int | None:
+        """The port of this host that leads to the guest's ssh server."""
+        return next((port for port, guest in self.ports.forward if guest == SSH), None)
+
+
+def prepare(
+    machine: Machine,
+    disk: Path,
+    format: str,  # noqa: A002
+    folder: Path,
+    say: Callable[[str], None],
+    wires: qemu.Wires | None = None,
+) -> Prepared:
+    """Make ready what a run needs; with `wires` it is without a terminal."""
+    accel = accelerator.choose(machine.accel)
+    if accel.note:
+        say(accel.note)
+    code = firmware.find()
+    key = None
+    if machine.login == "auto" and machine.nic != "none":
+        key = ssh.make_key(folder)
+        if SSH not in (guest for _, guest in machine.forward):
+            machine = replace(machine, forward=(*machine.forward, (2222, SSH)))
+    asked = Asked(autologin=machine.login == "auto", ssh_key=key.public if key else "")
+    ports = free_ports(machine, say)
+    if machine.keep:
+        disk, code = overlay.kept(disk, format, code, folder)
+        format = "qcow2"  # noqa: A001  the overlay's
+    argv = qemu.command(
+        machine, disk=disk, format=format, firmware=code, accel=accel, snapshot=not machine.keep, wires=wires,
+        credentials=credentials(asked), ports=ports, program=host.find(qemu.PROGRAM),
+    )  # fmt: skip
+    return Prepared(argv, ports, key, tuple(_notes(machine, ports, key, disk)))
+
+
+def free_ports(
+    machine: Machine, say: Callable[[str], None], is_free: Callable[[int], bool] | None = None
+) -> qemu.Ports:
+    """Return the ports the machine asks for, those that are taken replaced by free ones."""
+    is_free = is_free or _is_free
+    taken: set[int] = set()
+
+    def pick(wanted: int, what: str) -> int:
+        port = wanted
+        while port in taken or not is_free(port):
+            port = port + 1 if 1024 <= port < 65535 else 2222  # below 1024 only root may bind
+        taken.add(port)
+        if port != wanted:
+            say(f"port {wanted} cannot be had, so {what} gets {port}")
+        return port
+
+    return qemu.Ports(
+        tuple((pick(port, f"the guest's port {guest}"), guest) for port, guest in machine.forward),
+        vnc=pick(qemu.VNC, "VNC") if machine.display == "vnc" else qemu.VNC,
+        gdb=pick(qemu.GDB, "gdb") if machine.gdb else qemu.GDB,
+    )
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port just closed is free; a listener is not
+        try:
+            probe.bind((ssh.LOOPBACK, port))
+        except OSError:
+            return False
+    return True
+
+
+def _notes(machine: Machine, ports: qemu.Ports, key: ssh.Key | None, disk: Path) -> Iterator[str]:
+    for port, guest in ports.forward:
+        yield f"127.0.0.1:{port} leads to the guest's port {guest}"
+        if key and guest == SSH:
+            yield f"  {shlex.join(ssh.command(port, key.private))}"
+    if machine.keep:
+        yield f"what the guest writes is kept in {disk}"
+    if machine.display == "vnc":
+        yield f"VNC: 127.0.0.1:{ports.vnc}"
+    if machine.gdb:
+        yield f"gdb: target remote 127.0.0.1:{ports.gdb} (the machine waits for it, then `continue`)"
+    if machine.serial == "stdio":
+        yield f"Ctrl-A X ends the machine{', Ctrl-A C is its monitor' if machine.monitor else ''}"
+    elif machine.monitor:
+        yield f"the console is written to {machine.serial}; here is the monitor: `quit` ends the machine"
+    else:
+        yield f"the console is written to {machine.serial}; Ctrl-C ends the machine"
+
+
+@contextlib.contextmanager
+def _in_use(disk: Path, say: Callable[[str], None]) -> Iterator[None]:
+    """Hold a shared lock on the image, so that no build changes it under the guest."""
+    lock = Lock(disk, create=False)
+    lock.acquire(shared=True, waiting=lambda who: say(f"waiting for {who}, which writes {disk}"))
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+@contextlib.contextmanager
+def _terminal_as_it_was() -> Iterator[None]:
+    """Bring the terminal back to its senses, should QEMU be killed while it has it raw."""
+    if not sys.stdin.isatty():
+        yield
+        return
+    before = termios.tcgetattr(sys.stdin)
+    try:
+        yield
+    finally:
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)

@@ -1,0 +1,80 @@
+"""The way into a running guest by ssh: a key made for one run, and words for ssh that remember and ask nothing."""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from bootsmith.tasks.errors import BootsmithError
+from bootsmith.tasks.stage import Completed
+from bootsmith.tasks.tools import host, process
+
+LOOPBACK = "127.0.0.1"
+_PAUSE = 0.5
+_PATIENCE = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Key:
+    """A key pair: the private key's file, and the public key's line."""
+
+    private: Path
+    public: str
+
+
+def make_key(folder: Path) -> Key:
+    """Make a key pair in `folder`, in place of an earlier one."""
+    folder.mkdir(parents=True, exist_ok=True)
+    private = folder / "ssh_key"
+    public = private.with_suffix(".pub")
+    for file in (private, public):
+        file.unlink(missing_ok=True)
+    words: list[str | Path] = ["-q", "-t", "ed25519", "-N", "", "-C", "bootsmith", "-f", private]
+    process.run([host.find("ssh-keygen"), *words], env={"PATH": host.PATH}, cwd=folder)
+    return Key(private, public.read_text().strip())
+
+
+def command(port: int, key: Path, *words: str, user: str = "root", program: str | Path = "ssh") -> list[str]:
+    """Return the words that run a command in the guest, or without one a shell."""
+    options = {
+        "StrictHostKeyChecking": "no",  # every run has other host keys, and 127.0.0.1 is all of them
+        "UserKnownHostsFile": "/dev/null",
+        "IdentitiesOnly": "yes",
+        "LogLevel": "ERROR",
+    }
+    said = [word for name, value in options.items() for word in ("-o", f"{name}={value}")]
+    return [str(program), "-F", "none", "-i", str(key), "-p", str(port), *said, f"{user}@{LOOPBACK}", *words]
+
+
+def wait_for_banner(port: int, seconds: float, pause: Callable[[float], None] = time.sleep) -> str:
+    """Wait until an ssh server answers behind the forwarded port; return what it calls itself.
+
+    QEMU accepts connections long before the guest does, so only the banner counts. `pause` passes the time between two
+    attempts: who reads the guest's console must go on reading it, or the guest stands still. Raises BootsmithError.
+    """
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        try:
+            with socket.create_connection((LOOPBACK, port), timeout=_PATIENCE) as connection:
+                banner = connection.recv(256)
+        except OSError:
+            banner = b""
+        if banner.startswith(b"SSH-"):
+            return banner.split(b"\r\n")[0].decode(errors="replace")
+        pause(_PAUSE)
+    raise BootsmithError(
+        f"no ssh server answered on {LOOPBACK}:{port} in {seconds:g} s", "Does the image have one, and a network?"
+    )
+
+
+def run(port: int, key: Path, text: str, *, user: str = "root", check: bool = True) -> Completed:
+    """Run a shell command in the guest. Raises ToolFailed where it exits non-zero and `check`."""
+    words = command(port, key, text, user=user, program=host.find("ssh"))
+    env = {"PATH": host.PATH, "HOME": os.environ.get("HOME", "/"), "LC_ALL": "C.UTF-8"}
+    return process.run(
+        [*words[:1], "-o", "BatchMode=yes", *words[1:]], env=env, cwd=key.parent, network=True, check=check
+    )

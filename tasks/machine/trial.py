@@ -1,0 +1,161 @@
+"""One boot being judged: what it has to show, in which order, and when to give up on it.
+
+Time is the guest's own, so that a made-up guest can be judged in no time.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NoReturn, Protocol
+
+from bootsmith.tasks.errors import BootsmithError
+from bootsmith.tasks.machine.console import Console, Expectations, Failure, Phase
+from bootsmith.tasks.machine.dialogue import Agent, Shell
+from bootsmith.tasks.recipe.model import Test
+
+_NAP = 0.5
+_CALM = 10.0  # seconds without output after which a guest is taken not to start anything more
+_MOST = 60.0  # seconds that a nonce is waited for after all expectations were met
+
+
+class Booted(Protocol):
+    """What a test does with a running machine (see guest.py)."""
+
+    console: Console
+    second: str
+    ended: bool
+
+    @property
+    def quiet(self) -> float: ...
+    def now(self) -> float: ...
+    def pump(self, seconds: float) -> None: ...
+    def send(self, text: bytes) -> None: ...
+    def send_second(self, text: bytes) -> None: ...
+    def hide(self, secret: bytes) -> None: ...
+
+
+class Unmet(BootsmithError):
+    """The guest did not do what was demanded; `failure` says what it did instead."""
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.what)
+        self.failure = failure
+
+
+class Trial:
+    """A boot and what is demanded of it. All limits are multiplied by `patience`."""
+
+    def __init__(
+        self,
+        booted: Booted,
+        test: Test,
+        nonce: str,
+        *,
+        patience: int = 1,
+        password: bytes = b"",
+        say: Callable[[str], None] = lambda _: None,
+    ) -> None:
+        self.booted = booted
+        self.evidence: list[str] = []
+        self.expected = Expectations(test.expect)
+        self.ran: list[tuple[str, int, str]] = []
+        self._test = test
+        self._patience = patience
+        self._password = password
+        self._agent = Agent(booted, nonce)
+        self._say = say
+        self._said: Phase | None = None
+
+    def shown(self, line: str) -> str:
+        """Return a line of the console without the password, should the guest have echoed it."""
+        password = self._password.decode(errors="replace")
+        return line.replace(password, "********") if password else line
+
+    def judge(self) -> None:
+        """Watch until everything demanded was seen. Raises Unmet."""
+        self._wait(self._expectations_met, lambda: f"test.expect: {self.expected.missing!r}")
+        if self._test.expect:
+            self.evidence.append(f"{len(self._test.expect)} of {len(self._test.expect)} expectations met")
+        self._wait_for_nonce()
+        shell = self._log_in() if self._test.login else None
+        for command in self._test.run:
+            self._run(command, shell)
+
+    def _expectations_met(self) -> bool:
+        return self.expected.look(self.booted.console.said, self.booted.now())
+
+    def _wait_for_nonce(self) -> None:
+        since = self.booted.now()
+        calm = _CALM * self._patience
+        self._wait(
+            lambda: self._agent.up or self.booted.quiet > calm or self.booted.now() - since > _MOST * self._patience,
+            lambda: "the nonce",
+            patient=True,
+        )
+        if self._agent.up:
+            self.evidence.append("nonce seen")
+        elif self._test.expect:
+            self.evidence.append("no nonce (the guest's init takes no unit by credential)")
+        else:
+            _give_up("no evidence", "nothing is expected by `test.expect`, and the guest printed no nonce")
+
+    def _log_in(self) -> Shell:
+        login = self._test.login
+        assert login is not None, "asked before"
+        shell = Shell(self.booted)
+        self._say(f"logging in as {login.user}")
+        self._wait(shell.at_login, lambda: "a login prompt", patient=True)
+        shell.user(login.user)
+        self._wait(shell.at_password, lambda: "the password prompt")
+        shell.password(self._password)
+        self._wait(shell.let_in, lambda: f"a shell for {login.user}", patient=True)
+        if shell.refused:
+            _give_up("login refused", f"the guest did not let {login.user} in with the password given")
+        self.evidence.append(f"{login.user} logged in")
+        return shell
+
+    def _run(self, command: str, shell: Shell | None) -> None:
+        self._say(f"in the guest: {command}")
+        who = self._agent if self._agent.listens else shell
+        if who is None:
+            _give_up("no way in", f"`test.run` needs systemd 252 in the guest, or `test.login`: {command}")
+        asked = who.ask(command)
+        self._wait(asked.answered, lambda: f"the end of `{command}`", patient=True)
+        status, output = asked.answer()
+        self.ran.append((command, status, output))
+        if status:
+            lines = "".join(f"\n  | {line}" for line in output.splitlines()[-10:])
+            _give_up("command failed", f"`{command}` exited with status {status} in the guest{lines}")
+        self.evidence.append(f"`{command}` ran")
+
+    def _wait(self, done: Callable[[], bool], what: Callable[[], str], *, patient: bool = False) -> None:
+        """Pump until `done`; raise Unmet when that cannot come any more, or took too long. `patient` allows silence."""
+        timeout = self._test.timeout * self._patience
+        silence = self._test.silence * self._patience
+        while True:
+            console = self.booted.console
+            if self._agent.up:
+                console.guest_began(self.booted.now())
+            if console.failure:
+                raise Unmet(console.failure)
+            if done():
+                return
+            self._tell(console.phase)
+            also = f" (before: {console.complaint})" if console.complaint and not console.took_over else ""
+            if self.booted.ended:
+                who = "the guest" if console.took_over else "the machine, no kernel started yet,"
+                _give_up("ended", f"{who} rebooted or powered off while waiting for {what()}{also}")
+            if self.booted.now() > timeout:
+                _give_up("timeout", f"{timeout} s were not enough: still waiting for {what()}{also}")
+            if not patient and self.booted.quiet > silence:
+                _give_up("silence", f"nothing was printed for {silence} s, waiting for {what()}{also}")
+            self.booted.pump(_NAP)
+
+    def _tell(self, phase: Phase) -> None:
+        if phase not in (self._said, Phase.NOTHING):
+            self._said = phase
+            self._say(f"{phase} ({self.booted.now():.0f} s)")
+
+
+def _give_up(kind: str, what: str) -> NoReturn:
+    raise Unmet(Failure(kind, what))
