@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
+import tarfile
 import zipfile
 from pathlib import Path
 
@@ -25,14 +27,38 @@ DOIT_CONFIG, task_bootsmith = image_tasks("my.yaml")
 """
 
 
+HOUSE = ("tasks", "cache", "recipes")
+PRIVATE = ("recipes/secrets/root.password", "recipes/minimal.lock", "tasks/__pycache__/plan.pyc")
+
+
+@pytest.fixture(name="checkout", scope="module")
+def fixture_checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a copy of the checkout as it looks after work: with a password, a lock file and compiled code in it."""
+    checkout = tmp_path_factory.mktemp("packaging") / "checkout"
+    for room in HOUSE:
+        shutil.copytree(
+            CHECKOUT / room, checkout / room, ignore=shutil.ignore_patterns("*.lock", "secrets", "__pycache__")
+        )
+    for name in ("bootsmith.py", "pyproject.toml", "README.md", "LICENSE", ".gitignore"):
+        shutil.copy(CHECKOUT / name, checkout)
+    for name in PRIVATE:
+        (checkout / name).parent.mkdir(exist_ok=True)
+        (checkout / name).write_text("mine")
+    return checkout
+
+
 @pytest.fixture(name="wheel", scope="module")
-def fixture_wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def fixture_wheel(checkout: Path) -> Path:
     """Return the project's wheel, built without a network."""
-    folder = tmp_path_factory.mktemp("wheel")
-    build = [sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", str(folder)]
-    subprocess.run(build, check=True, cwd=CHECKOUT, stdout=subprocess.DEVNULL)
-    (wheel,) = folder.glob("*.whl")
+    built(checkout, "wheel")
+    (wheel,) = checkout.parent.glob("*.whl")
     return wheel
+
+
+def built(checkout: Path, target: str) -> None:
+    """Build one kind of distribution beside the checkout."""
+    build = [sys.executable, "-m", "hatchling", "build", "-t", target, "-d", str(checkout.parent)]
+    subprocess.run(build, check=True, cwd=checkout, stdout=subprocess.DEVNULL)
 
 
 @pytest.fixture(name="project")
@@ -69,15 +95,24 @@ def test_a_wheel_holds_one_name(wheel: Path) -> None:
     assert {name.partition("/")[0] for name in names} == {"bootsmith", f"bootsmith-{bootsmith.__version__}.dist-info"}
 
 
-def test_a_wheel_holds_the_house(wheel: Path) -> None:
-    """Every file of the house is in the wheel, and nothing that is none."""
+def test_a_wheel_holds_the_house(wheel: Path, checkout: Path) -> None:
+    """Every file of the house is in the wheel; nobody's lock files, passwords and compiled code are."""
     with zipfile.ZipFile(wheel) as archive:
         names = {name for name in archive.namelist() if name.startswith("bootsmith/")}
-    wanted = {"bootsmith/__init__.py"}
-    for room in ("tasks", "cache", "recipes"):
-        found = (path for path in (CHECKOUT / room).rglob("*") if path.is_file() and "__pycache__" not in path.parts)
-        wanted |= {f"bootsmith/{path.relative_to(CHECKOUT)}" for path in found if path.suffix != ".lock"}
-    assert names == wanted
+    files = {
+        str(path.relative_to(checkout)) for room in HOUSE for path in (checkout / room).rglob("*") if path.is_file()
+    }
+    assert names == {"bootsmith/__init__.py", *(f"bootsmith/{name}" for name in files - {*PRIVATE})}
+
+
+def test_a_source_distribution_keeps_secrets_out(checkout: Path) -> None:
+    """What is sent to an index for others to build from holds the house too, and nothing private."""
+    built(checkout, "sdist")
+    (archive,) = checkout.parent.glob("*.tar.gz")
+    with tarfile.open(archive) as packed:
+        names = {name.partition("/")[2] for name in packed.getnames()}
+    assert names.isdisjoint(PRIVATE)
+    assert {"bootsmith.py", "tasks/plan.py", "recipes/minimal.yaml", "LICENSE", "pyproject.toml"} <= names
 
 
 def test_a_project_of_ones_own(project: Path, installed: dict[str, str]) -> None:
