@@ -14,6 +14,8 @@ from contextlib import suppress
 from importlib.util import cache_from_source
 from pathlib import Path
 
+from bootsmith.cache.errors import CacheError
+
 HEADER = 16  # bytes: magic, flags, time and size of the source
 
 
@@ -21,7 +23,7 @@ def discard_stale(sources: Mapping[str, Path]) -> list[str]:
     """Remove what is compiled from another source than the one there is; return the modules it was removed for.
 
     `sources` maps a module's name to its source. Only a compiled file not younger than the last change of its source is
-    looked into.
+    looked into. Raises CacheError where it cannot be removed.
     """
     return [name for name, source in sources.items() if not _is_current(source)]
 
@@ -39,9 +41,15 @@ def _is_current(source: Path) -> bool:
         same = marshal.loads(data[HEADER:]) == compile(text, str(source), "exec", dont_inherit=True)  # noqa: S302  # as Python would
     except (EOFError, TypeError, ValueError, SyntaxError):
         same = False
-    with suppress(OSError):  # a folder that is not ours to write: its compiled files were made with its sources
-        if same:
+    if same:
+        with suppress(OSError):  # a folder that is not ours to write: looked into again next time
             os.utime(compiled)
-        else:
+    else:
+        try:
             compiled.unlink()
-    return bool(same)
+        except OSError as error:
+            raise CacheError(
+                f"{compiled} was compiled from another {source.name} and cannot be removed: {error.strerror}",
+                "Remove it: Python would run it.",
+            ) from error
+    return same

@@ -1,0 +1,240 @@
+"""The main job on real input: recipes of this repository, built by an ordinary user, booted, compared."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import shlex
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from bootsmith.tasks.machine.ssh import wait_for_banner
+from ordinary import UID, OrdinaryUser, ordinary_user
+
+CHECKOUT = Path(__file__).parent.parent
+DODO = 'from bootsmith.tasks import image_tasks\nDOIT_CONFIG, task_bootsmith = image_tasks("recipes/minimal.yaml")\n'
+PASSWORD = "correct horse battery staple"
+
+pytestmark = pytest.mark.boot
+
+
+@dataclass(frozen=True)
+class Project:
+    """A project of somebody's own, with copies of our recipes; `user` None is whoever runs the tests."""
+
+    top: Path
+    user: OrdinaryUser | None
+
+    @classmethod
+    def make(cls, top: Path, user: OrdinaryUser | None) -> Project:
+        """Write the project below `top`, the user's own."""
+        shutil.copytree(CHECKOUT / "recipes", top / "recipes", ignore=shutil.ignore_patterns("*.lock", "secrets"))
+        (top / "dodo.py").write_text(DODO)
+        (top / "recipes/secrets").mkdir(mode=0o700)
+        (top / "recipes/secrets/root.password").write_text(PASSWORD + "\n")
+        project = cls(top, user)
+        project.give_away()
+        return project
+
+    @property
+    def cache(self) -> Path:
+        return self.top / "cache"
+
+    def give_away(self) -> None:
+        """Make everything here the user's."""
+        if self.user is not None and os.geteuid() == 0:
+            for path in (self.top, *self.top.rglob("*")):
+                os.chown(path, UID, UID, follow_symlinks=False)
+
+    def command(self, *words: str) -> list[str]:
+        """Return the words that run `doit WORDS` here, as the user."""
+        argv = [sys.executable, "-m", "doit", *words]
+        return self.user.command(*argv) if self.user else argv
+
+    def environment(self) -> dict[str, str]:
+        """Return what doit runs with."""
+        return {**os.environ, "BOOTSMITH_CACHE": str(self.cache), "PYTHONPATH": str(CHECKOUT)}
+
+    def doit(self, *words: str) -> str:
+        """Run `doit WORDS`, which must succeed; return what it printed."""
+        done = subprocess.run(
+            self.command(*words), cwd=self.top, env=self.environment(), text=True, capture_output=True, timeout=900,
+            check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+    def ran(self, *words: str) -> list[str]:
+        """Run `doit WORDS`; return the stages that were built or restored, in name order."""
+        rows = [line.split() for line in self.doit(*words).splitlines()]
+        return sorted(row[1] for row in rows if row and row[0] in ("built", "restored"))
+
+    def digest(self, name: str) -> str:
+        """Return the SHA-256 of an output."""
+        with (self.top / "build" / name).open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def partition(self, recipe: str, name: str) -> Path:
+        """Return a partition's image."""
+        return self.top / f"build/{recipe}/populate/{name}.img"
+
+    def inside(self, recipe: str, command: str) -> str:
+        """Ask the root filesystem by debugfs, which writes nothing."""
+        return subprocess.run(
+            ["debugfs", "-R", command, self.partition(recipe, "root")], text=True, capture_output=True, check=True
+        ).stdout
+
+
+@pytest.fixture(scope="module")
+def minimal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """The default recipe, built by an ordinary user."""
+    folder = tmp_path_factory.mktemp("minimal")
+    user = ordinary_user(folder)
+    project = Project.make(user.home / "project", user)
+    project.doit("image")
+    yield project
+    shutil.rmtree(folder)
+
+
+@pytest.mark.xdist_group("minimal")
+class TestMinimal:
+    """Debian 13, systemd-boot."""
+
+    def test_it_boots_to_a_login(self, minimal: Project) -> None:
+        """OVMF boots it to a login, proved from inside the guest, and the image is left as it was (W5, V12)."""
+        before = minimal.digest("minimal/minimal.raw")
+        said = minimal.doit("qemu-test")
+        assert "nonce seen" in said
+        result = json.loads((minimal.top / "build/minimal/test/result.json").read_text())
+        assert result["verdict"] == "passed"
+        assert list(result["phases"])[-1] == "login"
+        assert (minimal.top / "build/minimal/test/screenshot.png").read_bytes().startswith(b"\x89PNG")
+        assert minimal.digest("minimal/minimal.raw") == before
+
+    def test_again_does_nothing(self, minimal: Project) -> None:
+        """Every stage is fresh, and no output is touched (V2)."""
+        files = sorted((minimal.top / "build/minimal").glob("minimal.*"))
+        before = [(path.stat().st_ino, path.stat().st_mtime_ns) for path in files]
+        assert minimal.ran("image") == []
+        assert [(path.stat().st_ino, path.stat().st_mtime_ns) for path in files] == before
+
+    def test_an_edit_redoes_what_depends_on_it_and_reverted_is_the_same_image(self, minimal: Project) -> None:
+        """A file edited, then the command line: few stages; undone: the very bytes of before."""
+        before = [minimal.digest(f"minimal/minimal.{kind}") for kind in ("raw", "qcow2")]
+        motd = minimal.top / "recipes/files/minimal/etc/motd"
+        text = motd.read_text()
+        motd.write_text("edited\n")
+        assert minimal.ran("raw") == ["assemble", "layers/1-overlay", "layers/system", "partition", "populate/root"]
+        assert "edited" in minimal.inside("minimal", "cat /etc/motd")
+        motd.write_text(text)
+        assert minimal.ran("boot.cmdline=quiet", "raw") == ["assemble", "bootloader", "partition", "populate/esp"]
+        minimal.doit("image")
+        assert [minimal.digest(f"minimal/minimal.{kind}") for kind in ("raw", "qcow2")] == before
+
+    def test_it_is_clean(self, minimal: Project) -> None:
+        """No machine-id, no host keys, root locked, no package lists; the filesystem is sound (V12, C11)."""
+        root = minimal.partition("minimal", "root")
+        assert subprocess.run(["e2fsck", "-fn", root], capture_output=True, check=False).returncode == 0
+        assert minimal.inside("minimal", "cat /etc/machine-id") == ""
+        assert minimal.inside("minimal", "cat /etc/hostname") == "minimal\n"
+        assert "ssh_host" not in minimal.inside("minimal", "ls /etc/ssh")
+        assert ".deb" not in minimal.inside("minimal", "ls /var/cache/apt/archives")
+        shadow = minimal.inside("minimal", "cat /etc/shadow").splitlines()
+        assert next(line for line in shadow if line.startswith("root:")).split(":")[1] in ("*", "!", "!*")
+
+    def test_fstab_names_the_real_filesystems(self, minimal: Project) -> None:
+        """UUIDs in fstab are those of the filesystems; / has pass 1, vfat 0 (C4)."""
+        lines = minimal.inside("minimal", "cat /etc/fstab").splitlines()
+        rows = {row[1]: row for line in lines if (row := line.split()) and not line.startswith("#")}
+        for mount, name, fs, number in (("/", "root", "ext4", "1"), ("/boot/efi", "esp", "vfat", "0")):
+            found = subprocess.run(
+                ["blkid", "-p", "-o", "value", "-s", "UUID", minimal.partition("minimal", name)],
+                text=True, capture_output=True, check=True,
+            ).stdout.strip()  # fmt: skip
+            assert rows[mount][0] == f"UUID={found}"
+            assert (rows[mount][2], rows[mount][5]) == (fs, number)
+
+    def test_outputs_are_sparse_and_agree(self, minimal: Project) -> None:
+        """The raw disk occupies what it holds; the qcow2 holds the same disk (W1, W2)."""
+        build = minimal.top / "build/minimal"
+        raw = (build / "minimal.raw").stat()
+        assert raw.st_blocks * 512 < raw.st_size / 2
+        subprocess.run(
+            ["qemu-img", "compare", "-f", "raw", "-F", "qcow2", build / "minimal.raw", build / "minimal.qcow2"],
+            check=True,
+        )
+        subprocess.run(["sfdisk", "--verify", build / "minimal.raw"], check=True, capture_output=True)
+
+    def test_clean_and_restored(self, minimal: Project) -> None:
+        """`clean` removes the build's files; `image` brings them back without installing anything."""
+        before = minimal.digest("minimal/minimal.raw")
+        minimal.doit("clean")
+        assert not (minimal.top / "build/minimal/minimal.raw").exists()
+        said = minimal.doit("image")
+        assert re.search(r"restored +rootfs", said)
+        assert re.search(r"restored +initramfs", said)
+        assert minimal.digest("minimal/minimal.raw") == before
+
+    def test_ssh_into_a_locked_image(self, minimal: Project) -> None:
+        """A development run lets its user in by a key of its own; nothing listens but on loopback (V18, V21)."""
+        before = minimal.digest("minimal/minimal.raw")
+        serial = minimal.top / "serial.log"
+        words = minimal.command("run-uefi", "--serial", str(serial))
+        with subprocess.Popen(
+            words, cwd=minimal.top, env=minimal.environment(), text=True, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+        ) as run:  # fmt: skip
+            try:
+                assert run.stdout is not None
+                said = []
+                while not (said and said[-1].startswith("ssh: ")):
+                    line = run.stdout.readline()
+                    assert line, "".join(said)
+                    said.append(line)
+                qemu = next(line for line in said if "qemu-system" in line)
+                assert not re.search(r"hostfwd=tcp::|-vnc :|snapshot=off", qemu)
+                ssh = shlex.split(said[-1].removeprefix("ssh: "))
+                wait_for_banner(int(ssh[ssh.index("-p") + 1]), 180)
+                inside = subprocess.run(
+                    [*ssh, "cat /etc/hostname; id -u; cat /etc/machine-id | wc -c"], text=True, capture_output=True,
+                    timeout=120, check=False,
+                )  # fmt: skip
+                assert inside.stdout.split() == ["minimal", "0", "33"], inside.stderr + serial.read_text(
+                    errors="replace"
+                )
+            finally:
+                run.terminate()
+        assert minimal.digest("minimal/minimal.raw") == before
+
+    def test_another_folder_another_time_another_user_the_same_bytes(
+        self, minimal: Project, tmp_path_factory: pytest.TempPathFactory
+    ) -> None:
+        """Whoever runs the tests, root too, builds the same bytes from the same lock, with an empty store (V11)."""
+        folder = tmp_path_factory.mktemp("elsewhere")
+        other = Project.make(folder / "deeper/project", None)
+        shutil.copy(minimal.top / "recipes/minimal.lock", other.top / "recipes/minimal.lock")
+        shutil.copytree(minimal.cache / "sha256", other.cache / "sha256")  # the packages, and nothing else
+        other.doit("image")
+        for kind in ("raw", "qcow2"):
+            assert other.digest(f"minimal/minimal.{kind}") == minimal.digest(f"minimal/minimal.{kind}")
+        shutil.rmtree(folder)
+
+
+@pytest.mark.xdist_group("grub")
+def test_grub_on_debian_12_boots_and_takes_the_password(tmp_path: Path) -> None:
+    """GRUB on the removable path, the root password from a file: a login with it succeeds (C1)."""
+    user = ordinary_user(tmp_path)
+    project = Project.make(user.home / "project", user)
+    project.doit("image:grub")
+    assert "root logged in" in project.doit("qemu-test:grub")
+    for path in (project.top / "build").rglob("*"):
+        if path.is_file() and path.stat().st_size < 1 << 20:
+            assert PASSWORD.encode() not in path.read_bytes(), path
+    shutil.rmtree(project.top)
