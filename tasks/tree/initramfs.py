@@ -46,9 +46,14 @@ MARKER: Final = b"bootsmith: the compressed archive goes here\n"
 
 # zstd of the tree is one core's work, and mkinitramfs takes gzip, five times as slow, where the tree has none. So what
 # it calls as zstd keeps the archive and its options for this host's zstd, and marks the place it goes to.
-# It is given the archive as a file (initramfs-tools 0.142) or as its input (0.148), and unpacks modules too.
+# It is given the archive as a file (initramfs-tools 0.142) or as its input (0.148). The older one unpacks modules by it
+# too, which is left to the tree's own, if it has one.
 _STAND_IN: Final = f"""\
 #!/bin/sh
+case " $* " in *" -d "*)
+    [ ! -e /zstd.tree ] || exec /zstd.tree "$@"
+    exit 1
+esac
 options=
 for word in "$@"; do
     shift

@@ -77,8 +77,8 @@ class Network:
 def network(tree: Tree, wanted: str) -> Network:
     """Return what makes the guest ask for addresses; `wanted` is the recipe's system.network. Raises StageError.
 
-    Asked to choose, we take ifupdown where it is installed (nobody gets it unasked), leave the tree to NetworkManager
-    where that is, and else take systemd-networkd. What layers brought for it stays as it is.
+    Asked to choose, we take ifupdown where it is installed with a DHCP client (nobody gets it unasked), leave the tree
+    to NetworkManager where that is, and else take systemd-networkd. What layers brought for it stays as it is.
     """
     chosen = _present(tree) if wanted == "auto" else wanted
     if chosen == "networkd":
@@ -89,7 +89,7 @@ def network(tree: Tree, wanted: str) -> Network:
 
 
 def _present(tree: Tree) -> str:
-    if tree.find(_IFUP):
+    if tree.find(_IFUP) and any(tree.find(client) for client in _DHCP_CLIENTS):
         return "ifupdown"
     if tree.find("usr/sbin/NetworkManager") or not tree.find(_NETWORKD):
         return "none"
