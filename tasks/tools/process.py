@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import re
 import selectors
 import shlex
 import signal
@@ -23,6 +22,8 @@ from bootsmith.tasks.stage import Completed
 from bootsmith.tasks.tools import alive, isolation, subordinate
 from bootsmith.tasks.tools.alive import kill_all
 from bootsmith.tasks.tools.companion import Running, spawn_interactive, start
+from bootsmith.tasks.tools.lines import Lines
+from bootsmith.tasks.tools.usage import Usage, own_peak, resident
 
 __all__ = ["Completed", "Running", "Usage", "caveats", "kill_all", "run", "spawn_interactive", "start"]
 
@@ -32,17 +33,6 @@ UMASK = 0o022
 """Of every program, whatever the user's own: modes are part of what it makes."""
 LONG = 0.3
 """Seconds after which a program's memory is worth watching; looking costs some milliseconds."""
-
-
-@dataclass(slots=True)
-class Usage:
-    """What a stage's programs took together: CPU seconds, and the peak of one's resident memory in bytes.
-
-    The memory of a program that ended within a third of a second counts only where it exceeded our own.
-    """
-
-    cpu: float = 0.0
-    peak: int = 0
 
 
 def run(
@@ -119,7 +109,7 @@ class _Child:
         _, status, used = os.wait4(self.process.pid, 0)
         self.process.returncode = os.waitstatus_to_exitcode(status)
         self.cpu = used.ru_utime + used.ru_stime
-        self.peak = max(self.peak, _own_peak(used.ru_maxrss))
+        self.peak = max(self.peak, own_peak(used.ru_maxrss))
         return alive.shell_status(self.process.returncode)
 
 
@@ -204,7 +194,7 @@ def _pump(child: _Child, feed: bytes, log: BinaryIO | None, on_line: Callable[[s
     """Feed a child its input and take what it prints, until it has ended."""
     pipes = (("stdin", child.process.stdin), ("stdout", child.process.stdout), ("stderr", child.process.stderr))
     waiting = memoryview(feed)
-    lines = {"stdout": _Lines(), "stderr": _Lines()}
+    lines = {"stdout": Lines(), "stderr": Lines()}
     next_look = time.monotonic() + LONG
     with selectors.DefaultSelector() as selector:
         for name, pipe in pipes:
@@ -235,7 +225,7 @@ def _pump(child: _Child, feed: bytes, log: BinaryIO | None, on_line: Callable[[s
 def _look(child: _Child) -> float:
     """Note how much memory a child's tree takes now; return when to look again, seldom enough to cost little."""
     began = time.monotonic()
-    child.peak = max(child.peak, _resident(child.process.pid))
+    child.peak = max(child.peak, resident(child.process.pid))
     ended = time.monotonic()
     return ended + max(0.5, 30 * (ended - began))
 
@@ -258,31 +248,6 @@ def _take(child: _Child, name: str, chunk: bytes, log: BinaryIO | None) -> None:
     child.overflow = child.overflow or len(child.printed[name]) > OUTPUT_LIMIT
 
 
-_CONTROL = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]|\x1b[@-Z\\-_]|[\x00-\x08\x0b-\x1f\x7f-\x9f]")
-
-
-class _Lines:
-    """Lines to show, out of chunks: split at newlines and at the carriage returns of progress bars."""
-
-    def __init__(self) -> None:
-        self._rest = b""
-
-    def show(self, chunk: bytes, on_line: Callable[[str], None]) -> None:
-        """Hand over the lines that a chunk completes."""
-        for line in self.split(chunk):
-            on_line(line)
-
-    def split(self, chunk: bytes) -> Iterator[str]:
-        """Yield the lines that a chunk completes, without control characters; the empty chunk completes the last."""
-        *whole, self._rest = re.split(rb"[\r\n]+", self._rest + chunk)
-        if not chunk:
-            whole.append(self._rest)
-        self._rest = self._rest[-4096:]
-        for line in whole:
-            if text := _CONTROL.sub("", line.decode(errors="replace")).rstrip():
-                yield text
-
-
 def _failure(name: str, status: int, printed: bytearray) -> ToolFailed:
     tail = "\n".join(printed[-65536:].decode(errors="replace").splitlines()[-20:])
     if status <= 128:
@@ -293,26 +258,3 @@ def _failure(name: str, status: int, printed: bytearray) -> ToolFailed:
         return ToolFailed(f"{name} exited with status {status}", tail=tail, status=status)
     hint = "Perhaps memory ran out: see the kernel's log." if by == "SIGKILL" else ""
     return ToolFailed(f"{name} was ended by {by}", hint, tail=tail, status=status)
-
-
-def _own_peak(maxrss: int) -> int:
-    """Return a child's peak in bytes, 0 where unknown: it inherits ours by vfork, so only more than ours is its own."""
-    import resource
-
-    return maxrss * 1024 if maxrss > resource.getrusage(resource.RUSAGE_SELF).ru_maxrss else 0
-
-
-def _resident(pid: int) -> int:
-    """Return the resident bytes of a process and all its descendants now."""
-    import psutil
-
-    total = 0
-    try:
-        top = psutil.Process(pid)
-        tree = [top, *top.children(recursive=True)]
-    except psutil.Error:
-        return 0
-    for process in tree:
-        with contextlib.suppress(psutil.Error):
-            total += process.memory_info().rss
-    return total

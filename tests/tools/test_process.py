@@ -92,13 +92,6 @@ def test_progress_comes_as_plain_lines(tmp_path: Path) -> None:
     assert lines == ["1%", "2%", "done", "  indented\tend"]
 
 
-def test_a_line_may_come_in_pieces() -> None:
-    """A line is shown once it is whole, wherever the pipe cuts it, even inside a character."""
-    lines = process._Lines()
-    pieces = [b"one \xc3", b"\xa9", b"\ntwo", b""]
-    assert [list(lines.split(piece)) for piece in pieces] == [[], [], ["one é"], ["two"]]
-
-
 def test_failure_shows_the_last_lines(tmp_path: Path) -> None:
     """A failing program's error names it and its status, and holds the end of what it complained."""
     with pytest.raises(ToolFailed, match="sh exited with status 3") as caught:
