@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import marshal
 import os
+import struct
 from collections.abc import Mapping
 from contextlib import suppress
 from importlib.util import cache_from_source
@@ -28,6 +29,13 @@ def discard_stale(sources: Mapping[str, Path]) -> list[str]:
     return [name for name, source in sources.items() if not _is_current(source)]
 
 
+def _would_run(compiled: bytes, source: os.stat_result) -> bool:
+    """Tell whether Python takes a compiled file for current: by time and size, unless it was told otherwise."""
+    flags = compiled[4:8]
+    noted = struct.pack("<II", int(source.st_mtime) & 0xFFFFFFFF, source.st_size & 0xFFFFFFFF)
+    return flags != bytes(4) or compiled[8:HEADER] == noted
+
+
 def _is_current(source: Path) -> bool:
     compiled = Path(cache_from_source(str(source)))
     try:
@@ -35,6 +43,8 @@ def _is_current(source: Path) -> bool:
             return True
         data = compiled.read_bytes()
         text = source.read_bytes()
+        if not _would_run(data, source.stat()):
+            return True
     except OSError:
         return True  # nothing compiled: nothing stale
     try:

@@ -42,11 +42,22 @@ def test_code_of_the_present_source_stays(tmp_path: Path) -> None:
 
 
 def test_damaged_code_is_removed(tmp_path: Path) -> None:
-    """What cannot be read as code is not current."""
+    """What Python would load and cannot read as code is not current."""
     module = tmp_path / "module.py"
     module.write_text("value = 1\n")
+    py_compile.compile(str(module))
     compiled = Path(cache_from_source(str(module)))
-    compiled.parent.mkdir()
-    compiled.write_bytes(b"garbage that is no code")
+    compiled.write_bytes(compiled.read_bytes()[:16] + b"garbage that is no code")
     edit_unseen(module, "value = 1\n")
     assert discard_stale({"module": module}) == ["module"]
+    assert not compiled.exists()
+
+
+def test_code_that_python_would_not_run_is_nobodys_trouble(tmp_path: Path) -> None:
+    """An ordinary edit is seen by Python itself: its old compiled file may stay."""
+    module = tmp_path / "module.py"
+    module.write_text("value = 1\n")
+    py_compile.compile(str(module))
+    module.write_text("value = 12\n")
+    assert discard_stale({"module": module}) == []
+    assert Path(cache_from_source(str(module))).exists()
