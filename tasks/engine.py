@@ -191,7 +191,12 @@ class Engine:
         command = BY_NAME.get(base)
         if command is None:
             return base not in self._others
-        return command.needs is not None and not (command.image and self.positional(command)[1])
+        return command.needs is not None and not self._has_image(command)
+
+    def _has_image(self, command: Command) -> bool:
+        """Tell whether a command was given a file in place of the recipe's own image."""
+        asked = {word.partition(":")[0] for word in self.session.invocation.words}
+        return command.image and command.name in asked and bool(self.positional(command)[1])
 
     def positional(self, command: Command) -> tuple[Mapping[str, Any], tuple[str, ...]]:
         """Return a positional command's options and words, as typed: doit would take a word holding `=` away."""
@@ -241,7 +246,7 @@ class Engine:
     def _command_task(self, command: Command, recipe: str | None, builder: Builder | None) -> Task:
         name = command.name if recipe is None else f"{command.name}:{recipe}"
         needs = [command.needs if recipe is None else f"{command.needs}:{recipe}"] if command.needs and builder else []
-        if command.image and self.positional(command)[1]:
+        if self._has_image(command):
             needs = []
         return Task(
             name,
@@ -270,7 +275,9 @@ class Engine:
                     return
                 if asked.runs:
                     rest = list(CmdParse([CmdOption(each) for each in task.params]).parse(rest)[1])
-            elif "*" in word or word in targets or word.partition(":")[0] in self._others:
+            elif word.partition(":")[0] in self._others:
+                return  # a task of the dodo's own: what follows may be its words
+            elif "*" in word or word in targets:
                 continue
             else:
                 raise UsageError(f"{word} is not a task", invocations.nearest(word, [*by_name, *self._others]))

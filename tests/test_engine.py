@@ -360,3 +360,27 @@ def test_records_keep_what_a_stage_cost(built: Project) -> None:
     assert found["seconds"] > 0
     assert found["cpu"] >= 0
     assert found["peak"] >= 0
+
+
+def test_options_of_one_command_are_not_anothers(built: Project) -> None:
+    """`run-uefi --print` is not read as an option of `inspect`; a file in place of the recipe builds nothing."""
+    done = built.doit("run-uefi", "--print", "--memory", "64", "toy=1.img")
+    assert done.returncode == 3
+    assert "machine.memory" in done.stdout
+    done = built.doit("inspect", "--json", "toy=1.img")
+    assert done.returncode == 3
+    assert "toy=1.img is not a file" in done.stdout
+    assert len(built.runs()) == len(ALL)
+
+
+def test_an_option_whose_value_doit_would_take_away(built: Project) -> None:
+    """`--qemu a=b` would reach doit without its value: said before anything runs."""
+    done = built.doit("run-uefi", "--qemu", "a=b")
+    assert done.returncode == 3
+    assert "--option=VALUE" in done.stderr
+
+
+def test_unknown_variables_are_refused(project: Project) -> None:
+    """A misspelt variable is a mistake even where nothing would read it."""
+    done = project.doit("tools", "disk.siez=4G")
+    assert done.returncode == 3
