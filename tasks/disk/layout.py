@@ -93,7 +93,7 @@ def _place(wanted: Sequence[Wanted]) -> list[Place]:
         if start < gpt.FIRST_USABLE * gpt.SECTOR or start % gpt.SECTOR or each.size % gpt.SECTOR or each.size <= 0:
             raise StageError(
                 f"disk.partitions.{each.name}: a partition starts at a whole sector of {gpt.SECTOR} bytes from sector "
-                f"{gpt.FIRST_USABLE} on and is at least one long; this one starts at byte {start} with {each.size} bytes"
+                f"{gpt.FIRST_USABLE} on and is at least one long; this one has {each.size} bytes from byte {start} on"
             )
         places.append(Place(each.name, start, each.size))
         cursor = start + each.size

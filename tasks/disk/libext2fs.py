@@ -6,7 +6,6 @@ is bound. Blocks of data and of directories go through `fd`; the library never s
 
 from __future__ import annotations
 
-import contextlib
 import ctypes
 import os
 import struct
@@ -25,9 +24,9 @@ _RW, _64_BITS = 0x1, 0x20000
 _MASTER_SB_ONLY = 0x200
 _NO_SYNC = 1
 _FORCE_INIT = 2  # EXT2_FALLOCATE_FORCE_INIT: allocated blocks count as written
-_MIN_LENGTH = 2  # EXT2_NEWRANGE_MIN_LENGTH
 _MAGIC = 2133571329  # EXT2_ET_MAGIC_EXT2FS_FILSYS: what struct_ext2_filsys begins with
 _EXT_MAGIC = 0xEF53
+_LAST_ERRNO = 4095
 _FULL = {2133571400, 2133571401}  # EXT2_ET_BLOCK_ALLOC_FAIL, EXT2_ET_INODE_ALLOC_FAIL
 
 _pointer = ctypes.c_void_p
@@ -37,7 +36,6 @@ _inode_p = ctypes.c_char_p
 _SIGNATURES: dict[str, tuple[Any, ...]] = {
     "ext2fs_open2": (ctypes.c_char_p, ctypes.c_char_p, _int, _int, ctypes.c_uint, _pointer, _pointer_p),
     "ext2fs_read_bitmaps": (_pointer,),
-    "ext2fs_flush2": (_pointer, _int),
     "ext2fs_close2": (_pointer, _int),
     "ext2fs_read_inode_full": (_pointer, _u32, _inode_p, _int),
     "ext2fs_write_inode_full": (_pointer, _u32, _inode_p, _int),
@@ -84,7 +82,7 @@ def load(path: Path) -> ctypes.CDLL:
                 library.error_message.argtypes = (ctypes.c_long,)
                 library.error_message.restype = ctypes.c_char_p
             except (OSError, AttributeError) as error:
-                raise StageError(f"{path} cannot be used: {error}", "Update e2fsprogs to 1.45 or later.") from error
+                raise StageError(f"{path} cannot be used: {error}", "Update e2fsprogs to 1.46 or later.") from error
             library.initialize_ext2_error_table()
             _loaded[path] = library
         return _loaded[path]
@@ -95,8 +93,8 @@ class Volume:
 
     def __init__(self, library: ctypes.CDLL, path: Path, epoch: int) -> None:
         self._library = library
-        self.path = path
-        self.epoch = epoch
+        self._path = path
+        self.epoch = max(epoch, 1)  # 0 is "now" to the library, and "never" as the time of a removal
         self._goal = 0
         manager = _pointer.in_dll(library, "unix_io_manager")
         self._fs = _pointer()
@@ -106,15 +104,14 @@ class Volume:
         try:
             self._superblock = self._adopt()
             self._call("ext2fs_read_bitmaps")
+            self.fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         except BaseException:
             library.ext2fs_free(self._fs)
             raise
-        self.fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         self.block_size: int = 1024 << self._field("<I", 0x18)
         self.inode_size: int = self._field("<H", 0x58)
         self.has_extents = bool(self._field("<I", 0x60) & 0x40)
         self.has_checksums = bool(self._field("<I", 0x64) & 0x400)
-        self.first_inode: int = self._field("<I", 0x54)
 
     def _adopt(self) -> int:
         """Fix the clock of the open filesystem; return the address of its superblock.
@@ -143,25 +140,25 @@ class Volume:
         return value
 
     def _call(self, name: str, *arguments: Any) -> None:
-        """Call a function of the library on this filesystem. Raises NoSpace, LibraryError."""
+        """Call a function of the library on this filesystem. Raises NoSpace, LibraryError, OSError."""
         self._check(name, getattr(self._library, name)(self._fs, *arguments))
 
     def _check(self, name: str, code: int) -> None:
         if code in _FULL:
             raise NoSpace(name)
+        if 0 < code <= _LAST_ERRNO:
+            raise OSError(code, os.strerror(code), str(self._path))
         if code:
             raise LibraryError(f"{name}: {self._library.error_message(code).decode(errors='replace')}")
 
     def close(self) -> None:
         """Write what is pending and let go of the file. Not synced: records decide what survives a power cut."""
-        try:
-            self._call("ext2fs_flush2", _NO_SYNC)
-            self._call("ext2fs_close2", _NO_SYNC)
-        finally:
-            self.abandon()
+        self._call("ext2fs_close2", _NO_SYNC)
+        self._fs = _pointer()  # freed with its success
+        os.close(self.fd)
 
     def abandon(self) -> None:
-        """Let go of the file, pending changes lost."""
+        """Let go of a file that was not closed, pending changes lost."""
         if self._fs:
             self._library.ext2fs_free(self._fs)
             self._fs = _pointer()
@@ -204,12 +201,28 @@ class Volume:
 
     def reserve(self, number: int, inode: Inode, first: int, count: int) -> None:
         """Give a file `count` more blocks from its block `first` on, in one piece where possible. Raises NoSpace."""
-        start, length = _u64(), _u64()
-        with contextlib.suppress(NoSpace):  # in several pieces, then
-            self._call("ext2fs_new_range", _MIN_LENGTH, self._goal, count, None, start, length)
-            self._goal = start.value
+        self._goal = self._stretch(count)
         self._call("ext2fs_fallocate", _FORCE_INIT, number, _at(inode), self._goal, first, count)
         self._goal += count
+
+    def _stretch(self, count: int) -> int:
+        """Return where so many free blocks begin, else where any do, looking from the last ones taken. Raises NoSpace.
+
+        The library can look for a least length itself, but never ends where there is none and the last block is used.
+        """
+        start, length = _u64(), _u64()
+        at, wrapped = self._goal, False
+        while True:
+            self._call("ext2fs_new_range", 0, at, count, None, start, length)
+            if length.value >= count:
+                return start.value
+            if start.value < at:
+                if wrapped:
+                    return start.value
+                wrapped = True
+            at = start.value + length.value
+            if wrapped and at >= self._goal:
+                return start.value
 
     def runs(self, number: int, inode: Inode, first: int = 0) -> list[tuple[int, int]]:
         """Return where a file's blocks stand from its block `first` on, in order, as (first block, how many)."""
