@@ -10,6 +10,7 @@ import shlex
 import shutil
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -195,16 +196,18 @@ class TestMinimal:
             words, cwd=minimal.top, env=minimal.environment(), text=True, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         ) as run:  # fmt: skip
+            limit = threading.Timer(300, run.kill)
+            limit.start()
             try:
                 assert run.stdout is not None
                 said = []
-                while not (said and said[-1].startswith("ssh: ")):
+                while not (said and said[-1].strip().startswith("ssh ")):
                     line = run.stdout.readline()
                     assert line, "".join(said)
                     said.append(line)
                 qemu = next(line for line in said if "qemu-system" in line)
                 assert not re.search(r"hostfwd=tcp::|-vnc :|snapshot=off", qemu)
-                ssh = shlex.split(said[-1].removeprefix("ssh: "))
+                ssh = shlex.split(said[-1])
                 wait_for_banner(int(ssh[ssh.index("-p") + 1]), 180)
                 inside = subprocess.run(
                     [*ssh, "cat /etc/hostname; id -u; cat /etc/machine-id | wc -c"], text=True, capture_output=True,
@@ -214,6 +217,7 @@ class TestMinimal:
                     errors="replace"
                 )
             finally:
+                limit.cancel()
                 run.terminate()
         assert minimal.digest("minimal/minimal.raw") == before
 
