@@ -65,6 +65,11 @@ class Site:
         """JSON: one partition's size in bytes and, for ext4, its inode count: all that its filesystem depends on."""
         return self.build / f"partition/{partition}.json"
 
+    def content(self, partition: str) -> Layer:
+        """Return what a FAT partition takes from the tree, so that it is made again only when that changed."""
+        stem = f"partition/{partition}.content"
+        return Layer("content", self.build / f"{stem}.tar", self.build / f"{stem}.index")
+
     def base_image(self, partition: str) -> Path:
         """Return the pristine filesystem of the base layer alone."""
         return self.build / f"populate/{partition}.base.img"

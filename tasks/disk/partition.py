@@ -1,10 +1,10 @@
-"""The stage `partition`: the disk's table, its layout, and every partition's geometry."""
+"""The stage `partition`: the disk's table, its layout, every partition's geometry, and what FAT partitions hold."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, cast
 
 from bootsmith.tasks.disk import gpt, layout, sizing, sources
@@ -34,20 +34,28 @@ _LOADER_ALLOWANCE = 4 * MIB  # of an automatic size, for loader files, which are
 
 def stage(recipe: Recipe, site: Site) -> Stage:
     """Return the stage that writes the table and says how large every filesystem is."""
+    outputs = {"table": site.table, "layout": site.layout}
+    contents = [each.name for each in recipe.disk.partitions.values() if each.fs == "vfat" and each.mount is not None]
+    for name in recipe.disk.partitions:
+        outputs[f"geometry.{name}"] = site.geometry(name)
+    for name in contents:
+        layer = site.content(name)
+        outputs |= {f"content.{name}.tar": layer.tar, f"content.{name}.index": layer.index}
     return Stage(
         name="partition",
         run="bootsmith.tasks.disk.partition:run",
-        inputs=sources.indexes(recipe, site) | sources.kernels(site),
-        outputs={
-            "table": site.table,
-            "layout": site.layout,
-            **{f"geometry.{name}": site.geometry(name) for name in recipe.disk.partitions},
+        inputs={
+            **sources.indexes(recipe, site),
+            **(sources.tars(recipe, site) if contents else {}),
+            **sources.kernels(site),
         },
+        outputs=outputs,
         params={
             **sources.params(recipe, site, kernels=True),
             "size": recipe.disk.size,
             "id": recipe.disk.id,
             "partitions": [_described(partition) for partition in recipe.disk.partitions.values()],
+            "contents": contents,
         },
         doc="the partition table, and where every partition stands",
     )
@@ -68,7 +76,7 @@ def _described(partition: Partition) -> dict[str, Any]:
 
 
 def run(ctx: Context) -> None:
-    """Write table, layout and geometries."""
+    """Write table, layout, geometries and contents."""
     partitions = cast("list[Mapping[str, Any]]", ctx.params["partitions"])
     fillings = sources.gather_all(ctx, [each["name"] for each in partitions])
     mounts = cast("Mapping[str, str]", ctx.params["mounts"])
@@ -84,6 +92,22 @@ def run(ctx: Context) -> None:
         row = {key: each[key] for key in ("name", "fs", "type", "gpt_name", "partuuid")}
         rows.append({**row, "start": place.start, "size": place.size})
     ctx.outputs["layout"].write_text(json.dumps({"size": planned.size, "partitions": rows}, indent=1) + "\n")
+
+    for name in cast("list[str]", ctx.params["contents"]):
+        _write_content(ctx, name, fillings[name])
+
+
+def _write_content(ctx: Context, name: str, filling: Filling) -> None:
+    """Write what a partition takes from the layers as a layer of its own; FAT has no hard links, so there are none."""
+    from bootsmith.tasks.tree.layer import LayerWriter
+
+    layers = len(cast("list[str]", ctx.params["layers"]))
+    tar, index = ctx.outputs[f"content.{name}.tar"], ctx.outputs[f"content.{name}.index"]
+    with LayerWriter(tar, index, cast("int", ctx.params["epoch"])) as writer:
+        for path, node in filling.tree.items():
+            number, entry = filling.tree[node[1].link] if node[1].type == "h" else node
+            if number < layers:  # kernel and initrd are put there when it is filled
+                writer.add_copy(replace(entry, path=path), filling.sources[number])
 
 
 def _demand(fs: str, mount: str | None, filling: Filling) -> sizing.Demand | None:

@@ -68,7 +68,10 @@ def _inputs(recipe: Recipe, partition: Partition, site: Site) -> dict[str, Path]
     found = {"geometry": site.geometry(partition.name)}
     if partition.mount == "/":
         found["base"] = site.base_image(partition.name)
-    if partition.mount is not None:
+    if partition.mount is not None and partition.fs == "vfat":
+        content = site.content(partition.name)
+        found |= {f"{content.name}.index": content.index, f"{content.name}.tar": content.tar}
+    elif partition.mount is not None:
         found |= sources.indexes(recipe, site) | sources.tars(recipe, site)
     holds_kernels = _holds_kernels(recipe, partition.name)
     if holds_kernels:
@@ -80,7 +83,11 @@ def _inputs(recipe: Recipe, partition: Partition, site: Site) -> dict[str, Path]
 
 def _params(recipe: Recipe, partition: Partition, site: Site) -> dict[str, Json]:
     found = _filesystem(partition) | sources.params(recipe, site, kernels=_holds_kernels(recipe, partition.name))
-    return found if partition.mount is not None else found | {"layers": []}
+    if partition.mount is None:
+        return found | {"layers": []}
+    if partition.fs == "vfat":
+        return found | {"layers": [site.content(partition.name).name], "mounts": {partition.name: "/"}}
+    return found
 
 
 def _holds_kernels(recipe: Recipe, name: str) -> bool:

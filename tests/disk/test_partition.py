@@ -123,3 +123,18 @@ def test_a_disk_of_fixed_size_gives_the_rest_to_root(bench: Workbench) -> None:
     assert layout["size"] == 256 << 30
     assert layout["partitions"][1]["size"] == (255 << 30) - 2 * MIB
     assert bench.site.table.stat().st_blocks * 512 < MIB
+
+
+def test_a_file_elsewhere_does_not_concern_the_esp(bench: Workbench) -> None:
+    """A FAT partition is filled from what lies below its mount alone, which an edit of motd leaves as it was."""
+    contents = []
+    for text in (b"hello", b"hello, world"):
+        with bench.delta("1-overlay") as writer:
+            writer.add_file("etc/motd", text)
+            writer.add_file("boot/efi/startup.nsh", b"exit")
+        bench.run("partition")
+        layer = bench.site.content("esp")
+        contents.append((layer.tar.read_bytes(), layer.index.read_bytes()))
+    assert contents[0] == contents[1]
+    inputs = bench.stages()["populate/esp"].inputs.values()
+    assert not {path for made in bench.layers for path in (made.tar, made.index)} & set(inputs)
