@@ -6,6 +6,7 @@ Of the host's configuration it gets what it is given: where the mirrors are and 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,11 @@ class Repository:
     suite: str
     components: tuple[str, ...]
     key: Path
+
+    @property
+    def printed(self) -> str:
+        """The URI as apt prints it."""
+        return re.sub("^(file|copy):/+", r"\1:/", self.uri.rstrip("/"))
 
     def stanza(self) -> str:
         components = f"Components: {' '.join(self.components)}\n" if self.components else ""
@@ -87,12 +93,12 @@ class Apt:
         done = self.run("apt-get", "update")
         return (done.stdout + done.stderr).decode(errors="replace") if done.status else ""
 
-    def lists(self) -> Iterator[tuple[str, str, bytes]]:
-        """Yield base URI, suite and text of every package list."""
-        form = "$(REPO_URI)\t$(RELEASE)\t$(FILENAME)"
+    def lists(self) -> Iterator[tuple[int, str]]:
+        """Yield the text of every package list, with its repository's number in the order they were given."""
+        form = "$(SOURCESENTRY)\t$(FILENAME)"
         for line in self.text("apt-get", "indextargets", "--format", form, "Created-By: Packages").splitlines():
-            uri, suite, path = line.split("\t")
-            yield uri, suite, Path(path).read_bytes()
+            entry, path = line.split("\t")
+            yield int(entry.rpartition(":")[2]) - 1, Path(path).read_text(encoding="utf-8", errors="replace")
 
     def text(self, tool: str, *args: str) -> str:
         """Return what a tool of apt printed. Raises ToolFailed."""

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bootsmith.tasks.site import Site
     from bootsmith.tasks.tree.layer import Entry
 
-TOOLS: Final = (*scratch.TOOLS, "tar", "mkdir", "ln", "chmod", "cat", "xargs", "chroot", "zstd")
+TOOLS: Final = (*scratch.TOOLS, "tar", "zstd")
 
 ROOM: Final = 512 << 20
 """Bytes that making an initramfs takes, beside the tree."""

@@ -40,6 +40,10 @@ class _Wrong(Exception):
     """A mirror gave something else."""
 
 
+class _Abandoned(Exception):
+    """Another package could not be had: this one need not be finished."""
+
+
 def fetch(
     lock: Lock,
     store: Store,
@@ -62,12 +66,11 @@ def fetch(
         with ThreadPoolExecutor(PARALLEL) as pool:
             waiting = [pool.submit(download, package) for package in missing]
             done, _ = wait(waiting, return_when=FIRST_EXCEPTION)
-            if any(each.exception() for each in done):
+            failed = [error for each in done if (error := each.exception())]
+            if failed:
                 progress.abandon()
                 pool.shutdown(cancel_futures=True)
-        for each in waiting:
-            if not each.cancelled():
-                each.result()
+                raise failed[0]
     return {package.sha256: _stored(store, package) for package in lock.packages}
 
 
@@ -96,7 +99,7 @@ class _Progress:
 
     def add(self, size: int, *, files: int = 0) -> None:
         if self._abandoned.is_set():
-            raise StageError("fetching was abandoned")
+            raise _Abandoned
         with self._mutex:
             self._bytes += size
             self._files += files
@@ -161,7 +164,7 @@ class _Download:
                 self._progress.add(-counted)
                 if pause is None:
                     raise StageError(
-                        f"{url} cannot be fetched: {getattr(error, 'reason', error)}",
+                        f"{url} cannot be fetched: {error}",
                         "Check the network and the proxy settings, then run the same command again: "
                         "what was fetched is kept.",
                     ) from error

@@ -8,7 +8,7 @@ from __future__ import annotations
 import email.utils
 import hashlib
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 from urllib.parse import unquote
@@ -95,7 +95,7 @@ def _keyrings(recipe: Recipe) -> list[Path]:
 def _absent(repositories: Sequence[Repository], complaint: str) -> Repository | None:
     """Return the repository that is not where it was looked for, by what apt said."""
     for each in repositories:
-        place = f"{re.escape(each.uri.rstrip('/'))}/?(dists/)? ?{re.escape(each.suite)}[ /]"
+        place = f"{re.escape(each.printed)}/?(dists/)? ?{re.escape(each.suite)}[ /]"
         if re.search(f"(The repository '|Failed to fetch ){place}.*(does not have a Release|404|not found)", complaint):
             return each
     return None
@@ -149,42 +149,44 @@ def _locked(recipe: Recipe, apt: Apt, repositories: Sequence[Repository]) -> Loc
     debian = recipe.source
     names: set[str] = set()
     provided: set[str] = set()
-    updates: set[str] = set()
-    by_place = {(each.uri.rstrip("/"), each.suite): each.role for each in repositories}
-    for uri, suite, text in apt.lists():
-        names.update(match.decode() for match in re.findall(rb"^Package: (.+)$", text, re.MULTILINE))
-        for line in re.findall(rb"^Provides: (.+)$", text, re.MULTILINE):
-            provided.update(each.split()[0] for each in line.decode().split(","))
-        if by_place.get((uri.rstrip("/"), suite)) == UPDATES:
-            updates.update(match.decode() for match in re.findall(rb"^SHA256: (.+)$", text, re.MULTILINE))
+    roles_of: dict[str, str] = {}
+    for number, text in apt.lists():
+        names.update(_fields("Package", text))
+        provided.update(each.split()[0] for line in _fields("Provides", text) for each in line.split(","))
+        role = repositories[number].role
+        roles_of |= {sha256: role for sha256 in _fields("SHA256", text) if role == UPDATES or sha256 not in roles_of}
     _check_names(recipe, names, provided)
     loader = [name for name in lockfile.loader_packages(recipe) if name in names]
     asked = ["apt", *debian.packages, *loader]
-    found = _install(recipe, apt, [*asked, *(f"{name}-" for name in debian.exclude)])
-    priorities = _PRIORITIES[debian.variant]
-    facts = _stanzas(apt.text("apt-cache", "show", *(f"{name}={version}" for name, version, *_ in found)))
+    chosen = _chosen(recipe, apt, [*asked, *(f"{name}-" for name in debian.exclude)])
     packages = []
-    for name, version, arch, uri, size, sha256 in found:
-        role, filename = _place(uri, repositories)
-        fact = facts[name, version]
+    for about in _stanzas(apt.text("apt-cache", "show", *chosen)):
+        sha256 = about["SHA256"]
+        if chosen[f"{about['Package']}={about['Version']}"] != sha256:
+            continue  # another repository has other bytes by the same name
+        important = about.get("Essential") == "yes" or about.get("Priority") in _PRIORITIES[debian.variant]
         packages.append(
             Package(
-                name,
-                version,
-                arch,
-                UPDATES if sha256 in updates else role,
-                name in asked or fact.get("Essential") == "yes" or fact.get("Priority") in priorities,
-                size,
-                sha256,
-                filename,
+                name=about["Package"],
+                version=about["Version"],
+                arch=about["Architecture"],
+                role=roles_of[sha256],
+                asked=important or about["Package"] in asked,
+                size=int(about["Size"]),
+                sha256=sha256,
+                filename=about["Filename"].removeprefix("./"),
             )
         )
-    packages.sort(key=lambda package: (package.name, package.arch))
-    return Lock(lockfile.request(recipe), _date(apt.folder / "lists"), tuple(packages))
+    unique = {package.name: package for package in packages}
+    return Lock(lockfile.request(recipe), _date(apt.folder / "lists"), tuple(unique[name] for name in sorted(unique)))
 
 
-def _install(recipe: Recipe, apt: Apt, asked: Sequence[str]) -> list[tuple[str, str, str, str, int, str]]:
-    """Return name, version, architecture, URI, size and SHA-256 of each package that apt would install."""
+def _fields(name: str, text: str) -> list[str]:
+    return re.findall(rf"^{name}: (.+)$", text, re.MULTILINE)
+
+
+def _chosen(recipe: Recipe, apt: Apt, asked: Sequence[str]) -> dict[str, str]:
+    """Return the packages that apt would install: "NAME=VERSION" -> SHA-256."""
     recommends = "true" if recipe.source.recommends else "false"
     patterns = ["?essential", *(f"?priority({each})" for each in _PRIORITIES[recipe.source.variant])]
     options = ["-q", "-o", f"APT::Install-Recommends={recommends}", "--print-uris"]
@@ -197,28 +199,18 @@ def _install(recipe: Recipe, apt: Apt, asked: Sequence[str]) -> list[tuple[str, 
             "Change source.debian.packages or exclude, or add the repository that has what is missing.",
             tail=shown,
         )
-    found = []
-    lines = re.findall(r"^'(\S+)' (\S+) (\d+) SHA256:(\w+)$", done.stdout.decode(), re.MULTILINE)
-    for uri, file, size, sha256 in lines:
-        name, version, arch = unquote(file).removesuffix(".deb").split("_")
-        found.append((name, version, arch, uri, int(size), sha256))
+    found = {}
+    for file, sha256 in re.findall(r"^'\S+' (\S+) \d+ SHA256:(\w+)$", done.stdout.decode(), re.MULTILINE):
+        name, version, _ = unquote(file).split("_")
+        found[f"{name}={version}"] = sha256
     return found
 
 
-def _place(uri: str, repositories: Sequence[Repository]) -> tuple[str, str]:
-    """Return a package's role, and its path below that role's base URI."""
-    bases = {each.uri.rstrip("/") + "/": each.role for each in reversed(repositories)}
-    base = max((base for base in bases if uri.startswith(base)), key=len)
-    return bases[base], unquote(uri[len(base) :])
-
-
-def _stanzas(text: str) -> dict[tuple[str, str], dict[str, str]]:
-    found = {}
+def _stanzas(text: str) -> Iterator[dict[str, str]]:
     for stanza in text.split("\n\n"):
         fields = dict(re.findall(r"^(\S+): (.*)$", stanza, re.MULTILINE))
         if fields:
-            found[fields["Package"], fields["Version"]] = fields
-    return found
+            yield fields
 
 
 def _date(lists: Path) -> int:

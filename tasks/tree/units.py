@@ -13,6 +13,7 @@ from bootsmith.tasks.tree.merged import Tree
 
 ETC: Final = "etc/systemd/system"
 VENDOR: Final = ("usr/local/lib/systemd/system", "usr/lib/systemd/system", "lib/systemd/system")
+NOTHING: Final = "dev/null"
 _SUFFIX: Final = re.compile(r"\.(service|socket|target|timer|path|mount|automount|swap|slice|scope)$")
 _INSTALLS: Final = (("WantedBy", "wants"), ("RequiredBy", "requires"), ("UpheldBy", "upholds"))
 
@@ -70,6 +71,10 @@ class Units:
         """Return the unit of a name or alias; .service may be left out. Raises StageError with near names."""
         wanted = full_name(name)
         found = self._look_up(wanted) or self._by_alias(wanted)
+        if found is None and self._tree.resolve(f"{ETC}/{wanted}") == NOTHING:
+            raise StageError(
+                f"system.services: {wanted} is masked in the tree", f"Remove /{ETC}/{wanted} in a layer, or leave it out."
+            )
         if found is None:
             raise StageError(
                 f"system.services: the tree has no unit {wanted}{near(wanted, self._known())}",
@@ -143,16 +148,13 @@ class Units:
             for folder in (ETC, *VENDOR):
                 path = f"{folder}/{candidate}"
                 place = self._tree.resolve(path)
-                if place == "dev/null":
-                    raise StageError(
-                        f"system.services: {name} is masked in the tree", f"Remove /{path} in a layer, or leave it out."
-                    )
+                if place == NOTHING:
+                    return None  # masked
                 entry = self._tree.find(path)
                 if entry is None or entry.type not in "fh":  # a link that leads nowhere is no unit
                     continue
                 real = place.rpartition("/")[2]
-                own = name if candidate == name or "@." in real else real
-                return Unit(real if candidate == name else own, place, instance)
+                return Unit(real.replace("@.", f"@{instance}.") if instance else real, place, instance)
         return None
 
     def _by_alias(self, name: str) -> Unit | None:

@@ -1,0 +1,226 @@
+"""What a recipe's `layers` add and remove, through their real stages."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from bootsmith.tasks.errors import StageError
+from bootsmith.tasks.site import Site
+from bootsmith.tasks.tree import layers
+from nursery import EPOCH, Nursery, text
+from workbench import member
+
+
+@pytest.fixture
+def nursery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Nursery:
+    made = Nursery(tmp_path, monkeypatch)
+    made.base({"./usr/share/doc/a/x": b"1", "./usr/share/doc/b": b"2", "./usr/share/man/c": b"3"})
+    return made
+
+
+def overlay(nursery: Nursery) -> Path:
+    """Return a folder for the recipe's overlay."""
+    folder = nursery.folder / "recipes/files"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+def test_an_overlay_is_roots_by_the_exec_bit(nursery: Nursery) -> None:
+    """Files are root's, 0755 where executable, else 0644, at the build's time, whatever the checkout's umask made them."""
+    folder = overlay(nursery)
+    for name, mode in (("plain", 0o600), ("open", 0o666), ("run", 0o700), ("own", 0o654), ("suid", 0o4755)):
+        (folder / name).write_text(name)
+        (folder / name).chmod(mode)
+    nursery.grow("layers: [overlay: files]")
+    entries = nursery.added("1-overlay")
+    assert {name: entry.mode for name, entry in entries.items()} == {
+        "open": 0o644, "own": 0o755, "plain": 0o644, "run": 0o755, "suid": 0o755,
+    }  # fmt: skip
+    assert {(entry.uid, entry.gid, entry.mtime) for entry in entries.values()} == {(0, 0, EPOCH)}
+
+
+def test_an_overlay_keeps_links_and_empty_folders(nursery: Nursery) -> None:
+    """Links stay links, leading nowhere or not; empty folders come; nothing is left out by its name."""
+    folder = overlay(nursery)
+    (folder / "empty").mkdir()
+    (folder / "link").symlink_to("/run/nowhere")
+    (folder / "a~").write_text("backup")
+    (folder / ".hidden").write_text("h")
+    Path(os.fsdecode(os.fsencode(folder) + b"/latin\xe9")).write_text("l")
+    tree = nursery.grow("layers: [overlay: files]")
+    entry = tree.link("link")
+    assert entry is not None
+    assert (entry.type, entry.link) == ("l", "/run/nowhere")
+    assert tree.entries["empty"][1].type == "d"
+    assert [text(tree, name) for name in ("a~", ".hidden", "latin\udce9")] == ["backup", "h", "l"]
+
+
+def test_an_overlay_leaves_directories_as_they_are(nursery: Nursery) -> None:
+    """A folder that the tree has keeps its mode: laying over /root or /tmp does not open or close them."""
+    folder = overlay(nursery)
+    for name in ("root", "tmp"):
+        (folder / name).mkdir()
+        (folder / name / "file").touch()
+    tree = nursery.grow("layers: [overlay: files]")
+    assert (tree.entries["root"][1].mode, tree.entries["tmp"][1].mode) == (0o700, 0o1777)
+
+
+def test_an_overlay_follows_the_trees_links(nursery: Nursery) -> None:
+    """A file below /lib or /bin lands in /usr where the tree has merged them: the link is not replaced by a folder."""
+    folder = overlay(nursery)
+    (folder / "lib/firmware").mkdir(parents=True)
+    (folder / "lib/firmware/a").write_text("fw")
+    tree = nursery.grow("layers: [overlay: files]")
+    assert tree.entries["lib"][1].type == "l"
+    assert text(tree, "usr/lib/firmware/a") == "fw"
+
+
+def test_an_overlay_replaces_a_link_by_a_file(nursery: Nursery) -> None:
+    """A file where the tree has a link takes the link's place, not that of what it leads to."""
+    (overlay(nursery) / "etc").mkdir()
+    (overlay(nursery) / "etc/os-release").write_text("mine")
+    tree = nursery.grow("layers: [overlay: files]")
+    assert text(tree, "etc/os-release") == "mine"
+    assert "ID=debian" in text(tree, "usr/lib/os-release")
+
+
+def test_an_overlay_elsewhere_and_without_some(nursery: Nursery) -> None:
+    """`to` puts the folder there, `exclude` leaves out names anywhere and paths from the folder's top."""
+    folder = overlay(nursery)
+    (folder / "sub").mkdir()
+    for name in ("a.c", "a.o", "sub/b.o", "sub/b.c", "notes"):
+        (folder / name).touch()
+    nursery.grow('layers: [overlay: {from: files, to: /srv/app, exclude: ["*.o", "/notes"]}]')
+    assert set(nursery.added("1-overlay")) == {"srv", "srv/app", "srv/app/a.c", "srv/app/sub", "srv/app/sub/b.c"}
+
+
+@pytest.mark.parametrize(
+    ("make", "what"),
+    [
+        (lambda folder: (folder / "etc").touch(), "/etc is to be a file, but the tree has a directory"),
+        (lambda folder: (folder / "etc").symlink_to("x"), "/etc is to be a link, but the tree has a directory"),
+        (lambda folder: (folder / "etc/motd").mkdir(parents=True), "/etc/motd is to be a directory, but the tree has a file"),
+        (lambda folder: os.mkfifo(folder / "pipe"), "pipe is no file, folder or link"),
+    ],
+)
+def test_an_overlay_that_does_not_fit_is_refused(make: object, what: str, nursery: Nursery) -> None:
+    """A file over a directory, a directory over a file, and what is neither are errors, not silent losses."""
+    make(overlay(nursery))  # type: ignore[operator]
+    with pytest.raises(StageError, match=what):
+        nursery.grow("layers: [overlay: files]")
+
+
+def test_two_checkouts_give_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same files at another time, under another umask and in another order of creation give the same layer (V11)."""
+    made = []
+    for name, umask in (("one", 0o022), ("other", 0o077)):
+        (tmp_path / name).mkdir()
+        nursery = Nursery(tmp_path / name, monkeypatch)
+        nursery.base()
+        before = os.umask(umask)
+        folder = overlay(nursery)
+        for each in sorted("abc", reverse=umask == 0o077):
+            (folder / each).write_text(each)
+            os.utime(folder / each, (umask, umask))
+        os.umask(before)
+        nursery.grow("layers: [overlay: files]")
+        made.append([path.read_bytes() for path in (nursery.site.layer("1-overlay").tar, nursery.site.layer("system").tar)])
+    assert made[0] == made[1]
+
+
+def test_files_have_mode_and_owner(nursery: Nursery) -> None:
+    """A file has the mode, owner and group the recipe says, by the tree's own numbers, and the content or file named."""
+    (nursery.folder / "recipes/here").write_bytes(b"from a file")
+    tree = nursery.grow("""
+layers:
+  - files:
+      /etc/app.conf: here
+      /srv/secret: {content: "hush\\n", mode: 0640, owner: www-data, group: adm}
+      /usr/local/bin/run: {content: "#!", mode: 4755, owner: 5, group: 6}
+""")
+    assert text(tree, "etc/app.conf") == "from a file"
+    entries = nursery.added("1-files")
+    assert [(e.mode, e.uid, e.gid) for e in (entries["etc/app.conf"], entries["srv/secret"], entries["usr/local/bin/run"])] == [
+        (0o644, 0, 0),
+        (0o640, 33, 4),
+        (0o4755, 5, 6),
+    ]
+
+
+def test_an_unknown_owner_has_near_names(nursery: Nursery) -> None:
+    """A user the tree does not have is an error with the nearest it has."""
+    with pytest.raises(StageError, match="/x: the tree has no user www-dat: did you mean www-data"):
+        nursery.grow("layers: [files: {/x: {content: a, owner: www-dat}}]")
+
+
+def test_a_layer_may_use_the_users_of_one_below(nursery: Nursery) -> None:
+    """Owners are looked up in the tree as the layers below have made it."""
+    tree = nursery.grow("""
+layers:
+  - files: {/etc/passwd: {content: "root:x:0:0::/:/bin/sh\\napp:x:123:0::/:/bin/sh\\n"}}
+  - files: {/srv/a: {content: a, owner: app}}
+""")
+    assert tree.entries["srv/a"][1].uid == 123
+
+
+def test_directories(nursery: Nursery) -> None:
+    """Directories are made with mode and owner; those there are get them; through links too."""
+    tree = nursery.grow("""
+layers:
+  - directories: {/srv/data: {mode: 2770, owner: www-data, group: adm}, /etc: {mode: 0700}, /lib/x: {}}
+""")
+    made = tree.entries["srv/data"][1]
+    assert (made.mode, made.uid, made.gid) == (0o2770, 33, 4)
+    assert tree.entries["etc"][1].mode == 0o700
+    assert tree.entries["usr/lib/x"][1].mode == 0o755
+    assert text(tree, "etc/motd") == "welcome\n"
+
+
+def test_links(nursery: Nursery) -> None:
+    """Links are made, also over links and files, wherever they lead."""
+    tree = nursery.grow("layers: [links: {/etc/motd: ../run/motd, /lib/sh: /bin/bash, /new/l: gone}]")
+    assert [tree.entries[path][1].link for path in ("etc/motd", "usr/lib/sh", "new/l")] == ["../run/motd", "/bin/bash", "gone"]
+
+
+def test_removals(nursery: Nursery) -> None:
+    """Patterns remove files and folders with their content; a later layer may bring them back."""
+    tree = nursery.grow("""
+layers:
+  - remove: ["/usr/share/doc/*", /etc/motd, "/lib/os-*", "/usr/share/**/c"]
+  - files: {/etc/motd: {content: again}}
+""")
+    assert {path for path in tree.entries if path.startswith("usr/share")} == {"usr/share", "usr/share/doc", "usr/share/man"}
+    assert tree.find("usr/lib/os-release") is None
+    assert text(tree, "etc/motd") == "again"
+
+
+def test_a_path_that_is_not_there_cannot_be_removed(nursery: Nursery) -> None:
+    """A plain path that matches nothing is a mistake; a pattern may match nothing."""
+    nursery.grow('layers: [remove: ["/usr/share/none*"]]')
+    with pytest.raises(StageError, match="remove: /etc/modt is not in the tree"):
+        nursery.grow("layers: [remove: [/etc/modt]]")
+
+
+def test_a_folder_is_removed_once(nursery: Nursery) -> None:
+    """What lies in a removed folder needs no whiteout of its own."""
+    nursery.grow('layers: [remove: ["/usr/share/doc/**", "/usr/share/doc"]]')
+    assert set(nursery.added("1-remove")) == {"usr/share/.wh.doc", "usr/share/doc/.wh.a", "usr/share/doc/.wh.b"}
+
+
+def test_stages_are_one_for_each_layer(nursery: Nursery) -> None:
+    """Each layer is a stage of its own under its name, on those below, the system last."""
+    recipe = nursery.recipe("layers: [{overlay: ., name: mine}, {links: {/a: b}}]")
+    site = Site("x", Path("/b"), Path("/l"), 1)
+    stages = layers.stages(recipe, site)
+    assert [stage.name for stage in stages] == ["layers/mine", "layers/2-links", "layers/system"]
+    assert stages[1].inputs == {"0.index": site.base.index, "1.index": site.layer("mine").index}
+    assert [each.name for each in layers.stack(recipe, site)] == ["base", "mine", "2-links", "system"]
+
+
+def test_hard_links_below_are_no_obstacle(nursery: Nursery) -> None:
+    """Replacing one name of a file leaves its other name as it was."""
+    nursery.base({"./usr/a": b"both", "./usr/b": member("h", linkname="./usr/a")})
+    tree = nursery.grow("layers: [files: {/usr/a: {content: new}}]")
+    assert (text(tree, "usr/a"), text(tree, "usr/b")) == ("new", "both")

@@ -1,0 +1,81 @@
+"""The tree that layers come to."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from bootsmith.tasks.errors import StageError
+from bootsmith.tasks.tree.layer import LayerWriter
+from bootsmith.tasks.tree.merged import Tree
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Tree:
+    """Return a tree of two layers with links of all kinds."""
+    with LayerWriter(tmp_path / "0.tar", tmp_path / "0.index", 0) as writer:
+        writer.add_directory("usr/lib")
+        writer.add_file("usr/lib/os-release", b"low")
+        writer.add_file("usr/lib/data", b"data")
+        writer.add_hard_link("usr/lib/hard", "usr/lib/data")
+        writer.add_symlink("lib", "usr/lib")
+        writer.add_symlink("etc/os-release", "../usr/lib/os-release")
+        writer.add_symlink("abs", "/lib/data")
+        writer.add_symlink("above", "../../../lib/data")
+        writer.add_symlink("dangling", "usr/none/x")
+        writer.add_symlink("one", "two")
+        writer.add_symlink("two", "one")
+    with LayerWriter(tmp_path / "1.tar", tmp_path / "1.index", 0) as writer:
+        writer.add_file("usr/lib/os-release", b"high")
+    return Tree([tmp_path / "0.index", tmp_path / "1.index"], [tmp_path / "0.tar", tmp_path / "1.tar"])
+
+
+@pytest.mark.parametrize(
+    ("path", "content"),
+    [
+        ("usr/lib/data", b"data"),
+        ("/usr/lib/data", b"data"),
+        ("lib/data", b"data"),
+        ("lib/hard", b"data"),
+        ("abs", b"data"),
+        ("above", b"data"),
+        ("etc/os-release", b"high"),
+        ("lib/../lib/./data", b"data"),
+        ("dangling", None),
+        ("lib", None),
+        ("absent", None),
+    ],
+)
+def test_files_are_read_through_links(path: str, content: bytes | None, tree: Tree) -> None:
+    """Links are followed inside the tree, never out of it, and the latest layer's file is read."""
+    assert tree.read(path) == content
+
+
+def test_a_place_follows_directories_only(tree: Tree) -> None:
+    """Where a file would be written: links above it are followed, a link of its own name is not."""
+    assert tree.place("lib/new/file") == "usr/lib/new/file"
+    assert tree.place("/abs") == "abs"
+    assert tree.place("top") == "top"
+    assert tree.resolve("dangling") == "usr/none/x"
+
+
+def test_links_and_what_they_lead_to(tree: Tree) -> None:
+    """A link can be looked at itself, or through."""
+    link, file = tree.link("abs"), tree.find("abs")
+    assert link is not None
+    assert file is not None
+    assert (link.type, file.type) == ("l", "f")
+    assert tree.find("dangling") is None
+
+
+def test_names_are_listed(tree: Tree) -> None:
+    """A directory's names come sorted; what is no directory has none."""
+    assert tree.names("lib") == ["data", "hard", "os-release"]
+    assert tree.names("") == ["above", "abs", "dangling", "etc", "lib", "one", "two", "usr"]
+    assert tree.names("absent") == []
+
+
+def test_circles_are_refused(tree: Tree) -> None:
+    """Links that lead to each other are an error, not an endless loop."""
+    with pytest.raises(StageError, match="/one leads round in circles"):
+        tree.read("one")

@@ -1,0 +1,182 @@
+"""The declared users, through the real system stage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from bootsmith.tasks.errors import StageError
+from bootsmith.tasks.tree import crypt, system
+from bootsmith.tasks.tree.merged import Tree
+from nursery import GROUP, PASSWD, SHADOW, Nursery, text
+from workbench import member
+
+KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB me@example"
+TODAY = "20316"  # the nursery's epoch, in days
+
+
+@pytest.fixture
+def nursery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Nursery:
+    made = Nursery(tmp_path, monkeypatch)
+    made.base()
+    return made
+
+
+def row(tree: Tree, file: str, name: str) -> str:
+    return next(line for line in text(tree, f"etc/{file}").splitlines() if line.startswith(f"{name}:"))
+
+
+def test_without_users_nobody_is_changed(nursery: Nursery) -> None:
+    """Root stays locked as the packages made it, and the account files are not touched."""
+    tree = nursery.grow("")
+    assert (text(tree, "etc/passwd"), text(tree, "etc/shadow"), text(tree, "etc/group")) == (PASSWD, SHADOW, GROUP)
+    assert not {"etc/passwd", "etc/shadow", "etc/group"} & set(nursery.added("system"))
+
+
+def test_root_without_a_password(nursery: Nursery) -> None:
+    """An empty password needs none; its change is dated by the build, not by the clock."""
+    tree = nursery.grow("system: {users: {root: {password: empty}}}")
+    assert row(tree, "shadow", "root") == f"root::{TODAY}:0:99999:7:::"
+
+
+def test_a_locked_user(nursery: Nursery) -> None:
+    """Locking takes away the password that a layer brought."""
+    nursery.base({"./etc/shadow": b"root:$6$x$y:1:0:99999:7:::\n"})
+    assert row(nursery.grow(""), "shadow", "root") == f"root:*:{TODAY}:0:99999:7:::"
+
+
+def test_a_secret_password(nursery: Nursery, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A password from a file or from the environment is hashed, salted by seed and user; the newline does not count."""
+    (nursery.folder / "recipes/pw").write_text("correct horse\n")
+    monkeypatch.setenv("PW", "battery")
+    tree = nursery.grow("""
+seed: s
+system: {users: {root: {password: {file: pw}}, ann: {password: {env: PW}}}}
+""")
+    assert row(tree, "shadow", "root").split(":")[1] == crypt.sha512(b"correct horse", "s\0root")
+    assert row(tree, "shadow", "ann").split(":")[1] == crypt.sha512(b"battery", "s\0ann")
+
+
+def test_a_hashed_password(nursery: Nursery) -> None:
+    """A crypt(3) string is taken as it is."""
+    tree = nursery.grow("system: {users: {root: {password: {hash: $y$j9T$abc$def}}}}")
+    assert row(tree, "shadow", "root").split(":")[1] == "$y$j9T$abc$def"
+
+
+def test_an_empty_secret_is_refused(nursery: Nursery) -> None:
+    """An empty file is a mistake, not an open door."""
+    (nursery.folder / "recipes/pw").write_text("\n")
+    with pytest.raises(StageError, match=r"system\.users\.root: the password is empty"):
+        nursery.grow("system: {users: {root: {password: {file: pw}}}}")
+
+
+def test_secrets_stay_out_of_parameters(nursery: Nursery) -> None:
+    """A password is named by reference in the stage: neither its text nor its file is a parameter or an input."""
+    (nursery.folder / "recipes/pw").write_text("correct horse\n")
+    recipe = nursery.recipe("system: {users: {root: {password: {file: pw}}}}")
+    stage = system.stage(recipe, nursery.site, [nursery.site.base])
+    assert "correct horse" not in repr(stage)
+    assert not any(path.name == "pw" for path in stage.inputs.values())
+    assert set(stage.secrets) == {"password of root"}
+
+
+def test_a_new_user(nursery: Nursery) -> None:
+    """A new user gets the next number, a group of its own, a home from /etc/skel that is all its own, and a shell."""
+    tree = nursery.grow("system: {users: {ann: {groups: [adm, sudo]}, bob: {}}}")
+    assert row(tree, "passwd", "ann") == "ann:x:1000:1000::/home/ann:/bin/bash"
+    assert row(tree, "passwd", "bob") == "bob:x:1001:1001::/home/bob:/bin/bash"
+    assert row(tree, "shadow", "ann") == f"ann:*:{TODAY}:0:99999:7:::"
+    assert row(tree, "group", "ann") == "ann:x:1000:"
+    assert row(tree, "group", "sudo") == "sudo:x:27:ann"
+    assert row(tree, "gshadow", "adm") == "adm:*::ann"
+    home, rc = tree.entries["home/ann"][1], tree.entries["home/ann/.bashrc"][1]
+    assert (home.mode, home.uid, home.gid) == (0o700, 1000, 1000)
+    assert (rc.mode, rc.uid, rc.gid) == (0o644, 1000, 1000)
+
+
+def test_the_account_files_keep_their_modes(nursery: Nursery) -> None:
+    """Password hashes stay readable by root and its group only."""
+    tree = nursery.grow("system: {users: {ann: {}}}")
+    for name, mode, gid in (("shadow", 0o640, 42), ("gshadow", 0o640, 42), ("passwd", 0o644, 0), ("group", 0o644, 0)):
+        entry = tree.entries[f"etc/{name}"][1]
+        assert (entry.mode, entry.uid, entry.gid) == (mode, 0, gid)
+
+
+def test_numbers_given_go_first(nursery: Nursery) -> None:
+    """A number the recipe gives is never taken by a user without one, whatever their order."""
+    tree = nursery.grow("system: {users: {ann: {}, bob: {uid: 1000, shell: /bin/sh, home: /srv/bob}}}")
+    assert row(tree, "passwd", "bob") == "bob:x:1000:1000::/srv/bob:/bin/sh"
+    assert row(tree, "passwd", "ann").startswith("ann:x:1001:1001:")
+
+
+def test_a_user_that_is_there_is_changed(nursery: Nursery) -> None:
+    """Shell and groups of an existing user are set; nothing else of it is."""
+    tree = nursery.grow("system: {users: {www-data: {shell: /bin/sh, groups: [adm]}}}")
+    assert row(tree, "passwd", "www-data") == "www-data:x:33:33::/var/www:/bin/sh"
+    assert row(tree, "group", "adm") == "adm:x:4:www-data"
+    assert tree.find("var/www") is None
+
+
+def test_ssh_keys(nursery: Nursery) -> None:
+    """Keys from the recipe and from files go into authorized_keys, closed to everybody else."""
+    (nursery.folder / "recipes/keys.pub").write_text(f"# mine\n{KEY} two\n\n{KEY} three\n")
+    tree = nursery.grow(f'system: {{users: {{root: {{ssh_keys: ["{KEY}", keys.pub]}}, ann: {{ssh_keys: ["{KEY}"]}}}}}}')
+    assert text(tree, "root/.ssh/authorized_keys") == f"{KEY}\n{KEY} two\n{KEY} three\n"
+    facts = {path: tree.entries[path][1] for path in ("root/.ssh", "home/ann/.ssh", "home/ann/.ssh/authorized_keys")}
+    assert [(e.mode, e.uid) for e in facts.values()] == [(0o700, 0), (0o700, 1000), (0o600, 1000)]
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        ("-----BEGIN OPENSSH PRIVATE KEY-----\nx y\n", "is a private key"),
+        ("# nothing\n", "holds no ssh key"),
+        ("oneword\n", "holds no ssh key"),
+    ],
+)
+def test_what_is_no_public_key_is_refused(content: str, what: str, nursery: Nursery) -> None:
+    """A private key never gets into an image; an empty file is a mistake."""
+    file = nursery.folder / "recipes/id"
+    file.write_text(KEY)
+    stage = system.stage(nursery.recipe("system: {users: {root: {ssh_keys: [id]}}}"), nursery.site, [nursery.site.base])
+    file.write_text(content)  # the recipe itself refuses what it can see
+    with pytest.raises(StageError, match=f"id {what}"):
+        nursery.run(stage)
+
+
+@pytest.mark.parametrize(
+    ("user", "what"),
+    [
+        ("ann: {groups: [sudoo]}", "the tree has no group sudoo: did you mean sudo"),
+        ("ann: {uid: 33}", "uid 33 is www-data's in the tree"),
+        ("www-data: {uid: 34}", "uid is 34, but the tree's www-data has 33"),
+    ],
+)
+def test_what_contradicts_the_tree_is_refused(user: str, what: str, nursery: Nursery) -> None:
+    """Groups that are not there and numbers that are taken are errors with what to do."""
+    with pytest.raises(StageError, match=what):
+        nursery.grow(f"system: {{users: {{{user}}}}}")
+
+
+def test_a_tree_without_accounts_is_refused(nursery: Nursery) -> None:
+    """V14: a tree without /etc/passwd is an error that says so."""
+    nursery.base({"./etc/": member("d")}, only=True)
+    with pytest.raises(StageError, match="no /etc/passwd"):
+        nursery.grow("")
+
+
+def test_a_tree_without_shadow(nursery: Nursery) -> None:
+    """Where there is no shadow file, the password stands in passwd, as it did of old."""
+    nursery.base({"./etc/passwd": b"root:x:0:0::/root:/bin/sh\n", "./etc/group": b"root:x:0:\n"}, only=True)
+    tree = nursery.grow("system: {users: {root: {password: empty}}, ssh_host_keys: keep}")
+    assert row(tree, "passwd", "root") == "root::0:0::/root:/bin/sh"
+
+
+def test_what_a_layer_put_into_a_home_stays(nursery: Nursery) -> None:
+    """Of a file that a layer brought into a new user's home and /etc/skel has too, the layer's stays."""
+    tree = nursery.grow("""
+layers: [files: {/home/ann/.bashrc: {content: mine}}]
+system: {users: {ann: {}}}
+""")
+    assert text(tree, "home/ann/.bashrc") == "mine"
+    assert tree.entries["home/ann"][1].uid == 1000
