@@ -1,6 +1,6 @@
 #!/bin/sh
 # The floor: the same image as recipes/minimal.yaml, as a careful engineer's script makes it by hand, all of it every
-# time, with every short cut we know of. Frozen: a faster bootsmith must not be had by a slower floor.
+# time, as root, with every short cut we know of. Frozen: a faster bootsmith must not be had by a slower floor.
 #
 # floor.sh REPOSITORY OVERLAY WORK    the packages as a flat apt repository; the overlay folder; where to work (tmpfs)
 # Leaves WORK/disk.raw and WORK/disk.qcow2.
@@ -11,7 +11,7 @@ packages=linux-image-cloud-amd64,systemd-sysv,udev,openssh-server,iproute2,syste
 esp_uuid=c1d2e3f4-0000-4000-8000-000000000001
 root_uuid=c1d2e3f4-0000-4000-8000-000000000002
 
-mmdebstrap --quiet --variant=minbase --include="$packages" --format=null \
+mmdebstrap --quiet --variant=minbase --include="$packages" --mode=root --format=directory \
     --aptopt='Acquire::Languages "none"' --aptopt='APT::Install-Recommends "false"' \
     --dpkgopt=force-unsafe-io \
     --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
@@ -25,8 +25,9 @@ mmdebstrap --quiet --variant=minbase --include="$packages" --format=null \
     --customize-hook='unset INITRD; chroot "$1" update-initramfs -c -k all > /dev/null' \
     --customize-hook='cp "$1"/boot/vmlinuz-* "$work/vmlinuz"; cp "$1"/boot/initrd.img-* "$work/initrd.img"' \
     --customize-hook='cp "$1/usr/lib/systemd/boot/efi/systemd-bootx64.efi" "$work/BOOTX64.EFI"' \
-    --customize-hook='truncate -s 1G "$work/root.img" && mke2fs -q -t ext4 -L root -d "$1" "$work/root.img"' \
-    trixie /dev/null "deb [trusted=yes] copy:$repository ./"
+    trixie "$work/tree" "deb [trusted=yes] copy:$repository ./"
+truncate -s 1G "$work/root.img"
+mke2fs -q -t ext4 -L root -d "$work/tree" "$work/root.img"
 
 mkdir -p "$work/loader/entries"
 printf 'timeout 0\n' > "$work/loader/loader.conf"
