@@ -91,6 +91,10 @@ def _check(name: str, tree: Tree) -> None:
         word = entry.name
         if _FORBIDDEN & set(word) or word.endswith((" ", ".")) or len(word) > 255 or not _is_text(word):
             raise StageError(f"partition {name}: FAT cannot hold the name of /{path}", "Rename it, or use ext4.")
+        if (
+            entry.type == "d" and "[" in word
+        ):  # mtools would take it for a pattern, and maybe another folder for this one
+            raise StageError(f"partition {name}: mtools cannot write into a folder named /{path}", "Rename it.")
         if lower.setdefault(path.lower(), path) != path:
             raise StageError(
                 f"partition {name}: /{lower[path.lower()]} and /{path} are the same name to FAT",

@@ -317,7 +317,7 @@ def read_fat(image: Path) -> Mapping[str, bytes]:
 def test_fat_holds_what_is_laid_below_its_mount(bench: Workbench) -> None:
     """Long and odd names, empty files, many files and folders, hard links as copies."""
     wanted = {f"folder {number % 7}/a long name, number {number}.txt": b"%d" % number for number in range(450)}
-    wanted |= {"EMPTY": b"", "ünïcode 日本": b"u", "~tilde~'quote'": b"q"}
+    wanted |= {"EMPTY": b"", "ünïcode 日本": b"u", "~tilde~'q'": b"q", "[x].txt": b"x"}
     wanted["big.bin"] = random.Random(3).randbytes(5 << 20)
     with bench.delta("1-esp") as writer:
         for path, data in wanted.items():
@@ -338,6 +338,7 @@ def test_fat_holds_what_is_laid_below_its_mount(bench: Workbench) -> None:
         (lambda writer: writer.add_fifo("boot/efi/p"), "FAT cannot hold a fifo: /p"),
         (lambda writer: writer.add_file("boot/efi/a:b", b""), "FAT cannot hold the name of /a:b"),
         (lambda writer: writer.add_file("boot/efi/\udcff", b""), "FAT cannot hold the name of"),
+        (lambda writer: writer.add_file("boot/efi/a[1]/b", b""), r"cannot write into a folder named /a\[1\]"),
         (lambda writer: [writer.add_file(f"boot/efi/{name}", b"") for name in "Aa"], "are the same name"),
     ],
 )
