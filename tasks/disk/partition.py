@@ -92,7 +92,6 @@ def run(ctx: Context) -> None:
         row = {key: each[key] for key in ("name", "fs", "type", "gpt_name", "partuuid")}
         rows.append({**row, "start": place.start, "size": place.size})
     ctx.outputs["layout"].write_text(json.dumps({"size": planned.size, "partitions": rows}, indent=1) + "\n")
-
     for name in cast("list[str]", ctx.params["contents"]):
         _write_content(ctx, name, fillings[name])
 
