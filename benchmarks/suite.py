@@ -11,6 +11,7 @@ import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -72,9 +73,7 @@ class Bench:
 
     def floor(self) -> float:
         """Do the same by hand."""
-        work = self.top / "floor"
-        shutil.rmtree(work, ignore_errors=True)
-        work.mkdir()
+        work = Path(tempfile.mkdtemp(prefix="bootsmith-floor-", dir="/dev/shm"))  # noqa: S108  as we work in memory too
         repository = self.top / "repository"
         if not repository.exists():
             self._make_repository(repository)
