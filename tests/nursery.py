@@ -17,7 +17,9 @@ from staging import run_stage
 from workbench import Member, member, write_tar
 
 EPOCH = 1_755_331_200
-PASSWD = "root:x:0:0:root:/root:/bin/bash\ndaemon:x:1:1::/:/usr/sbin/nologin\nwww-data:x:33:33::/var/www:/usr/sbin/nologin\n"
+PASSWD = (
+    "root:x:0:0:root:/root:/bin/bash\ndaemon:x:1:1::/:/usr/sbin/nologin\nwww-data:x:33:33::/var/www:/usr/sbin/nologin\n"
+)
 GROUP = "root:x:0:\ndaemon:x:1:\nadm:x:4:\nshadow:x:42:\nsudo:x:27:\nwww-data:x:33:\n"
 SHADOW = "root:*:20000:0:99999:7:::\ndaemon:*:20000:0:99999:7:::\n"
 GSHADOW = "root:*::\ndaemon:*::\nadm:*::\nshadow:*::\nsudo:*::\nwww-data:*::\n"

@@ -6,13 +6,13 @@ import dataclasses
 import json
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Final
 
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.stage import Context, Stage
 from bootsmith.tasks.tree import layers, scratch, system
-from bootsmith.tasks.tree.layer import OPAQUE, WHITEOUT
+from bootsmith.tasks.tree.layer import OPAQUE, WHITEOUT, folders_above
 
 if TYPE_CHECKING:
     from bootsmith.tasks.recipe.model import Recipe
@@ -166,8 +166,12 @@ def run(ctx: Context) -> None:
     version = json.loads(ctx.inputs["facts"].read_bytes())["version"]
     base = layer.read_index(ctx.inputs["index"])
     seen = list(tar.scan(ctx.inputs["view"]))
-    _check(base, seen, version)
     gone = [path for entry in seen if entry.name.startswith(WHITEOUT) for path in _gone(entry, base)]
+    removed = set(gone)
+    _check(
+        {each.path for each in base if not removed & {each.path, *folders_above(each.path)}} | {e.path for e in seen},
+        version,
+    )
     (ctx.work / "gone").write_bytes(b"".join(os.fsencode(f"./{path}") + b"\0" for path in sorted(gone)))
     (ctx.work / "stand-in").write_text(_STAND_IN)
     ctx.say("unpacking the tree for its initramfs")
@@ -196,15 +200,14 @@ def _gone(entry: Entry, base: Sequence[Entry]) -> list[str]:
     return [each.path for each in base if each.parent == hidden] if entry.name == OPAQUE else [hidden]
 
 
-def _check(base: Sequence[Entry], seen: Sequence[Entry], version: str) -> None:
-    paths = {entry.path for entry in base} | {entry.path for entry in seen}
-    if not paths & {"usr/sbin/mkinitramfs", "sbin/mkinitramfs"}:
+def _check(paths: Collection[str], version: str) -> None:
+    if not any(f"{folder}/mkinitramfs" in paths for folder in ("usr/sbin", "sbin")):
         also = " (dracut, which it has, is not used)" if "usr/bin/dracut" in paths else ""
         raise StageError(
             f"the tree cannot make an initramfs: it has no initramfs-tools{also}",
             "Add initramfs-tools to source.debian.packages.",
         )
-    if not paths & {f"usr/lib/modules/{version}", f"lib/modules/{version}"}:
+    if not any(f"{folder}/modules/{version}" in paths for folder in ("usr/lib", "lib")):
         raise StageError(
             f"the tree has no modules for its kernel {version} (/lib/modules/{version})",
             "Add the package they come in, or remove that kernel in a layer.",

@@ -20,9 +20,18 @@ from bootsmith.tasks.tree import tar as tars
 from bootsmith.tasks.tree.tar import NO_XATTRS, Entry
 
 __all__ = [
-    "OPAQUE", "WHITEOUT", "Entry", "LayerWriter", "index_tar", "merge", "open_member", "read_index", "read_member",
+    "OPAQUE",
+    "WHITEOUT",
+    "Entry",
+    "LayerWriter",
+    "folders_above",
+    "index_tar",
+    "merge",
+    "open_member",
+    "read_index",
+    "read_member",
     "write_index",
-]  # fmt: skip
+]
 
 WHITEOUT: Final = ".wh."
 OPAQUE: Final = ".wh..wh..opq"
@@ -140,7 +149,7 @@ def _make_room(
             gone.add(f"{entry.parent}/{name.removeprefix(WHITEOUT)}".lstrip("/"))
         elif entry.type != "d" and entry.path in found and found[entry.path][1].type == "d":
             gone.add(entry.path)
-        for above in _above(entry.path):
+        for above in folders_above(entry.path):
             if above in found and found[above][1].type != "d":
                 gone.add(above)
     for path in gone:
@@ -148,12 +157,12 @@ def _make_room(
         inodes.pop(path, None)
     emptied |= gone
     if emptied:
-        for path in [path for path in found if path and not emptied.isdisjoint(_above(path))]:
+        for path in [path for path in found if path and not emptied.isdisjoint(folders_above(path))]:
             found.pop(path)
             inodes.pop(path, None)
 
 
-def _above(path: str) -> list[str]:
+def folders_above(path: str) -> list[str]:
     """Return the folders a path lies in, the root last."""
     found = []
     while path:
@@ -163,7 +172,7 @@ def _above(path: str) -> list[str]:
 
 
 def _add_parents(found: dict[str, tuple[int, Entry]], number: int, entry: Entry) -> None:
-    for above in _above(entry.path):
+    for above in folders_above(entry.path):
         if above not in found:
             found[above] = (number, Entry(above, "d", 0o755, mtime=entry.mtime))
 

@@ -20,7 +20,7 @@ RESERVE: Final = 1 << 30
 """Bytes of memory left to everybody else."""
 
 # $1: size of the tree's tmpfs or "", $2: where the tree goes; the rest is the program and its arguments.
-# Of the host, programs see no name and no name servers. tmpfs counts pages, so small files take 4 KiB each.
+# Of the host, programs see no name and no name servers. What they mount into the tree is gone before the tree goes.
 _PRELUDE: Final = r"""
 set -eu
 umask 022
@@ -34,10 +34,10 @@ done
 if [ "$size" ]; then
     mount -t tmpfs -o "mode=0755,size=$size" tmpfs "$TMPDIR"
 else
-    trap 'rm -rf -- "$TMPDIR"' EXIT
+    trap 'rm -rf --one-file-system -- "$TMPDIR"' EXIT
 fi
 unset file from size
-"$@"
+unshare --mount -- "$@"
 """
 
 

@@ -73,7 +73,8 @@ class Units:
         found = self._look_up(wanted) or self._by_alias(wanted)
         if found is None and self._tree.resolve(f"{ETC}/{wanted}") == NOTHING:
             raise StageError(
-                f"system.services: {wanted} is masked in the tree", f"Remove /{ETC}/{wanted} in a layer, or leave it out."
+                f"system.services: {wanted} is masked in the tree",
+                f"Remove /{ETC}/{wanted} in a layer, or leave it out.",
             )
         if found is None:
             raise StageError(

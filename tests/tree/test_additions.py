@@ -28,7 +28,7 @@ def overlay(nursery: Nursery) -> Path:
 
 
 def test_an_overlay_is_roots_by_the_exec_bit(nursery: Nursery) -> None:
-    """Files are root's, 0755 where executable, else 0644, at the build's time, whatever the checkout's umask made them."""
+    """Files are root's, 0755 where executable, else 0644, whatever the checkout's umask made of them."""
     folder = overlay(nursery)
     for name, mode in (("plain", 0o600), ("open", 0o666), ("run", 0o700), ("own", 0o654), ("suid", 0o4755)):
         (folder / name).write_text(name)
@@ -101,7 +101,10 @@ def test_an_overlay_elsewhere_and_without_some(nursery: Nursery) -> None:
     [
         (lambda folder: (folder / "etc").touch(), "/etc is to be a file, but the tree has a directory"),
         (lambda folder: (folder / "etc").symlink_to("x"), "/etc is to be a link, but the tree has a directory"),
-        (lambda folder: (folder / "etc/motd").mkdir(parents=True), "/etc/motd is to be a directory, but the tree has a file"),
+        (
+            lambda folder: (folder / "etc/motd").mkdir(parents=True),
+            "/etc/motd is to be a directory, but the tree has a file",
+        ),
         (lambda folder: os.mkfifo(folder / "pipe"), "pipe is no file, folder or link"),
     ],
 )
@@ -113,7 +116,7 @@ def test_an_overlay_that_does_not_fit_is_refused(make: object, what: str, nurser
 
 
 def test_two_checkouts_give_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The same files at another time, under another umask and in another order of creation give the same layer (V11)."""
+    """V11: the same files at another time, by another umask, in another order give the same layer."""
     made = []
     for name, umask in (("one", 0o022), ("other", 0o077)):
         (tmp_path / name).mkdir()
@@ -126,12 +129,14 @@ def test_two_checkouts_give_the_same_bytes(tmp_path: Path, monkeypatch: pytest.M
             os.utime(folder / each, (umask, umask))
         os.umask(before)
         nursery.grow("layers: [overlay: files]")
-        made.append([path.read_bytes() for path in (nursery.site.layer("1-overlay").tar, nursery.site.layer("system").tar)])
+        made.append(
+            [path.read_bytes() for path in (nursery.site.layer("1-overlay").tar, nursery.site.layer("system").tar)]
+        )
     assert made[0] == made[1]
 
 
 def test_files_have_mode_and_owner(nursery: Nursery) -> None:
-    """A file has the mode, owner and group the recipe says, by the tree's own numbers, and the content or file named."""
+    """A file has the mode, owner and group the recipe says, by the tree's own numbers."""
     (nursery.folder / "recipes/here").write_bytes(b"from a file")
     tree = nursery.grow("""
 layers:
@@ -142,7 +147,9 @@ layers:
 """)
     assert text(tree, "etc/app.conf") == "from a file"
     entries = nursery.added("1-files")
-    assert [(e.mode, e.uid, e.gid) for e in (entries["etc/app.conf"], entries["srv/secret"], entries["usr/local/bin/run"])] == [
+    assert [
+        (e.mode, e.uid, e.gid) for e in (entries["etc/app.conf"], entries["srv/secret"], entries["usr/local/bin/run"])
+    ] == [
         (0o644, 0, 0),
         (0o640, 33, 4),
         (0o4755, 5, 6),
@@ -181,7 +188,11 @@ layers:
 def test_links(nursery: Nursery) -> None:
     """Links are made, also over links and files, wherever they lead."""
     tree = nursery.grow("layers: [links: {/etc/motd: ../run/motd, /lib/sh: /bin/bash, /new/l: gone}]")
-    assert [tree.entries[path][1].link for path in ("etc/motd", "usr/lib/sh", "new/l")] == ["../run/motd", "/bin/bash", "gone"]
+    assert [tree.entries[path][1].link for path in ("etc/motd", "usr/lib/sh", "new/l")] == [
+        "../run/motd",
+        "/bin/bash",
+        "gone",
+    ]
 
 
 def test_removals(nursery: Nursery) -> None:
@@ -191,7 +202,11 @@ layers:
   - remove: ["/usr/share/doc/*", /etc/motd, "/lib/os-*", "/usr/share/**/c"]
   - files: {/etc/motd: {content: again}}
 """)
-    assert {path for path in tree.entries if path.startswith("usr/share")} == {"usr/share", "usr/share/doc", "usr/share/man"}
+    assert {path for path in tree.entries if path.startswith("usr/share")} == {
+        "usr/share",
+        "usr/share/doc",
+        "usr/share/man",
+    }
     assert tree.find("usr/lib/os-release") is None
     assert text(tree, "etc/motd") == "again"
 

@@ -15,7 +15,9 @@ def test_the_hash_is_sha512_crypt() -> None:
     _, kind, salt, _ = hashed.split("$")
     assert (kind, len(salt)) == ("6", 16)
     known = subprocess.run(
-        ["perl", "-e", "print crypt($ARGV[0], $ARGV[1])", "correct horse", f"$6${salt}$"], capture_output=True, check=True
+        ["perl", "-e", "print crypt($ARGV[0], $ARGV[1])", "correct horse", f"$6${salt}$"],
+        capture_output=True,
+        check=True,
     )
     assert known.stdout.decode() == hashed
 

@@ -37,7 +37,13 @@ def test_what_python_cannot_unpack_is_left_to_others(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "data",
-    [b"", b"not a package", deb(FIELDS)[:100], deb(FIELDS)[:300], deb(FIELDS).replace(b"control.tar.xz", b"kontrol.tar.xz")],
+    [
+        b"",
+        b"not a package",
+        deb(FIELDS)[:100],
+        deb(FIELDS)[:300],
+        deb(FIELDS).replace(b"control.tar.xz", b"kontrol.tar.xz"),
+    ],
     ids=["empty", "noise", "cut in a header", "cut in the control part", "no control part"],
 )
 def test_what_is_no_package_is_refused(data: bytes, tmp_path: Path) -> None:
@@ -55,7 +61,9 @@ def test_a_loosened_package_is_the_same_package(pack: str, tmp_path: Path) -> No
     tight.write_bytes(deb(FIELDS, pack=pack, data=FILES))
     debs.loosen(tight, loose)
     for option in ("--field", "--contents", "--fsys-tarfile", "--ctrl-tarfile"):
-        one, other = (subprocess.run(["dpkg-deb", option, each], capture_output=True, check=True) for each in (tight, loose))
+        one, other = (
+            subprocess.run(["dpkg-deb", option, each], capture_output=True, check=True) for each in (tight, loose)
+        )
         assert one.stdout == other.stdout
         assert other.stderr == b""
     if pack == "xz":

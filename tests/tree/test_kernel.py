@@ -77,7 +77,21 @@ def test_no_kernel_names_the_package(release: bytes, hint: str, nursery: Nursery
     assert hint in caught.value.hint
 
 
-VERSIONS = ["6.1.0-9", "6.1.0-10", "6.1.0-10~rc1", "6.1", "6.1.0", "6.1+b1", "6.1a", "6.01", "5.99", "10", "6.1.0-10-cloud", "~", ""]
+VERSIONS = [
+    "6.1.0-9",
+    "6.1.0-10",
+    "6.1.0-10~rc1",
+    "6.1",
+    "6.1.0",
+    "6.1+b1",
+    "6.1a",
+    "6.01",
+    "5.99",
+    "10",
+    "6.1.0-10-cloud",
+    "~",
+    "",
+]
 
 
 def test_versions_are_ordered_as_dpkg_does() -> None:

@@ -100,7 +100,11 @@ def test_a_missing_lock_is_an_error(tmp_path: Path) -> None:
         ("packages: [udev, openssh-server], recommends: true", "", "recommends: no became yes"),
         ("packages: [udev, openssh-server], security: false", "", "security: yes became no"),
         ("packages: [udev, openssh-server], variant: important", "", "variant: minbase became important"),
-        ("packages: [udev, openssh-server]", "boot: {loader: grub-efi}", "loader: +grub-efi-amd64-bin -systemd-boot-efi"),
+        (
+            "packages: [udev, openssh-server]",
+            "boot: {loader: grub-efi}",
+            "loader: +grub-efi-amd64-bin -systemd-boot-efi",
+        ),
         ("packages: [udev, openssh-server]", "boot: {packages: false}", "loader: -systemd-boot-efi"),
     ],
 )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -60,8 +61,6 @@ def test_the_writer_of_name_servers_writes(nursery: Nursery, tmp_path: Path) -> 
     state = tmp_path / "systemd/netif/state"
     state.parent.mkdir(parents=True)
     state.write_text("# private\nOPER_STATE=routable\nDNS=192.0.2.1 2001:db8::1\nDOMAINS=example.org lan\n")
-    import subprocess
-
     subprocess.run(["sh", "-c", command], check=True)
     expected = "nameserver 192.0.2.1\nnameserver 2001:db8::1\nsearch example.org lan\n"
     assert (tmp_path / "resolv.conf").read_text() == expected
@@ -95,7 +94,9 @@ def test_ifupdown_is_used_where_it_is_installed(nursery: Nursery) -> None:
     assert tree.find("etc/systemd/network/89-wired.network") is None
 
 
-@pytest.mark.parametrize("more", [{f"./{INTERFACES}": b"auto eth0\niface eth0 inet static\n"}, {f"./{INTERFACES}.d/x": b"y"}])
+@pytest.mark.parametrize(
+    "more", [{f"./{INTERFACES}": b"auto eth0\niface eth0 inet static\n"}, {f"./{INTERFACES}.d/x": b"y"}]
+)
 def test_interfaces_of_somebodys_own_stay(more: Mapping[str, bytes], nursery: Nursery) -> None:
     """Interfaces that a layer configures are not configured a second time."""
     nursery.base({**IFUPDOWN, **more})
@@ -108,12 +109,16 @@ def test_ifupdown_without_a_client_is_not_chosen(nursery: Nursery) -> None:
     assert nursery.grow("").find("etc/systemd/network/89-wired.network")
 
 
-@pytest.mark.parametrize("more", [{}, {"./usr/sbin/NetworkManager": b"elf", **NETWORKD}], ids=["nothing", "NetworkManager"])
+@pytest.mark.parametrize(
+    "more", [{}, {"./usr/sbin/NetworkManager": b"elf", **NETWORKD}], ids=["nothing", "NetworkManager"]
+)
 def test_a_tree_is_left_alone(more: Mapping[str, bytes | Member], nursery: Nursery) -> None:
     """A tree without a network program, or with NetworkManager, which asks by itself, gets nothing."""
     nursery.base(more)
     nursery.grow("")
-    assert not any(path.startswith(("etc/systemd/network", "etc/network", "etc/resolv")) for path in nursery.added("system"))
+    assert not any(
+        path.startswith(("etc/systemd/network", "etc/network", "etc/resolv")) for path in nursery.added("system")
+    )
 
 
 def test_none_is_none(nursery: Nursery) -> None:
@@ -139,11 +144,14 @@ def test_what_the_tree_lacks_is_refused(wanted: str, more: Mapping[str, bytes], 
 
 def test_unmerged_trees_are_known(nursery: Nursery) -> None:
     """Where /lib and /sbin are directories of their own, programs are found there."""
-    nursery.base(
-        {"./lib/systemd/systemd-networkd": b"elf", "./lib/systemd/system/systemd-networkd.service": b"[Install]\nWantedBy=x.target\n",
-         "./etc/passwd": b"root:x:0:0::/root:/bin/sh\n", "./etc/group": b"root:x:0:\n", "./sbin/": member("d")},
-        only=True,
-    )  # fmt: skip
+    tree_of_old = {
+        "./etc/group": b"root:x:0:\n",
+        "./etc/passwd": b"root:x:0:0::/root:/bin/sh\n",
+        "./lib/systemd/system/systemd-networkd.service": b"[Install]\nWantedBy=x.target\n",
+        "./lib/systemd/systemd-networkd": b"elf",
+        "./sbin/": member("d"),
+    }
+    nursery.base(tree_of_old, only=True)
     tree = nursery.grow("")
     link = tree.link(f"{ETC}/x.target.wants/systemd-networkd.service")
     assert link is not None

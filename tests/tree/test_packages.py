@@ -15,7 +15,9 @@ from bootsmith.tasks.tree import packages
 from bootsmith.tasks.tree.lockfile import Lock, Package
 from bootsmith.tasks.tree.mirrors import Mirrors
 
-CONTENT = {f"pool/a/{name}_1.deb": name.encode() * 50_000 for name in ("alpha", "beta+1", "gamma", "delta", "eps", "zeta")}
+CONTENT = {
+    f"pool/a/{name}_1.deb": name.encode() * 50_000 for name in ("alpha", "beta+1", "gamma", "delta", "eps", "zeta")
+}
 
 
 class Server(ThreadingHTTPServer):
@@ -34,6 +36,8 @@ class Server(ThreadingHTTPServer):
 
 
 class Handler(BaseHTTPRequestHandler):
+    """Answers as its server behaves."""
+
     server: Server
 
     def do_GET(self) -> None:
@@ -132,7 +136,9 @@ def test_the_next_mirror_is_asked(server: Server, tmp_path: Path, store: Store) 
     fetch(store, (tmp_path / "empty").as_uri(), server.url)
 
 
-@pytest.mark.parametrize("wrong", [b"other", b"y" * 50_000 * 5, b"y" * 50_000 * 6], ids=["shorter", "same size", "longer"])
+@pytest.mark.parametrize(
+    "wrong", [b"other", b"y" * 50_000 * 5, b"y" * 50_000 * 6], ids=["shorter", "same size", "longer"]
+)
 def test_a_wrong_package_is_refused(wrong: bytes, server: Server, store: Store) -> None:
     """Content that is not what the lock says never enters the store; the error names the file."""
     name = LOCK.packages[0].filename

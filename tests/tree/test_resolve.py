@@ -161,8 +161,10 @@ def test_unknown_packages_are_refused_all_at_once(cook: Cook, tmp_path: Path) ->
     assert error.problems == [
         "recipes/x.yaml:6:16: source.debian.packages: trixie (main) has no package tol; did you mean tool?",
         "recipes/x.yaml:6:27: source.debian.packages: trixie (main) has no package edditor; did you mean editor?",
-        "recipes/x.yaml:7:15: source.debian.exclude: trixie (main) has no package zzz; "
-        "add the component or repository that has it, or leave it out",
+        (
+            "recipes/x.yaml:7:15: source.debian.exclude: trixie (main) has no package zzz; "
+            "add the component or repository that has it, or leave it out"
+        ),
     ]
 
 

@@ -14,8 +14,8 @@ UNIT = "usr/lib/systemd/system"
 ETC = "etc/systemd/system"
 UNITS: Mapping[str, bytes | Member] = {
     f"./{UNIT}/ssh.service": b"[Service]\nExecStart=/x\n[Install]\nWantedBy=multi-user.target\nAlias=sshd.service\n",
-    f"./{UNIT}/net.service": b"[Service]\nExecStart=/x\n[Install]\nWantedBy=multi-user.target\nRequiredBy=a.target b.target\n"
-    b"Also=net.socket absent.service\n",
+    f"./{UNIT}/net.service": b"[Service]\nExecStart=/x\n[Install]\nWantedBy=multi-user.target\n"
+    b"RequiredBy=a.target b.target\nAlso=net.socket absent.service\n",
     f"./{UNIT}/net.socket": b"[Socket]\nListenStream=1\n[Install]\nWantedBy=sockets.target\n",
     f"./{UNIT}/tty@.service": b"[Service]\nExecStart=/x\n[Install]\nWantedBy=getty.target\nDefaultInstance=tty1\n",
     f"./{UNIT}/per@.service": b"[Service]\nExecStart=/x\n[Install]\nWantedBy=per-%i.target\nAlias=also@%i.service\n",

@@ -1,0 +1,205 @@
+"""The initramfs: what counts for it, and how it is made; the tree's mkinitramfs is a shell script of ours here."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+from bootsmith.tasks.errors import StageError, ToolFailed
+from bootsmith.tasks.tools import room
+from bootsmith.tasks.tree import initramfs
+from bootsmith.tasks.tree import tar as tars
+from nursery import Nursery
+from workbench import member
+
+VERSION = "6.1.0-9-amd64"
+BY_INPUT = """\
+#!/bin/sh
+set -e
+printf 'early' >"$2"
+{ echo "$3 $SOURCE_DATE_EPOCH $HOME"; cat /proc/sys/kernel/hostname /etc/modprobe.d/* ; } | zstd -q -7 -c >>"$2"
+printf 'late' >>"$2"
+"""
+BY_FILE = BY_INPUT.replace("| zstd -q -7 -c >>", ">/main; zstd -q -7 -c /main >>")
+BY_GZIP = BY_INPUT.replace("| zstd -q -7 -c >>", "| cat >>")
+
+
+def host_programs() -> dict[str, bytes]:
+    """Return this host's sh and cat with the libraries they need, as members of a tree."""
+    found: dict[str, bytes] = {}
+    for program in ("sh", "cat"):
+        path = subprocess.run(["which", program], capture_output=True, check=True, text=True).stdout.strip()
+        found[f"./usr/bin/{program}"] = Path(path).read_bytes()
+        listed = subprocess.run(["ldd", path], capture_output=True, check=False, text=True).stdout
+        for library in re.findall(r"(/\S+) \(0x", listed):
+            found[f".{library}".replace("./lib", "./usr/lib", 1) if library.startswith("/lib") else f".{library}"] = (
+                Path(library).read_bytes()
+            )
+    return found
+
+
+@pytest.fixture
+def nursery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Nursery:
+    made = Nursery(tmp_path, monkeypatch)
+    plant(made)
+    return made
+
+
+def plant(nursery: Nursery, script: str = BY_INPUT) -> None:
+    """Make a base whose mkinitramfs is `script`."""
+    programs = {path: member(data=data, mode=0o755) for path, data in host_programs().items()}
+    nursery.base(
+        {
+            **programs,
+            "./lib64": member("l", linkname="usr/lib64"),
+            "./dev/null": member("c", devmajor=1, devminor=3),
+            "./etc/modprobe.d/base.conf": b"base\n",
+            "./etc/modprobe.d/other.conf": b"other\n",
+            f"./usr/lib/modules/{VERSION}/": member("d"),
+            "./usr/sbin/mkinitramfs": member(data=script.encode(), mode=0o755),
+        }
+    )
+    facts = nursery.site.kernel_facts
+    facts.parent.mkdir(parents=True, exist_ok=True)
+    facts.write_text(json.dumps({"version": VERSION}))
+
+
+def make(nursery: Nursery, text: str = "") -> bytes:
+    """Run all layers' stages, the view's and the initramfs's; return the initrd."""
+    nursery.grow(text)
+    for stage in initramfs.stages(nursery.recipe(text), nursery.site):
+        nursery.run(stage)
+    return nursery.site.initrd.read_bytes()
+
+
+def view(nursery: Nursery, text: str) -> dict[str, bytes]:
+    """Return the view of a recipe's layers: path -> content."""
+    nursery.grow(text)
+    nursery.run(initramfs.stages(nursery.recipe(text), nursery.site)[0])
+    raw = nursery.site.view.read_bytes()
+    return {e.path: raw[e.offset : e.offset + e.size] for e in tars.scan(nursery.site.view) if e.type != "d"}
+
+
+def unpacked(initrd: bytes) -> tuple[bytes, str, bytes]:
+    """Return what stands before the compressed archive, the archive, and what stands behind it."""
+    start, end = initrd.index(b"\x28\xb5\x2f\xfd"), initrd.index(b"late")
+    done = subprocess.run(["zstd", "-d"], input=initrd[start:end], capture_output=True, check=True)
+    return initrd[:start], done.stdout.decode(), initrd[end:]
+
+
+@pytest.mark.parametrize("script", [BY_INPUT, BY_FILE], ids=["by input", "by file"])
+def test_the_archive_is_compressed_in_its_place(script: str, nursery: Nursery) -> None:
+    """What mkinitramfs gives its compressor is compressed here, between what it writes before and behind."""
+    plant(nursery, script)
+    before, archive, behind = unpacked(make(nursery))
+    assert (before, behind) == (b"early", b"late")
+    assert archive.splitlines()[0] == f"{VERSION} {nursery.site.epoch} /nonexistent"
+
+
+def test_the_host_is_not_seen(nursery: Nursery) -> None:
+    """Inside, the machine is called localhost: nothing of the builder's gets in."""
+    assert unpacked(make(nursery))[1].splitlines()[1] == "localhost"
+
+
+def test_another_compressor_is_left_to_the_tree(nursery: Nursery) -> None:
+    """An initrd for which mkinitramfs does not call zstd is taken as it is."""
+    plant(nursery, BY_GZIP)
+    initrd = make(nursery)
+    assert initrd.startswith(b"early" + VERSION.encode())
+    assert initrd.endswith(b"late")
+
+
+def test_layers_are_applied(nursery: Nursery) -> None:
+    """Files that layers bring, replace and remove are so when the initramfs is made."""
+    initrd = make(
+        nursery,
+        """
+layers:
+  - files: {/etc/modprobe.d/base.conf: {content: "replaced\\n"}, /etc/modprobe.d/new.conf: {content: "new\\n"}}
+  - remove: [/etc/modprobe.d/other.conf]
+""",
+    )
+    assert unpacked(initrd)[1].splitlines()[2:] == ["replaced", "new"]
+
+
+def test_memory_or_disk_make_no_difference(nursery: Nursery, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without room in memory the work is done on disk, with the same bytes, and nothing of it stays."""
+    quick = make(nursery)
+    monkeypatch.setattr(room, "memory_available", lambda: 0)
+    assert make(nursery) == quick
+    assert not list(nursery.folder.glob("scratch/*/initramfs/scratch/tree/*"))
+
+
+def test_a_failing_hook_is_told(nursery: Nursery) -> None:
+    """What the tree's tools print before they fail is what the user sees."""
+    plant(nursery, "#!/bin/sh\necho 'E: hook failed' >&2\nexit 3\n")
+    with pytest.raises(ToolFailed) as caught:
+        make(nursery)
+    assert "E: hook failed" in caught.value.tail
+
+
+@pytest.mark.parametrize(
+    ("layer", "what", "hint"),
+    [
+        ("remove: [/usr/sbin/mkinitramfs]", "has no initramfs-tools", "Add initramfs-tools to source.debian.packages"),
+        (f"remove: [/usr/lib/modules/{VERSION}]", f"no modules for its kernel {VERSION}", "Add the package"),
+    ],
+)
+def test_what_is_missing_is_named(layer: str, what: str, hint: str, nursery: Nursery) -> None:
+    """A tree without initramfs-tools or without its kernel's modules is refused before any work."""
+    with pytest.raises(StageError, match=what) as caught:
+        make(nursery, f"layers: [{layer}]")
+    assert hint in caught.value.hint
+
+
+def test_what_no_hook_reads_is_not_in_the_view(nursery: Nursery) -> None:
+    """An edit of /etc/motd, a user or a service does not make the initramfs again: the view stays as it was."""
+    plain = view(nursery, "")
+    raw = nursery.site.view.read_bytes()
+    edited = view(
+        nursery,
+        """
+layers:
+  - files: {/etc/motd: {content: hello}, /usr/local/bin/x: {content: x}, /opt/app/y: {content: y}}
+  - remove: [/etc/skel/.bashrc]
+system: {hostname: other, users: {ann: {password: empty}}}
+""",
+    )
+    assert edited == plain
+    assert nursery.site.view.read_bytes() == raw
+    assert set(plain) == {"etc/fstab"}
+
+
+def test_what_hooks_may_read_is_in_the_view(nursery: Nursery) -> None:
+    """Modules, their options, crypttab, udev's rules, programs and libraries count; so does their removal."""
+    brought = (
+        "etc/crypttab", "etc/initramfs-tools/conf.d/resume", "etc/modprobe.d/x.conf", "etc/modules",
+        "etc/udev/rules.d/x.rules", "etc/systemd/network/10-x.link", "usr/lib/firmware/x", "usr/bin/busybox",
+    )  # fmt: skip
+    files = ", ".join(f"/{path}: {{content: x}}" for path in brought)
+    found = view(nursery, f"layers: [files: {{{files}}}, remove: [/etc/modprobe.d/base.conf]]")
+    assert {*brought, "etc/modprobe.d/.wh.base.conf", "etc/fstab"} == set(found)
+
+
+def test_own_hooks_may_read_anything(nursery: Nursery) -> None:
+    """With a hook of the layers' own, all they bring counts."""
+    found = view(
+        nursery,
+        """
+layers:
+  - files: {/etc/initramfs-tools/hooks/x: {content: x}, /etc/motd: {content: hello}}
+  - remove: [/etc/skel]
+""",
+    )
+    assert {"etc/motd", "etc/.wh.skel", "etc/hostname"} <= set(found)
+    assert found["etc/motd"] == b"hello"
+
+
+def test_stages_read_the_base_and_the_view(nursery: Nursery) -> None:
+    """The initramfs depends on the base, the view and the kernel's version; not on the layers themselves."""
+    stage = initramfs.stages(nursery.recipe("layers: [links: {/a: b}]"), nursery.site)[1]
+    site = nursery.site
+    assert set(stage.inputs.values()) == {site.base.tar, site.base.index, site.view, site.kernel_facts}
