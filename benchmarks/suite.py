@@ -73,7 +73,7 @@ class Bench:
 
     def floor(self) -> float:
         """Do the same by hand."""
-        work = Path(tempfile.mkdtemp(prefix="bootsmith-floor-", dir="/dev/shm"))  # noqa: S108  as we work in memory too
+        work = Path(tempfile.mkdtemp(prefix="bootsmith-floor-", dir="/dev/shm"))
         repository = self.top / "repository"
         if not repository.exists():
             self._make_repository(repository)

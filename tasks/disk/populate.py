@@ -47,6 +47,7 @@ def _stages(recipe: Recipe, site: Site) -> Iterator[Stage]:
             outputs={"image": site.partition_image(name)},
             params=_params(recipe, partition, site),
             tools=_FAT_TOOLS if partition.fs == "vfat" else ("mke2fs",),
+            stored=not is_root and partition.fs != "vfat",  # quicker to make again: the root is stored as its base
             carry="image" if is_root else None,
             doc=f"the filesystem of {name}",
         )
