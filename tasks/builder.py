@@ -33,7 +33,7 @@ State = Literal["fresh", "restored", "built"]
 ATTEMPTS = 3  # at a stage whose inputs are edited while it runs
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Status:
     """Whether a stage's outputs are those its present inputs call for, and if not, why."""
 
@@ -41,7 +41,7 @@ class Status:
     reasons: tuple[str, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Outcome:
     """What was done for a stage; `size` is the bytes its outputs occupy on disk."""
 

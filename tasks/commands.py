@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 Param = dict[str, Any]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Command:
     """`needs` is the stage that must be fresh first; `positional` names its positional argument."""
 
@@ -29,7 +29,7 @@ class Command:
     """Whether the positional argument stands in for what is needed: a file instead of the recipe's own image."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Request:
     """One call of a command: for which recipe (None: the default), with which options and positional words."""
 

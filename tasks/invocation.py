@@ -6,7 +6,6 @@ word is a variable only until a task that takes positional arguments is named: w
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,7 +17,7 @@ RESERVED = ("recipe", "profile")
 Parse = Callable[[str, list[str]], tuple[Mapping[str, Any], list[str]]]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Invocation:
     """What was asked for. `words` are the task names and what follows them; `tail` what follows a positional task."""
 
@@ -73,5 +72,7 @@ def read(argv: Sequence[str], *, commands: Collection[str], positional: Collecti
 
 def nearest(word: str, known: Collection[str]) -> str:
     """Return a sentence naming what `word` may have meant, or where to look."""
+    import difflib
+
     near = difflib.get_close_matches(word, known, n=3, cutoff=0.6)
     return f"Did you mean {' or '.join(near)}?" if near else "`doit list` shows what there is."

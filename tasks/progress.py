@@ -14,7 +14,7 @@ TICK = 0.2  # seconds between redraws of the live lines
 COLORS = {"fresh": "2", "restored": "36", "built": "32", "failed": "31"}  # SGR: dim, cyan, green, red
 
 
-@dataclass(slots=True)
+@dataclass
 class _Running:
     started: float
     doing: str = ""

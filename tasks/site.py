@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Layer:
     """A tar in OCI layer form (whiteouts included) and the index of its members beside it."""
 
@@ -15,7 +15,7 @@ class Layer:
     index: Path
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Site:
     """The paths of one build. `build` is `build/NAME`, absolute; `lock` the recipe's lock file; `epoch` in seconds."""
 

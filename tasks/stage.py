@@ -10,7 +10,7 @@ from typing import Protocol, TypeAlias
 Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Secret:
     """A password or key by reference: where to read it, never the text itself.
 
@@ -22,7 +22,7 @@ class Secret:
     hash: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Stage:
     """A pure step: the same inputs, parameters, tools and code give the same output bytes.
 
@@ -100,7 +100,7 @@ class Context(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Completed:
     """A program that ended: its exit status and what it printed."""
 
