@@ -26,7 +26,8 @@ class Ledger:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.memo = Memo(root / "memo")
-        self._codes: dict[str, str] = {}
+        self.codes: dict[str, str] = {}
+        """Identities of modules, as far as they are known."""
         self._loaded: set[str] = set()
         self._guard = threading.Lock()
 
@@ -45,9 +46,9 @@ class Ledger:
 
         module = stage.run.partition(":")[0]
         for name in (module, SETTINGS):
-            if reread or name not in self._codes:
-                self._codes[name] = module_identity(name, memo=self.memo, reread=reread)
-        return f"{self._codes[module]} {self._codes[SETTINGS]} {sys.implementation.cache_tag}"
+            if reread or name not in self.codes:
+                self.codes[name] = module_identity(name, memo=self.memo, reread=reread)
+        return f"{self.codes[module]} {self.codes[SETTINGS]} {sys.implementation.cache_tag}"
 
     def load(self, run: str) -> Callable[[StageContext], None]:
         """Return the function "module:function" names: of the code the key names. Raises StageError if too late."""

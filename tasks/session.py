@@ -7,7 +7,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from bootsmith.tasks.recipe.model import Recipe
 
 NOTHING: Mapping[str, str] = {}
-PLANNING = ("bootsmith.tasks.session", "bootsmith.tasks.plan", "bootsmith.tasks.recipe.load")
+PLANNING = "bootsmith.tasks.session"  # it imports, here or there, all that shapes a plan, and every stage
 
 
 class Session:
@@ -140,28 +140,33 @@ class Session:
         }
         return self.ledger.root / "plans" / f"{keys.key(asked)}.json"
 
-    def _sources(self, files: list[Path]) -> dict[str, str]:
+    def _sources(self, files: Iterable[Path]) -> dict[str, str]:
         from bootsmith.cache.code import module_identity
 
-        found = {name: module_identity(name, memo=self.ledger.memo) for name in PLANNING}
-        return found | {str(file): fingerprint(file, self.ledger.memo) for file in files}
+        found = {str(file): fingerprint(file, self.ledger.memo) for file in files}
+        return found | {PLANNING: module_identity(PLANNING, memo=self.ledger.memo)}
 
     def _recall(self, file: Path) -> plans.Plan | None:
         """Return the plan made before of the very same files, options and code, if there is one."""
         try:
             noted = json.loads(self._notebook(file).read_bytes())
-            files = [Path(name) for name in noted["sources"] if name not in PLANNING]
+            files = [Path(name) for name in noted["sources"] if name != PLANNING]
             if self._sources(files) == noted["sources"]:
+                self.ledger.codes |= noted["codes"]
                 return plans.from_json(noted["plan"])
         except (OSError, ValueError, KeyError, TypeError):
             pass  # nothing noted, or not ours to read: planning anew is always right
         return None
 
-    def _remember(self, file: Path, plan: plans.Plan, files: list[Path]) -> None:
+    def _remember(self, file: Path, plan: plans.Plan, files: Iterable[Path]) -> None:
         notebook = self._notebook(file)
         notebook.parent.mkdir(parents=True, exist_ok=True)
         draft = notebook.with_suffix(f".{os.getpid()}")
-        draft.write_text(json.dumps({"sources": self._sources(files), "plan": plans.to_json(plan)}))
+        sources = self._sources(files)
+        for stage in plan.stages:
+            self.ledger.code(stage)
+        noted = {"sources": sources, "codes": self.ledger.codes, "plan": plans.to_json(plan)}
+        draft.write_text(json.dumps(noted))
         draft.replace(notebook)
 
     # -- a run
