@@ -18,7 +18,7 @@ def run(words: Sequence[str] = ()) -> bool:
     steps = [
         [*python, "ruff", "check", "."],
         [*python, "ruff", "format", "--check", "."],
-        [*python, "pytest", "-n", WORKERS, "--dist", "worksteal"],
+        [*python, "pytest", "-n", WORKERS, "--dist", "loadgroup"],
     ]
     if words:
         steps = [[*python, "pytest", *words]]
