@@ -85,7 +85,7 @@ class HostQemu:
     def smoke(self, seconds: float) -> str:
         with tempfile.TemporaryDirectory(prefix="bootsmith-") as folder:
             guest = Path(folder) / "smoke.img"
-            guest.write_bytes(SMOKE_GUEST)
+            write_smoke_guest(guest)
             errors = Path(folder) / "stderr"
             with process.start(smoke_command(self.program, guest), stderr=errors) as running:
                 status = running.wait(seconds)
@@ -96,6 +96,12 @@ class HostQemu:
             lines = errors.read_text(errors="replace").splitlines()
             said = lines[0].removeprefix(f"{self.program.name}: ") if lines else "it said nothing"
             return f"QEMU ended with status {status}: {said}"
+
+
+def write_smoke_guest(guest: Path) -> None:
+    """Write the smoke guest's disk. SeaBIOS does not boot from one that is smaller than 1 MiB."""
+    guest.write_bytes(SMOKE_GUEST)
+    os.truncate(guest, 1 << 20)
 
 
 def smoke_command(program: Path, guest: Path) -> list[str]:

@@ -40,6 +40,7 @@ class Failure:
 
 
 _FRESH_SCREEN = re.compile(rb"\x1b\[2J\x1b\[0*1?(?:;0*1?)?H")
+_HOME = re.compile(rb"\A(?:\x1b\[0*1?(?:;0*1?)?H)+")
 _LINE_END = re.compile(rb"[\r\n]+")
 _PAINTING = re.compile(rb"\x1b\[\d*(?:;\d*)?[HfJK]")
 _CONTROL = re.compile(
@@ -77,7 +78,7 @@ _GUEST_PHASES: tuple[tuple[Phase, re.Pattern[str]], ...] = (
 
 _STUCK_EARLY: tuple[tuple[str, str, re.Pattern[str]], ...] = (
     ("no bootable device", "the firmware found nothing to boot", re.compile(
-        r"BdsDxe: No bootable option or device|^No bootable device|UEFI Interactive Shell|>>Start PXE over"
+        r"BdsDxe: No bootable option or device|^No bootable device|^UEFI Interactive Shell v|>>Start PXE over"
         r"|^Boot failed: not a bootable disk"
     )),
     ("loader", "the loader stopped at its own prompt", re.compile(r"^grub(?: rescue)?> ")),
@@ -95,6 +96,8 @@ _STUCK: tuple[tuple[str, str, re.Pattern[str]], ...] = (
 )  # fmt: skip
 _PROMPT = re.compile(r"^(?:grub(?: rescue)?> |\(initramfs\) |dracut:/# |\S+ login: )$")
 """Lines that wait for an answer: they are judged although they do not end."""
+_ECHO = re.compile(r"^ *Booting [`']")
+"""GRUB repeats the title of the entry it boots."""
 _COMPLAINT = re.compile(r"^error: |^BdsDxe: failed to |^(?:Error|Failed to) \w+|^Boot failed|: Not [Ff]ound\b")
 """What firmware and loaders say when something is missing; they may well go on and boot."""
 
@@ -102,6 +105,11 @@ _COMPLAINT = re.compile(r"^error: |^BdsDxe: failed to |^(?:Error|Failed to) \w+|
 def clean(raw: bytes) -> str:
     """Return console output as one would read it: no escapes, no control characters but newlines."""
     return _CONTROL.sub("", _LINE_END.sub(b"\n", raw).decode("utf-8", "replace"))
+
+
+def _is_painted(raw: bytes) -> bool:
+    """Tell whether a line moves the cursor about; a program that only goes to the first line prints."""
+    return _PAINTING.search(_HOME.sub(b"", raw)) is not None
 
 
 def _pieces(raw: bytes) -> list[str]:
@@ -119,6 +127,7 @@ class Console:
         self.complaint = ""
         """The last thing firmware or loader complained about."""
         self._guest = ""
+        self._before = ""
         self._first: list[str] = []
         self._lines: deque[str] = deque(maxlen=LAST_LINES)
         self._rest = b""
@@ -139,6 +148,11 @@ class Console:
         return self._guest + clean(self._rest) if self.took_over else ""
 
     @property
+    def heard(self) -> str:
+        """All that was printed, by whomever."""
+        return self._before + self._guest + clean(self._rest)
+
+    @property
     def last_lines(self) -> list[str]:
         """The last lines with anything on them, whoever printed them."""
         return [*self._lines, *(piece.rstrip() for piece in _pieces(self._rest))][-LAST_LINES:]
@@ -149,11 +163,11 @@ class Console:
             self._reach(Phase.FIRMWARE, now)
         *whole, self._rest = _LINE_END.split(_FRESH_SCREEN.sub(b"\n", self._rest + data))
         for raw in whole:
-            painted = not self.took_over and bool(_PAINTING.search(raw))
+            painted = not self.took_over and _is_painted(raw)
             for piece in _pieces(raw):
                 self._line(piece, now, painted=painted)
         if _PROMPT.match(prompt := clean(self._rest)):
-            self._judge(prompt, now, painted=not self.took_over and bool(_PAINTING.search(self._rest)))
+            self._judge(prompt, now, painted=not self.took_over and _is_painted(self._rest))
 
     def guest_began(self, now: float) -> None:
         """Take it from elsewhere that the guest's init runs: what is printed from now on is the guest's."""
@@ -164,19 +178,24 @@ class Console:
     def _line(self, line: str, now: float, *, painted: bool) -> None:
         self._lines.append(line.rstrip())
         if self.took_over:
-            self._guest += line + "\n"
+            self._guest_line(line, now)
         elif not painted and _GUEST.match(line):
             self._first.append(line)
             if len(self._first) == _GUEST_LINES:
                 self._take_over(self._first, now)
-                return
-        self._judge(line, now, painted=painted)
+        else:
+            self._before += line + "\n"
+            self._judge(line, now, painted=painted)
 
     def _take_over(self, lines: Sequence[str], now: float) -> None:
         self._reach(Phase.KERNEL, now)
         self.failure = None  # of two devices the firmware tried, one failed
         for line in lines:
-            self._line(line, now, painted=False)
+            self._guest_line(line, now)
+
+    def _guest_line(self, line: str, now: float) -> None:
+        self._guest += line + "\n"
+        self._judge(line, now, painted=False)
 
     def _reach(self, phase: Phase, now: float) -> None:
         self.phases.setdefault(phase, now)
@@ -185,7 +204,7 @@ class Console:
         for phase, pattern in _GUEST_PHASES if self.took_over else _LOADER_PHASES:
             if pattern.search(line):
                 self._reach(phase, now)
-        if painted or self.failure:
+        if painted or self.failure or (not self.took_over and _ECHO.match(line)):
             return
         if not self.took_over and _COMPLAINT.search(line):
             self.complaint = line.strip()

@@ -57,7 +57,7 @@ class Agent:
     @property
     def up(self) -> bool:
         """Whether it printed its nonce, on whichever port."""
-        return self.listens or f"{self._nonce} up" in self._ports.console.said
+        return self.listens or f"{self._nonce} up" in self._ports.console.heard
 
     def ask(self, command: str) -> Question:
         """Have `command` run by sh."""

@@ -40,6 +40,11 @@ class Guest:
             end.setblocking(False)
             self._selector.register(end, selectors.EVENT_READ)
 
+    @property
+    def pid(self) -> int:
+        """QEMU's process."""
+        return self._running.pid
+
     def now(self) -> float:
         """Return the seconds since it was started."""
         return time.monotonic() - self.began

@@ -41,7 +41,7 @@ def identify(path: Path, given: str | None = None) -> str:
 def _by_magic(path: Path, *, raw: bool) -> str:
     try:
         with path.open("rb") as file:
-            head = file.read(4096)
+            head = file.read(4096).ljust(SECTOR, b"\0")
             file.seek(0, 2)
             if file.tell() >= SECTOR:
                 file.seek(-SECTOR, 2)
@@ -54,7 +54,7 @@ def _by_magic(path: Path, *, raw: bool) -> str:
         return "raw"
     for magic, what, hint in _NOT_DISKS:
         if head.startswith(magic):
-            raise BootsmithError(f"{path} is not a disk image: it is {what}", hint)
+            raise BootsmithError(f"{path} cannot be run: it is {what}", hint)
     for offset, magic, name in _MAGICS:
         if head[offset : offset + len(magic)] == magic:
             _refuse_references(path, name, head)

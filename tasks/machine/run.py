@@ -47,7 +47,7 @@ def run(
         folder = folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bootsmith-")))
         folder = folder.absolute()
         stack.enter_context(_in_use(disk, say))
-        prepared = prepare(machine, disk, found, folder, say)
+        prepared = prepare(machine, disk, format=found, folder=folder, say=say)
         say(qemu.printable(prepared.argv))
         for note in prepared.notes:
             say(note)
@@ -75,6 +75,7 @@ class Prepared:
 def prepare(
     machine: Machine,
     disk: Path,
+    *,
     format: str,  # noqa: A002
     folder: Path,
     say: Callable[[str], None],

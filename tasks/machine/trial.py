@@ -9,29 +9,22 @@ from collections.abc import Callable
 from typing import NoReturn, Protocol
 
 from bootsmith.tasks.errors import BootsmithError
-from bootsmith.tasks.machine.console import Console, Expectations, Failure, Phase
-from bootsmith.tasks.machine.dialogue import Agent, Shell
+from bootsmith.tasks.machine.console import Expectations, Failure, Phase
+from bootsmith.tasks.machine.dialogue import Agent, Ports, Shell
 from bootsmith.tasks.recipe.model import Test
 
+NO_NONCE = "no nonce (the guest's init takes no unit by credential)"
 _NAP = 0.5
 _CALM = 10.0  # seconds without output after which a guest is taken not to start anything more
 _MOST = 60.0  # seconds that a nonce is waited for after all expectations were met
 
 
-class Booted(Protocol):
+class Booted(Ports, Protocol):
     """What a test does with a running machine (see guest.py)."""
 
-    console: Console
-    second: str
     ended: bool
 
-    @property
-    def quiet(self) -> float: ...
-    def now(self) -> float: ...
     def pump(self, seconds: float) -> None: ...
-    def send(self, text: bytes) -> None: ...
-    def send_second(self, text: bytes) -> None: ...
-    def hide(self, secret: bytes) -> None: ...
 
 
 class Unmet(BootsmithError):
@@ -76,7 +69,10 @@ class Trial:
         self._wait(self._expectations_met, lambda: f"test.expect: {self.expected.missing!r}")
         if self._test.expect:
             self.evidence.append(f"{len(self._test.expect)} of {len(self._test.expect)} expectations met")
-        self._wait_for_nonce()
+            self._wait_for_nonce()
+        else:
+            self._wait(lambda: self._agent.up, lambda: "the nonce (`test.expect` is empty)")
+        self.evidence.append("nonce seen" if self._agent.up else NO_NONCE)
         shell = self._log_in() if self._test.login else None
         for command in self._test.run:
             self._run(command, shell)
@@ -85,19 +81,15 @@ class Trial:
         return self.expected.look(self.booted.console.said, self.booted.now())
 
     def _wait_for_nonce(self) -> None:
+        """Give the guest time to print its nonce, if it can: as long as it goes on printing, within limits."""
         since = self.booted.now()
-        calm = _CALM * self._patience
-        self._wait(
-            lambda: self._agent.up or self.booted.quiet > calm or self.booted.now() - since > _MOST * self._patience,
-            lambda: "the nonce",
-            patient=True,
-        )
-        if self._agent.up:
-            self.evidence.append("nonce seen")
-        elif self._test.expect:
-            self.evidence.append("no nonce (the guest's init takes no unit by credential)")
-        else:
-            _give_up("no evidence", "nothing is expected by `test.expect`, and the guest printed no nonce")
+
+        def enough() -> bool:
+            waited = self.booted.now() - since > _MOST * self._patience
+            calm = self.booted.quiet > _CALM * self._patience
+            return self._agent.up or waited or calm or self.booted.ended
+
+        self._wait(enough, lambda: "the nonce", patient=True)
 
     def _log_in(self) -> Shell:
         login = self._test.login
@@ -136,11 +128,11 @@ class Trial:
             console = self.booted.console
             if self._agent.up:
                 console.guest_began(self.booted.now())
+            self._tell(console.phase)
             if console.failure:
                 raise Unmet(console.failure)
             if done():
                 return
-            self._tell(console.phase)
             also = f" (before: {console.complaint})" if console.complaint and not console.took_over else ""
             if self.booted.ended:
                 who = "the guest" if console.took_over else "the machine, no kernel started yet,"

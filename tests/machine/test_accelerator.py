@@ -1,0 +1,155 @@
+"""KVM is believed in only after a guest ran under it, and the answer is remembered."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bootsmith.tasks.errors import BootsmithError
+from bootsmith.tasks.machine import accelerator
+from bootsmith.tasks.machine.accelerator import KVM, Accel
+from bootsmith.tasks.tools import host, process
+
+STALLS = "a one-sector guest did not come to its end in 2 s"
+
+
+class FakeQemu:
+    """A QEMU whose smoke guests end as told, the last one again and again."""
+
+    def __init__(self, *answers: str, version: tuple[int, ...] = (9, 2), identity: str = "qemu-1") -> None:
+        self.tried = 0
+        self._answers = list(answers)
+        self._version = version
+        self._identity = identity
+
+    def identity(self) -> str:
+        return self._identity
+
+    def version(self) -> tuple[int, ...]:
+        return self._version
+
+    def smoke(self, seconds: float) -> str:
+        assert seconds == 2
+        self.tried += 1
+        return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
+
+
+@pytest.fixture(name="device")
+def fixture_device(tmp_path: Path) -> Path:
+    device = tmp_path / "kvm"
+    device.touch()
+    return device
+
+
+def choose(tmp_path: Path, qemu: FakeQemu, wanted: Any = "auto", boot: str = "boot-1", device: str = "kvm") -> Accel:
+    memory = tmp_path / "cache/accelerator.json"
+    return accelerator.choose(wanted, memory=memory, boot_id=boot, device=tmp_path / device, qemu=qemu)
+
+
+@pytest.mark.usefixtures("device")
+def test_kvm_is_used_where_a_guest_ran(tmp_path: Path) -> None:
+    """A guest that reached its end under KVM makes KVM the choice, with the host's own CPU."""
+    assert choose(tmp_path, FakeQemu("")) == KVM == Accel("kvm", "host")
+
+
+@pytest.mark.usefixtures("device")
+def test_kvm_that_runs_no_guest_falls_back_and_says_so(tmp_path: Path) -> None:
+    """A KVM that opens and then stalls is not used; the note says what was tried."""
+    assert choose(tmp_path, FakeQemu(STALLS)) == Accel("tcg", "max", f"no KVM, so TCG, which takes longer: {STALLS}")
+
+
+def test_no_device_no_try(tmp_path: Path) -> None:
+    """Without /dev/kvm nothing is tried."""
+    qemu = FakeQemu("")
+    assert choose(tmp_path, qemu).note.endswith("kvm does not exist")
+    assert qemu.tried == 0
+
+
+@pytest.mark.usefixtures("device")
+def test_one_lost_race_is_forgiven(tmp_path: Path) -> None:
+    """A guest that ends in time only at the second try still counts: the host may have been busy."""
+    assert choose(tmp_path, FakeQemu(STALLS, "")) == KVM
+
+
+@pytest.mark.usefixtures("device")
+@pytest.mark.parametrize("answer", ["", STALLS])
+def test_the_answer_is_remembered(tmp_path: Path, answer: str) -> None:
+    """The same QEMU on the same boot of the host is not tried again, whatever the answer was."""
+    first = choose(tmp_path, FakeQemu(answer))
+    again = FakeQemu("no guest may be started")
+    assert choose(tmp_path, again) == first
+    assert again.tried == 0
+
+
+@pytest.mark.usefixtures("device")
+@pytest.mark.parametrize("change", [{"boot": "boot-2"}, {"identity": "qemu-2"}])
+def test_a_new_boot_or_qemu_is_tried_anew(tmp_path: Path, change: dict[str, str]) -> None:
+    """After the host booted again, or QEMU changed, the old answer counts for nothing."""
+    choose(tmp_path, FakeQemu(STALLS))
+    qemu = FakeQemu("", identity=change.get("identity", "qemu-1"))
+    assert choose(tmp_path, qemu, boot=change.get("boot", "boot-1")) == KVM
+
+
+@pytest.mark.usefixtures("device")
+@pytest.mark.parametrize("content", ["", "{", "[]", '{"boot": "boot-1"}', '{"boot": "boot-1", "qemu": 3}'])
+def test_a_broken_memory_is_no_memory(tmp_path: Path, content: str) -> None:
+    """A damaged file of answers costs a try, nothing else, and is replaced."""
+    memory = tmp_path / "cache/accelerator.json"
+    memory.parent.mkdir()
+    memory.write_text(content)
+    assert choose(tmp_path, FakeQemu("")) == KVM
+    assert json.loads(memory.read_text()) == {"boot": "boot-1", "qemu": {"qemu-1": {"kvm": ""}}}
+
+
+@pytest.mark.usefixtures("device")
+def test_a_memory_that_cannot_be_written_is_done_without(tmp_path: Path) -> None:
+    """Where the cache directory cannot be made the answer still comes."""
+    (tmp_path / "cache").write_text("a file in its place")
+    assert choose(tmp_path, FakeQemu("")) == KVM
+
+
+@pytest.mark.usefixtures("device")
+def test_demanded_kvm_is_refused_with_the_reason(tmp_path: Path) -> None:
+    """`accel: kvm` without a working KVM fails before anything starts, says why, and tries afresh each time."""
+    choose(tmp_path, FakeQemu(STALLS))
+    with pytest.raises(BootsmithError, match=r"KVM does not work here: it is broken\n.*`accel` at auto"):
+        choose(tmp_path, FakeQemu("it is broken"), "kvm")
+    assert choose(tmp_path, FakeQemu(""), "kvm") == KVM
+
+
+@pytest.mark.usefixtures("device")
+def test_tcg_on_demand_tries_nothing(tmp_path: Path) -> None:
+    """`accel: tcg` is taken at its word, without a note."""
+    qemu = FakeQemu("")
+    assert choose(tmp_path, qemu, "tcg") == Accel("tcg", "max")
+    assert qemu.tried == 0
+
+
+@pytest.mark.parametrize(("version", "cpu"), [((7, 2), "max,cx16=off"), ((8, 0), "max"), ((10, 1), "max")])
+def test_the_cpu_avoids_an_instruction_old_qemus_break(tmp_path: Path, version: tuple[int, ...], cpu: str) -> None:
+    """Before QEMU 8 TCG's cmpxchg16b corrupts flags, and Linux 6.12 panics: the CPU goes without it."""
+    assert choose(tmp_path, FakeQemu("", version=version), "tcg").cpu == cpu
+
+
+def test_limits_grow_under_tcg() -> None:
+    """A recipe's time limits are doubled where the guest runs slower."""
+    assert (KVM.patience, Accel("tcg", "max").patience) == (1, 2)
+
+
+def test_the_smoke_guest_reaches_its_end(tmp_path: Path) -> None:
+    """The smoke guest really runs: under TCG it ends QEMU with the status the probe waits for."""
+    guest = tmp_path / "smoke.img"
+    accelerator.write_smoke_guest(guest)
+    words = accelerator.smoke_command(host.find("qemu-system-x86_64"), guest)
+    under_tcg = {"kvm": "tcg", KVM.cpu: "max"}
+    with process.start([under_tcg.get(word, word) for word in words]) as running:
+        assert running.wait(60) == accelerator.SMOKE_STATUS
+
+
+def test_the_qemu_of_this_host_is_known() -> None:
+    """Version and identity are read from the QEMU that is installed."""
+    qemu = accelerator.HostQemu(host.find("qemu-system-x86_64"))
+    assert qemu.version() >= (5, 0)
+    assert qemu.identity().startswith("/")

@@ -1,0 +1,155 @@
+"""Talking to a guest: commands by our unit, and by a shell behind a login."""
+
+from __future__ import annotations
+
+import base64
+import re
+
+from bootsmith.tasks.machine.dialogue import Agent, Question, Shell
+from machines import KERNEL, MadeUpGuest
+
+NONCE = "cafe01"
+
+
+def ended(question: Question, guest: MadeUpGuest) -> tuple[int, str]:
+    """Return a question's answer once it is there."""
+    for _ in range(100):
+        if question.answered():
+            return question.answer()
+        guest.pump(0.5)
+    raise AssertionError("no answer")
+
+
+class FakeAgent:
+    """Does in Python what the script in the guest does."""
+
+    def __init__(self, output: str, status: int) -> None:
+        self.commands: list[str] = []
+        self.longest = 0
+        self._output, self._status, self._encoded = output, status, ""
+
+    def __call__(self, port: str, text: str) -> str:
+        assert port == "second"
+        self.longest = max(self.longest, len(text))
+        if text.startswith("add "):
+            self._encoded += text[4:].strip()
+            return f"{NONCE} added\n"
+        self.commands.append(base64.b64decode(self._encoded).decode())
+        self._encoded = ""
+        return f"{self._output}\n{NONCE} exit {self._status}\n"
+
+
+def test_a_command_by_the_agent() -> None:
+    """A command reaches the unit whole, in lines a tty can hold, and comes back with status and output."""
+    fake = FakeAgent("one\ntwo\n", 3)
+    guest = MadeUpGuest([], answer=fake)
+    command = "printf 'ü%s\\n' " + "x" * 5000
+    assert ended(Agent(guest, NONCE).ask(command), guest) == (3, "one\ntwo")
+    assert ended(Agent(guest, NONCE).ask("id"), guest) == (3, "one\ntwo")
+    assert fake.commands == [command, "id"]
+    assert fake.longest < 1000
+
+
+def test_the_agent_is_up_when_its_nonce_came() -> None:
+    """The nonce counts on either port, but only on the second one can commands be sent."""
+    guest = MadeUpGuest([(1, f"{NONCE} up\r\n")])
+    agent = Agent(guest, NONCE)
+    assert not agent.up
+    guest.pump(2)
+    assert (agent.up, agent.listens) == (True, False)
+    guest.say_second(f"menu noise{NONCE} up\n")
+    assert agent.listens
+    assert not Agent(guest, "cafe02").up
+
+
+class FakeTerminal:
+    """A login and a shell on a console that echo what is typed; the shell does not hear the first `deaf` lines."""
+
+    def __init__(self, password: str, deaf: int = 0) -> None:
+        self.state = "login"
+        self.ran: list[str] = []
+        self._password, self._deaf, self._encoded = password, deaf, ""
+
+    def __call__(self, port: str, text: str) -> str:
+        assert port == "console"
+        line = text.removesuffix("\r")
+        if self.state == "login":
+            self.state = "password" if line else "login"
+            return f"{line}\r\nPassword: " if line else "\r\nbox login: "
+        if self.state == "password":
+            right = line == self._password
+            self.state = "shell" if right else "login"
+            return "\r\nWelcome\r\n# " if right else "\r\n\r\nLogin incorrect\r\nbox login: "
+        if self._deaf:
+            self._deaf -= 1
+            return ""
+        return f"{line}\r\n{self._shell(line)}# "
+
+    def _shell(self, line: str) -> str:
+        if line.startswith("c=$c"):
+            self._encoded += line[4:]
+            return ""
+        sums = ["sum-" + str(int(a) + int(b)) for a, b in re.findall(r"sum-\$\(\((\d+)\+(\d+)\)\)", line)]
+        if len(sums) == 1:
+            return f"{sums[0]}\r\n"
+        self.ran.append(base64.b64decode(self._encoded).decode())
+        self._encoded = ""
+        return f"{sums[0]}\r\nout\r\n\r\n{sums[1]} 7\r\n"
+
+
+def at_the_prompt(terminal: FakeTerminal) -> tuple[MadeUpGuest, Shell]:
+    guest = MadeUpGuest([(1, KERNEL + "\r\nbox login: ")], answer=terminal)
+    guest.pump(2)
+    return guest, Shell(guest)
+
+
+def logged_in(guest: MadeUpGuest, shell: Shell, password: bytes) -> None:
+    """Log in as root, as a trial does."""
+    assert shell.at_login()
+    shell.user("root")
+    assert shell.at_password()
+    shell.password(password)
+    for _ in range(100):
+        if shell.let_in():
+            return
+        guest.pump(0.5)
+    raise AssertionError("no shell")
+
+
+def test_a_login_is_proved_by_a_sum() -> None:
+    """Only what the shell makes of what we type counts, not the echo; what a login swallows is typed again."""
+    guest, shell = at_the_prompt(FakeTerminal("pw", deaf=2))
+    logged_in(guest, shell, b"pw")
+    assert not shell.refused
+    asked = [text for text in guest.typed if text.startswith("echo sum-")]
+    assert len(asked) == 3
+    assert guest.hidden == b"pw"
+
+
+def test_a_wrong_password_is_refused() -> None:
+    """A login that is not let in says so."""
+    guest, shell = at_the_prompt(FakeTerminal("pw"))
+    logged_in(guest, shell, b"wrong")
+    assert shell.refused
+
+
+def test_a_prompt_printed_over_is_asked_for_again() -> None:
+    """A kernel message over the prompt does not hide the login: Enter brings a new one."""
+    terminal = FakeTerminal("pw")
+    guest = MadeUpGuest([(1, KERNEL + "\r\nbox login: [    9.000000] late news\r\n")], answer=terminal)
+    guest.pump(2)
+    shell = Shell(guest)
+    for _ in range(40):
+        if shell.at_login():
+            break
+        guest.pump(0.5)
+    assert guest.typed == ["\r"]
+
+
+def test_a_command_by_the_shell() -> None:
+    """A command typed at the shell comes back with its status and its output, without our own words."""
+    terminal = FakeTerminal("pw")
+    guest, shell = at_the_prompt(terminal)
+    logged_in(guest, shell, b"pw")
+    assert ended(shell.ask("test -e '/a b'"), guest) == (7, "out")
+    assert terminal.ran == ["test -e '/a b'"]

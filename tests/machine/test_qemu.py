@@ -1,0 +1,184 @@
+"""The QEMU command line: one golden command, and what each option changes in it."""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bootsmith.tasks.errors import UsageError
+from bootsmith.tasks.machine import qemu
+from bootsmith.tasks.machine.accelerator import KVM
+from bootsmith.tasks.machine.firmware import Firmware
+from machines import TCG, machine
+
+OVMF = Firmware(Path("/fw/CODE.fd"), Path("/fw/VARS.fd"))
+GOLDEN = [
+    "qemu-system-x86_64", "-nodefaults", "-no-user-config", "-machine", "q35",
+    "-accel", "tcg,thread=multi,tb-size=512", "-cpu", "max", "-smp", "2", "-m", "1024M",
+    "-drive", "if=pflash,format=raw,unit=0,readonly=on,file=/fw/CODE.fd",
+    "-drive", "if=pflash,format=raw,unit=1,snapshot=on,file=/fw/VARS.fd",
+    "-drive", "if=none,id=disk,format=raw,snapshot=on,cache=writeback,file=/d/disk.raw",
+    "-device", "virtio-blk-pci,drive=disk,bootindex=0",
+    "-netdev", "user,id=net", "-device", "virtio-net-pci,netdev=net,romfile=",
+    "-display", "none",
+    "-chardev", "stdio,id=console,mux=on,signal=off", "-serial", "chardev:console",
+]  # fmt: skip
+
+
+def words(given: dict[str, Any] | None = None, **keys: Any) -> list[str]:
+    """Return the command for a machine with `keys`; `given` are the command's own parameters."""
+    how: dict[str, Any] = {"disk": Path("/d/disk.raw"), "format": "raw", "firmware": OVMF, "accel": TCG}
+    return qemu.command(machine(**keys), **(how | (given or {})))
+
+
+def changed(given: dict[str, Any] | None = None, **keys: Any) -> tuple[str, str]:
+    """Return what a command lost and gained against the golden one, each as one line."""
+    got = words(given, **keys)
+    lost = [word for word in GOLDEN if word not in got]
+    gained = [word for word in got if word not in GOLDEN]
+    return " ".join(lost), " ".join(gained)
+
+
+def test_the_whole_command() -> None:
+    """A recipe that says nothing gives one known command; the image and the variables are snapshots (L20)."""
+    assert words() == GOLDEN
+
+
+DRIVE = "if=none,id=disk,format=raw,snapshot=on,cache=writeback,file=/d/disk.raw"
+CREDENTIAL = "type=11,value=io.systemd.credential.binary"
+QMP = "socket,id=qmp,fd=9 -mon chardev=qmp,mode=control"
+DISK = "virtio-blk-pci,drive=disk,bootindex=0"
+NET = "virtio-net-pci,netdev=net,romfile="
+STDIO = "stdio,id=console,mux=on,signal=off"
+
+
+@pytest.mark.parametrize(
+    ("keys", "lost", "gained"),
+    [
+        ({"cpus": 4}, "2", "4"),
+        ({"memory": 256 << 20}, "1024M", "256M"),
+        ({"memory": (256 << 20) + 512}, "1024M", "268435968B"),
+        ({"cpu": "qemu64"}, "max", "qemu64"),
+        ({"type": "pc"}, "q35", "pc"),
+        ({"drive": "ide"}, DISK, "piix3-ide,id=ide ide-hd,drive=disk,bus=ide.0,bootindex=0"),
+        ({"drive": "ide", "type": "pc"}, f"q35 {DISK}", "pc ide-hd,drive=disk,bus=ide.0,bootindex=0"),
+        ({"drive": "sata"}, DISK, "ide-hd,drive=disk,bus=ide.0,bootindex=0"),
+        (
+            {"drive": "sata", "type": "pc"},
+            f"q35 {DISK}",
+            "pc ich9-ahci,id=sata ide-hd,drive=disk,bus=sata.0,bootindex=0",
+        ),
+        ({"drive": "nvme"}, DISK, "nvme,drive=disk,serial=bootsmith,bootindex=0"),
+        ({"drive": "scsi"}, DISK, "virtio-scsi-pci,id=scsi scsi-hd,drive=disk,bus=scsi.0,bootindex=0"),
+        (
+            {"cache": "none"},
+            DRIVE,
+            "if=none,id=disk,format=raw,snapshot=on,cache=none,file=/d/disk.raw",
+        ),
+        ({"nic": "e1000"}, NET, "e1000,netdev=net,romfile="),
+        ({"nic": "none"}, f"-netdev user,id=net {NET}", ""),
+        (
+            {"forward": ((2222, 22), (8080, 80))},
+            "user,id=net",
+            "user,id=net,hostfwd=tcp:127.0.0.1:2222-:22,hostfwd=tcp:127.0.0.1:8080-:80",
+        ),
+        ({"display": "gtk"}, "none", "VGA gtk"),
+        ({"display": "sdl", "gpu": "virtio"}, "none", "virtio-vga sdl"),
+        ({"display": "vnc"}, "", "VGA -vnc 127.0.0.1:0"),
+        ({"gpu": "std"}, "", "VGA"),
+        ({"gpu": "virtio"}, "", "virtio-vga"),
+        ({"monitor": True}, "", "-mon chardev=console"),
+        ({"serial": "/l/log,1"}, STDIO, "file,id=console,path=/l/log,,1"),
+        ({"serial": "/l/log", "monitor": True}, STDIO, "file,id=console,path=/l/log -monitor stdio"),
+        ({"gdb": True}, "", "-gdb tcp:127.0.0.1:1234 -S"),
+        ({"qemu": ("-d", "int")}, "", "-d int"),
+    ],
+)
+def test_each_option(keys: dict[str, Any], lost: str, gained: str) -> None:
+    """Each key of `machine:` changes its own words and no others (L12, V19)."""
+    assert changed(**keys) == (lost, gained)
+
+
+@pytest.mark.parametrize(
+    ("given", "lost", "gained"),
+    [
+        ({"accel": KVM}, "tcg,thread=multi,tb-size=512 max", "kvm host"),
+        ({"firmware": None}, " ".join(word for word in GOLDEN if "pflash" in word), ""),
+        ({"reboot": False}, "", "-no-reboot"),
+        ({"program": "/opt/qemu"}, "qemu-system-x86_64", "/opt/qemu"),
+        (
+            {"disk": Path("/d/a,b.qcow2"), "format": "qcow2"},
+            DRIVE,
+            "if=none,id=disk,format=qcow2,snapshot=on,cache=writeback,file=/d/a,,b.qcow2",
+        ),
+        (
+            {"snapshot": False},
+            f"if=pflash,format=raw,unit=1,snapshot=on,file=/fw/VARS.fd {DRIVE}",
+            f"if=pflash,format=raw,unit=1,file=/fw/VARS.fd {DRIVE.replace('=on', '=off')}",
+        ),
+        (
+            {"credentials": {"b": b"\0\xff", "a": b"x,y"}},
+            "",
+            f"-smbios {CREDENTIAL}:a=eCx5 {CREDENTIAL}:b=AP8=",
+        ),
+        (
+            {"wires": qemu.Wires(console=7, second=8, qmp=9)},
+            STDIO,
+            f"socket,id=console,fd=7 socket,id=second,fd=8 chardev:second {QMP}",
+        ),
+    ],
+)
+def test_what_a_run_decides(given: dict[str, Any], lost: str, gained: str) -> None:
+    """Disk, firmware, accelerator, credentials and sockets change their own words and no others."""
+    seen = changed(given)
+    assert (seen[0], seen[1].replace(" -smbios type=11", " type=11")) == (lost, gained)
+
+
+def test_ports_given_to_a_run_are_the_ones_used() -> None:
+    """The ports found free stand in the command, not those the recipe wished for."""
+    ports = qemu.Ports(((40022, 22),), vnc=5903, gdb=4321)
+    got = words({"ports": ports}, forward=((2222, 22),), display="vnc", gdb=True)
+    assert "user,id=net,hostfwd=tcp:127.0.0.1:40022-:22" in got
+    assert got[got.index("-vnc") + 1] == "127.0.0.1:3"
+    assert got[got.index("-gdb") + 1] == "tcp:127.0.0.1:4321"
+
+
+@pytest.mark.parametrize("keys", [{}, {"monitor": True}, {"serial": "/l"}, {"serial": "/l", "monitor": True}])
+def test_the_terminal_is_taken_once(keys: dict[str, Any]) -> None:
+    """Console and monitor together take stdin once at most (L12)."""
+    assert sum(word.startswith("stdio") for word in words(**keys)) == (keys != {"serial": "/l"})
+
+
+@pytest.mark.parametrize("extra", [("-serial", "stdio"), ("-nographic",), ("-monitor", "mon:stdio"), ("-qmp", "stdio")])
+def test_a_second_taker_of_the_terminal_is_refused(extra: tuple[str, ...]) -> None:
+    """Words of one's own that would take the terminal a second time are refused, saying what to do (L12)."""
+    with pytest.raises(UsageError, match=r"the terminal already is the serial console.*\n.*machine\.serial: FILE"):
+        words(qemu=extra)
+
+
+def test_the_terminal_may_be_taken_when_it_is_free() -> None:
+    """With the console in a file the terminal is the user's to give away."""
+    assert words(serial="/l", qemu=("-monitor", "stdio"))[-2:] == ["-monitor", "stdio"]
+
+
+def test_nothing_listens_beyond_loopback() -> None:
+    """Whatever listens does so on 127.0.0.1 only."""
+    got = words(forward=((2222, 22),), display="vnc", gdb=True)
+    listening = [word for word in got if "hostfwd" in word or "tcp" in word or word == "127.0.0.1:0"]
+    assert len(listening) == 3
+    assert all("127.0.0.1" in word for word in listening)
+
+
+def test_the_printed_command_can_be_pasted() -> None:
+    """A shell reads the printed command as the very words that were run, awkward names and all (L12)."""
+    disk = Path("/d/it's a $(disk), no.raw")
+    got = words({"disk": disk, "credentials": {"x": b"1"}}, qemu=("-name", "a b\\n"))
+    printed = qemu.printable(got)
+    assert shlex.split(printed.replace("\\\n", "")) == got
+    said = subprocess.run(
+        ["sh", "-c", f"set -- {printed}; printf '%s\\0' \"$@\""], stdout=subprocess.PIPE, check=True, text=True
+    )
+    assert said.stdout.split("\0")[:-1] == got

@@ -1,0 +1,202 @@
+"""Runs on the user's terminal: free ports, what is said beforehand, and an image that stays as it is."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shlex
+import socket
+from pathlib import Path
+
+import pytest
+from bootsmith.tasks.errors import BootsmithError
+from bootsmith.tasks.machine import accelerator, firmware, overlay, qemu, run
+from bootsmith.tasks.machine.firmware import Firmware
+from machines import TCG, machine, printing_disk
+
+
+@pytest.fixture(name="here", autouse=True)
+def fixture_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Runs see TCG and a firmware of their own, whatever this host has."""
+    found = Firmware(tmp_path / "CODE.fd", tmp_path / "VARS.fd")
+    found.variables.write_bytes(b"variables")
+    monkeypatch.setattr(accelerator, "choose", lambda _wanted: TCG)
+    monkeypatch.setattr(firmware, "find", lambda: found)
+
+
+@pytest.fixture(name="disk")
+def fixture_disk(tmp_path: Path) -> Path:
+    disk = tmp_path / "disk.img"
+    disk.write_bytes(printing_disk("hello"))
+    return disk
+
+
+def test_free_ports_are_taken_as_they_are() -> None:
+    """Ports that are free are the ones asked for, and nothing is said about them."""
+    told: list[str] = []
+    asked = machine(forward=((2222, 22), (8080, 80)), display="vnc", gdb=True)
+    assert run.free_ports(asked, told.append, lambda _port: True) == qemu.Ports(((2222, 22), (8080, 80)), 5900, 1234)
+    assert told == []
+
+
+def test_taken_ports_are_replaced_and_told() -> None:
+    """A port that is taken is replaced by a free one; so are VNC's and gdb's; all of it is said (A12)."""
+    told: list[str] = []
+    taken = {2222, 2223, 5900, 1234, 80}
+    asked = machine(forward=((2222, 22), (80, 80), (2224, 443)), display="vnc", gdb=True)
+    ports = run.free_ports(asked, told.append, lambda port: port not in taken)
+    assert ports == qemu.Ports(((2224, 22), (2225, 80), (2226, 443)), 5901, 1235)
+    assert told[0] == "port 2222 cannot be had, so the guest's port 22 gets 2224"
+    assert len(told) == 5
+
+
+def test_a_port_somebody_listens_on_is_taken() -> None:
+    """A real listener is noticed."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        assert run.free_ports(machine(forward=((port, 22),)), lambda _: None).forward[0][0] != port
+
+
+def printed(disk: Path, **keys: object) -> list[str]:
+    """Return what a run says that only prints its command, from the command on."""
+    told: list[str] = []
+    folder = disk.parent / "run"
+    assert run.run(machine(**keys), disk, folder=folder, print_only=True, say=told.append) == 0
+    return told[next(n for n, text in enumerate(told) if qemu.PROGRAM in text) :]
+
+
+def test_the_command_and_the_way_out_are_told(disk: Path) -> None:
+    """The command can be pasted, and the user is told the ports and how to end the machine (L12, L20)."""
+    command, *notes = printed(disk, forward=((40080, 80),), monitor=True, gdb=True, display="vnc")
+    words = shlex.split(command.replace("\\\n", ""))
+    assert Path(words[0]).name == "qemu-system-x86_64"
+    assert f"if=none,id=disk,format=raw,snapshot=on,cache=writeback,file={disk}" in words
+    assert "127.0.0.1:40080 leads to the guest's port 80" in notes
+    assert notes[-1] == "Ctrl-A X ends the machine, Ctrl-A C is its monitor"
+    assert any(note.startswith("gdb: target remote 127.0.0.1:") for note in notes)
+    assert any(note.startswith("VNC: 127.0.0.1:") for note in notes)
+    assert not any("ssh" in note for note in notes)
+
+
+def test_where_the_console_went_is_told(disk: Path) -> None:
+    """With the console in a file the notes say so, and how to end the machine all the same."""
+    assert printed(disk, serial="/l/log")[-1] == "the console is written to /l/log; Ctrl-C ends the machine"
+    assert "`quit` ends the machine" in printed(disk, serial="/l/log", monitor=True)[-1]
+
+
+def test_a_locked_image_can_be_entered(disk: Path) -> None:
+    """`login: auto` gives a root shell, an ssh key and a port for it by credentials; the image stays as it is (V21)."""
+    before = disk.read_bytes(), disk.stat().st_mtime_ns
+    command, *notes = printed(disk, login="auto")
+    assert "io.systemd.credential.binary:tmpfiles.extra=" in command
+    note = next(note for note in notes if "ssh " in note)
+    words = shlex.split(note)
+    assert Path(words[words.index("-i") + 1]).read_text().startswith("-----BEGIN OPENSSH PRIVATE KEY-----")
+    assert f"127.0.0.1:{words[words.index('-p') + 1]}-:22" in command
+    assert (disk.read_bytes(), disk.stat().st_mtime_ns) == before
+
+
+def test_a_forward_to_ssh_is_used_for_it(disk: Path) -> None:
+    """A recipe's own forward to port 22 is the one ssh is told to use."""
+    command, *notes = printed(disk, login="auto", forward=((40022, 22),))
+    assert command.count("hostfwd") == 1
+    assert any("-p 40022" in note for note in notes)
+
+
+def test_login_without_a_network(disk: Path) -> None:
+    """Without a network card there is the console alone, and no key is made."""
+    command, *notes = printed(disk, login="auto", nic="none")
+    assert "io.systemd.credential.binary" in command
+    assert not any("ssh" in note for note in notes)
+    assert not (disk.parent / "run/ssh_key").exists()
+
+
+def test_no_login_asked_no_credentials(disk: Path) -> None:
+    """`login: none` passes nothing to the guest."""
+    assert "smbios" not in printed(disk, login="none")[0]
+
+
+def test_the_format_is_found_or_given(disk: Path) -> None:
+    """Any disk file runs without a recipe: its format by magic, raw where there is none, or as the user says."""
+    assert "format=raw" in printed(disk)[0]
+    with pytest.raises(BootsmithError, match="is not qcow2 but raw"):
+        run.run(machine(), disk, format="qcow2", print_only=True)
+
+
+def test_nothing_is_kept_without_a_place(disk: Path) -> None:
+    """Keeping writes needs a recipe's build directory; for a bare file it is refused."""
+    with pytest.raises(BootsmithError, match="cannot be kept"):
+        run.run(machine(keep=True), disk, print_only=True)
+
+
+def test_kept_writes_go_beside_the_image(disk: Path) -> None:
+    """With `keep` the guest writes into run.qcow2 and a copy of the variables; the image is only read (L17)."""
+    command = printed(disk, keep=True)[0]
+    folder = disk.parent / "run"
+    assert f"format=qcow2,snapshot=off,cache=writeback,file={folder}/run.qcow2" in command
+    assert f"unit=1,file={folder}/run.vars.fd" in command
+    assert (folder / "run.vars.fd").read_bytes() == b"variables"
+    inode = (folder / "run.qcow2").stat().st_ino
+    printed(disk, keep=True)
+    assert (folder / "run.qcow2").stat().st_ino == inode
+
+
+def test_kept_writes_do_not_outlive_their_image(disk: Path) -> None:
+    """Writes kept over an image that changed since are refused, saying what to remove."""
+    printed(disk, keep=True)
+    os.utime(disk, ns=(1, 1))
+    with pytest.raises(BootsmithError, match=r"earlier disk\.img.*\n.*rm .*run\.qcow2"):
+        printed(disk, keep=True)
+
+
+def test_an_overlay_without_its_note_is_not_trusted(disk: Path) -> None:
+    """An overlay of which nobody knows the image is refused."""
+    folder = disk.parent / "run"
+    found = Firmware(disk, disk)
+    overlay.kept(disk, "raw", found, folder)
+    assert json.loads((folder / "run.json").read_text())["image"] == str(disk)
+    (folder / "run.json").unlink()
+    with pytest.raises(BootsmithError):
+        overlay.kept(disk, "raw", found, folder)
+
+
+def test_the_image_is_locked_while_it_runs(disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a guest runs a build cannot have the image to itself; afterwards it can."""
+    tried: list[bool] = []
+
+    def spawn(_argv: list[str]) -> int:
+        with disk.open("rb") as other:
+            try:
+                fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                tried.append(True)
+            except BlockingIOError:
+                tried.append(False)
+        return 7
+
+    monkeypatch.setattr(run.process, "spawn_interactive", spawn)
+    assert run.run(machine(), disk, say=lambda _: None) == 7
+    spawn([])
+    assert tried == [False, True]
+
+
+def test_a_missing_image_is_no_traceback(tmp_path: Path) -> None:
+    """An image that is not there is an error naming it."""
+    with pytest.raises(BootsmithError, match=r"gone\.img does not exist"):
+        run.run(machine(), tmp_path / "gone.img", print_only=True)
+
+
+def test_temporary_keys_do_not_stay(disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without a folder for it the key lives in a temporary one, and is gone after the run."""
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    seen: list[bool] = []
+
+    def spawn(_argv: list[str]) -> int:
+        seen.append(any((tmp_path / "temporary").rglob("ssh_key")))
+        return 0
+
+    monkeypatch.setattr(run.process, "spawn_interactive", spawn)
+    run.run(machine(login="auto"), disk, say=lambda _: None)
+    assert seen == [True]
+    assert list((tmp_path / "temporary").iterdir()) == []
