@@ -4,29 +4,25 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import ssl
 import threading
 import time
-import urllib.error
-import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from http.client import HTTPException
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final, cast
 from urllib.parse import quote, unquote, urlsplit
 
 from bootsmith.cache.temporary import temporary
 from bootsmith.tasks.errors import StageError
-from bootsmith.tasks.tree import mirrors as mirror
-from bootsmith.tasks.tree.mirrors import Mirrors
+from bootsmith.tasks.tree import web
+from bootsmith.tasks.tree.mirrors import Mirrors, proxies
+from bootsmith.tasks.tree.web import MissingError
 
 if TYPE_CHECKING:
     from bootsmith.cache.store import Store
     from bootsmith.tasks.tree.lockfile import Lock, Package
 
 PARALLEL: Final = 6
-TIMEOUT: Final = 30.0
 PAUSES: Final = (0.5, 2.0)
 """Seconds between attempts at a mirror that cannot be reached."""
 _BUFFER: Final = 1 << 18
@@ -70,7 +66,9 @@ def fetch(
             if failed:
                 progress.abandon()
                 pool.shutdown(cancel_futures=True)
-                raise failed[0]
+        download.close()
+        if failed:
+            raise failed[0]
     return {package.sha256: _stored(store, package) for package in lock.packages}
 
 
@@ -115,9 +113,12 @@ class _Download:
         self._mirrors = mirrors
         self._progress = progress
         self._pauses = pauses
-        self._proxy = mirror.proxies(mirrors.settings)
+        self._client = web.Client(mirrors.settings, proxies(mirrors.settings))
         self._drafts = store.root / "tmp"
         self._drafts.mkdir(parents=True, mode=0o700, exist_ok=True)
+
+    def close(self) -> None:
+        self._client.close()
 
     def __call__(self, package: Package) -> None:
         """Fetch one package from the first mirror that has it."""
@@ -160,7 +161,7 @@ class _Download:
             except _Wrong:
                 self._progress.add(-counted)
                 raise
-            except OSError as error:  # URLError too, and what the network does in the middle of a file
+            except OSError as error:  # what the network does, also in the middle of a file
                 self._progress.add(-counted)
                 if pause is None:
                     raise StageError(
@@ -188,27 +189,19 @@ class _Download:
     @contextlib.contextmanager
     def _opened(self, url: str) -> Iterator[BinaryIO]:
         parts = urlsplit(url)
-        try:
-            if parts.scheme in ("file", "copy"):
-                with Path(unquote(parts.path)).open("rb") as file:
-                    yield file
-                return
-            proxy = self._proxy(url)
-            opener = urllib.request.build_opener(
-                urllib.request.ProxyHandler({parts.scheme: proxy} if proxy else {}),
-                urllib.request.HTTPSHandler(context=_trust(self._mirrors.settings, parts.hostname or "")),
-            )
-            request = urllib.request.Request(url, headers={"User-Agent": "bootsmith"})  # noqa: S310  checked above
-            with opener.open(request, timeout=TIMEOUT) as answer:
-                yield answer
-        except FileNotFoundError as error:
-            raise _Gone(f"{url} does not exist") from error
-        except urllib.error.HTTPError as error:
-            if error.code in (404, 410):
+        if parts.scheme in ("file", "copy"):
+            try:
+                file = Path(unquote(parts.path)).open("rb")  # noqa: SIM115  closed below
+            except FileNotFoundError as error:
                 raise _Gone(f"{url} does not exist") from error
-            raise
-        except HTTPException as error:  # an answer that breaks off: no OSError
-            raise OSError(str(error) or type(error).__name__) from error
+            with file:
+                yield file
+            return
+        try:
+            with self._client.open(url) as answer:
+                yield cast("BinaryIO", answer)
+        except MissingError as error:
+            raise _Gone(str(error)) from error
 
 
 @contextlib.contextmanager
@@ -217,18 +210,3 @@ def _as_wrong(url: str) -> Iterator[None]:
         yield
     except ValueError as error:
         raise _Wrong(f"{url} has other content than the lock file says") from error
-
-
-def _trust(settings: Mapping[str, str], name: str) -> ssl.SSLContext:
-    """Return whom to believe: this host's authorities, and what its apt names."""
-
-    def setting(key: str) -> str:
-        return settings.get(f"Acquire::https::{name}::{key}") or settings.get(f"Acquire::https::{key}", "")
-
-    context = ssl.create_default_context()
-    if setting("CAInfo"):
-        context.load_verify_locations(setting("CAInfo"))
-    if setting("Verify-Peer") == "false":
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-    return context
