@@ -61,6 +61,7 @@ MACHINE = (
     option("serial", "stdio or a file"),
     option("monitor", "give the QEMU monitor the terminal too (Ctrl-A C)", kind=bool),
     option("gdb", "wait for gdb on 127.0.0.1:1234", kind=bool),
+    option("keep", "keep the guest's writes in build/NAME/run.qcow2", kind=bool),
     option("login", "auto: let me into a locked image; none: do not"),
     option("format", "the image file's format, where it cannot be told: raw or qcow2"),
     option("qemu", "more words for QEMU, split as a shell would"),
