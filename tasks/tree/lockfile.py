@@ -80,10 +80,10 @@ def request(recipe: Recipe) -> dict[str, str]:
 
 
 def loader_packages(recipe: Recipe) -> tuple[str, ...]:
-    """Return the packages that hold the recipe's bootloader; a suite without them leaves them out."""
-    if not recipe.boot.packages:
-        return ()
-    return {"systemd-boot": ("systemd-boot-efi",), "grub-efi": ("grub-efi-amd64-bin",)}[recipe.boot.loader]
+    """Return the packages the recipe's loader comes in, which belong to the tree."""
+    from bootsmith.tasks.boot import bootloader
+
+    return bootloader.packages(recipe)
 
 
 def _yes(value: bool) -> str:
