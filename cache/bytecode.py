@@ -48,7 +48,7 @@ def _is_current(source: Path) -> bool:
     except OSError:
         return True  # nothing compiled: nothing stale
     try:
-        same = marshal.loads(data[HEADER:]) == compile(text, str(source), "exec", dont_inherit=True)  # noqa: S302  # as Python would
+        same = bool(marshal.loads(data[HEADER:]) == compile(text, str(source), "exec", dont_inherit=True))  # noqa: S302  # as Python would
     except (EOFError, TypeError, ValueError, SyntaxError):
         same = False
     if same:
