@@ -177,6 +177,7 @@ def run(ctx: Context) -> None:
     ctx.say("unpacking the tree for its initramfs")
     scratch.run_as_root(
         ctx,
+        "mkinitramfs",
         ctx.inputs["base"].stat().st_size + ROOM,
         host.find("sh"), "-c", _MAKE, "sh",
         ctx.inputs["base"], ctx.inputs["view"], ctx.work / "gone", ctx.work / "stand-in",

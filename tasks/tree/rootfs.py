@@ -78,7 +78,6 @@ def run(ctx: Context) -> None:
 
     store = Store(default_root())
     found = packages.fetch(lock, store, find_mirrors, ctx.say)
-    store.sync()
     ctx.say("unpacking the packages")
     repository = ctx.work / "repository"
     suite = lock.request["suite"]
@@ -92,6 +91,7 @@ def run(ctx: Context) -> None:
     (ctx.work / "marks").write_text(_marks(lock))
     scratch.run_as_root(
         ctx,
+        "mmdebstrap",
         GROWTH * size,
         host.find("mmdebstrap"),
         "--mode=root",

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from bootsmith.tasks.errors import ToolFailed
 from bootsmith.tasks.stage import Completed, Context
 from bootsmith.tasks.tools import room
 
@@ -42,16 +43,20 @@ unshare --mount -- "$@"
 
 
 def run_as_root(
-    ctx: Context, need: int, *words: str | Path, env: Mapping[str, str] | None = None, stdout: Path | None = None
+    ctx: Context, name: str, need: int, *words: str | Path, env: Mapping[str, str] | None = None
 ) -> Completed:
-    """Run a program as uid 0 with an empty directory for `need` bytes, named to it by TMPDIR. Raises ToolFailed."""
+    """Run a program as uid 0 with an empty directory for `need` bytes, named to it by TMPDIR.
+
+    Raises ToolFailed, where the program goes by `name`.
+    """
     tree = ctx.work / "tree"
     tree.mkdir()
-    for name, text in (("hostname", "localhost\n"), ("resolv.conf", ""), ("hosts", "127.0.0.1 localhost\n")):
-        (ctx.work / name).write_text(text)
+    for file, text in (("hostname", "localhost\n"), ("resolv.conf", ""), ("hosts", "127.0.0.1 localhost\n")):
+        (ctx.work / file).write_text(text)
     available = room.memory_available() - RESERVE
     size = str(available) if available > need else ""
-    return ctx.run(
-        "unshare", "--uts", "--", "sh", "-c", _PRELUDE, "sh", size, tree, ctx.work, *words,
-        root=True, env=env, stdout=stdout,
-    )  # fmt: skip
+    prelude: list[str | Path] = ["--uts", "--", "sh", "-c", _PRELUDE, "sh", size, tree, ctx.work]
+    try:
+        return ctx.run("unshare", *prelude, *words, root=True, env=env)
+    except ToolFailed as error:
+        raise ToolFailed(f"{name} failed", error.hint, tail=error.tail, status=error.status) from error
