@@ -87,7 +87,7 @@ class Client:
     def _connect(self, parts: SplitResult, url: str) -> tuple[HTTPConnection, bool]:
         """Return a connection to a server or its proxy, and whether it must be asked by whole URLs."""
         proxy = self._proxy(url)
-        through = urlsplit(proxy if proxy is None or "//" in proxy else f"//{proxy}") if proxy else parts
+        through = urlsplit(proxy if "//" in proxy else f"//{proxy}") if proxy else parts
         name, port = str(through.hostname or ""), through.port
         connection: HTTPConnection
         if parts.scheme == "https":
