@@ -151,9 +151,15 @@ class Engine:
         return found
 
     def _bases(self, recipe: str | None) -> list[str]:
-        """Return the words that name a task of one recipe, without its name."""
-        split = [word.partition(":") for word in self.session.invocation.words if not word.startswith("-")]
-        return [base for base, _, name in split if (name or None) == recipe]
+        """Return the words that name a task of one recipe, without its name; what follows a dodo's own task is its."""
+        found = []
+        for word in self.session.invocation.words:
+            base, _, name = word.partition(":")
+            if not word.startswith("-") and (name or None) == recipe:
+                found.append(base)
+            if base in self._others:
+                break
+        return found
 
     def _recipes(self) -> list[str | None]:
         asked = self.session.invocation

@@ -384,3 +384,19 @@ def test_unknown_variables_are_refused(project: Project) -> None:
     """A misspelt variable is a mistake even where nothing would read it."""
     done = project.doit("tools", "disk.siez=4G")
     assert done.returncode == 3
+
+
+def test_a_dodos_own_task_takes_words_and_plans_nothing(project: Project) -> None:
+    """A task beside ours runs with words of its own, though the recipe is broken."""
+    dodo = project.top / "dodo.py"
+    own = """
+def task_mine():
+    return {"actions": [lambda words: print("mine:", *words)], "pos_arg": "words", "verbosity": 2}
+"""
+    dodo.write_text(dodo.read_text() + own)
+    (project.top / "toy.yaml").write_text("broken\n")
+    done = project.doit("mine", "--", "some", "-k", "words")
+    assert done.returncode == 0, done.stderr
+    assert "mine: some -k words" in done.stdout
+    assert project.doit("mine", "image").returncode == 0
+    assert project.doit("image", "mine").returncode == 3
