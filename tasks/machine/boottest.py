@@ -78,9 +78,10 @@ def qemu_test(
         trial = Trial(booted, test, nonce, patience=accel.patience, password=password, say=say)
         try:
             trial.judge()
+            booted.settle(0.2)
             reason = None
         except Unmet as unmet:
-            booted.settle()
+            booted.settle(1)
             reason = guest.explain_early_end(booted) or unmet
         files.pictured = test.screenshot and not booted.ended and booted.screenshot(files.screenshot)
     return _conclude(trial, reason, accel, files)

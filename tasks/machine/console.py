@@ -82,6 +82,7 @@ _STUCK_EARLY: tuple[tuple[str, str, re.Pattern[str]], ...] = (
         r"|^Boot failed: not a bootable disk"
     )),
     ("loader", "the loader stopped at its own prompt", re.compile(r"^grub(?: rescue)?> ")),
+    ("loader", "the loader could not boot any entry", re.compile(r"^ *Failed to boot both default and fallback")),
 )  # fmt: skip
 _STUCK: tuple[tuple[str, str, re.Pattern[str]], ...] = (
     ("kernel panic", "the kernel panicked", re.compile(r"Kernel panic - not syncing")),
@@ -114,8 +115,12 @@ def _is_painted(raw: bytes) -> bool:
 
 def _pieces(raw: bytes) -> list[str]:
     """Return one raw line as text: what was painted in several places in as many pieces."""
-    pieces = (clean(part) for part in _PAINTING.split(raw))
-    return [piece for piece in pieces if piece.strip("\ufffd ")]  # firmware draws its boxes in code page 437
+    return [piece for piece in (clean(part) for part in _PAINTING.split(raw)) if piece]
+
+
+def _worth_showing(lines: Sequence[str]) -> list[str]:
+    """Return the lines with a word in them: menus draw boxes, some of them in code page 437."""
+    return [line.rstrip() for line in lines if re.search("[A-Za-z0-9]", line)]
 
 
 class Console:
@@ -124,8 +129,7 @@ class Console:
     def __init__(self, fail: Sequence[str] = ()) -> None:
         self.phases: dict[Phase, float] = {}
         self.failure: Failure | None = None
-        self.complaint = ""
-        """The last thing firmware or loader complained about."""
+        self._complaints: list[str] = []
         self._guest = ""
         self._before = ""
         self._first: list[str] = []
@@ -143,6 +147,11 @@ class Console:
         return Phase.KERNEL in self.phases
 
     @property
+    def complaint(self) -> str:
+        """The first things firmware and loader complained about."""
+        return "; ".join(list(dict.fromkeys(self._complaints))[:3])
+
+    @property
     def said(self) -> str:
         """What the guest printed since the kernel took over, an unfinished line included."""
         return self._guest + clean(self._rest) if self.took_over else ""
@@ -155,7 +164,7 @@ class Console:
     @property
     def last_lines(self) -> list[str]:
         """The last lines with anything on them, whoever printed them."""
-        return [*self._lines, *(piece.rstrip() for piece in _pieces(self._rest))][-LAST_LINES:]
+        return [*self._lines, *_worth_showing(_pieces(self._rest))][-LAST_LINES:]
 
     def feed(self, data: bytes, now: float) -> None:
         """Take what was printed at `now`."""
@@ -176,7 +185,7 @@ class Console:
         self._reach(Phase.INIT, now)
 
     def _line(self, line: str, now: float, *, painted: bool) -> None:
-        self._lines.append(line.rstrip())
+        self._lines.extend(_worth_showing([line]))
         if self.took_over:
             self._guest_line(line, now)
         elif not painted and _GUEST.match(line):
@@ -207,7 +216,7 @@ class Console:
         if painted or self.failure or (not self.took_over and _ECHO.match(line)):
             return
         if not self.took_over and _COMPLAINT.search(line):
-            self.complaint = line.strip()
+            self._complaints.append(line.strip())
         for kind, what, pattern in _STUCK if self.took_over else _STUCK_EARLY:
             if pattern.search(line):
                 self.failure = Failure(kind, f"{what}: {line.strip()}")

@@ -47,7 +47,7 @@ echo "$n up"
 while read -r do what; do
 case $do in
 add) echo "$what" >>$f; echo "$n added" ;;
-run) base64 -d $f >$f.sh; rm $f; sh $f.sh </dev/null; s=$?; echo; echo "$n exit $s" ;;
+run) base64 -d $f >$f.sh && sh $f.sh </dev/null; s=$?; rm $f; echo; echo "$n exit $s" ;;
 esac
 done
 """

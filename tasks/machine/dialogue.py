@@ -176,9 +176,10 @@ class _ByShell:
         self._from = len(ports.console.said)
         begin, end = Sum(), Sum()
         encoded = base64.b64encode(command.encode()).decode()
+        ports.send(b"c=\r")
         for at in range(0, len(encoded), _LINE):
-            ports.send(f"c=$c{encoded[at : at + _LINE]}\r".encode())
-        run = f'sh -c "$(echo $c | base64 -d)" </dev/null; s=$?; c=; echo; echo {end.text} $s'
+            ports.send(f"c=${{c}}{encoded[at : at + _LINE]}\r".encode())
+        run = f'sh -c "$(echo $c | base64 -d || echo false)" </dev/null; s=$?; echo; echo {end.text} $s'
         ports.send(f"echo {begin.text}; {run}\r".encode())
         self._answer = re.compile(rf"{begin.pattern}\n(.*?)\n?{end.pattern} (\d+)\n", re.DOTALL)
 

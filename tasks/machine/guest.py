@@ -73,7 +73,7 @@ class Guest:
             else:
                 self.second += clean(data)
 
-    def settle(self, seconds: float = 1.0) -> None:
+    def settle(self, seconds: float) -> None:
         """Take what else is printed at once: a panic's trace, a prompt."""
         end = time.monotonic() + seconds
         while not self.ended and (left := end - time.monotonic()) > 0:

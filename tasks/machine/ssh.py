@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 import time
@@ -14,8 +15,8 @@ from bootsmith.tasks.stage import Completed
 from bootsmith.tasks.tools import host, process
 
 LOOPBACK = "127.0.0.1"
-_PAUSE = 0.5
-_PATIENCE = 2.0
+_PAUSE = 0.5  # seconds
+_PAUSES = 10  # after which a connection that says nothing is given up
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,22 +54,31 @@ def command(port: int, key: Path, *words: str, user: str = "root", program: str 
 def wait_for_banner(port: int, seconds: float, pause: Callable[[float], None] = time.sleep) -> str:
     """Wait until an ssh server answers behind the forwarded port; return what it calls itself.
 
-    QEMU accepts connections long before the guest does, so only the banner counts. `pause` passes the time between two
-    attempts: who reads the guest's console must go on reading it, or the guest stands still. Raises BootsmithError.
+    QEMU accepts connections long before the guest does, so only the banner counts. All waiting is done by `pause`: who
+    holds the guest's console must go on reading it, or the guest stands still. Raises BootsmithError.
     """
     end = time.monotonic() + seconds
     while time.monotonic() < end:
-        try:
-            with socket.create_connection((LOOPBACK, port), timeout=_PATIENCE) as connection:
-                banner = connection.recv(256)
-        except OSError:
-            banner = b""
+        banner = _banner(port, pause)
         if banner.startswith(b"SSH-"):
             return banner.split(b"\r\n")[0].decode(errors="replace")
-        pause(_PAUSE)
     raise BootsmithError(
         f"no ssh server answered on {LOOPBACK}:{port} in {seconds:g} s", "Does the image have one, and a network?"
     )
+
+
+def _banner(port: int, pause: Callable[[float], None]) -> bytes:
+    """Return what a server says first, or nothing."""
+    try:
+        with socket.create_connection((LOOPBACK, port), timeout=_PAUSE) as connection:
+            connection.setblocking(False)
+            for _ in range(_PAUSES):
+                pause(_PAUSE)
+                with contextlib.suppress(BlockingIOError):
+                    return connection.recv(256)
+    except OSError:
+        pause(_PAUSE)
+    return b""
 
 
 def run(port: int, key: Path, text: str, *, user: str = "root", check: bool = True) -> Completed:

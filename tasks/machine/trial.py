@@ -129,11 +129,11 @@ class Trial:
             if self._agent.up:
                 console.guest_began(self.booted.now())
             self._tell(console.phase)
+            also = f" (before: {console.complaint})" if console.complaint and not console.took_over else ""
             if console.failure:
-                raise Unmet(console.failure)
+                _give_up(console.failure.kind, console.failure.what + also)
             if done():
                 return
-            also = f" (before: {console.complaint})" if console.complaint and not console.took_over else ""
             if self.booted.ended:
                 who = "the guest" if console.took_over else "the machine, no kernel started yet,"
                 _give_up("ended", f"{who} rebooted or powered off while waiting for {what()}{also}")

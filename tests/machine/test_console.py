@@ -155,6 +155,7 @@ EARLY = {
     "bios, end": ("No bootable device.\r\n", "no bootable device"),
     "rescue": ("error: no such partition.\r\nEntering rescue mode...\r\ngrub rescue> ", "loader"),
     "prompt": ("\r\n\r\ngrub> ", "loader"),
+    "no entry": ("\r\n  Failed to boot both default and fallback entries.\r\n", "loader"),
 }
 LATE = {
     "panic": (
@@ -222,7 +223,8 @@ def test_complaints_of_a_loader_are_kept_for_later() -> None:
     assert console.failure is None
     assert console.complaint == "error: file `/grub/fonts/unicode.pf2' not found."
     failed = 'BdsDxe: failed to load Boot0001 "UEFI Misc Device" from PciRoot(0x0): Not Found\r\n'
-    assert read(failed).complaint == failed.strip()
+    assert read(failed, failed).complaint == failed.strip()
+    assert read(failed, "error: one.\r\nerror: two.\r\n").complaint == f"{failed.strip()}; error: one.; error: two."
 
 
 def test_a_device_that_failed_before_another_booted() -> None:
@@ -236,7 +238,8 @@ def test_the_last_lines_can_be_read() -> None:
     assert console.last_lines[-3:] == [
         "[  OK  ] Created slice system-getty.slice.", "Debian GNU/Linux 13 box ttyS0", "box login:",
     ]  # fmt: skip
-    assert len(console.last_lines) == 15
+    assert not any("+----+" in line or "\x1b" in line for line in console.last_lines)
+    assert len(read(OVMF, grub(), grub(), KERNEL, SYSTEMD, LOGIN).last_lines) == 15
     boxed = Console()
     boxed.feed(b"\x1b[17;30H\xc4\xc4\xc4\x1b[18;01Hone line", 0)
     assert boxed.last_lines == ["one line"]

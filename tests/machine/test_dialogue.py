@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import base64
-import re
+import subprocess
 
 from bootsmith.tasks.machine.dialogue import Agent, Question, Shell
 from machines import KERNEL, MadeUpGuest
@@ -67,8 +67,9 @@ class FakeTerminal:
 
     def __init__(self, password: str, deaf: int = 0) -> None:
         self.state = "login"
-        self.ran: list[str] = []
-        self._password, self._deaf, self._encoded = password, deaf, ""
+        self._password, self._deaf = password, deaf
+        self._typed = ""
+        self._printed = 0
 
     def __call__(self, port: str, text: str) -> str:
         assert port == "console"
@@ -86,15 +87,11 @@ class FakeTerminal:
         return f"{line}\r\n{self._shell(line)}# "
 
     def _shell(self, line: str) -> str:
-        if line.startswith("c=$c"):
-            self._encoded += line[4:]
-            return ""
-        sums = ["sum-" + str(int(a) + int(b)) for a, b in re.findall(r"sum-\$\(\((\d+)\+(\d+)\)\)", line)]
-        if len(sums) == 1:
-            return f"{sums[0]}\r\n"
-        self.ran.append(base64.b64decode(self._encoded).decode())
-        self._encoded = ""
-        return f"{sums[0]}\r\nout\r\n\r\n{sums[1]} 7\r\n"
+        """Return what a real shell prints for the line, after all the lines before it."""
+        self._typed += f"{line}\n"
+        ran = subprocess.run(["sh"], input=self._typed, stdout=subprocess.PIPE, text=True, check=False)
+        printed, self._printed = ran.stdout[self._printed :], len(ran.stdout)
+        return printed.replace("\n", "\r\n")
 
 
 def at_the_prompt(terminal: FakeTerminal) -> tuple[MadeUpGuest, Shell]:
@@ -147,9 +144,12 @@ def test_a_prompt_printed_over_is_asked_for_again() -> None:
 
 
 def test_a_command_by_the_shell() -> None:
-    """A command typed at the shell comes back with its status and its output, without our own words."""
-    terminal = FakeTerminal("pw")
-    guest, shell = at_the_prompt(terminal)
+    """Commands typed at the shell come back with their status and their output, without our own words."""
+    guest, shell = at_the_prompt(FakeTerminal("pw"))
     logged_in(guest, shell, b"pw")
-    assert ended(shell.ask("test -e '/a b'"), guest) == (7, "out")
-    assert terminal.ran == ["test -e '/a b'"]
+    long = "#" + "x" * 3000
+    assert ended(shell.ask(f"{long}\nprintf 'a  b\\n100%%\\n'; exit 7"), guest) == (7, "a  b\n100%")
+    assert ended(shell.ask("test 'a b' = \"a b\""), guest) == (0, "")
+    assert ended(shell.ask("echo 'never closed"), guest)[0] != 0
+    assert ended(shell.ask("cat; echo input is empty"), guest) == (0, "input is empty")
+    assert max(map(len, guest.typed)) < 1000
