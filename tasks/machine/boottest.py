@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 from bootsmith.tasks.errors import BootsmithError, TestFailed
-from bootsmith.tasks.machine import accelerator, firmware, guest, qemu
+from bootsmith.tasks.machine import accelerator, firmware, guest, image, qemu
 from bootsmith.tasks.machine.accelerator import Accel
 from bootsmith.tasks.machine.console import Console
 from bootsmith.tasks.machine.credentials import Asked, credentials
@@ -74,7 +74,7 @@ def qemu_test(
 
     files = _Files(out)
     files.clear()
-    with guest.start(command, Console(test.fail), files.log) as booted:
+    with image.in_use(disk, say), guest.start(command, Console(test.fail), files.log) as booted:
         trial = Trial(booted, test, nonce, patience=accel.patience, password=password, say=say)
         try:
             trial.judge()

@@ -41,8 +41,8 @@ systemctl -q is-active $u && systemctl --no-block restart $u
 _AGENT = """n={nonce} f=/run/bootsmith-command
 export HOME=/root LC_ALL=C.UTF-8
 cd /
+stty -F {port} raw -echo || {{ echo "$n up" >/dev/console; exit; }}
 exec <{port} >{port} 2>&1
-stty raw -echo || exec >/dev/console
 echo "$n up"
 while read -r do what; do
 case $do in

@@ -1,10 +1,13 @@
-"""A disk image file as QEMU will meet it: its format by magic, and whether it points at other files."""
+"""A disk image file as QEMU will meet it: its format by magic, whether it points at other files, its lock."""
 
 from __future__ import annotations
 
+import contextlib
 import struct
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from bootsmith.cache.lock import Lock
 from bootsmith.tasks.errors import BootsmithError, InputMissing
 
 SECTOR = 512
@@ -80,3 +83,14 @@ def _refuse_references(path: Path, name: str, head: bytes) -> None:
             f"{path} refers to {refers_to}, which QEMU would open for the guest to read",
             "Flatten it where you trust it: qemu-img convert -O qcow2 IN OUT.",
         )
+
+
+@contextlib.contextmanager
+def in_use(disk: Path, say: Callable[[str], None]) -> Iterator[None]:
+    """Hold a shared lock on the image, so that no build changes it under the guest."""
+    lock = Lock(disk, create=False)
+    lock.acquire(shared=True, waiting=lambda who: say(f"waiting for {who}, which writes {disk}"))
+    try:
+        yield
+    finally:
+        lock.release()

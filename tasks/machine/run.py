@@ -12,7 +12,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bootsmith.cache.lock import Lock
 from bootsmith.tasks.errors import BootsmithError
 from bootsmith.tasks.machine import accelerator, firmware, image, overlay, qemu, ssh
 from bootsmith.tasks.machine.credentials import Asked, credentials
@@ -34,7 +33,7 @@ def run(
     """Run `disk` until the user ends it; return QEMU's exit status. Raises BootsmithError.
 
     `format` None: by the file's magic. `folder` is where the ssh key, and with `machine.keep` the guest's writes, are
-    left; without it there is a temporary one, and nothing is kept.
+    left; without it there is a temporary one for as long as the guest runs, and nothing is kept.
     """
     if machine.keep and folder is None:
         raise BootsmithError(
@@ -44,9 +43,9 @@ def run(
     found = image.identify(disk, format)
     disk = disk.absolute()
     with contextlib.ExitStack() as stack:
-        folder = folder or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bootsmith-")))
-        folder = folder.absolute()
-        stack.enter_context(_in_use(disk, say))
+        if folder is None and not print_only:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bootsmith-")))
+        stack.enter_context(image.in_use(disk, say))
         prepared = prepare(machine, disk, format=found, folder=folder, say=say)
         say(qemu.printable(prepared.argv))
         for note in prepared.notes:
@@ -77,24 +76,24 @@ def prepare(
     disk: Path,
     *,
     format: str,  # noqa: A002
-    folder: Path,
+    folder: Path | None,
     say: Callable[[str], None],
     wires: qemu.Wires | None = None,
 ) -> Prepared:
-    """Make ready what a run needs; with `wires` it is without a terminal."""
+    """Make ready what a run needs; with `wires` it is without a terminal, without `folder` it has no ssh key."""
     accel = accelerator.choose(machine.accel)
     if accel.note:
         say(accel.note)
     code = firmware.find()
     key = None
-    if machine.login == "auto" and machine.nic != "none":
-        key = ssh.make_key(folder)
+    if machine.login == "auto" and machine.nic != "none" and folder:
+        key = ssh.make_key(folder.absolute())
         if SSH not in (guest for _, guest in machine.forward):
             machine = replace(machine, forward=(*machine.forward, (2222, SSH)))
     asked = Asked(autologin=machine.login == "auto", ssh_key=key.public if key else "")
     ports = free_ports(machine, say)
-    if machine.keep:
-        disk, code = overlay.kept(disk, format, code, folder)
+    if machine.keep and folder:
+        disk, code = overlay.kept(disk, format, code, folder.absolute())
         format = "qcow2"  # noqa: A001  the overlay's
     argv = qemu.command(
         machine, disk=disk, format=format, firmware=code, accel=accel, snapshot=not machine.keep, wires=wires,
@@ -153,17 +152,6 @@ def _notes(machine: Machine, ports: qemu.Ports, key: ssh.Key | None, disk: Path)
         yield f"the console is written to {machine.serial}; here is the monitor: `quit` ends the machine"
     else:
         yield f"the console is written to {machine.serial}; Ctrl-C ends the machine"
-
-
-@contextlib.contextmanager
-def _in_use(disk: Path, say: Callable[[str], None]) -> Iterator[None]:
-    """Hold a shared lock on the image, so that no build changes it under the guest."""
-    lock = Lock(disk, create=False)
-    lock.acquire(shared=True, waiting=lambda who: say(f"waiting for {who}, which writes {disk}"))
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 @contextlib.contextmanager

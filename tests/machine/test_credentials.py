@@ -79,6 +79,14 @@ def test_the_scripts_are_shell(name: str) -> None:
     subprocess.run(["sh", "-n"], input=script, text=True, check=True)
 
 
+def test_without_a_second_port_the_nonce_goes_to_the_console(tmp_path: Path) -> None:
+    """Where the second port cannot be set up the console gets the nonce, and no commands are taken."""
+    script = written(Asked(nonce="cafe01"))["/dev/.bootsmith/bootsmith-agent"]
+    script = script.replace("/dev/ttyS1", str(tmp_path / "none")).replace("/dev/console", str(tmp_path / "console"))
+    subprocess.run(["sh"], input=script, text=True, check=True, stderr=subprocess.DEVNULL)
+    assert (tmp_path / "console").read_text() == "cafe01 up\n"
+
+
 def test_the_agent_does_what_it_is_sent(tmp_path: Path) -> None:
     """The script prints the nonce, and runs commands that come in pieces, with their status; here on plain files."""
     script = written(Asked(nonce="cafe01"))["/dev/.bootsmith/bootsmith-agent"]
@@ -88,8 +96,7 @@ def test_the_agent_does_what_it_is_sent(tmp_path: Path) -> None:
     script = script.replace("</dev/ttyS1 >/dev/ttyS1", f"<{sent} >{port}").replace(
         "/run/bootsmith-command", f"{tmp_path}/c"
     )
-    script = script.replace("stty raw -echo || exec >/dev/console\n", "")
-    subprocess.run(["sh"], input=script, text=True, check=True)
+    subprocess.run(["sh"], input=f"stty() {{ true; }}\n{script}", text=True, check=True)
     assert port.read_text().splitlines() == [
         "cafe01 up", "cafe01 added", "cafe01 added", "one 100%", "", "cafe01 exit 3",
         "cafe01 added", "/", "", "cafe01 exit 0",

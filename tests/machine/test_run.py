@@ -112,6 +112,14 @@ def test_login_without_a_network(disk: Path) -> None:
     assert not (disk.parent / "run/ssh_key").exists()
 
 
+def test_a_command_for_later_has_no_key(disk: Path) -> None:
+    """A command that is only printed, for a bare file, names no key: there is no place where one would stay."""
+    told: list[str] = []
+    assert run.run(machine(login="auto"), disk, print_only=True, say=told.append) == 0
+    assert "io.systemd.credential.binary:tmpfiles.extra=" in "".join(told)
+    assert not any("ssh" in text for text in told[1:])
+
+
 def test_no_login_asked_no_credentials(disk: Path) -> None:
     """`login: none` passes nothing to the guest."""
     assert "smbios" not in printed(disk, login="none")[0]
