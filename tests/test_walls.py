@@ -167,7 +167,7 @@ REGISTRY = (
     r"|\bpypi\.\w+|pythonhosted\.org|npmjs\.\w+|dl-cdn\.\w+"
 )
 OWN = (str(CHECKOUT), str(Path.home()) if len(Path.home().parts) > 2 else str(CHECKOUT))
-WORKPLACE = r"/work/(?:main|shared)\b|/Users/\w|" + "|".join(re.escape(place) + r"\b" for place in OWN)
+WORKPLACE = r"/Users/\w|" + "|".join(re.escape(place) + r"\b" for place in OWN)
 
 
 @pytest.mark.parametrize(
