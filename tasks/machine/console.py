@@ -181,6 +181,9 @@ class Console:
     def guest_began(self, now: float) -> None:
         """Take it from elsewhere that the guest's init runs: what is printed from now on is the guest's."""
         if not self.took_over:
+            if _is_painted(self._rest):  # a menu ends no line; a prompt that waits does not either, but is the guest's
+                self._before += "".join(f"{piece}\n" for piece in _pieces(self._rest))
+                self._rest = b""
             self._take_over((), now)
         self._reach(Phase.INIT, now)
 

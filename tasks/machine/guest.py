@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import selectors
 import socket
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -23,7 +24,13 @@ class Guest:
     """A running machine. `console` is fed as long as somebody pumps; `log` gets the console's bytes as they are."""
 
     def __init__(
-        self, running: process.Running, ends: Sequence[socket.socket], console: Console, log: Path | None
+        self,
+        running: process.Running,
+        ends: Sequence[socket.socket],
+        *,
+        console: Console,
+        log: Path | None,
+        messages: Path,
     ) -> None:
         self.console = console
         self.second = ""
@@ -31,6 +38,7 @@ class Guest:
         self.quiet_since = self.began = time.monotonic()
         self.ended = False
         self._running = running
+        self._messages = messages
         self._console, self._second, self._qmp = ends
         self._log = log.open("wb", buffering=0) if log else None
         self._hidden = b""
@@ -100,7 +108,7 @@ class Guest:
         status = self._running.wait(1) if self.ended else self._running.poll()
         if status is None:
             return None, ""
-        return status, (self._running.stdout.read() or b"").decode(errors="replace").strip()
+        return status, self._messages.read_text(errors="replace").strip()
 
     def close(self) -> None:
         """Write the log's end."""
@@ -135,15 +143,17 @@ class Guest:
 
 @contextlib.contextmanager
 def start(command: Callable[[Wires], list[str]], console: Console, log: Path | None = None) -> Iterator[Guest]:
-    """Run the command that is made around our sockets; raises BootsmithError where QEMU cannot be started."""
+    """Run the command that is made around our sockets. What QEMU itself says goes to qemu.log beside `log`."""
     with contextlib.ExitStack() as stack:
+        folder = log.parent if log else Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bootsmith-")))
+        messages = folder / "qemu.log"
         pairs = [[stack.enter_context(each) for each in socket.socketpair()] for _ in range(3)]
         theirs = [pair[1].fileno() for pair in pairs]
         argv = command(Wires(*theirs))
-        running = stack.enter_context(process.start(argv, pass_fds=theirs))
+        running = stack.enter_context(process.start(argv, stderr=messages, pass_fds=theirs))
         for _, their in pairs:
             their.close()
-        guest = Guest(running, [pair[0] for pair in pairs], console, log)
+        guest = Guest(running, [pair[0] for pair in pairs], console=console, log=log, messages=messages)
         stack.callback(guest.close)
         yield guest
 

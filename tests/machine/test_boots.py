@@ -155,6 +155,7 @@ def test_a_machine_that_cannot_start(tmp_path: Path, monkeypatch: pytest.MonkeyP
             machine(accel="tcg", qemu=("-bogus",)), demands(), disk=disk, format="raw", out=tmp_path / "test"
         )
     assert json.loads((tmp_path / "test/result.json").read_text())["kind"] == "qemu"
+    assert "-bogus" in (tmp_path / "test/qemu.log").read_text()
 
 
 def test_a_screenshot_of_a_real_screen(tmp_path: Path, accel: Accel) -> None:

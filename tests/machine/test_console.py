@@ -134,13 +134,21 @@ def test_one_line_that_looks_like_a_kernel_is_not_enough() -> None:
 
 def test_word_from_inside_begins_the_guest() -> None:
     """A kernel told to be quiet prints nothing; once our unit reported, what follows is the guest's."""
-    console = read(OVMF, systemd_boot("box login: "))
+    console = read(OVMF, systemd_boot("box login: ").removesuffix(CLEAR))
     console.guest_began(5.0)
+    assert console.said == ""
     console.feed(b"\r\nbox login: ", 6.0)
     assert console.phases == {
         Phase.FIRMWARE: 0, Phase.LOADER: 0, Phase.KERNEL: 5.0, Phase.INIT: 5.0, Phase.LOGIN: 6.0,
     }  # fmt: skip
     assert console.said.strip() == "box login:"
+
+
+def test_a_prompt_that_waits_already_is_the_guest_s() -> None:
+    """A quiet guest whose prompt came before our unit's report is not asked to print it again."""
+    console = read(OVMF, systemd_boot(), "\r\nbox login: ")
+    console.guest_began(5.0)
+    assert console.said == "box login: "
 
 
 EARLY = {
