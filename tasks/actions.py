@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bootsmith.cache.lock import Lock
 from bootsmith.tasks.errors import InputMissing, StageError, UsageError
 
 if TYPE_CHECKING:
@@ -132,15 +131,13 @@ def qemu_test(request: Request) -> None:
 @contextmanager
 def _kept(request: Request, disk: Path) -> Iterator[None]:
     """Hold an image as it is while a machine runs on it; builds of it wait, or write another file."""
+    from bootsmith.tasks.machine.image import in_use
+
     if not disk.exists():
         raise InputMissing(f"{disk} does not exist", "Name a disk image, or build one: `doit image`.")
-    lock = Lock(disk, create=False)
-    lock.acquire(shared=True)
-    try:
+    with in_use(disk, request.session.progress.tell):
         request.session.only_looks()
         yield
-    finally:
-        lock.release()
 
 
 def _image(request: Request) -> Path:
