@@ -13,6 +13,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
@@ -102,12 +103,13 @@ def _discard_broken_database(path: Path) -> None:
     try:
         found = json.loads(path.read_bytes())
         healthy = isinstance(found, dict) and all(isinstance(value, dict) for value in found.values())
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return
     except (OSError, ValueError):
         healthy = False
     if not healthy:
-        path.replace(path.with_suffix(".broken"))
+        with suppress(OSError):  # a folder that is not ours to write: the run says so
+            path.replace(path.with_suffix(".broken"))
 
 
 def _others(dodo: Mapping[str, Any]) -> set[str]:
@@ -312,8 +314,9 @@ class Engine:
 
         def shut() -> None:
             self.session.end()
-            Path(DATABASE).parent.mkdir(exist_ok=True)
-            close()
+            with suppress(OSError):  # it holds nothing that matters
+                Path(DATABASE).parent.mkdir(exist_ok=True)
+                close()
 
         manager.get_status, manager.remove, manager.remove_all = get_status, remove, remove_all
         manager.ignore, manager.close, manager.status_is_ignore = _refuse_to_ignore, shut, lambda _task: False
@@ -331,9 +334,12 @@ class Engine:
 
     def _status(self, task: Task, *, get_log: bool) -> DependencyStatus:
         builder, stage = self._stages[task.name]
-        if self.session.invocation.runs:
-            self.session.begin(builder)
-        status = builder.status(stage)
+        try:
+            if self.session.invocation.runs:
+                self.session.begin(builder)
+            status = builder.status(stage)
+        except (BootsmithError, CacheError) as error:
+            _refuse(error)
         answer = DependencyStatus(get_log)
         task.dep_changed = []
         if not status.fresh:

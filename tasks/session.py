@@ -18,7 +18,7 @@ from bootsmith.cache.lock import Lock
 from bootsmith.cache.store import default_root
 from bootsmith.tasks import plan as plans
 from bootsmith.tasks.builder import Builder
-from bootsmith.tasks.errors import UsageError
+from bootsmith.tasks.errors import StageError, UsageError
 from bootsmith.tasks.invocation import Invocation
 from bootsmith.tasks.ledger import Ledger
 from bootsmith.tasks.progress import Progress
@@ -178,7 +178,13 @@ class Session:
         if not self._locks:
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 self._old_handlers[number] = signal.signal(number, self._interrupted)
-        builder.state.mkdir(parents=True, exist_ok=True)
+        try:
+            builder.state.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StageError(
+                f"the build directory {builder.plan.site.build} cannot be made: {error.filename}: {error.strerror}",
+                "Move what is in the way, or make the folder yours to write.",
+            ) from error
         lock = Lock(builder.state / "lock")
         lock.acquire(waiting=lambda holder: self.progress.tell(f"waiting for {holder}, which builds here"))
         self._locks[builder.plan.site.build] = lock

@@ -400,3 +400,13 @@ def task_mine():
     assert "mine: some -k words" in done.stdout
     assert project.doit("mine", "image").returncode == 0
     assert project.doit("image", "mine").returncode == 3
+
+
+def test_a_build_directory_that_cannot_be_made_is_said(project: Project) -> None:
+    """A file called build is in the way: said in words, exit 1, the file untouched."""
+    (project.top / "build").write_text("mine")
+    done = project.doit("image")
+    assert done.returncode == 1
+    assert "cannot be made" in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert (project.top / "build").read_text() == "mine"
