@@ -18,6 +18,17 @@ def task_test() -> dict[str, Any]:
     return {"actions": [check], "pos_arg": "words", "verbosity": 2}
 
 
+def task_soak() -> dict[str, Any]:
+    """Try for hours what the tests try for minutes: kills, full disks, every boot; [WORDS...] choose, as for pytest."""
+
+    def try_long(words: list[str]) -> bool:
+        from tests.suite import soak
+
+        return soak(words)
+
+    return {"actions": [try_long], "pos_arg": "words", "verbosity": 2}
+
+
 def task_bench() -> dict[str, Any]:
     """Measure, as ratios within one run, what has to be fast."""
 

@@ -1,10 +1,11 @@
-"""What all tests share: Hypothesis leaves no files behind, and counts no seconds."""
+"""What all tests share: Hypothesis leaves no files behind and counts no seconds; long tests have a short form."""
 
 from __future__ import annotations
 
 import atexit
 from tempfile import TemporaryDirectory
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.configuration import set_hypothesis_home_dir
 
@@ -15,3 +16,26 @@ settings.register_profile(
     "house", database=None, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )
 settings.load_profile("house")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add --soak: the long form of the tests that have one."""
+    parser.addoption("--soak", action="store_true", help="run the tests marked soak in their long form")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Leave out, but for --soak, the tests that have no short form."""
+    if config.getoption("--soak"):
+        return
+    left_out = [item for item in items if (mark := item.get_closest_marker("soak")) and not mark.kwargs.get("ci")]
+    config.hook.pytest_deselected(items=left_out)
+    items[:] = [item for item in items if item not in left_out]
+
+
+@pytest.fixture
+def rounds(request: pytest.FixtureRequest) -> int:
+    """How often a test marked `soak(ci=SHORT, whole=LONG)` shall try."""
+    mark = request.node.get_closest_marker("soak")
+    assert mark, "only a test marked soak has rounds"
+    count: int = mark.kwargs["whole" if request.config.getoption("--soak") else "ci"]
+    return count

@@ -9,20 +9,24 @@ from collections.abc import Sequence
 from pathlib import Path
 
 CHECKOUT = Path(__file__).parent.parent
-WORKERS = "2"  # boots under emulation want a core each
+SPREAD = ("-n", "2", "--dist", "loadgroup")  # boots under emulation want a core each
 
 
 def run(words: Sequence[str] = ()) -> bool:
     """Run it all, or pytest alone with `words`; tell whether it passed."""
-    python = [sys.executable, "-m"]
-    steps = [
-        [*python, "ruff", "check", "."],
-        [*python, "ruff", "format", "--check", "."],
-        [*python, "pytest", "-n", WORKERS, "--dist", "loadgroup"],
-    ]
     if words:
-        steps = [[*python, "pytest", *words]]
-    for step in steps:
+        return _pass([["pytest", *words]])
+    return _pass([["ruff", "check", "."], ["ruff", "format", "--check", "."], ["pytest", *SPREAD]])
+
+
+def soak(words: Sequence[str] = ()) -> bool:
+    """Run, for hours, the whole of what CI runs a share of, `words` choosing among it; tell whether it passed."""
+    return _pass([["pytest", "--soak", "-m", "soak", *SPREAD, *words]])
+
+
+def _pass(steps: Sequence[Sequence[str]]) -> bool:
+    for words in steps:
+        step = [sys.executable, "-m", *words]
         sys.stdout.write(f"$ python {' '.join(step[1:])}\n")
         sys.stdout.flush()
         if subprocess.run(step, cwd=CHECKOUT, env=os.environ, check=False).returncode:
