@@ -72,7 +72,7 @@ COMMANDS = (
     Command(
         "run-uefi",
         "boot the image, or any disk FILE, under OVMF; the serial console on this terminal",
-        "bootsmith.tasks.actions:run_uefi",
+        "bootsmith.tasks.actions.machines:run_uefi",
         MACHINE,
         positional="image",
         needs="assemble",
@@ -81,7 +81,7 @@ COMMANDS = (
     Command(
         "qemu-test",
         "boot the image and demand proof from inside the guest",
-        "bootsmith.tasks.actions:qemu_test",
+        "bootsmith.tasks.actions.machines:qemu_test",
         (
             option("accel", "auto, kvm or tcg"),
             option("timeout", "give up after this long, such as 5m"),
@@ -90,23 +90,27 @@ COMMANDS = (
         needs="assemble",
     ),
     Command(
-        "update", "put the distribution's new package versions into the lock file", "bootsmith.tasks.actions:update"
+        "update",
+        "put the distribution's new package versions into the lock file",
+        "bootsmith.tasks.actions.recipes:update",
     ),
-    Command("tools", "host programs: found, version, used by, missing", "bootsmith.tasks.actions:tools"),
+    Command("tools", "host programs: found, version, used by, missing", "bootsmith.tasks.actions.host:tools"),
     Command(
         "inspect",
         "partitions, filesystems, loaders and sizes of the image, or of any disk FILE",
-        "bootsmith.tasks.actions:inspect",
+        "bootsmith.tasks.actions.images:inspect",
         (option("json", "as JSON", kind=bool),),
         positional="image",
         needs="assemble",
         image=True,
     ),
     Command(
-        "show", "the recipe with all its defaults, parents and variables filled in", "bootsmith.tasks.actions:show"
+        "show",
+        "the recipe with all its defaults, parents and variables filled in",
+        "bootsmith.tasks.actions.recipes:show",
     ),
-    Command("recipes", "every recipe here, one line each", "bootsmith.tasks.actions:recipes"),
-    Command("schema", "the JSON Schema of recipes", "bootsmith.tasks.actions:schema"),
+    Command("recipes", "every recipe here, one line each", "bootsmith.tasks.actions.recipes:recipes"),
+    Command("schema", "the JSON Schema of recipes", "bootsmith.tasks.actions.recipes:schema"),
 )
 
 GROUPS = {

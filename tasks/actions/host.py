@@ -1,0 +1,20 @@
+"""Commands about this host."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bootsmith.tasks.commands import Request
+
+
+def tools(request: Request) -> None:
+    """Print the host programs, and what to install."""
+    from bootsmith.tasks.tools import survey
+
+    users: dict[str, list[str]] = {}
+    for builder in request.session.builders:
+        for stage in builder.plan.stages:
+            for tool in stage.tools:
+                users.setdefault(tool, []).append(stage.name)
+    request.session.progress.tell(survey.report(users))
