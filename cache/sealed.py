@@ -8,9 +8,12 @@ from bootsmith.cache import temporary
 from xxhash import xxh3_128_hexdigest
 
 
-def write(path: Path, kind: str, body: bytes) -> None:
-    """Write `body` atomically. `kind` is what the file is and the version of its form: "record 1". Raises OSError."""
-    temporary.write(path, _seal(kind, body) + body)
+def write(path: Path, kind: str, body: bytes, *, drafts: Path | None = None) -> None:
+    """Write `body` atomically. `kind` is what the file is and the version of its form: "record 1". Raises OSError.
+
+    `drafts` is where it is written first, see `temporary.write`.
+    """
+    temporary.write(path, _seal(kind, body) + body, drafts=drafts)
 
 
 def read(path: Path, kind: str) -> bytes | None:

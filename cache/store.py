@@ -81,7 +81,8 @@ class Store:
         path = self._result(key)
         with self._writing(path):
             self._prepare(path.parent, PRIVATE)
-            sealed.write(path, KIND, json.dumps({role: dict(output) for role, output in outputs.items()}).encode())
+            body = json.dumps({role: dict(output) for role, output in outputs.items()}).encode()
+            sealed.write(path, KIND, body, drafts=self.root / "tmp")
         self._written[path] = None
 
     def result(self, key: str) -> Mapping[str, Mapping[str, Any]] | None:

@@ -39,9 +39,14 @@ def _create(directory: Path) -> tuple[int, Path]:
         os.close(descriptor)  # swept away before it was locked
 
 
-def write(path: Path, data: bytes, mode: int = 0o644) -> None:
-    """Give `path` this content at once: a reader finds the old or the new, never a part. Raises OSError."""
-    with temporary(path.parent, mode) as (descriptor, draft), open(descriptor, "wb", closefd=False) as file:
+def write(path: Path, data: bytes, mode: int = 0o644, *, drafts: Path | None = None) -> None:
+    """Give `path` this content at once: a reader finds the old or the new, never a part. Raises OSError.
+
+    It is written in `drafts`, whose owner sweeps it, or beside `path`, where what dead writers left goes with it.
+    """
+    if drafts is None:
+        sweep(path.parent)
+    with temporary(drafts or path.parent, mode) as (descriptor, draft), open(descriptor, "wb", closefd=False) as file:
         file.write(data)
         file.flush()
         draft.replace(path)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from bootsmith.cache.record import Record
 
 State = Literal["fresh", "restored", "built"]
+REFUSED = (errno.EACCES, errno.EROFS, errno.EPERM, errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE)
 ATTEMPTS = 3  # at a stage whose inputs are edited while it runs
 
 
@@ -168,7 +169,6 @@ class Builder:
                 state = "restored"
             else:
                 self._build(stage, shop, say)
-        self._forgotten(stage).unlink(missing_ok=True)
         with self._guard:
             self._known[stage.name] = Status(True)
         return Outcome(state, time.monotonic() - started, self.occupied(stage))
@@ -202,6 +202,7 @@ class Builder:
             for role, path in made.items():
                 self.ledger.store.put(path, record.outputs[role]["hash"])
             self.ledger.store.put_result(record.key, record.outputs)
+        self._forgotten(stage).unlink(missing_ok=True)  # before the record: else a kill between them builds it twice
         self._finish(stage, made, record)
 
     def _attempt(
@@ -314,7 +315,7 @@ class Builder:
                 f"{stage.name}: no space left for {error.filename or self.state}: {free >> 20} MiB free",
                 "Free some, or point BOOTSMITH_CACHE at a larger disk; nothing finished is lost.",
             )
-        if error.errno in (errno.EACCES, errno.EROFS, errno.EPERM):
+        if error.errno in REFUSED:
             return StageError(f"{stage.name}: {error.filename or self.state}: {error.strerror}")
         return error
 

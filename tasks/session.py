@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from bootsmith.cache import key as keys
+from bootsmith.cache import temporary
 from bootsmith.cache.fingerprint import fingerprint
 from bootsmith.cache.lock import Lock
 from bootsmith.cache.store import default_root
@@ -161,13 +162,11 @@ class Session:
     def _remember(self, file: Path, plan: plans.Plan, files: Iterable[Path]) -> None:
         notebook = self._notebook(file)
         notebook.parent.mkdir(parents=True, exist_ok=True)
-        draft = notebook.with_suffix(f".{os.getpid()}")
         sources = self._sources(files)
         for stage in plan.stages:
             self.ledger.code(stage)
         noted = {"sources": sources, "codes": self.ledger.codes, "plan": plans.to_json(plan)}
-        draft.write_text(json.dumps(noted))
-        draft.replace(notebook)
+        temporary.write(notebook, json.dumps(noted).encode())
 
     # -- a run
 

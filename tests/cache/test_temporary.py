@@ -7,7 +7,7 @@ from pathlib import Path
 
 import peer
 import pytest
-from bootsmith.cache.temporary import sweep, temporary, write
+from bootsmith.cache.temporary import PREFIX, sweep, temporary, write
 
 DIE_WRITING = """
 import os, signal, sys
@@ -70,3 +70,21 @@ def test_sweeping_what_is_missing_does_nothing(tmp_path: Path) -> None:
     """A directory that does not exist holds nothing to remove."""
     sweep(tmp_path / "missing")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_writer_sweeps_what_dead_writers_left_beside_its_file(tmp_path: Path) -> None:
+    """A killed run's draft is gone once the next one writes a file there."""
+    (tmp_path / f"{PREFIX}0123456789abcdef").write_bytes(b"half")
+    write(tmp_path / "file", b"whole")
+    assert [path.name for path in tmp_path.iterdir()] == ["file"]
+
+
+def test_drafts_can_be_kept_elsewhere(tmp_path: Path) -> None:
+    """Where a folder of drafts is named, the file's own folder never holds one, and is not swept."""
+    drafts, folder = tmp_path / "drafts", tmp_path / "folder"
+    drafts.mkdir()
+    folder.mkdir()
+    (folder / f"{PREFIX}0123456789abcdef").write_bytes(b"somebody's")
+    write(folder / "file", b"whole", drafts=drafts)
+    assert sorted(path.name for path in folder.iterdir()) == [f"{PREFIX}0123456789abcdef", "file"]
+    assert list(drafts.iterdir()) == []
