@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
+import random
 import re
 import shlex
 import shutil
@@ -15,6 +17,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import psutil
 import pytest
 from bootsmith.tasks.machine.ssh import wait_for_banner
 from ordinary import UID, OrdinaryUser, ordinary_user
@@ -232,6 +235,68 @@ class TestMinimal:
         for kind in ("raw", "qcow2"):
             assert other.digest(f"minimal/minimal.{kind}") == minimal.digest(f"minimal/minimal.{kind}")
         shutil.rmtree(folder)
+
+    @pytest.mark.soak(ci=1, whole=30)
+    def test_killed_at_random_it_is_finished_by_the_next_run(
+        self, minimal: Project, tmp_path_factory: pytest.TempPathFactory, rounds: int
+    ) -> None:
+        """The same bytes, no finished stage built again, nothing left of the tools and their folders (L11, C8)."""
+        folder = tmp_path_factory.mktemp("killed")
+        user = ordinary_user(folder)
+        project = Project.make(user.home / "project", user)
+        shutil.copy(minimal.top / "recipes/minimal.lock", project.top / "recipes/minimal.lock")
+        shutil.copytree(minimal.cache / "sha256", project.cache / "sha256", copy_function=os.link)
+        project.give_away()
+        chance = random.Random(20_261_121)
+        for number in range(rounds):
+            situation = ("new", "edited", "deleted", "forced", "edited and reverted")[number % 5]
+            done = killed(project, situation, chance)
+            again = [line.split() for line in project.doit("image").splitlines()]
+            assert not done & {row[1] for row in again if row[:1] == ["built"]}
+            for kind in ("raw", "qcow2"):
+                same = situation != "edited"
+                assert (project.digest(f"minimal/minimal.{kind}") == minimal.digest(f"minimal/minimal.{kind}")) == same
+            assert not list((project.top / "build/minimal/.bootsmith").glob("tmp/*"))
+            assert not [path for path in project.top.rglob(".tmp-*") if path.is_file()]
+            motd = project.top / "recipes/files/minimal/etc/motd"
+            shutil.copyfile(CHECKOUT / "recipes/files/minimal/etc/motd", motd)
+        shutil.rmtree(folder)
+
+
+def killed(project: Project, situation: str, chance: random.Random) -> set[str]:
+    """Bring a situation about and kill the build in it; return the stages it said were finished."""
+    motd = project.top / "recipes/files/minimal/etc/motd"
+    text = motd.read_text()
+    longest = 2.0
+    match situation:
+        case "new":
+            longest = 20.0
+            for path in project.cache.iterdir():
+                if path.name != "sha256":
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()
+            shutil.rmtree(project.top / "build", ignore_errors=True)
+        case "edited" | "edited and reverted":
+            motd.write_text("edited\n")
+        case "deleted":
+            (project.top / "build/minimal/populate/root.img").unlink()
+            (project.top / "build/minimal/minimal.raw").unlink()
+        case "forced":
+            longest = 20.0
+    words = ["-a", "image"] if situation == "forced" else ["image"]
+    with subprocess.Popen(
+        project.command(*words), cwd=project.top, env=project.environment(), text=True, stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+    ) as doit:  # fmt: skip
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            doit.wait(timeout=chance.uniform(0.3, longest))
+        below = psutil.Process(doit.pid).children(recursive=True) if doit.poll() is None else []
+        doit.kill()
+        said, _ = doit.communicate()
+    _, alive = psutil.wait_procs(below, timeout=60)
+    assert not alive
+    if situation == "edited and reverted":
+        motd.write_text(text)
+    return {row[1] for line in said.splitlines() if (row := line.split())[:1] == ["built"]}
 
 
 @pytest.mark.xdist_group("grub")
