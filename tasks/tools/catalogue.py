@@ -91,6 +91,13 @@ _ALL = (
         _packages("systemd-boot-efi", "systemd-boot-unsigned", "systemd", "systemd-boot"),
         files=("/usr/lib/systemd/boot/efi/systemd-bootx64.efi",),
     ),
+    Tool(
+        "systemd-stub",
+        "the start of a unified kernel image, where a tree does not bring its own",
+        _packages("systemd-boot-efi", "systemd-boot-unsigned", "systemd", "systemd-boot"),
+        files=("/usr/lib/systemd/boot/efi/linuxx64.efi.stub",),
+    ),
+    Tool("openssl", "signs loaders", _packages("openssl"), version=("version",)),
     # machines
     Tool(
         "qemu-system-x86_64",

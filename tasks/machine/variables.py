@@ -1,0 +1,84 @@
+"""The variables of a UEFI firmware for QEMU, as OVMF keeps them in its flash: keys put into a copy of them.
+
+The format is EDK2's own: a firmware volume (its header: PI 1.8, volume 3, 3.2.1) that begins with a store of
+authenticated variables (MdeModulePkg, Include/Guid/VariableFormat.h).
+"""
+
+from __future__ import annotations
+
+import struct
+import uuid
+from collections.abc import Iterable
+from pathlib import Path
+
+from bootsmith.tasks.boot import enrolment
+from bootsmith.tasks.boot.enrolment import Variable
+from bootsmith.tasks.errors import BootsmithError
+
+_STORE = uuid.UUID("aaf32c78-947b-439a-a180-2e144ec37792")  # gEfiAuthenticatedVariableGuid
+_SECURE_BOOT_ENABLE = uuid.UUID("f0a30bc7-af08-4556-99c4-001009c93a44")  # gEfiSecureBootEnableDisableGuid
+_VOLUME_SIGNATURE = b"_FVH"
+_FORMATTED, _HEALTHY = 0x5A, 0xFE
+_START, _ADDED = 0x55AA, 0x3F
+_PLAIN = 0x03  # kept over a reset, for boot services
+_HEADER = struct.Struct("<HBxIQ16sIII16s")
+_STORE_HEADER = struct.Struct("<16sIBB6x")
+_ERASED = 0xFF
+
+
+def enrol(flash: bytes, certificate: bytes, what: str) -> bytes:
+    """Return the variables of `flash` with a certificate as the only key, and Secure Boot on.
+
+    Raises BootsmithError where `what` holds no variables as OVMF keeps them, or has keys already.
+    """
+    begin, end = _store(flash, what)
+    at, present = begin, set()
+    while at + _HEADER.size <= end and struct.unpack_from("<H", flash, at)[0] == _START:
+        _, state, _, _, _, _, name_size, size, _ = _HEADER.unpack_from(flash, at)
+        name = flash[at + _HEADER.size : at + _HEADER.size + name_size].decode("utf-16-le", "replace").rstrip("\0")
+        if state == _ADDED:
+            present.add(name)
+        at = _aligned(at + _HEADER.size + name_size + size, begin)
+    if taken := present & {"PK", "KEK", "db", "SecureBootEnable"}:
+        raise BootsmithError(f"{what} has keys already: {', '.join(sorted(taken))}", "Name the empty variables.")
+    added = b"".join(_records(enrolment.variables(certificate)))
+    if at + len(added) > end:
+        raise BootsmithError(f"{what} has no room for further variables", "Name the empty variables.")
+    return flash[:at] + added + flash[at + len(added) :]
+
+
+def _store(flash: bytes, what: str) -> tuple[int, int]:
+    """Return where the variables begin and end."""
+    try:
+        (length,) = struct.unpack_from("<H", flash, 48)
+        guid, size, form, state = _STORE_HEADER.unpack_from(flash, length)
+    except struct.error:
+        length, guid, size, form, state = 0, b"", 0, 0, 0
+    if flash[40:44] != _VOLUME_SIGNATURE or (guid, form, state) != (_STORE.bytes_le, _FORMATTED, _HEALTHY):
+        raise BootsmithError(f"{what} is not a flash of variables as OVMF keeps them", "Install the ovmf package anew.")
+    return length + _STORE_HEADER.size, min(length + size, len(flash))
+
+
+def _records(variables: Iterable[Variable]) -> Iterable[bytes]:
+    for each in variables:
+        yield _record(each, enrolment.ATTRIBUTES)
+    yield _record(Variable("SecureBootEnable", _SECURE_BOOT_ENABLE, b"\x01"), _PLAIN)
+
+
+def _record(variable: Variable, attributes: int) -> bytes:
+    name = variable.name.encode("utf-16-le") + b"\0\0"
+    at = enrolment.moment(0) if attributes == enrolment.ATTRIBUTES else bytes(16)
+    sizes = len(name), len(variable.value)
+    header = _HEADER.pack(_START, _ADDED, attributes, 0, at, 0, *sizes, variable.vendor.bytes_le)
+    record = header + name + variable.value
+    return record + bytes((_ERASED,)) * (-len(record) % 4)
+
+
+def _aligned(at: int, begin: int) -> int:
+    return begin + -(-(at - begin) // 4) * 4
+
+
+def enrolled_copy(template: Path, certificate: bytes, target: Path) -> Path:
+    """Write the enrolled variables of `template` to `target`, and return it."""
+    target.write_bytes(enrol(template.read_bytes(), certificate, str(template)))
+    return target

@@ -1,0 +1,57 @@
+"""Keys in a firmware's variables: where OVMF looks for them, in a copy."""
+
+from __future__ import annotations
+
+import struct
+from pathlib import Path
+
+import pytest
+from bootsmith.tasks.errors import BootsmithError
+from bootsmith.tasks.machine import firmware, variables
+
+CERTIFICATE = b"a certificate, DER"
+
+
+def names(flash: bytes) -> list[str]:
+    """Walk over the store as the firmware does; return the names of the variables in it."""
+    (at,) = struct.unpack_from("<H", flash, 48)
+    at += 28
+    found = []
+    while flash[at : at + 2] == b"\xaa\x55":
+        state = flash[at + 2]
+        name_size, size = struct.unpack_from("<II", flash, at + 36)
+        if state == 0x3F:
+            found.append(flash[at + 60 : at + 60 + name_size].decode("utf-16-le").rstrip("\0"))
+        at += -(-(60 + name_size + size) // 4) * 4
+    return found
+
+
+def test_keys_are_put_into_a_copy(tmp_path: Path) -> None:
+    """The distribution's own file stays as it is; the copy has db, KEK, PK and Secure Boot on besides (V24)."""
+    template = firmware.find().variables
+    before = template.read_bytes()
+    made = variables.enrolled_copy(template, CERTIFICATE, tmp_path / "vars.fd").read_bytes()
+    assert template.read_bytes() == before
+    assert len(made) == len(before)
+    assert names(made) == [*names(before), "db", "KEK", "PK", "SecureBootEnable"]
+    assert made.count(CERTIFICATE) == 3
+
+
+def test_keys_are_not_put_beside_others() -> None:
+    """Variables with keys in them are refused, for theirs would count too."""
+    once = variables.enrol(firmware.find().variables.read_bytes(), CERTIFICATE, "the variables")
+    with pytest.raises(BootsmithError, match="the variables has keys already: KEK, PK, SecureBootEnable, db"):
+        variables.enrol(once, CERTIFICATE, "the variables")
+
+
+@pytest.mark.parametrize("flash", [b"", bytes(1 << 16), b"\xff" * (1 << 16)], ids=["empty", "zeros", "erased"])
+def test_what_is_no_flash_is_refused(flash: bytes) -> None:
+    """A file without a store of variables is named."""
+    with pytest.raises(BootsmithError, match=r"x\.fd is not a flash of variables"):
+        variables.enrol(flash, CERTIFICATE, "x.fd")
+
+
+def test_a_store_that_is_full_is_refused() -> None:
+    """A certificate larger than the store is an error, and does not run over what comes behind it."""
+    with pytest.raises(BootsmithError, match="no room"):
+        variables.enrol(firmware.find().variables.read_bytes(), bytes(1 << 18), "the variables")
