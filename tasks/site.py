@@ -83,6 +83,12 @@ class Site:
         """Loader files and entries to be put on the partition that holds the loader, kernels not included."""
         return Layer("loader", self.build / "bootloader/loader.tar", self.build / "bootloader/loader.index")
 
+    @property
+    def boot_code(self) -> dict[str, Path]:
+        """What a BIOS starts: its first sector's code, the core that this loads, and what the two must be told."""
+        folder = self.build / "bootloader"
+        return {"code": folder / "code.img", "core": folder / "core.img", "pointers": folder / "pointers.json"}
+
     def output(self, file: str) -> Path:
         return self.build / file
 

@@ -1,4 +1,4 @@
-"""The stage `bootloader`: the loader's files and entries, as a layer whose top folders are partitions.
+"""The stage `bootloader`: the loaders' files and entries, as a layer whose top folders are partitions, and boot code.
 
 Kernel and initrd are not in it: the filesystems take them as they are, so that another kernel command line costs no
 more than a few text files.
@@ -10,6 +10,7 @@ import json
 from typing import TYPE_CHECKING, Any, cast
 
 from bootsmith.tasks.boot import grub_efi, menu, placement, systemd_boot
+from bootsmith.tasks.recipe import loaders
 from bootsmith.tasks.stage import Context, Stage
 
 if TYPE_CHECKING:
@@ -24,47 +25,69 @@ LOADERS: Mapping[str, Loader] = {"systemd-boot": systemd_boot, "grub-efi": grub_
 
 
 def stage(recipe: Recipe, site: Site) -> Stage:
-    """Return the stage that makes the loader's files."""
-    loader = LOADERS[recipe.boot.loader]
+    """Return the stage that makes the loaders' files."""
     where = placement.placement(recipe)
+    outputs = {"tar": site.loader.tar, "index": site.loader.index}
+    if has_boot_code(recipe):
+        outputs |= site.boot_code
     return Stage(
         name="bootloader",
         run="bootsmith.tasks.boot.bootloader:run",
         inputs={"facts": site.kernel_facts, "base.tar": site.base.tar, "base.index": site.base.index},
-        outputs={"tar": site.loader.tar, "index": site.loader.index},
+        outputs=outputs,
         params={
             "epoch": site.epoch,
-            "loader": recipe.boot.loader,
+            "loaders": list(recipe.boot.loader),
             "menu": menu.menu(recipe),
             "esp": placement.esp(recipe.disk),
+            "active": placement.active(recipe.disk),
+            "table": recipe.disk.table,
+            "mounts": dict(placement.mounted(recipe.disk)),
             "kernels": {"partition": where.partition, "kernel": where.kernel, "initrd": where.initrd},
             "kernels_uuid": recipe.disk.partitions[where.partition].uuid,
-            "host": not recipe.boot.packages,
+            "host": from_host(recipe),
         },
-        tools=loader.TOOLS if recipe.boot.packages else (*loader.TOOLS, *loader.HOST),
-        doc="the bootloader and its menu",
+        tools=tuple(dict.fromkeys(tool for name in recipe.boot.loader for tool in _tools(recipe, name))),
+        doc="the bootloaders and their menu",
     )
 
 
+def from_host(recipe: Recipe) -> bool:
+    """Tell whether the host's files stand in for loader packages, which the tree does not bring."""
+    return not recipe.boot.packages
+
+
+def has_boot_code(recipe: Recipe) -> bool:
+    """Tell whether a loader of the recipe is started by the disk's first sector."""
+    return any(loaders.BOOT_SECTOR in loaders.KINDS[name].claims for name in recipe.boot.loader)
+
+
+def _tools(recipe: Recipe, name: str) -> tuple[str, ...]:
+    loader = LOADERS[name]
+    return (*loader.TOOLS, *(loader.HOST if from_host(recipe) else ()))
+
+
 def packages(recipe: Recipe) -> tuple[str, ...]:
-    """Return the packages that the recipe's bootloader needs in the tree."""
+    """Return the packages that the recipe's bootloaders need in the tree."""
     if not recipe.boot.packages:
         return ()
-    return LOADERS[recipe.boot.loader].packages(recipe.source.suite)
+    found = (package for name in recipe.boot.loader for package in LOADERS[name].packages(recipe.source.suite))
+    return tuple(dict.fromkeys(found))
 
 
 def run(ctx: Context) -> None:
-    """Write the loader's layer."""
+    """Write the loaders' layer, and the boot code of the one that has some."""
     from bootsmith.tasks.boot.loader import Making
     from bootsmith.tasks.tree.layer import LayerWriter
 
     params = cast("dict[str, Any]", ctx.params)
     facts = json.loads(ctx.inputs["facts"].read_bytes())
     where = placement.Placement(**params["kernels"])
-    kernel, initrd = where.named(facts)
+    shown = menu.from_param(params["menu"]).completed(facts["pretty_name"], *where.named(facts))
     with LayerWriter(ctx.outputs["tar"], ctx.outputs["index"], params["epoch"]) as layer:
         making = Making(
-            ctx, layer, menu.from_param(params["menu"]), facts, params["esp"],
-            where.partition, params["kernels_uuid"], kernel, initrd,
+            ctx=ctx, layer=layer, menu=shown, version=facts["version"], table=params["table"], mounts=params["mounts"],
+            esp=params["esp"], active=params["active"], kernels=where.partition, kernels_uuid=params["kernels_uuid"],
         )  # fmt: skip
-        LOADERS[params["loader"]].make(making)
+        for name in params["loaders"]:
+            LOADERS[name].make(making)

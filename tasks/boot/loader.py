@@ -6,11 +6,13 @@ A loader is a module with `packages`, `HOST` and `make`; bootloader.py holds the
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
 from bootsmith.tasks.boot.menu import Menu
+from bootsmith.tasks.disk import bootcode
+from bootsmith.tasks.disk.bootcode import BootCode, Pointer
 from bootsmith.tasks.errors import StageError
 
 if TYPE_CHECKING:
@@ -45,26 +47,39 @@ class Loader(Protocol):
 
 @dataclass(frozen=True)
 class Making:
-    """One run of a loader's `make`. `kernel` and `initrd` are paths inside the partition `kernels`, without a slash."""
+    """One run of the loaders' `make`, the same for all loaders of a disk.
+
+    `menu` is complete, `version` the kernel's, `table` the kind of partition table. `esp`, `active` and `kernels` name
+    the partitions that hold what the firmware starts and what is started, the first two empty on a disk without;
+    `mounts` says where the guest mounts each.
+    """
 
     ctx: Context
     layer: LayerWriter
     menu: Menu
-    facts: Mapping[str, str]
+    version: str
+    table: str
+    mounts: Mapping[str, str]
     esp: str
+    active: str
     kernels: str
     kernels_uuid: str
-    kernel: str
-    initrd: str
+    _added: dict[str, bytes | Path] = field(default_factory=dict)
 
     def add(self, path: str, data: bytes | Path, *, partition: str = "") -> None:
-        """Add a file to a partition, the ESP unless another is named."""
-        folder = partition or self.esp
-        for part in path.split("/")[:-1]:
+        """Add a file to a partition, the ESP unless another is named. Two loaders may add the same file."""
+        name = f"{partition or self.esp}/{path}"
+        if self._added.setdefault(name, data) != data:
+            raise StageError(f"bootloader: two loaders want different files at {name}", "Keep one of them.")
+        folder = ""
+        for part in name.split("/")[:-1]:
+            folder = f"{folder}/{part}".lstrip("/")
             self.layer.add_directory(folder)
-            folder = f"{folder}/{part}"
-        self.layer.add_directory(folder)
-        self.layer.add_file(f"{partition or self.esp}/{path}", data)
+        self.layer.add_file(name, data)
+
+    def embed(self, code: bytes, core: bytes = b"", pointers: Iterable[Pointer] = ()) -> None:
+        """Put code into the disk's first sector, and a core into the room that its table leaves."""
+        bootcode.write(self.ctx.outputs, BootCode(code, core, tuple(pointers)))
 
     @cached_property
     def _tree(self) -> dict[str, Entry]:

@@ -1,4 +1,4 @@
-"""Where kernel and initrd stand: which partition, and under which names. Pure."""
+"""Where kernel and initrd stand, and which partitions loaders put files on. Pure."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from bootsmith.tasks.disk.content import owner
+from bootsmith.tasks.recipe import loaders
 
 if TYPE_CHECKING:
     from bootsmith.tasks.recipe.model import Disk, Recipe
@@ -28,22 +29,29 @@ class Placement:
 def placement(recipe: Recipe) -> Placement:
     """Return where a recipe puts kernel and initrd.
 
-    On the ESP as the Boot Loader Specification lays its type 1 entries out; in the tree as Debian names them, so that
-    the guest's own tools find them.
+    On the ESP as the Boot Loader Specification lays its type 1 entries out; elsewhere as Debian names them, so that the
+    guest's own tools find them.
     """
+    kernel, initrd = "vmlinuz-{version}", "initrd.img-{version}"
     if recipe.boot.place == "esp":
         return Placement(esp(recipe.disk), "{id}/{version}/linux", "{id}/{version}/initrd")
+    if recipe.boot.place == "active":
+        return Placement(active(recipe.disk), kernel, initrd)
     mounts = mounted(recipe.disk)
-    partition, kernel = owner(mounts, "boot/vmlinuz-{version}")
-    return Placement(partition, kernel, owner(mounts, "boot/initrd.img-{version}")[1])
+    partition, inside = owner(mounts, f"boot/{kernel}")
+    return Placement(partition, inside, owner(mounts, f"boot/{initrd}")[1])
 
 
 def esp(disk: Disk) -> str:
-    """Return the name of the EFI system partition. Raises KeyError where a recipe has none, which its check refuses."""
-    for name, partition in disk.partitions.items():
-        if partition.type == "esp":
-            return name
-    raise KeyError("esp")
+    """Return the name of the EFI system partition, nothing where a disk has none."""
+    found = loaders.esp(disk)
+    return found.name if found else ""
+
+
+def active(disk: Disk) -> str:
+    """Return the name of the partition whose boot sector a BIOS goes on with, nothing where a disk has none."""
+    found = loaders.active(disk)
+    return found.name if found else ""
 
 
 def mounted(disk: Disk) -> dict[str, str]:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
     from bootsmith.tasks.boot.loader import Making
     from bootsmith.tasks.boot.menu import Item, Menu
 
@@ -27,7 +25,7 @@ def make(making: Making) -> None:
     making.add("EFI/BOOT/BOOTX64.EFI", making.host_file("systemd-boot") if binary is None else binary)
     making.add("loader/loader.conf", configuration(making.menu).encode())
     for number, item in enumerate(making.menu.items, 1):
-        text = entry(number, item, making.facts, making.kernel, making.initrd)
+        text = entry(number, item, making.version)
         making.add(f"loader/entries/{item.name}.conf", text.encode())
 
 
@@ -36,14 +34,14 @@ def configuration(menu: Menu) -> str:
     return f"default {menu.default}.conf\ntimeout {menu.timeout}\n"
 
 
-def entry(number: int, item: Item, facts: Mapping[str, str], kernel: str, initrd: str) -> str:
+def entry(number: int, item: Item, version: str) -> str:
     """Return an entry's file; `number` is its place in the menu."""
     lines = {
-        "title": item.title or facts["pretty_name"],
-        "version": facts["version"],
+        "title": item.title,
+        "version": version,
         "sort-key": f"{number:04}",  # else they would be sorted by title
-        "linux": f"/{kernel}",
-        "initrd": f"/{initrd}",
+        "linux": f"/{item.kernel}",
+        "initrd": item.initrd and f"/{item.initrd}",
         "options": item.cmdline,
     }
     return "".join(f"{key} {value}\n" for key, value in lines.items() if value)

@@ -7,7 +7,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bootsmith.tasks.disk import splice
+from bootsmith.tasks.boot import bootloader
+from bootsmith.tasks.disk import bootcode, splice
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.stage import Context, Stage
 
@@ -35,6 +36,7 @@ def stage(recipe: Recipe, site: Site) -> Stage:
         inputs={
             "table": site.table,
             "layout": site.layout,
+            **(site.boot_code if bootloader.has_boot_code(recipe) else {}),
             **{f"partition.{name}": site.partition_image(name) for name in filled},
         },
         outputs={"disk": raw_disk(recipe, site)},
@@ -48,22 +50,30 @@ def stage(recipe: Recipe, site: Site) -> Stage:
 def run(ctx: Context) -> None:
     """Assemble the disk: out of the previous one where there is one, writing only what differs."""
     disk = ctx.outputs["disk"]
-    parts = _parts(ctx)
+    layout: dict[str, Any] = json.loads(ctx.inputs["layout"].read_bytes())
+    parts = _parts(ctx, layout["partitions"])
+    code = bootcode.placed(bootcode.read(ctx.inputs), layout) if "code" in ctx.inputs else []
     if ctx.previous is None:
         splice.copy_file(ctx.inputs["table"], disk)
         with disk.open("r+b") as target:
             for path, start in parts:
                 with path.open("rb") as source:
                     splice.copy(source.fileno(), 0, target.fileno(), start, os.fstat(source.fileno()).st_size)
+            _write(target.fileno(), code)
         return
     with ctx.previous.open("r+b") as target:
         _patch(target.fileno(), ctx.inputs["table"], parts)
+        _write(target.fileno(), code)
     ctx.previous.rename(disk)
 
 
-def _parts(ctx: Context) -> list[tuple[Path, int]]:
+def _write(disk: int, pieces: list[tuple[int, bytes]]) -> None:
+    for at, data in pieces:
+        splice.write(disk, data, at)
+
+
+def _parts(ctx: Context, rows: list[dict[str, Any]]) -> list[tuple[Path, int]]:
     """Return the partitions' images and where they start, in the disk's order."""
-    rows: list[dict[str, Any]] = json.loads(ctx.inputs["layout"].read_bytes())["partitions"]
     parts = []
     for row in sorted(rows, key=lambda row: row["start"]):
         path = ctx.inputs.get(f"partition.{row['name']}")

@@ -3,13 +3,30 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from bootsmith.tasks.disk import gpt
+from bootsmith.tasks.disk import gpt, mbr
 from bootsmith.tasks.disk.sizing import MIB, human, round_up
 from bootsmith.tasks.errors import StageError
+
+SECTOR = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Bounds:
+    """What a partition table leaves to partitions: sectors it takes at a disk's start and end, and sectors in all."""
+
+    start: int
+    end: int
+    limit: int
+
+
+BOUNDS: Mapping[str, Bounds] = {
+    "gpt": Bounds(gpt.FIRST_USABLE, gpt.FIRST_USABLE - 1, 1 << 64),
+    "mbr": Bounds(1, 0, mbr.LIMIT // SECTOR),
+}
 
 Size = int | Literal["auto", "remaining"]
 
@@ -48,26 +65,34 @@ class Layout:
     places: tuple[Place, ...]
 
 
-def plan(disk: int | Literal["auto"], wanted: Sequence[Wanted]) -> Layout:
+def plan(disk: int | Literal["auto"], wanted: Sequence[Wanted], bounds: Bounds = BOUNDS["gpt"]) -> Layout:
     """Return the layout of a disk. Raises StageError where it cannot be, naming the key and the size needed."""
     if disk == "auto":
-        places = _place([_sized(each, each.automatic) for each in wanted])
-        size = _disk_for(places)
+        places = _place([_sized(each, each.automatic) for each in wanted], bounds)
+        size = _disk_for(places, bounds)
     else:
         size = disk
-        if size % gpt.SECTOR:
-            raise StageError(f"disk.size: {size} bytes are not a whole number of {gpt.SECTOR}-byte sectors")
+        if size % SECTOR:
+            raise StageError(f"disk.size: {size} bytes are not a whole number of {SECTOR}-byte sectors")
         elastic = next((each.name for each in wanted if each.size == "remaining"), None)
         least = [_sized(each, each.minimum if each.size == "remaining" else each.automatic) for each in wanted]
-        needed = _disk_for(_place(least))
+        needed = _disk_for(_place(least, bounds), bounds)
         if needed > size:
             raise StageError(
                 f"disk.size: {human(size)} is too small: the partitions need {human(needed)}",
                 f"Raise it to at least {human(needed)}, or leave it out to have it chosen.",
             )
         if elastic is not None:
-            least = [replace(each, size=_rest(least, each, size)) if each.name == elastic else each for each in least]
-        places = _place(least)
+            least = [
+                replace(each, size=_rest(least, each, size, bounds)) if each.name == elastic else each for each in least
+            ]
+        places = _place(least, bounds)
+    if size > bounds.limit * SECTOR:
+        raise StageError(
+            f"disk.size: the partitions need {human(size)}, and this table reaches no further than "
+            f"{human(bounds.limit * SECTOR)}",
+            "Make them smaller, or write disk.table: gpt.",
+        )
     _check_overlap(places)
     for each, place in zip(wanted, places, strict=True):
         if not each.fits(place.size):
@@ -84,33 +109,33 @@ def _sized(wanted: Wanted, size: int) -> Wanted:
     return wanted if isinstance(wanted.size, int) else replace(wanted, size=size)
 
 
-def _place(wanted: Sequence[Wanted]) -> list[Place]:
+def _place(wanted: Sequence[Wanted], bounds: Bounds) -> list[Place]:
     places: list[Place] = []
     cursor = MIB
     for each in wanted:
         start = each.start if each.start is not None else round_up(cursor, MIB)
         assert isinstance(each.size, int), "every size is fixed by now"
-        if start < gpt.FIRST_USABLE * gpt.SECTOR or start % gpt.SECTOR or each.size % gpt.SECTOR or each.size <= 0:
+        if start < bounds.start * SECTOR or start % SECTOR or each.size % SECTOR or each.size <= 0:
             raise StageError(
-                f"disk.partitions.{each.name}: a partition starts at a whole sector of {gpt.SECTOR} bytes from sector "
-                f"{gpt.FIRST_USABLE} on and is at least one long; this one has {each.size} bytes from byte {start} on"
+                f"disk.partitions.{each.name}: a partition starts at a whole sector of {SECTOR} bytes from sector "
+                f"{bounds.start} on and is at least one long; this one has {each.size} bytes from byte {start} on"
             )
         places.append(Place(each.name, start, each.size))
         cursor = start + each.size
     return places
 
 
-def _disk_for(places: Sequence[Place]) -> int:
-    """Return the least disk, in MiB, that holds the partitions and the backup table."""
+def _disk_for(places: Sequence[Place], bounds: Bounds) -> int:
+    """Return the least disk, in MiB, that holds the partitions and what the table keeps at the end."""
     end = max((place.end for place in places), default=MIB)
-    return round_up(end + gpt.FIRST_USABLE * gpt.SECTOR, MIB)
+    return round_up(end + bounds.end * SECTOR, MIB)
 
 
-def _rest(wanted: Sequence[Wanted], elastic: Wanted, disk: int) -> int:
+def _rest(wanted: Sequence[Wanted], elastic: Wanted, disk: int, bounds: Bounds) -> int:
     """Return the size `elastic` can take: up to the next fixed start or the table at the end, less what comes after."""
-    places = _place(wanted)
+    places = _place(wanted, bounds)
     at = next(index for index, each in enumerate(wanted) if each.name == elastic.name)
-    limit = (gpt.last_usable(disk) + 1) * gpt.SECTOR
+    limit = disk - bounds.end * SECTOR
     following = 0
     for each in wanted[at + 1 :]:
         if each.start is not None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, cast
 
-from bootsmith.tasks.disk import gpt, layout, sizing, sources
+from bootsmith.tasks.disk import gpt, layout, mbr, sizing, sources
 from bootsmith.tasks.disk.sizing import MIB
 from bootsmith.tasks.stage import Context, Stage
 
@@ -28,6 +28,10 @@ TYPES: Mapping[str, str] = {
     "lvm": "e6d6d379-f507-44c2-a23c-238f2a3df928",
     "xbootldr": "bc13c2ff-59e6-4262-a352-b275fd6f7172",
 }
+MBR_TYPES: Mapping[str, str] = {
+    "esp": "0xef", "linux": "0x83", "root": "0x83", "home": "0x83", "var": "0x83", "swap": "0x82", "lvm": "0x8e",
+    "xbootldr": "0xea",
+}  # fmt: skip
 _ATTRIBUTES = {"legacy-boot": 2, "read-only": 60, "no-auto": 63}
 _LOADER_ALLOWANCE = 4 * MIB  # of an automatic size, for loader files, which are made elsewhere
 
@@ -53,22 +57,27 @@ def stage(recipe: Recipe, site: Site) -> Stage:
         params={
             **sources.params(recipe, site, kernels=True),
             "size": recipe.disk.size,
+            "table": recipe.disk.table,
             "id": recipe.disk.id,
-            "partitions": [_described(partition) for partition in recipe.disk.partitions.values()],
+            "partitions": [_described(partition, recipe.disk.table) for partition in recipe.disk.partitions.values()],
             "contents": contents,
         },
         doc="the partition table, and where every partition stands",
     )
 
 
-def _described(partition: Partition) -> dict[str, Any]:
+def _described(partition: Partition, table: str) -> dict[str, Any]:
     return {
         "name": partition.name,
         "fs": partition.fs,
         "size": partition.size,
         "extra": partition.extra,
         "start": partition.start,
-        "type": TYPES.get(partition.type, partition.type),
+        "kind": partition.type,
+        "type": MBR_TYPES.get(partition.type, partition.type)
+        if table == "mbr"
+        else TYPES.get(partition.type, partition.type),
+        "active": partition.active,
         "gpt_name": partition.gpt_name,
         "partuuid": partition.partuuid,
         "attributes": [each if isinstance(each, int) else _ATTRIBUTES[each] for each in partition.attributes],
@@ -83,15 +92,17 @@ def run(ctx: Context) -> None:
     demands = [_demand(each["fs"], mounts.get(each["name"]), fillings[each["name"]]) for each in partitions]
     kernels = cast("Mapping[str, str]", ctx.params["kernels"])["partition"]
     wanted = [_wanted(each, demand, kernels) for each, demand in zip(partitions, demands, strict=True)]
-    planned = layout.plan(cast("Any", ctx.params["size"]), wanted)
+    planned = layout.plan(cast("Any", ctx.params["size"]), wanted, layout.BOUNDS[str(ctx.params["table"])])
     _write_table(ctx, planned, partitions)
     rows = []
     for each, demand, place in zip(partitions, demands, planned.places, strict=True):
         geometry = demand.geometry(place.size) if demand else sizing.Geometry(place.size)
         ctx.outputs[f"geometry.{each['name']}"].write_text(json.dumps(asdict(geometry)) + "\n")
-        row = {key: each[key] for key in ("name", "fs", "type", "gpt_name", "partuuid")}
+        row = {key: each[key] for key in ("name", "fs", "kind", "type", "gpt_name", "partuuid")}
         rows.append({**row, "start": place.start, "size": place.size})
-    ctx.outputs["layout"].write_text(json.dumps({"size": planned.size, "partitions": rows}, indent=1) + "\n")
+    ctx.outputs["layout"].write_text(
+        json.dumps({"table": ctx.params["table"], "size": planned.size, "partitions": rows}, indent=1) + "\n"
+    )
     for name in cast("list[str]", ctx.params["contents"]):
         _write_content(ctx, name, fillings[name])
 
@@ -126,13 +137,24 @@ def _wanted(partition: Mapping[str, Any], demand: sizing.Demand | None, kernels:
 
 
 def _write_table(ctx: Context, planned: layout.Layout, partitions: Sequence[Mapping[str, Any]]) -> None:
-    slots = []
-    for each, place in zip(partitions, planned.places, strict=True):
-        bits = sum(1 << bit for bit in set(each["attributes"]))
-        slots.append(gpt.Slot(place.start, place.size, each["type"], each["partuuid"], each["gpt_name"], bits))
-    start, end = gpt.encode(planned.size, str(ctx.params["id"]), slots)
+    if ctx.params["table"] == "mbr":
+        primaries = [
+            mbr.Slot(place.start, place.size, int(each["type"], 16), each["active"])
+            for each, place in zip(partitions, planned.places, strict=True)
+        ]
+        start, end = mbr.encode(planned.size, str(ctx.params["id"]), primaries), b""
+    else:
+        start, end = gpt.encode(planned.size, str(ctx.params["id"]), _slots(planned, partitions))
     with ctx.outputs["table"].open("wb") as table:
         table.truncate(planned.size)
         table.write(start)
         table.seek(planned.size - len(end))
         table.write(end)
+
+
+def _slots(planned: layout.Layout, partitions: Sequence[Mapping[str, Any]]) -> list[gpt.Slot]:
+    slots = []
+    for each, place in zip(partitions, planned.places, strict=True):
+        bits = sum(1 << bit for bit in set(each["attributes"]))
+        slots.append(gpt.Slot(place.start, place.size, each["type"], each["partuuid"], each["gpt_name"], bits))
+    return slots

@@ -77,7 +77,7 @@ def _inputs(recipe: Recipe, partition: Partition, site: Site) -> dict[str, Path]
     holds_kernels = _holds_kernels(recipe, partition.name)
     if holds_kernels:
         found |= sources.kernels(site)
-    if holds_kernels or partition.name == places.esp(recipe.disk):
+    if holds_kernels or partition.name in (places.esp(recipe.disk), places.active(recipe.disk)):
         found |= {"loader.tar": site.loader.tar, "loader.index": site.loader.index}
     return found
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from bootsmith.tasks.recipe import check_disk, lexicon
+from bootsmith.tasks.recipe import check_boot, check_disk, lexicon
 from bootsmith.tasks.recipe.model import Files, Qcow2, Recipe
 from bootsmith.tasks.recipe.nodes import Place, Text
 from bootsmith.tasks.recipe.problems import Finding, KeyPath, Problems, Wrong, suggest
@@ -101,11 +101,6 @@ def _consoles(recipe: Recipe) -> Iterable[Finding]:
             yield ("boot", "console", number), f"{what}; write the whole list anew"
 
 
-def _place(recipe: Recipe) -> Iterable[Finding]:
-    if recipe.boot.loader == "systemd-boot" and recipe.boot.place != "esp":
-        yield ("boot", "place"), "systemd-boot reads kernels from the ESP only; write esp, or loader: grub-efi"
-
-
 def _outputs(recipe: Recipe) -> Iterable[Finding]:
     seen: set[str] = set()
     for number, output in enumerate(recipe.outputs):
@@ -164,9 +159,9 @@ _RULES: tuple[tuple[tuple[KeyPath, ...], Callable[[Recipe], Iterable[Finding]]],
     ((("system", "services"),), _services),
     ((("boot", "entries"), ("boot", "default")), _entries),
     ((("boot", "console"),), _consoles),
-    ((("boot", "loader"), ("boot", "place")), _place),
     ((("outputs",),), _outputs),
     ((("machine",),), _machine),
     ((("system", "users"), ("test", "login")), _login),
     *check_disk.RULES,
+    *check_boot.RULES,
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from itertools import pairwise
 
+from bootsmith.tasks.recipe import check_table
 from bootsmith.tasks.recipe.model import Partition, Recipe
 from bootsmith.tasks.recipe.problems import Finding, KeyPath
 from bootsmith.tasks.recipe.units import SECTOR, show_size
@@ -12,7 +13,7 @@ from bootsmith.tasks.recipe.units import SECTOR, show_size
 MIB = 1 << 20
 LEAST_FAT32 = 33 * MIB  # 65525 clusters of one sector, two tables of four bytes for each, and what stands before them
 LEAST = MIB
-TABLE = 34 * SECTOR  # with which a GPT disk begins, and almost ends
+ENDS = {"gpt": 34 * SECTOR, "mbr": 0}  # what a table takes at a disk's end
 PARTS: KeyPath = ("disk", "partitions")
 
 
@@ -37,8 +38,6 @@ def _mounts(recipe: Recipe) -> Iterable[Finding]:
 
 def _esp(recipe: Recipe) -> Iterable[Finding]:
     found = [part for part in recipe.disk.partitions.values() if part.type == "esp"]
-    if not found:
-        yield PARTS, f"{recipe.boot.loader} needs an ESP; write `esp: {{size: 512M, mount: /boot/efi}}` too"
     for part in found[1:]:
         yield (*PARTS, part.name, "type"), f"{found[0].name} is the ESP already; give this one another type"
     for part in found:
@@ -77,7 +76,7 @@ def _space(recipe: Recipe) -> Iterable[Finding]:
             key = "start" if parts[second].start is not None else "size"
             what = f"it begins at {show_size(start)}, inside {first}, which needs up to {show_size(before)}"
             yield (*PARTS, second, key), f"{what}; move one of them, or make {first} smaller"
-    needed = -(-(places[-1][1] + TABLE) // MIB) * MIB if places else 0
+    needed = -(-(places[-1][1] + ENDS[recipe.disk.table]) // MIB) * MIB if places else 0
     if recipe.disk.size != "auto" and recipe.disk.size < needed:
         open_ended = any(not isinstance(part.size, int) for part in parts.values())
         more = ", and what their files take" if open_ended else ""
@@ -104,7 +103,7 @@ def _labels(recipe: Recipe) -> Iterable[Finding]:
             yield path, f"{part.label!r} cannot be a label of {part.fs}; write at most 16 bytes"
         elif part.fs == "none" and part.label:
             yield path, "there is no filesystem to label; remove it, or write fs:"
-        if len(part.gpt_name.encode("utf-16-le")) > 72 or not part.gpt_name.isprintable() or '"' in part.gpt_name:
+        if len(part.gpt_name.encode("utf-16-le")) > 2 * 36 or not part.gpt_name.isprintable() or '"' in part.gpt_name:
             yield (*PARTS, name, "name"), f"{part.gpt_name!r} cannot be a name in GPT; write at most 36 letters"
 
 
@@ -144,6 +143,7 @@ _LAYOUT: tuple[KeyPath, ...] = (("disk",), ("boot", "loader"))
 RULES: tuple[tuple[tuple[KeyPath, ...], Callable[[Recipe], Iterable[Finding]]], ...] = (
     (_LAYOUT, _mounts),
     (_LAYOUT, _esp),
+    *((_LAYOUT, rule) for rule in check_table.RULES),
     (_LAYOUT, _sizes),
     (_LAYOUT, _space),
     (_LAYOUT, _labels),

@@ -1,23 +1,18 @@
-"""What follows from what a recipe says: a loader's usual layout, partitions completed, UUIDs from the seed."""
+"""What follows from what a recipe says: partitions completed, UUIDs and signatures from the seed."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
+from bootsmith.tasks.recipe import loaders
 from bootsmith.tasks.recipe.model import Disk, Partition
-from bootsmith.tasks.recipe.nodes import Raw
 
-_UEFI: Raw = {"esp": {"type": "esp", "size": "512M", "mount": "/boot/efi"}, "root": {"fs": "ext4", "mount": "/"}}
-_LAYOUTS = {"systemd-boot": _UEFI, "grub-efi": _UEFI}
 _TYPES = {"/": "root", "/home": "home", "/var": "var"}
+_FAT32_LBA = "0x0c"
 _NO_FILES = ("bios-boot", "swap", "lvm")
-
-
-def layout(loader: str) -> Raw:
-    """Return the partitions a loader usually has, for a recipe that writes none."""
-    return _LAYOUTS.get(loader, _UEFI)
 
 
 def _digest(seed: str, *words: str) -> bytes:
@@ -39,34 +34,73 @@ def serial(seed: str, *words: str) -> str:
     return f"{text[:4]}-{text[4:]}"
 
 
-def disk(values: Mapping[str, Any], loader: str, seed: str) -> Disk:
-    """Return the disk with everything unwritten filled in."""
+def signature(seed: str) -> str:
+    """Return the signature of an MBR disk, eight hex digits; that of all zeros means a disk without one."""
+    return (int.from_bytes(_digest(seed, "disk")[:4], "big") or 1).to_bytes(4, "big").hex()
+
+
+def disk(values: Mapping[str, Any], names: Sequence[str], seed: str) -> Disk:
+    """Return the disk with everything unwritten filled in, for the loaders of these names."""
     written: Mapping[str, Mapping[str, Any]] = values["partitions"] or {}
-    types = _types(written, loader)
+    table: Any = values["table"] or loaders.usual_table(names)
+    identity = values["id"] or (signature(seed) if table == "mbr" else uuid(seed, "disk"))
+    types = _types(written, names, table)
     sizes = {name: each["size"] for name, each in written.items()}
     if values["size"] != "auto" and "remaining" not in sizes.values():
         for name, each in written.items():
             if each["mount"] == "/" and sizes[name] == "auto":
                 sizes[name] = "remaining"
-    return Disk(
-        table=values["table"],
-        size=values["size"],
-        sector=values["sector"],
-        id=values["id"] or uuid(seed, "disk"),
-        partitions={name: _partition(name, each, types[name], sizes[name], seed) for name, each in written.items()},
-    )
+    partitions = {name: _partition(name, each, types[name], sizes[name], seed) for name, each in written.items()}
+    if table == "mbr":
+        partitions = {
+            name: _on_mbr(part, written[name], f"{identity}-{number:02x}")
+            for number, (name, part) in enumerate(partitions.items(), 1)
+        }
+    found = Disk(table, values["size"], values["sector"], identity, partitions)
+    return _with_bios_mark(found, written, names)
 
 
-def _types(written: Mapping[str, Mapping[str, Any]], loader: str) -> dict[str, str]:
-    """Return each partition's type: the written one, else by its mount, its name and the loader."""
-    found = {
-        name: each["type"] or ("esp" if name == "esp" or each["mount"] in ("/boot/efi", "/efi") else "")
-        for name, each in written.items()
-    }
+def _types(written: Mapping[str, Mapping[str, Any]], names: Sequence[str], table: str) -> dict[str, str]:
+    """Return each partition's type: the written one, else by its mount, its name and the loaders."""
+    found = {name: each["type"] or "" for name, each in written.items()}
     for name, each in written.items():
-        if not found[name] and each["mount"] == "/boot" and loader == "systemd-boot":
+        if (table, found[name]) == ("mbr", "0xef"):
+            found[name] = "esp"
+        if not found[name] and (name == "esp" or each["mount"] in ("/boot/efi", "/efi")):
+            found[name] = "esp"
+    for name, each in written.items():
+        if not found[name] and each["mount"] == "/boot" and "systemd-boot" in names:
             found[name] = "xbootldr" if "esp" in found.values() else "esp"
+        if not found[name] and each["fs"] == "vfat" and table == "mbr":
+            found[name] = _FAT32_LBA
     return {name: found[name] or _TYPES.get(each["mount"] or "", "linux") for name, each in written.items()}
+
+
+def _on_mbr(part: Partition, written: Mapping[str, Any], partuuid: str) -> Partition:
+    """Return a partition as an MBR can have it: without a name, identified by the disk and its own number."""
+    return replace(part, gpt_name=written["gpt_name"] or "", partuuid=written["partuuid"] or partuuid)
+
+
+def _with_bios_mark(found: Disk, written: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> Disk:
+    """Return the disk with the mark by which a BIOS loader's partition is found, where nobody wrote one."""
+    kind = next((loaders.KINDS[name] for name in names if loaders.BOOT_SECTOR in loaders.KINDS[name].claims), None)
+    if kind is None or loaders.active(found) or any(each["active"] is not None for each in written.values()):
+        return found
+    lives_on_it = kind.places[0] == "active"
+    part = _fat_partition(found) if lives_on_it else loaders.kernels(found, "root")
+    if part is None or not (lives_on_it or found.table == "mbr"):
+        return found
+    if found.table == "mbr":
+        marked = replace(part, active=True)
+    else:
+        marked = replace(part, attributes=(*part.attributes, "legacy-boot"))
+    return replace(found, partitions={**found.partitions, part.name: marked})
+
+
+def _fat_partition(found: Disk) -> Partition | None:
+    """Return the FAT partition a BIOS loader is most likely meant to live on."""
+    mounted = {part.mount: part for part in found.partitions.values() if part.fs == "vfat"}
+    return mounted.get("/boot/syslinux") or mounted.get("/boot") or loaders.esp(found)
 
 
 def _partition(
@@ -91,6 +125,7 @@ def _partition(
         gpt_name=name if each["gpt_name"] is None else each["gpt_name"],
         uuid=each["uuid"] or ("" if fs == "none" else own),
         partuuid=each["partuuid"] or uuid(seed, "partition", name),
+        active=bool(each["active"]),
         attributes=each["attributes"],
         options=each["options"],
         fsck_pass=turn if each["fsck_pass"] is None else each["fsck_pass"],

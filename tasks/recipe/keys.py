@@ -6,9 +6,9 @@ The loader, the schema and the reference all read this.
 from __future__ import annotations
 
 from bootsmith.tasks.recipe import lexicon as words
-from bootsmith.tasks.recipe import model
+from bootsmith.tasks.recipe import loaders, model
 from bootsmith.tasks.recipe.scalars import Bool, Choice, FilePath, Str, integer, mode, size, time
-from bootsmith.tasks.recipe.shapes import Choose, Key, Kind, ListOf, Named, Section
+from bootsmith.tasks.recipe.shapes import Choose, Key, Kind, ListOf, Named, OneOrMore, Section
 
 LINE = Str()
 PACKAGES = ListOf(words.PACKAGE, once=True)
@@ -155,15 +155,20 @@ PARTITION = Section(
         "extra": Key(size(0), "free space promised to the guest", derived="256M for /, else 0s"),
         "start": Key(size(34 * 512), "where it begins", derived="the next whole MiB"),
         "type": Key(
-            words.PARTITION_TYPE, "what the table says it is: a name, gdisk's code or a GUID", derived="by mount"
+            words.PARTITION_TYPE,
+            "what the table says it is: a name, gdisk's code, a GUID, or MBR's code like 0x83",
+            derived="by mount",
         ),
+        "active": Key(Bool(), "MBR's flag for the partition that a BIOS boots", derived="the loader's, on MBR"),
         "label": Key(LINE, "the filesystem's label", derived="the partition's name, for vfat in capitals"),
-        "name": Key(LINE, "its name in the table", derived="the partition's name", attr="gpt_name"),
+        "name": Key(LINE, "its name in a GPT", derived="the partition's name", attr="gpt_name"),
         "uuid": Key(words.VOLUME_ID, "the filesystem's UUID; vfat's is like ABCD-1234", derived="from seed and name"),
-        "partuuid": Key(words.UUID, "the partition's GUID", derived="from seed and name"),
+        "partuuid": Key(
+            words.PARTUUID, "the partition's GUID", derived="from seed and name; on MBR from disk.id and its place"
+        ),
         "attributes": Key(
             ListOf(Choice("legacy-boot", "no-auto", "read-only", other=words.ATTRIBUTE), once=True),
-            "flags in the table, by name or bit",
+            "flags in a GPT, by name or bit; syslinux adds legacy-boot",
             [],
         ),
         "options": Key(words.OPTIONS, "mount options in fstab", "defaults"),
@@ -179,10 +184,10 @@ PARTITION = Section(
 
 DISK = Section(
     {
-        "table": Key(Choice("gpt"), "the partition table", "gpt"),
+        "table": Key(Choice("gpt", "mbr"), "the partition table", derived="by loader"),
         "size": Key(Choice("auto", other=size(1 << 20)), "the whole disk", "auto"),
         "sector": Key(words.SECTOR, "bytes in a sector", 512),
-        "id": Key(words.UUID, "the disk's GUID", derived="from seed"),
+        "id": Key(words.DISK_ID, "the disk's GUID, or MBR's signature: eight hex digits", derived="from seed"),
         "partitions": Key(
             Named(words.PLAIN, PARTITION), "the partitions in order; replaces the usual layout", derived="by loader"
         ),
@@ -191,7 +196,7 @@ DISK = Section(
 
 BOOT = Section(
     {
-        "loader": Key(words.OneOf("systemd-boot", "grub-efi"), "the boot loader", "systemd-boot"),
+        "loader": Key(OneOrMore(Choice(*loaders.KINDS)), "the bootloader, or several for one disk", "systemd-boot"),
         "root": Key(
             Choice("partuuid", "uuid", "label", "none", other=words.DEVICE),
             "how the kernel is told its root filesystem; none says nothing",
@@ -215,8 +220,8 @@ BOOT = Section(
         "default": Key(words.NAME, "the entry that boots by itself", derived="the first one"),
         "timeout": Key(integer(0, 3600), "seconds the menu waits", derived="0, with several entries 5"),
         "place": Key(
-            Choice("auto", "esp", "root"),
-            "where kernels stand: on the ESP, or in the root's /boot",
+            Choice("auto", "esp", "active", "root"),
+            "where kernels stand: on the ESP, on the active partition, or in the tree's /boot",
             derived="by loader",
         ),
         "packages": Key(Bool(), "install the loader's own package in the tree", True),

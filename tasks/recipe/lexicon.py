@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from bootsmith.tasks.recipe import units
-from bootsmith.tasks.recipe.nodes import Items, Node, Raw, Table, Text, shown
+from bootsmith.tasks.recipe.nodes import Node, Raw, Table, Text, shown
 from bootsmith.tasks.recipe.problems import KeyPath, Problems, Wrong, near, suggest
-from bootsmith.tasks.recipe.scalars import FAILED, Choice, FilePath, Parsed, Str, Type
+from bootsmith.tasks.recipe.scalars import FAILED, FilePath, Parsed, Str, Type
 from bootsmith.tasks.stage import Json, Secret
 
 _HOST = r"(?=.{1,64}$)[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*"
@@ -25,6 +25,10 @@ PARTITION_TYPES = ("esp", "bios-boot", "linux", "root", "home", "var", "swap", "
 _CODES = {  # as sgdisk and gdisk number them
     "EF00": "esp", "EF02": "bios-boot", "8300": "linux", "8304": "root", "8302": "home", "8310": "var", "8200": "swap",
     "8E00": "lvm", "EA00": "xbootldr",
+}  # fmt: skip
+_NOT_MADE = {
+    "0X00": "an entry that is not used", "0X05": "an extended partition", "0X0F": "an extended partition",
+    "0XEE": "what protects a GPT",
 }  # fmt: skip
 
 NAME = Str("NAME", "[A-Za-z0-9][A-Za-z0-9._-]{0,63}", "a name", "use letters, digits, and . _ - after the first")
@@ -120,6 +124,20 @@ def _read_uuid(text: str) -> str:
     return text.lower()
 
 
+def _read_disk_id(text: str) -> str:
+    if re.fullmatch("[0-9A-Fa-f]{8}", text) and text != "0" * 8:
+        return text.lower()
+    if not re.fullmatch(_UUID, text):
+        raise Wrong(
+            f"{text!r} is not a disk's id", "write a UUID, or on an MBR disk eight hex digits that are not all 0"
+        )
+    return text.lower()
+
+
+def _read_partuuid(text: str) -> str:
+    return text.lower() if re.fullmatch("[0-9A-Fa-f]{8}-[0-9A-Fa-f]{2}", text) else _read_uuid(text)
+
+
 def _read_volume_id(text: str) -> str:
     return text.upper() if re.fullmatch(_SERIAL, text) else _read_uuid(text)
 
@@ -132,8 +150,10 @@ def _read_partition_type(text: str) -> str:
     code = text.upper()
     if code in _CODES:
         return _CODES[code]
-    if code.startswith("0X"):
-        raise Wrong(f"{text} is a type of MBR tables, and this is GPT", "write a name like linux, or a GUID")
+    if re.fullmatch("0X[0-9A-F]{2}", code):
+        if code in _NOT_MADE:
+            raise Wrong(f"{text} is {_NOT_MADE[code]}", "write the type of a partition, like 0x83")
+        return code.lower()
     raise Wrong(f"{text!r} is not a partition type", suggest(text, [*PARTITION_TYPES, *_CODES]))
 
 
@@ -154,27 +174,16 @@ FORWARD = Parsed("HOST:GUEST", _read_forward, _write_forward, _FORWARD)
 DATE = Parsed("DATE", units.read_date, units.show_date, units.DATE, blank=0)
 SECTOR = Parsed("512", _read_sector, int, "512")
 UUID = Parsed("UUID", _read_uuid, pattern=_UUID)
+DISK_ID = Parsed("UUID", _read_disk_id, pattern=f"{_UUID}|[0-9A-Fa-f]{{8}}")
+PARTUUID = Parsed("UUID", _read_partuuid, pattern=f"{_UUID}|[0-9A-Fa-f]{{8}}-[0-9A-Fa-f]{{2}}")
 VOLUME_ID = Parsed("UUID", _read_volume_id, lambda text: text or None, f"{_UUID}|{_SERIAL}")
 PARTITION_TYPE = Parsed(
-    "TYPE", _read_partition_type, pattern="|".join((*PARTITION_TYPES, "[0-9A-Fa-f]{4}", _UUID)), blank="linux"
+    "TYPE",
+    _read_partition_type,
+    pattern="|".join((*PARTITION_TYPES, "[0-9A-Fa-f]{4}", "0x[0-9A-Fa-f]{2}", _UUID)),
+    blank="linux",
 )
 ATTRIBUTE = Parsed("INT", _read_attribute, int, "[0-2]|4[89]|5[0-9]|6[0-3]")
-
-
-class OneOf(Choice):
-    """One of a few words, alone or as a list of one; lists of several are for later."""
-
-    def read(self, node: Node, path: KeyPath, problems: Problems) -> Any:
-        if not isinstance(node, Items):
-            return super().read(node, path, problems)
-        if len(node.items) == 1:
-            return super().read(node.items[0], path, problems)
-        problems.add(node.place, path, f"{len(node.items)} at once cannot be built; write one of {self.said}")
-        return FAILED
-
-    def schema(self) -> dict[str, Json]:
-        one = super().schema()
-        return {"anyOf": [one, {"type": "array", "items": one, "minItems": 1, "maxItems": 1}]}
 
 
 class SshKey(Str):

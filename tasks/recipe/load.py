@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from bootsmith.tasks.recipe import derive, overrides, resolve
+from bootsmith.tasks.recipe import loaders, overrides, resolve
 from bootsmith.tasks.recipe.check import check
-from bootsmith.tasks.recipe.keys import RECIPE
+from bootsmith.tasks.recipe.keys import BOOT, DISK, RECIPE
 from bootsmith.tasks.recipe.lineage import Document, gather
 from bootsmith.tasks.recipe.merge import lay
 from bootsmith.tasks.recipe.model import Recipe
@@ -101,15 +101,24 @@ def _with_layout(tree: Table, variables: Variables, words: Mapping[str, str]) ->
     """Return the recipe with the loader's usual partitions below it, so that they too can be changed by name."""
     if tree.get("disk", "partitions") is not None or "disk.partitions" in words:
         return tree
-    place = locate(tree, ("boot", "loader"))
-    word = words.get("boot.loader")
-    asked = tree.get("boot", "loader") if word is None else overrides.literal(word, Path.cwd())
-    if isinstance(asked, Items) and asked.items:
-        asked = asked.items[0]
-    loader = variables.expand(asked) if asked is not None else None
-    usual = derive.layout(loader.text if isinstance(loader, Text) else "")
-    below = node({"disk": {"partitions": usual}}, place)
+    names = [name for name in _said(tree, variables, words, "boot", "loader") if name in loaders.KINDS]
+    names = names or [*BOOT.keys["loader"].value]
+    table = next(iter(_said(tree, variables, words, "disk", "table")), loaders.usual_table(names))
+    below = node({"disk": {"partitions": loaders.usual_layout(names, table)}}, locate(tree, ("boot", "loader")))
     return _table(lay(RECIPE, below, tree, (), Problems()))
+
+
+def _said(tree: Table, variables: Variables, words: Mapping[str, str], section: str, key: str) -> Iterator[str]:
+    """Yield the words that the recipe, or before it the command line, says for a key: one, a list's, or none."""
+    asked = tree.get(section, key)
+    word = words.get(f"{section}.{key}")
+    if word is not None:
+        kind = BOOT.keys[key].type if section == "boot" else DISK.keys[key].type
+        asked = overrides.said(kind, word, Path.cwd(), (), Problems())
+    found = variables.expand(asked) if asked is not None else None
+    for each in found.items if isinstance(found, Items) else (found,):
+        if isinstance(each, Text) and not each.null:
+            yield each.text
 
 
 def _table(tree: Any) -> Table:

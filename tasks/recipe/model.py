@@ -132,8 +132,9 @@ class System:
 class Partition:
     """One partition. `size` in bytes, "auto" or "remaining"; the UUIDs are never None once a recipe is resolved.
 
-    `uuid` is the filesystem's: for vfat the serial as "XXXX-XXXX", empty without one. `type` is a name of recipe.md,
-    or a GUID in lower case; codes such as EF00, and the ESP's own GUID, have become names.
+    `uuid` is the filesystem's: for vfat the serial as "XXXX-XXXX", empty without one. `partuuid` is a GUID, on an MBR
+    disk "SIGNATURE-NN". `type` is a name of recipe.md, a GUID in lower case, or on an MBR disk a code such as 0x83;
+    codes such as EF00, and the ESP's own GUID and code, have become names. `active` is MBR's flag.
     """
 
     name: str
@@ -147,6 +148,7 @@ class Partition:
     gpt_name: str  # key `name`
     uuid: str
     partuuid: str
+    active: bool
     attributes: tuple[str | int, ...]
     options: str
     fsck_pass: int  # key `pass`
@@ -155,7 +157,9 @@ class Partition:
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    table: Literal["gpt"]
+    """A disk. `id` is a GUID, on an MBR disk its signature: eight hex digits."""
+
+    table: Literal["gpt", "mbr"]
     size: int | Literal["auto"]
     sector: Literal[512]
     id: str
@@ -173,16 +177,20 @@ class BootEntry:
 
 @dataclass(frozen=True, slots=True)
 class Boot:
-    """`root` is "partuuid", "uuid", "label", "none" or a device; `timeout` in seconds."""
+    """`root` is "partuuid", "uuid", "label", "none" or a device; `timeout` in seconds.
 
-    loader: Literal["systemd-boot", "grub-efi"]
+    `loader` are names in loaders.py. `place` is where kernels stand: on the ESP, on the partition that a BIOS boots, or
+    in the tree's /boot.
+    """
+
+    loader: tuple[str, ...]
     root: str
     cmdline: str
     console: tuple[str, ...]
     entries: Mapping[str, BootEntry]
     default: str
     timeout: int
-    place: Literal["esp", "root"]
+    place: Literal["esp", "active", "root"]
     packages: bool
 
 

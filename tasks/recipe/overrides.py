@@ -11,7 +11,7 @@ from bootsmith.tasks.recipe.nodes import COMMAND_LINE, NULLS, Entry, Node, Place
 from bootsmith.tasks.recipe.parse import parse_word
 from bootsmith.tasks.recipe.problems import Problems, near, suggest
 from bootsmith.tasks.recipe.scalars import Scalar, Type
-from bootsmith.tasks.recipe.shapes import Choose, ListOf, Named, Section
+from bootsmith.tasks.recipe.shapes import Choose, ListOf, Named, OneOrMore, Section
 
 
 def given(words: Mapping[str, str], names: Sequence[str], shell: Path) -> dict[str, Text]:
@@ -36,7 +36,7 @@ def edits(words: Mapping[str, str], variables: Sequence[str], tree: Table, shell
         if found is None:
             continue
         path, kind = found
-        value = _value(kind, text, shell, path, problems)
+        value = said(kind, text, shell, path, problems)
         if value is not None:
             at = top
             for step in path[:-1]:
@@ -117,11 +117,11 @@ def _leaves(kind: Type, path: tuple[str, ...], tree: Table) -> Iterator[str]:
             yield ".".join(path)
 
 
-def _value(kind: Type, text: str, shell: Path, path: tuple[str, ...], problems: Problems) -> Node | None:
+def said(kind: Type, text: str, shell: Path, path: tuple[str, ...], problems: Problems) -> Node | None:
     """Return a VALUE: plain text as it is, `a,b` or `[a, b]` for a list, else YAML."""
     if isinstance(kind, Scalar):
         return literal(text, shell)
-    if isinstance(kind, ListOf) and not text.startswith("[") and text not in NULLS:
+    if isinstance(kind, ListOf | OneOrMore) and not text.startswith("[") and text not in NULLS:
         text = f"[{text}]"
     return parse_word(text, shell, path, problems)
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from bootsmith.tasks.recipe import derive, model
+from bootsmith.tasks.recipe import derive, loaders, model
 from bootsmith.tasks.recipe.keys import USER
 from bootsmith.tasks.recipe.shapes import Chosen
 
@@ -15,7 +15,8 @@ def recipe(values: Mapping[str, Any], file: Path, files: tuple[Path, ...], profi
     """Return the recipe that `values` describe."""
     name = values["name"] or file.stem
     seed = values["seed"] or name
-    boot = _boot(values["boot"])
+    names: tuple[str, ...] = values["boot"]["loader"]
+    disk = derive.disk(values["disk"], names, seed)
     return model.Recipe(
         file=file,
         files=files,
@@ -29,8 +30,8 @@ def recipe(values: Mapping[str, Any], file: Path, files: tuple[Path, ...], profi
         source=values["source"].value,
         layers=tuple(_layer(number, each) for number, each in enumerate(values["layers"], 1)),
         system=_system(values["system"], name),
-        disk=derive.disk(values["disk"], boot.loader, seed),
-        boot=boot,
+        disk=disk,
+        boot=_boot(values["boot"], disk),
         outputs=tuple(_outputs(values["outputs"], name)),
         machine=machine(values["machine"]),
         test=values["test"],
@@ -61,11 +62,8 @@ def _system(values: Mapping[str, Any], name: str) -> model.System:
     return model.System(**{**values, "hostname": values["hostname"] or name, "users": users})
 
 
-def _boot(values: Mapping[str, Any]) -> model.Boot:
+def _boot(values: Mapping[str, Any], disk: model.Disk) -> model.Boot:
     entries = {name: model.BootEntry(name, **each) for name, each in values["entries"].items()}
-    place = values["place"]
-    if place in (None, "auto"):
-        place = {"systemd-boot": "esp", "grub-efi": "root"}[values["loader"]]
     timeout = values["timeout"]
     return model.Boot(
         **{
@@ -73,7 +71,9 @@ def _boot(values: Mapping[str, Any]) -> model.Boot:
             "entries": entries,
             "default": values["default"] or next(iter(entries), ""),
             "timeout": (5 if len(entries) > 1 else 0) if timeout is None else timeout,
-            "place": place,
+            "place": loaders.usual_place(values["loader"], disk)
+            if values["place"] in (None, "auto")
+            else values["place"],
         }
     )
 

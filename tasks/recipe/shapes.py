@@ -165,6 +165,37 @@ class ListOf(Type):
         return {"type": ["array", "null"], "items": self.item.schema(), "minItems": self._at_least}
 
 
+class OneOrMore(Type):
+    """A value alone, or a list of different ones."""
+
+    def __init__(self, item: Scalar) -> None:
+        self._item = item
+        self.blank = (item.blank,)
+        self.said = f"{item.said} or a list"
+
+    def read(self, node: Node, path: KeyPath, problems: Problems) -> Any:
+        items = node.items if isinstance(node, Items) else (node,)
+        if not items:
+            problems.add(node.place, path, f"the list is empty; write at least one of {self._item.said}")
+            return FAILED
+        found = []
+        for number, each in enumerate(items):
+            own = (*path, number) if isinstance(node, Items) else path
+            value = self._item.read(each, own, problems)
+            if value is not FAILED and value in found:
+                problems.add(each.place, own, f"{value} stands here twice; write it once")
+            found.append(value)
+        return FAILED if FAILED in found else tuple(found)
+
+    def write(self, value: Any) -> Raw:
+        written = [self._item.write(each) for each in value]
+        return written if len(written) > 1 else written[0]
+
+    def schema(self) -> dict[str, Json]:
+        one = self._item.schema()
+        return {"anyOf": [one, {"type": "array", "items": one, "minItems": 1, "uniqueItems": True}]}
+
+
 class Kind(NamedTuple):
     """One kind to choose: its options, and the model it becomes."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from bootsmith.tasks.boot import bootloader, grub_efi, placement
+from bootsmith.tasks.boot import bootloader, grub, placement
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.recipe.load import load
 from bootsmith.tasks.tools import host
@@ -192,7 +192,7 @@ def test_a_loader_names_its_packages(bench: Workbench, suite: str, loader: str, 
 )  # fmt: skip
 def test_grub_reads_words_literally(word: str, quoted: str) -> None:
     """Unquoted, GRUB's shell would read dollars, semicolons and braces itself."""
-    assert grub_efi.quote(word) == quoted
+    assert grub.quote(word) == quoted
 
 
 def test_names_follow_the_kernel_that_was_built(bench: Workbench) -> None:

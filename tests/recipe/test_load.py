@@ -32,7 +32,7 @@ def test_a_source_alone_is_a_whole_recipe(kitchen: Kitchen) -> None:
     )
     assert recipe.files == (recipe.file,) == (kitchen.folder / "recipes/x.yaml",)
     assert (recipe.source.suite, recipe.source.variant, recipe.source.components) == ("trixie", "minbase", ("main",))
-    assert (recipe.boot.loader, recipe.boot.place, recipe.boot.timeout) == ("systemd-boot", "esp", 0)
+    assert (recipe.boot.loader, recipe.boot.place, recipe.boot.timeout) == (("systemd-boot",), "esp", 0)
     assert (recipe.boot.default, recipe.boot.entries["default"].title) == ("default", None)
     assert recipe.system.users["root"].password == "locked"
     assert recipe.outputs == (Raw("x.raw"), Qcow2("x.qcow2", "zstd", "off", 64 << 10, "1.1", lazy_refcounts=True))

@@ -330,11 +330,16 @@ BAD = [
         ["2:22: system.machine_id: '123' is not a machine id; write 32 lower-case hex digits, or empty or none"],
     ),
     # -- disk
-    (SOURCE + "disk: {table: mbr}\n", ["2:15: disk.table: 'mbr' is not a choice; only gpt is known here"]),
+    (SOURCE + "disk: {table: bsd}\n", ["2:15: disk.table: 'bsd' is not a choice; known here: gpt, mbr"]),
     (SOURCE + "disk: {sector: 4096}\n", ["2:16: disk.sector: sectors of 4096 bytes cannot be built; write 512"]),
     (
         SOURCE + "disk: {id: 1234}\n",
-        ["2:12: disk.id: '1234' is not a UUID; write it like 01234567-89ab-cdef-0123-456789abcdef"],
+        [
+            (
+                "2:12: disk.id: '1234' is not a disk's id; write a UUID, or on an MBR disk eight hex "
+                "digits that are not all 0"
+            )
+        ],
     ),
     (
         SOURCE + "disk: {size: 40M}\n",
@@ -425,12 +430,9 @@ BAD = [
         ["2:34: disk.partitions.esp.start: 1s is too small; write at least 17K"],
     ),
     (
-        SOURCE + "disk: {partitions: {esp: {type: 0xEF}, root: {mount: /, type: rot}}}\n",
+        SOURCE + "disk: {partitions: {esp: {type: 0x0F}, root: {mount: /, type: rot}}}\n",
         [
-            (
-                "2:33: disk.partitions.esp.type: 0xEF is a type of MBR tables, and this is GPT; "
-                "write a name like linux, or a GUID"
-            ),
+            "2:33: disk.partitions.esp.type: 0x0F is an extended partition; write the type of a partition, like 0x83",
             "2:63: disk.partitions.root.type: 'rot' is not a partition type; did you mean root?",
         ],
     ),
@@ -521,7 +523,7 @@ BAD = [
     (SOURCE + "boot: {loader: grub}\n", ["2:16: boot.loader: 'grub' is not a choice; did you mean grub-efi?"]),
     (
         SOURCE + "boot: {loader: [systemd-boot, grub-efi]}\n",
-        ["2:16: boot.loader: 2 at once cannot be built; write one of systemd-boot|grub-efi"],
+        [("2:31: boot.loader: systemd-boot and grub-efi both want EFI/BOOT/BOOTX64.EFI; keep one of them")],
     ),
     (SOURCE + "boot: {root: partuid}\n", ["2:14: boot.root: 'partuid' is not a device; did you mean partuuid?"]),
     (

@@ -21,7 +21,7 @@ def test_every_shipped_recipe_loads() -> None:
 def test_minimal_is_debian_13_with_systemd_boot() -> None:
     """The default recipe is a small Debian that boots to a login, kept as raw and as compressed qcow2."""
     recipe = load(RECIPES / "minimal.yaml")
-    assert (recipe.source.suite, recipe.boot.loader, recipe.test.expect) == ("trixie", "systemd-boot", ("login:",))
+    assert (recipe.source.suite, recipe.boot.loader, recipe.test.expect) == ("trixie", ("systemd-boot",), ("login:",))
     assert recipe.layers == (Overlay("1-overlay", RECIPES / "files/minimal", "/", ()),)
     assert (RECIPES / "files/minimal/etc/motd").is_file()
     assert recipe.outputs == (
@@ -32,7 +32,7 @@ def test_minimal_is_debian_13_with_systemd_boot() -> None:
 def test_grub_differs_in_suite_loader_and_password() -> None:
     """The second recipe is the first on Debian 12 with GRUB, and its test logs in with the password. C1."""
     minimal, grub = load(RECIPES / "minimal.yaml"), load(RECIPES / "grub.yaml")
-    assert (grub.source.suite, grub.boot.loader, grub.boot.place) == ("bookworm", "grub-efi", "root")
+    assert (grub.source.suite, grub.boot.loader, grub.boot.place) == ("bookworm", ("grub-efi",), "root")
     assert grub.source.packages == minimal.source.packages
     password = grub.system.users["root"].password
     assert grub.test.login is not None

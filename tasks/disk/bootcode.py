@@ -1,0 +1,85 @@
+"""Boot code: what a BIOS starts from a disk's first sector, and the core that this loads from the room a table leaves.
+
+A core lies in a GPT disk's bios-boot partition, on an MBR disk between the table and the first partition. Where that is
+only the layout knows, so the code is made without it, with pointers to fill in when the disk is put together.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from bootsmith.tasks.disk.sizing import human
+from bootsmith.tasks.errors import StageError
+
+SECTOR = 512
+ROOM = 440
+"""Bytes of the first sector before the disk's signature and the partitions."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pointer:
+    """A place, of eight bytes, where the code or the core wants to know the core's first sector, and how much more."""
+
+    inside: Literal["code", "core"]
+    at: int
+    plus: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class BootCode:
+    """At most ROOM bytes of the first sector, the core, and what to fill in."""
+
+    code: bytes
+    core: bytes = b""
+    pointers: tuple[Pointer, ...] = ()
+
+    def at(self, sector: int) -> tuple[bytes, bytes]:
+        """Return code and core for a core that begins at that sector."""
+        parts = {"code": bytearray(self.code), "core": bytearray(self.core)}
+        for pointer in self.pointers:
+            struct.pack_into("<Q", parts[pointer.inside], pointer.at, sector + pointer.plus)
+        return bytes(parts["code"]), bytes(parts["core"])
+
+
+def write(files: Mapping[str, Path], made: BootCode) -> None:
+    """Write boot code into the files "code", "core" and "pointers"."""
+    if len(made.code) > ROOM:
+        raise ValueError(f"{len(made.code)} bytes of boot code do not leave the partition table alone")
+    files["code"].write_bytes(made.code)
+    files["core"].write_bytes(made.core)
+    files["pointers"].write_text(json.dumps([asdict(pointer) for pointer in made.pointers]) + "\n")
+
+
+def read(files: Mapping[str, Path]) -> BootCode:
+    """Return the boot code that `write` wrote."""
+    pointers = tuple(Pointer(**each) for each in json.loads(files["pointers"].read_bytes()))
+    return BootCode(files["code"].read_bytes(), files["core"].read_bytes(), pointers)
+
+
+def room(table: str, partitions: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
+    """Return where a core may lie on a disk, as (start, end) in bytes; nowhere is (0, 0)."""
+    if table == "mbr":
+        return SECTOR, min((each["start"] for each in partitions), default=0)
+    found = [each for each in partitions if each["kind"] == "bios-boot"]
+    return (found[0]["start"], found[0]["start"] + found[0]["size"]) if found else (0, 0)
+
+
+def placed(made: BootCode, layout: Mapping[str, Any]) -> list[tuple[int, bytes]]:
+    """Return what to write where on a disk of that layout. Raises StageError where the core does not fit."""
+    if not made.core:
+        return [(0, made.code)]
+    start, end = room(layout["table"], layout["partitions"])
+    if len(made.core) > end - start:
+        names = [each["name"] for each in layout["partitions"] if each["start"] in (start, end)]
+        key = f"disk.partitions.{names[0]}.{'start' if layout['table'] == 'mbr' else 'size'}" if names else "disk"
+        raise StageError(
+            f"{key}: GRUB's core has {len(made.core)} bytes, and there is room for {max(end - start, 0)}",
+            f"Make it {human(start + len(made.core) if layout['table'] == 'mbr' else len(made.core))} or more.",
+        )
+    code, core = made.at(start // SECTOR)
+    return [(0, code), (start, core)]

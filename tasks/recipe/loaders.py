@@ -1,0 +1,110 @@
+"""The bootloaders as a recipe knows them: what starts each, where it lives, what it reads kernels from. Data, and pure.
+
+What makes a loader's files is its module in tasks/boot/, registered in bootloader.py under the same name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+if TYPE_CHECKING:
+    from bootsmith.tasks.recipe.model import Disk, Partition
+    from bootsmith.tasks.recipe.nodes import Raw
+
+REMOVABLE = "EFI/BOOT/BOOTX64.EFI"
+BOOT_SECTOR = "the boot sector"
+
+
+@dataclass(frozen=True, slots=True)
+class LoaderKind:
+    """A bootloader. Of several words the first is the usual one."""
+
+    firmware: Literal["uefi", "bios", "direct"]
+    """What starts it."""
+    layouts: Mapping[str, Mapping[str, Raw]]
+    """The partition tables it can live on, each with the partitions a disk of its own has; those types it needs."""
+    reads: tuple[str, ...]
+    """Filesystems it reads kernels from."""
+    places: tuple[str, ...]
+    """Where kernels may stand: "root" is the tree's /boot, "esp" and "active" the partition the firmware looks at."""
+    claims: tuple[str, ...]
+    """What it alone may have on a disk, in the words of a refusal."""
+
+
+_BIOS_BOOT: dict[str, Raw] = {"bios-boot": {"type": "bios-boot", "size": "1M"}}
+_ESP: dict[str, Raw] = {"esp": {"type": "esp", "size": "512M", "mount": "/boot/efi"}}
+_BOOT: dict[str, Raw] = {"boot": {"fs": "vfat", "size": "256M", "mount": "/boot/syslinux"}}
+_ROOT: dict[str, Raw] = {"root": {"fs": "ext4", "mount": "/"}}
+_UEFI = {"gpt": _ESP | _ROOT, "mbr": _ESP | _ROOT}
+_ANY = ("ext4", "ext3", "ext2", "vfat")
+
+KINDS: dict[str, LoaderKind] = {
+    "systemd-boot": LoaderKind("uefi", _UEFI, ("vfat",), ("esp",), (REMOVABLE,)),
+    "grub-efi": LoaderKind("uefi", _UEFI, _ANY, ("root", "esp", "active"), (REMOVABLE,)),
+}
+
+
+def common_tables(loaders: Sequence[str]) -> list[str]:
+    """Return the tables on which all of some loaders can live, the most usual first; with a tie, GPT."""
+    kinds = [KINDS[name] for name in loaders]
+    ranks = {table: 0 for table in kinds[0].layouts if all(table in kind.layouts for kind in kinds)}
+    for kind in kinds:
+        for rank, table in enumerate(kind.layouts):
+            if table in ranks:
+                ranks[table] += rank
+    return sorted(ranks, key=lambda table: (ranks[table], table != "gpt"))
+
+
+def usual_table(loaders: Sequence[str]) -> str:
+    """Return the table a disk with these loaders has; where they have none in common, the first one's."""
+    return next(iter(common_tables(loaders) or KINDS[loaders[0]].layouts))
+
+
+def usual_layout(loaders: Sequence[str], table: str) -> dict[str, Raw]:
+    """Return the partitions a disk with these loaders has, for a recipe that writes none."""
+    found: dict[str, Raw] = {}
+    for name in loaders:
+        found |= KINDS[name].layouts.get(table, {})
+    if "esp" in found:
+        found.pop("boot", None)  # one FAT partition serves both firmwares
+    order = {"bios-boot": 0, "root": 2}
+    return dict(sorted(found.items(), key=lambda each: order.get(each[0], 1)))
+
+
+def served(loaders: Sequence[str]) -> list[str]:
+    """Return the firmware under which a disk with these loaders starts, in the loaders' order."""
+    return list(dict.fromkeys(KINDS[name].firmware for name in loaders))
+
+
+def esp(disk: Disk) -> Partition | None:
+    """Return the EFI system partition."""
+    return next((part for part in disk.partitions.values() if part.type == "esp"), None)
+
+
+def active(disk: Disk) -> Partition | None:
+    """Return the partition whose boot sector a BIOS disk goes on with: MBR's active one, GPT's legacy-boot one."""
+    return next(
+        (part for part in disk.partitions.values() if part.active or {"legacy-boot", 2} & {*part.attributes}), None
+    )
+
+
+def usual_place(loaders: Sequence[str], disk: Disk) -> str:
+    """Return where kernels stand: the first place from which all loaders of a disk read them."""
+    same = active(disk) is not None and active(disk) is esp(disk)
+    wishes = [
+        [("esp" if same and place == "active" else place) for place in KINDS[name].places]
+        for name in loaders
+        if KINDS[name].places
+    ]
+    shared = [place for wish in wishes for place in wish if all(place in other for other in wishes)]
+    return next(iter([*shared, *(place for wish in wishes for place in wish)]), "root")
+
+
+def kernels(disk: Disk, place: str) -> Partition | None:
+    """Return the partition that holds the kernels, None where the disk has none for them."""
+    if place in ("esp", "active"):
+        return esp(disk) if place == "esp" else active(disk)
+    mounted = {part.mount: part for part in disk.partitions.values()}
+    return mounted.get("/boot") or mounted.get("/")
