@@ -36,10 +36,21 @@ def module_identity(
     built at run time imports, nor a package's `__init__` for who imports only a module below it. With a memo, sources
     are looked at once in a process, unless `reread`, and parsed once for each content.
     """
+    return key(modules(module_name, package_prefixes, memo, reread=reread))
+
+
+def modules(
+    module_name: str,
+    package_prefixes: Iterable[str] = ("bootsmith",),
+    memo: Memo | None = None,
+    *,
+    reread: bool = False,
+) -> dict[str, str]:
+    """Return what a module's identity is the key of: module -> fingerprint of its source, "" where it has none."""
     library = _library(memo, reread=reread)
     closure = _closure(library, module_name, package_prefixes)
     library.save()
-    return key({name: module.digest if module else "" for name, module in closure.items()})
+    return {name: module.digest if module else "" for name, module in closure.items()}
 
 
 def sources(

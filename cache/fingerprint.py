@@ -33,17 +33,18 @@ WORTH_WAITING = 32 << 20  # reading so much again at the next run costs about as
 PATIENCE = clock.SECOND // 50
 
 
-def fingerprint(path: StrPath, memo: Memo | None = None) -> str:
+def fingerprint(path: StrPath, memo: Memo | None = None, listing: dict[str, str] | None = None) -> str:
     """Return the fingerprint of a regular file or a directory tree, 32 hex digits; a link is followed.
 
-    What `memo` knows is not read again, and what was read is noted there. Raises FileNotFoundError, OSError.
+    What `memo` knows is not read again, and what was read is noted there. A tree's entries are put into `listing`:
+    path -> "KIND MODE HELD", mode in octal, HELD in hex and "" for a directory. Raises FileNotFoundError, OSError.
     """
     name = os.fsencode(path)
     status = os.stat(name)  # noqa: PTH116  # here and below: paths are bytes, as any name may be
     if stat.S_ISREG(status.st_mode):
         return _file(name, status, memo, follow=True)
     if stat.S_ISDIR(status.st_mode):
-        return _tree(name, status, memo)
+        return _tree(name, status, memo, listing)
     return xxh3_128_hexdigest(encode(["special", _kind(status), status.st_rdev]))
 
 
@@ -148,7 +149,7 @@ class _Directory(NamedTuple):
     entries: list[tuple[bytes, bytes, os.stat_result]]  # path, name, status; sorted by name
 
 
-def _tree(root: bytes, status: os.stat_result, memo: Memo | None) -> str:
+def _tree(root: bytes, status: os.stat_result, memo: Memo | None, listing: dict[str, str] | None) -> str:
     directories = [_Directory(root, b"", _entries(root))]
     for above in directories:  # grows while it is walked: level by level
         for path, name, entry in above.entries:
@@ -169,7 +170,11 @@ def _tree(root: bytes, status: os.stat_result, memo: Memo | None) -> str:
                     kind, held = LINKED, first
             except FileNotFoundError:
                 continue  # removed while we looked: as if it had been before
-            total.update(ENTRY.pack(kind, stat.S_IMODE(entry.st_mode), len(name), len(held)) + name + held)
+            mode = stat.S_IMODE(entry.st_mode)
+            total.update(ENTRY.pack(kind, mode, len(name), len(held)) + name + held)
+            if listing is not None:
+                below = digests.get(inside + b"/", b"")
+                listing[os.fsdecode(inside)] = f"{kind} {mode:o} {held.removeprefix(below).hex()}"
         digests[directory.inside] = total.digest()
     return xxh3_128_hexdigest(encode(["tree", stat.S_IMODE(status.st_mode), _attributes(root), digests[b""]]))
 

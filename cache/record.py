@@ -15,7 +15,7 @@ from bootsmith.cache.errors import CacheError
 
 __all__ = ["Record", "boot_id", "read", "remove", "write"]
 
-KIND = "record 1"
+KIND = "record 2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +23,11 @@ class Record:
     """One stage's record.
 
     `parts` is what `key` is the key of. `outputs` maps a role to its "file" (name), "hash" (fingerprint) and "size".
-    `seconds` and `cpu` (seconds) and `peak` (bytes of memory) are the stage's own and its programs'. `built` is in
-    seconds since 1970. Where `boot_id` is not this boot's, the outputs must be read again, without a memo.
+    `details` names blobs that tell more of some parts than the key needs: {"code": digest, "inputs": {role: digest}};
+    each may be missing. `seconds`, `cpu` (seconds) and `peak` (bytes of memory) are the stage's own and its programs';
+    `space` is what the build directory's file system had to hold for it, `kept` what the store grew by, in bytes: of a
+    restored stage, when it was last built here. `built` is in seconds since 1970. Where `boot_id` is not this boot's,
+    the outputs must be read again, without a memo.
     """
 
     stage: str
@@ -34,6 +37,9 @@ class Record:
     seconds: float = 0.0
     cpu: float = 0.0
     peak: int = 0
+    space: int = 0
+    kept: int = 0
+    details: Mapping[str, Any] = field(default_factory=dict)
     built: float = field(default_factory=time.time)
     how: Literal["built", "restored"] = "built"
     log: str = ""

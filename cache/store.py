@@ -13,7 +13,7 @@ from typing import Any
 
 from bootsmith.cache import sealed, sparse
 from bootsmith.cache.errors import CacheError
-from bootsmith.cache.fingerprint import of_descriptor
+from bootsmith.cache.fingerprint import of_bytes, of_descriptor
 from bootsmith.cache.temporary import sweep, temporary
 
 KIND = "result 1"
@@ -66,6 +66,21 @@ class Store:
                 sparse.copy(source, target)
 
         self._add(blob, fill, PRIVATE)
+
+    def put_bytes(self, data: bytes) -> str:
+        """Store some bytes as a blob; return its fingerprint."""
+        digest = of_bytes(data)
+        if not self.has(digest):
+            self._add(self._blob(digest), lambda target: _write_all(target, data), PRIVATE)
+        return digest
+
+    def get_bytes(self, digest: str) -> bytes | None:
+        """Return a blob's content; None when it is missing or damaged."""
+        try:
+            data = self._blob(digest).read_bytes()
+        except OSError:
+            return None
+        return data if of_bytes(data) == digest else None
 
     def fetch(self, digest: str, destination: Path) -> bool:
         """Write a blob's content to `destination`, a new file of mode 0644; False when it is missing or damaged.
@@ -224,6 +239,11 @@ def _named(form: re.Pattern[str], digest: str) -> str:
     if not form.fullmatch(digest):
         raise ValueError(f"not a digest: {digest!r}")
     return f"{digest[:2]}/{digest}"
+
+
+def _write_all(target: int, data: bytes) -> None:
+    with open(target, "wb", closefd=False) as sink:
+        sink.write(data)
 
 
 @contextmanager

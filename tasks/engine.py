@@ -28,6 +28,7 @@ from bootsmith.tasks.session import Session
 from doit import get_initial_workdir
 from doit.action import BaseAction
 from doit.cmd_base import DodoTaskLoader
+from doit.cmd_info import Info
 from doit.cmdparse import CmdOption, CmdParse, CmdParseError
 from doit.dependency import DependencyStatus, FileChangedChecker
 from doit.doit_cmd import DoitMain
@@ -41,6 +42,7 @@ if TYPE_CHECKING:
 
 DATABASE = "build/.doit.json"
 BY_NAME = {command.name: command for command in COMMANDS}
+BECAUSE = "because"  # a kind of reason for not being up to date that doit has not: our words, as they are
 ONE_PLAN = ("run", "info", "clean", "forget", "ignore")  # doit commands that name tasks; others look at them all
 
 
@@ -319,6 +321,7 @@ class Engine:
                 close()
 
         manager.get_status, manager.remove, manager.remove_all = get_status, remove, remove_all
+        Info.get_reasons = staticmethod(partial(_reasons, Info.get_reasons))
         manager.ignore, manager.close, manager.status_is_ignore = _refuse_to_ignore, shut, lambda _task: False
 
     def _forget(self, names: Iterable[str]) -> None:
@@ -345,7 +348,7 @@ class Engine:
         if not status.fresh:
             answer.status = "run"
             for reason in status.reasons:
-                answer.add_reason("uptodate_false", (reason, "", ""))
+                answer.add_reason(BECAUSE, reason.text)
         return answer
 
     def _group_status(self, task: Task, *, get_log: bool) -> DependencyStatus:
@@ -353,8 +356,13 @@ class Engine:
         for name in self._groups[task.name]:
             builder, stage = self._stages[name]
             if not builder.status(stage).fresh:
-                answer.add_reason("uptodate_false", (f"{name} is not fresh", "", ""))
+                answer.add_reason(BECAUSE, f"{name} is not fresh")
         return answer
+
+
+def _reasons(others: Callable[[Any], str], reasons: Mapping[str, list[str]]) -> str:
+    """Return what `info` says of a task that is not up to date; doit's own tasks have `others`."""
+    return "\n".join([f" * {text}" for text in reasons.get(BECAUSE, [])] + [text for text in [others(reasons)] if text])
 
 
 def _refuse_to_ignore(task: Task) -> None:
@@ -413,7 +421,14 @@ class _StageAction(_Action):
             force=bool(self.session.invocation.options.get("always")),
             say=partial(progress.say, self.name),
         )
-        progress.finish(self.name, outcome.state, outcome.seconds, outcome.size)
+        why = ""
+        if outcome.reasons:
+            from bootsmith.tasks.reason import causes
+
+            why = causes(outcome.reasons)
+        progress.finish(self.name, outcome.state, outcome.seconds, outcome.size, why)
+        for each in outcome.notes:
+            progress.tell(each)
 
     def fresh(self) -> None:
         """Say that there was nothing to do."""

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from bootsmith.cache.errors import CacheError
 from bootsmith.cache.memo import Memo
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.stage import Stage
@@ -75,6 +77,33 @@ class Ledger:
         from bootsmith.tasks.tools import host
 
         return host.identity(name, self.memo)
+
+    # -- for words about a change, see details.py
+
+    def modules(self, stage: Stage) -> dict[str, str]:
+        """Return what a stage's code is made of: module -> fingerprint of its source."""
+        from bootsmith.cache.code import modules
+
+        module = stage.run.partition(":")[0]
+        return modules(module, memo=self.memo) | modules(SETTINGS, memo=self.memo)
+
+    def about_tool(self, identity: str) -> Mapping[str, Any] | None:
+        """Return what an identity of a host program stands for, where it is known; see tools/identity.py."""
+        from bootsmith.tasks.tools import identity as identities
+
+        return identities.about(identity, self.memo)
+
+    def keep(self, value: Mapping[str, Any]) -> str | None:
+        """Put something into the store that nothing rests on; return its name, or None where it cannot be kept."""
+        try:
+            return self.store.put_bytes(json.dumps(value, sort_keys=True).encode())
+        except CacheError:
+            return None
+
+    def kept(self, digest: str | None) -> Any:
+        """Return what was kept under a name; None where it is not there any more."""
+        data = self.store.get_bytes(digest) if digest else None
+        return None if data is None else json.loads(data)
 
     def save(self) -> None:
         """Keep what was learned for the next process."""

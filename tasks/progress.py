@@ -10,6 +10,7 @@ import time
 from dataclasses import dataclass
 from typing import TextIO
 
+BECAUSE = 60  # characters of a reason on a stage's line
 TICK = 0.2  # seconds between redraws of the live lines
 COLORS = {"fresh": "2", "restored": "36", "built": "32", "failed": "31"}  # SGR: dim, cyan, green, red
 
@@ -47,17 +48,20 @@ class Progress:
             if name in self._running:
                 self._running[name].doing = text
 
-    def finish(self, name: str, state: str, seconds: float | None = None, size: int | None = None) -> None:
+    def finish(
+        self, name: str, state: str, seconds: float | None = None, size: int | None = None, because: str = ""
+    ) -> None:
         """Note that a stage ended: one line stays on the screen."""
         took = "" if seconds is None or state == "fresh" else f"{seconds:7.1f} s"
         weight = "" if size is None else human(size)
         label = f"{state:9}"
+        why = f"  {because}" if len(because) <= BECAUSE else f"  {because[: BECAUSE - 1]}…"
         if self._color:
             label = f"\x1b[{COLORS.get(state, '0')}m{label}\x1b[0m"
         with self._guard:
             self._running.pop(name, None)
             self._erase()
-            self._write(f"{label}{name:22}{took:>10}{weight:>11}".rstrip() + "\n")
+            self._write(f"{label}{name:22}{took:>10}{weight:>11}{why}".rstrip() + "\n")
             self._draw()
 
     def tell(self, text: str) -> None:

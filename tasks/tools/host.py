@@ -56,7 +56,10 @@ def identity(name: str, memo: Memo) -> str:
     """Return the hash of a tool's executable, interpreter, libraries and data files. Raises ToolMissing."""
     from bootsmith.tasks.tools import identity as identities
 
-    return identities.identity(find(name), TOOLS[name].data if name in TOOLS else (), memo)
+    tool = TOOLS.get(name)
+    if tool is None:
+        return identities.identity(find(name), (), memo)
+    return identities.identity(find(name), tool.data, memo, () if tool.files else tool.version)
 
 
 @dataclass(frozen=True, slots=True)

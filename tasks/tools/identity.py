@@ -3,7 +3,7 @@
 The libraries are those that the program's own dynamic loader names (`ld.so --list`, which runs none of the program's
 code): search paths, caches and CPU variants are the loader's business, and no second implementation agrees with it for
 long. It costs some milliseconds, once: the answer is kept beside the memo with the stat of every file and folder that
-it rests on, so that asking again is only stats.
+it rests on, so that asking again is only stats. What an identity stands for is kept too, for words about a change.
 """
 
 from __future__ import annotations
@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 Stat: TypeAlias = "list[int] | None"
 
 KIND = "tools 1"
+ABOUT = "tools.about 1"
+KEPT = 256  # identities that can be told about
 LOADER_FILES = ("/etc/ld.so.cache", "/etc/ld.so.preload")
 
 _guard = threading.Lock()
@@ -33,13 +35,22 @@ _answers: dict[Path, dict[str, Any]] = {}
 """Per file of answers: program -> {"data", "watched": {path: stat}, "identity"}."""
 
 
-def identity(path: Path, data: tuple[str, ...], memo: Memo) -> str:
-    """Return the identity of the program, or plain file, at `path`; `data` are globs. Raises ToolMissing."""
+def identity(path: Path, data: tuple[str, ...], memo: Memo, version: tuple[str, ...] = ()) -> str:
+    """Return the identity of the program, or plain file, at `path`. Raises ToolMissing.
+
+    `data` are globs; `version` the words that make it print its version, which is no part of its identity.
+    """
     with _guard:
-        return _identity(path, data, memo)
+        return _identity(path, data, memo, version)
 
 
-def _identity(path: Path, data: tuple[str, ...], memo: Memo) -> str:
+def about(identity: str, memo: Memo) -> dict[str, Any] | None:
+    """Return what an identity stands for, {"version": text, "files": {path: fingerprint}}; None where it is lost."""
+    found: dict[str, Any] | None = _read_about(memo).get(identity)
+    return found
+
+
+def _identity(path: Path, data: tuple[str, ...], memo: Memo, version: tuple[str, ...]) -> str:
     book = memo.path.with_name("tools")
     if book not in _answers:
         _answers[book] = _read(book)
@@ -48,7 +59,8 @@ def _identity(path: Path, data: tuple[str, ...], memo: Memo) -> str:
     if known and known["data"] == list(data) and all(_stat(each) == was for each, was in known["watched"].items()):
         return str(known["identity"])
     began = time.time_ns()
-    watched, found = _examine(path, data, memo)
+    watched, files, found = _examine(path, data, memo)
+    _tell(found, path, version, files, memo)
     answers.pop(str(path), None)
     if all(_settled(each, began) for each in watched):
         answers[str(path)] = {"data": list(data), "watched": watched, "identity": found}
@@ -56,8 +68,8 @@ def _identity(path: Path, data: tuple[str, ...], memo: Memo) -> str:
     return found
 
 
-def _examine(path: Path, data: tuple[str, ...], memo: Memo) -> tuple[dict[str, Stat], str]:
-    """Return the stats the answer rests on, taken before anything was read, and the answer."""
+def _examine(path: Path, data: tuple[str, ...], memo: Memo) -> tuple[dict[str, Stat], dict[str, str], str]:
+    """Return the stats the answer rests on, taken before anything was read, what each file holds, and the answer."""
     from bootsmith.cache.fingerprint import fingerprint
     from bootsmith.cache.key import key
 
@@ -67,12 +79,34 @@ def _examine(path: Path, data: tuple[str, ...], memo: Memo) -> tuple[dict[str, S
     folders = {str(Path(each).parent) for each in (*shared, *data)}
     watched = {each: _stat(each) for each in (*map(str, programs), *shared, *further, *folders, *LOADER_FILES)}
     roles = [("program", list(map(str, programs))), ("library", shared), ("data", further)]
+    held = {each: fingerprint(Path(each).resolve(), memo) for _, files in roles for each in files}
     content = {
-        f"{role} {index} {Path(each).name}": fingerprint(Path(each).resolve(), memo)
-        for role, files in roles
-        for index, each in enumerate(files)
+        f"{role} {index} {Path(each).name}": held[each] for role, files in roles for index, each in enumerate(files)
     }
-    return watched, key(content)
+    return watched, held, key(content)
+
+
+def _tell(identity: str, path: Path, version: tuple[str, ...], files: dict[str, str], memo: Memo) -> None:
+    """Note what a new identity stands for. Where that cannot be done, later words about a change say less."""
+    from bootsmith.cache import sealed
+
+    known = _read_about(memo)
+    if identity in known:
+        return
+    from bootsmith.tasks.tools.survey import printed_version
+
+    known[identity] = {"version": printed_version(path, version), "files": files}
+    kept = dict(list(known.items())[-KEPT:])
+    with contextlib.suppress(OSError):
+        memo.path.parent.mkdir(parents=True, exist_ok=True)
+        sealed.write(memo.path.with_name("tools.about"), ABOUT, json.dumps(kept).encode())
+
+
+def _read_about(memo: Memo) -> dict[str, Any]:
+    from bootsmith.cache import sealed
+
+    body = sealed.read(memo.path.with_name("tools.about"), ABOUT)
+    return json.loads(body) if body else {}
 
 
 def interpreters(path: Path) -> list[Path]:

@@ -35,12 +35,17 @@ def report(used_by: Mapping[str, Sequence[str]] | None = None) -> str:
 
 def version(tool: host.Tool, path: Path) -> str:
     """Return the version a program prints, "-" where it prints none."""
-    if tool.files or not tool.version:
-        return "-"
+    return printed_version(path, () if tool.files else tool.version) or "-"
+
+
+def printed_version(path: Path, words: Sequence[str]) -> str:
+    """Return the version a program prints when called with these words; empty where it prints none."""
+    if not words:
+        return ""
     environment = {"PATH": host.PATH, "LC_ALL": "C.UTF-8"}
     try:
-        said = process.run([path, *tool.version], env=environment, cwd=Path("/"), check=False)
+        said = process.run([path, *words], env=environment, cwd=Path("/"), check=False)
     except StageError:  # what walls programs off is itself missing: the table says so
-        return "-"
+        return ""
     found = _VERSION.search((said.stdout + said.stderr).decode(errors="replace"))
-    return found.group() if found else "-"
+    return found.group() if found else ""

@@ -41,7 +41,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     examined: list[Path] = []
     examine = identity._examine
 
-    def noting(path: Path, data: tuple[str, ...], memo: Memo) -> tuple[dict[str, identity.Stat], str]:
+    def noting(path: Path, data: tuple[str, ...], memo: Memo) -> tuple[dict[str, identity.Stat], dict[str, str], str]:
         examined.append(path)
         return examine(path, data, memo)
 
