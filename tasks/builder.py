@@ -122,11 +122,11 @@ class Builder:
                 f"{stage.name}: its inputs changed during each of {ATTEMPTS} builds",
                 "Let whatever writes them finish, then run it again.",
             )
+        record = replace(record, details=details.keep(stage, self.ledger, trees))
         if stage.stored:
             for role, path in made.items():
                 self.ledger.store.put(path, record.outputs[role]["hash"])
             self.ledger.store.put_result(record.key, record.outputs)
-        record = replace(record, details=details.keep(stage, self.ledger, trees))
         self.freshness.forgotten(stage).unlink(missing_ok=True)  # before the record: else a kill between builds twice
         self._finish(stage, made, record)
 
