@@ -207,6 +207,7 @@ class Session:
             if builder.plan.site.build in self._locks:
                 builder.close()
         if self._locks and "store" in self.ledger.__dict__:
+            temporary.sweep(self.ledger.root / "tmp")
             self.ledger.store.sync()
         if "ledger" in self.__dict__:
             self.ledger.save()
