@@ -17,7 +17,10 @@ _MACHINE = Machine(
     serial="stdio", drive="virtio", cache="writeback", nic="virtio", forward=(), monitor=False, gdb=False, qemu=(),
     keep=False, login="none",
 )  # fmt: skip
-_TEST = Test(("auto",), expect=("login:",), fail=(), timeout=300, silence=90, login=None, run=(), screenshot=True)
+_TEST = Test(
+    ("auto",), entry=None, expect=("login:",), fail=(), began=None, timeout=300, silence=90, limits={}, login=None,
+    run=(), keys=(), screenshot=True,
+)  # fmt: skip
 
 # cld; xor ax, ax; mov ds, ax; mov es, ax: a boot sector stands at 0x7c00.
 # mov ax, 0x0301; mov cx, 2; mov dh, 0; mov bx, 0x7c00; int 0x13: writes itself into the disk's second sector.
@@ -60,13 +63,16 @@ class MadeUpGuest:
         ends: float | None = None,
         fail: Sequence[str] = (),
         answer: Callable[[str, str], str] = lambda _port, _text: "",
+        console: Console | None = None,
+        screen: Sequence[str] = (),
     ) -> None:
-        self.console = Console(fail)
+        self.console = console or Console(fail)
         self.second = ""
         self.ended = False
         self.typed: list[str] = []
         self.hidden = b""
         self._script = list(script)
+        self._screen = screen
         self._ends = ends
         self._answer = answer
         self._time = 0.0
@@ -99,6 +105,9 @@ class MadeUpGuest:
     def say_second(self, text: str) -> None:
         """Print on the second port, now."""
         self.second += text
+
+    def screen(self) -> Sequence[str]:
+        return self._screen
 
     def hide(self, secret: bytes) -> None:
         self.hidden = secret

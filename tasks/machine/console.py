@@ -10,33 +10,22 @@ from __future__ import annotations
 import re
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import dataclass
-from enum import IntEnum
+
+from bootsmith.tasks.machine.phrases import (
+    COMPLAINT,
+    ECHO,
+    GUEST,
+    LAMENT,
+    PROMPT,
+    STUCK,
+    STUCK_EARLY,
+    Failure,
+    Phase,
+    phases,
+    stuck,
+)  # fmt: skip
 
 LAST_LINES = 15
-
-
-class Phase(IntEnum):
-    """How far a boot got."""
-
-    NOTHING = 0
-    FIRMWARE = 1
-    LOADER = 2
-    KERNEL = 3
-    INITRD = 4
-    INIT = 5
-    LOGIN = 6
-
-    def __str__(self) -> str:
-        return self.name.lower()
-
-
-@dataclass(frozen=True, slots=True)
-class Failure:
-    """Why a boot cannot succeed any more: a `kind` for programs, `what` for people."""
-
-    kind: str
-    what: str
 
 
 _FRESH_SCREEN = re.compile(rb"\x1b\[2J\x1b\[0*1?(?:;0*1?)?H")
@@ -50,57 +39,7 @@ _CONTROL = re.compile(
     r"|[\x00-\x08\x0b-\x1f\x7f]"
 )
 
-_PRINTK = r"\[ *\d+\.\d{6}\](?:\[ *[CT]\d+\])? "
-_STATUS = r"\[(?:  OK  |FAILED|DEPEND)\] "
-_GUEST = re.compile(rf"{_PRINTK}|{_STATUS}|EFI stub: |Loading, please wait\.\.\.|Begin: |INIT: version ")
-"""Lines that only a kernel, an initrd or an init prints, at the very start of a line."""
 _GUEST_LINES = 2  # one could be an accident, such as a title that GRUB echoes
-
-_LOADER_PHASES: tuple[tuple[Phase, re.Pattern[str]], ...] = (
-    (
-        Phase.LOADER,
-        re.compile(
-            r'BdsDxe: starting Boot\w+ (?!"EFI Internal Shell)|^Booting from |GNU GRUB|Welcome to GRUB|Boot in \d+ s'
-        ),
-    ),
-)
-_GUEST_PHASES: tuple[tuple[Phase, re.Pattern[str]], ...] = (
-    (Phase.INITRD, re.compile(rf"^{_PRINTK}Run /init as init|^Loading, please wait\.\.\.|^Begin: |dracut-")),
-    (
-        Phase.INIT,
-        re.compile(
-            rf"^{_PRINTK}(?:Run /(?:usr/)?(?:s?bin|etc)/\S+ as init|systemd\[1\]: (?!.*initrd))"
-            rf"|^{_STATUS}|^Welcome to .*!$|^INIT: version "
-        ),
-    ),
-    (Phase.LOGIN, re.compile(r"^(?!Last )\S+ login: ")),
-)
-
-_STUCK_EARLY: tuple[tuple[str, str, re.Pattern[str]], ...] = (
-    ("no bootable device", "the firmware found nothing to boot", re.compile(
-        r"BdsDxe: No bootable option or device|^No bootable device|^UEFI Interactive Shell v|>>Start PXE over"
-        r"|^Boot failed: not a bootable disk"
-    )),
-    ("loader", "the loader stopped at its own prompt", re.compile(r"^grub(?: rescue)?> ")),
-    ("loader", "the loader could not boot any entry", re.compile(r"^ *Failed to boot both default and fallback")),
-)  # fmt: skip
-_STUCK: tuple[tuple[str, str, re.Pattern[str]], ...] = (
-    ("kernel panic", "the kernel panicked", re.compile(r"Kernel panic - not syncing")),
-    ("initramfs shell", "the initrd stopped in its own shell, without the root filesystem", re.compile(
-        r"^\(initramfs\) |^ALERT! .*does not exist|^dracut:/# |dracut-initqueue\[\d+\]: Warning: Could not boot"
-    )),
-    ("emergency shell", "systemd stopped in the emergency or rescue shell", re.compile(
-        r"You are in (?:emergency|rescue) mode|Cannot open access to console, the root account is locked"
-        r"|Give root password for maintenance|Press Enter for (?:system )?maintenance"
-    )),
-    ("no space", "the guest's disk is full", re.compile(r"No space left on device")),
-)  # fmt: skip
-_PROMPT = re.compile(r"^(?:grub(?: rescue)?> |\(initramfs\) |dracut:/# |\S+ login: )$")
-"""Lines that wait for an answer: they are judged although they do not end."""
-_ECHO = re.compile(r"^ *Booting [`']")
-"""GRUB repeats the title of the entry it boots."""
-_COMPLAINT = re.compile(r"^error: |^BdsDxe: failed to |^(?:Error|Failed to) \w+|^Boot failed|: Not [Ff]ound\b")
-"""What firmware and loaders say when something is missing; they may well go on and boot."""
 
 
 def clean(raw: bytes) -> str:
@@ -124,18 +63,24 @@ def _worth_showing(lines: Sequence[str]) -> list[str]:
 
 
 class Console:
-    """A serial console, read as it comes. `fail` are patterns that, said by the guest, end the boot as failed."""
+    """A serial console, read as it comes.
 
-    def __init__(self, fail: Sequence[str] = ()) -> None:
+    `fail` are patterns that, said by the guest, end the boot as failed. `began` is what a kernel nobody knows prints
+    first. `direct` means that no firmware and no loader share the console: all that is printed is the guest's.
+    """
+
+    def __init__(self, fail: Sequence[str] = (), *, began: str | None = None, direct: bool = False) -> None:
         self.phases: dict[Phase, float] = {}
         self.failure: Failure | None = None
+        self._heard = ""
         self._complaints: list[str] = []
         self._guest = ""
-        self._before = ""
         self._first: list[str] = []
         self._lines: deque[str] = deque(maxlen=LAST_LINES)
         self._rest = b""
         self._fail = [re.compile(pattern) for pattern in fail]
+        self._began = re.compile(began) if began else None
+        self._direct = direct
 
     @property
     def phase(self) -> Phase:
@@ -148,7 +93,7 @@ class Console:
 
     @property
     def complaint(self) -> str:
-        """The first things firmware and loader complained about."""
+        """The first things complained about: by firmware and loader, once a kernel runs by the guest."""
         return "; ".join(list(dict.fromkeys(self._complaints))[:3])
 
     @property
@@ -158,8 +103,8 @@ class Console:
 
     @property
     def heard(self) -> str:
-        """All that was printed, by whomever."""
-        return self._before + self._guest + clean(self._rest)
+        """All that was printed, by whomever; what was painted in several places in as many lines."""
+        return self._heard + "\n".join(_pieces(self._rest))
 
     @property
     def last_lines(self) -> list[str]:
@@ -169,39 +114,47 @@ class Console:
     def feed(self, data: bytes, now: float) -> None:
         """Take what was printed at `now`."""
         if data:
-            self._reach(Phase.FIRMWARE, now)
+            self._reach(Phase.KERNEL if self._direct else Phase.FIRMWARE, now)
         *whole, self._rest = _LINE_END.split(_FRESH_SCREEN.sub(b"\n", self._rest + data))
         for raw in whole:
             painted = not self.took_over and _is_painted(raw)
             for piece in _pieces(raw):
                 self._line(piece, now, painted=painted)
-        if _PROMPT.match(prompt := clean(self._rest)):
+        if PROMPT.match(prompt := clean(self._rest)):
             self._judge(prompt, now, painted=not self.took_over and _is_painted(self._rest))
+
+    def glance(self, screen: Sequence[str], now: float) -> None:
+        """Take what a text screen shows, on which a BIOS and its boot sectors print: nothing there is the guest's."""
+        for line in screen if not self.took_over else ():
+            self._judge(line, now, painted=False)
 
     def guest_began(self, now: float) -> None:
         """Take it from elsewhere that the guest's init runs: what is printed from now on is the guest's."""
         if not self.took_over:
             if _is_painted(self._rest):  # a menu ends no line; a prompt that waits does not either, but is the guest's
-                self._before += "".join(f"{piece}\n" for piece in _pieces(self._rest))
+                self._heard += "".join(f"{piece}\n" for piece in _pieces(self._rest))
                 self._rest = b""
             self._take_over((), now)
-        self._reach(Phase.INIT, now)
+        self._reach(Phase.USERSPACE, now)
 
     def _line(self, line: str, now: float, *, painted: bool) -> None:
         self._lines.extend(_worth_showing([line]))
+        self._heard += line + "\n"
         if self.took_over:
             self._guest_line(line, now)
-        elif not painted and _GUEST.match(line):
+        elif not painted and self._began and self._began.search(line) and not ECHO.match(line):
+            self._take_over([line], now)
+        elif not painted and GUEST.match(line):
             self._first.append(line)
             if len(self._first) == _GUEST_LINES:
                 self._take_over(self._first, now)
         else:
-            self._before += line + "\n"
             self._judge(line, now, painted=painted)
 
     def _take_over(self, lines: Sequence[str], now: float) -> None:
         self._reach(Phase.KERNEL, now)
         self.failure = None  # of two devices the firmware tried, one failed
+        self._complaints.clear()
         for line in lines:
             self._guest_line(line, now)
 
@@ -213,18 +166,14 @@ class Console:
         self.phases.setdefault(phase, now)
 
     def _judge(self, line: str, now: float, *, painted: bool) -> None:
-        for phase, pattern in _GUEST_PHASES if self.took_over else _LOADER_PHASES:
-            if pattern.search(line):
-                self._reach(phase, now)
-        if painted or self.failure or (not self.took_over and _ECHO.match(line)):
+        for phase in phases(line, guest=self.took_over):
+            self._reach(phase, now)
+        if painted or self.failure or (not self.took_over and ECHO.match(line)):
             return
-        if not self.took_over and _COMPLAINT.search(line):
+        if (LAMENT if self.took_over else COMPLAINT).search(line):
             self._complaints.append(line.strip())
-        for kind, what, pattern in _STUCK if self.took_over else _STUCK_EARLY:
-            if pattern.search(line):
-                self.failure = Failure(kind, f"{what}: {line.strip()}")
-                return
-        if self.took_over and any(pattern.search(line) for pattern in self._fail):
+        self.failure = stuck(line, STUCK if self.took_over else STUCK_EARLY)
+        if not self.failure and self.took_over and any(pattern.search(line) for pattern in self._fail):
             self.failure = Failure("fail pattern", f"the guest printed what `test.fail` forbids: {line.strip()}")
 
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 import base64
 import random
 import re
+from collections.abc import Sequence
 from typing import Protocol
 
 from bootsmith.tasks.machine.console import Console
+from bootsmith.tasks.recipe.model import Keystrokes
 
 _LINE = 900  # bytes of a command sent at once: a tty holds 4095
 _NUDGE = 5.0  # seconds between two attempts to get a prompt
@@ -40,6 +42,27 @@ class Question(Protocol):
     def answer(self) -> tuple[int, str]:
         """Return its exit status and what it printed."""
         ...
+
+
+class Typist:
+    """Types what a recipe says (`test.keys`), each text once what it waits for was printed, by whomever."""
+
+    def __init__(self, ports: Ports, keys: Sequence[Keystrokes]) -> None:
+        self.typed = 0
+        self._ports = ports
+        self._keys = keys
+        self._from = 0
+
+    def look(self) -> None:
+        """Type what is due."""
+        while self.typed < len(self._keys):
+            due = self._keys[self.typed]
+            found = re.compile(due.after, re.MULTILINE).search(self._ports.console.heard, self._from)
+            if not found:
+                return
+            self._from = found.end()
+            self._ports.send(due.send.encode())
+            self.typed += 1
 
 
 class Agent:

@@ -31,6 +31,7 @@ class Guest:
         console: Console,
         log: Path | None,
         messages: Path,
+        text_screen: bool = False,
     ) -> None:
         self.console = console
         self.second = ""
@@ -39,6 +40,7 @@ class Guest:
         self.ended = False
         self._running = running
         self._messages = messages
+        self._has_text_screen = text_screen
         self._console, self._second, self._qmp = ends
         self._log = log.open("wb", buffering=0) if log else None
         self._hidden = b""
@@ -103,6 +105,10 @@ class Guest:
         """Save what the machine's screen shows; False where there is none to save."""
         return qmp.screenshot(self._qmp, png)
 
+    def screen(self) -> list[str]:
+        """Return what the machine's screen shows where it shows text, as under a BIOS."""
+        return qmp.text_screen(self._qmp) if self._has_text_screen and not self.ended else []
+
     def status(self) -> tuple[int | None, str]:
         """Return QEMU's exit status, None while it runs, and what it said."""
         status = self._running.wait(1) if self.ended else self._running.poll()
@@ -142,8 +148,13 @@ class Guest:
 
 
 @contextlib.contextmanager
-def start(command: Callable[[Wires], list[str]], console: Console, log: Path | None = None) -> Iterator[Guest]:
-    """Run the command that is made around our sockets. What QEMU itself says goes to qemu.log beside `log`."""
+def start(
+    command: Callable[[Wires], list[str]], console: Console, log: Path | None = None, *, text_screen: bool = False
+) -> Iterator[Guest]:
+    """Run the command that is made around our sockets. What QEMU itself says goes to qemu.log beside `log`.
+
+    `text_screen` says that the machine has a graphics card that a BIOS writes text on.
+    """
     with contextlib.ExitStack() as stack:
         folder = log.parent if log else Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bootsmith-")))
         messages = folder / "qemu.log"
@@ -153,7 +164,8 @@ def start(command: Callable[[Wires], list[str]], console: Console, log: Path | N
         running = stack.enter_context(process.start(argv, stderr=messages, pass_fds=theirs))
         for _, their in pairs:
             their.close()
-        guest = Guest(running, [pair[0] for pair in pairs], console=console, log=log, messages=messages)
+        ends = [pair[0] for pair in pairs]
+        guest = Guest(running, ends, console=console, log=log, messages=messages, text_screen=text_screen)
         stack.callback(guest.close)
         yield guest
 

@@ -1,4 +1,4 @@
-"""QEMU's monitor protocol, as much of it as a screenshot takes."""
+"""QEMU's monitor protocol, as much of it as it takes to see the screen."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from typing import Any
 from bootsmith.tasks.errors import BootsmithError
 
 _SECONDS = 10
+_TEXT, _COLUMNS, _ROWS = 0xB8000, 80, 25
+"""Where VGA keeps its text, two bytes a character: the character (code page 437), and its colours."""
 
 
 def screenshot(monitor: socket.socket, png: Path) -> bool:
@@ -22,13 +24,25 @@ def screenshot(monitor: socket.socket, png: Path) -> bool:
     with tempfile.TemporaryDirectory(prefix="bootsmith-") as folder:
         picture = Path(folder) / "screen.ppm"
         try:
-            with contextlib.suppress(BootsmithError):  # said once before
-                _execute(monitor, "qmp_capabilities")
+            _greet(monitor)
             _execute(monitor, "screendump", filename=str(picture))
             png.write_bytes(png_of_ppm(picture.read_bytes()))
         except (OSError, ValueError, BootsmithError):
             return False
     return True
+
+
+def text_screen(monitor: socket.socket) -> list[str]:
+    """Return the lines of a VGA screen in text mode, as a BIOS has it; none where QEMU no longer answers."""
+    words = f"xp /{_COLUMNS * _ROWS}xh {_TEXT:#x}"
+    try:
+        _greet(monitor)
+        dump = _execute(monitor, "human-monitor-command", **{"command-line": words})
+    except (OSError, ValueError, BootsmithError):
+        return []
+    letters = [int(cell, 16) & 0xFF for cell in re.findall(r"0x([0-9a-f]{4})\b", dump)]
+    text = "".join(chr(letter) if 0x20 <= letter < 0x7F else " " for letter in letters)
+    return [text[at : at + _COLUMNS].rstrip() for at in range(0, len(text), _COLUMNS)]
 
 
 def png_of_ppm(ppm: bytes) -> bytes:
@@ -49,6 +63,11 @@ def png_of_ppm(ppm: bytes) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(
         struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data)) for name, data in chunks
     )
+
+
+def _greet(monitor: socket.socket) -> None:
+    with contextlib.suppress(BootsmithError):  # said once before
+        _execute(monitor, "qmp_capabilities")
 
 
 def _execute(monitor: socket.socket, command: str, **arguments: str) -> Any:

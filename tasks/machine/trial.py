@@ -5,16 +5,18 @@ Time is the guest's own, so that a made-up guest can be judged in no time.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import NoReturn, Protocol
 
 from bootsmith.tasks.errors import BootsmithError
-from bootsmith.tasks.machine.console import Expectations, Failure, Phase
-from bootsmith.tasks.machine.dialogue import Agent, Ports, Shell
+from bootsmith.tasks.machine.console import Expectations
+from bootsmith.tasks.machine.dialogue import Agent, Ports, Shell, Typist
+from bootsmith.tasks.machine.phrases import Failure, Phase
 from bootsmith.tasks.recipe.model import Test
 
-NO_NONCE = "no nonce (the guest's init takes no unit by credential)"
+NO_NONCE = "no nonce (the guest's init printed none)"
 _NAP = 0.5
+_GLANCE = 2.0  # seconds between two looks at a text screen
 _CALM = 10.0  # seconds without output after which a guest is taken not to start anything more
 _MOST = 60.0  # seconds that a nonce is waited for after all expectations were met
 
@@ -25,6 +27,20 @@ class Booted(Ports, Protocol):
     ended: bool
 
     def pump(self, seconds: float) -> None: ...
+    def screen(self) -> Sequence[str]:
+        """Return what a text screen shows now; nothing where there is none."""
+        ...
+
+
+class Choice(Protocol):
+    """A menu entry being chosen, while a loader has the console."""
+
+    chosen: str
+    """What was chosen, for people; "" until then."""
+
+    def press(self) -> None:
+        """Press what is to be pressed now, if anything. Raises Unmet where the menu cannot be made to obey."""
+        ...
 
 
 class Unmet(BootsmithError):
@@ -33,6 +49,21 @@ class Unmet(BootsmithError):
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.what)
         self.failure = failure
+
+
+LIMITED: Mapping[Phase, str] = {
+    Phase.NOTHING: "firmware", Phase.FIRMWARE: "firmware", Phase.LOADER: "loader", Phase.KERNEL: "kernel",
+    Phase.INITRD: "initrd", Phase.USERSPACE: "userspace", Phase.LOGIN: "userspace",
+}  # fmt: skip
+"""The phases as `test.limits` and the table of times name them."""
+
+
+def began(phases: Mapping[Phase, float]) -> dict[str, float]:
+    """Return the second at which each part of a boot began, in order; a part nobody saw is left out."""
+    found = {"firmware": 0.0}
+    for phase, at in sorted(phases.items()):
+        found.setdefault(LIMITED[phase], at)
+    return found
 
 
 class Trial:
@@ -46,18 +77,22 @@ class Trial:
         *,
         patience: int = 1,
         password: bytes = b"",
+        choice: Choice | None = None,
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.booted = booted
         self.evidence: list[str] = []
         self.expected = Expectations(test.expect)
         self.ran: list[tuple[str, int, str]] = []
+        self.typist = Typist(booted, test.keys)
         self._test = test
         self._patience = patience
         self._password = password
         self._agent = Agent(booted, nonce)
+        self._choice = choice
         self._say = say
         self._said: Phase | None = None
+        self._glanced = 0.0
 
     def shown(self, line: str) -> str:
         """Return a line of the console without the password, should the guest have echoed it."""
@@ -66,12 +101,14 @@ class Trial:
 
     def judge(self) -> None:
         """Watch until everything demanded was seen. Raises Unmet."""
-        self._wait(self._expectations_met, lambda: f"test.expect: {self.expected.missing!r}")
+        self._wait(self._expectations_met, lambda: f"test.expect: {self.expected.missing!r}", limited=True)
+        if self._choice:
+            self.evidence.append(self._choice.chosen)
         if self._test.expect:
             self.evidence.append(f"{len(self._test.expect)} of {len(self._test.expect)} expectations met")
             self._wait_for_nonce()
         else:
-            self._wait(lambda: self._agent.up, lambda: "the nonce (`test.expect` is empty)")
+            self._wait(lambda: self._agent.up, lambda: "the nonce (`test.expect` is empty)", limited=True)
         self.evidence.append("nonce seen" if self._agent.up else NO_NONCE)
         shell = self._log_in() if self._test.login else None
         for command in self._test.run:
@@ -120,28 +157,67 @@ class Trial:
             _give_up("command failed", f"`{command}` exited with status {status} in the guest{lines}")
         self.evidence.append(f"`{command}` ran")
 
-    def _wait(self, done: Callable[[], bool], what: Callable[[], str], *, patient: bool = False) -> None:
-        """Pump until `done`; raise Unmet when that cannot come any more, or took too long. `patient` allows silence."""
-        timeout = self._test.timeout * self._patience
-        silence = self._test.silence * self._patience
+    def _wait(
+        self, done: Callable[[], bool], what: Callable[[], str], *, patient: bool = False, limited: bool = False
+    ) -> None:
+        """Pump until `done`; raise Unmet when that cannot come any more, or took too long.
+
+        `patient` allows silence; `limited` says that the phases' own limits hold.
+        """
+        console = self.booted.console
         while True:
-            console = self.booted.console
-            if self._agent.up:
-                console.guest_began(self.booted.now())
-            self._tell(console.phase)
-            also = f" (before: {console.complaint})" if console.complaint and not console.took_over else ""
+            self._look()
             if console.failure:
-                _give_up(console.failure.kind, console.failure.what + also)
+                _give_up(console.failure.kind, console.failure.what + self._before())
             if done():
                 return
             if self.booted.ended:
                 who = "the guest" if console.took_over else "the machine, no kernel started yet,"
-                _give_up("ended", f"{who} rebooted or powered off while waiting for {what()}{also}")
-            if self.booted.now() > timeout:
-                _give_up("timeout", f"{timeout} s were not enough: still waiting for {what()}{also}")
-            if not patient and self.booted.quiet > silence:
-                _give_up("silence", f"nothing was printed for {silence} s, waiting for {what()}{also}")
+                _give_up("ended", f"{who} rebooted or powered off while waiting for {what()}{self._before()}")
+            if late := self._late(patient=patient, limited=limited):
+                kind, why = late
+                _give_up(kind, f"{why}: still waiting for {what()}{self._before()}")
             self.booted.pump(_NAP)
+
+    def _look(self) -> None:
+        """Take in what there is to see, and do what it asks for."""
+        console = self.booted.console
+        if self._agent.up:
+            console.guest_began(self.booted.now())
+        if not console.took_over:
+            if self.booted.now() - self._glanced > _GLANCE:
+                self._glanced = self.booted.now()
+                console.glance(self.booted.screen(), self._glanced)
+            if self._choice:
+                self._choice.press()
+        elif self._choice and not self._choice.chosen:
+            _give_up("entry", "a kernel began before the menu entry was chosen")
+        self.typist.look()
+        self._tell(console.phase)
+
+    def _late(self, *, patient: bool, limited: bool) -> tuple[str, str] | None:
+        """Tell which limit is over, as a kind of failure and in words."""
+        now = self.booted.now()
+        if limited:
+            part, since = list(began(self.booted.console.phases).items())[-1]
+            limit = self._test.limits.get(part)
+            if limit and now - since > limit * self._patience:
+                return "limit", f"{limit * self._patience} s were not enough for the phase {part} (`test.limits`)"
+        timeout = self._test.timeout * self._patience
+        if now > timeout:
+            return "timeout", f"{timeout} s were not enough (`test.timeout`)"
+        silence = self._test.silence * self._patience
+        if not patient and self.booted.quiet > silence:
+            return "silence", f"nothing was printed for {silence} s (`test.silence`)"
+        return None
+
+    def _before(self) -> str:
+        """Return what was complained about before, and what a text screen shows where no kernel runs."""
+        console = self.booted.console
+        told = [f"before: {console.complaint}"] if console.complaint else []
+        if not console.took_over and (lines := [line for line in self.booted.screen() if line.strip()][-4:]):
+            told.append(f"on the screen: {' | '.join(map(str.strip, lines))}")
+        return f" ({'; '.join(told)})" if told else ""
 
     def _tell(self, phase: Phase) -> None:
         if phase not in (self._said, Phase.NOTHING):

@@ -91,6 +91,9 @@ def _entries(recipe: Recipe) -> Iterable[Finding]:
         yield ("boot", "entries"), "there is nothing to boot; write at least one entry"
     elif boot.default not in boot.entries:
         yield ("boot", "default"), f"there is no entry {boot.default!r}; {suggest(boot.default, list(boot.entries))}"
+    asked = recipe.test.entry
+    if boot.entries and asked is not None and asked not in boot.entries:
+        yield ("test", "entry"), f"there is no entry {asked!r}; {suggest(asked, list(boot.entries))}"
 
 
 def _consoles(recipe: Recipe) -> Iterable[Finding]:
@@ -157,7 +160,7 @@ _RULES: tuple[tuple[tuple[KeyPath, ...], Callable[[Recipe], Iterable[Finding]]],
     ((("layers",),), _layers),
     ((("system", "users"),), _users),
     ((("system", "services"),), _services),
-    ((("boot", "entries"), ("boot", "default")), _entries),
+    ((("boot", "entries"), ("boot", "default"), ("test", "entry")), _entries),
     ((("boot", "console"),), _consoles),
     ((("outputs",),), _outputs),
     ((("machine",),), _machine),

@@ -282,13 +282,35 @@ MACHINE = Section(
     }
 )
 
+
+def _given(**limits: int | None) -> dict[str, int]:
+    """Return the limits that were given."""
+    return {phase: seconds for phase, seconds in limits.items() if seconds is not None}
+
+
 TEST = Section(
     {
         "firmware": Key(ListOf(Choice("auto", "uefi"), at_least=1, once=True), "boot under each of these", ["auto"]),
+        "entry": Key(words.NAME, "the menu entry to boot, without a change to the image", derived="boot.default"),
         "expect": Key(ListOf(words.REGEX), "what the console must show, in order, after the kernel began", ["login:"]),
         "fail": Key(ListOf(words.REGEX), "what it must not show, beside panics and the like", []),
-        "timeout": Key(time(), "the longest a test may take", "5m"),
+        "began": Key(words.REGEX, "what a kernel prints first that is neither Linux nor GNU Mach"),
+        "timeout": Key(time(), "the longest a test may take; like all times here, twice that without KVM", "5m"),
         "silence": Key(time(), "the longest the console may be silent", "90s"),
+        "limits": Key(
+            Section(
+                {
+                    "firmware": Key(time(), "until a loader speaks"),
+                    "loader": Key(time(), "until a kernel speaks"),
+                    "kernel": Key(time(), "until its initrd or its init runs"),
+                    "initrd": Key(time(), "until the init of the root filesystem runs"),
+                    "userspace": Key(time(), "until all that is expected was printed"),
+                },
+                _given,
+            ),
+            "the longest each phase of the boot may take; a phase that is not named may take what there is",
+            {},
+        ),
         "login": Key(
             Section(
                 {
@@ -300,6 +322,19 @@ TEST = Section(
             "log in on the serial console",
         ),
         "run": Key(ListOf(LINE), "commands in the guest that must exit 0", []),
+        "keys": Key(
+            ListOf(
+                Section(
+                    {
+                        "after": Key(words.REGEX, "once this was printed, by whomever", required=True),
+                        "send": Key(Str(lines=True), "type this", required=True),
+                    },
+                    model.Keystrokes,
+                )
+            ),
+            'what to type on the serial console, in order; Enter is "\\r"',
+            [],
+        ),
         "screenshot": Key(Bool(), "keep a picture of the screen", True),
     },
     model.Test,

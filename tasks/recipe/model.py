@@ -243,18 +243,33 @@ class Login:
 
 
 @dataclass(frozen=True, slots=True)
+class Keystrokes:
+    """What to type once `after`, a regular expression, was printed."""
+
+    after: str
+    send: str
+
+
+@dataclass(frozen=True, slots=True)
 class Test:
-    """What `qemu-test` demands; times in seconds, `expect` and `fail` regular expressions."""
+    """What `qemu-test` demands; times in seconds, `expect` and `fail` regular expressions.
+
+    `entry` None is the entry that boots by itself; `limits` holds the phases that have one.
+    """
 
     __test__ = False
 
     firmware: tuple[Literal["auto", "uefi"], ...]
+    entry: str | None
     expect: tuple[str, ...]
     fail: tuple[str, ...]
+    began: str | None
     timeout: int
     silence: int
+    limits: Mapping[str, int]
     login: Login | None
     run: tuple[str, ...]
+    keys: tuple[Keystrokes, ...]
     screenshot: bool
 
 

@@ -6,7 +6,8 @@ The texts are made up after what the programs really print; ESC sequences stand 
 from __future__ import annotations
 
 import pytest
-from bootsmith.tasks.machine.console import Console, Expectations, Phase, clean
+from bootsmith.tasks.machine.console import Console, Expectations, clean
+from bootsmith.tasks.machine.phrases import Phase
 from machines import KERNEL
 
 CLEAR = "\x1b[2J\x1b[01;01H"
@@ -64,7 +65,7 @@ def test_the_phases_of_a_boot(menu: str, size: int) -> None:
     """Each phase is noted when it begins, however the bytes arrive, under either loader."""
     console = read(OVMF, menu, STUB + KERNEL, INITRAMFS, SYSTEMD, LOGIN, size=size)
     assert console.phases == {
-        Phase.FIRMWARE: 0, Phase.LOADER: 0, Phase.KERNEL: 2, Phase.INITRD: 3, Phase.INIT: 4, Phase.LOGIN: 5,
+        Phase.FIRMWARE: 0, Phase.LOADER: 0, Phase.KERNEL: 2, Phase.INITRD: 3, Phase.USERSPACE: 4, Phase.LOGIN: 5,
     }  # fmt: skip
     assert console.phase is Phase.LOGIN
     assert str(console.phase) == "login"
@@ -80,7 +81,7 @@ def test_nothing_printed_is_no_phase() -> None:
 def test_a_kernel_without_initrd_or_systemd() -> None:
     """A guest without initrd goes straight to its init, whichever that is."""
     console = read(OVMF, KERNEL, "[    2.0] x\r\n[    2.000001] Run /sbin/init as init process\r\n", "box login: ")
-    assert console.phases[Phase.INIT] == 2
+    assert console.phases[Phase.USERSPACE] == 2
     assert Phase.INITRD not in console.phases
     assert console.phases[Phase.LOGIN] == 3
 
@@ -98,6 +99,7 @@ FOOLERS = [
     "Debian login: ",
     "box login:",
     "Linux version 6.12",
+    "GNU Mach 1.8",
     "[    0.000000] Linux version 6.12",
     "[  OK  ] Reached target Login Prompts",
     "Welcome to Debian GNU/Linux 13!",
@@ -139,7 +141,7 @@ def test_word_from_inside_begins_the_guest() -> None:
     assert console.said == ""
     console.feed(b"\r\nbox login: ", 6.0)
     assert console.phases == {
-        Phase.FIRMWARE: 0, Phase.LOADER: 0, Phase.KERNEL: 5.0, Phase.INIT: 5.0, Phase.LOGIN: 6.0,
+        Phase.FIRMWARE: 0, Phase.LOADER: 0, Phase.KERNEL: 5.0, Phase.USERSPACE: 5.0, Phase.LOGIN: 6.0,
     }  # fmt: skip
     assert console.said.strip() == "box login:"
 
@@ -163,6 +165,8 @@ EARLY = {
     "bios, end": ("No bootable device.\r\n", "no bootable device"),
     "rescue": ("error: no such partition.\r\nEntering rescue mode...\r\ngrub rescue> ", "loader"),
     "prompt": ("\r\n\r\ngrub> ", "loader"),
+    "syslinux": ("Could not find kernel image: linux\r\nboot: ", "loader"),
+    "boot sector": ("Missing operating system.\r\n", "loader"),
     "no entry": ("\r\n  Failed to boot both default and fallback entries.\r\n", "loader"),
 }
 LATE = {
@@ -177,6 +181,7 @@ LATE = {
     "rescue": ("You are in rescue mode. After logging in, type\r\n", "emergency shell"),
     "locked": ("Cannot open access to console, the root account is locked.\r\n", "emergency shell"),
     "sulogin": ("Give root password for maintenance\r\n(or press Control-D to continue): ", "emergency shell"),
+    "mach": ("panic ../kern/bootstrap.c:181: bootstrap_create: No bootstrap code loaded\r\n", "kernel panic"),
     "space": ("[   30.000000] systemd[1]: Failed to write: No space left on device\r\n", "no space"),
 }
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from bootsmith.tasks.machine.trial import Trial, Unmet
-from bootsmith.tasks.recipe.model import Login
+from bootsmith.tasks.machine.console import Console
+from bootsmith.tasks.machine.phrases import Phase
+from bootsmith.tasks.machine.trial import Trial, Unmet, began
+from bootsmith.tasks.recipe.model import Keystrokes, Login
 from bootsmith.tasks.stage import Secret
 from machines import KERNEL, MadeUpGuest, demands
 
@@ -51,7 +53,7 @@ def test_a_menu_passes_nothing() -> None:
     """A menu that shows the expected words and then hangs fails by silence."""
     kind, what = refusal(MadeUpGuest([(1, MENU)]))
     assert kind == "silence"
-    assert "nothing was printed for 90 s, waiting for test.expect: 'login:'" in what
+    assert "nothing was printed for 90 s (`test.silence`): still waiting for test.expect: 'login:'" in what
 
 
 def test_a_late_nonce_is_waited_for() -> None:
@@ -118,7 +120,7 @@ def test_the_wall_clock_limit() -> None:
     """A guest that prints for ever without doing what is expected fails at the time limit."""
     kind, what = refusal(MadeUpGuest([(n, "[    1.000000] busy\r\n") for n in range(600)]), timeout=60)
     assert kind == "timeout"
-    assert "60 s were not enough: still waiting for test.expect: 'login:'" in what
+    assert "60 s were not enough (`test.timeout`): still waiting for test.expect: 'login:'" in what
 
 
 def test_limits_are_stretched_by_patience() -> None:
@@ -182,4 +184,89 @@ def test_progress_is_told() -> None:
     """Each phase is told once, when it is reached."""
     told: list[str] = []
     Trial(Speaking([(1, "x\r\n"), (4, KERNEL), (20, "box login: ")]), demands(), NONCE, say=told.append).judge()
-    assert told == ["firmware (1 s)", "kernel (4 s)", "init (15 s)", "login (20 s)"]
+    assert told == ["firmware (1 s)", "kernel (4 s)", "userspace (15 s)", "login (20 s)"]
+
+
+MACH = "GNU Mach 1.8+git20221224-486\r\nbiosmem: physical memory map:\r\nhd0: QEMU HARDDISK\r\n hd0s1\r\n"
+GRUB = "GNU GRUB  version 2.06\r\n\x1b[5;3H*GNU Mach (no Lites) \x1b[m\r\n  Booting `GNU Mach (no Lites)'\r\n\r\n"
+LITES = ("GNU Mach 1\\.8", "hd0s1", "start lites_server:")
+
+
+def test_a_mach_kernel_takes_over() -> None:
+    """GNU Mach is known by what it prints; its menu's titles, which name it, are no evidence (L7)."""
+    trial = judged(MadeUpGuest([(1, GRUB), (2, MACH + "start lites_server: hello\r\n")]), expect=LITES)
+    assert trial.booted.console.phase is Phase.USERSPACE
+    assert refusal(MadeUpGuest([(1, GRUB)]), expect=("GNU Mach",))[0] == "silence"
+
+
+def test_a_mach_panic_is_read_from_the_log() -> None:
+    """Mach panics and reboots, which ends QEMU with status 0: the log tells, and the panic is quoted (L7)."""
+    panic = "panic ../kern/bootstrap.c:181: bootstrap_create: No bootstrap code loaded with the kernel!\r\n"
+    kind, what = refusal(MadeUpGuest([(1, GRUB), (2, MACH + panic)], ends=3), expect=LITES)
+    assert kind == "kernel panic"
+    assert "No bootstrap code loaded with the kernel!" in what
+
+
+def test_a_kernel_nobody_knows() -> None:
+    """`test.began` tells what a kernel of one's own prints first; no menu and no echo of a title is taken for it."""
+    own = [(1, GRUB + "\x1b[5;3H*Mine 1.0 up\x1b[m\r\n  Booting `Mine 1.0 up'\r\n"), (2, "Mine 1.0\r\nup\r\n")]
+    assert refusal(MadeUpGuest(own), expect=("up",))[0] == "silence"
+    assert judged(MadeUpGuest(own, console=Console(began="Mine 1")), expect=("^up$",))
+    assert refusal(MadeUpGuest(own[:1], console=Console(began="Mine 1")), expect=("up",))[0] == "silence"
+
+
+def test_a_kernel_started_directly_has_the_console_alone() -> None:
+    """Without firmware and loader on the console its first word is the guest's, even from a quiet kernel (W4)."""
+    trial = judged(MadeUpGuest([(2, "tiny is up\r\n")], console=Console(direct=True)), expect=("tiny is up",))
+    assert began(trial.booted.console.phases) == {"firmware": 0.0, "kernel": 2}
+
+
+@pytest.mark.parametrize(
+    ("script", "phase"),
+    [
+        ([], "firmware"),
+        ([(1, GRUB)], "loader"),
+        ([(1, GRUB), (2, KERNEL)], "kernel"),
+        ([(1, KERNEL + "Loading, please wait...\r\n")], "initrd"),
+        ([(1, KERNEL + "[  OK  ] Reached target Paths.\r\n")], "userspace"),
+    ],
+)
+def test_each_phase_has_its_limit(script: list[tuple[float, str]], phase: str) -> None:
+    """A boot that stays in a phase longer than `test.limits` allows fails, naming the phase."""
+    guest = MadeUpGuest(script)
+    kind, what = refusal(guest, limits=dict.fromkeys(("firmware", "loader", "kernel", "initrd", "userspace"), 20))
+    assert kind == "limit"
+    assert f"20 s were not enough for the phase {phase}" in what
+    assert guest.now() < 25
+
+
+def test_a_limit_ends_with_its_phase() -> None:
+    """Phases that end in time do not add up, and what follows the last expectation is not limited."""
+    script = [(15, GRUB), (30, KERNEL), (45, "[  OK  ] x\r\n"), (60, "box login: ")]
+    assert judged(Speaking(script, up=80), limits={"firmware": 16, "loader": 16, "kernel": 16, "userspace": 16})
+
+
+def test_keys_are_typed_when_asked_for() -> None:
+    """`test.keys` are typed in order, each after its own words, whoever prints them."""
+    keys = (Keystrokes("boot: $", "linux debug\r"), Keystrokes("^Name\\?", "me\r"), Keystrokes("never", "x"))
+    guest = MadeUpGuest([(1, "boot: "), (5, "\r\n" + KERNEL + "Name? "), (6, "\r\nboot: login:\r\n")])
+    trial = judged(guest, keys=keys)
+    assert guest.typed == ["linux debug\r", "me\r"]
+    assert trial.typist.typed == 2
+
+
+def test_a_text_screen_tells_what_the_serial_port_does_not() -> None:
+    """A BIOS says on its screen alone that it finds nothing to boot; silence is explained by what stands there."""
+    screen = ["SeaBIOS (version 1.16.2)", "", "Booting from Hard Disk...", "Boot failed: not a bootable disk"]
+    assert refusal(MadeUpGuest([], screen=screen))[0] == "no bootable device"
+    kind, what = refusal(MadeUpGuest([], screen=["SeaBIOS", "GRUB  "]))
+    assert (kind, "(on the screen: SeaBIOS | GRUB)" in what) == ("silence", True)
+    assert judged(Speaking([(1, KERNEL), (20, "box login: ")], screen=["No bootable device."], up=2))
+
+
+def test_the_cause_is_told_with_its_consequence() -> None:
+    """A module that does not load is named where the guest dies of what it was to bring."""
+    broken = "[    1.000000] virtio_blk: Invalid module format\r\n(initramfs) "
+    kind, what = refusal(MadeUpGuest([(1, KERNEL + broken)]))
+    assert kind == "initramfs shell"
+    assert "before: [    1.000000] virtio_blk: Invalid module format" in what

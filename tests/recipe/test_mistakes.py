@@ -535,6 +535,10 @@ BAD = [
         SOURCE + "boot: {entries: {a: {}}, default: b}\n",
         ["2:35: boot.default: there is no entry 'b'; only a is known here"],
     ),
+    (
+        SOURCE + "boot: {entries: {a: {}, debug: {}}}\ntest: {entry: debig}\n",
+        ["3:15: test.entry: there is no entry 'debig'; did you mean debug?"],
+    ),
     (SOURCE + "boot: {entries: {a: {titel: A}}}\n", ["2:22: boot.entries.a.titel: unknown key; did you mean title?"]),
     (
         SOURCE + "boot: {place: root}\n",
