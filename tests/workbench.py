@@ -92,6 +92,12 @@ class Workbench:
                 stage.outputs[stage.carry].rename(previous)
             run_stage(stage, scratch, previous=previous)
 
+    def loader_files(self) -> dict[str, bytes]:
+        """Return the files of the loaders' layer, each below its partition's name."""
+        made = self.site.loader
+        entries = [entry for entry in layer_files.read_index(made.index) if entry.type == "f"]
+        return {entry.path: layer_files.read_member(made.tar, entry) for entry in entries}
+
     def build(self, *, patch: bool = False) -> Path:
         """Run everything up to the raw disk and return it."""
         filled = [name for name in self.stages() if name.startswith("populate/")]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, cast
 
-from bootsmith.tasks.boot import grub_efi, menu, placement, systemd_boot
+from bootsmith.tasks.boot import grub_bios, grub_efi, menu, placement, systemd_boot
 from bootsmith.tasks.recipe import loaders
 from bootsmith.tasks.stage import Context, Stage
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from bootsmith.tasks.recipe.model import Recipe
     from bootsmith.tasks.site import Site
 
-LOADERS: Mapping[str, Loader] = {"systemd-boot": systemd_boot, "grub-efi": grub_efi}
+LOADERS: Mapping[str, Loader] = {"systemd-boot": systemd_boot, "grub-efi": grub_efi, "grub-bios": grub_bios}
 """Loader's name in recipes -> the module that makes it. Imported, not looked up: a stage's code must be found."""
 
 

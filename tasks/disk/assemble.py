@@ -51,25 +51,30 @@ def run(ctx: Context) -> None:
     """Assemble the disk: out of the previous one where there is one, writing only what differs."""
     disk = ctx.outputs["disk"]
     layout: dict[str, Any] = json.loads(ctx.inputs["layout"].read_bytes())
-    parts = _parts(ctx, layout["partitions"])
-    code = bootcode.placed(bootcode.read(ctx.inputs), layout) if "code" in ctx.inputs else []
+    frame, parts = _frame(ctx, layout), _parts(ctx, layout["partitions"])
     if ctx.previous is None:
-        splice.copy_file(ctx.inputs["table"], disk)
+        splice.copy_file(frame, disk)
         with disk.open("r+b") as target:
             for path, start in parts:
                 with path.open("rb") as source:
                     splice.copy(source.fileno(), 0, target.fileno(), start, os.fstat(source.fileno()).st_size)
-            _write(target.fileno(), code)
         return
     with ctx.previous.open("r+b") as target:
-        _patch(target.fileno(), ctx.inputs["table"], parts)
-        _write(target.fileno(), code)
+        _patch(target.fileno(), frame, parts)
     ctx.previous.rename(disk)
 
 
-def _write(disk: int, pieces: list[tuple[int, bytes]]) -> None:
-    for at, data in pieces:
-        splice.write(disk, data, at)
+def _frame(ctx: Context, layout: dict[str, Any]) -> Path:
+    """Return the disk without its filesystems: the table, with the boot code where a loader has some."""
+    table = ctx.inputs["table"]
+    if "code" not in ctx.inputs:
+        return table
+    frame = ctx.work / "frame.img"
+    splice.copy_file(table, frame)
+    with frame.open("r+b") as file:
+        for at, data in bootcode.placed(bootcode.read(ctx.inputs), layout):
+            splice.write(file.fileno(), data, at)
+    return frame
 
 
 def _parts(ctx: Context, rows: list[dict[str, Any]]) -> list[tuple[Path, int]]:
@@ -85,11 +90,11 @@ def _parts(ctx: Context, rows: list[dict[str, Any]]) -> list[tuple[Path, int]]:
     return parts
 
 
-def _patch(disk: int, table: Path, parts: list[tuple[Path, int]]) -> None:
-    size = table.stat().st_size
+def _patch(disk: int, frame: Path, parts: list[tuple[Path, int]]) -> None:
+    size = frame.stat().st_size
     os.truncate(disk, size)
     at = 0
-    with table.open("rb") as source:
+    with frame.open("rb") as source:
         for path, start in [*parts, (None, size)]:
             splice.make_equal(source.fileno(), disk, start=at, end=start)  # what lies between partitions
             at = start

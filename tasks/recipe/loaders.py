@@ -43,6 +43,9 @@ _ANY = ("ext4", "ext3", "ext2", "vfat")
 KINDS: dict[str, LoaderKind] = {
     "systemd-boot": LoaderKind("uefi", _UEFI, ("vfat",), ("esp",), (REMOVABLE,)),
     "grub-efi": LoaderKind("uefi", _UEFI, _ANY, ("root", "esp", "active"), (REMOVABLE,)),
+    "grub-bios": LoaderKind(
+        "bios", {"mbr": _ROOT, "gpt": _BIOS_BOOT | _ROOT}, _ANY, ("root", "esp", "active"), (BOOT_SECTOR,)
+    ),
 }
 
 

@@ -86,6 +86,13 @@ _ALL = (
         data=("/usr/lib/grub/x86_64-efi/*.mod", "/usr/lib/grub/x86_64-efi/*.lst", "/usr/lib/grub/x86_64-efi/*.img"),
     ),
     Tool(
+        "grub-bios-modules",
+        "GRUB's modules for BIOS",
+        _packages("grub-pc-bin", "grub2-pc-modules", "grub", "grub-bios"),
+        files=("/usr/lib/grub/i386-pc/moddep.lst",),
+        data=("/usr/lib/grub/i386-pc/*.mod", "/usr/lib/grub/i386-pc/*.lst", "/usr/lib/grub/i386-pc/*.img"),
+    ),
+    Tool(
         "systemd-boot",
         "the loader, where a tree does not bring its own",
         _packages("systemd-boot-efi", "systemd-boot-unsigned", "systemd", "systemd-boot"),

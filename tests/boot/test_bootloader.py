@@ -9,7 +9,6 @@ from bootsmith.tasks.boot import bootloader, grub, placement
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.recipe.load import load
 from bootsmith.tasks.tools import host
-from bootsmith.tasks.tree import layer
 from workbench import VERSION, Workbench, member
 
 ROOT = "{mount: /, uuid: 01234567-89ab-cdef-0123-456789abcdef}"
@@ -27,10 +26,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workbench:
 
 def files(bench: Workbench) -> dict[str, bytes]:
     """Return the files of the loader's layer."""
-    made = bench.site.loader
-    return {
-        entry.path: layer.read_member(made.tar, entry) for entry in layer.read_index(made.index) if entry.type == "f"
-    }
+    return bench.loader_files()
 
 
 def cmdline(bench: Workbench) -> str:

@@ -6,6 +6,7 @@ import json
 import os
 import random
 from pathlib import Path
+from typing import Any
 
 import pytest
 from bootsmith.tasks.disk import assemble
@@ -16,6 +17,13 @@ MIB = 1 << 20
 DISK = (
     "disk: {partitions: {esp: {size: 64M}, gap: {fs: none, size: 2M, type: linux}, root: {mount: /, extra: 20M}}}\n"
     "boot: {packages: false}\n"
+)
+BIOS = (
+    (
+        "disk: {partitions: {bios: {type: bios-boot, size: 1M}, esp: {size: 64M}, root: {mount: /, extra: 20M}}}\n"
+        "boot: {loader: [systemd-boot, grub-bios], packages: false}\n"
+    ),
+    "disk: {partitions: {root: {mount: /, extra: 20M}}}\nboot: {loader: grub-bios, packages: false}\n",
 )
 
 
@@ -52,9 +60,10 @@ def test_the_disk_occupies_what_its_content_weighs(bench: Workbench) -> None:
     assert disk.stat().st_blocks * 512 < 200 * MIB
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_patching_any_old_disk_gives_the_fresh_one(bench: Workbench, seed: int) -> None:
-    """Shorter, longer, scribbled over or moved about: the result never depends on it."""
+@pytest.mark.parametrize(("text", "seed"), [*((DISK, seed) for seed in range(4)), *((text, 1) for text in BIOS)])
+def test_patching_any_old_disk_gives_the_fresh_one(bench: Workbench, text: str, seed: int) -> None:
+    """Shorter, longer, scribbled over or moved about, boot code too: the result never depends on it."""
+    bench.write_recipe(text)
     disk = bench.build()
     wanted = disk.read_bytes()
     chance = random.Random(seed)
@@ -69,15 +78,21 @@ def test_patching_any_old_disk_gives_the_fresh_one(bench: Workbench, seed: int) 
     assert disk.stat().st_ino == before, "it was to be patched, not made anew"
 
 
-def test_patching_writes_only_what_differs(bench: Workbench) -> None:
+@pytest.mark.parametrize("text", [DISK, *BIOS])
+def test_patching_writes_only_what_differs(bench: Workbench, text: str) -> None:
     """Untouched stretches of the previous disk are not even written again."""
+    bench.write_recipe(text)
     disk = bench.build()
-    with disk.open("r+b") as file:
-        file.seek(disk.stat().st_size - MIB)
     inode = disk.stat().st_ino
     written = []
     real = os.pwrite
-    bench.monkeypatch.setattr(os, "pwrite", lambda fd, data, at: written.append(len(data)) or real(fd, data, at))
+
+    def pwrite(fd: int, data: Any, at: int) -> int:
+        if os.fstat(fd).st_ino == inode:
+            written.append(len(data))
+        return real(fd, data, at)
+
+    bench.monkeypatch.setattr(os, "pwrite", pwrite)
     bench.run("assemble", patch=True)
     assert disk.stat().st_ino == inode
     assert written == []

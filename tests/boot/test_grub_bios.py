@@ -1,0 +1,118 @@
+"""GRUB under a BIOS: its boot sector, its core in the room a table leaves, and that it starts what it is told to."""
+
+from __future__ import annotations
+
+import json
+import struct
+from pathlib import Path
+
+import pytest
+import tinykernel
+from bootsmith.tasks.boot import bootloader, grub_bios, menu
+from bootsmith.tasks.errors import StageError
+from bootsmith.tasks.recipe.load import load
+from bootsmith.tasks.tools import host
+from workbench import Workbench, member
+
+MBR = "disk: {partitions: {root: {mount: /, extra: 10M}}}\nboot: {loader: grub-bios, packages: false}\n"
+GPT = (
+    "disk: {table: gpt, partitions: {bios: {type: bios-boot, size: 1M}, root: {mount: /, extra: 10M}}}\n"
+    "boot: {loader: grub-bios, packages: false}\n"
+)
+SPLIT = (
+    "disk: {partitions: {bios: {type: bios-boot, start: 34s, size: 2014s}, esp: {size: 64M, mount: /boot/efi},"
+    " boot: {mount: /boot, size: 64M, fs: ext2}, root: {mount: /, extra: 10M}}}\n"
+    "boot: {loader: [grub-efi, grub-bios], packages: false}\n"
+)
+ON_THE_ESP = (
+    "disk: {partitions: {bios: {type: bios-boot, size: 1M}, esp: {size: 64M}, root: {mount: /, extra: 10M}}}\n"
+    "boot: {loader: [systemd-boot, grub-bios], packages: false, timeout: 1}\n"
+)
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workbench:
+    """A workbench whose kernel is the tiny one."""
+    made = Workbench(tmp_path, monkeypatch, MBR)
+    made.base({"./": member("d")})
+    made.site.kernel.write_bytes(tinykernel.kernel())
+    made.site.initrd.write_bytes(tinykernel.INITRD)
+    return made
+
+
+@pytest.mark.parametrize("text", [MBR, GPT, SPLIT, ON_THE_ESP], ids=["mbr", "gpt", "split", "esp"])
+@pytest.mark.boot
+def test_seabios_boots_it(bench: Workbench, text: str) -> None:
+    """From the MBR gap and from a bios-boot partition, kernels on ext and FAT: with the command line and the initrd."""
+    bench.write_recipe(text)
+    disk = bench.build()
+    heard = tinykernel.serial_of(disk, bench.folder / "serial.log")
+    cmdline = menu.from_param(bench.stages()["bootloader"].params["menu"]).items[0].cmdline  # type: ignore[arg-type]
+    assert f" {cmdline}; initrd: tiny initrd" in heard, heard
+
+
+@pytest.mark.parametrize(("text", "sector"), [(MBR, 1), (GPT, 2048), (SPLIT, 34)])
+def test_sector_and_core_know_where_the_core_is(bench: Workbench, text: str, sector: int) -> None:
+    """The places GRUB's own installer writes; signature and table stay as they were."""
+    bench.write_recipe(text)
+    disk = bench.build().read_bytes()
+    table = bench.site.table.read_bytes()
+    core = bench.site.boot_code["core"].read_bytes()
+    assert disk[440:512] == table[440:512]
+    assert struct.unpack_from("<Q", disk, 0x5C) == (sector,)
+    assert (disk[0x64], disk[0x66:0x68], disk[3:0x5A]) == (0xFF, b"\x90\x90", bytes(0x57))
+    at = sector * 512
+    assert struct.unpack_from("<Q", disk, at + 0x1F4) == (sector + 1,)
+    assert disk[at : at + 0x1F4] + disk[at + 0x1FC : at + len(core)] == core[:0x1F4] + core[0x1FC:]
+
+
+def test_a_core_without_room_is_refused(bench: Workbench) -> None:
+    """Naming the partition and the size it needs; no disk is left (L10)."""
+    bench.write_recipe(GPT.replace("size: 1M", "size: 64K"))
+    with pytest.raises(StageError, match=r"partitions\.bios\.size: GRUB's core has") as caught:
+        bench.build()
+    assert "Make it 1M or more" in caught.value.hint
+    assert not (bench.site.build / "box.raw").exists()
+
+
+def test_one_configuration_for_both_firmwares(bench: Workbench) -> None:
+    """The same entries whatever starts the disk (C5)."""
+    bench.write_recipe(SPLIT)
+    bench.run("bootloader")
+    assert sorted(bench.loader_files()) == ["boot/grub/grub.cfg", "esp/EFI/BOOT/BOOTX64.EFI"]
+
+
+def test_its_own_package_in_the_tree_is_used(bench: Workbench) -> None:
+    """Not the host's: the same disk from any host (C15)."""
+    folder = host.find("grub-bios-modules").parent
+    wanted = {}
+    for text, base in (
+        (MBR, {"./": member("d")}),
+        (MBR.replace(", packages: false", ""), {"./": member("d"), **{
+            f"usr/lib/grub/i386-pc/{path.name}": path.read_bytes() for path in sorted(folder.iterdir())
+            if path.suffix in (".mod", ".lst", ".img")}}),
+    ):  # fmt: skip
+        bench.write_recipe(text)
+        bench.base(base)
+        bench.run("bootloader")
+        wanted[text] = [path.read_bytes() for path in bench.site.boot_code.values()]
+    assert len({json.dumps([each.hex() for each in made]) for made in wanted.values()}) == 1
+    assert "grub-bios-modules" not in bench.stages()["bootloader"].tools
+    assert bootloader.packages(bench.recipe) == ("grub-pc-bin",)
+    bench.base({"./": member("d")})
+    with pytest.raises(StageError, match="do not hold the loader's files"):
+        bench.run("bootloader")
+
+
+def test_several_loaders_bring_all_their_packages(tmp_path: Path) -> None:
+    """Each once (C15)."""
+    file = tmp_path / "box.yaml"
+    file.write_text("source: {debian: {suite: trixie}}\nboot: {loader: [grub-efi, grub-bios]}\n")
+    assert bootloader.packages(load(file)) == ("grub-efi-amd64-bin", "grub-pc-bin")
+
+
+@pytest.mark.parametrize("data", [b"", bytes(512), b"x" * 1024])
+def test_a_file_that_is_no_boot_sector_is_refused(data: bytes) -> None:
+    """A damaged package does not become a disk that does not boot."""
+    with pytest.raises(StageError, match="not a boot sector"):
+        grub_bios.boot_sector(data)
