@@ -116,6 +116,7 @@ COMMANDS = (
 GROUPS = {
     "image": "build every output of the recipe",
     "rootfs": "the base tree, as a tar",
+    "files": "single files, out of packages",
     "layers": "what the recipe adds to the tree",
     "initramfs": "the initrd",
     "kernel": "the kernel, out of the tree",

@@ -239,8 +239,8 @@ class Engine:
                 subtask_of=None if group == stage.name and not suffix else f"{group}{suffix}",
             )
         members["image"] = [stage.name + suffix for stage in plan.finals()]
-        members["raw"] = [f"assemble{suffix}"]
         whole = {stage.name for stage in plan.stages}  # a stage of the group's own name stands for the group
+        members["raw"] = [f"assemble{suffix}"] if "assemble" in whole else []
         for group, doc in GROUPS.items():
             if members[group] and group not in whole:
                 self._groups[group + suffix] = members[group]
@@ -255,9 +255,11 @@ class Engine:
 
     def _command_task(self, command: Command, recipe: str | None, builder: Builder | None) -> Task:
         name = command.name if recipe is None else f"{command.name}:{recipe}"
-        needs = [command.needs if recipe is None else f"{command.needs}:{recipe}"] if command.needs and builder else []
-        if self._has_image(command):
-            needs = []
+        needs = []
+        if command.needs and builder and not self._has_image(command):
+            made = {stage.name for stage in builder.plan.stages}
+            needs = [command.needs if command.needs in made else "image"]  # without a disk, what there is instead
+            needs = [f"{each}:{recipe}" if recipe else each for each in needs]
         return Task(
             name,
             [_CommandAction(self, command, recipe)],

@@ -45,19 +45,24 @@ def make(recipe: Recipe, site: Site) -> Plan:
     """Return the plan of a recipe whose build lives at `site`."""
     from bootsmith.tasks.boot import bootloader
     from bootsmith.tasks.disk import assemble, convert, partition, populate
-    from bootsmith.tasks.tree import initramfs, kernel, layers, rootfs
+    from bootsmith.tasks.tree import exports, initrd, kernel, layers, packaged, rootfs
 
     stages = [
         rootfs.stage(recipe, site),
+        *packaged.stages(recipe, site),
         *layers.stages(recipe, site),
-        kernel.stage(recipe, site),
-        *initramfs.stages(recipe, site),
-        bootloader.stage(recipe, site),
-        partition.stage(recipe, site),
-        *populate.stages(recipe, site),
-        assemble.stage(recipe, site),
-        *convert.stages(recipe, site),
+        *kernel.stages(recipe, site),
+        *initrd.stages(recipe, site),
     ]
+    if recipe.disk.partitions:
+        stages += [
+            bootloader.stage(recipe, site),
+            partition.stage(recipe, site),
+            *populate.stages(recipe, site),
+            assemble.stage(recipe, site),
+            *convert.stages(recipe, site),
+        ]
+    stages += exports.stages(recipe, site)
     outputs = tuple(site.output(output.file) for output in recipe.outputs)
     return Plan(site, recipe.file, recipe.description, tuple(in_order(stages)), outputs)
 

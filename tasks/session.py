@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from bootsmith.tasks.recipe.model import Recipe
 
 NOTHING: Mapping[str, str] = {}
+BEGINNING = 315_532_800
+"""1 January 1980, the first day that FAT can tell: when everything was made in an image that needs no package."""
 PLANNING = "bootsmith.tasks.session"  # it imports, here or there, all that shapes a plan, and every stage
 
 
@@ -109,20 +111,27 @@ class Session:
     # -- plans, and remembering them: parsing YAML again would be most of a no-op
 
     def _make(self, file: Path, name: str | None) -> plans.Plan:
+        from bootsmith.tasks.tree import lockfile
+
         recipe = self.recipe(name)
         lock = file.with_suffix(".lock")
+        if self.invocation.runs:
+            for choice in recipe.choices:
+                self.progress.tell(choice)
         epoch = self._epoch(recipe, lock)
         folder = recipe.name if recipe.profile is None else f"{recipe.name}+{recipe.profile}"
         plan = plans.make(recipe, Site(recipe.name, self.top / "build" / folder, lock, epoch or 0))
         at_home = all(each.parent == file.parent for each in recipe.files)  # else a new file here could be the parent
-        if epoch is not None and at_home:
-            self._remember(file, plan, [*recipe.files, lock])
+        if epoch is not None and at_home and not recipe.choices:  # what was chosen may not be there the next time
+            self._remember(file, plan, [*recipe.files, *([lock] if lockfile.needed(recipe) else [])])
         return plan
 
     def _epoch(self, recipe: Recipe, lock: Path) -> int | None:
         """Return the time every timestamp takes, in seconds, or None where no lock file tells and none is made."""
         from bootsmith.tasks.tree import lockfile
 
+        if not lockfile.needed(recipe):
+            return BEGINNING if recipe.epoch is None else recipe.epoch
         if self.invocation.runs:
             locked = lockfile.ensure(recipe, lock, self.ledger.store, self.progress.tell)
         elif lock.exists():

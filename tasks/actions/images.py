@@ -31,4 +31,7 @@ def disk(request: Request) -> Path:
             raise UsageError(f"one image, not {len(request.words)}: {shlex.join(request.words)}", "Name one file.")
         return request.session.shell / request.words[0]
     plan = request.session.builder(request.recipe).plan
-    return plan.stage("assemble").outputs["disk"]
+    try:
+        return plan.stage("assemble").outputs["disk"]
+    except KeyError:
+        raise UsageError(f"{plan.site.name} has no disk", "Name a disk image, or another recipe.") from None

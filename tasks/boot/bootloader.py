@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 from bootsmith.tasks.boot import grub_bios, grub_efi, menu, placement, systemd_boot
 from bootsmith.tasks.recipe import loaders
+from bootsmith.tasks.recipe.model import Debian
 from bootsmith.tasks.stage import Context, Stage
 
 if TYPE_CHECKING:
@@ -54,7 +55,7 @@ def stage(recipe: Recipe, site: Site) -> Stage:
 
 def from_host(recipe: Recipe) -> bool:
     """Tell whether the host's files stand in for loader packages, which the tree does not bring."""
-    return not recipe.boot.packages
+    return not recipe.boot.packages or not isinstance(recipe.source, Debian)
 
 
 def has_boot_code(recipe: Recipe) -> bool:
@@ -69,9 +70,11 @@ def _tools(recipe: Recipe, name: str) -> tuple[str, ...]:
 
 def packages(recipe: Recipe) -> tuple[str, ...]:
     """Return the packages that the recipe's bootloaders need in the tree."""
-    if not recipe.boot.packages:
+    source = recipe.source
+    if not recipe.boot.packages or not isinstance(source, Debian):
         return ()
-    found = (package for name in recipe.boot.loader for package in LOADERS[name].packages(recipe.source.suite))
+    names = [name for name in recipe.boot.loader if name in LOADERS]
+    found = (package for name in names for package in LOADERS[name].packages(source.suite))
     return tuple(dict.fromkeys(found))
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
-from bootsmith.tasks.recipe import check_boot, check_disk, lexicon
-from bootsmith.tasks.recipe.model import Files, Qcow2, Recipe
+from bootsmith.tasks.recipe import check_boot, check_disk, check_kernel, lexicon
+from bootsmith.tasks.recipe.model import Debian, Files, InitramfsOutput, KernelOutput, OutputSpec, Qcow2, Raw, Recipe
 from bootsmith.tasks.recipe.nodes import Place, Text
 from bootsmith.tasks.recipe.problems import Finding, KeyPath, Problems, Wrong, suggest
 from bootsmith.tasks.recipe.shapes import NOWHERE
@@ -14,7 +14,7 @@ from bootsmith.tasks.stage import Secret
 
 STAGES = (
     *("rootfs", "layers", "initramfs", "kernel", "partition", "populate", "bootloader", "assemble", "convert"),
-    *("test", "log", "disk.raw", "run.qcow2"),
+    *("files", "test", "log", "disk.raw", "run.qcow2"),
 )
 """What bootsmith itself keeps in a build directory."""
 LAYERS = ("base", "system", "loader")
@@ -36,6 +36,8 @@ def _name(recipe: Recipe) -> Iterable[Finding]:
         lexicon.NAME.parse(Text(recipe.name, plain=False, place=NOWHERE))
     except Wrong as wrong:
         yield ("name",), str(wrong)
+    if recipe.system == "none":
+        return
     try:
         lexicon.HOST.parse(Text(recipe.system.hostname, plain=False, place=NOWHERE))
     except Wrong as wrong:
@@ -43,8 +45,11 @@ def _name(recipe: Recipe) -> Iterable[Finding]:
 
 
 def _packages(recipe: Recipe) -> Iterable[Finding]:
-    for name in recipe.source.packages:
-        if name in recipe.source.exclude:
+    source = recipe.source
+    if not isinstance(source, Debian):
+        return
+    for name in source.packages:
+        if name in source.exclude:
             yield ("source", "debian", "exclude"), f"{name} is also in packages; remove it from one of them"
 
 
@@ -68,7 +73,7 @@ def _layers(recipe: Recipe) -> Iterable[Finding]:
 
 def _users(recipe: Recipe) -> Iterable[Finding]:
     numbers = {0: "root"}
-    for name, user in recipe.system.users.items():
+    for name, user in recipe.system.users.items() if recipe.system != "none" else ():
         if user.uid is None:
             continue
         if name == "root" and user.uid != 0:
@@ -78,6 +83,8 @@ def _users(recipe: Recipe) -> Iterable[Finding]:
 
 
 def _services(recipe: Recipe) -> Iterable[Finding]:
+    if recipe.system == "none":
+        return
     services = recipe.system.services
     for word, units in (("disable", services.disable), ("mask", services.mask)):
         for unit in units:
@@ -104,11 +111,15 @@ def _consoles(recipe: Recipe) -> Iterable[Finding]:
             yield ("boot", "console", number), f"{what}; write the whole list anew"
 
 
+_KINDS: Mapping[type[OutputSpec], str] = {
+    Raw: "raw", Qcow2: "qcow2", KernelOutput: "kernel", InitramfsOutput: "initramfs",
+}  # fmt: skip
+
+
 def _outputs(recipe: Recipe) -> Iterable[Finding]:
     seen: set[str] = set()
     for number, output in enumerate(recipe.outputs):
-        kind = "qcow2" if isinstance(output, Qcow2) else "raw"
-        path: KeyPath = ("outputs", number, kind)
+        path: KeyPath = ("outputs", number, _KINDS[type(output)])
         if output.file in seen:
             yield (*path, "file"), f"two outputs are called {output.file}; give one another file:"
         if output.file in STAGES:
@@ -145,7 +156,7 @@ def _machine(recipe: Recipe) -> Iterable[Finding]:
 
 def _login(recipe: Recipe) -> Iterable[Finding]:
     login = recipe.test.login
-    user = recipe.system.users.get(login.user) if login else None
+    user = recipe.system.users.get(login.user) if login and recipe.system != "none" else None
     if login and user and not isinstance(user.password, Secret):
         path = ("test", "login", "user")
         if user.password == "locked":  # noqa: S105  # the state of having none
@@ -167,4 +178,5 @@ _RULES: tuple[tuple[tuple[KeyPath, ...], Callable[[Recipe], Iterable[Finding]]],
     ((("system", "users"), ("test", "login")), _login),
     *check_disk.RULES,
     *check_boot.RULES,
+    *check_kernel.RULES,
 )

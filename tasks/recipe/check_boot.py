@@ -50,7 +50,7 @@ def _kernels(recipe: Recipe) -> Iterable[Finding]:
     disk, place = recipe.disk, recipe.boot.place
     part = loaders.kernels(disk, place)
     if part is None:
-        if place != "esp":  # an ESP that is missing is told by who needs it
+        if place != "esp" and disk.partitions:  # an ESP that is missing is told by who needs it
             yield ("boot", "place"), f"there is no {_PLACES[place].removeprefix('the ')}; mark one, or write root"
         return
     for name in recipe.boot.loader:

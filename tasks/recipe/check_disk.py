@@ -30,6 +30,8 @@ def _mounts(recipe: Recipe) -> Iterable[Finding]:
             yield (*PARTS, name, "mount"), "there is no filesystem to mount; write fs:, or remove the mount"
     if "layout" in parts:  # partition/NAME.json is its geometry, partition/layout.json the disk's
         yield (*PARTS, "layout"), "bootsmith keeps a file of that name; take another name"
+    if not parts and "direct" in recipe.boot.loader:
+        return
     if "/" not in seen:
         yield PARTS, "no partition is mounted at /; this replaces the usual layout, so write `root: {mount: /}` too"
     elif parts[seen["/"]].fs not in ("ext2", "ext3", "ext4", "none"):
@@ -109,7 +111,7 @@ def _labels(recipe: Recipe) -> Iterable[Finding]:
 
 def _label_uses(recipe: Recipe) -> Iterable[Finding]:
     """Labels tell filesystems apart only where they are there and differ."""
-    by_label = recipe.boot.root == "label" or recipe.system.fstab == "label"
+    by_label = recipe.boot.root == "label" or (recipe.system != "none" and recipe.system.fstab == "label")
     seen: dict[str, str] = {}
     for name, part in recipe.disk.partitions.items():
         if not by_label or part.mount is None:

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 from bootsmith.tasks.recipe import lexicon as words
 from bootsmith.tasks.recipe import loaders, model
+from bootsmith.tasks.recipe.files import File
 from bootsmith.tasks.recipe.scalars import Bool, Choice, FilePath, Str, integer, mode, size, time
-from bootsmith.tasks.recipe.shapes import Choose, Key, Kind, ListOf, Named, OneOrMore, Section
+from bootsmith.tasks.recipe.shapes import Choose, Key, Kind, ListOf, Named, OneOrMore, Section, WordOr
 
 LINE = Str()
 PACKAGES = ListOf(words.PACKAGE, once=True)
@@ -44,7 +45,21 @@ _DEBIAN = Section(
     model.Debian,
 )
 
-SOURCE = Choose({"debian": Kind(_DEBIAN, "a tree installed from Debian's packages", model.Debian)})
+_DIRECTORY_TREE = Section(
+    {
+        "path": Key(FilePath("directory"), "the folder", required=True),
+        "owner": Key(Choice("root"), "whose everything in it becomes", "root"),
+    },
+    model.Directory,
+    bare="path",
+)
+SOURCE = Choose(
+    {
+        "debian": Kind(_DEBIAN, "a tree installed from Debian's packages", model.Debian),
+        "directory": Kind(_DIRECTORY_TREE, "a tree that is there already, modes as they are", model.Directory),
+        "none": Kind(Section({}, model.Nothing), "an empty tree", model.Nothing),
+    }
+)
 
 _OWNED = {
     "owner": Key(words.OWNER, "the user it belongs to, a name of the tree or a number", "root"),
@@ -60,7 +75,7 @@ _OVERLAY = Section(
 )
 _FILE = Section(
     {
-        "from": Key(FilePath("file"), "the file to copy", attr="source"),
+        "from": Key(File(), "the file to copy", attr="source"),
         "content": Key(Str(lines=True), "or its text"),
         "mode": Key(mode(), "its permissions", "0644"),
         **_OWNED,
@@ -69,6 +84,15 @@ _FILE = Section(
     bare="from",
 )
 _DIRECTORY = Section({"mode": Key(mode(), "its permissions", "0755"), **_OWNED}, model.DirectorySpec)
+_DEVICE = Section(
+    {
+        "node": Key(words.NODE, "what it is: a block or character device, major and minor number", required=True),
+        "mode": Key(mode(), "its permissions", "0600"),
+        **_OWNED,
+    },
+    model.Device,
+    bare="node",
+)
 
 LAYER = Choose(
     {
@@ -78,6 +102,7 @@ LAYER = Choose(
         "files": Kind(Named(words.TREE_PATH, _FILE), "single files", model.Files),
         "directories": Kind(Named(words.TREE_PATH, _DIRECTORY), "directories", model.Directories),
         "links": Kind(Named(words.TREE_PATH, LINE), "symbolic links, each with its target", model.Links),
+        "devices": Kind(Named(words.TREE_PATH, _DEVICE), "device nodes, made without root", model.Devices),
         "remove": Kind(ListOf(words.GLOB), "patterns of what to remove", model.Remove),
     },
     Key(words.PLAIN, "the layer's own name", derived="its number and kind"),
@@ -194,9 +219,40 @@ DISK = Section(
     }
 )
 
+_KERNEL = Section(
+    {
+        "file": Key(File(), "the kernel", required=True),
+        "as": Key(words.TREE_PATH, "where it stands in the tree", derived="by loader", attr="path"),
+    },
+    model.Kernel,
+    bare="file",
+)
+_MODULES = ListOf(
+    Section(
+        {
+            "file": Key(WordOr("none", other=File()), "the module; none leaves out every entry with it", required=True),
+            "as": Key(words.TREE_PATH, "where it stands in the tree", required=True, attr="path"),
+            "args": Key(LINE, "its words, its own name first; by default that name alone", ""),
+        },
+        model.Module,
+    )
+)
+
 BOOT = Section(
     {
         "loader": Key(OneOrMore(Choice(*loaders.KINDS)), "the bootloader, or several for one disk", "systemd-boot"),
+        "kernel": Key(
+            WordOr("auto", "none", other=_KERNEL),
+            "auto: the newest in the tree; or a kernel of your own",
+            "auto",
+        ),
+        "initrd": Key(
+            WordOr("auto", "none", "tree", other=File()),
+            "auto: made by the tree's own tools, none for multiboot; tree: the whole tree, packed; or one of your own",
+            "auto",
+        ),
+        "protocol": Key(Choice("linux", "multiboot", "multiboot2"), "what the kernel expects of its loader", "linux"),
+        "modules": Key(_MODULES, "what a multiboot kernel is started with", []),
         "root": Key(
             Choice("partuuid", "uuid", "label", "none", other=words.DEVICE),
             "how the kernel is told its root filesystem; none says nothing",
@@ -211,6 +267,7 @@ BOOT = Section(
                     {
                         "title": Key(LINE, "what the menu shows", derived="the distribution's name"),
                         "cmdline": Key(LINE, "words for the kernel after boot.cmdline", ""),
+                        "modules": Key(_MODULES, "its own modules", derived="boot.modules"),
                     }
                 ),
             ),
@@ -251,6 +308,21 @@ OUTPUT = Choose(
             ),
             "QEMU's own format",
             model.Qcow2,
+        ),
+        "kernel": Kind(Section({"file": _FILE_OF_OUTPUT}, bare="file"), "the kernel", model.KernelOutput),
+        "initramfs": Kind(
+            Section(
+                {
+                    "file": _FILE_OF_OUTPUT,
+                    "compress": Key(
+                        Choice("none", "gzip", "zstd"),
+                        "how it is packed, with boot.initrd: tree",
+                        derived="gzip",
+                    ),
+                },
+            ),
+            "the initrd",
+            model.InitramfsOutput,
         ),
     }
 )
@@ -345,12 +417,16 @@ RECIPE = Section(
         "name": Key(words.NAME, "the folder below build/; not inherited", derived="the file's name without .yaml"),
         "description": Key(LINE, "its line in `doit recipes`; not inherited", ""),
         "version": Key(words.VERSION, "the image's version", "0"),
-        "arch": Key(Choice("amd64"), "the guest's architecture", "amd64"),
+        "arch": Key(Choice("amd64", "i386"), "the guest's architecture", "amd64"),
         "seed": Key(LINE, "what every UUID is derived from", derived="name"),
         "epoch": Key(words.DATE, "the time every file and filesystem carries", derived="the lock file's"),
         "source": Key(SOURCE, "where the tree comes from", required=True),
         "layers": Key(ListOf(LAYER), "what is added to the tree, in order; each may carry a `name`", []),
-        "system": Key(SYSTEM, "what the guest is declared to be", {}),
+        "system": Key(
+            WordOr("none", other=SYSTEM),
+            "what the guest is declared to be; none leaves the tree alone",
+            derived="all its defaults; none for multiboot and for initrd: tree",
+        ),
         "disk": Key(DISK, "the disk", {}),
         "boot": Key(BOOT, "how it boots", {}),
         "outputs": Key(ListOf(OUTPUT), "the files to keep", ["raw", "qcow2"]),

@@ -16,6 +16,7 @@ from bootsmith.tasks.stage import Json, Secret
 _HOST = r"(?=.{1,64}$)[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*"
 _UUID = "[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}"
 _SERIAL = "[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}"
+_DEVICE = "([bc]) ([0-9]{1,7}) ([0-9]{1,7})"
 _FORWARD = r"\d{1,5}:\d{1,5}"
 _KEY_LINE = re.compile(r"(?:\S.*\s)?(?:ssh|ecdsa|sk)-[A-Za-z0-9@.-]+ +AAAA[A-Za-z0-9+/]+={0,3}(?: .*)?")
 _CRYPT = re.compile(r"\$[A-Za-z0-9]+\$[A-Za-z0-9./$=,+-]+")
@@ -164,6 +165,20 @@ def _read_attribute(text: str) -> int:
     return bit
 
 
+def _read_device(text: str) -> tuple[str, int, int]:
+    found = re.fullmatch(_DEVICE, text, re.ASCII)
+    if not found:
+        raise Wrong(f"{text!r} is not a device node", "write kind, major and minor number, like c 5 1")
+    kind, major, minor = found[1], int(found[2]), int(found[3])
+    if major >= 1 << 12 or minor >= 1 << 20:
+        raise Wrong(f"{text!r} is beyond what Linux numbers", "write a major below 4096, and a minor below 1048576")
+    return kind, major, minor
+
+
+def _write_device(node: tuple[str, int, int]) -> Raw:
+    return " ".join(map(str, node))
+
+
 TREE_PATH = Parsed("/PATH", _read_tree_path)
 FOLDER = Parsed("/PATH", _read_folder, blank="/")
 MOUNT = Parsed("/PATH", _read_mount)
@@ -171,6 +186,7 @@ MACHINE_ID = Parsed("HEX", _read_machine_id, pattern="[0-9a-f]{32}")
 IP = Parsed("IP", _read_ip)
 REGEX = Parsed("REGEX", _read_regex)
 FORWARD = Parsed("HOST:GUEST", _read_forward, _write_forward, _FORWARD)
+NODE = Parsed("b|c MAJOR MINOR", _read_device, _write_device, _DEVICE, blank=("c", 0, 0))
 DATE = Parsed("DATE", units.read_date, units.show_date, units.DATE, blank=0)
 SECTOR = Parsed("512", _read_sector, int, "512")
 UUID = Parsed("UUID", _read_uuid, pattern=_UUID)

@@ -52,7 +52,7 @@ def examine(
     tree = _compose(documents, profile, overrides, problems)
     values = RECIPE.read(tree, (), problems)
     files = tuple(dict.fromkeys([path, *(document.path for document in documents)]))
-    recipe = resolve.recipe(values, path, files, profile)
+    recipe = resolve.recipe(values, path, files, profile, problems.notes)
     check(recipe, lambda key: locate(tree, key), problems)
     for other in profiles:
         if other != profile:

@@ -46,6 +46,7 @@ KINDS: dict[str, LoaderKind] = {
     "grub-bios": LoaderKind(
         "bios", {"mbr": _ROOT, "gpt": _BIOS_BOOT | _ROOT}, _ANY, ("root", "esp", "active"), (BOOT_SECTOR,)
     ),
+    "direct": LoaderKind("direct", {"gpt": {}}, (), (), ()),
 }
 
 

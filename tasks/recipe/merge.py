@@ -7,11 +7,14 @@ from collections.abc import Mapping
 from bootsmith.tasks.recipe.nodes import COMMAND_LINE, Entry, Items, Node, Place, Table, Text, is_null, node, same
 from bootsmith.tasks.recipe.problems import KeyPath, Problems
 from bootsmith.tasks.recipe.scalars import Str, Type
-from bootsmith.tasks.recipe.shapes import Choose, Key, ListOf, Named, Section, appends
+from bootsmith.tasks.recipe.shapes import Choose, Key, ListOf, Named, Section, WordOr, appends
 
 
 def lay(kind: Type, below: Node | None, above: Node, path: KeyPath, problems: Problems) -> Node:
     """Return `above` laid over `below`, both values of `kind`."""
+    if isinstance(kind, WordOr) and not kind.is_word(above):
+        below = None if below is None or kind.is_word(below) else below
+        kind = kind.other
     if isinstance(kind, Section):
         above = kind.table(above)
         below = kind.table(below) if below is not None else None

@@ -6,11 +6,34 @@ Sizes are bytes, times seconds, modes integers, paths absolute. A field's name i
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
 from bootsmith.tasks.stage import Secret
+
+
+@dataclass(frozen=True, slots=True)
+class PackageFile:
+    """A file out of a distribution's package, or out of one that it depends on exactly (`=`).
+
+    `path` is a pattern; `suite` and `arch` are never None once a recipe is resolved. `instead_of` are the files that
+    were looked for before: none of them is there.
+    """
+
+    package: str
+    path: str
+    suite: str | None
+    arch: str | None
+    instead_of: tuple[Path, ...] = field(default=(), compare=False)
+
+    @property
+    def key(self) -> str:
+        """What a lock file calls the packages it may come out of."""
+        return f"{self.package}/{self.suite}/{self.arch}"
+
+
+File: TypeAlias = Path | PackageFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +64,22 @@ class Debian:
 
 
 @dataclass(frozen=True, slots=True)
+class Directory:
+    """`source: directory`: a tree that is there already; `owner` "root" makes everything root's."""
+
+    path: Path
+    owner: Literal["root"]
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """`source: none`: an empty tree."""
+
+
+Source: TypeAlias = Debian | Directory | Nothing
+
+
+@dataclass(frozen=True, slots=True)
 class Overlay:
     """A folder laid over the tree at `to`: root:root, 0755 or 0644 by the exec bit."""
 
@@ -54,7 +93,7 @@ class Overlay:
 class FileSpec:
     """One file of a `files` layer: exactly one of `source` and `content` is set. Owners are names or numbers."""
 
-    source: Path | None
+    source: File | None
     content: str | None
     mode: int
     owner: str
@@ -92,7 +131,23 @@ class Remove:
     remove: tuple[str, ...]
 
 
-LayerSpec: TypeAlias = Overlay | Files | Directories | Links | Remove
+@dataclass(frozen=True, slots=True)
+class Device:
+    """A device node: "b" or "c", major and minor number."""
+
+    node: tuple[Literal["b", "c"], int, int]
+    mode: int
+    owner: str
+    group: str
+
+
+@dataclass(frozen=True, slots=True)
+class Devices:
+    name: str
+    devices: Mapping[str, Device]
+
+
+LayerSpec: TypeAlias = Overlay | Files | Directories | Links | Devices | Remove
 
 
 @dataclass(frozen=True, slots=True)
@@ -167,12 +222,30 @@ class Disk:
 
 
 @dataclass(frozen=True, slots=True)
+class Kernel:
+    """A kernel of the recipe's own; `path` (key `as`) is where it stands in the tree, None the loader's usual place."""
+
+    file: File
+    path: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Module:
+    """A multiboot module, at `path` (key `as`) in the tree; `file` "none" leaves out the entries that need it."""
+
+    file: File | Literal["none"]
+    path: str
+    args: str
+
+
+@dataclass(frozen=True, slots=True)
 class BootEntry:
-    """A menu entry; `title` None is the distribution's PRETTY_NAME."""
+    """A menu entry; `title` None is the distribution's PRETTY_NAME. `modules` are the entry's own or boot's."""
 
     name: str
     title: str | None
     cmdline: str
+    modules: tuple[Module, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,6 +257,10 @@ class Boot:
     """
 
     loader: tuple[str, ...]
+    kernel: Kernel | Literal["auto", "none"]
+    initrd: File | Literal["auto", "none", "tree"]
+    protocol: Literal["linux", "multiboot", "multiboot2"]
+    modules: tuple[Module, ...]
     root: str
     cmdline: str
     console: tuple[str, ...]
@@ -209,7 +286,22 @@ class Qcow2:
     lazy_refcounts: bool
 
 
-OutputSpec: TypeAlias = Raw | Qcow2
+@dataclass(frozen=True, slots=True)
+class KernelOutput:
+    """`kernel`: the kernel as a file."""
+
+    file: str
+
+
+@dataclass(frozen=True, slots=True)
+class InitramfsOutput:
+    """`initramfs`: the initrd as a file."""
+
+    file: str
+    compress: Literal["none", "gzip", "zstd"] | None  # None: as it came, which with `initrd: tree` it never is
+
+
+OutputSpec: TypeAlias = Raw | Qcow2 | KernelOutput | InitramfsOutput
 
 
 @dataclass(frozen=True, slots=True)
@@ -275,7 +367,10 @@ class Test:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """One image. `file` is the YAML it came from, `files` every file that was read for it (parents too)."""
+    """One image. `file` is the YAML it came from, `files` every file that was read for it (parents too).
+
+    `choices` tells of each file that was chosen from several which one it is: a recipe read again may choose otherwise.
+    """
 
     file: Path
     files: tuple[Path, ...]
@@ -283,14 +378,15 @@ class Recipe:
     name: str
     description: str
     version: str
-    arch: Literal["amd64"]
+    arch: Literal["amd64", "i386"]
     seed: str
     epoch: int | None
-    source: Debian
+    source: Source
     layers: tuple[LayerSpec, ...]
-    system: System
+    system: System | Literal["none"]
     disk: Disk
     boot: Boot
     outputs: tuple[OutputSpec, ...]
     machine: Machine
     test: Test
+    choices: tuple[str, ...] = field(default=(), compare=False)

@@ -37,6 +37,7 @@ class Text:
     text: str
     plain: bool  # not in quotes: only then can it be null
     place: Place
+    given: bool = False  # on the command line, though as a variable it may stand somewhere else
 
     @property
     def null(self) -> bool:

@@ -11,7 +11,7 @@ from bootsmith.tasks.recipe.nodes import COMMAND_LINE, NULLS, Entry, Node, Place
 from bootsmith.tasks.recipe.parse import parse_word
 from bootsmith.tasks.recipe.problems import Problems, near, suggest
 from bootsmith.tasks.recipe.scalars import Scalar, Type
-from bootsmith.tasks.recipe.shapes import Choose, ListOf, Named, OneOrMore, Section
+from bootsmith.tasks.recipe.shapes import Choose, ListOf, Named, OneOrMore, Section, WordOr
 
 
 def given(words: Mapping[str, str], names: Sequence[str], shell: Path) -> dict[str, Text]:
@@ -21,7 +21,7 @@ def given(words: Mapping[str, str], names: Sequence[str], shell: Path) -> dict[s
 
 def literal(text: str, shell: Path) -> Text:
     """Return a VALUE taken as it is; nothing at all is an empty text, and null has to be said."""
-    return Text(text, plain=text in NULLS and text != "", place=Place(COMMAND_LINE, 0, 0, shell))
+    return Text(text, plain=text in NULLS and text != "", place=Place(COMMAND_LINE, 0, 0, shell), given=True)
 
 
 def edits(words: Mapping[str, str], variables: Sequence[str], tree: Table, shell: Path, problems: Problems) -> Table:
@@ -55,6 +55,8 @@ def _find(
     while steps:
         step = steps.pop(0)
         known: Sequence[str] = ()
+        if isinstance(kind, WordOr):
+            kind = kind.other
         match kind:
             case Section(keys=keys):
                 known, inner = list(keys), keys[step].type if step in keys else None
@@ -104,6 +106,8 @@ def _unknown(step: str, path: tuple[str, ...], known: Sequence[str], variables: 
 
 def _leaves(kind: Type, path: tuple[str, ...], tree: Table) -> Iterator[str]:
     match kind:
+        case WordOr(other=Section() as section):
+            yield from _leaves(section, path, tree)
         case Section(keys=keys):
             for name, key in keys.items():
                 yield from _leaves(key.type, (*path, name), tree)

@@ -26,13 +26,15 @@ class Wrong(ValueError):
 class Problems:
     """`failed` are the paths whose values cannot be trusted; `missing` the variables that only need to be given.
 
-    `partial` is set where a parent could not be read: then what is not there may well be in it.
+    `partial` is set where a parent could not be read: then what is not there may well be in it. `notes` are no
+    mistakes, but choices that were made.
     """
 
     def __init__(self) -> None:
         self.failed: set[KeyPath] = set()
         self.missing: list[str] = []
         self.partial = False
+        self.notes: list[str] = []
         self._found: dict[str, tuple[str, int, int]] = {}
         self._missing_lines: set[str] = set()
         self._lost: set[KeyPath] = set()
@@ -53,6 +55,10 @@ class Problems:
         text = f"{place}: {key}: {what}" if key else f"{place}: {what}"
         self._found.setdefault(text, (place.file, place.line, place.column))
         self.failed.add(path)
+
+    def note(self, path: KeyPath, what: str) -> None:
+        """Note what was chosen for a key."""
+        self.notes.append(f"{dotted(path)}: {what}")
 
     def lose(self, path: KeyPath) -> None:
         """Note that a value is not known, for a reason told elsewhere: nothing more is said about it."""

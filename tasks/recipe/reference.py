@@ -8,7 +8,7 @@ from pathlib import Path
 from bootsmith.tasks.recipe import schema
 from bootsmith.tasks.recipe.keys import RECIPE
 from bootsmith.tasks.recipe.scalars import Type
-from bootsmith.tasks.recipe.shapes import Choose, Key, ListOf, Named, Section
+from bootsmith.tasks.recipe.shapes import Choose, Key, ListOf, Named, Section, WordOr
 from bootsmith.tasks.recipe.show import flow
 
 MARK = "<!-- Below: made from tasks/recipe/keys.py by `python -m bootsmith.tasks.recipe.reference`. -->\n\n"
@@ -36,6 +36,8 @@ def _inside(kind: Type, path: str, doc: str, depth: int) -> Iterator[str]:
             if kind.bare:
                 yield f"A value alone is `{kind.bare}`.\n"
             yield from _section(kind, path, depth + 1)
+        case WordOr():
+            yield from _inside(kind.other, path, doc, depth)
         case Named():
             yield from _inside(kind.value, f"{path}.{kind.name.said}", doc, depth)
         case ListOf():

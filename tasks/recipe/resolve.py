@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from bootsmith.tasks.recipe import derive, loaders, model
-from bootsmith.tasks.recipe.keys import USER
+from bootsmith.tasks.recipe import derive, files, loaders, model
+from bootsmith.tasks.recipe.keys import SYSTEM, USER
 from bootsmith.tasks.recipe.shapes import Chosen
 
+_ENDINGS = {"kernel": "vmlinuz"}
 
-def recipe(values: Mapping[str, Any], file: Path, files: tuple[Path, ...], profile: str | None) -> model.Recipe:
-    """Return the recipe that `values` describe."""
+
+def recipe(
+    values: Mapping[str, Any], file: Path, read: tuple[Path, ...], profile: str | None, choices: Sequence[str] = ()
+) -> model.Recipe:
+    """Return the recipe that `values` describe, which were `read` from files; `choices` are what was chosen there."""
     name = values["name"] or file.stem
     seed = values["seed"] or name
     names: tuple[str, ...] = values["boot"]["loader"]
     disk = derive.disk(values["disk"], names, seed)
-    return model.Recipe(
+    boot = _boot(values["boot"], disk)
+    source = values["source"].value
+    found = model.Recipe(
         file=file,
-        files=files,
+        files=read,
         profile=profile,
         name=name,
         description=values["description"],
@@ -27,15 +33,19 @@ def recipe(values: Mapping[str, Any], file: Path, files: tuple[Path, ...], profi
         arch=values["arch"],
         seed=seed,
         epoch=values["epoch"],
-        source=values["source"].value,
+        source=source,
         layers=tuple(_layer(number, each) for number, each in enumerate(values["layers"], 1)),
-        system=_system(values["system"], name),
+        system=_system(values["system"], boot, name),
         disk=disk,
-        boot=_boot(values["boot"], disk),
-        outputs=tuple(_outputs(values["outputs"], name)),
+        boot=boot,
+        outputs=tuple(_outputs(values["outputs"], name, packed=boot.initrd == "tree")),
         machine=machine(values["machine"]),
         test=values["test"],
+        choices=tuple(choices),
     )
+    suite = source.suite if isinstance(source, model.Debian) else None
+    settled: model.Recipe = files.settle(found, suite, found.arch)
+    return settled
 
 
 def machine(values: Mapping[str, Any]) -> model.Machine:
@@ -54,20 +64,37 @@ def _layer(number: int, chosen: Chosen) -> model.LayerSpec:
             return model.Directories(name, chosen.value)
         case "links":
             return model.Links(name, chosen.value)
+        case "devices":
+            return model.Devices(name, chosen.value)
     return model.Remove(name, chosen.value)
 
 
-def _system(values: Mapping[str, Any], name: str) -> model.System:
+def _system(
+    values: Mapping[str, Any] | Literal["none"] | None, boot: model.Boot, name: str
+) -> model.System | Literal["none"]:
+    if values is None:
+        values = "none" if boot.protocol != "linux" or boot.initrd == "tree" else SYSTEM.blank
+    if isinstance(values, str):
+        return "none"
     users = values["users"] if "root" in values["users"] else {"root": USER.blank, **values["users"]}
     return model.System(**{**values, "hostname": values["hostname"] or name, "users": users})
 
 
+def _entries(values: Mapping[str, Any]) -> Iterator[tuple[str, model.BootEntry]]:
+    """Yield the menu's entries but for those with a module of which the recipe says that there is none."""
+    for name, each in values["entries"].items():
+        modules = values["modules"] if each["modules"] is None else each["modules"]
+        if not any(module.file == "none" for module in modules):
+            yield name, model.BootEntry(name, **{**each, "modules": modules})
+
+
 def _boot(values: Mapping[str, Any], disk: model.Disk) -> model.Boot:
-    entries = {name: model.BootEntry(name, **each) for name, each in values["entries"].items()}
+    entries = dict(_entries(values))
     timeout = values["timeout"]
     return model.Boot(
         **{
             **values,
+            "initrd": "none" if values["initrd"] == "auto" and values["protocol"] != "linux" else values["initrd"],
             "entries": entries,
             "default": values["default"] or next(iter(entries), ""),
             "timeout": (5 if len(entries) > 1 else 0) if timeout is None else timeout,
@@ -78,13 +105,20 @@ def _boot(values: Mapping[str, Any], disk: model.Disk) -> model.Boot:
     )
 
 
-def _outputs(chosen: Iterable[Chosen], name: str) -> Iterable[model.OutputSpec]:
+def _outputs(chosen: Iterable[Chosen], name: str, *, packed: bool) -> Iterable[model.OutputSpec]:
     for each in chosen:
         values = each.value
-        file = values["file"] or f"{name}.{each.kind}"
-        if each.kind == "raw":
-            yield model.Raw(file)
-            continue
+        file = values["file"] or f"{name}.{_ENDINGS.get(each.kind, each.kind)}"
+        match each.kind:
+            case "raw":
+                yield model.Raw(file)
+                continue
+            case "kernel":
+                yield model.KernelOutput(file)
+                continue
+            case "initramfs":
+                yield model.InitramfsOutput(file, values["compress"] or ("gzip" if packed else None))
+                continue
         old = values["compat"] == "0.10"
         compress: Any = values["compress"] or ("zlib" if old else "zstd")
         yield model.Qcow2(

@@ -33,6 +33,10 @@ class Type:
         """Return a value as a recipe would say it; None where saying nothing is the same."""
         raise NotImplementedError
 
+    def claims(self, table: Table) -> bool:  # noqa: ARG002
+        """Tell whether a mapping is a value of this kind, rather than the section whose bare key has this kind."""
+        return False
+
     def schema(self) -> dict[str, Json]:
         """Return the JSON Schema of what may be written."""
         raise NotImplementedError

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import cast
 
+from bootsmith.tasks.recipe import files
 from bootsmith.tasks.recipe.keys import RECIPE
 from bootsmith.tasks.stage import Json
 
@@ -44,7 +45,7 @@ def schema() -> dict[str, Json]:
         "additionalProperties": False,
         "anyOf": [{"required": ["source"]}, {"required": ["extends"]}],
         "properties": {**head, **keys},
-        "$defs": {"variable": _VARIABLE, "vars": _vars(), "profile": partial},
+        "$defs": {"variable": _VARIABLE, "file": files.definition(), "vars": _vars(), "profile": partial},
     }
 
 

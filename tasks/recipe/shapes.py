@@ -46,10 +46,16 @@ class Section(Type):
         return self._make(**{key.attr or name: key.value for name, key in self.keys.items()})
 
     def table(self, node: Node) -> Node:
-        """Return a value as the mapping it is short for."""
-        if self.bare and not isinstance(node, Table):
+        """Return a value as the mapping it is short for; keys of the section may stand among those of the value."""
+        if not self.bare:
+            return node
+        if not isinstance(node, Table):
             return Table({self.bare: Entry(node.place, node)}, node.place)
-        return node
+        if self.bare in node.entries or not self.keys[self.bare].type.claims(node):
+            return node
+        ours = {name: entry for name, entry in node.entries.items() if name in self.keys}
+        inner = {name: entry for name, entry in node.entries.items() if name not in self.keys}
+        return Table({self.bare: Entry(node.place, Table(inner, node.place)), **ours}, node.place)
 
     def read(self, node: Node, path: KeyPath, problems: Problems) -> Any:
         node = self.table(node)
@@ -96,6 +102,29 @@ class Section(Type):
 def appends(kind: Type) -> bool:
     """Tell whether `key+` may add words to a text of this kind."""
     return type(kind) is Str and kind.appends
+
+
+class WordOr(Type):
+    """One of a few words, or else a value of another kind."""
+
+    def __init__(self, *words: str, other: Type) -> None:
+        self.words, self.other = words, other
+        self.said = "|".join([*words, other.said])
+        self.blank = words[0]
+
+    def is_word(self, node: Node) -> bool:
+        return isinstance(node, Text) and node.text in self.words
+
+    def read(self, node: Node, path: KeyPath, problems: Problems) -> Any:
+        if isinstance(node, Text) and node.text in self.words:
+            return node.text
+        return self.other.read(node, path, problems)
+
+    def write(self, value: Any) -> Raw:
+        return value if isinstance(value, str) and value in self.words else self.other.write(value)
+
+    def schema(self) -> dict[str, Json]:
+        return {"anyOf": [{"enum": list(self.words)}, self.other.schema()]}
 
 
 class Named(Type):

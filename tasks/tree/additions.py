@@ -1,4 +1,4 @@
-"""What a recipe's `layers` add to the tree and take from it: overlays, files, directories, links, removals."""
+"""What a recipe's `layers` add to the tree and take from it: overlays, files, directories, links, devices, removals."""
 
 from __future__ import annotations
 
@@ -83,6 +83,16 @@ def add_links(ctx: Context) -> None:
     with Delta(ctx, tree_below(ctx), "links") as delta:
         for path, target in _mapping(ctx.params["links"]).items():
             delta.add_link(path, target)
+
+
+def add_devices(ctx: Context) -> None:
+    """Add device nodes: members of a tar, which needs no right to make any."""
+    tree = tree_below(ctx)
+    with Delta(ctx, tree, "devices") as delta:
+        for path, spec in _mapping(ctx.params["devices"]).items():
+            kind, major, minor = spec["node"]
+            owner, group = accounts.ids(tree, spec["owner"], spec["group"], path)
+            delta.add_device(path, kind, major, minor, spec["mode"], owner, group)
 
 
 def remove(ctx: Context) -> None:

@@ -33,6 +33,12 @@ class Delta:
         """Add a symlink, in the place of any file or link there; a directory there is an error."""
         self._writer.add_symlink(self._room(path, "l"), target, uid, gid)
 
+    def add_device(  # noqa: PLR0917  the order of mknod, chmod and chown
+        self, path: str, kind: str, major: int, minor: int, mode: int, uid: int, gid: int
+    ) -> None:
+        """Add a device node, in the place of any file or link there; a directory there is an error."""
+        self._writer.add_device(self._room(path, kind), kind, major, minor, mode=mode, uid=uid, gid=gid)
+
     def make_directory(self, path: str) -> None:
         """Make sure that there is a directory, and the ones it lies in."""
         place = self.tree.resolve(path)
@@ -67,7 +73,7 @@ class Delta:
     def _room(self, path: str, kind: str) -> str:
         place = self.tree.place(path)
         if self._type(place) == "d":
-            what = "link" if kind == "l" else "file"
+            what = {"l": "link", "f": "file"}.get(kind, "device")
             raise StageError(
                 f"{self._name}: /{place} is to be a {what}, but the tree has a directory of that name",
                 "Remove it in a layer before, or choose another name.",

@@ -9,8 +9,9 @@ import shutil
 from typing import TYPE_CHECKING, Final
 
 from bootsmith.tasks.errors import StageError
+from bootsmith.tasks.recipe.model import Nothing
 from bootsmith.tasks.stage import Context, Stage
-from bootsmith.tasks.tree import layers, system
+from bootsmith.tasks.tree import layers, own_kernel, system
 
 if TYPE_CHECKING:
     from bootsmith.tasks.recipe.model import Recipe
@@ -21,6 +22,17 @@ _PACKAGES: Final = {
     "debian": "linux-image-amd64, or linux-image-cloud-amd64 for virtual machines only",
     "ubuntu": "linux-image-generic, or linux-image-virtual for virtual machines only",
 }
+
+
+def stages(recipe: Recipe, site: Site) -> list[Stage]:
+    """Return the stage that has the kernel, where a recipe has one: out of the tree, or the recipe's own."""
+    kernel, tree = recipe.boot.kernel, system.lower(layers.stack(recipe, site), tars=True)
+    if kernel == "none":
+        return []
+    if kernel == "auto":
+        return [stage(recipe, site)]
+    nameless = isinstance(recipe.source, Nothing) or recipe.boot.initrd == "tree"  # a menu needs no name of it
+    return [own_kernel.stage(kernel, recipe, site, {} if nameless else tree)]
 
 
 def stage(recipe: Recipe, site: Site) -> Stage:
@@ -39,10 +51,9 @@ def run(ctx: Context) -> None:
     from bootsmith.tasks.tree.additions import tree_below
 
     tree = tree_below(ctx)
-    release = os_release(tree.text("etc/os-release") or tree.text("usr/lib/os-release") or "")
     found = kernels(tree)
     if not found:
-        known = release.get("ID", "")
+        known = facts(tree, "")["id"]
         package = _PACKAGES.get(known)
         raise StageError(
             "there is no kernel in the tree (/boot/vmlinuz-*)",
@@ -52,13 +63,19 @@ def run(ctx: Context) -> None:
     ctx.say(f"kernel {version}")
     with tree.open(found[version]) as source, ctx.outputs["kernel"].open("wb") as target:
         shutil.copyfileobj(source, target, 1 << 20)
-    facts = {
+    ctx.outputs["facts"].write_text(json.dumps(facts(tree, version), sort_keys=True) + "\n")
+
+
+def facts(tree: Tree | None, version: str) -> dict[str, str]:
+    """Return what is known of a kernel of that version, and of the distribution that the tree is."""
+    text = (tree.text("etc/os-release") or tree.text("usr/lib/os-release") or "") if tree else ""
+    release = os_release(text)
+    return {
         "version": version,
         "id": release.get("ID", "linux"),
         "version_id": release.get("VERSION_ID", ""),
         "pretty_name": release.get("PRETTY_NAME", "Linux"),
     }
-    ctx.outputs["facts"].write_text(json.dumps(facts, sort_keys=True) + "\n")
 
 
 def kernels(tree: Tree) -> dict[str, str]:

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bootsmith.tasks.recipe.model import Directories, Files, LayerSpec, Links, Overlay, Remove
+from bootsmith.tasks.recipe.model import Devices, Directories, Files, LayerSpec, Links, Overlay, Remove
 from bootsmith.tasks.stage import Json, Stage
-from bootsmith.tasks.tree import system
+from bootsmith.tasks.tree import packaged, system
 from bootsmith.tasks.tree.accounts import is_name
 
 if TYPE_CHECKING:
@@ -20,19 +20,20 @@ _RUN = "bootsmith.tasks.tree.additions:"
 
 def stack(recipe: Recipe, site: Site) -> tuple[Layer, ...]:
     """Return all layers of a recipe's tree, the base first, the system's last."""
-    return (site.base, *(site.layer(spec.name) for spec in recipe.layers), site.layer(system.NAME))
+    declared = () if recipe.system == "none" else (site.layer(system.NAME),)
+    return (site.base, *(site.layer(spec.name) for spec in recipe.layers), *declared)
 
 
 def stages(recipe: Recipe, site: Site) -> list[Stage]:
     """Return the stages that make the delta layers, lowest first."""
     layers = stack(recipe, site)
-    found = [_stage(spec, site, layers[: number + 1]) for number, spec in enumerate(recipe.layers)]
-    return [*found, system.stage(recipe, site, layers[:-1])]
+    found = [_stage(spec, recipe, site, layers[: number + 1]) for number, spec in enumerate(recipe.layers)]
+    return found if recipe.system == "none" else [*found, system.stage(recipe, site, layers[:-1])]
 
 
-def _stage(spec: LayerSpec, site: Site, below: Sequence[Layer]) -> Stage:
+def _stage(spec: LayerSpec, recipe: Recipe, site: Site, below: Sequence[Layer]) -> Stage:
     target = site.layer(spec.name)
-    run, sources, params, named = _content(spec)
+    run, sources, params, named = _content(spec, recipe, site)
     return Stage(
         f"layers/{spec.name}",
         _RUN + run,
@@ -43,13 +44,15 @@ def _stage(spec: LayerSpec, site: Site, below: Sequence[Layer]) -> Stage:
     )
 
 
-def _content(spec: LayerSpec) -> tuple[str, dict[str, Path], dict[str, Json], bool]:
+def _content(spec: LayerSpec, recipe: Recipe, site: Site) -> tuple[str, dict[str, Path], dict[str, Json], bool]:
     """Return a layer's function, its own inputs and parameters, and whether it names owners that the tree must know."""
     match spec:
         case Overlay():
             return "lay_over", {"overlay": spec.source}, {"to": spec.to, "exclude": list(spec.exclude)}, False
         case Files():
-            sources = {path: each.source for path, each in spec.files.items() if each.source}
+            sources = {
+                path: packaged.path(each.source, recipe, site) for path, each in spec.files.items() if each.source
+            }
             params: dict[str, Json] = {
                 path: {"content": each.content, "mode": each.mode, "owner": each.owner, "group": each.group}
                 for path, each in spec.files.items()
@@ -65,5 +68,12 @@ def _content(spec: LayerSpec) -> tuple[str, dict[str, Path], dict[str, Json], bo
             return "make_directories", {}, {"directories": wanted}, named
         case Links():
             return "add_links", {}, {"links": dict(spec.links)}, False
+        case Devices():
+            nodes: dict[str, Json] = {
+                path: {"node": list(each.node), "mode": each.mode, "owner": each.owner, "group": each.group}
+                for path, each in spec.devices.items()
+            }
+            named = any(is_name(each.owner, each.group) for each in spec.devices.values())
+            return "add_devices", {}, {"devices": nodes}, named
         case Remove():
             return "remove", {}, {"remove": list(spec.remove)}, False

@@ -4,7 +4,12 @@ Text, one line a fact and one line a package, sorted; no URL is in it. Packages 
 
     NAME VERSION ARCH ROLE asked|needed SIZE SHA256 FILENAME
 
-where ROLE tells the repository (mirrors.py), SIZE is in bytes and FILENAME is relative to a mirror's base.
+where ROLE tells the repository (mirrors.py), SIZE is in bytes and FILENAME is relative to a mirror's base. After the
+tree's packages stand those that single files are taken out of, below a line for each:
+
+    file: NAME SUITE ARCH
+
+first NAME itself, then what it depends on exactly (`=`), nearest first.
 """
 
 from __future__ import annotations
@@ -12,8 +17,8 @@ from __future__ import annotations
 import datetime as dt
 import json
 import re
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -57,12 +62,29 @@ class Lock:
 
     request: Mapping[str, str]
     date: int
-    packages: tuple[Package, ...]
+    packages: tuple[Package, ...] = ()
+    files: Mapping[str, tuple[Package, ...]] = field(default_factory=dict)
+    """What files are taken out of, by `PackageFile.key`."""
+
+
+def needed(recipe: Recipe) -> bool:
+    """Tell whether a recipe needs any package, and so a lock file."""
+    from bootsmith.tasks.recipe.files import packaged
+    from bootsmith.tasks.recipe.model import Debian
+
+    return isinstance(recipe.source, Debian) or any(packaged(recipe))
 
 
 def request(recipe: Recipe) -> dict[str, str]:
     """Return all of a recipe that decides which packages it needs, as a lock file writes it."""
+    from bootsmith.tasks.recipe.files import packaged
+    from bootsmith.tasks.recipe.model import Debian
+
     debian = recipe.source
+    files = sorted({file.key for file in packaged(recipe)})
+    of_files = {"files": " ".join(files)} if files else {}
+    if not isinstance(debian, Debian):
+        return of_files
     found = {
         "suite": debian.suite,
         "arch": recipe.arch,
@@ -76,7 +98,7 @@ def request(recipe: Recipe) -> dict[str, str]:
     }
     for number, each in enumerate(debian.repositories, 1):
         found[f"repository{number}"] = json.dumps([each.uri, each.suite, *each.components])
-    return found
+    return found | of_files
 
 
 def loader_packages(recipe: Recipe) -> tuple[str, ...]:
@@ -97,7 +119,7 @@ def stale(lock: Lock, recipe: Recipe) -> str | None:
         before, now = lock.request.get(key, ""), wanted.get(key, "")
         if before == now:
             continue
-        if key not in ("packages", "components", "exclude", "loader"):
+        if key not in ("packages", "components", "exclude", "loader", "files"):
             return f"{key}: {before or 'none'} became {now or 'none'}"
         added = sorted(set(now.split()) - set(before.split()))
         removed = sorted(set(before.split()) - set(now.split()))
@@ -118,9 +140,14 @@ def read(path: Path) -> Lock:
     if not lines or lines[0][1] != FORM:
         raise _wrong(path, 1, f"this is no lock file (it does not say {FORM!r})")
     facts: dict[str, str] = {}
-    packages = []
+    files: dict[str, list[Package]] = {}
+    tree: list[Package] = []
+    packages = tree
     for number, line in lines[1:]:
         key, colon, value = line.partition(":")
+        if key == "file" and colon:
+            packages = files.setdefault("/".join(value.split()), [])
+            continue
         if colon and " " not in key:
             facts[key] = value.strip()
             continue
@@ -134,7 +161,7 @@ def read(path: Path) -> Lock:
         raise _wrong(path, 1, f"the date cannot be understood ({error})") from error
     if not packages:
         raise _wrong(path, len(text.splitlines()), "it lists no package")
-    return Lock(facts, int(date.timestamp()), tuple(packages))
+    return Lock(facts, int(date.timestamp()), tuple(tree), {key: tuple(found) for key, found in files.items()})
 
 
 _RESOLVE: Final = "Remove it, or run `doit update`, to have it made again."
@@ -158,11 +185,16 @@ def to_text(lock: Lock) -> str:
     """Return a lock as its file has it."""
     date = dt.datetime.fromtimestamp(lock.date, dt.UTC).strftime(_DATE)
     facts = "".join(f"{key}: {value}".rstrip() + "\n" for key, value in lock.request.items())
-    packages = "".join(
+    packages = _rows(sorted(lock.packages, key=lambda package: (package.name, package.arch)))
+    files = "".join(f"\nfile: {key.replace('/', ' ')}\n{_rows(lock.files[key])}" for key in sorted(lock.files))
+    return f"{_HEAD}{FORM}\n{facts}date: {date}\n" + (f"\n{packages}" if packages else "") + files
+
+
+def _rows(packages: Sequence[Package]) -> str:
+    return "".join(
         f"{p.name} {p.version} {p.arch} {p.role} {'asked' if p.asked else 'needed'} {p.size} {p.sha256} {p.filename}\n"
-        for p in sorted(lock.packages, key=lambda package: (package.name, package.arch))
+        for p in packages
     )
-    return f"{_HEAD}{FORM}\n{facts}date: {date}\n\n{packages}"
 
 
 def write(path: Path, lock: Lock) -> None:
@@ -211,18 +243,32 @@ def update(recipe: Recipe, path: Path, store: Store, say: Callable[[str], None])
 def _renew(recipe: Recipe, path: Path, old: Lock | None, store: Store, say: Callable[[str], None]) -> Lock:
     from bootsmith.tasks.tree import mirrors, resolve
 
-    found = mirrors.find(recipe.source.mirror, [each.uri for each in recipe.source.repositories])
-    new = resolve.resolve(recipe, found, store.root, say)
-    if old is not None and old.request == new.request and old.packages == new.packages:
+    try:
+        new = resolve.resolve(recipe, mirrors.find(*mirrors.named(recipe)), store.root, say)
+    except StageError as error:
+        raise _without(recipe, error) from error
+    if old is not None and (old.request, old.packages, old.files) == (new.request, new.packages, new.files):
         new = old  # a later release with the same packages: nothing changes, time stamps neither
     write(path, new)
     return new
 
 
+def _without(recipe: Recipe, error: StageError) -> StageError:
+    """Return why packages cannot be had, with what was looked for before a file was to come out of one."""
+    from bootsmith.tasks.recipe.files import packaged
+
+    for file in packaged(recipe):
+        if file.instead_of:
+            missing = ", ".join(str(path) for path in file.instead_of)
+            what = f"{missing}: not there; and {file.path} of the package {file.package} cannot be had: {error.message}"
+            return StageError(what, f"{error.hint} Or create one of these files.")
+    return error
+
+
 def changes(old: Lock | None, new: Lock) -> list[str]:
     """Return what differs between two locks' packages: "NAME OLD -> NEW", "+NAME VERSION", "-NAME VERSION"."""
-    before = {(p.name, p.arch): p for p in old.packages} if old else {}
-    after = {(p.name, p.arch): p for p in new.packages}
+    before = {(p.name, p.arch): p for p in _all(old)} if old else {}
+    after = {(p.name, p.arch): p for p in _all(new)}
     found = []
     for key in sorted({*before, *after}):
         was, now = before.get(key), after.get(key)
@@ -233,3 +279,7 @@ def changes(old: Lock | None, new: Lock) -> list[str]:
         elif was and now and was.sha256 != now.sha256:
             found.append(f"{now.name} {was.version} -> {now.version}")
     return found
+
+
+def _all(lock: Lock) -> tuple[Package, ...]:
+    return (*lock.packages, *(package for found in lock.files.values() for package in found))

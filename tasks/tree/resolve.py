@@ -5,16 +5,20 @@ Package lists are kept between runs, below the cache's `apt/`.
 
 from __future__ import annotations
 
+import contextlib
 import email.utils
 import hashlib
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 from urllib.parse import unquote
 
 from bootsmith.cache.lock import Lock as FileLock
 from bootsmith.tasks.errors import RecipeError, StageError, ToolFailed, ToolMissing
+from bootsmith.tasks.recipe.files import packaged
+from bootsmith.tasks.recipe.model import Debian, PackageFile
 from bootsmith.tasks.tools import host
 from bootsmith.tasks.tree import lockfile
 from bootsmith.tasks.tree.apt import Apt, Repository
@@ -22,6 +26,7 @@ from bootsmith.tasks.tree.lockfile import Lock, Package
 from bootsmith.tasks.tree.mirrors import SECURITY, SUITES, UPDATES, Mirrors, extra, roles
 
 if TYPE_CHECKING:
+    from bootsmith.tasks.recipe import model
     from bootsmith.tasks.recipe.model import Recipe
 
 _PRIORITIES: Final = {
@@ -39,54 +44,111 @@ _EXPIRED: Final = ("is expired", "is not valid yet")
 _NO_KEY: Final = ("NO_PUBKEY", "no public key", "No public key", "couldn't be verified", "is not signed", "Missing key")
 
 
+@dataclass(frozen=True, slots=True)
+class _Release:
+    """A release to resolve packages of: the one of the recipe's source, or one that only files are taken out of."""
+
+    suite: str
+    arch: str
+    source: Debian | None
+    files: tuple[PackageFile, ...]
+
+    @property
+    def components(self) -> tuple[str, ...]:
+        return self.source.components if self.source else ("main",)
+
+    @property
+    def security(self) -> bool:
+        return self.source.security if self.source else True
+
+    @property
+    def repositories(self) -> tuple[model.Repository, ...]:
+        return self.source.repositories if self.source else ()
+
+    @property
+    def roles(self) -> dict[str, str]:
+        return roles(self.suite, security=self.security)
+
+
+def _releases(recipe: Recipe) -> list[_Release]:
+    source = recipe.source if isinstance(recipe.source, Debian) else None
+    files: dict[tuple[str, str], list[PackageFile]] = {}
+    if source:
+        files[source.suite, recipe.arch] = []
+    for file in packaged(recipe):
+        files.setdefault((str(file.suite), str(file.arch)), []).append(file)
+    return [
+        _Release(suite, arch, source if source and (suite, arch) == (source.suite, recipe.arch) else None, tuple(found))
+        for (suite, arch), found in files.items()
+    ]
+
+
 def resolve(recipe: Recipe, mirrors: Mirrors, cache: Path, say: Callable[[str], None]) -> Lock:
     """Return the packages a recipe comes to today. Raises RecipeError, StageError, ToolMissing."""
-    debian = recipe.source
-    wanted = {role: [*mirrors.uris[role]] for role in roles(debian.suite, security=debian.security)}
-    lists = (debian.suite, debian.components, debian.security, debian.repositories, sorted(mirrors.uris.items()))
-    folder = cache / "apt" / hashlib.sha256(repr((recipe.arch, lists)).encode()).hexdigest()[:32]
-    apt = Apt(folder, recipe.arch, mirrors.settings)
+    packages: tuple[Package, ...] = ()
+    files: dict[str, tuple[Package, ...]] = {}
+    dates = []
+    for release in _releases(recipe):
+        with _lists(recipe, release, mirrors, cache, say) as (apt, repositories):
+            say(f"resolving the packages of {recipe.name}")
+            known = _Known(apt, repositories)
+            if release.source:
+                packages = _tree(recipe, release, apt, known)
+            for file in release.files:
+                files[file.key] = _file(recipe, file, apt, known)
+            dates.append(_date(apt.folder / "lists"))
+    return Lock(lockfile.request(recipe), max(dates), packages, files)
+
+
+@contextlib.contextmanager
+def _lists(
+    recipe: Recipe, release: _Release, mirrors: Mirrors, cache: Path, say: Callable[[str], None]
+) -> Iterator[tuple[Apt, Sequence[Repository]]]:
+    """Hold up to date package lists of a release."""
+    wanted = {role: [*mirrors.uris[role]] for role in release.roles}
+    asked = (release.suite, release.components, release.security, release.repositories, sorted(mirrors.uris.items()))
+    folder = cache / "apt" / hashlib.sha256(repr((release.arch, asked)).encode()).hexdigest()[:32]
+    apt = Apt(folder, release.arch, mirrors.settings)
     guard = FileLock(apt.folder / "lock")
     guard.acquire(waiting=lambda holder: say(f"waiting for {holder}, which reads the same package lists"))
     try:
-        key = apt.keep_key("archive", _keyrings(recipe))
-        say(f"reading the package lists of {debian.suite}")
+        key = apt.keep_key("archive", _keyrings(release))
+        say(f"reading the package lists of {release.suite}")
         while True:
             repositories = [
-                Repository(role, wanted[role][0], suite, debian.components, key)
-                for role, suite in roles(debian.suite, security=debian.security).items()
+                Repository(role, wanted[role][0], suite, release.components, key)
+                for role, suite in release.roles.items()
                 if wanted[role]
             ]
             repositories += [
                 Repository(
                     extra(number), each.uri, each.suite, each.components, apt.keep_key(extra(number), [each.key])
                 )
-                for number, each in enumerate(debian.repositories, 1)
+                for number, each in enumerate(release.repositories, 1)
             ]
             failed = apt.update(repositories)
             if not failed:
                 break
             absent = _absent(repositories, failed)
             if absent is None or not _try_next(wanted, absent):
-                _refuse_update(recipe, repositories, absent, failed)
-        say(f"resolving the packages of {recipe.name}")
-        return _locked(recipe, apt, repositories)
+                _refuse_update(recipe, release, repositories, absent, failed)
+        yield apt, repositories
     finally:
         guard.release()
 
 
-def _keyrings(recipe: Recipe) -> list[Path]:
-    if recipe.source.keyring:
-        return [recipe.source.keyring]
+def _keyrings(release: _Release) -> list[Path]:
+    if release.source and release.source.keyring:
+        return [release.source.keyring]
     try:
         keyring = host.find("debian-archive-keyring")
     except ToolMissing as error:
+        also = " Or let source.debian.keyring name a file of them." if release.source else ""
         raise ToolMissing(
-            "the keys that Debian signs its releases with are not on this host",
-            f"{error.hint} Or let source.debian.keyring name a file of them.",
+            "the keys that Debian signs its releases with are not on this host", f"{error.hint}{also}"
         ) from error
     expired = keyring.with_name("debian-archive-removed-keys.gpg")
-    return [keyring, expired] if recipe.source.suite in _ARCHIVED and expired.exists() else [keyring]
+    return [keyring, expired] if release.suite in _ARCHIVED and expired.exists() else [keyring]
 
 
 # -- what may be wrong with a repository
@@ -110,9 +172,10 @@ def _try_next(wanted: Mapping[str, list[str]], absent: Repository) -> bool:
 
 
 def _refuse_update(
-    recipe: Recipe, repositories: Sequence[Repository], absent: Repository | None, said: str
+    recipe: Recipe, release: _Release, repositories: Sequence[Repository], absent: Repository | None, said: str
 ) -> NoReturn:
-    suite = recipe.source.suite
+    suite = release.suite
+    key = "source.debian.suite" if release.source else "suite"
     main = repositories[0].uri
     reasons = "\n".join(dict.fromkeys(line for line in said.splitlines() if line.startswith(("E:", "W:", "Err:"))))
     if any(sign in said for sign in _OFFLINE):
@@ -128,7 +191,7 @@ def _refuse_update(
     if absent and absent.role == repositories[0].role:
         from bootsmith.tasks.recipe.problems import suggest
 
-        raise _mistake(recipe, suite, "source.debian.suite", f"{main} has no suite {suite}; {suggest(suite, SUITES)}")
+        raise _mistake(recipe, suite, key, f"{main} has no suite {suite}; {suggest(suite, SUITES)}")
     if any(sign in said for sign in _EXPIRED):
         raise StageError(
             f"the package lists of {suite} at {main} are out of date\n{reasons}",
@@ -145,50 +208,86 @@ def _refuse_update(
 # -- from package lists to a lock
 
 
-def _locked(recipe: Recipe, apt: Apt, repositories: Sequence[Repository]) -> Lock:
-    debian = recipe.source
-    names: set[str] = set()
-    provided: set[str] = set()
-    roles_of: dict[str, str] = {}
-    for number, text in apt.lists():
-        names.update(_fields("Package", text))
-        provided.update(each.split()[0] for line in _fields("Provides", text) for each in line.split(","))
-        role = repositories[number].role
-        roles_of |= {sha256: role for sha256 in _fields("SHA256", text) if role == UPDATES or sha256 not in roles_of}
-    _check_names(recipe, names, provided)
-    loader = [name for name in lockfile.loader_packages(recipe) if name in names]
+class _Known:
+    """What the package lists speak of: packages' names, names that others provide, and whose each content is."""
+
+    def __init__(self, apt: Apt, repositories: Sequence[Repository]) -> None:
+        self.names: set[str] = set()
+        self.provided: set[str] = set()
+        self._roles: dict[str, str] = {}
+        for number, text in apt.lists():
+            self.names.update(_fields("Package", text))
+            self.provided.update(each.split()[0] for line in _fields("Provides", text) for each in line.split(","))
+            role = repositories[number].role
+            found = _fields("SHA256", text)
+            self._roles |= {sha256: role for sha256 in found if role == UPDATES or sha256 not in self._roles}
+
+    def package(self, about: Mapping[str, str], *, asked: bool) -> Package:
+        """Return the package that a stanza is about."""
+        return Package(
+            name=about["Package"],
+            version=about["Version"],
+            arch=about["Architecture"],
+            role=self._roles[about["SHA256"]],
+            asked=asked,
+            size=int(about["Size"]),
+            sha256=about["SHA256"],
+            filename=about["Filename"].removeprefix("./"),
+        )
+
+
+def _tree(recipe: Recipe, release: _Release, apt: Apt, known: _Known) -> tuple[Package, ...]:
+    """Return the packages of the recipe's tree."""
+    debian = release.source
+    assert debian is not None, "of this release the tree is made"
+    _check_names(recipe, debian, known)
+    loader = [name for name in lockfile.loader_packages(recipe) if name in known.names]
     asked = ["apt", *debian.packages, *loader]
-    chosen = _chosen(recipe, apt, [*asked, *(f"{name}-" for name in debian.exclude)])
-    packages = []
+    chosen = _chosen(recipe, debian, apt, [*asked, *(f"{name}-" for name in debian.exclude)])
+    unique = {}
     for about in _stanzas(apt.text("apt-cache", "show", *chosen)):
-        sha256 = about["SHA256"]
-        if chosen[f"{about['Package']}={about['Version']}"] != sha256:
+        if chosen[f"{about['Package']}={about['Version']}"] != about["SHA256"]:
             continue  # another repository has other bytes by the same name
         important = about.get("Essential") == "yes" or about.get("Priority") in _PRIORITIES[debian.variant]
-        packages.append(
-            Package(
-                name=about["Package"],
-                version=about["Version"],
-                arch=about["Architecture"],
-                role=roles_of[sha256],
-                asked=important or about["Package"] in asked,
-                size=int(about["Size"]),
-                sha256=sha256,
-                filename=about["Filename"].removeprefix("./"),
-            )
-        )
-    unique = {package.name: package for package in packages}
-    return Lock(lockfile.request(recipe), _date(apt.folder / "lists"), tuple(unique[name] for name in sorted(unique)))
+        unique[about["Package"]] = known.package(about, asked=important or about["Package"] in asked)
+    return tuple(unique[name] for name in sorted(unique))
+
+
+def _file(recipe: Recipe, file: PackageFile, apt: Apt, known: _Known) -> tuple[Package, ...]:
+    """Return the packages a file may come out of: its own, then what that depends on exactly, nearest first."""
+    if file.package not in known.names:
+        alike = _alike(file.package, known)
+        todo = f"did you mean {alike}?" if alike else "name another package, or with suite: another release"
+        what = f"{file.suite} has no package {file.package} for {file.arch}; {todo}"
+        raise _mistake(recipe, file.package, "package", what)
+    found: dict[str, Package] = {}
+    waiting = [file.package]
+    while waiting:
+        word = waiting.pop(0)
+        name = word.partition("=")[0]
+        if name in found or name not in known.names:
+            continue
+        done = apt.run("apt-cache", "--no-all-versions", "show", word)
+        for about in [*_stanzas(done.stdout.decode())][:1]:
+            found[name] = known.package(about, asked=name == file.package)
+            waiting += exactly(about.get("Depends", ""))
+    return tuple(found.values())
+
+
+def exactly(depends: str) -> list[str]:
+    """Return of a package's dependencies those on one version alone, as NAME=VERSION."""
+    found = re.findall(r"(?:^|,)\s*([^\s,|(:]+)(?::\w+)?\s*\(=\s*([^\s)]+)\)\s*(?=,|$)", depends)
+    return [f"{name}={version}" for name, version in found]
 
 
 def _fields(name: str, text: str) -> list[str]:
     return re.findall(rf"^{name}: (.+)$", text, re.MULTILINE)
 
 
-def _chosen(recipe: Recipe, apt: Apt, asked: Sequence[str]) -> dict[str, str]:
+def _chosen(recipe: Recipe, debian: Debian, apt: Apt, asked: Sequence[str]) -> dict[str, str]:
     """Return the packages that apt would install: "NAME=VERSION" -> SHA-256."""
-    recommends = "true" if recipe.source.recommends else "false"
-    patterns = ["?essential", *(f"?priority({each})" for each in _PRIORITIES[recipe.source.variant])]
+    recommends = "true" if debian.recommends else "false"
+    patterns = ["?essential", *(f"?priority({each})" for each in _PRIORITIES[debian.variant])]
     options = ["-q", "-o", f"APT::Install-Recommends={recommends}", "--print-uris"]
     done = apt.run("apt-get", *options, "install", *patterns, *asked)
     if done.status:
@@ -223,22 +322,26 @@ def _date(lists: Path) -> int:
     return int(max(dates))
 
 
-def _check_names(recipe: Recipe, names: set[str], provided: set[str]) -> None:
+def _check_names(recipe: Recipe, debian: Debian, known: _Known) -> None:
     """Refuse packages that are in no repository, all at once."""
-    from bootsmith.tasks.recipe.problems import near
-
-    debian = recipe.source
     problems = []
     for key, asked in (("packages", debian.packages), ("exclude", debian.exclude)):
         for name in asked:
-            if name in names or name in provided:
+            if name in known.names or name in known.provided:
                 continue
-            alike = near(name, (each for each in names if each[:1] == name[:1] and abs(len(each) - len(name)) <= 3))
+            alike = _alike(name, known)
             todo = f"did you mean {alike}?" if alike else "add the component or repository that has it, or leave it out"
             what = f"{debian.suite} ({' '.join(debian.components)}) has no package {name}; {todo}"
             problems += _mistake(recipe, name, f"source.debian.{key}", what).problems
     if problems:
         raise RecipeError(problems)
+
+
+def _alike(name: str, known: _Known) -> str | None:
+    """Return the package that was probably meant."""
+    from bootsmith.tasks.recipe.problems import near
+
+    return near(name, (each for each in known.names if each[:1] == name[:1] and abs(len(each) - len(name)) <= 3))
 
 
 def _mistake(recipe: Recipe, word: str, key: str, what: str) -> RecipeError:

@@ -52,14 +52,22 @@ cp {marks} var/lib/apt/extended_states
 
 def stage(recipe: Recipe, site: Site) -> Stage:
     """Return the stage that makes the base layer."""
+    from bootsmith.tasks.recipe.model import Debian, Directory
+    from bootsmith.tasks.tree import directory
+
+    source = recipe.source
+    if isinstance(source, Directory):
+        return directory.stage(source, site)
+    if not isinstance(source, Debian):
+        return directory.empty(site)
     return Stage(
         "rootfs",
         "bootsmith.tasks.tree.rootfs:run",
         {"lock": site.lock},
         {"tar": site.base.tar, "index": site.base.index},
-        {"epoch": site.epoch, "docs": recipe.source.docs},
+        {"epoch": site.epoch, "docs": source.docs},
         TOOLS,
-        hints={"mirror": recipe.source.mirror, "extras": [each.uri for each in recipe.source.repositories]},
+        hints={"mirror": source.mirror, "extras": [each.uri for each in source.repositories]},
         doc="base tree, as a tar",
     )
 

@@ -26,6 +26,7 @@ ff02::2\tip6-allrouters
 def stage(recipe: Recipe, site: Site, below: Sequence[Layer]) -> Stage:
     """Return the stage that makes the system layer on top of the layers `below`."""
     system, target = recipe.system, site.layer(NAME)
+    assert system != "none", "then there is no such layer"
     inputs = lower(below, tars=True)
     secrets = {}
     for name, user in system.users.items():

@@ -1,0 +1,138 @@
+"""What booting must be as a whole: a kernel that is somewhere, an initrd that can be made, modules that are taken."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+
+from bootsmith.tasks.recipe.loaders import KINDS
+from bootsmith.tasks.recipe.model import (
+    Debian,
+    Directory,
+    Files,
+    InitramfsOutput,
+    KernelOutput,
+    Links,
+    Module,
+    Nothing,
+    Overlay,
+    Qcow2,
+    Recipe,
+    Remove,
+)
+from bootsmith.tasks.recipe.nodes import shown
+from bootsmith.tasks.recipe.problems import Finding, KeyPath
+
+_MAKE_INIT = "write the program or script that is to run first, and make it executable"
+
+
+def _kernel(recipe: Recipe) -> Iterable[Finding]:
+    boot = recipe.boot
+    if boot.kernel == "auto" and isinstance(recipe.source, Nothing) and not recipe.layers:
+        yield ("boot", "kernel"), "there is no kernel in an empty tree; name one: a PATH, or {package:, path:}"
+    if boot.kernel == "none" and any(isinstance(each, KernelOutput) for each in recipe.outputs):
+        yield ("outputs",), "boot.kernel is none, so there is no kernel to keep; remove that output"
+    if boot.initrd == "auto" and not isinstance(recipe.source, Debian):
+        what = "only a tree of Debian's packages brings the tools that make an initrd"
+        yield ("boot", "initrd"), f"{what}; write none, tree, or a file of your own"
+
+
+def _without_disk(recipe: Recipe) -> Iterable[Finding]:
+    """Without a disk, everything is in the initrd."""
+    if recipe.disk.partitions:
+        return
+    if recipe.boot.initrd != "tree":
+        what = "direct starts a kernel without a disk, so all there is must be in the initrd"
+        yield ("boot", "initrd"), f"{what}; write tree"
+    for number, output in enumerate(recipe.outputs):
+        if not isinstance(output, KernelOutput | InitramfsOutput):
+            kind = "qcow2" if isinstance(output, Qcow2) else "raw"
+            yield ("outputs", number, kind), "there is no disk to keep; write outputs: [kernel, initramfs]"
+
+
+def _machines(recipe: Recipe) -> Iterable[Finding]:
+    for number, name in enumerate(recipe.boot.loader):
+        if recipe.arch == "i386" and KINDS[name].firmware == "uefi":
+            yield ("boot", "loader", number), f"{name} is for 64-bit machines; with arch: i386 write grub-bios"
+
+
+def _multiboot(recipe: Recipe) -> Iterable[Finding]:
+    boot = recipe.boot
+    if boot.protocol == "linux":
+        for path, _ in _modules(recipe):
+            yield path, "Linux takes no modules from its loader; write protocol: multiboot, or put it in the initrd"
+        return
+    if isinstance(boot.kernel, str):
+        what = f"bootsmith finds no {boot.protocol} kernel by itself"
+        yield ("boot", "kernel"), f"{what}; name one: {{first: [PATH], as: /boot/kernel}}"
+    elif boot.kernel.path is None:
+        yield ("boot", "kernel"), "it has no usual place in the tree; add as: /boot/kernel, or another place"
+    if boot.initrd != "none":
+        what = f"{boot.protocol} kernels take modules, not an initrd"
+        yield ("boot", "initrd"), f"{what}; write none, and name the file in boot.modules"
+
+
+def _modules(recipe: Recipe) -> Iterator[tuple[KeyPath, Module]]:
+    for number, module in enumerate(recipe.boot.modules):
+        yield ("boot", "modules", number), module
+    for name, entry in recipe.boot.entries.items():
+        for number, module in enumerate(entry.modules if entry.modules is not recipe.boot.modules else ()):
+            yield ("boot", "entries", name, "modules", number), module
+
+
+def _places(recipe: Recipe) -> Iterable[Finding]:
+    """Find files of the loader's that stand in each other's way in the tree."""
+    kernel = recipe.boot.kernel
+    seen: dict[str, object] = {}
+    if not isinstance(kernel, str) and kernel.path is not None:
+        seen[kernel.path] = kernel.file
+    for path, module in _modules(recipe):
+        if seen.setdefault(module.path, module.file) != module.file:
+            yield (*path, "as"), f"another file stands at {module.path} already; take another place"
+
+
+def _initrd(recipe: Recipe) -> Iterable[Finding]:
+    boot = recipe.boot
+    for number, output in enumerate(recipe.outputs):
+        if isinstance(output, InitramfsOutput):
+            path: KeyPath = ("outputs", number, "initramfs")
+            if boot.initrd == "none":
+                yield path, "boot.initrd is none, so there is none to keep; remove this output"
+            elif boot.initrd != "tree" and output.compress is not None:
+                what = "what the tree's tools or others made stays as it is packed"
+                yield (*path, "compress"), f"{what}; remove this, or write boot.initrd: tree"
+    if boot.initrd == "tree":
+        yield from _init(recipe)
+
+
+def _init(recipe: Recipe) -> Iterable[Finding]:
+    """Find out about the /init of an initramfs as soon as can be: the last layer that could bring it decides."""
+    source = recipe.source
+    if isinstance(source, Debian):
+        return
+    place: KeyPath = ("source",)
+    init: Path | None = source.path / "init" if isinstance(source, Directory) else None
+    for number, layer in enumerate(recipe.layers):
+        match layer:
+            case Overlay(to="/") if os.path.lexists(layer.source / "init"):
+                place, init = ("layers", number), layer.source / "init"
+            case Files() | Links() if "/init" in (layer.files if isinstance(layer, Files) else layer.links):
+                return  # its mode is the layer's, its target the tree's: told when it is packed
+            case Remove():
+                return
+    if init is None or not os.path.lexists(init):
+        where = f" ({shown(init)})" if init else ""
+        yield place, f"an initramfs starts with /init, and there is none{where}; {_MAKE_INIT}"
+    elif init.is_file() and not init.stat().st_mode & 0o111:
+        yield place, f"{shown(init)} is not executable, so nothing would start; chmod +x it"
+
+
+RULES: tuple[tuple[tuple[KeyPath, ...], Callable[[Recipe], Iterable[Finding]]], ...] = (
+    ((("boot", "kernel"), ("boot", "initrd"), ("source",), ("layers",), ("outputs",)), _kernel),
+    ((("boot",), ("disk",), ("outputs",)), _without_disk),
+    ((("arch",), ("boot", "loader")), _machines),
+    ((("boot",),), _multiboot),
+    ((("boot", "kernel"), ("boot", "modules"), ("boot", "entries")), _places),
+    ((("boot", "initrd"), ("source",), ("layers",), ("outputs",)), _initrd),
+)

@@ -1,0 +1,158 @@
+"""FILE: what a recipe may say wherever it takes a file, a path or a place where bootsmith finds one by itself."""
+
+from __future__ import annotations
+
+import dataclasses
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from bootsmith.tasks.recipe import lexicon as words
+from bootsmith.tasks.recipe.model import PackageFile
+from bootsmith.tasks.recipe.nodes import Items, Node, Raw, Table, Text, is_null, shown
+from bootsmith.tasks.recipe.problems import KeyPath, Problems, suggest
+from bootsmith.tasks.recipe.scalars import FAILED, Choice, FilePath, Type
+from bootsmith.tasks.recipe.shapes import Key, Section
+from bootsmith.tasks.stage import Json
+
+SUITES: Final = {"amd64": "trixie", "i386": "bookworm"}
+"""Where packages come from that no recipe names a suite for: the newest release in which the architecture is whole."""
+
+PACKAGE = Section(
+    {
+        "package": Key(words.PACKAGE, "the package", required=True),
+        "path": Key(words.GLOB, "the file in it, or a pattern that one file matches", required=True),
+        "suite": Key(words.SUITE, "the release it is taken from", derived="the recipe's"),
+        "arch": Key(Choice(*SUITES), "the architecture it is built for", derived="the recipe's"),
+    },
+    PackageFile,
+)
+
+
+class File(Type):
+    """A FILE: a path, one out of a package, or the first of several that is there."""
+
+    said = "FILE"
+    blank = Path()
+    kinds = ("package", "first")
+
+    def __init__(self) -> None:
+        self._path = FilePath("file")
+
+    def claims(self, table: Table) -> bool:
+        return any(kind in table.entries for kind in self.kinds)
+
+    def read(self, node: Node, path: KeyPath, problems: Problems) -> Any:
+        match node:
+            case Text():
+                return self._path.read(node, path, problems)
+            case Table() if "package" in node.entries:
+                return PACKAGE.read(node, path, problems)
+            case Table() if list(node.entries) == ["first"]:
+                return self._first(node.entries["first"].value, (*path, "first"), problems)
+            case Table():
+                for word, entry in node.entries.items():
+                    if word not in self.kinds:
+                        problems.add(entry.place, (*path, word), f"unknown key; {suggest(word, self.kinds)}")
+        problems.add(node.place, path, "this takes one file; write a PATH, {package:, path:} or {first: [...]}")
+        return FAILED
+
+    def _first(self, node: Node, path: KeyPath, problems: Problems) -> Any:
+        """Return the first of several files that is there; what else was thought of is noted."""
+        if not isinstance(node, Items):
+            problems.add(node.place, path, "this takes a list of files; write [FILE, ...]")
+            return FAILED
+        looked: list[Path] = []
+        found: Any = None
+        for number, each in enumerate(node.items):
+            if is_null(each):
+                continue
+            if isinstance(each, Text) and not each.given:  # what a command names must be there
+                candidate: Any = FilePath().read(each, (*path, number), problems)
+                if candidate is not FAILED and found is None and not _is_file(candidate):
+                    looked.append(candidate)
+                    continue
+            else:
+                candidate = self.read(each, (*path, number), problems)
+            if candidate is FAILED:
+                return FAILED
+            found = candidate if found is None else found
+        if found is None:
+            what = f"none of these is there: {_listed(looked)}" if looked else "no file is named"
+            problems.add(node.place, path, f"{what}; create one of them, or name another file")
+            return FAILED
+        if isinstance(found, PackageFile):
+            found = dataclasses.replace(found, instead_of=tuple(looked))
+        problems.note(path[:-1], f"{_title(found)}" + (f" ({_listed(looked)} not there)" if looked else ""))
+        return found
+
+    def write(self, value: Any) -> Raw:
+        return PACKAGE.write(value) if isinstance(value, PackageFile) else self._path.write(value)
+
+    def schema(self) -> dict[str, Json]:
+        return {"$ref": "#/$defs/file"}
+
+
+def definition() -> dict[str, Json]:
+    """Return the JSON Schema of a FILE."""
+    first: dict[str, Json] = {
+        "type": "object",
+        "required": ["first"],
+        "additionalProperties": False,
+        "properties": {"first": {"type": "array", "items": {"anyOf": [{"$ref": "#/$defs/file"}, {"type": "null"}]}}},
+    }
+    return {"anyOf": [{"type": "string", "minLength": 1}, PACKAGE.schema(), first]}
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except OSError:
+        return False
+
+
+def _listed(paths: Sequence[Path]) -> str:
+    return ", ".join(shown(path) for path in paths)
+
+
+def _title(file: Path | PackageFile) -> str:
+    return f"{file.path} of the package {file.package}" if isinstance(file, PackageFile) else shown(file)
+
+
+# -- what a whole recipe says
+
+
+def settle(value: Any, suite: str | None, arch: str) -> Any:
+    """Return a part of a recipe, all files of packages in it with the suite and architecture they are taken from."""
+    match value:
+        case PackageFile():
+            built_for = value.arch or arch
+            usual = suite if built_for == arch else None
+            return dataclasses.replace(value, suite=value.suite or usual or SUITES[built_for], arch=built_for)
+        case Mapping():
+            return {key: settle(each, suite, arch) for key, each in value.items()}
+        case tuple():
+            return tuple(settle(each, suite, arch) for each in value)
+        case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+            found = {name: settle(each, suite, arch) for name, each in fields.items()}
+            changed = {name: each for name, each in found.items() if each is not fields[name] and each != fields[name]}
+            return dataclasses.replace(value, **changed) if changed else value
+    return value
+
+
+def packaged(value: Any) -> Iterator[PackageFile]:
+    """Yield the files of packages that a recipe, or a part of one, takes."""
+    match value:
+        case PackageFile():
+            yield value
+        case Mapping():
+            for each in value.values():
+                yield from packaged(each)
+        case tuple():
+            for each in value:
+                yield from packaged(each)
+        case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            for field in dataclasses.fields(value):
+                yield from packaged(getattr(value, field.name))

@@ -1,0 +1,111 @@
+"""A tree that is there already, or an empty one, as the base layer."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bootsmith.tasks.errors import StageError
+from bootsmith.tasks.stage import Context, Stage
+
+if TYPE_CHECKING:
+    from bootsmith.tasks.recipe.model import Directory
+    from bootsmith.tasks.site import Site
+    from bootsmith.tasks.tree.layer import LayerWriter
+
+_RUN = "bootsmith.tasks.tree.directory:"
+
+
+def stage(source: Directory, site: Site) -> Stage:
+    """Return the stage that packs a directory as the base layer."""
+    return _stage(site, "pack", {"directory": source.path}, "base tree, as a tar")
+
+
+def empty(site: Site) -> Stage:
+    """Return the stage that makes an empty base layer."""
+    return _stage(site, "make_empty", {}, "an empty base tree, as a tar")
+
+
+def _stage(site: Site, function: str, inputs: Mapping[str, Path], doc: str) -> Stage:
+    outputs = {"tar": site.base.tar, "index": site.base.index}
+    return Stage("rootfs", _RUN + function, inputs, outputs, {"epoch": site.epoch}, doc=doc)
+
+
+def pack(ctx: Context) -> None:
+    """Pack a directory: everything root's, all else as it is, but for the top, which is open to everybody."""
+    from bootsmith.tasks.tree.layer import WHITEOUT
+
+    top = ctx.inputs["directory"]
+    if not top.is_dir():
+        raise StageError(f"{top} is not a directory", "Let source.directory name one.")
+    with _writer(ctx) as writer:
+        names: dict[tuple[int, int], str] = {}
+        for path, entry in _walk(top, ""):
+            if entry.name.startswith(WHITEOUT):
+                raise StageError(f"{entry.path}: layers mean something else by {WHITEOUT}*", "Give it another name.")
+            status = entry.stat(follow_symlinks=False)
+            inode = status.st_dev, status.st_ino
+            if status.st_nlink > 1 and not stat.S_ISDIR(status.st_mode) and inode in names:
+                writer.add_hard_link(path, names[inode])
+                continue
+            names[inode] = path
+            _add(writer, path, Path(entry.path), status)
+
+
+def _add(writer: LayerWriter, path: str, file: Path, status: os.stat_result) -> None:
+    mode = stat.S_IMODE(status.st_mode)
+    match stat.S_IFMT(status.st_mode):
+        case stat.S_IFREG:
+            writer.add_file(path, file, mode, xattrs=_attributes(file))
+        case stat.S_IFDIR:
+            writer.add_directory(path, mode, xattrs=_attributes(file))
+        case stat.S_IFLNK:
+            writer.add_symlink(path, os.readlink(file))  # noqa: PTH115  any bytes, as they are
+        case stat.S_IFCHR | stat.S_IFBLK as kind:
+            numbers = os.major(status.st_rdev), os.minor(status.st_rdev)
+            writer.add_device(path, "c" if kind == stat.S_IFCHR else "b", *numbers, mode=mode)
+        case stat.S_IFIFO:
+            writer.add_fifo(path, mode)
+        case _:
+            raise StageError(f"{file} is a socket, which no image can hold", "Remove it from the directory.")
+
+
+def make_empty(ctx: Context) -> None:
+    """Write a layer with nothing but the top in it."""
+    _writer(ctx).close()
+
+
+def _writer(ctx: Context) -> LayerWriter:
+    from bootsmith.tasks.tree.layer import LayerWriter
+
+    writer = LayerWriter(ctx.outputs["tar"], ctx.outputs["index"], int(str(ctx.params["epoch"])))
+    writer.add_directory("")
+    return writer
+
+
+def _walk(folder: Path, above: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    """Yield what is in a folder, in the order in which a layer has it: of several names the first is the file."""
+    with os.scandir(folder) as entries:
+        found = sorted(entries, key=lambda entry: entry.name)
+    for entry in found:
+        yield f"{above}{entry.name}", entry
+        if entry.is_dir(follow_symlinks=False):
+            yield from _walk(Path(entry.path), f"{above}{entry.name}/")
+
+
+def _attributes(file: Path) -> dict[str, bytes]:
+    """Return a file's extended attributes, but for those that a host gives by itself and a fingerprint leaves out."""
+    from bootsmith.cache.fingerprint import HOST_GIVEN
+
+    try:
+        names = os.listxattr(file, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in (errno.EOPNOTSUPP, errno.ENOSYS):
+            raise
+        return {}
+    kept = [name for name in names if not os.fsencode(name).startswith(HOST_GIVEN)]
+    return {name: os.getxattr(file, name, follow_symlinks=False) for name in kept}

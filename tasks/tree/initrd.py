@@ -1,0 +1,114 @@
+"""The initrd, however a recipe has it: made by the tree's own tools, the tree itself, a file, or none."""
+
+from __future__ import annotations
+
+import shutil
+from typing import TYPE_CHECKING, Final
+
+from bootsmith.tasks.errors import StageError
+from bootsmith.tasks.stage import Context, Stage
+from bootsmith.tasks.tree import initramfs, layers, magic, packaged, system
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from bootsmith.tasks.recipe.model import Recipe
+    from bootsmith.tasks.site import Site
+    from bootsmith.tasks.tree.merged import Tree
+
+PACK: Final[Mapping[str, tuple[str, ...]]] = {
+    # neither name nor time of what is packed, and the same bytes on any number of cores
+    "gzip": ("gzip", "-nc"),
+    "zstd": ("zstd", "-qc", "-9", "--single-thread"),
+}
+_RUN: Final = "bootsmith.tasks.tree.initrd:"
+_MAKE_INIT: Final = "Put the program or script that is to run first there: in the source, or by a files layer."
+
+
+def stages(recipe: Recipe, site: Site) -> list[Stage]:
+    """Return the stages that make a recipe's initrd."""
+    match recipe.boot.initrd:
+        case "none":
+            return []
+        case "auto":
+            return initramfs.stages(recipe, site)
+        case "tree":
+            cpio = site.build / "initramfs/tree.cpio"
+            return [
+                Stage(
+                    "initramfs/tree",
+                    f"{_RUN}pack",
+                    system.lower(layers.stack(recipe, site), tars=True),
+                    {"cpio": cpio},
+                    stored=False,
+                    doc="the whole tree, as an archive that Linux unpacks",
+                ),
+                compressed("initramfs", "gzip", site, site.initrd, "the initrd: the tree, packed"),
+            ]
+        case file:
+            inputs = {"file": packaged.path(file, recipe, site)}
+            return [Stage("initramfs", f"{_RUN}take", inputs, {"initrd": site.initrd}, doc="the initrd")]
+
+
+def compressed(name: str, how: str, site: Site, target: Path, doc: str) -> Stage:
+    """Return a stage that packs the tree's archive: "none", "gzip" or "zstd"."""
+    return Stage(
+        name,
+        f"{_RUN}compress",
+        {"cpio": site.build / "initramfs/tree.cpio"},
+        {"initrd": target},
+        {"compress": how},
+        PACK[how][:1] if how in PACK else (),
+        doc=doc,
+    )
+
+
+def pack(ctx: Context) -> None:
+    """Write the tree as a cpio archive. Raises StageError where Linux would find nothing to start in it."""
+    from bootsmith.tasks.tree import cpio
+    from bootsmith.tasks.tree.additions import tree_below
+
+    tree = tree_below(ctx)
+    check_init(tree)
+    with ctx.outputs["cpio"].open("wb") as target:
+        cpio.write(target, tree)
+
+
+def check_init(tree: Tree) -> None:
+    """Refuse a tree whose /init is missing or cannot run."""
+    init = tree.find("init")
+    if init is not None and init.type == "h":
+        init = tree.entries[init.link][1]
+    if init is None:
+        what = "is a link to nothing" if tree.link("init") else "is not there"
+        raise StageError(f"an initramfs starts with /init, which {what}", _MAKE_INIT)
+    if init.type != "f":
+        raise StageError("an initramfs starts with /init, which is no file", _MAKE_INIT)
+    if not init.mode & 0o111:
+        raise StageError(
+            "an initramfs starts with /init, which is not executable",
+            "chmod +x it, or give it mode: 0755 in the files layer it comes from.",
+        )
+
+
+def compress(ctx: Context) -> None:
+    """Pack the archive."""
+    how = str(ctx.params["compress"])
+    if how == "none":
+        shutil.copyfile(ctx.inputs["cpio"], ctx.outputs["initrd"])
+        return
+    tool, *words = PACK[how]
+    ctx.run(tool, *words, ctx.inputs["cpio"], stdout=ctx.outputs["initrd"])
+
+
+def take(ctx: Context) -> None:
+    """Copy the recipe's own initrd. Raises StageError where it is none."""
+    file = ctx.inputs["file"]
+    with file.open("rb") as source:
+        if not magic.initrd(source.read(8)):
+            what = "it is no cpio archive, nor packed by anything Linux unpacks"
+            raise StageError(f"{file} cannot be the initrd: {what}", "Let boot.initrd name another file.")
+        source.seek(0)
+        with ctx.outputs["initrd"].open("wb") as target:
+            shutil.copyfileobj(source, target, 1 << 20)

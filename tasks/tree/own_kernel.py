@@ -1,0 +1,81 @@
+"""A kernel of the recipe's own: told by its content, unpacked where it is packed, refused where it could not start."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from typing import TYPE_CHECKING
+
+from bootsmith.tasks.boot import multiboot
+from bootsmith.tasks.errors import StageError, ToolFailed
+from bootsmith.tasks.stage import Context, Stage
+from bootsmith.tasks.tree import magic, packaged
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from bootsmith.tasks.recipe.model import Kernel, Recipe
+    from bootsmith.tasks.site import Site
+
+
+def stage(kernel: Kernel, recipe: Recipe, site: Site, tree: Mapping[str, Path]) -> Stage:
+    """Return the stage that takes the recipe's own kernel; of the tree, given as inputs, it reads whose it is."""
+    return Stage(
+        "kernel",
+        "bootsmith.tasks.tree.own_kernel:run",
+        {"file": packaged.path(kernel.file, recipe, site), **tree},
+        {"kernel": site.kernel, "facts": site.kernel_facts},
+        {"protocol": recipe.boot.protocol, "arch": recipe.arch, "version": recipe.version},
+        ("zstd",),
+        doc="the kernel",
+    )
+
+
+def run(ctx: Context) -> None:
+    """Check and copy the kernel; write down its version and whose it is. Raises StageError."""
+    from bootsmith.tasks.tree.additions import tree_below
+    from bootsmith.tasks.tree.kernel import facts
+
+    file = ctx.inputs["file"]
+    data = _unpacked(ctx, file)
+    kind = magic.kernel(data)
+    protocol, arch = str(ctx.params["protocol"]), str(ctx.params["arch"])
+    why = _no_linux(data, arch, kind) if protocol == "linux" else multiboot.refusal(data, protocol, arch, kind)
+    if why:
+        raise StageError(f"{file} cannot be the kernel: it {why}", "Let boot.kernel name another file.")
+    version = magic.linux_version(data) if kind == "bzImage" else ""
+    ctx.say(f"kernel {version or file.name}")
+    ctx.outputs["kernel"].write_bytes(data)
+    tree = tree_below(ctx) if "0.index" in ctx.inputs else None
+    known = facts(tree, version or str(ctx.params["version"]))
+    ctx.outputs["facts"].write_text(json.dumps(known, sort_keys=True) + "\n")
+
+
+def _no_linux(data: bytes, arch: str, kind: str) -> str | None:
+    """Return why no loader could start this as Linux, None where it could."""
+    if kind != "bzImage":
+        packed = magic.packing(data)
+        what = f"is a Linux that no loader takes ({kind})" if kind else "is no Linux"
+        what = f"is packed by {packed}" if packed else what
+        return f"{what}: what is needed is a bzImage, as make bzImage or a distribution's /boot/vmlinuz-* has it"
+    if arch == "i386" and magic.needs_64_bits(data):
+        return "is a Linux for 64-bit machines, and the recipe says arch: i386"
+    return None
+
+
+def _unpacked(ctx: Context, file: Path) -> bytes:
+    """Return a kernel's bytes, unpacked where they are packed as a whole."""
+    data = file.read_bytes()
+    match magic.packing(data):
+        case "gzip":
+            try:
+                return zlib.decompress(data, wbits=31)
+            except zlib.error as error:
+                raise StageError(f"{file} is damaged: gzip: {error}", "Copy or build it again.") from error
+        case "zstd":
+            try:
+                return ctx.run("zstd", "-dcq", file).stdout
+            except ToolFailed as error:
+                raise StageError(f"{file} is damaged: {error}", "Copy or build it again.") from error
+    return data

@@ -1,0 +1,130 @@
+"""Files out of packages: each a stage that takes one file out of the packages the lock names for it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from bootsmith.tasks.errors import StageError
+from bootsmith.tasks.recipe.files import packaged
+from bootsmith.tasks.recipe.model import PackageFile
+from bootsmith.tasks.stage import Context, Stage
+
+if TYPE_CHECKING:
+    from bootsmith.tasks.recipe.model import File, Recipe
+    from bootsmith.tasks.site import Site
+    from bootsmith.tasks.tree.tar import Entry
+
+_MERGED = ("bin/", "lib/", "lib32/", "lib64/", "libx32/", "sbin/")
+"""What packages may hold below /usr, though the guest's path is without it (file-hierarchy(7), the merged /usr)."""
+_LINKS = 8
+
+
+def stages(recipe: Recipe, site: Site) -> list[Stage]:
+    """Return a stage for each file that a recipe takes out of a package, in the order they stand in it."""
+    from bootsmith.tasks.tree import mirrors
+
+    mirror, extras = mirrors.named(recipe)
+    return [
+        Stage(
+            f"files/{_slug(file, recipe)}",
+            "bootsmith.tasks.tree.packaged:run",
+            {"lock": site.lock},
+            {"file": path(file, recipe, site)},
+            {"packages": file.key, "path": file.path},
+            ("dpkg-deb",),
+            hints={"mirror": mirror, "extras": extras},
+            doc=f"{file.path} of the package {file.package}",
+        )
+        for file in _all(recipe)
+    ]
+
+
+def path(file: File, recipe: Recipe, site: Site) -> Path:
+    """Return where a file that the recipe takes is: where it says, or where its stage puts it."""
+    return site.build / "files" / _slug(file, recipe) if isinstance(file, PackageFile) else file
+
+
+def _all(recipe: Recipe) -> list[PackageFile]:
+    return list(dict.fromkeys(packaged(recipe)))
+
+
+def _slug(file: PackageFile, recipe: Recipe) -> str:
+    """Return a file's name below `files/`: its package's, numbered where several come out of one."""
+    alike = [each for each in _all(recipe) if each.package == file.package]
+    number = alike.index(file) + 1
+    return file.package if number == 1 else f"{file.package}-{number}"
+
+
+def run(ctx: Context) -> None:
+    """Fetch the packages one by one until the file is found; take it out."""
+    from bootsmith.cache.store import Store, default_root
+    from bootsmith.tasks.tree import lockfile, mirrors, packages
+
+    lock = lockfile.read(ctx.inputs["lock"])
+    wanted, key = str(ctx.params["path"]), str(ctx.params["packages"])
+
+    def find_mirrors() -> mirrors.Mirrors:
+        own, extras = ctx.hints["mirror"], cast("list[str]", ctx.hints["extras"])
+        return mirrors.find(str(own) if own else None, extras)
+
+    store = Store(default_root())
+    seen = []
+    for package in lock.files.get(key, ()):
+        one = lockfile.Lock(lock.request, lock.date, (package,))
+        deb = packages.fetch(one, store, find_mirrors, ctx.say)[package.sha256]
+        ctx.say(f"looking for {wanted} in {package.name} {package.version}")
+        seen.append(f"{package.name} {package.version}")
+        if _take(ctx, deb, wanted):
+            return
+    if not seen:
+        raise StageError(f"the lock file names no packages for {key}", "Run `doit update` to have it made again.")
+    raise StageError(
+        f"there is no {wanted} in {' or '.join(seen)}", "Mend the path, or name the package that has the file."
+    )
+
+
+def _take(ctx: Context, deb: Path, wanted: str) -> bool:
+    """Write the file that a package has at a path, if it has one. Raises StageError where several match."""
+    from bootsmith.tasks.tree import layer, tar
+
+    data = ctx.work / "data.tar"
+    ctx.run("dpkg-deb", "--fsys-tarfile", deb, stdout=data)
+    entries = {entry.path: entry for entry in tar.scan(data)}
+    found = matching(entries.values(), wanted)
+    if len(found) > 1:
+        raise StageError(f"{wanted} matches {', '.join(f'/{each}' for each in found)}", "Write the path of one file.")
+    for each in found:
+        entry = _followed(entries, each)
+        if entry is not None:
+            ctx.outputs["file"].write_bytes(layer.read_member(data, entry))
+            return True
+    return False
+
+
+def matching(entries: Iterable[Entry], wanted: str) -> list[str]:
+    """Return the paths, sorted, of what is no directory and matches a pattern, with or without /usr before it."""
+    from bootsmith.tasks.tree import patterns
+
+    tests = [patterns.path_matcher(wanted)]
+    if wanted.lstrip("/").startswith(_MERGED):
+        tests.append(patterns.path_matcher(f"/usr{wanted}"))
+    return sorted(
+        entry.path for entry in entries if entry.type != "d" and any(matches(entry.path) for matches in tests)
+    )
+
+
+def _followed(entries: dict[str, Entry], name: str) -> Entry | None:
+    """Return the regular file behind a name in a package, None where it leads out of the package."""
+    import posixpath
+
+    for _ in range(_LINKS):
+        entry = entries.get(name)
+        if entry is None or entry.type == "f":
+            return entry
+        if entry.type not in "lh":
+            return None
+        above = "" if entry.type == "h" else posixpath.dirname(name)
+        name = posixpath.normpath(posixpath.join("/", above, entry.link)).lstrip("/")
+    return None
