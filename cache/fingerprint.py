@@ -7,23 +7,21 @@ import os
 import stat
 import struct
 import time
-from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from bootsmith.cache import clock
+from bootsmith.cache.index import CHUNK, LENGTH, index_of, index_of_bytes, remember
 from bootsmith.cache.key import encode
-from bootsmith.cache.sparse import extents
-from xxhash import xxh3_128, xxh3_128_digest, xxh3_128_hexdigest
+from xxhash import xxh3_128, xxh3_128_hexdigest
 
 if TYPE_CHECKING:
     from bootsmith.cache.memo import Memo
 
+__all__ = ["CHUNK", "fingerprint", "note", "of_bytes", "of_descriptor"]
+
 StrPath: TypeAlias = "str | os.PathLike[str]"
 
-CHUNK = 1 << 20
-LENGTH = struct.Struct("<Q")
 ENTRY = struct.Struct("<BHQQ")  # kind, permission bits, length of the name, length of what it holds; then those two
 
 LINKED = 0  # the kind of an entry that is a hard link to an earlier one; the others are S_IFMT's, shifted
@@ -59,58 +57,15 @@ def note(path: StrPath, digest: str, memo: Memo) -> None:
 
 def of_bytes(content: bytes) -> str:
     """Return the fingerprint of a file with this content."""
-    chunks = [xxh3_128_digest(content[start : start + CHUNK]) for start in range(0, len(content), CHUNK)]
-    return xxh3_128_hexdigest(b"".join(chunks) + LENGTH.pack(len(content)))
+    return index_of_bytes(content).digest
 
 
 def of_descriptor(descriptor: int) -> str:
     """Return the fingerprint of an open regular file. Moves the descriptor's position. Raises OSError."""
-    status = os.fstat(descriptor)
-    total = xxh3_128()
-    buffer = memoryview(bytearray(min(CHUNK, status.st_size)))
-    position = 0
-    for start in _chunks_with_data(descriptor, status):
-        _add_zeros(total, position, start)
-        position = min(start + CHUNK, status.st_size)
-        total.update(xxh3_128_digest(_read(descriptor, buffer[: position - start], start)))
-    _add_zeros(total, position, status.st_size)
-    total.update(LENGTH.pack(status.st_size))
-    return total.hexdigest()
-
-
-def _chunks_with_data(descriptor: int, status: os.stat_result) -> Iterator[int]:
-    chunk = 0
-    for start, end in extents(descriptor, status):
-        chunk = max(chunk, start - start % CHUNK)
-        while chunk < end:
-            yield chunk
-            chunk += CHUNK
-
-
-def _add_zeros(total: xxh3_128, start: int, end: int) -> None:
-    whole, rest = divmod(end - start, CHUNK)
-    while whole > 0:
-        some = min(whole, CHUNK)
-        total.update(_zero_digest() * some)
-        whole -= some
-    if rest:
-        total.update(xxh3_128_digest(bytes(rest)))
-
-
-@cache
-def _zero_digest() -> bytes:
-    return xxh3_128_digest(bytes(CHUNK))
-
-
-def _read(descriptor: int, view: memoryview, start: int) -> memoryview:
-    """Fill `view`, or as much of it as the file has left: one cut short while it is read is nobody's old content."""
-    filled = 0
-    while filled < len(view):
-        size = os.preadv(descriptor, [view[filled:]], start + filled)
-        if not size:
-            break
-        filled += size
-    return view[:filled]
+    index = index_of(descriptor)
+    digest = index.digest
+    remember(index, digest)
+    return digest
 
 
 def _file(name: bytes, status: os.stat_result, memo: Memo | None, *, follow: bool) -> str:

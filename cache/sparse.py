@@ -1,15 +1,18 @@
-"""Copies of files that keep their holes, and share their blocks where the file system can."""
+"""Holes in files, and blocks that files share where the file system can: finding, punching, cloning."""
 
 from __future__ import annotations
 
 import errno
 import fcntl
 import os
-from collections.abc import Iterator
+import struct
+from collections.abc import Callable, Iterator
+from functools import cache
 
-FICLONE = 0x40049409  # ioctl_ficlone(2)
+FICLONERANGE = 0x4020940D  # ioctl_ficlonerange(2)
+CLONE_RANGE = struct.Struct("=qQQQ")  # source, its offset, length (0: to its end), the target's offset
+PUNCH_HOLE = 0x03  # fallocate(2): FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE
 BUFFER = 1 << 20
-STEP = 1 << 30  # copy_file_range takes at most 2 GiB at once; the rest only bounds how long a signal waits
 NOT_HERE = (errno.EXDEV, errno.EINVAL, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTTY, errno.EPERM)
 
 
@@ -37,52 +40,51 @@ def extents(descriptor: int, status: os.stat_result) -> Iterator[tuple[int, int]
             yield start, end
 
 
-def copy(source: int, target: int) -> None:
-    """Fill `target`, an empty file open for writing, with all of `source`. Raises OSError."""
-    status = os.fstat(source)
+def clone(source: int, start: int, size: int, target: int, position: int) -> bool:
+    """Let `target` share `size` bytes of `source`'s blocks; False where these two files cannot. Raises OSError.
+
+    The file systems that can want whole blocks, or all up to the source's end.
+    """
+    to_end = start + size == os.fstat(source).st_size
     try:
-        fcntl.ioctl(target, FICLONE, source)
+        fcntl.ioctl(target, FICLONERANGE, CLONE_RANGE.pack(source, start, 0 if to_end else size, position))
     except OSError as error:
         if error.errno not in NOT_HERE:
             raise
-    else:
-        return
-    os.ftruncate(target, status.st_size)
-    for start, end in extents(source, status):
-        done = _copy_in_kernel(source, target, start, end)
-        _copy_through_memory(source, target, start + done, end)
+        return False
+    return True
 
 
-def _copy_in_kernel(source: int, target: int, start: int, end: int) -> int:
-    """Copy as much as the kernel will; return how many bytes that was."""
-    done = 0
-    while start + done < end:
-        position = start + done
-        try:
-            copied = os.copy_file_range(source, target, min(STEP, end - position), position, position)
-        except OSError as error:
-            if error.errno in NOT_HERE:
-                break
-            raise
-        if not copied:  # the end of the file, or a file system that answers so (some of FUSE do)
-            break
-        done += copied
-    return done
+def punch(descriptor: int, start: int, size: int) -> None:
+    """Let a stretch of a file read as zeros, and take no room where the file system can. Raises OSError."""
+    if not _punch(descriptor, start, size):
+        blank = memoryview(bytes(min(BUFFER, size)))
+        for position in range(start, start + size, BUFFER):
+            write(descriptor, blank[: start + size - position], position)
 
 
-def _copy_through_memory(source: int, target: int, start: int, end: int) -> None:
-    if start >= end:
-        return
-    view = memoryview(bytearray(min(BUFFER, end - start)))
-    while start < end:
-        size = os.preadv(source, [view[: end - start]], start)
-        if not size:
-            return  # cut short meanwhile: whoever verifies the copy finds out
-        start += _write(target, view[:size], start)
+def _punch(descriptor: int, start: int, size: int) -> bool:
+    from ctypes import c_int, c_int64, get_errno
+
+    if _fallocate()(descriptor, c_int(PUNCH_HOLE), c_int64(start), c_int64(size)) == 0:
+        return True
+    if get_errno() in NOT_HERE:
+        return False
+    raise OSError(get_errno(), os.strerror(get_errno()))
 
 
-def _write(target: int, data: memoryview, start: int) -> int:
+@cache
+def _fallocate() -> Callable[..., int]:
+    from ctypes import CDLL, c_int
+
+    libc = CDLL(None, use_errno=True)
+    found = getattr(libc, "fallocate64", None) or libc.fallocate  # glibc's takes 64 bits everywhere, as musl's only one
+    found.restype = c_int
+    return found
+
+
+def write(target: int, data: memoryview, start: int) -> None:
+    """Write all of `data` at `start`. Raises OSError."""
     done = 0
     while done < len(data):
         done += os.pwrite(target, data[done:], start + done)
-    return done

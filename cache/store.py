@@ -7,14 +7,17 @@ import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-from bootsmith.cache import sealed, sparse
+from bootsmith.cache import durable, sealed
+from bootsmith.cache.blobs import Absent, Blobs, SourceError, identify, unique
 from bootsmith.cache.errors import CacheError
-from bootsmith.cache.fingerprint import of_bytes, of_descriptor
-from bootsmith.cache.temporary import sweep, temporary
+from bootsmith.cache.index import Index, index_of, index_of_bytes
+from bootsmith.cache.lease import Lease
+from bootsmith.cache.shelf import Damaged
+from bootsmith.cache.temporary import sweep, temporary, write, write_all
 
 KIND = "result 1"
 DIGEST = re.compile(r"[0-9a-f]{32}")
@@ -46,63 +49,143 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.lease = Lease(root)
         self._written: dict[Path, None] = {}
         self._ready = False
+        self._blobs = Blobs(root, self._note)
 
     # -- blobs
 
     def has(self, digest: str) -> bool:
-        """Tell whether a blob is there; whether it is whole only `fetch` can tell."""
-        return self._blob(digest).is_file()
+        """Tell whether a blob and all its chunks are there; whether they are whole only `fetch` can tell."""
+        index = self._index(digest)
+        return index is not None and not self._blobs.missing(index)
 
     def put(self, path: Path, digest: str) -> None:
-        """Store the file at `path`, whose fingerprint is `digest`; does nothing when it is there already."""
-        blob = self._blob(digest)
-        if blob.is_file():
-            return
+        """Store the file at `path`, whose fingerprint is `digest`; does nothing when it is there already.
 
-        def fill(target: int) -> None:
-            with _opened(path) as source:
-                sparse.copy(source, target)
+        Chunks that are there are not written again, and not even read where this process made the fingerprint.
+        """
+        _named(DIGEST, digest)
+        try:
+            source = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        except OSError as error:
+            raise CacheError(f"{path} cannot be read: {error.strerror}") from error
+        try:
+            with self._writing():
+                self._put(source, digest, str(path))
+        finally:
+            os.close(source)
 
-        self._add(blob, fill, PRIVATE)
-
-    def put_bytes(self, data: bytes) -> str:
-        """Store some bytes as a blob; return its fingerprint."""
-        digest = of_bytes(data)
-        if not self.has(digest):
-            self._add(self._blob(digest), lambda target: _write_all(target, data), PRIVATE)
+    def put_bytes(self, content: bytes) -> str:
+        """Store what a file with this content holds; return its fingerprint."""
+        digest = index_of_bytes(content).digest
+        with self._writing():
+            source = os.memfd_create("blob", os.MFD_CLOEXEC)
+            try:
+                write_all(source, content)
+                self._put(source, digest, "memory")
+            finally:
+                os.close(source)
         return digest
 
-    def get_bytes(self, digest: str) -> bytes | None:
-        """Return a blob's content; None when it is missing or damaged."""
+    def _put(self, source: int, digest: str, name: str) -> None:
+        """Store an open file. Raises CacheError, OSError."""
+        self._prepare("indexes", "chunks")
+        self.lease.hold(f"blobs/{digest}")
+        if self.has(digest):
+            return
         try:
-            data = self._blob(digest).read_bytes()
-        except OSError:
-            return None
-        return data if of_bytes(data) == digest else None
+            index = identify(source, digest)
+            self.lease.hold(*(f"chunks/{chunk.digest.hex()}" for chunk in unique(index)))
+            self._blobs.put(source, index)
+        except SourceError as error:
+            raise CacheError(f"{name} {error}", "Run the same command again when nothing else writes there.") from error
 
-    def fetch(self, digest: str, destination: Path) -> bool:
+    def fetch(self, digest: str, destination: Path, onto: Path | None = None) -> bool:
         """Write a blob's content to `destination`, a new file of mode 0644; False when it is missing or damaged.
 
-        The copy itself is verified before it appears. A damaged blob is moved to quarantine.
+        `onto` is an older version of the same file, and may be the one at `destination`: it is used up, and only what
+        differs is written. Nothing appears that was not read back. A damaged chunk is moved to quarantine. Raises
+        CacheError where the destination cannot be written.
         """
-        return self._fetch(self._blob(digest), destination, digest, of_descriptor)
+        self.lease.hold(f"blobs/{_named(DIGEST, digest)[3:]}")
+        index = self._index(digest)
+        if index is None or self._blobs.missing(index):
+            return False
+        try:
+            destination.parent.mkdir(parents=True, exist_ok=True)
+            with temporary(destination.parent, onto=onto) as (target, draft):
+                self._blobs.fill(target, index, index_of(target))
+                if index_of(target) == index:
+                    draft.replace(destination)
+                    return True
+        except Damaged as damaged:
+            self._quarantine(damaged.path)
+        except Absent:
+            pass  # removed, or quarantined by somebody else, meanwhile
+        except OSError as error:
+            raise CacheError(
+                f"{destination} cannot be written: {error.strerror}", "Make room there, or let it be written."
+            ) from error
+        return False
+
+    def get_bytes(self, digest: str) -> bytes | None:
+        """Return a blob's content, or None where it is missing or damaged."""
+        content = bytearray()
+        return bytes(content) if self._read(digest, content.extend) else None
+
+    def sha256(self, digest: str) -> str | None:
+        """Return the SHA-256 of a blob, its name where it leaves this machine; None where it is missing or damaged."""
+        found = hashlib.sha256()
+        return found.hexdigest() if self._read(digest, found.update) else None
+
+    def chunks(self, digest: str) -> tuple[str, ...] | None:
+        """Return the digests of the chunks that a blob needs, each once; None where it has no sound index."""
+        index = self._index(digest)
+        return None if index is None else tuple(chunk.digest.hex() for chunk in unique(index))
+
+    def _read(self, digest: str, take: Callable[[memoryview | bytes], None]) -> bool:
+        """Hand over a blob piece by piece; False where it is missing or damaged, however much was handed over."""
+        self.lease.hold(f"blobs/{_named(DIGEST, digest)[3:]}")
+        index = self._index(digest)
+        if index is None:
+            return False
+        try:
+            for piece in self._blobs.content(index):
+                take(piece)
+        except Damaged as damaged:
+            self._quarantine(damaged.path)
+            return False
+        except Absent:
+            return False
+        return True
+
+    def _index(self, digest: str) -> Index | None:
+        _named(DIGEST, digest)
+        try:
+            return self._blobs.index(digest)
+        except Damaged as damaged:
+            self._quarantine(damaged.path)
+            return None
 
     # -- results
 
     def put_result(self, key: str, outputs: Mapping[str, Mapping[str, Any]]) -> None:
         """Keep what a key gave: role -> {"hash", "size", ...}. The blobs are stored before, not by this."""
         path = self._result(key)
-        with self._writing(path):
-            self._prepare(path.parent, PRIVATE)
+        with self._writing():
+            self._prepare(f"results/{key[:2]}")
+            self.lease.hold(f"results/{key}")
             body = json.dumps({role: dict(output) for role, output in outputs.items()}).encode()
             sealed.write(path, KIND, body, drafts=self.root / "tmp")
-        self._written[path] = None
+        self._note(path)
 
     def result(self, key: str) -> Mapping[str, Mapping[str, Any]] | None:
         """Return what a key gave, or None where that is not known or its file damaged."""
-        body = sealed.read(self._result(key), KIND)
+        path = self._result(key)
+        self.lease.hold(f"results/{key}")
+        body = sealed.read(path, KIND)
         if body is None:
             return None
         found: Mapping[str, Mapping[str, Any]] = json.loads(body)
@@ -112,54 +195,45 @@ class Store:
 
     def put_sha256(self, path: Path, sha256: str) -> None:
         """Store a download, verified while it is read; not read when it is there already. Raises ValueError."""
-        blob = self._download(sha256)
-        if blob.is_file():
-            return
-
-        def fill(target: int) -> None:
-            found = hashlib.sha256()
-            with _opened(path) as source, open(target, "wb", closefd=False) as sink:
+        stored = self._download(sha256)
+        with self._writing():
+            self._prepare(f"sha256/{sha256[:2]}")
+            self.lease.hold(f"sha256/{sha256}")
+            if stored.is_file():
+                return
+            with _opened(path) as source, temporary(self.root / "tmp", mode=0o444) as (target, draft):
+                found = hashlib.sha256()
                 while data := os.read(source, BUFFER):
                     found.update(data)
-                    sink.write(data)
-            if found.hexdigest() != sha256:
-                raise ValueError(f"{path} has the SHA-256 {found.hexdigest()}, not {sha256}")
-
-        self._add(blob, fill, PUBLIC)
-
-    def fetch_sha256(self, sha256: str, destination: Path) -> bool:
-        """Write a download to `destination` as `fetch` does."""
-        return self._fetch(self._download(sha256), destination, sha256, _sha256)
+                    write_all(target, data)
+                if found.hexdigest() != sha256:
+                    raise ValueError(f"{path} has the SHA-256 {found.hexdigest()}, not {sha256}")
+                draft.replace(stored)
+        self._note(stored)
 
     def path_sha256(self, sha256: str) -> Path | None:
         """Return the stored file itself, to be read only; it was verified when it was written."""
-        blob = self._download(sha256)
-        return blob if blob.is_file() else None
+        path = self._download(sha256)
+        self.lease.hold(f"sha256/{sha256}")
+        return path if path.is_file() else None
 
     def verify_sha256(self, sha256: str) -> bool:
         """Tell whether a download is there and whole; a damaged one is moved to quarantine."""
-        blob = self._download(sha256)
-        if blob.is_file() and not _is_intact(blob, sha256, _sha256):
-            self._quarantine(blob)
-        return blob.is_file()
+        path = self.path_sha256(sha256)
+        if path is None:
+            return False
+        if not is_intact(path):
+            self._quarantine(path)
+        return path.is_file()
 
     # -- durability
 
     def sync(self) -> None:
         """Make what this object wrote survive a power cut: once, at the end of a run."""
         written, self._written = self._written, {}
-        folders = {path.parent: None for path in written}
-        for path in [*written, *folders, *{folder.parent: None for folder in folders}]:
-            try:
-                with _opened(path) as descriptor:
-                    os.fsync(descriptor)
-            except OSError:
-                continue  # removed meanwhile, or not durable here: both only cost making it again
+        durable.sync(written, self.root)
 
     # -- within
-
-    def _blob(self, digest: str) -> Path:
-        return self.root / "blobs" / _named(DIGEST, digest)
 
     def _result(self, key: str) -> Path:
         return self.root / "results" / _named(DIGEST, key)
@@ -167,69 +241,41 @@ class Store:
     def _download(self, sha256: str) -> Path:
         return self.root / "sha256" / _named(SHA256, sha256)
 
-    def _add(self, blob: Path, fill: Callable[[int], None], mode: int) -> None:
-        with self._writing(blob):
-            self._prepare(blob.parent, mode)
-            with temporary(self.root / "tmp", mode=0o444) as (descriptor, draft):
-                fill(descriptor)
-                draft.replace(blob)
-        self._written[blob] = None
+    def _note(self, path: Path) -> None:
+        self._written[path] = None
 
-    def _fetch(self, blob: Path, destination: Path, digest: str, digest_of: Callable[[int], str]) -> bool:
-        try:
-            source = os.open(blob, os.O_RDONLY | os.O_CLOEXEC)
-        except OSError:
-            return False
-        try:
-            destination.parent.mkdir(parents=True, exist_ok=True)
-            with temporary(destination.parent) as (target, draft):
-                sparse.copy(source, target)
-                if digest_of(target) == digest:
-                    draft.replace(destination)
-                    return True
-        except OSError as error:
-            if _is_intact(blob, digest, digest_of):
-                raise CacheError(
-                    f"{destination} cannot be written: {error.strerror}", "Make room there, or let it be written."
-                ) from error
-        finally:
-            os.close(source)
-        if not _is_intact(blob, digest, digest_of):
-            self._quarantine(blob)
-        return False
+    def _quarantine(self, path: Path) -> None:
+        """Take a damaged file out of the way; in a store that is only read whoever asks next finds the same."""
+        with suppress(OSError):
+            try:
+                self._prepare("quarantine")
+                path.replace(self.root / "quarantine" / path.name)
+            except OSError:
+                path.unlink()  # no room for a folder
 
-    def _quarantine(self, blob: Path) -> None:
-        try:
-            self._prepare(self.root / "quarantine", PRIVATE)
-            blob.replace(self.root / "quarantine" / blob.name)
-        except OSError:
-            return  # a store that is only read: whoever asks next finds the same
-
-    def _prepare(self, folder: Path, mode: int) -> None:
-        """Make a folder of the store, and the store itself. Raises OSError."""
-        self._make(self.root / "tmp", PRIVATE)
+    def _prepare(self, *folders: str) -> None:
+        """Make folders of the store, and the store itself. Raises OSError."""
+        self.root.mkdir(parents=True, exist_ok=True)
+        for name in ("tmp", *folders):
+            path = self.root
+            for part in name.split("/"):
+                path /= part
+                if not path.is_dir():
+                    path.mkdir(mode=PUBLIC if name.startswith("sha256") else PRIVATE, exist_ok=True)
         if not self._ready:
             sweep(self.root / "tmp")
             tag = self.root / "CACHEDIR.TAG"
             if not tag.exists():
-                tag.write_bytes(TAG)
+                write(tag, TAG, drafts=self.root / "tmp")
             self._ready = True
-        self._make(folder, mode)
-
-    def _make(self, folder: Path, mode: int) -> None:
-        if folder == self.root:
-            folder.mkdir(parents=True, exist_ok=True)
-        elif not folder.is_dir():
-            self._make(folder.parent, mode)
-            folder.mkdir(mode=mode, exist_ok=True)
 
     @contextmanager
-    def _writing(self, path: Path) -> Iterator[None]:
+    def _writing(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
             raise CacheError(
-                f"the store {self.root} cannot be written: {error.strerror} ({error.filename or path})",
+                f"the store {self.root} cannot be written: {error.strerror}{_at(error)}",
                 "Make room there, or let BOOTSMITH_CACHE name a directory you may write.",
             ) from error
 
@@ -241,9 +287,8 @@ def _named(form: re.Pattern[str], digest: str) -> str:
     return f"{digest[:2]}/{digest}"
 
 
-def _write_all(target: int, data: bytes) -> None:
-    with open(target, "wb", closefd=False) as sink:
-        sink.write(data)
+def _at(error: OSError) -> str:
+    return f" ({error.filename})" if error.filename else ""
 
 
 @contextmanager
@@ -255,19 +300,13 @@ def _opened(path: Path) -> Iterator[int]:
         os.close(descriptor)
 
 
-def _sha256(descriptor: int) -> str:
+def is_intact(download: Path) -> bool:
+    """Tell whether a file can be read, and has the SHA-256 that is its name."""
     found = hashlib.sha256()
-    position = 0
-    while data := os.pread(descriptor, BUFFER, position):
-        found.update(data)
-        position += len(data)
-    return found.hexdigest()
-
-
-def _is_intact(blob: Path, digest: str, digest_of: Callable[[int], str]) -> bool:
-    """Tell whether a stored file can be read, and is what its name says."""
     try:
-        with _opened(blob) as descriptor:
-            return digest_of(descriptor) == digest
+        with _opened(download) as descriptor:
+            while data := os.read(descriptor, BUFFER):
+                found.update(data)
     except OSError:
         return False
+    return found.hexdigest() == download.name

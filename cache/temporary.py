@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,13 +14,14 @@ PREFIX = ".tmp-"
 
 
 @contextmanager
-def temporary(directory: Path, mode: int = 0o644) -> Iterator[tuple[int, Path]]:
+def temporary(directory: Path, mode: int = 0o644, onto: Path | None = None) -> Iterator[tuple[int, Path]]:
     """Yield a new file's descriptor and path, removed afterwards unless it was renamed. Raises OSError.
 
     It has exactly `mode`, whatever the umask, and is locked for as long as its writer lives: a process id would
-    prove nothing across containers.
+    prove nothing across containers. With `onto` it is not empty but that very file, moved here, if it can be:
+    a regular one with no other name, on this file system, that may be written.
     """
-    descriptor, path = _create(directory)
+    descriptor, path = (onto and _adopt(onto, directory)) or _create(directory)
     try:
         os.fchmod(descriptor, mode)
         yield descriptor, path
@@ -39,6 +41,24 @@ def _create(directory: Path) -> tuple[int, Path]:
         os.close(descriptor)  # swept away before it was locked
 
 
+def _adopt(onto: Path, directory: Path) -> tuple[int, Path] | None:
+    """Move a file to a passing name and lock it; None, and nothing done, where that cannot be."""
+    path = directory / f"{PREFIX}{os.urandom(8).hex()}"
+    with contextlib.suppress(OSError):  # on another file system, held by somebody, not to be written
+        descriptor = os.open(onto, os.O_RDWR | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+        try:
+            status = os.fstat(descriptor)
+            if stat.S_ISREG(status.st_mode) and status.st_nlink == 1:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                onto.rename(path)
+                taken, descriptor = descriptor, -1
+                return taken, path
+        finally:
+            if descriptor >= 0:
+                os.close(descriptor)
+    return None
+
+
 def write(path: Path, data: bytes, mode: int = 0o644, *, drafts: Path | None = None) -> None:
     """Give `path` this content at once: a reader finds the old or the new, never a part. Raises OSError.
 
@@ -46,10 +66,16 @@ def write(path: Path, data: bytes, mode: int = 0o644, *, drafts: Path | None = N
     """
     if drafts is None:
         sweep(path.parent)
-    with temporary(drafts or path.parent, mode) as (descriptor, draft), open(descriptor, "wb", closefd=False) as file:
-        file.write(data)
-        file.flush()
+    with temporary(drafts or path.parent, mode) as (descriptor, draft):
+        write_all(descriptor, data)
         draft.replace(path)
+
+
+def write_all(descriptor: int, data: bytes | memoryview) -> None:
+    """Write all of `data` at the descriptor's position. Raises OSError."""
+    left = memoryview(data)
+    while left:
+        left = left[os.write(descriptor, left) :]
 
 
 def sweep(directory: Path) -> None:

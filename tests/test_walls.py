@@ -27,7 +27,19 @@ FLOORS = (
 
 RUNS_PROGRAMS = {"subprocess", "pty", "multiprocessing", "asyncio.subprocess"}
 RUNNING = re.compile(r"os\.(system|popen|fork|forkpty|exec\w+|spawn\w+|posix_spawn\w*)")
-SLOW = ("doit", "yaml", "psutil", "subprocess", "tarfile", "ctypes", "hashlib", "asyncio", "sqlite3", "urllib.request")
+SLOW = (
+    "doit",
+    "yaml",
+    "psutil",
+    "subprocess",
+    "tarfile",
+    "ctypes",
+    "hashlib",
+    "asyncio",
+    "sqlite3",
+    "urllib.request",
+    "backports.zstd",
+)
 
 
 def files(*places: str) -> Iterator[Path]:

@@ -218,9 +218,9 @@ def test_our_own_code_is_followed() -> None:
     store = library.module("bootsmith.cache.store")
     assert store is not None
     found = library.imported(store, ("bootsmith.",))
-    assert "bootsmith.cache.sparse" in found
+    assert "bootsmith.cache.blobs" in found
     assert "bootsmith.cache.code" not in found
-    assert module_identity("bootsmith.cache.store") != module_identity("bootsmith.cache.sparse")
+    assert module_identity("bootsmith.cache.store") != module_identity("bootsmith.cache.blobs")
 
 
 @pytest.fixture
