@@ -1,7 +1,7 @@
 """The stage `bootloader`: the loaders' files and entries, as a layer whose top folders are partitions, and boot code.
 
-Kernel and initrd are not in it: the filesystems take them as they are, so that another kernel command line costs no
-more than a few text files.
+Kernel and initrd are not in it, but for unified kernel images: the filesystems take them as they are, so that another
+kernel command line costs no more than a few text files.
 """
 
 from __future__ import annotations
@@ -9,32 +9,48 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any, cast
 
-from bootsmith.tasks.boot import grub_bios, grub_efi, menu, placement, systemd_boot
+from bootsmith.tasks.boot import (
+    efistub,
+    enrolment,
+    grub_bios,
+    grub_efi,
+    menu,
+    placement,
+    signing,
+    systemd_boot,
+)
 from bootsmith.tasks.recipe import loaders
 from bootsmith.tasks.recipe.model import Debian
 from bootsmith.tasks.stage import Context, Stage
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from pathlib import Path
 
     from bootsmith.tasks.boot.loader import Loader
     from bootsmith.tasks.recipe.model import Recipe
     from bootsmith.tasks.site import Site
 
-LOADERS: Mapping[str, Loader] = {"systemd-boot": systemd_boot, "grub-efi": grub_efi, "grub-bios": grub_bios}
+LOADERS: Mapping[str, Loader] = {
+    "systemd-boot": systemd_boot,
+    "grub-efi": grub_efi,
+    "grub-bios": grub_bios,
+    "efistub": efistub,
+}
 """Loader's name in recipes -> the module that makes it. Imported, not looked up: a stage's code must be found."""
 
 
 def stage(recipe: Recipe, site: Site) -> Stage:
     """Return the stage that makes the loaders' files."""
-    where = placement.placement(recipe)
+    where, secure = placement.placement(recipe), recipe.boot.secure_boot
+    tools = [tool for name in recipe.boot.loader for tool in _tools(recipe, name)]
     outputs = {"tar": site.loader.tar, "index": site.loader.index}
     if has_boot_code(recipe):
         outputs |= site.boot_code
     return Stage(
         name="bootloader",
         run="bootsmith.tasks.boot.bootloader:run",
-        inputs={"facts": site.kernel_facts, "base.tar": site.base.tar, "base.index": site.base.index},
+        inputs=_inputs(recipe, site),
         outputs=outputs,
         params={
             "epoch": site.epoch,
@@ -45,12 +61,29 @@ def stage(recipe: Recipe, site: Site) -> Stage:
             "table": recipe.disk.table,
             "mounts": dict(placement.mounted(recipe.disk)),
             "kernels": {"partition": where.partition, "kernel": where.kernel, "initrd": where.initrd},
-            "kernels_uuid": recipe.disk.partitions[where.partition].uuid,
+            "kernels_uuid": recipe.disk.partitions[where.partition].uuid if where.partition else "",
             "host": from_host(recipe),
+            "removable": recipe.boot.removable,
+            "grub_modules": list(recipe.boot.grub_modules),
+            "signed": secure is not None,
+            "enroll": secure is not None and secure.enroll,
         },
-        tools=tuple(dict.fromkeys(tool for name in recipe.boot.loader for tool in _tools(recipe, name))),
+        tools=tuple(dict.fromkeys([*tools, *(signing.TOOLS if secure else ())])),
+        secrets={signing.KEY: secure.key} if secure else {},
         doc="the bootloaders and their menu",
     )
+
+
+def _inputs(recipe: Recipe, site: Site) -> dict[str, Path]:
+    found = {"facts": site.kernel_facts, "base.tar": site.base.tar, "base.index": site.base.index}
+    found |= {f"config/{name}": path for name, path in recipe.boot.config.items()}
+    if "efistub" in recipe.boot.loader:
+        found["kernel"] = site.kernel
+        if recipe.boot.initrd != "none":
+            found["initrd"] = site.initrd
+    if recipe.boot.secure_boot:
+        found[signing.CERTIFICATE] = recipe.boot.secure_boot.certificate
+    return found
 
 
 def from_host(recipe: Recipe) -> bool:
@@ -87,10 +120,16 @@ def run(ctx: Context) -> None:
     facts = json.loads(ctx.inputs["facts"].read_bytes())
     where = placement.Placement(**params["kernels"])
     shown = menu.from_param(params["menu"]).completed(facts["pretty_name"], *where.named(facts))
+    signer = signing.Signer(ctx) if params["signed"] else None
+    keys: dict[str, bytes] = {}
+    if signer and params["enroll"]:
+        offered = enrolment.variables(signer.certificate.whole)
+        keys = {each.name: enrolment.signed(each, params["epoch"], signer.detached) for each in offered}
     with LayerWriter(ctx.outputs["tar"], ctx.outputs["index"], params["epoch"]) as layer:
         making = Making(
             ctx=ctx, layer=layer, menu=shown, version=facts["version"], table=params["table"], mounts=params["mounts"],
             esp=params["esp"], active=params["active"], kernels=where.partition, kernels_uuid=params["kernels_uuid"],
+            loaders=tuple(params["loaders"]), facts=facts, removable=params["removable"], signer=signer, keys=keys,
         )  # fmt: skip
         for name in params["loaders"]:
             LOADERS[name].make(making)

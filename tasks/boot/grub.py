@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import difflib
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
+
+from bootsmith.tasks.errors import StageError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -26,16 +29,28 @@ def make_image(making: Making, platform: str, host_tool: str, further: Sequence[
     early = making.ctx.work / "early.cfg"
     early.write_text(find_configuration(making.kernels_uuid, folder(making)))
     protocols = sorted({item.protocol for item in making.menu.items} & _COMMANDS.keys())
+    found = modules(making, platform, host_tool)
     making.ctx.run(
-        "grub-mkimage", "-O", platform, "-d", modules(making, platform, host_tool), "-p", f"/{folder(making)}",
-        "-c", early, "-o", image, *_MODULES, *protocols, *further,
+        "grub-mkimage", "-O", platform, "-d", found, "-p", f"/{folder(making)}",
+        "-c", early, "-o", image, *dict.fromkeys((*_MODULES, *protocols, *further, *_asked(making, found))),
     )  # fmt: skip
+
+
+def _asked(making: Making, folder: Path) -> list[str]:
+    """Return the modules that the recipe asks for. Raises StageError for one that this GRUB has not."""
+    asked = cast("list[str]", making.ctx.params["grub_modules"])
+    for name in asked:
+        if not (folder / f"{name}.mod").is_file():
+            near = difflib.get_close_matches(name, [path.stem for path in folder.glob("*.mod")], 1)
+            hint = f"Did you mean {near[0]}?" if near else "Remove it."
+            raise StageError(f"boot.grub_modules: GRUB for {folder.name} has no module {name}", hint)
+    return asked
 
 
 def add_configuration(making: Making) -> None:
     """Add grub.cfg to the partition that holds the kernels."""
     text = configuration(making.menu, making.kernels_uuid)
-    making.add(f"{folder(making)}/grub.cfg", text.encode(), partition=making.kernels)
+    making.add(f"{folder(making)}/grub.cfg", making.configured("grub.cfg", text.encode()), partition=making.kernels)
 
 
 def folder(making: Making) -> str:

@@ -1,4 +1,4 @@
-"""GRUB for UEFI on the ESP's removable path: one image with every module it needs."""
+"""GRUB for UEFI on the ESP: one image with every module it needs."""
 
 from __future__ import annotations
 
@@ -22,5 +22,5 @@ def make(making: Making) -> None:
     """Add GRUB's image to the ESP, and grub.cfg beside the kernel."""
     image = making.ctx.work / "BOOTX64.EFI"
     grub.make_image(making, "x86_64-efi", "grub-efi-modules", (), image)
-    making.add("EFI/BOOT/BOOTX64.EFI", image.read_bytes())
+    making.add_started(f"EFI/{making.facts.get('id', 'linux')}/grubx64.efi", image.read_bytes())
     grub.add_configuration(making)

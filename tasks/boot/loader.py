@@ -14,10 +14,12 @@ from bootsmith.tasks.boot.menu import Menu
 from bootsmith.tasks.disk import bootcode
 from bootsmith.tasks.disk.bootcode import BootCode, Pointer
 from bootsmith.tasks.errors import StageError
+from bootsmith.tasks.recipe.loaders import REMOVABLE
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from bootsmith.tasks.boot.signing import Signer
     from bootsmith.tasks.stage import Context
     from bootsmith.tasks.tree.layer import LayerWriter
     from bootsmith.tasks.tree.tar import Entry
@@ -51,7 +53,8 @@ class Making:
 
     `menu` is complete, `version` the kernel's, `table` the kind of partition table. `esp`, `active` and `kernels` name
     the partitions that hold what the firmware starts and what is started, the first two empty on a disk without;
-    `mounts` says where the guest mounts each.
+    `mounts` says where the guest mounts each. `loaders` are all that the disk has, `facts` the id, version_id and
+    pretty_name of os-release. `keys` are variables for the firmware, signed, where they are to be offered to it.
     """
 
     ctx: Context
@@ -64,6 +67,11 @@ class Making:
     active: str
     kernels: str
     kernels_uuid: str
+    loaders: tuple[str, ...]
+    facts: Mapping[str, str]
+    removable: str
+    signer: Signer | None = None
+    keys: Mapping[str, bytes] = field(default_factory=dict)
     _added: dict[str, bytes | Path] = field(default_factory=dict)
 
     def add(self, path: str, data: bytes | Path, *, partition: str = "") -> None:
@@ -76,6 +84,22 @@ class Making:
             folder = f"{folder}/{part}".lstrip("/")
             self.layer.add_directory(folder)
         self.layer.add_file(name, data)
+
+    def add_started(self, vendors: str, program: bytes) -> None:
+        """Add an EFI program that the firmware starts: on the removable path, its vendor's or both, as asked."""
+        data = self.signed(program, vendors)
+        if self.removable != "no":
+            self.add(REMOVABLE, data)
+        if self.removable != "only":
+            self.add(vendors, data)
+
+    def signed(self, program: bytes, what: str) -> bytes:
+        """Return an EFI program with the recipe's signature, where it has a key."""
+        return self.signer.program(program, what) if self.signer else program
+
+    def configured(self, name: str, usual: bytes) -> bytes | Path:
+        """Return the recipe's own configuration file of that name, else the usual one."""
+        return self.ctx.inputs.get(f"config/{name}", usual)
 
     def embed(self, code: bytes, core: bytes = b"", pointers: Iterable[Pointer] = ()) -> None:
         """Put code into the disk's first sector, and a core into the room that its table leaves."""

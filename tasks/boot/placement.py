@@ -15,7 +15,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """`partition` holds both; the paths are inside it, `{id}` and `{version}` being the kernel's facts."""
+    """`partition` holds both; the paths are inside it, `{id}` and `{version}` being the kernel's facts.
+
+    All are empty where a loader brings its kernels along.
+    """
 
     partition: str
     kernel: str
@@ -32,6 +35,8 @@ def placement(recipe: Recipe) -> Placement:
     On the ESP as the Boot Loader Specification lays its type 1 entries out; elsewhere as Debian names them, so that the
     guest's own tools find them.
     """
+    if recipe.boot.place == "none":
+        return Placement("", "", "")
     kernel, initrd = "vmlinuz-{version}", "initrd.img-{version}"
     if recipe.boot.place == "esp":
         return Placement(esp(recipe.disk), "{id}/{version}/linux", "{id}/{version}/initrd")
@@ -40,6 +45,14 @@ def placement(recipe: Recipe) -> Placement:
     mounts = mounted(recipe.disk)
     partition, inside = owner(mounts, f"boot/{kernel}")
     return Placement(partition, inside, owner(mounts, f"boot/{initrd}")[1])
+
+
+def images(recipe: Recipe) -> int:
+    """Return how many unified kernel images the ESP holds."""
+    boot = recipe.boot
+    if "efistub" not in boot.loader:
+        return 0
+    return len(boot.entries) if "systemd-boot" in boot.loader else 2 if boot.removable == "also" else 1
 
 
 def esp(disk: Disk) -> str:

@@ -1,4 +1,7 @@
-"""systemd-boot on the ESP's removable path, its entries as the Boot Loader Specification has them (type 1)."""
+"""systemd-boot on the ESP, its entries as the Boot Loader Specification has them (type 1) beside the kernels.
+
+With efistub on the same disk the entries are kernel images of their own (type 2), which it finds by itself.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ if TYPE_CHECKING:
 
 TOOLS: tuple[str, ...] = ()
 HOST: tuple[str, ...] = ("systemd-boot",)
-_FOLDER = "usr/lib/systemd/boot/efi"
+FOLDER = "usr/lib/systemd/boot/efi"
 _BINARY = "systemd-bootx64.efi"
 
 
@@ -21,17 +24,23 @@ def packages(suite: str) -> tuple[str, ...]:
 
 def make(making: Making) -> None:
     """Add loader, configuration and entries."""
-    binary = making.tree_files(_FOLDER, [_BINARY]).get(_BINARY)
-    making.add("EFI/BOOT/BOOTX64.EFI", making.host_file("systemd-boot") if binary is None else binary)
-    making.add("loader/loader.conf", configuration(making.menu).encode())
-    for number, item in enumerate(making.menu.items, 1):
+    binary = making.tree_files(FOLDER, [_BINARY]).get(_BINARY)
+    program = making.host_file("systemd-boot").read_bytes() if binary is None else binary
+    making.add_started("EFI/systemd/systemd-bootx64.efi", program)
+    unified = "efistub" in making.loaders
+    text = configuration(making.menu, unified=unified, enrol=bool(making.keys))
+    making.add("loader/loader.conf", making.configured("loader.conf", text.encode()))
+    for name, value in making.keys.items():
+        making.add(f"loader/keys/auto/{name}.auth", value)
+    for number, item in enumerate(making.menu.items if not unified else (), 1):
         text = entry(number, item, making.version)
-        making.add(f"loader/entries/{item.name}.conf", text.encode())
+        making.add(f"loader/entries/{item.name}.conf", text.encode(), partition=making.kernels)
 
 
-def configuration(menu: Menu) -> str:
-    """Return loader.conf."""
-    return f"default {menu.default}.conf\ntimeout {menu.timeout}\n"
+def configuration(menu: Menu, *, unified: bool = False, enrol: bool = False) -> str:
+    """Return loader.conf; keys are offered to virtual machines alone, as a real one may need its own to start."""
+    lines = [f"default {menu.default}.{'efi' if unified else 'conf'}", f"timeout {menu.timeout}"]
+    return "".join(f"{line}\n" for line in (*lines, *(["secure-boot-enroll if-safe"] if enrol else [])))
 
 
 def entry(number: int, item: Item, version: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, cast
 
+from bootsmith.tasks.boot import placement
 from bootsmith.tasks.disk import gpt, layout, mbr, sizing, sources
 from bootsmith.tasks.disk.sizing import MIB
 from bootsmith.tasks.stage import Context, Stage
@@ -61,6 +62,7 @@ def stage(recipe: Recipe, site: Site) -> Stage:
             "id": recipe.disk.id,
             "partitions": [_described(partition, recipe.disk.table) for partition in recipe.disk.partitions.values()],
             "contents": contents,
+            "images": placement.images(recipe),
         },
         doc="the partition table, and where every partition stands",
     )
@@ -91,7 +93,10 @@ def run(ctx: Context) -> None:
     mounts = cast("Mapping[str, str]", ctx.params["mounts"])
     demands = [_demand(each["fs"], mounts.get(each["name"]), fillings[each["name"]]) for each in partitions]
     kernels = cast("Mapping[str, str]", ctx.params["kernels"])["partition"]
-    wanted = [_wanted(each, demand, kernels) for each, demand in zip(partitions, demands, strict=True)]
+    unified = cast("int", ctx.params["images"]) * sum(
+        ctx.inputs[each].stat().st_size for each in ("kernel", "initrd") if each in ctx.inputs
+    )
+    wanted = [_wanted(each, demand, kernels, unified) for each, demand in zip(partitions, demands, strict=True)]
     planned = layout.plan(cast("Any", ctx.params["size"]), wanted, layout.BOUNDS[str(ctx.params["table"])])
     _write_table(ctx, planned, partitions)
     rows = []
@@ -127,11 +132,12 @@ def _demand(fs: str, mount: str | None, filling: Filling) -> sizing.Demand | Non
     return sizing.Demand([filling.tree, filling.base] if mount == "/" else [filling.tree], fs)
 
 
-def _wanted(partition: Mapping[str, Any], demand: sizing.Demand | None, kernels: str) -> layout.Wanted:
+def _wanted(partition: Mapping[str, Any], demand: sizing.Demand | None, kernels: str, unified: int) -> layout.Wanted:
     name, size, start = partition["name"], partition["size"], partition["start"]
     if demand is None:
         return layout.Wanted(name, size, MIB, lambda _: True, MIB, start)
     allowance = _LOADER_ALLOWANCE if name == kernels or demand.fs == "vfat" else 0
+    allowance += unified if partition["kind"] == "esp" else 0
     automatic = demand.automatic(partition["extra"], allowance) if isinstance(size, str) else 0
     return layout.Wanted(name, size, automatic, demand.fits, demand.least(), start)
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable
 from bootsmith.tasks.recipe import loaders
 from bootsmith.tasks.recipe.loaders import KINDS
 from bootsmith.tasks.recipe.model import Recipe
-from bootsmith.tasks.recipe.problems import Finding, KeyPath
+from bootsmith.tasks.recipe.problems import Finding, KeyPath, suggest
 
 PARTS: KeyPath = ("disk", "partitions")
 GAP = 1 << 20  # bytes before the first partition in which GRUB lies on an MBR disk
@@ -15,13 +15,14 @@ _NEEDED = {
     "esp": "an ESP; write `esp: {size: 512M, mount: /boot/efi}` too",
     "bios-boot": "a place on a GPT disk; write `bios-boot: {type: bios-boot, size: 1M}` too",
 }
+_TYPES = {"esp": "the ESP", "xbootldr": "a partition of type xbootldr"}
 _PLACES = {"esp": "the ESP", "active": "the active partition", "root": "the tree's /boot"}
 
 
 def _rivals(recipe: Recipe) -> Iterable[Finding]:
     owners: dict[str, str] = {}
     for number, name in enumerate(recipe.boot.loader):
-        for claim in KINDS[name].claims:
+        for claim in loaders.claims(name, recipe.boot.loader, recipe.boot.removable):
             if claim in owners:
                 what = f"{owners[claim]} and {name} both want {claim}; keep one of them"
                 yield ("boot", "loader", number), what
@@ -49,22 +50,71 @@ def _kernels(recipe: Recipe) -> Iterable[Finding]:
     """Kernels stand where every loader finds them, on a filesystem every loader reads."""
     disk, place = recipe.disk, recipe.boot.place
     part = loaders.kernels(disk, place)
+    readers = loaders.readers(recipe.boot.loader)
     if part is None:
-        if place != "esp" and disk.partitions:  # an ESP that is missing is told by who needs it
+        if place == "none":
+            for name in readers:
+                yield ("boot", "place"), f"{name} reads kernels from somewhere; write {KINDS[name].places[0]}, or auto"
+        elif place != "esp" and disk.partitions:  # an ESP that is missing is told by who needs it
             yield ("boot", "place"), f"there is no {_PLACES[place].removeprefix('the ')}; mark one, or write root"
         return
-    for name in recipe.boot.loader:
+    for name in readers:
         kind = KINDS[name]
         partitions = [loaders.kernels(disk, each) for each in kind.places]
-        if kind.places and part not in partitions:
-            readable = " or ".join(_PLACES[each] for each in kind.places)
-            others = next((other for other in KINDS if KINDS[other].firmware == kind.firmware
+        if part not in partitions or (kind.types and part.type not in kind.types):
+            readable = " or ".join(_TYPES[each] for each in kind.types) or " or ".join(
+                _PLACES[each] for each in kind.places
+            )
+            others = next((other for other in KINDS if other != name and KINDS[other].firmware == kind.firmware
                            and place in KINDS[other].places), None)  # fmt: skip
             instead = f", or loader: {others}" if others else ""
             yield ("boot", "place"), f"{name} reads kernels from {readable} only; write {kind.places[0]}{instead}"
-        elif kind.places and part.fs not in kind.reads:
+        elif part.fs not in kind.reads:
             what = f"{name} cannot read kernels from {part.fs}; write {' or '.join(kind.reads)}"
             yield (*PARTS, part.name, "fs"), what
+
+
+def _entries(recipe: Recipe) -> Iterable[Finding]:
+    boot = recipe.boot
+    if "efistub" in boot.loader and "systemd-boot" not in boot.loader and len(boot.entries) > 1:
+        what = "a kernel image that the firmware starts shows no menu"
+        yield ("boot", "entries"), f"{what}; keep one entry, or write loader: [systemd-boot, efistub]"
+
+
+def _paths(recipe: Recipe) -> Iterable[Finding]:
+    if recipe.boot.removable != "only" and "uefi" not in loaders.served(recipe.boot.loader):
+        yield ("boot", "removable"), "no loader here is started by UEFI; remove this line"
+
+
+def _own_files(recipe: Recipe) -> Iterable[Finding]:
+    boot = recipe.boot
+    known = list(dict.fromkeys(file for name in boot.loader for file in KINDS[name].config))
+    for file in boot.config:
+        if file not in known:
+            what = f"{' and '.join(boot.loader)} {'read' if len(boot.loader) > 1 else 'reads'} no {file}"
+            yield ("boot", "config", file), f"{what}; {suggest(file, known) if known else 'remove it'}"
+    if boot.grub_modules and not any(name.startswith("grub-") for name in boot.loader):
+        yield ("boot", "grub_modules"), "there is no GRUB here to have modules; remove this line"
+
+
+def _secure_boot(recipe: Recipe) -> Iterable[Finding]:
+    """Find what cannot keep a signature's promise: that nothing else is started."""
+    boot, path = recipe.boot, ("boot", "secure_boot")
+    if boot.secure_boot is None:
+        return
+    if "uefi" not in loaders.served(boot.loader):
+        yield path, "no loader here is started by UEFI, which alone looks at signatures; add efistub to boot.loader"
+    elif "grub-efi" in boot.loader:
+        what = "GRUB without shim verifies neither its menu nor the kernel"
+        yield path, f"{what}; write loader: efistub, or [systemd-boot, efistub]"
+    elif "systemd-boot" in loaders.readers(boot.loader):
+        what = "nobody verifies the initrd and the command line that systemd-boot reads from files"
+        yield path, f"{what}; write loader: [systemd-boot, efistub], which signs them with the kernel"
+    if boot.secure_boot.enroll and "systemd-boot" not in boot.loader:
+        yield (
+            (*path, "enroll"),
+            "only systemd-boot offers keys to a firmware; add it to boot.loader, or write false",
+        )
 
 
 def _gap(recipe: Recipe) -> Iterable[Finding]:
@@ -88,7 +138,11 @@ def _firmware(recipe: Recipe) -> Iterable[Finding]:
 
 _READS: tuple[KeyPath, ...] = (("disk",), ("boot", "loader"), ("boot", "place"))
 RULES: tuple[tuple[tuple[KeyPath, ...], Callable[[Recipe], Iterable[Finding]]], ...] = (
-    ((("boot", "loader"),), _rivals),
+    ((("boot", "loader"), ("boot", "removable")), _rivals),
+    ((("boot", "loader"), ("boot", "entries")), _entries),
+    ((("boot", "loader"), ("boot", "removable")), _paths),
+    ((("boot", "loader"), ("boot", "config"), ("boot", "grub_modules")), _own_files),
+    ((("boot", "loader"), ("boot", "secure_boot")), _secure_boot),
     (_READS, _tables),
     (_READS, _needs),
     (_READS, _kernels),

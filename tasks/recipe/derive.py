@@ -69,7 +69,7 @@ def _types(written: Mapping[str, Mapping[str, Any]], names: Sequence[str], table
         if not found[name] and (name == "esp" or each["mount"] in ("/boot/efi", "/efi")):
             found[name] = "esp"
     for name, each in written.items():
-        if not found[name] and each["mount"] == "/boot" and "systemd-boot" in names:
+        if not found[name] and each["mount"] == "/boot" and "systemd-boot" in names and each["fs"] in (None, "vfat"):
             found[name] = "xbootldr" if "esp" in found.values() else "esp"
         if not found[name] and each["fs"] == "vfat" and table == "mbr":
             found[name] = _FAT32_LBA
@@ -106,7 +106,7 @@ def _fat_partition(found: Disk) -> Partition | None:
 def _partition(
     name: str, each: Mapping[str, Any], kind: str, size: int | Literal["auto", "remaining"], seed: str
 ) -> Partition:
-    fs: Any = each["fs"] or ("vfat" if kind == "esp" else "none" if kind in _NO_FILES else "ext4")
+    fs: Any = each["fs"] or ("vfat" if kind in ("esp", "xbootldr") else "none" if kind in _NO_FILES else "ext4")
     mount = each["mount"]
     own = {"none": "", "vfat": serial(seed, "filesystem", name)}.get(fs) or uuid(seed, "filesystem", name)
     read_only = "ro" in each["options"].split(",")

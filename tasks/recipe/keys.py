@@ -277,11 +277,32 @@ BOOT = Section(
         "default": Key(words.NAME, "the entry that boots by itself", derived="the first one"),
         "timeout": Key(integer(0, 3600), "seconds the menu waits", derived="0, with several entries 5"),
         "place": Key(
-            Choice("auto", "esp", "active", "root"),
-            "where kernels stand: on the ESP, on the active partition, or in the tree's /boot",
+            Choice("auto", "esp", "active", "root", "none"),
+            "where kernels stand: on the ESP, on the active partition, in the tree's /boot, or nowhere by themselves",
             derived="by loader",
         ),
+        "removable": Key(
+            Choice("only", "also", "no"),
+            "EFI/BOOT/BOOTX64.EFI, which any firmware starts; also the vendor's path; or only that, for which a "
+            "firmware needs an entry in its NVRAM",
+            "only",
+        ),
         "packages": Key(Bool(), "install the loader's own package in the tree", True),
+        "config": Key(
+            Named(words.FILE_NAME, FilePath("file")), "files that stand in for a loader's own, as they are", {}
+        ),
+        "grub_modules": Key(ListOf(words.GRUB_MODULE, once=True), "further modules in GRUB's image", []),
+        "secure_boot": Key(
+            Section(
+                {
+                    "key": Key(words.SecretRef(), "the RSA key to sign with, PEM", required=True),
+                    "certificate": Key(FilePath("file"), "its certificate, PEM or DER", required=True),
+                    "enroll": Key(Bool(), "let systemd-boot offer the certificate to a firmware without keys", False),
+                },
+                model.SecureBoot,
+            ),
+            "sign what the firmware starts",
+        ),
     }
 )
 

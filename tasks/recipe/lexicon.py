@@ -49,6 +49,7 @@ UNIT = Str("UNIT", r"[A-Za-z0-9:_.\\@-]+", "a unit's name", "write one like ssh 
 GLOB = Str("GLOB", r"/[^\n]*[^/\n]", "a path in the tree", "begin it with /, and end it with a name or pattern")
 CONSOLE = Str("CONSOLE", r"[A-Za-z]+[0-9]*(?:,\d+[noe]?[5-8]?r?)?", "a console", "write one like tty0 or ttyS0,115200")
 DEVICE = Str("DEVICE", r"/dev/\S+|[A-Za-z]+[=:]\S+", "a device", "write it like /dev/vda2")
+GRUB_MODULE = Str("MODULE", "[a-z0-9_]+", "a GRUB module", "write one like part_gpt, without .mod")
 CPU = Str("STR", r"[A-Za-z0-9][A-Za-z0-9_.,+=-]*", "a CPU model", "write one as qemu -cpu takes it")
 OPTIONS = Str("STR", r"[^\s#]+", "a set of mount options", "write them with commas and without blanks")
 

@@ -31,6 +31,10 @@ class LoaderKind:
     """Where kernels may stand: "root" is the tree's /boot, "esp" and "active" the partition the firmware looks at."""
     claims: tuple[str, ...]
     """What it alone may have on a disk, in the words of a refusal."""
+    types: tuple[str, ...] = ()
+    """Types of the partitions it looks for kernels on; any, where there are none."""
+    config: tuple[str, ...] = ()
+    """Its configuration files, for which a recipe may have its own."""
 
 
 _BIOS_BOOT: dict[str, Raw] = {"bios-boot": {"type": "bios-boot", "size": "1M"}}
@@ -41,11 +45,19 @@ _UEFI = {"gpt": _ESP | _ROOT, "mbr": _ESP | _ROOT}
 _ANY = ("ext4", "ext3", "ext2", "vfat")
 
 KINDS: dict[str, LoaderKind] = {
-    "systemd-boot": LoaderKind("uefi", _UEFI, ("vfat",), ("esp",), (REMOVABLE,)),
-    "grub-efi": LoaderKind("uefi", _UEFI, _ANY, ("root", "esp", "active"), (REMOVABLE,)),
-    "grub-bios": LoaderKind(
-        "bios", {"mbr": _ROOT, "gpt": _BIOS_BOOT | _ROOT}, _ANY, ("root", "esp", "active"), (BOOT_SECTOR,)
+    "systemd-boot": LoaderKind(
+        "uefi", _UEFI, ("vfat",), ("esp", "root"), (REMOVABLE,), types=("esp", "xbootldr"), config=("loader.conf",)
     ),
+    "grub-efi": LoaderKind("uefi", _UEFI, _ANY, ("root", "esp", "active"), (REMOVABLE,), config=("grub.cfg",)),
+    "grub-bios": LoaderKind(
+        "bios",
+        {"mbr": _ROOT, "gpt": _BIOS_BOOT | _ROOT},
+        _ANY,
+        ("root", "esp", "active"),
+        (BOOT_SECTOR,),
+        config=("grub.cfg",),
+    ),
+    "efistub": LoaderKind("uefi", _UEFI, (), (), (REMOVABLE,)),
     "direct": LoaderKind("direct", {"gpt": {}}, (), (), ()),
 }
 
@@ -94,20 +106,42 @@ def active(disk: Disk) -> Partition | None:
     )
 
 
+def claims(name: str, loaders: Sequence[str], removable: str) -> tuple[str, ...]:
+    """Return what a loader alone may have on a disk with these loaders."""
+    leaves = removable == "no" or (name == "efistub" and "systemd-boot" in loaders)
+    return tuple(claim for claim in KINDS[name].claims if not (leaves and claim == REMOVABLE))
+
+
+def readers(loaders: Sequence[str]) -> list[str]:
+    """Return those of the loaders that read kernels; systemd-boot starts the kernel images of efistub instead."""
+    return [name for name in loaders if KINDS[name].places and not (name == "systemd-boot" and "efistub" in loaders)]
+
+
 def usual_place(loaders: Sequence[str], disk: Disk) -> str:
     """Return where kernels stand: the first place from which all loaders of a disk read them."""
     same = active(disk) is not None and active(disk) is esp(disk)
-    wishes = [
-        [("esp" if same and place == "active" else place) for place in KINDS[name].places]
-        for name in loaders
-        if KINDS[name].places
-    ]
+    wishes = []
+    for name in readers(loaders):
+        kind = KINDS[name]
+        places = [
+            "esp" if same and place == "active" else place for place in kind.places if _looked_on(kind, disk, place)
+        ]
+        part = kernels(disk, "root")
+        wishes.append(sorted(places, key=lambda place: not (place == "root" and part and part.type == "xbootldr")))
     shared = [place for wish in wishes for place in wish if all(place in other for other in wishes)]
-    return next(iter([*shared, *(place for wish in wishes for place in wish)]), "root")
+    return next(iter([*shared, *(place for wish in wishes for place in wish)]), "none")
+
+
+def _looked_on(kind: LoaderKind, disk: Disk, place: str) -> bool:
+    """Tell whether a loader looks for kernels there; a partition that is missing is for the checks to tell."""
+    part = kernels(disk, place)
+    return part is None or not kind.types or part.type in kind.types
 
 
 def kernels(disk: Disk, place: str) -> Partition | None:
     """Return the partition that holds the kernels, None where the disk has none for them."""
+    if place == "none":
+        return None
     if place in ("esp", "active"):
         return esp(disk) if place == "esp" else active(disk)
     mounted = {part.mount: part for part in disk.partitions.values()}

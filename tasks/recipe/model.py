@@ -249,11 +249,20 @@ class BootEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class SecureBoot:
+    """With what EFI programs are signed; `enroll` puts the certificate where systemd-boot offers it to the firmware."""
+
+    key: Secret
+    certificate: Path
+    enroll: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Boot:
     """`root` is "partuuid", "uuid", "label", "none" or a device; `timeout` in seconds.
 
     `loader` are names in loaders.py. `place` is where kernels stand: on the ESP, on the partition that a BIOS boots, or
-    in the tree's /boot.
+    in the tree's /boot; "none" where the loader brings them along. `config` maps a file's name to the user's own.
     """
 
     loader: tuple[str, ...]
@@ -267,8 +276,12 @@ class Boot:
     entries: Mapping[str, BootEntry]
     default: str
     timeout: int
-    place: Literal["esp", "active", "root"]
+    place: Literal["esp", "active", "root", "none"]
+    removable: Literal["only", "also", "no"]
     packages: bool
+    config: Mapping[str, Path]
+    grub_modules: tuple[str, ...]
+    secure_boot: SecureBoot | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -543,7 +543,12 @@ BAD = [
     (SOURCE + "boot: {entries: {a: {titel: A}}}\n", ["2:22: boot.entries.a.titel: unknown key; did you mean title?"]),
     (
         SOURCE + "boot: {place: root}\n",
-        ["2:15: boot.place: systemd-boot reads kernels from the ESP only; write esp, or loader: grub-efi"],
+        [
+            (
+                "2:15: boot.place: systemd-boot reads kernels from the ESP or a partition of type xbootldr only; "
+                "write esp, or loader: grub-efi"
+            )
+        ],
     ),
     (SOURCE + "boot: {timeout: 5s}\n", ["2:17: boot.timeout: '5s' is not a whole number; write decimal digits"]),
     (SOURCE + "outputs: raw\n", ["2:10: outputs: this takes a list; write [raw]"]),

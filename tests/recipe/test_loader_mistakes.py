@@ -1,0 +1,151 @@
+"""Every way to boot that cannot be, with the line its user sees (A9)."""
+
+from __future__ import annotations
+
+import pytest
+from bootsmith.tasks.errors import RecipeError
+from kitchen import SOURCE, Kitchen
+
+KEYS = "secure_boot: {key: {file: files/key.gpg}, certificate: files/key.gpg"
+BAD = [
+    # -- unified kernel images
+    (
+        "boot: {loader: efistub, entries: {a: {}, b: {}}}\n",
+        [
+            (
+                "2:25: boot.entries: a kernel image that the firmware starts shows no menu; keep one entry, or write "
+                "loader: [systemd-boot, efistub]"
+            )
+        ],
+    ),
+    (
+        "boot: {loader: [grub-efi, efistub]}\n",
+        ["2:27: boot.loader: grub-efi and efistub both want EFI/BOOT/BOOTX64.EFI; keep one of them"],
+    ),
+    (
+        "disk: {partitions: {root: {mount: /}}}\nboot: {loader: efistub}\n",
+        ["2:8: disk.partitions: efistub needs an ESP; write `esp: {size: 512M, mount: /boot/efi}` too"],
+    ),
+    # -- where kernels stand
+    (
+        "boot: {place: none}\n",
+        ["2:15: boot.place: systemd-boot reads kernels from somewhere; write esp, or auto"],
+    ),
+    (
+        "disk: {partitions: {esp: {}, boot: {mount: /boot, fs: ext4, type: xbootldr}, root: {mount: /}}}\n",
+        ["2:55: disk.partitions.boot.fs: systemd-boot cannot read kernels from ext4; write vfat"],
+    ),
+    (
+        "disk: {partitions: {esp: {}, boot: {mount: /boot, type: linux}, root: {mount: /}}}\nboot: {place: root}\n",
+        [
+            (
+                "3:15: boot.place: systemd-boot reads kernels from the ESP or a partition of type xbootldr only; "
+                "write esp, or loader: grub-efi"
+            )
+        ],
+    ),
+    # -- paths, files and modules
+    (
+        "boot: {config: {grub.cfg: files/key.gpg}}\n",
+        ["2:27: boot.config.grub.cfg: systemd-boot reads no grub.cfg; only loader.conf is known here"],
+    ),
+    (
+        "boot: {loader: efistub, config: {loader.conf: files/key.gpg}}\n",
+        ["2:47: boot.config.loader.conf: efistub reads no loader.conf; remove it"],
+    ),
+    (
+        "boot: {config: {loader.conf: no-such}}\n",
+        ["2:30: boot.config.loader.conf: recipes/no-such does not exist; create that file"],
+    ),
+    (
+        "boot: {grub_modules: [png]}\n",
+        ["2:22: boot.grub_modules: there is no GRUB here to have modules; remove this line"],
+    ),
+    (
+        "boot: {loader: grub-efi, grub_modules: [png.mod]}\n",
+        ["2:41: boot.grub_modules: 'png.mod' is not a GRUB module; write one like part_gpt, without .mod"],
+    ),
+    ("boot: {removable: yes}\n", ["2:19: boot.removable: 'yes' is not a choice; known here: only, also, no"]),
+    # -- Secure Boot
+    (
+        f"boot: {{{KEYS}}}}}\n",
+        [
+            (
+                "2:8: boot.secure_boot: nobody verifies the initrd and the command line that systemd-boot reads from "
+                "files; write loader: [systemd-boot, efistub], which signs them with the kernel"
+            )
+        ],
+    ),
+    (
+        f"boot: {{loader: grub-efi, {KEYS}}}}}\n",
+        [
+            (
+                "2:26: boot.secure_boot: GRUB without shim verifies neither its menu nor the kernel; "
+                "write loader: efistub, or [systemd-boot, efistub]"
+            )
+        ],
+    ),
+    (
+        f"boot: {{loader: efistub, {KEYS}, enroll: true}}}}\n",
+        [
+            (
+                "2:103: boot.secure_boot.enroll: only systemd-boot offers keys to a firmware; "
+                "add it to boot.loader, or write false"
+            )
+        ],
+    ),
+    (
+        "boot: {loader: efistub, secure_boot: {key: 0123, certificate: files/key.gpg}}\n",
+        ["2:44: boot.secure_boot.key: a secret cannot stand in a recipe; write {file: PATH} or {env: NAME}"],
+    ),
+    (
+        "boot: {loader: efistub, secure_boot: {}}\n",
+        [
+            "2:25: boot.secure_boot.certificate: this must be given; write `certificate: PATH`",
+            "2:25: boot.secure_boot.key: this must be given; write `key: SECRET`",
+        ],
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "lines"), BAD, ids=[text for text, _ in BAD])
+def test_a_way_to_boot_that_cannot_be_is_refused_with_the_reason(kitchen: Kitchen, text: str, lines: list[str]) -> None:
+    """Each at its place, before anything is built."""
+    kitchen.stock()
+    with pytest.raises(RecipeError) as caught:
+        kitchen.cook(SOURCE + text)
+    found = [line.partition(".yaml:")[2] for line in caught.value.problems]
+    assert found == lines
+
+
+GOOD = [
+    "boot: {loader: efistub}",
+    "boot: {loader: efistub, removable: also}",
+    "boot: {loader: [systemd-boot, efistub], entries: {a: {}, b: {}}}",
+    "boot: {loader: [systemd-boot, grub-efi], removable: no, place: esp}",
+    "boot: {loader: [efistub, systemd-boot], " + KEYS + ", enroll: true}}",
+    "boot: {loader: grub-efi, config: {grub.cfg: files/key.gpg}, grub_modules: [png], place: esp}",
+    "disk: {partitions: {esp: {}, boot: {mount: /boot}, root: {mount: /}}}",
+    "disk: {partitions: {esp: {}, boot: {mount: /boot, fs: ext4}, root: {mount: /}}}",
+]
+
+
+@pytest.mark.parametrize("text", GOOD)
+def test_what_can_be_is_taken(kitchen: Kitchen, text: str) -> None:
+    """And nothing beyond what was asked is demanded."""
+    kitchen.stock()
+    assert kitchen.cook(SOURCE + text + "\n").boot.loader
+
+
+@pytest.mark.parametrize(
+    ("text", "place"),
+    [
+        ("boot: {loader: efistub}", "none"),
+        ("boot: {loader: [systemd-boot, efistub]}", "none"),
+        ("boot: {}", "esp"),
+        ("disk: {partitions: {esp: {}, boot: {mount: /boot}, root: {mount: /}}}", "root"),
+    ],
+)
+def test_where_kernels_stand_follows_from_the_loaders(kitchen: Kitchen, text: str, place: str) -> None:
+    """Inside the image where that holds them, else where the loader looks for them; on XBOOTLDR where there is one."""
+    assert kitchen.cook(SOURCE + text + "\n").boot.place == place
