@@ -142,21 +142,23 @@ class Leased:
     """What the leases name, as gc sees them; to be made when gc begins, before it looks at what is there.
 
     A lease whose process lived then, or came later, counts to the end of gc: what that process finished meanwhile,
-    gc may have looked for too early. While this is made, and in `refresh`, `locks/removal` must be gc's alone.
+    gc may have looked for too early. While this is made, and in `refresh`, `locks/removal` must be gc's alone. With
+    `clear` the notes of the dead are removed.
     """
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, *, clear: bool = True) -> None:
         self._folder = root / LEASES
         self._read: dict[str, int] = {}  # bytes of each file that were looked at
         self.names: set[str] = set()
-        for path in self._files():
-            if not _is_held(path):
+        self._dead = {path for path in self._files() if not _is_held(path)}
+        if clear:
+            for path in self._dead:
                 path.unlink(missing_ok=True)
 
     def refresh(self) -> set[str]:
         """Read what was noted since last time, add it to `names`, and return it."""
         found: set[str] = set()
-        for path in self._files():
+        for path in set(self._files()) - self._dead:
             with path.open("rb") as file:
                 file.seek(self._read.get(path.name, 0))
                 lines = file.read()

@@ -77,6 +77,10 @@ class Lock:
         """Take the lock if it is free; tell whether it was. Raises CacheError."""
         return self.acquire(shared, blocking=False)
 
+    @property
+    def is_held(self) -> bool:
+        return self._descriptor is not None
+
     def release(self) -> None:
         """Let others have it; does nothing where it is not held."""
         if self._descriptor is not None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -61,10 +61,18 @@ class Builder:
 
     # -- making it so
 
-    def ensure(self, stage: Stage, *, force: bool = False, say: Callable[[str], None] = lambda _: None) -> Outcome:
+    def ensure(
+        self,
+        stage: Stage,
+        *,
+        force: bool = False,
+        say: Callable[[str], None] = lambda _: None,
+        waiting: Callable[[str], None] = lambda _: None,
+    ) -> Outcome:
         """Make a stage fresh and return how. Its producers must be fresh.
 
-        `force` builds even what is fresh or could be restored. Raises StageError and its kin.
+        `force` builds even what is fresh or could be restored. `waiting` is told of another build, elsewhere, that is
+        at the same key, before this one waits for it. Raises StageError and its kin.
         """
         started = time.monotonic()
         self.freshness.touch(stage)
@@ -82,12 +90,24 @@ class Builder:
         notes: list[str] = []
         with self._workshop(stage) as shop:
             records.remove(self.freshness.record(stage))
-            if not force and stage.stored and self._restore(stage, shop, before):
+            if force or not stage.stored:
+                self._build(stage, shop, say, notes.append)
+            elif self._restore(stage, shop, before):
                 state = "restored"
             else:
-                self._build(stage, shop, say, notes.append)
+                with self._turn(stage, waiting):
+                    if self._restore(stage, shop, before):  # somebody else built it meanwhile
+                        state = "restored"
+                    else:
+                        self._build(stage, shop, say, notes.append)
         self.freshness.touch(stage, Status(True))
         return Outcome(state, time.monotonic() - started, self.occupied(stage), before.reasons, tuple(notes))
+
+    def _turn(self, stage: Stage, waiting: Callable[[str], None]) -> AbstractContextManager[None]:
+        """Return what keeps other builds, wherever they are, from building the same key at once."""
+        from bootsmith.cache.turn import turn
+
+        return turn(self.ledger.root, keys.key(self.freshness.parts(stage)), waiting)
 
     def _restore(self, stage: Stage, shop: Path, before: Status) -> bool:
         trees: dict[str, dict[str, str]] = {}

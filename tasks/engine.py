@@ -422,6 +422,7 @@ class _StageAction(_Action):
             self.stage,
             force=bool(self.session.invocation.options.get("always")),
             say=partial(progress.say, self.name),
+            waiting=lambda holder: progress.tell(f"{self.name} waits for {holder}, which builds the same"),
         )
         why = ""
         if outcome.reasons:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from bootsmith.cache import key as keys
-from bootsmith.cache import temporary
+from bootsmith.cache import roots, temporary
 from bootsmith.cache.fingerprint import fingerprint
 from bootsmith.cache.lock import Lock
 from bootsmith.cache.store import default_root
@@ -197,6 +197,12 @@ class Session:
         lock.acquire(waiting=lambda holder: self.progress.tell(f"waiting for {holder}, which builds here"))
         self._locks[builder.plan.site.build] = lock
         builder.open()
+        if not roots.is_noted(self.ledger.root, builder.plan.site.build):
+            self._note(builder)
+
+    def _note(self, builder: Builder) -> None:
+        """Let the store know who needs what it holds."""
+        roots.note(self.ledger.root, builder.plan.site.build, [builder.plan.site.lock])
 
     def only_looks(self) -> None:
         """Let others build here from now on, where one command is all there is to run: its stages are done."""
@@ -218,6 +224,9 @@ class Session:
         if self._locks and "store" in self.ledger.__dict__:
             temporary.sweep(self.ledger.root / "tmp")
             self.ledger.store.sync()
+            for builder in self._builders.values():
+                if builder.plan.site.build in self._locks:
+                    self._note(builder)
         if "ledger" in self.__dict__:
             self.ledger.save()
         for lock in self._locks.values():

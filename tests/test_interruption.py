@@ -76,4 +76,5 @@ def test_builds_in_two_folders_do_not_meet(
     """Another folder builds while this one is busy, with the same cache (W9)."""
     project, _, _ = busy
     other = Project.make(tmp_path_factory.mktemp("other"), cache=project.cache)
+    (other.top / "source").write_text("another line\n")
     assert set(other.image()) == set(ALL) - {"layers/tree"}  # that one the first build has finished, and stored

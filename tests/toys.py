@@ -105,8 +105,9 @@ STAGES = '''
 '''
 
 TOOL = """#!/bin/sh
-# Where a fifo asks for it: say who we are, then take long.
+# Where a fifo asks for it: say that we started, then take long. Where a gate does: until it is opened.
 if [ -p "$1.fifo" ]; then echo started > "$1.fifo"; exec sleep 1000; fi
+if [ -p "$1.gate" ]; then echo started > "$1.gate"; read -r _ < "$1.gate"; fi
 echo toy 1
 """
 

@@ -1,0 +1,31 @@
+"""Turns at a key: of builds that need the same result at once one makes it, the others wait and then have it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from bootsmith.cache.errors import CacheError
+from bootsmith.cache.lease import PRIVATE
+from bootsmith.cache.lock import Lock
+
+
+@contextmanager
+def turn(root: Path, key: str, waiting: Callable[[str], None]) -> Iterator[None]:
+    """Be the only one, in this process and others, who makes `key`; it may be in the store once the wait is over.
+
+    `waiting` is told who is at it, before the wait begins. A store that cannot be written gives no turns: everybody
+    makes what it cannot keep.
+    """
+    lock = Lock(root / "locks" / key)
+    with suppress(OSError, CacheError):
+        lock.path.parent.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
+        lock.acquire(waiting=waiting)
+    try:
+        yield
+    finally:
+        if lock.is_held:
+            with suppress(OSError):
+                lock.path.unlink()  # who waits for it finds it gone, and takes its successor
+            lock.release()

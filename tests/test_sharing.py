@@ -1,0 +1,78 @@
+"""Many builds on one store: what one makes the others have, and nobody makes it twice."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from bootsmith.cache import roots
+from toys import Project
+
+ALL = ["assemble", "convert/qcow2", "layers/tree", "layers/upper", "rootfs"]
+NOT_STORED = ["assemble", "convert/qcow2"]
+
+
+@pytest.fixture
+def pair(tmp_path: Path) -> tuple[Project, Project]:
+    """Two projects of the same content, each in its folder, on one store."""
+    one, two = tmp_path / "one", tmp_path / "two"
+    one.mkdir()
+    two.mkdir()
+    return Project.make(one, cache=tmp_path / "cache"), Project.make(two, cache=tmp_path / "cache")
+
+
+def test_two_builds_of_the_same_key_build_it_once(pair: tuple[Project, Project]) -> None:
+    """The second waits, says for whom, and takes what the first made (W9)."""
+    first, second = pair
+    gate = first.top / "runs.gate"
+    os.mkfifo(gate)
+    building = first.start("image", "rootfs")
+    assert gate.read_text() == "started\n"
+    waiting = second.start("image", "rootfs")
+    assert waiting.stdout is not None
+    said = waiting.stdout.readline()
+    while said and "waits" not in said:
+        said = waiting.stdout.readline()
+    assert said.startswith(f"rootfs waits for pid {building.pid}: "), said
+    gate.write_text("go on\n")
+    for process in (building, waiting):
+        process.communicate(timeout=60)
+        assert process.returncode == 0
+    assert sorted(first.runs() + second.runs()) == sorted(ALL + NOT_STORED)
+    assert not list((first.cache / "locks").glob("?" * 32))
+
+
+def test_a_build_that_dies_lets_the_next_have_its_turn(pair: tuple[Project, Project]) -> None:
+    """Nobody waits for the dead."""
+    first, second = pair
+    gate = first.top / "runs.gate"
+    os.mkfifo(gate)
+    building = first.start("rootfs")
+    assert gate.read_text() == "started\n"
+    waiting = second.start("rootfs")
+    assert waiting.stdout is not None
+    assert "waits" in waiting.stdout.readline()
+    building.kill()
+    building.communicate()
+    waiting.communicate(timeout=60)
+    assert waiting.returncode == 0
+    assert second.runs() == ["rootfs"]
+
+
+def test_the_store_knows_whose_records_need_it(pair: tuple[Project, Project]) -> None:
+    """Each build directory is noted at its first run, with what its records need; noted again where that was lost."""
+    for project in pair:
+        project.image()
+        root = next(each for each in roots.read(project.cache).values() if each.build.is_relative_to(project.top))
+        assert root.build == project.top / "build/toy"
+        assert root.lists == (project.top / "toy.lock",)
+        assert root.state(0) == "here"
+        assert {record.stage for record in root.records()} == set(ALL)
+        assert sorted(record.key for record in root.records()) == list(root.keys)
+    (forgotten,) = (
+        each for each in roots.read(pair[0].cache) if each.exists() and str(pair[0].top) in each.read_text()
+    )
+    forgotten.unlink()
+    assert pair[0].image() == []
+    assert forgotten.exists()
