@@ -49,8 +49,10 @@ class Outcome:
 class Builder:
     """Makes the stages of one plan fresh, below one build directory."""
 
-    def __init__(self, plan: Plan, ledger: Ledger) -> None:
+    def __init__(self, plan: Plan, ledger: Ledger, awaits: str = "") -> None:
         self.plan = plan
+        self.awaits = awaits
+        """What has to be settled before the plan is certain: a lock file that a run would make first."""
         self.ledger = ledger
         self.freshness = Freshness(plan, ledger)
         self.state = self.freshness.state
@@ -146,7 +148,7 @@ class Builder:
         if stage.stored:
             for role, path in made.items():
                 self.ledger.store.put(path, record.outputs[role]["hash"])
-            self.ledger.store.put_result(record.key, record.outputs)
+        self.ledger.store.put_result(record.key, record.outputs)  # of what is not stored it tells what a build gives
         self.freshness.forgotten(stage).unlink(missing_ok=True)  # before the record: else a kill between builds twice
         self._finish(stage, made, record)
 
@@ -197,6 +199,7 @@ class Builder:
             seconds=time.monotonic() - started,
             cpu=context.usage.cpu,
             peak=context.usage.peak,
+            space=shops.occupied(shop),
             built=time.time(),
             how="built",
             log=log.name,
@@ -265,6 +268,13 @@ class Builder:
     def close(self) -> None:
         """End a run: what was verified after a restart of the host need not be verified again."""
         self.freshness.confirm()
+
+    def cost(self, stage: Stage) -> tuple[float | None, int | None]:
+        """Return the seconds a stage took when it was last built, and its bytes; None where that is not known."""
+        record = records.read(self.freshness.record(stage))
+        if record is None or not record.space:
+            return None, None
+        return record.seconds, record.space
 
     # -- where things are
 

@@ -25,6 +25,8 @@ class Command:
     params: tuple[Param, ...] = ()
     positional: str | None = None
     needs: str | None = None
+    frozen: bool = False
+    """Whether it takes the lock file as it is, or none: nothing is resolved for it, nothing written by the recipe."""
     image: bool = False
     """Whether the positional argument stands in for what is needed: a file instead of the recipe's own image."""
 
@@ -93,6 +95,13 @@ COMMANDS = (
         "update",
         "put the distribution's new package versions into the lock file",
         "bootsmith.tasks.actions.recipes:update",
+    ),
+    Command(
+        "explain",
+        "what a build would do, stage by stage, and why",
+        "bootsmith.tasks.actions.builds:explain",
+        (option("json", "as JSON", kind=bool),),
+        frozen=True,
     ),
     Command("tools", "host programs: found, version, used by, missing", "bootsmith.tasks.actions.host:tools"),
     Command(

@@ -38,6 +38,8 @@ from doit.task import Task
 
 if TYPE_CHECKING:
     from bootsmith.tasks.builder import Builder
+    from bootsmith.tasks.explain import Forecast
+    from bootsmith.tasks.reason import Reason
     from bootsmith.tasks.stage import Stage
 
 DATABASE = "build/.doit.json"
@@ -137,6 +139,8 @@ class Engine:
         self._others = others
         self._stages: dict[str, tuple[Builder, Stage]] = {}
         self._groups: dict[str, list[str]] = {}
+        self._forecasts: dict[Path, dict[str, Forecast]] = {}
+        session.frozen |= self._only_looks()
 
     # -- tasks
 
@@ -153,6 +157,12 @@ class Engine:
         if asked.variables and not self.session.builders:
             self.session.recipe()  # nothing planned, but a misspelt variable is still a mistake
         return found
+
+    def _only_looks(self) -> bool:
+        """Tell whether all that is asked for are commands that take lock files as they are."""
+        bases = [word.partition(":")[0] for word in self.session.invocation.words]
+        named = [base for base in bases if base in BY_NAME or base.partition("/")[0] in GROUPS]
+        return bool(named) and all(base in BY_NAME and BY_NAME[base].frozen for base in named)
 
     def _bases(self, recipe: str | None) -> list[str]:
         """Return the words that name a task of one recipe, without its name; what follows a dodo's own task is its."""
@@ -340,24 +350,37 @@ class Engine:
     def _status(self, task: Task, *, get_log: bool) -> DependencyStatus:
         builder, stage = self._stages[task.name]
         try:
-            if self.session.invocation.runs:
-                self.session.begin(builder)
-            status = builder.status(stage)
+            fresh, reasons = self._standing(builder, stage)
         except (BootsmithError, CacheError) as error:
             _refuse(error)
         answer = DependencyStatus(get_log)
         task.dep_changed = []
-        if not status.fresh:
+        if not fresh:
             answer.status = "run"
-            for reason in status.reasons:
+            for reason in reasons:
                 answer.add_reason(BECAUSE, reason.text)
         return answer
+
+    def _standing(self, builder: Builder, stage: Stage) -> tuple[bool, tuple[Reason, ...]]:
+        """Tell whether a stage is fresh, and why not: as it is when tasks run, else as it will be when they do."""
+        if not self.session.invocation.runs:
+            from bootsmith.tasks.explain import explain
+
+            found = self._forecasts.setdefault(builder.plan.site.build, {})
+            if not found:
+                found.update({each.stage: each for each in explain(builder)})
+            if stage.name in found:
+                return found[stage.name].verdict == "fresh", found[stage.name].reasons
+        else:
+            self.session.begin(builder)
+        status = builder.status(stage)
+        return status.fresh, status.reasons
 
     def _group_status(self, task: Task, *, get_log: bool) -> DependencyStatus:
         answer = DependencyStatus(get_log)
         for name in self._groups[task.name]:
             builder, stage = self._stages[name]
-            if not builder.status(stage).fresh:
+            if not self._standing(builder, stage)[0]:
                 answer.add_reason(BECAUSE, f"{name} is not fresh")
         return answer
 

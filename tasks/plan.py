@@ -40,6 +40,14 @@ class Plan:
         """Return the stages that make the files a user asked for."""
         return tuple(stage for stage in self.stages if set(stage.outputs.values()).intersection(self.outputs))
 
+    def needed(self) -> tuple[Stage, ...]:
+        """Return the stages that the files a user asked for need, themselves included, in plan order."""
+        found = {stage.name for stage in self.finals()}
+        for stage in reversed(self.stages):
+            if stage.name in found:
+                found.update(other.name for other in self.producers(stage))
+        return tuple(stage for stage in self.stages if stage.name in found)
+
 
 def make(recipe: Recipe, site: Site) -> Plan:
     """Return the plan of a recipe whose build lives at `site`."""

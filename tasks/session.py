@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from bootsmith.tasks.recipe.model import Recipe
+    from bootsmith.tasks.tree.lockfile import Lock as LockFile
 
 NOTHING: Mapping[str, str] = {}
 BEGINNING = 315_532_800
@@ -44,9 +45,12 @@ class Session:
         self.top = top
         self.shell = shell
         self.progress = progress
+        self.frozen = not invocation.runs
+        """Whether lock files are taken as they are: this command line builds nothing."""
         self._default = top / default
         self._builders: dict[Path, Builder] = {}
         self._recipes: dict[Path, Recipe] = {}
+        self._awaits: dict[Path, str] = {}  # of recipes whose lock file a build would write first
         self._locks: dict[Path, Lock] = {}
         self._old_handlers: dict[int, object] = {}
 
@@ -94,7 +98,8 @@ class Session:
         """Return the builder of a recipe, its lock file made first when a run needs one. Raises RecipeError."""
         file = self.file(name)
         if file not in self._builders:
-            builder = Builder(self._recall(file) or self._make(file, name), self.ledger)
+            plan = self._recall(file) or self._make(file, name)
+            builder = Builder(plan, self.ledger, self._awaits.get(file, ""))
             twin = next((f for f, b in self._builders.items() if b.plan.site.build == builder.plan.site.build), None)
             if twin:
                 raise UsageError(
@@ -115,30 +120,33 @@ class Session:
 
         recipe = self.recipe(name)
         lock = file.with_suffix(".lock")
-        if self.invocation.runs:
+        if not self.frozen:
             for choice in recipe.choices:
                 self.progress.tell(choice)
-        epoch = self._epoch(recipe, lock)
+        needed = lockfile.needed(recipe)
+        locked = self._locked(file, recipe, lock) if needed else None
+        epoch = recipe.epoch if recipe.epoch is not None else locked.date if locked else BEGINNING
         folder = recipe.name if recipe.profile is None else f"{recipe.name}+{recipe.profile}"
-        plan = plans.make(recipe, Site(recipe.name, self.top / "build" / folder, lock, epoch or 0))
+        plan = plans.make(recipe, Site(recipe.name, self.top / "build" / folder, lock, epoch))
         at_home = all(each.parent == file.parent for each in recipe.files)  # else a new file here could be the parent
-        if epoch is not None and at_home and not recipe.choices:  # what was chosen may not be there the next time
-            self._remember(file, plan, [*recipe.files, *([lock] if lockfile.needed(recipe) else [])])
+        if file not in self._awaits and at_home and not recipe.choices:  # what was chosen may not be there next time
+            self._remember(file, plan, [*recipe.files, *([lock] if needed else [])])
         return plan
 
-    def _epoch(self, recipe: Recipe, lock: Path) -> int | None:
-        """Return the time every timestamp takes, in seconds, or None where no lock file tells and none is made."""
+    def _locked(self, file: Path, recipe: Recipe, path: Path) -> LockFile | None:
+        """Return a recipe's lock, made first for a build; else note what a build would have to do about it."""
         from bootsmith.tasks.tree import lockfile
 
-        if not lockfile.needed(recipe):
-            return BEGINNING if recipe.epoch is None else recipe.epoch
-        if self.invocation.runs:
-            locked = lockfile.ensure(recipe, lock, self.ledger.store, self.progress.tell)
-        elif lock.exists():
-            locked = lockfile.read(lock)
-        else:
+        if not self.frozen:
+            return lockfile.ensure(recipe, path, self.ledger.store, self.progress.tell)
+        if not path.exists():
+            self._awaits[file] = f"there is no {path.name} yet: the packages are resolved first"
             return None
-        return recipe.epoch if recipe.epoch is not None else locked.date
+        locked = lockfile.read(path)
+        reason = lockfile.stale(locked, recipe)
+        if reason:
+            self._awaits[file] = f"{path.name} no longer fits the recipe ({reason}): it is resolved again first"
+        return locked
 
     def _notebook(self, file: Path) -> Path:
         asked: dict[str, keys.Value] = {

@@ -65,7 +65,12 @@ class Bench:
         }  # a stage whose output was taken away is not finished
         found = (path.name for path in self.project.cache.glob("results*/??/[!.]*"))
         store = Store(self.project.cache)
-        self.stored = {key for key in found if store.result(key) is not None}
+        results = {key: store.result(key) for key in found}
+        self.stored = {
+            key
+            for key, result in results.items()
+            if result and all(store.has(each["hash"]) for each in result.values())
+        }  # of stages that are made again there is the result alone
         self.count = len(self.project.runs())
 
     def _damaged(self, name: str) -> bool:
