@@ -26,7 +26,7 @@ class Command:
     positional: str | None = None
     needs: str | None = None
     frozen: bool = False
-    """Whether it takes the lock file as it is, or none: nothing is resolved for it, nothing written by the recipe."""
+    """Whether it looks at the plan as it is: no stage runs for it, and no lock file is made or renewed."""
     image: bool = False
     """Whether the positional argument stands in for what is needed: a file instead of the recipe's own image."""
 

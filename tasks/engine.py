@@ -211,7 +211,7 @@ class Engine:
         command = BY_NAME.get(base)
         if command is None:
             return base not in self._others
-        return command.needs is not None and not self._has_image(command)
+        return command.frozen or (command.needs is not None and not self._has_image(command))
 
     def _has_image(self, command: Command) -> bool:
         """Tell whether a command was given a file in place of the recipe's own image."""

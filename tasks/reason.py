@@ -158,7 +158,7 @@ def _tree(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[list[dict[str
     for path in sorted({*old, *new}):
         if old.get(path) == new.get(path):
             continue
-        name = path.encode(errors="surrogateescape").decode(errors="backslashreplace")
+        name = readable(path)
         if path not in new or path not in old:
             change = text = "added" if path in new else "removed"
         else:
@@ -223,5 +223,10 @@ def _listed(words: list[str]) -> str:
 def shown(path: Path) -> str:
     """Return a path as a user reads it: from the dodo.py's folder, where it lies below that."""
     here = Path.cwd()
-    name = os.fspath(path.relative_to(here) if path.is_relative_to(here) else path)
-    return name.encode(errors="surrogateescape").decode(errors="backslashreplace")
+    return readable(os.fspath(path.relative_to(here) if path.is_relative_to(here) else path))
+
+
+def readable(name: str) -> str:
+    """Return a file's name as one line of text, whatever bytes it is made of."""
+    text = os.fsencode(name).decode(errors="backslashreplace")
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)

@@ -58,7 +58,7 @@ PLAN = '''
         Session._make = make
         Session._recall = lambda self, file: None
         tool = next(iter(host.TOOLS.values()))
-        host.TOOLS = {**host.TOOLS, "toytool": type(tool)("toytool", {"apt": "toys"}, "toys")}
+        host.TOOLS = {**host.TOOLS, "toytool": type(tool)("toytool", "toys", tool.packages)}
 '''
 
 STAGES = '''
