@@ -17,6 +17,7 @@ from bootsmith.tasks.boot import (
     menu,
     placement,
     signing,
+    syslinux,
     systemd_boot,
 )
 from bootsmith.tasks.recipe import loaders
@@ -35,6 +36,7 @@ LOADERS: Mapping[str, Loader] = {
     "systemd-boot": systemd_boot,
     "grub-efi": grub_efi,
     "grub-bios": grub_bios,
+    "syslinux": syslinux,
     "efistub": efistub,
 }
 """Loader's name in recipes -> the module that makes it. Imported, not looked up: a stage's code must be found."""

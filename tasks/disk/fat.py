@@ -12,7 +12,7 @@ from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.stage import Context
 
 # All of mtools' settings, so that none of the host's /etc/mtools.conf is left in force.
-_SETTINGS = """\
+SETTINGS = """\
 MTOOLS_SKIP_CHECK=1
 MTOOLS_FAT_COMPATIBILITY=0
 MTOOLS_LOWER_CASE=0
@@ -27,15 +27,20 @@ _FORBIDDEN = frozenset('"*/:<>?\\|') | frozenset(map(chr, range(32)))
 _BATCH = 200  # files a command line names at most
 
 
-def make(ctx: Context, image: Path, size: int, *, serial: str, label: str, extra: Sequence[str]) -> None:
-    """Make an empty filesystem in a new file. `extra` are words for mkfs.vfat that win over ours."""
+def make(
+    ctx: Context, image: Path, size: int, *, serial: str, label: str, start: int = 0, extra: Sequence[str] = ()
+) -> None:
+    """Make an empty filesystem in a new file, which will stand `start` bytes after its disk's start.
+
+    `extra` are words for mkfs.vfat that win over ours.
+    """
     with image.open("xb") as file:
         file.truncate(size)
     sectors = sizing.fat_cluster(size) // 512
     ctx.run(
         "mkfs.vfat", "--invariant",  # first: it sets a serial of its own
         "-F", "32", "-S", "512", "-s", str(sectors), "-R", str(sizing.FAT_RESERVED // 512), "-f", "2",
-        "-i", serial.replace("-", ""), *(["-n", label] if label else []), *extra, image,
+        "-h", str(start // 512), "-i", serial.replace("-", ""), *(["-n", label] if label else []), *extra, image,
     )  # fmt: skip
 
 
@@ -45,20 +50,24 @@ def fill(ctx: Context, image: Path, name: str, tree: Tree, sources: Sequence[Pat
     Raises StageError where the partition `name` cannot hold an entry.
     """
     _check(name, tree)
-    (ctx.work / "mtoolsrc").write_text(_SETTINGS)
-    env = {"MTOOLSRC": str(ctx.work / "mtoolsrc")}
+    (ctx.work / "mtoolsrc").write_text(SETTINGS)
+    (ctx.work / "image").symlink_to(image)  # mtools have a shell expand an image's name: it must be a plain one
     desk = ctx.work / "fat"
+
+    def run(tool: str, words: Sequence[str | Path]) -> None:
+        ctx.run(tool, "-i", "image", *words, cwd=ctx.work, env={"MTOOLSRC": "mtoolsrc"})
+
     folders = sorted(
         (path for path, (_, entry) in tree.items() if entry.type == "d" and path), key=lambda path: path.split("/")
     )
     for batch in _batches(folders):
-        ctx.run("mmd", "-i", image, *(f"::/{path}" for path in batch), env=env)
+        run("mmd", [f"::/{path}" for path in batch])
     files = defaultdict(list)
     for path in sorted(path for path, (_, entry) in tree.items() if entry.type != "d"):
         files[path.rpartition("/")[0]].append(_lay_out(desk, path, tree, sources))
     for folder in sorted(files):
         for batch in _batches(files[folder]):
-            ctx.run("mcopy", "-i", image, *batch, f"::/{folder}", env=env)
+            run("mcopy", [*batch, f"::/{folder}"])
 
 
 def _batches(items: Sequence[str | Path]) -> list[Sequence[str | Path]]:

@@ -159,12 +159,14 @@ def _read(fd: int, size: int, offset: int, length: int) -> bytes:
 
 def _loader_files(path: Path, start: int) -> tuple[str, ...]:
     """Return the paths of loaders and their configuration on a FAT partition."""
-    listed = process.run(
-        [host.find("mdir"), "-/", "-b", "-i", f"{path.resolve()}@@{start}", "::"],
-        env={"PATH": host.PATH, "LC_ALL": "C.UTF-8", "MTOOLS_SKIP_CHECK": "1"},
-        cwd=Path("/"),
-        check=False,
-    )
+    with tempfile.TemporaryDirectory(prefix="bootsmith-") as folder:
+        Path(folder, "image").symlink_to(path.resolve())  # mtools have a shell expand an image's name
+        listed = process.run(
+            [host.find("mdir"), "-/", "-b", "-i", f"image@@{start}", "::"],
+            env={"PATH": host.PATH, "LC_ALL": "C.UTF-8", "MTOOLS_SKIP_CHECK": "1"},
+            cwd=Path(folder),
+            check=False,
+        )
     names = (line.removeprefix("::/") for line in listed.stdout.decode(errors="replace").splitlines())
     return tuple(sorted(name for name in names if name.lower().startswith(_LOADER_FOLDERS) and not name.endswith("/")))
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, cast
 
-from bootsmith.tasks.boot import placement
+from bootsmith.tasks.boot import placement, syslinux
 from bootsmith.tasks.disk import gpt, layout, mbr, sizing, sources
 from bootsmith.tasks.disk.sizing import MIB
 from bootsmith.tasks.stage import Context, Stage
@@ -60,7 +60,7 @@ def stage(recipe: Recipe, site: Site) -> Stage:
             "size": recipe.disk.size,
             "table": recipe.disk.table,
             "id": recipe.disk.id,
-            "partitions": [_described(partition, recipe.disk.table) for partition in recipe.disk.partitions.values()],
+            "partitions": [_described(partition, recipe) for partition in recipe.disk.partitions.values()],
             "contents": contents,
             "images": placement.images(recipe),
         },
@@ -68,7 +68,8 @@ def stage(recipe: Recipe, site: Site) -> Stage:
     )
 
 
-def _described(partition: Partition, table: str) -> dict[str, Any]:
+def _described(partition: Partition, recipe: Recipe) -> dict[str, Any]:
+    types = MBR_TYPES if recipe.disk.table == "mbr" else TYPES
     return {
         "name": partition.name,
         "fs": partition.fs,
@@ -76,10 +77,9 @@ def _described(partition: Partition, table: str) -> dict[str, Any]:
         "extra": partition.extra,
         "start": partition.start,
         "kind": partition.type,
-        "type": MBR_TYPES.get(partition.type, partition.type)
-        if table == "mbr"
-        else TYPES.get(partition.type, partition.type),
+        "type": types.get(partition.type, partition.type),
         "active": partition.active,
+        "started": syslinux.installation(recipe, partition.name) is not None,
         "gpt_name": partition.gpt_name,
         "partuuid": partition.partuuid,
         "attributes": [each if isinstance(each, int) else _ATTRIBUTES[each] for each in partition.attributes],
@@ -102,6 +102,8 @@ def run(ctx: Context) -> None:
     rows = []
     for each, demand, place in zip(partitions, demands, planned.places, strict=True):
         geometry = demand.geometry(place.size) if demand else sizing.Geometry(place.size)
+        if each["started"]:
+            geometry = replace(geometry, start=place.start)
         ctx.outputs[f"geometry.{each['name']}"].write_text(json.dumps(asdict(geometry)) + "\n")
         row = {key: each[key] for key in ("name", "fs", "kind", "type", "gpt_name", "partuuid")}
         rows.append({**row, "start": place.start, "size": place.size})

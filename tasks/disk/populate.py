@@ -7,10 +7,11 @@ is changed in it. So a small edit costs what it weighs, and the bytes follow fro
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, cast
 
 from bootsmith.tasks.boot import placement as places
+from bootsmith.tasks.boot import syslinux
 from bootsmith.tasks.disk import ext4, fat, sizing, sources, splice
 from bootsmith.tasks.disk.content import Tree
 from bootsmith.tasks.disk.sizing import Geometry
@@ -46,11 +47,17 @@ def _stages(recipe: Recipe, site: Site) -> Iterator[Stage]:
             inputs=_inputs(recipe, partition, site),
             outputs={"image": site.partition_image(name)},
             params=_params(recipe, partition, site),
-            tools=_FAT_TOOLS if partition.fs == "vfat" else ("mke2fs",),
+            tools=_tools(recipe, partition),
             stored=not is_root and partition.fs != "vfat",  # quicker to make again: the root is stored as its base
             carry="image" if is_root else None,
             doc=f"the filesystem of {name}",
         )
+
+
+def _tools(recipe: Recipe, partition: Partition) -> tuple[str, ...]:
+    if partition.fs != "vfat":
+        return ("mke2fs",)
+    return (*_FAT_TOOLS, *(syslinux.INSTALLER if syslinux.installation(recipe, partition.name) else ()))
 
 
 def _base(recipe: Recipe, partition: Partition, site: Site) -> Stage:
@@ -84,6 +91,7 @@ def _inputs(recipe: Recipe, partition: Partition, site: Site) -> dict[str, Path]
 
 def _params(recipe: Recipe, partition: Partition, site: Site) -> dict[str, Json]:
     found = _filesystem(partition) | sources.params(recipe, site, kernels=_holds_kernels(recipe, partition.name))
+    found["syslinux"] = syslinux.installation(recipe, partition.name)
     if partition.mount is None:
         return found | {"layers": []}
     if partition.fs == "vfat":
@@ -127,7 +135,8 @@ def run_root(ctx: Context) -> None:
 def run_fat(ctx: Context) -> None:
     """Make a FAT filesystem and put the partition's whole tree into it."""
     name, filling = _gathered(ctx)
-    image, size = ctx.outputs["image"], _geometry(ctx).size
+    image, geometry = ctx.outputs["image"], _geometry(ctx)
+    size = geometry.size
     demand = sizing.Demand([filling.tree], "vfat")
     if not demand.fits(size):
         raise StageError(
@@ -137,9 +146,11 @@ def run_fat(ctx: Context) -> None:
         )
     fat.make(
         ctx, image, size, serial=str(ctx.params["uuid"]), label=str(ctx.params["label"]),
-        extra=cast("list[str]", ctx.params["mkfs"]),
+        start=geometry.start, extra=cast("list[str]", ctx.params["mkfs"]),
     )  # fmt: skip
     fat.fill(ctx, image, name, filling.tree, filling.sources)
+    if ctx.params["syslinux"] is not None:
+        syslinux.install(ctx, image, cast("Mapping[str, str]", ctx.params["syslinux"])["folder"])
 
 
 def _put(ctx: Context, present: Tree, filling: Filling, name: str) -> None:

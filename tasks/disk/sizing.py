@@ -33,11 +33,15 @@ class Need:
 
 @dataclass(frozen=True, slots=True)
 class Geometry:
-    """All of its place that a filesystem depends on; `inodes` and `journal` (bytes) only matter to ext."""
+    """All of its place that a filesystem depends on; `inodes` and `journal` (bytes) only matter to ext.
+
+    `start` in bytes only where the filesystem's own first sector is run, which has to know; else 0.
+    """
 
     size: int
     inodes: int = 0
     journal: int = 0
+    start: int = 0
 
 
 def round_up(number: int, step: int) -> int:

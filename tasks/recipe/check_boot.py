@@ -52,11 +52,15 @@ def _kernels(recipe: Recipe) -> Iterable[Finding]:
     part = loaders.kernels(disk, place)
     readers = loaders.readers(recipe.boot.loader)
     if part is None:
+        needy = next((name for name in readers if KINDS[name].places == (place,)), "")
         if place == "none":
             for name in readers:
                 yield ("boot", "place"), f"{name} reads kernels from somewhere; write {KINDS[name].places[0]}, or auto"
+        elif place == "active" and needy:
+            what = f"{needy} needs a FAT partition; write `boot: {{fs: vfat, size: 256M, mount: /boot/syslinux}}` too"
+            yield PARTS, what
         elif place != "esp" and disk.partitions:  # an ESP that is missing is told by who needs it
-            yield ("boot", "place"), f"there is no {_PLACES[place].removeprefix('the ')}; mark one, or write root"
+            yield ("boot", "place"), f"there is no such partition: {_PLACES[place]}; add it, or write root"
         return
     for name in readers:
         kind = KINDS[name]

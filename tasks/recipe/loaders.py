@@ -57,6 +57,14 @@ KINDS: dict[str, LoaderKind] = {
         (BOOT_SECTOR,),
         config=("grub.cfg",),
     ),
+    "syslinux": LoaderKind(
+        "bios",
+        {"mbr": _BOOT | _ROOT, "gpt": _BOOT | _ROOT},
+        ("vfat",),
+        ("active",),
+        (BOOT_SECTOR,),
+        config=("syslinux.cfg",),
+    ),
     "efistub": LoaderKind("uefi", _UEFI, (), (), (REMOVABLE,)),
     "direct": LoaderKind("direct", {"gpt": {}}, (), (), ()),
 }

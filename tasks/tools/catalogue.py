@@ -68,6 +68,7 @@ _ALL = (
     Tool("mcopy", "writes into FAT", _packages("mtools"), version=("-V",)),
     Tool("mmd", "makes directories in FAT", _packages("mtools"), version=("-V",)),
     Tool("mdir", "lists FAT", _packages("mtools"), version=("-V",)),
+    Tool("mtools", "what mcopy and its sisters are", _packages("mtools"), version=("-V",)),
     Tool("mtype", "reads files out of FAT", _packages("mtools"), version=("-V",)),
     Tool("sfdisk", "writes partition tables", _packages("fdisk", "util-linux", "util-linux", "sfdisk")),
     Tool("qemu-img", "converts and checks disk images", _packages("qemu-utils", "qemu-img", "qemu-img", "qemu-img")),
@@ -91,6 +92,33 @@ _ALL = (
         _packages("grub-pc-bin", "grub2-pc-modules", "grub", "grub-bios"),
         files=("/usr/lib/grub/i386-pc/moddep.lst",),
         data=("/usr/lib/grub/i386-pc/*.mod", "/usr/lib/grub/i386-pc/*.lst", "/usr/lib/grub/i386-pc/*.img"),
+    ),
+    Tool("syslinux", "makes FAT start SYSLINUX", _packages("syslinux", apk="syslinux mtools"), version=("--version",)),
+    Tool(
+        "syslinux-mbr",
+        "what finds SYSLINUX's partition",
+        _packages("syslinux-common", "syslinux", "syslinux", "syslinux"),
+        files=("/usr/lib/syslinux/mbr/mbr.bin", "/usr/share/syslinux/mbr.bin", "/usr/lib/syslinux/bios/mbr.bin"),
+        data=(
+            "/usr/lib/syslinux/mbr/gptmbr.bin",
+            "/usr/share/syslinux/gptmbr.bin",
+            "/usr/lib/syslinux/bios/gptmbr.bin",
+        ),
+    ),
+    Tool(
+        "syslinux-menu",
+        "SYSLINUX's menu",
+        _packages("syslinux-common", "syslinux", "syslinux", "syslinux"),
+        files=(
+            "/usr/lib/syslinux/modules/bios/menu.c32",
+            "/usr/share/syslinux/menu.c32",
+            "/usr/lib/syslinux/bios/menu.c32",
+        ),
+        data=(
+            "/usr/lib/syslinux/modules/bios/libutil.c32",
+            "/usr/share/syslinux/libutil.c32",
+            "/usr/lib/syslinux/bios/libutil.c32",
+        ),
     ),
     Tool(
         "systemd-boot",

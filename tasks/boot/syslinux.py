@@ -1,0 +1,99 @@
+"""SYSLINUX for a BIOS: on the FAT partition that holds the kernels too, found by code in the disk's first sector.
+
+All of it comes from the host, never from the tree: the installer carries `ldlinux.sys` and `ldlinux.c32` within itself,
+and the menu's modules must be of the same release. EXTLINUX, its sister for ext filesystems, is not offered: its
+installer wants a mounted filesystem and an ioctl.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bootsmith.tasks.disk import fat
+from bootsmith.tasks.errors import StageError
+from bootsmith.tasks.tools import host
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from bootsmith.tasks.boot.loader import Making
+    from bootsmith.tasks.boot.menu import Item, Menu
+    from bootsmith.tasks.recipe.model import Recipe
+    from bootsmith.tasks.stage import Context
+
+TOOLS: tuple[str, ...] = ("syslinux-mbr", "syslinux-menu")
+HOST: tuple[str, ...] = ()
+INSTALLER = ("syslinux", "mtools", "sh")
+"""What `install` runs: the installer runs mtools, by a shell."""
+_MTOOLS = ("mattrib", "mcopy", "mmove")
+_SECTORS = {"mbr": "mbr.bin", "gpt": "gptmbr.bin"}
+_MENU_MODULES = ("menu.c32", "libutil.c32")
+
+
+def packages(suite: str) -> tuple[str, ...]:  # noqa: ARG001  the same in every release
+    """Return the packages that bring the loader's files into a tree: none, since it needs none of them there."""
+    return ()
+
+
+def make(making: Making) -> None:
+    """Add the menu beside the kernels, and the code that finds their partition."""
+    where = folder(making.mounts.get(making.active, ""))
+    prefix = f"{where}/" if where else ""
+    text = making.configured("syslinux.cfg", configuration(making.menu).encode())
+    making.add(f"{prefix}syslinux.cfg", text, partition=making.active)
+    if making.menu.timeout:
+        modules = host.find("syslinux-menu").parent
+        for name in _MENU_MODULES:
+            making.add(f"{prefix}{name}", modules / name, partition=making.active)
+    sector = host.find("syslinux-mbr").parent / _SECTORS[making.table]
+    making.embed(sector.read_bytes())
+
+
+def folder(mount: str) -> str:
+    """Return its folder on its partition, which is all its own where it is mounted at /boot/syslinux."""
+    return "" if mount.rpartition("/")[2] == "syslinux" else "syslinux"
+
+
+def installation(recipe: Recipe, partition: str) -> Mapping[str, str] | None:
+    """Return what `install` is to do on a partition of a recipe, as a parameter; None where there is nothing to do."""
+    part = recipe.disk.partitions[partition]
+    if "syslinux" not in recipe.boot.loader or not (part.active or {"legacy-boot", 2} & {*part.attributes}):
+        return None
+    return {"folder": folder(part.mount or "")}
+
+
+def install(ctx: Context, image: Path, where: str) -> None:
+    """Put `ldlinux.sys` on a FAT filesystem, and the code that loads it into its first sector.
+
+    The installer has mtools read the image as /proc/PID/fd/N, which in a process namespace of its own is not what it
+    means; so mtools are put in its way that are told the image's name. All names are plain ones: a folder's may hold
+    anything.
+    """
+    desk = ctx.work / "syslinux"
+    desk.mkdir()
+    (desk / "image").symlink_to(image)
+    (desk / "settings").write_text(f'{fat.SETTINGS}drive s:\n  file="image"\n')
+    for name in _MTOOLS:
+        program = desk / name
+        program.write_text(f'#!{host.find("sh")}\nMTOOLSRC=settings exec {host.find("mtools")} -c {name} "$@"\n')
+        program.chmod(0o755)
+    place = ["--directory", f"/{where}"] if where else []
+    ctx.run("syslinux", "--install", *place, "image", cwd=desk, env={"PATH": f".:{host.PATH}"})
+
+
+def configuration(menu: Menu) -> str:
+    """Return syslinux.cfg; without a timeout the default entry boots at once, and no menu is shown."""
+    lines = [f"SERIAL {menu.serial.unit} {menu.serial.speed}"] if menu.serial else []
+    lines += [f"DEFAULT {menu.default}", "PROMPT 0"]
+    if menu.timeout:
+        lines += ["UI menu.c32", f"TIMEOUT {menu.timeout * 10}"]  # tenths of a second
+    return "\n".join([*lines, *(line for item in menu.items for line in _entry(item))]) + "\n"
+
+
+def _entry(item: Item) -> list[str]:
+    if item.protocol != "linux":
+        raise StageError(f"syslinux starts no {item.protocol} kernels: entry {item.name}", "Write loader: grub-bios.")
+    lines = ["", f"LABEL {item.name}", f"  MENU LABEL {item.title}", f"  LINUX /{item.kernel}"]
+    lines += [f"  INITRD /{item.initrd}"] if item.initrd else []
+    return [*lines, *([f"  APPEND {item.cmdline}"] if item.cmdline else [])]

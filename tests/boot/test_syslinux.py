@@ -1,0 +1,99 @@
+"""SYSLINUX: on FAT, found by the disk's first sector, in MBR and GPT, and that it starts what it is told to."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+import pytest
+import tinykernel
+from bootsmith.tasks.boot import menu, syslinux
+from bootsmith.tasks.boot.menu import Item, Menu, Serial
+from bootsmith.tasks.errors import StageError
+from workbench import VERSION, Workbench, member
+
+PARTS = "partitions: {boot: {fs: vfat, mount: /boot/syslinux, size: 64M}, root: {mount: /, extra: 10M}}"
+MBR = f"disk: {{{PARTS}}}\nboot: {{loader: syslinux}}\n"
+AT_BOOT = MBR.replace("/boot/syslinux", "/boot").replace("loader: syslinux", "loader: syslinux, timeout: 1")
+GPT = f"disk: {{table: gpt, {PARTS}}}\nboot: {{loader: syslinux}}\n"
+BOTH = (
+    "disk: {{table: {}, partitions: {{root: {{mount: /, extra: 10M}}, esp: {{size: 64M, mount: /boot/efi}}}}}}\n"
+    "boot: {{loader: [systemd-boot, syslinux], packages: false}}\n"
+)
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workbench:
+    """A workbench whose kernel is the tiny one, in a folder with an awkward name."""
+    made = Workbench(tmp_path / 'a $b "c": d', monkeypatch, MBR)
+    made.base({"./": member("d")})
+    made.site.kernel.write_bytes(tinykernel.kernel())
+    made.site.initrd.write_bytes(tinykernel.INITRD)
+    return made
+
+
+@pytest.mark.parametrize(
+    "text", [MBR, AT_BOOT, GPT, BOTH.format("mbr"), BOTH.format("gpt")], ids=["mbr", "menu", "gpt", "esp", "esp-gpt"]
+)
+@pytest.mark.boot
+def test_seabios_boots_it(bench: Workbench, text: str) -> None:
+    """On a partition of its own, on /boot and on the ESP: with the command line and the initrd (A5)."""
+    bench.write_recipe(text)
+    disk = bench.build()
+    heard = tinykernel.serial_of(disk, bench.folder / "serial.log")
+    cmdline = menu.from_param(bench.stages()["bootloader"].params["menu"]).items[0].cmdline  # type: ignore[arg-type]
+    assert f" {cmdline} initrd=/" in heard, heard
+    assert "; initrd: tiny initrd" in heard, heard
+
+
+def test_its_partition_is_marked_and_holds_all(bench: Workbench) -> None:
+    """Active, FAT32 by its type; loader, menu, kernel and initrd on it, where the kernel has its usual name."""
+    bench.build()
+    boot = bench.recipe.disk.partitions["boot"]
+    assert (boot.active, boot.type) == (True, "0x0c")
+    image = bench.site.partition_image("boot")
+    listed = subprocess.run(
+        ["mdir", "-a", "-b", "-i", image.name, "::"], cwd=image.parent, capture_output=True, text=True, check=True
+    ).stdout.split()
+    names = ("ldlinux.sys", "ldlinux.c32", "syslinux.cfg", f"vmlinuz-{VERSION}", f"initrd.img-{VERSION}")
+    assert sorted(listed) == sorted(f"::/{name}" for name in names)
+
+
+def test_the_same_recipe_gives_the_same_filesystem(bench: Workbench) -> None:
+    """The installer included: no clock, no name of the folder."""
+    image = bench.site.partition_image("boot")
+    bench.build()
+    first = image.read_bytes()
+    other = Workbench(bench.folder.parent / "elsewhere", bench.monkeypatch, MBR)
+    other.base({"./": member("d")})
+    other.site.kernel.write_bytes(tinykernel.kernel())
+    other.site.initrd.write_bytes(tinykernel.INITRD)
+    other.build()
+    assert other.site.partition_image("boot").read_bytes() == first
+
+
+def test_its_first_sector_knows_where_it_stands(bench: Workbench) -> None:
+    """FAT's hidden sectors are the partition's start, whatever stands before it."""
+    parts = "partitions: {root: {mount: /, size: 70M}, boot: {fs: vfat, mount: /boot/syslinux, size: 64M}}"
+    bench.write_recipe(f"disk: {{{parts}}}\nboot: {{loader: syslinux}}\n")
+    bench.build()
+    sector = bench.site.partition_image("boot").read_bytes()[:512]
+    assert int.from_bytes(sector[0x1C:0x20], "little") == (1 + 70) * 2048
+
+
+def test_its_menu() -> None:
+    """Entries, default, serial port and time limit as the recipe has them."""
+    items = (Item("plain", "Plain", "quiet", "k", "i"), Item("bare", "Bare", "", "k", None))
+    assert syslinux.configuration(Menu(items, "bare", 5, Serial(1, 9600))) == (
+        "SERIAL 1 9600\nDEFAULT bare\nPROMPT 0\nUI menu.c32\nTIMEOUT 50\n"
+        "\nLABEL plain\n  MENU LABEL Plain\n  LINUX /k\n  INITRD /i\n  APPEND quiet\n"
+        "\nLABEL bare\n  MENU LABEL Bare\n  LINUX /k\n"
+    )
+    assert syslinux.configuration(Menu(items[:1], "plain", 0, None)).startswith("DEFAULT plain\nPROMPT 0\n\n")
+
+
+def test_it_starts_no_multiboot_kernel() -> None:
+    """It is refused, naming the loader that does."""
+    item = Item("mach", "Mach", "", "k", None, protocol="multiboot")
+    with pytest.raises(StageError, match="starts no multiboot kernels: entry mach"):
+        syslinux.configuration(Menu((item,), "mach", 0, None))
