@@ -169,16 +169,6 @@ BAD = [
         ],
     ),
     (
-        "[syslinux, systemd-boot]",
-        ("disk: {table: mbr, partitions: {boot: {fs: vfat, mount: /boot}, esp: {size: 64M}, root: {mount: /}}}\n"),
-        [
-            (
-                "2:37: boot.place: systemd-boot reads kernels from the ESP or a partition of type xbootldr "
-                "only; write esp, or loader: grub-efi"
-            ),
-        ],
-    ),
-    (
         "grub-bios",
         "disk: {partitions: {root: {mount: /, start: 63s}}}\n",
         [
