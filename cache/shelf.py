@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from bootsmith.cache import sparse
 from bootsmith.cache.index import read as read_all
 from bootsmith.cache.temporary import temporary, write_all
-from xxhash import xxh3_128_digest, xxh3_128_hexdigest
+from xxhash import xxh3_128_hexdigest
 
 if TYPE_CHECKING:
     import types
@@ -106,16 +106,17 @@ class Shelf:
         if path is None:
             return None
         try:
-            content = _load(path, buffer)
+            return _load(path, digest, buffer)
         except FileNotFoundError:
             return None
         except OSError as error:
             if error.errno in BAD_SECTOR:
                 raise Damaged(path) from error
             return None  # not ours to read, or no more files to be had: not the content's fault
-        if content is None or xxh3_128_digest(content) != bytes.fromhex(digest):
-            raise Damaged(path)
-        return content
+
+    def verify(self, path: Path) -> None:
+        """Read a file of this shelf. Raises Damaged, OSError."""
+        _load(path, path.name.removesuffix(PACKED), None)
 
     def clone(self, digest: str, target: int, start: int, buffer: memoryview) -> bool:
         """Let `target` share the blocks of the file with this content; False where none can, or is none.
@@ -142,22 +143,26 @@ class Shelf:
         return True
 
 
-def _load(path: Path, buffer: memoryview | None) -> memoryview | bytes | None:
-    """Return what a file holds, unpacked but not verified; None where that is impossible. Raises OSError."""
+def _load(path: Path, digest: str, buffer: memoryview | None) -> memoryview | bytes:
+    """Return what a file holds, unpacked and verified. Raises Damaged, OSError."""
+    limit = LIMIT if buffer is None else len(buffer)
     descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     try:
         size = os.fstat(descriptor).st_size
-        if size > (LIMIT if buffer is None else len(buffer)):
-            return None
+        if size > limit:
+            raise Damaged(path)
+        content: memoryview | bytes | None
         content = read_all(descriptor, memoryview(bytearray(size)) if buffer is None else buffer[:size], 0)
     finally:
         os.close(descriptor)
-    if path.suffix != PACKED:
-        return content
-    return _unpack(content, LIMIT if buffer is None else len(buffer))
+    if path.suffix == PACKED:
+        content = _unpack(content, limit)
+    if content is None or xxh3_128_hexdigest(content) != digest:
+        raise Damaged(path)
+    return content
 
 
-def _unpack(packed: memoryview, limit: int) -> bytes | None:
+def _unpack(packed: memoryview | bytes, limit: int) -> bytes | None:
     """Return what a zstd frame holds, `limit` bytes at most (a damaged header may promise any); None if damaged."""
     zstd = _zstd()
     try:

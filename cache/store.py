@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
 
-from bootsmith.cache import durable, sealed
+from bootsmith.cache import durable, result
 from bootsmith.cache.blobs import Absent, Blobs, SourceError, identify, unique
 from bootsmith.cache.errors import CacheError
 from bootsmith.cache.index import Index, index_of, index_of_bytes
 from bootsmith.cache.lease import Lease
+from bootsmith.cache.result import Outputs
 from bootsmith.cache.shelf import Damaged
 from bootsmith.cache.temporary import sweep, temporary, write, write_all
+from bootsmith.cache.verification import BUFFER, DIGEST, SHA256, Damage, damages, is_download
 
-KIND = "result 1"
-DIGEST = re.compile(r"[0-9a-f]{32}")
-SHA256 = re.compile(r"[0-9a-f]{64}")
-BUFFER = 1 << 20
 PRIVATE = 0o700  # of what holds images: they may hold password hashes and keys
 PUBLIC = 0o755  # of downloads: package tools read them as another user
 TAG = b"""Signature: 8a477f597d28d172789f06886806bc55
@@ -109,7 +105,7 @@ class Store:
         differs is written. Nothing appears that was not read back. A damaged chunk is moved to quarantine. Raises
         CacheError where the destination cannot be written.
         """
-        self.lease.hold(f"blobs/{_named(DIGEST, digest)[3:]}")
+        self.lease.hold(f"blobs/{_named(DIGEST, digest)}")
         index = self._index(digest)
         if index is None or self._blobs.missing(index):
             return False
@@ -147,7 +143,7 @@ class Store:
 
     def _read(self, digest: str, take: Callable[[memoryview | bytes], None]) -> bool:
         """Hand over a blob piece by piece; False where it is missing or damaged, however much was handed over."""
-        self.lease.hold(f"blobs/{_named(DIGEST, digest)[3:]}")
+        self.lease.hold(f"blobs/{_named(DIGEST, digest)}")
         index = self._index(digest)
         if index is None:
             return False
@@ -171,25 +167,19 @@ class Store:
 
     # -- results
 
-    def put_result(self, key: str, outputs: Mapping[str, Mapping[str, Any]]) -> None:
+    def put_result(self, key: str, outputs: Outputs) -> None:
         """Keep what a key gave: role -> {"hash", "size", ...}. The blobs are stored before, not by this."""
-        path = self._result(key)
+        _named(DIGEST, key)
         with self._writing():
             self._prepare(f"results/{key[:2]}")
             self.lease.hold(f"results/{key}")
-            body = json.dumps({role: dict(output) for role, output in outputs.items()}).encode()
-            sealed.write(path, KIND, body, drafts=self.root / "tmp")
-        self._note(path)
+            result.write(self.root, key, outputs)
+        self._note(result.location(self.root, key))
 
-    def result(self, key: str) -> Mapping[str, Mapping[str, Any]] | None:
+    def result(self, key: str) -> Outputs | None:
         """Return what a key gave, or None where that is not known or its file damaged."""
-        path = self._result(key)
-        self.lease.hold(f"results/{key}")
-        body = sealed.read(path, KIND)
-        if body is None:
-            return None
-        found: Mapping[str, Mapping[str, Any]] = json.loads(body)
-        return found
+        self.lease.hold(f"results/{_named(DIGEST, key)}")
+        return result.read(self.root, key)
 
     # -- downloads
 
@@ -222,11 +212,18 @@ class Store:
         path = self.path_sha256(sha256)
         if path is None:
             return False
-        if not is_intact(path):
+        if not is_download(path):
             self._quarantine(path)
         return path.is_file()
 
-    # -- durability
+    # -- all of it
+
+    def verify(self, *, quarantine: bool = False) -> Iterator[Damage]:
+        """Read everything; yield what is damaged, and exactly that. It is moved out of the way only where told to."""
+        for damage in damages(self.root, self._blobs):
+            if quarantine:
+                self._quarantine(damage.path)
+            yield damage
 
     def sync(self) -> None:
         """Make what this object wrote survive a power cut: once, at the end of a run."""
@@ -235,11 +232,8 @@ class Store:
 
     # -- within
 
-    def _result(self, key: str) -> Path:
-        return self.root / "results" / _named(DIGEST, key)
-
     def _download(self, sha256: str) -> Path:
-        return self.root / "sha256" / _named(SHA256, sha256)
+        return self.root / "sha256" / _named(SHA256, sha256)[:2] / sha256
 
     def _note(self, path: Path) -> None:
         self._written[path] = None
@@ -281,10 +275,10 @@ class Store:
 
 
 def _named(form: re.Pattern[str], digest: str) -> str:
-    """Return a digest as a path below its folder; refuse what is none, for it could lead elsewhere."""
+    """Return a digest; refuse what is none, for as a name it could lead elsewhere. Raises ValueError."""
     if not form.fullmatch(digest):
         raise ValueError(f"not a digest: {digest!r}")
-    return f"{digest[:2]}/{digest}"
+    return digest
 
 
 def _at(error: OSError) -> str:
@@ -298,15 +292,3 @@ def _opened(path: Path) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
-
-
-def is_intact(download: Path) -> bool:
-    """Tell whether a file can be read, and has the SHA-256 that is its name."""
-    found = hashlib.sha256()
-    try:
-        with _opened(download) as descriptor:
-            while data := os.read(descriptor, BUFFER):
-                found.update(data)
-    except OSError:
-        return False
-    return found.hexdigest() == download.name
