@@ -10,6 +10,7 @@ import json
 from typing import TYPE_CHECKING, Any, cast
 
 from bootsmith.tasks.boot import (
+    direct,
     efistub,
     enrolment,
     grub_bios,
@@ -38,6 +39,7 @@ LOADERS: Mapping[str, Loader] = {
     "grub-bios": grub_bios,
     "syslinux": syslinux,
     "efistub": efistub,
+    "direct": direct,
 }
 """Loader's name in recipes -> the module that makes it. Imported, not looked up: a stage's code must be found."""
 
@@ -108,8 +110,7 @@ def packages(recipe: Recipe) -> tuple[str, ...]:
     source = recipe.source
     if not recipe.boot.packages or not isinstance(source, Debian):
         return ()
-    names = [name for name in recipe.boot.loader if name in LOADERS]
-    found = (package for name in names for package in LOADERS[name].packages(source.suite))
+    found = (package for name in recipe.boot.loader for package in LOADERS[name].packages(source.suite))
     return tuple(dict.fromkeys(found))
 
 

@@ -76,8 +76,9 @@ def menu(recipe: Recipe) -> dict[str, Json]:
     """Return a recipe's menu as a parameter of a stage."""
     boot = recipe.boot
     common = [*root_words(recipe), *(f"console={name}" for name in boot.console), boot.cmdline]
+    initrd = None if boot.initrd == "none" else ""
     items = tuple(
-        Item(name, entry.title, " ".join(filter(None, [*common, entry.cmdline])))
+        Item(name, entry.title, " ".join(filter(None, [*common, entry.cmdline])), initrd=initrd)
         for name, entry in boot.entries.items()
     )
     return asdict(Menu(items, boot.default, boot.timeout, serial(boot.console)))
@@ -96,10 +97,10 @@ def from_param(value: Mapping[str, Any]) -> Menu:
 
 def root_words(recipe: Recipe) -> list[str]:
     """Return the words that tell the kernel its root filesystem."""
-    root = next(each for each in recipe.disk.partitions.values() if each.mount == "/")
+    root = next((each for each in recipe.disk.partitions.values() if each.mount == "/"), None)
+    if recipe.boot.root == "none" or root is None:
+        return []
     match recipe.boot.root:
-        case "none":
-            return []
         case "partuuid":
             # initrds look for the text as it stands below /dev/disk/by-partuuid: in lower case
             return [f"root=PARTUUID={root.partuuid.lower()}", "ro"]

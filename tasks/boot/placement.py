@@ -68,5 +68,6 @@ def active(disk: Disk) -> str:
 
 
 def mounted(disk: Disk) -> dict[str, str]:
-    """Return the mount points of a disk's partitions, by name."""
-    return {name: partition.mount for name, partition in disk.partitions.items() if partition.mount is not None}
+    """Return the mount points of a disk's partitions, by name: none where the tree is on no partition."""
+    found = {name: partition.mount for name, partition in disk.partitions.items() if partition.mount is not None}
+    return found if "/" in found.values() else {}

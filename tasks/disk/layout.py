@@ -21,11 +21,14 @@ class Bounds:
     start: int
     end: int
     limit: int
+    first: int = MIB
+    """Bytes before the first partition, where nobody says."""
 
 
 BOUNDS: Mapping[str, Bounds] = {
     "gpt": Bounds(gpt.FIRST_USABLE, gpt.FIRST_USABLE - 1, 1 << 64),
     "mbr": Bounds(1, 0, mbr.LIMIT // SECTOR),
+    "none": Bounds(0, 0, 1 << 64, first=0),
 }
 
 Size = int | Literal["auto", "remaining"]
@@ -111,7 +114,7 @@ def _sized(wanted: Wanted, size: int) -> Wanted:
 
 def _place(wanted: Sequence[Wanted], bounds: Bounds) -> list[Place]:
     places: list[Place] = []
-    cursor = MIB
+    cursor = bounds.first
     for each in wanted:
         start = each.start if each.start is not None else round_up(cursor, MIB)
         assert isinstance(each.size, int), "every size is fixed by now"

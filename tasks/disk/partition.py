@@ -52,7 +52,7 @@ def stage(recipe: Recipe, site: Site) -> Stage:
         inputs={
             **sources.indexes(recipe, site),
             **(sources.tars(recipe, site) if contents else {}),
-            **sources.kernels(site),
+            **sources.kernels(recipe, site),
         },
         outputs=outputs,
         params={
@@ -151,6 +151,8 @@ def _write_table(ctx: Context, planned: layout.Layout, partitions: Sequence[Mapp
             for each, place in zip(partitions, planned.places, strict=True)
         ]
         start, end = mbr.encode(planned.size, str(ctx.params["id"]), primaries), b""
+    elif ctx.params["table"] == "none":
+        start = end = b""
     else:
         start, end = gpt.encode(planned.size, str(ctx.params["id"]), _slots(planned, partitions))
     with ctx.outputs["table"].open("wb") as table:

@@ -83,7 +83,7 @@ def _inputs(recipe: Recipe, partition: Partition, site: Site) -> dict[str, Path]
         found |= sources.indexes(recipe, site) | sources.tars(recipe, site)
     holds_kernels = _holds_kernels(recipe, partition.name)
     if holds_kernels:
-        found |= sources.kernels(site)
+        found |= sources.kernels(recipe, site)
     if holds_kernels or partition.name in (places.esp(recipe.disk), places.active(recipe.disk)):
         found |= {"loader.tar": site.loader.tar, "loader.index": site.loader.index}
     return found

@@ -31,7 +31,7 @@ class Filling:
 def _layers(recipe: Recipe, site: Site) -> tuple[Layer, ...]:
     from bootsmith.tasks.tree import layers
 
-    return layers.stack(recipe, site)
+    return layers.stack(recipe, site) if places.mounted(recipe.disk) else ()
 
 
 def params(recipe: Recipe, site: Site, *, kernels: bool) -> dict[str, Json]:
@@ -55,9 +55,10 @@ def tars(recipe: Recipe, site: Site) -> dict[str, Path]:
     return {f"{layer.name}.tar": layer.tar for layer in _layers(recipe, site)}
 
 
-def kernels(site: Site) -> dict[str, Path]:
-    """Return kernel, initrd and what is known of them, as inputs."""
-    return {"kernel": site.kernel, "initrd": site.initrd, "facts": site.kernel_facts}
+def kernels(recipe: Recipe, site: Site) -> dict[str, Path]:
+    """Return the kernel, the initrd where there is one, and what is known of them, as inputs."""
+    initrd = {} if recipe.boot.initrd == "none" else {"initrd": site.initrd}
+    return {"kernel": site.kernel, **initrd, "facts": site.kernel_facts}
 
 
 def gather(ctx: Context, partition: str) -> Filling:
@@ -101,7 +102,9 @@ def _place_kernels(ctx: Context, partition: str, tree: Tree, number: int, epoch:
     if partition != where.partition:
         return
     kernel, initrd = where.named(json.loads(ctx.inputs["facts"].read_bytes()))
-    wanted = {initrd: (number + 1, ctx.inputs["initrd"].stat().st_size)}
+    wanted = {}
+    if "initrd" in ctx.inputs:
+        wanted[initrd] = (number + 1, ctx.inputs["initrd"].stat().st_size)
     if kernel not in tree:  # a distribution's kernel stands in its own tree already
         wanted[kernel] = (number, ctx.inputs["kernel"].stat().st_size)
     content.place(tree, wanted, epoch)

@@ -13,7 +13,7 @@ from bootsmith.tasks.recipe.units import SECTOR, show_size
 MIB = 1 << 20
 LEAST_FAT32 = 33 * MIB  # 65525 clusters of one sector, two tables of four bytes for each, and what stands before them
 LEAST = MIB
-ENDS = {"gpt": 34 * SECTOR, "mbr": 0}  # what a table takes at a disk's end
+ENDS = {"gpt": 34 * SECTOR, "mbr": 0, "none": 0}  # what a table takes at a disk's end
 PARTS: KeyPath = ("disk", "partitions")
 
 
@@ -30,7 +30,7 @@ def _mounts(recipe: Recipe) -> Iterable[Finding]:
             yield (*PARTS, name, "mount"), "there is no filesystem to mount; write fs:, or remove the mount"
     if "layout" in parts:  # partition/NAME.json is its geometry, partition/layout.json the disk's
         yield (*PARTS, "layout"), "bootsmith keeps a file of that name; take another name"
-    if not parts and "direct" in recipe.boot.loader:
+    if "/" not in seen and (recipe.boot.initrd == "tree" or (not parts and "direct" in recipe.boot.loader)):
         return
     if "/" not in seen:
         yield PARTS, "no partition is mounted at /; this replaces the usual layout, so write `root: {mount: /}` too"
@@ -66,7 +66,7 @@ def _sizes(recipe: Recipe) -> Iterable[Finding]:
 def _space(recipe: Recipe) -> Iterable[Finding]:
     """Find what cannot fit, as far as that can be told without the content of what is `auto`."""
     parts = recipe.disk.partitions
-    end = MIB
+    end = 0 if recipe.disk.table == "none" else MIB
     places: list[tuple[int, int, str]] = []
     for name, part in parts.items():
         start = -(-end // MIB) * MIB if part.start is None else part.start
@@ -145,7 +145,7 @@ _LAYOUT: tuple[KeyPath, ...] = (("disk",), ("boot", "loader"))
 RULES: tuple[tuple[tuple[KeyPath, ...], Callable[[Recipe], Iterable[Finding]]], ...] = (
     (_LAYOUT, _mounts),
     (_LAYOUT, _esp),
-    *((_LAYOUT, rule) for rule in check_table.RULES),
+    *(((*_LAYOUT, ("boot", "root"), ("system",)), rule) for rule in check_table.RULES),
     (_LAYOUT, _sizes),
     (_LAYOUT, _space),
     (_LAYOUT, _labels),

@@ -36,6 +36,9 @@ def _kernel(recipe: Recipe) -> Iterable[Finding]:
     if boot.initrd == "auto" and not isinstance(recipe.source, Debian):
         what = "only a tree of Debian's packages brings the tools that make an initrd"
         yield ("boot", "initrd"), f"{what}; write none, tree, or a file of your own"
+    if boot.initrd == "none" and boot.protocol == "linux" and boot.root in ("uuid", "label"):
+        what = f"Linux without an initrd finds no filesystem by {boot.root}"
+        yield ("boot", "root"), f"{what}; write partuuid, or a device like /dev/vda"
 
 
 def _without_disk(recipe: Recipe) -> Iterable[Finding]:
@@ -129,7 +132,7 @@ def _init(recipe: Recipe) -> Iterable[Finding]:
 
 
 RULES: tuple[tuple[tuple[KeyPath, ...], Callable[[Recipe], Iterable[Finding]]], ...] = (
-    ((("boot", "kernel"), ("boot", "initrd"), ("source",), ("layers",), ("outputs",)), _kernel),
+    ((("boot",), ("disk",), ("source",), ("layers",), ("outputs",)), _kernel),
     ((("boot",), ("disk",), ("outputs",)), _without_disk),
     ((("arch",), ("boot", "loader")), _machines),
     ((("boot",),), _multiboot),

@@ -1,9 +1,10 @@
-"""What a partition table can say and what it cannot: GPT and MBR."""
+"""What a partition table can say and what it cannot: GPT and MBR; and a disk without one."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+from bootsmith.tasks.recipe.loaders import KINDS
 from bootsmith.tasks.recipe.model import Partition, Recipe
 from bootsmith.tasks.recipe.problems import Finding, KeyPath
 
@@ -65,4 +66,26 @@ def _mbr_partition(part: Partition) -> Iterator[tuple[str, str]]:
         yield "attributes", "partitions of an MBR have none; write active: true, or disk.table: gpt"
 
 
-RULES = (_gpt, _mbr)
+def _none(recipe: Recipe) -> Iterable[Finding]:
+    disk = recipe.disk
+    if disk.table != "none" or not all("none" in KINDS[name].layouts for name in recipe.boot.loader):
+        return
+    for part in [*disk.partitions.values()][1:]:
+        what = "a disk without a table is one filesystem; leave this out, or write disk.table: gpt"
+        yield (*PARTS, part.name), what
+    for part in disk.partitions.values():
+        for key, written in (
+            ("start", part.start is not None),
+            ("attributes", part.attributes),
+            ("active", part.active),
+        ):
+            if written:
+                yield (*PARTS, part.name, key), "there is no table to say so in; remove it, or write disk.table: gpt"
+    by_table = "there is no table to have a PARTUUID in; write uuid, or disk.table: gpt"
+    if recipe.boot.root == "partuuid":
+        yield ("boot", "root"), by_table
+    if recipe.system != "none" and recipe.system.fstab == "partuuid":
+        yield ("system", "fstab"), by_table
+
+
+RULES = (_gpt, _mbr, _none)

@@ -209,7 +209,9 @@ PARTITION = Section(
 
 DISK = Section(
     {
-        "table": Key(Choice("gpt", "mbr"), "the partition table", derived="by loader"),
+        "table": Key(
+            Choice("gpt", "mbr", "none"), "the partition table; none: the disk is one filesystem", derived="by loader"
+        ),
         "size": Key(Choice("auto", other=size(1 << 20)), "the whole disk", "auto"),
         "sector": Key(words.SECTOR, "bytes in a sector", 512),
         "id": Key(words.DISK_ID, "the disk's GUID, or MBR's signature: eight hex digits", derived="from seed"),
@@ -256,7 +258,7 @@ BOOT = Section(
         "root": Key(
             Choice("partuuid", "uuid", "label", "none", other=words.DEVICE),
             "how the kernel is told its root filesystem; none says nothing",
-            "partuuid",
+            derived="partuuid; uuid without a table; none where the initrd is the whole tree",
         ),
         "cmdline": Key(LINE, "further words for the kernel", ""),
         "console": Key(ListOf(words.CONSOLE), "consoles; the last one is /dev/console", ["tty0", "ttyS0"]),

@@ -104,7 +104,9 @@ def _with_layout(tree: Table, variables: Variables, words: Mapping[str, str]) ->
     names = [name for name in _said(tree, variables, words, "boot", "loader") if name in loaders.KINDS]
     names = names or [*BOOT.keys["loader"].value]
     table = next(iter(_said(tree, variables, words, "disk", "table")), loaders.usual_table(names))
-    below = node({"disk": {"partitions": loaders.usual_layout(names, table)}}, locate(tree, ("boot", "loader")))
+    initrd = next(iter(_said(tree, variables, words, "boot", "initrd")), "auto")
+    usual = loaders.usual_layout(names, table, initrd)
+    below = node({"disk": {"partitions": usual}}, locate(tree, ("boot", "loader")))
     return _table(lay(RECIPE, below, tree, (), Problems()))
 
 

@@ -66,7 +66,7 @@ KINDS: dict[str, LoaderKind] = {
         config=("syslinux.cfg",),
     ),
     "efistub": LoaderKind("uefi", _UEFI, (), (), (REMOVABLE,)),
-    "direct": LoaderKind("direct", {"gpt": {}}, (), (), ()),
+    "direct": LoaderKind("direct", {"none": _ROOT, "gpt": _ROOT, "mbr": _ROOT}, (), (), ()),
 }
 
 
@@ -86,13 +86,18 @@ def usual_table(loaders: Sequence[str]) -> str:
     return next(iter(common_tables(loaders) or KINDS[loaders[0]].layouts))
 
 
-def usual_layout(loaders: Sequence[str], table: str) -> dict[str, Raw]:
-    """Return the partitions a disk with these loaders has, for a recipe that writes none."""
+def usual_layout(loaders: Sequence[str], table: str, initrd: str = "auto") -> dict[str, Raw]:
+    """Return the partitions a disk with these loaders has, for a recipe that writes none.
+
+    Where the whole tree is the initrd there is no root, unless a loader looks for kernels on it.
+    """
     found: dict[str, Raw] = {}
     for name in loaders:
-        found |= KINDS[name].layouts.get(table, {})
+        found |= KINDS[name].layouts.get(table) or next(iter(KINDS[name].layouts.values()))
     if "esp" in found:
         found.pop("boot", None)  # one FAT partition serves both firmwares
+    if initrd == "tree" and not any("root" in KINDS[name].places and not KINDS[name].types for name in loaders):
+        found.pop("root", None)
     order = {"bios-boot": 0, "root": 2}
     return dict(sorted(found.items(), key=lambda each: order.get(each[0], 1)))
 

@@ -214,7 +214,7 @@ class Partition:
 class Disk:
     """A disk. `id` is a GUID, on an MBR disk its signature: eight hex digits."""
 
-    table: Literal["gpt", "mbr"]
+    table: Literal["gpt", "mbr", "none"]
     size: int | Literal["auto"]
     sector: Literal[512]
     id: str

@@ -88,6 +88,13 @@ def _entries(values: Mapping[str, Any]) -> Iterator[tuple[str, model.BootEntry]]
             yield name, model.BootEntry(name, **{**each, "modules": modules})
 
 
+def _root(initrd: object, disk: model.Disk) -> str:
+    """Return how the kernel is told its root filesystem, where nobody says."""
+    if initrd == "tree":
+        return "none"
+    return "uuid" if disk.table == "none" else "partuuid"
+
+
 def _boot(values: Mapping[str, Any], disk: model.Disk) -> model.Boot:
     entries = dict(_entries(values))
     timeout = values["timeout"]
@@ -95,6 +102,7 @@ def _boot(values: Mapping[str, Any], disk: model.Disk) -> model.Boot:
         **{
             **values,
             "initrd": "none" if values["initrd"] == "auto" and values["protocol"] != "linux" else values["initrd"],
+            "root": values["root"] or _root(values["initrd"], disk),
             "entries": entries,
             "default": values["default"] or next(iter(entries), ""),
             "timeout": (5 if len(entries) > 1 else 0) if timeout is None else timeout,

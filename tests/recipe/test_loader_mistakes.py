@@ -44,6 +44,37 @@ BAD = [
             )
         ],
     ),
+    # -- disks without a table
+    (
+        "disk: {table: none}\n",
+        ["2:15: disk.table: systemd-boot cannot live on none; write gpt or mbr"],
+    ),
+    (
+        "disk: {partitions: {root: {mount: /, start: 1M}, b: {}}}\nboot: {loader: direct}\n",
+        [
+            "2:45: disk.partitions.root.start: there is no table to say so in; remove it, or write disk.table: gpt",
+            (
+                "2:50: disk.partitions.b: a disk without a table is one filesystem; "
+                "leave this out, or write disk.table: gpt"
+            ),
+        ],
+    ),
+    (
+        "system: {fstab: partuuid}\nboot: {loader: direct, root: partuuid}\n",
+        [
+            "2:17: system.fstab: there is no table to have a PARTUUID in; write uuid, or disk.table: gpt",
+            "3:30: boot.root: there is no table to have a PARTUUID in; write uuid, or disk.table: gpt",
+        ],
+    ),
+    (
+        "boot: {loader: direct, initrd: none}\n",
+        [
+            (
+                "2:1: boot.root: Linux without an initrd finds no filesystem by uuid; "
+                "write partuuid, or a device like /dev/vda"
+            )
+        ],
+    ),
     # -- paths, files and modules
     (
         "boot: {config: {grub.cfg: files/key.gpg}}\n",

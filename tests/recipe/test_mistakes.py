@@ -331,7 +331,7 @@ BAD = [
         ["2:22: system.machine_id: '123' is not a machine id; write 32 lower-case hex digits, or empty or none"],
     ),
     # -- disk
-    (SOURCE + "disk: {table: bsd}\n", ["2:15: disk.table: 'bsd' is not a choice; known here: gpt, mbr"]),
+    (SOURCE + "disk: {table: bsd}\n", ["2:15: disk.table: 'bsd' is not a choice; known here: gpt, mbr, none"]),
     (SOURCE + "disk: {sector: 4096}\n", ["2:16: disk.sector: sectors of 4096 bytes cannot be built; write 512"]),
     (
         SOURCE + "disk: {id: 1234}\n",
