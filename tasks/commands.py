@@ -44,41 +44,85 @@ class Request:
 def option(name: str, text: str, *, kind: type = str, short: str = "") -> Param:
     """Return a doit parameter; None, or False for a flag, stands for "not given"."""
     default = False if kind is bool else None
-    return {"name": name, "long": name, "short": short, "type": kind, "default": default, "help": text}
+    return {
+        "name": name.replace("-", "_"),
+        "long": name,
+        "short": short,
+        "type": kind,
+        "default": default,
+        "help": text,
+    }
 
 
 MACHINE = (
-    option("firmware", "auto or uefi"),
     option("memory", "the guest's memory, such as 2G"),
     option("cpus", "number of virtual CPUs"),
     option("cpu", "CPU model; best: all the accelerator can give"),
     option("accel", "auto, kvm or tcg"),
-    option("type", "q35 or pc"),
+    option("type", "q35, pc, or to start a kernel directly microvm"),
     option("drive", "virtio, ide, sata, nvme or scsi"),
     option("cache", "writeback, none, unsafe, writethrough or directsync"),
     option("nic", "virtio, e1000 or none"),
-    option("forward", "HOST:GUEST ports, comma-separated; always on 127.0.0.1", kind=list),
+    option("forward", "HOST:GUEST ports, comma-separated; always on 127.0.0.1"),
+    option("share", "--share=TAG=FOLDER: for the guest to mount; several with commas"),
     option("display", "none, gtk, sdl or vnc"),
     option("gpu", "none, std or virtio"),
     option("serial", "stdio or a file"),
     option("monitor", "give the QEMU monitor the terminal too (Ctrl-A C)", kind=bool),
     option("gdb", "wait for gdb on 127.0.0.1:1234", kind=bool),
-    option("keep", "keep the guest's writes in build/NAME/run.qcow2", kind=bool),
+    option("debug", "what QEMU logs to debug.log in the build directory, such as int,cpu_reset"),
+    option("keep", "keep the guest's writes in run.qcow2 in the build directory", kind=bool),
     option("login", "auto: let me into a locked image; none: do not"),
-    option("format", "the image file's format, where it cannot be told: raw or qcow2"),
     option("qemu", "more words for QEMU, split as a shell would"),
     option("print", "print the QEMU command, do not run it", kind=bool),
 )
+FORMAT = option("format", "the image file's format, where it cannot be told: raw, qcow2, vmdk, vhd, vhdx, vdi or iso")
+SECURE_BOOT = option("secure-boot", "let the firmware refuse what is not signed", kind=bool)
 
 COMMANDS = (
     Command(
         "run-uefi",
-        "boot the image, or any disk FILE, under OVMF; the serial console on this terminal",
+        "boot the image, or any disk FILE, under UEFI (OVMF); the serial console on this terminal",
         "bootsmith.tasks.actions.machines:run_uefi",
-        MACHINE,
+        (*MACHINE, FORMAT, SECURE_BOOT),
         positional="image",
         needs="assemble",
         image=True,
+    ),
+    Command(
+        "run-bios",
+        "boot the image, or any disk FILE, under a BIOS (SeaBIOS); the serial console on this terminal",
+        "bootsmith.tasks.actions.machines:run_bios",
+        (*MACHINE, FORMAT),
+        positional="image",
+        needs="assemble",
+        image=True,
+    ),
+    Command(
+        "run-direct",
+        "let QEMU start the recipe's kernel, or any KERNEL, without firmware or loader",
+        "bootsmith.tasks.actions.machines:run_direct",
+        (
+            *MACHINE,
+            option("initrd", "the initrd of KERNEL"),
+            option("cmdline", "--cmdline=WORDS: KERNEL's command line; with a recipe, words after its own"),
+            option("disk", "a disk for KERNEL"),
+            FORMAT,
+        ),
+        positional="kernel",
+        needs="assemble",
+        image=True,
+    ),
+    Command(
+        "ssh",
+        "a shell in the running image, or COMMAND run there",
+        "bootsmith.tasks.actions.machines:ssh",
+        (
+            option("port", "the machine whose ssh server is forwarded to this port"),
+            option("user", "whom to be there, where root's keys are yours too: the default is root"),
+            option("timeout", "seconds to wait for its ssh server; 300 without"),
+        ),
+        positional="command",
     ),
     Command(
         "qemu-test",

@@ -7,7 +7,8 @@ BootsmithError
 │   ├── ToolFailed    a host program exited non-zero
 │   ├── ToolMissing   a host program is not installed
 │   └── InputMissing  a declared input does not exist
-└── TestFailed        an image did not do what its recipe's test demands  exit 1
+├── TestFailed        an image did not do what its recipe's test demands  exit 1
+└── Ended             a command run for the user ended with a status      exit: that status
 
 Anything else that escapes is a bug of ours.
 """
@@ -70,3 +71,11 @@ class TestFailed(BootsmithError):
     """An image did not do what its recipe's test demands."""
 
     __test__ = False  # the name begins like a test case's; pytest must not collect it
+
+
+class Ended(BootsmithError):
+    """A command that the user ran through us ended with a status other than 0, which becomes ours."""
+
+    def __init__(self, status: int) -> None:
+        super().__init__(f"it ended with status {status}")
+        self.exit_code = status

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, TextIO
 
+from bootsmith.tasks.errors import Ended
 from bootsmith.tasks.progress import Progress
 
 
@@ -26,7 +27,7 @@ class Reporter:
 
     def __init__(self, progress: Progress) -> None:
         self._progress = progress
-        self._refused = False
+        self._status = 0
 
     def initialize(self, tasks: Mapping[str, Any], selected: Iterable[str]) -> None:
         """Begin: nothing to say yet."""
@@ -58,12 +59,17 @@ class Reporter:
         if fail.get_name() == "UnmetDependency":
             self._progress.tell(f"{task.name} was not run: {fail.message} failed")
             return
+        errors = [error for action in task.actions if (error := getattr(action, "error", None)) is not None]
+        if any(isinstance(error, Ended) for error in errors):
+            self._status = errors[0].exit_code
+            return
         self._progress.finish(task.name, "failed")
         self._progress.tell(f"ERROR: {fail.message}")
         for action in task.actions:
             error = getattr(action, "error", None)
             if error is not None:
-                self._refused |= getattr(error, "exit_code", 1) == 3
+                if getattr(error, "exit_code", 1) == 3:
+                    self._status = 3
                 lines = [line for line in getattr(error, "tail", "").splitlines() if line.strip()]
                 self._progress.tell("\n".join(f"  | {line}" for line in lines))
             log: Path | None = getattr(action, "log", None)
@@ -79,7 +85,7 @@ class Reporter:
         self._progress.tell(f"ERROR: {msg}")
 
     def complete_run(self) -> None:
-        """End the run; a wrong word found only while running has the exit code of wrong words."""
+        """End the run; a wrong word found only now has the exit code of wrong words, a user's command its own."""
         self._progress.close()
-        if self._refused:
-            raise SystemExit(3)
+        if self._status:
+            raise SystemExit(self._status)

@@ -13,9 +13,9 @@ from bootsmith.tasks.recipe.model import Machine, Test
 TCG = Accel("tcg", "max")
 
 _MACHINE = Machine(
-    firmware="auto", type="q35", cpu="best", cpus=2, memory=1 << 30, accel="auto", display="none", gpu="none",
-    serial="stdio", drive="virtio", cache="writeback", nic="virtio", forward=(), monitor=False, gdb=False, qemu=(),
-    keep=False, login="none",
+    firmware="auto", secure_boot=False, type="q35", cpu="best", cpus=2, memory=1 << 30, accel="auto", display="none",
+    gpu="none", serial="stdio", drive="virtio", cache="writeback", nic="virtio", forward=(), share={}, monitor=False,
+    gdb=False, debug=None, qemu=(), keep=False, login="none",
 )  # fmt: skip
 _TEST = Test(
     ("auto",), entry=None, expect=("login:",), fail=(), began=None, timeout=300, silence=90, limits={}, login=None,

@@ -27,11 +27,33 @@ def inspect(request: Request) -> None:
 def disk(request: Request) -> Path:
     """Return the disk image a command is about: the file named, else the recipe's raw disk."""
     if request.words:
-        if len(request.words) > 1:
-            raise UsageError(f"one image, not {len(request.words)}: {shlex.join(request.words)}", "Name one file.")
-        return request.session.shell / request.words[0]
+        return named(request)
     plan = request.session.builder(request.recipe).plan
     try:
         return plan.stage("assemble").outputs["disk"]
     except KeyError:
         raise UsageError(f"{plan.site.name} has no disk", "Name a disk image, or another recipe.") from None
+
+
+def named(request: Request) -> Path:
+    """Return the one file that was named."""
+    if len(request.words) != 1:
+        raise UsageError(f"one file, not {len(request.words)}: {shlex.join(request.words)}", "Name one file.")
+    return request.session.shell / request.words[0]
+
+
+def shown(request: Request, file: Path) -> str:
+    """Return a file's name as the user would write it."""
+    return request.words[0] if request.words else str(relative(file, request.session.shell))
+
+
+def relative(file: Path, folder: Path) -> Path:
+    """Return a file's path from `folder` where it lies in it."""
+    return file.relative_to(folder) if file.is_relative_to(folder) else file
+
+
+def own_name(file: Path) -> str:
+    """Return a name for what is kept of a file: files of one name in two folders have two."""
+    from bootsmith.cache import key
+
+    return f"{file.name}-{key.key({'path': str(file.resolve())})[:8]}"

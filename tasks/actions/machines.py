@@ -2,42 +2,162 @@
 
 from __future__ import annotations
 
+import os
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bootsmith.tasks.actions import images
-from bootsmith.tasks.errors import InputMissing, StageError
+from bootsmith.tasks.errors import BootsmithError, Ended, InputMissing, StageError, UsageError
 
 if TYPE_CHECKING:
     from bootsmith.tasks.commands import Request
+    from bootsmith.tasks.machine.firmware import Kind
+    from bootsmith.tasks.machine.run import Subject
+    from bootsmith.tasks.machine.running import Noted
+    from bootsmith.tasks.recipe.model import Machine, Recipe
 
 
 def run_uefi(request: Request) -> None:
     """Boot an image under OVMF, the console on this terminal."""
-    from bootsmith.tasks.machine import run
+    _run_disk(request, "uefi")
+
+
+def run_bios(request: Request) -> None:
+    """Boot an image under SeaBIOS, the console on this terminal."""
+    _run_disk(request, "bios")
+
+
+def _run_disk(request: Request, kind: Kind) -> None:
+    from bootsmith.tasks.disk import bootable
+    from bootsmith.tasks.machine import firmware, image
+    from bootsmith.tasks.machine.run import Subject
+
+    disk = images.disk(request)
+    machine, folder, recipe = _machine(request, disk)
+    form = image.identify(disk, request.options["format"])
+    if not (machine.keep and (folder / "run.qcow2").exists()):  # what a guest wrote there may start it now
+        firmware.choose(kind, bootable.firmware(disk, form), images.shown(request, disk))
+    subject = Subject(disk, form, kind)
+    if recipe:
+        subject = replace(subject, arch=recipe.arch, recipe=recipe.file)
+    _run(request, machine, subject, folder)
+
+
+def run_direct(request: Request) -> None:
+    """Let QEMU start a kernel, the console on this terminal."""
+    from bootsmith.tasks.machine import image, kernel
+    from bootsmith.tasks.machine.qemu import Kernel
+    from bootsmith.tasks.machine.run import Subject
+
+    session, asked = request.session, request.options
+    if not request.words:
+        _run_recipe_directly(request)
+        return
+    file = images.named(request)
+    initrd = session.shell / asked["initrd"] if asked["initrd"] else None
+    if initrd and not initrd.is_file():
+        raise InputMissing(f"the initrd {initrd} does not exist", "Name one, or leave out --initrd.")
+    disk = session.shell / asked["disk"] if asked["disk"] else None
+    machine, folder, _ = _machine(request, disk or file)
+    kernel.check(file)
+    form = image.identify(disk, asked["format"]) if disk else "raw"
+    words = asked["cmdline"] or "console=ttyS0"
+    _run(request, machine, Subject(disk, form, "direct", Kernel(file, initrd, words)), folder)
+
+
+def _run_recipe_directly(request: Request) -> None:
+    from bootsmith.tasks.boot import menu
+    from bootsmith.tasks.machine.qemu import Kernel
+    from bootsmith.tasks.machine.run import Subject
+
+    asked = request.options
+    for name in ("initrd", "disk", "format"):
+        if asked[name]:
+            raise UsageError(f"--{name} goes with a KERNEL: the recipe has its own", "Name a kernel, or leave it out.")
+    plan = request.session.builder(request.recipe).plan
+    made = {path for stage in plan.stages for path in stage.outputs.values()}
+    if plan.site.kernel not in made:
+        raise UsageError(f"{plan.site.name} has no kernel", "Name a KERNEL, or another recipe.")
+    disk = images.disk(request) if any(stage.name == "assemble" for stage in plan.stages) else None
+    machine, folder, recipe = _machine(request, plan.site.kernel)
+    assert recipe is not None, "no file was named"
+    words = " ".join(filter(None, (menu.direct_cmdline(recipe), asked["cmdline"])))
+    kernel = Kernel(plan.site.kernel, plan.site.initrd if plan.site.initrd in made else None, words)
+    _run(request, machine, Subject(disk, "raw", "direct", kernel, recipe.arch, recipe.file), folder)
+
+
+def ssh(request: Request) -> None:
+    """Enter a running machine, or run a command there: its exit status becomes ours."""
+    from bootsmith.tasks.machine import running
+    from bootsmith.tasks.machine import ssh as shell
+    from bootsmith.tasks.tools import host, process
+
+    asked = request.options
+    machine = _running(request, running.find(_register(request)))
+    try:
+        seconds = float(asked["timeout"] or 300)
+    except ValueError:
+        raise UsageError(f"--timeout {asked['timeout']}: not a number of seconds", "Write one, like 60.") from None
+    shell.wait_for_banner(machine.port, seconds)
+    words = shell.command(machine.port, machine.key, user=asked["user"] or "root", program=host.find("ssh"))
+    terminal = ["-t"] if sys.stdin.isatty() and not request.words else []
+    status = process.spawn_interactive([words[0], *terminal, *words[1:], *request.words])
+    if status:
+        raise Ended(status)
+
+
+def _running(request: Request, found: list[Noted]) -> Noted:
+    """Return the machine that is meant: by port, of the recipe named, else the newest, the default recipe's first."""
+    asked, session = request.options, request.session
+    if asked["port"]:
+        chosen = [each for each in found if str(each.port) == asked["port"]]
+    else:
+        chosen = [each for each in found if each.recipe == session.file(request.recipe)]
+        chosen = chosen or (found if request.recipe is None else [])
+    if chosen:
+        return chosen[0]
+    others = ", ".join(f"{each.what} (--port {each.port})" for each in found)
+    raise BootsmithError(
+        f"no such machine is running{f'; there are: {others}' if others else ''}",
+        "Start one in another terminal with run-uefi, run-bios, run-direct, run-dir or run-tgz; its image needs an ssh "
+        "server, and its `login` must be auto.",
+    )
+
+
+def _machine(request: Request, file: Path) -> tuple[Machine, Path, Recipe | None]:
+    """Return the machine asked for, the directory for what its run leaves, and the recipe where no file was named."""
     from bootsmith.tasks.recipe import options
 
     session = request.session
-    asked = {name: value for name, value in request.options.items() if name not in ("format", "print")}
-    disk = images.disk(request)
+    asked = {name: value for name, value in request.options.items() if name in options.MACHINE}
     if request.words:
-        machine, folder = options.machine(asked), None
-    else:
-        machine = session.recipe(request.recipe, options.words("machine", asked)).machine
-        folder = session.builder(request.recipe).plan.site.build
-    with kept(request, disk):
+        return options.machine(asked), session.top / "build/run" / images.own_name(file), None
+    recipe = session.recipe(request.recipe, options.words("machine", asked))
+    return recipe.machine, session.builder(request.recipe).plan.site.build, recipe
+
+
+def _run(request: Request, machine: Machine, subject: Subject, folder: Path) -> None:
+    from bootsmith.tasks.machine import run
+
+    session = request.session
+    with kept(request, subject.disk) if subject.disk else nullcontext():
+        if os.geteuid() == 0:
+            session.progress.tell("QEMU is run as root, which it does not need")
         status = run.run(
-            machine,
-            disk,
-            format=request.options["format"],
-            folder=folder,
-            print_only=request.options["print"],
+            machine, subject, folder=folder, register=_register(request), print_only=request.options["print"],
             say=session.progress.tell,
-        )
+        )  # fmt: skip
     if status:
         raise StageError(f"QEMU exited with status {status}", "Its words are above.")
+
+
+def _register(request: Request) -> Path:
+    """Return the directory where the machines of this project are noted while they run."""
+    return request.session.top / "build/.running"
 
 
 def qemu_test(request: Request) -> None:

@@ -84,6 +84,14 @@ def menu(recipe: Recipe) -> dict[str, Json]:
     return asdict(Menu(items, boot.default, boot.timeout, serial(boot.console)))
 
 
+def direct_cmdline(recipe: Recipe) -> str:
+    """Return the default entry's command line, for a kernel that no loader starts: there may be no disk at all."""
+    boot = recipe.boot
+    mounted = any(each.mount == "/" for each in recipe.disk.partitions.values())
+    words = [*(root_words(recipe) if mounted else []), *(f"console={name}" for name in boot.console), boot.cmdline]
+    return " ".join(filter(None, [*words, boot.entries[boot.default].cmdline]))
+
+
 def from_param(value: Mapping[str, Any]) -> Menu:
     """Return the menu that `menu` made a parameter of."""
     port = value["serial"]

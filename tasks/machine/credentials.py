@@ -25,7 +25,7 @@ _UNIT = """[Unit]
 Description=What bootsmith asked of this run
 DefaultDependencies=no
 After=local-fs.target
-Before=serial-getty@ttyS0.service
+Before=serial-getty@ttyS0.service ssh.service sshd.service
 [Service]
 """
 _GETTY = "serial-getty@.service"
@@ -37,6 +37,11 @@ _RELOAD = """u=serial-getty@ttyS0.service
 case $(systemctl show -p DropInPaths $u) in *bootsmith*) exit ;; esac
 systemctl daemon-reload
 systemctl -q is-active $u && systemctl --no-block restart $u
+"""
+_KEY = """k='{key}' f=/root/.ssh/authorized_keys
+umask 077
+mkdir -p /root/.ssh
+grep -qsxF "$k" $f || printf '\n%s\n' "$k" >>$f
 """
 _AGENT = """n={nonce} f=/run/bootsmith-command
 export HOME=/root LC_ALL=C.UTF-8
@@ -69,27 +74,25 @@ class Asked:
 
 def credentials(asked: Asked) -> Mapping[str, bytes]:
     """Return the system credentials, by name, that ask it."""
+    if asked == Asked():
+        return {}
     named: dict[str, str] = {}
-    lines: list[str] = []
-    if asked.nonce or asked.autologin:
-        lines.append(f"L+ {_LINK} - - - - /run")
-        unit = _UNIT
-        if asked.autologin:
-            named[f"systemd.unit-dropin.{_GETTY}~bootsmith"] = _AUTOLOGIN  # since systemd 256; before that:
-            lines.append(_file(f"systemd/system/{_GETTY}.d/bootsmith.conf", _AUTOLOGIN))
-            lines.append(_file("bootsmith-reload", _RELOAD))
-            unit += "ExecStartPre=-sh /run/bootsmith-reload\n"
-        if asked.nonce:
-            lines.append(_file("bootsmith-agent", _AGENT.format(nonce=asked.nonce, port=SECOND_PORT)))
-        unit += "ExecStart=sh /run/bootsmith-agent\n" if asked.nonce else "ExecStart=true\n"
-        lines += [_file("systemd/system/bootsmith.service", unit), _file("udev/rules.d/99-bootsmith.rules", _RULE)]
+    lines = [f"L+ {_LINK} - - - - /run"]
+    unit = _UNIT
     if asked.ssh_key:
-        # Added to the keys that are there. Run from a snapshot, the image never sees it.
-        key = _base64(f"\n{asked.ssh_key.strip()}\n")
-        lines += ["d /root/.ssh 0700 - - -", "f /root/.ssh/authorized_keys 0600 - - -"]
-        lines.append(f"w+~ /root/.ssh/authorized_keys - - - - {key}")
-    if lines:
-        named["tmpfiles.extra"] = "".join(f"{line}\n" for line in lines)
+        # Added to the keys that are there, once: a guest that keeps its disk is given the same key again.
+        lines.append(_file("bootsmith-key", _KEY.format(key=asked.ssh_key.strip())))
+        unit += "ExecStartPre=-sh /run/bootsmith-key\n"
+    if asked.autologin:
+        named[f"systemd.unit-dropin.{_GETTY}~bootsmith"] = _AUTOLOGIN  # since systemd 256; before that:
+        lines.append(_file(f"systemd/system/{_GETTY}.d/bootsmith.conf", _AUTOLOGIN))
+        lines.append(_file("bootsmith-reload", _RELOAD))
+        unit += "ExecStartPre=-sh /run/bootsmith-reload\n"
+    if asked.nonce:
+        lines.append(_file("bootsmith-agent", _AGENT.format(nonce=asked.nonce, port=SECOND_PORT)))
+    unit += "ExecStart=sh /run/bootsmith-agent\n" if asked.nonce else "ExecStart=true\n"
+    lines += [_file("systemd/system/bootsmith.service", unit), _file("udev/rules.d/99-bootsmith.rules", _RULE)]
+    named["tmpfiles.extra"] = "".join(f"{line}\n" for line in lines)
     return {name: text.encode() for name, text in named.items()}
 
 

@@ -1,48 +1,118 @@
-"""UEFI firmware for the machine: OVMF's code and its variables, as the distributions install them.
+"""What starts a guest: UEFI firmware (OVMF) as the distributions install it, SeaBIOS, or QEMU itself.
 
-Builds that enforce Secure Boot are left aside: they refuse an unsigned loader. The 4 MB builds come first, since the
-2 MB ones are on their way out.
+Builds of OVMF that can enforce Secure Boot are left aside unless it is asked for: they need another board, and with
+keys enrolled they refuse an unsigned loader. The 4 MB builds come first, since the 2 MB ones are on their way out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
-from bootsmith.tasks.errors import ToolMissing
+from bootsmith.tasks.errors import BootsmithError, ToolMissing
 from bootsmith.tasks.tools import host
+
+Kind = Literal["uefi", "bios", "direct"]
+_COMMANDS: dict[Kind, str] = {"uefi": "run-uefi", "bios": "run-bios", "direct": "run-direct"}
+_LACKS: dict[Kind, str] = {
+    "uefi": "UEFI firmware finds nothing to start on {what}: no FAT partition of it holds EFI/BOOT/BOOTX64.EFI",
+    "bios": "a BIOS finds nothing to start on {what}: there is no boot code in its first sector",
+    "direct": "QEMU has no kernel to start for {what}",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Firmware:
-    """OVMF: `code` is read-only and shared; `variables` is a template that no run writes to."""
+    """OVMF: `code` is read-only and shared; `variables` is a template that no run writes to.
+
+    A `secure` build can enforce Secure Boot, and does once keys are among its variables; `microsoft` are variables that
+    hold Microsoft's, where the distribution has such.
+    """
 
     code: Path
     variables: Path
     format: Literal["raw", "qcow2"] = "raw"
+    secure: bool = False
+    microsoft: Path | None = None
 
 
-_PLACES: tuple[tuple[str, str, str], ...] = (
-    ("/usr/share/OVMF", "OVMF_CODE_4M.fd", "OVMF_VARS_4M.fd"),  # Debian, Ubuntu
-    ("/usr/share/edk2/x64", "OVMF_CODE.4m.fd", "OVMF_VARS.4m.fd"),  # Arch
-    ("/usr/share/edk2/ovmf", "OVMF_CODE_4M.qcow2", "OVMF_VARS_4M.qcow2"),  # Fedora
-    ("/usr/share/qemu", "ovmf-x86_64-4m-code.bin", "ovmf-x86_64-4m-vars.bin"),  # openSUSE
-    ("/usr/share/OVMF", "OVMF_CODE.fd", "OVMF_VARS.fd"),  # Debian to 12, Alpine
-    ("/usr/share/edk2/ovmf", "OVMF_CODE.fd", "OVMF_VARS.fd"),  # Fedora
-    ("/usr/share/edk2/x64", "OVMF_CODE.fd", "OVMF_VARS.fd"),  # Arch, older
-    ("/usr/share/edk2-ovmf/x64", "OVMF_CODE.fd", "OVMF_VARS.fd"),  # Arch, older still
-    ("/usr/share/OVMF/x64", "OVMF_CODE.fd", "OVMF_VARS.fd"),
-    ("/usr/share/qemu", "ovmf-x86_64-code.bin", "ovmf-x86_64-vars.bin"),
-)
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a distribution has a build: names of its files in a folder; the last two are for Secure Boot."""
+
+    folder: str
+    code: str
+    variables: str
+    secure: str = ""
+    microsoft: str = ""
 
 
-def find(root: Path = Path("/"), places: Iterable[tuple[str, str, str]] = _PLACES) -> Firmware:
+PLACES = (
+    Place("usr/share/OVMF", "OVMF_CODE_4M.fd", "OVMF_VARS_4M.fd", "OVMF_CODE_4M.secboot.fd", "OVMF_VARS_4M.ms.fd"),
+    Place("usr/share/edk2/x64", "OVMF_CODE.4m.fd", "OVMF_VARS.4m.fd", "OVMF_CODE.secboot.4m.fd"),  # Arch
+    Place(  # Fedora
+        "usr/share/edk2/ovmf", "OVMF_CODE_4M.qcow2", "OVMF_VARS_4M.qcow2", "OVMF_CODE_4M.secboot.qcow2",
+        "OVMF_VARS_4M.secboot.qcow2",
+    ),
+    Place(  # openSUSE
+        "usr/share/qemu", "ovmf-x86_64-4m-code.bin", "ovmf-x86_64-4m-vars.bin", "ovmf-x86_64-smm-code.bin",
+        "ovmf-x86_64-smm-ms-vars.bin",
+    ),
+    Place("usr/share/OVMF", "OVMF_CODE.fd", "OVMF_VARS.fd", "OVMF_CODE.secboot.fd", "OVMF_VARS.ms.fd"),  # and Alpine
+    Place("usr/share/edk2/ovmf", "OVMF_CODE.fd", "OVMF_VARS.fd", "OVMF_CODE.secboot.fd", "OVMF_VARS.secboot.fd"),
+    Place("usr/share/edk2/x64", "OVMF_CODE.fd", "OVMF_VARS.fd", "OVMF_CODE.secboot.fd"),  # Arch, older
+    Place("usr/share/edk2-ovmf/x64", "OVMF_CODE.fd", "OVMF_VARS.fd", "OVMF_CODE.secboot.fd"),  # Arch, older still
+    Place("usr/share/OVMF/x64", "OVMF_CODE.fd", "OVMF_VARS.fd", "OVMF_CODE.secboot.fd"),
+    Place("usr/share/qemu", "ovmf-x86_64-code.bin", "ovmf-x86_64-vars.bin"),
+)  # fmt: skip
+"""The first are Debian's and Ubuntu's. A build's code fits only the variables of the same build."""
+
+
+def find(root: Path = Path("/"), places: Iterable[Place] = PLACES, *, secure_boot: bool = False) -> Firmware:
     """Return the first OVMF below `root` that has both its files. Raises ToolMissing, naming the package."""
-    for folder, code, variables in places:
-        there = root / folder.lstrip("/")
-        if (there / code).is_file() and (there / variables).is_file():
-            return Firmware(there / code, there / variables, "qcow2" if code.endswith(".qcow2") else "raw")
+    for place in places:
+        there = root / place.folder
+        code, variables = there / (place.secure if secure_boot else place.code), there / place.variables
+        if code.is_file() and variables.is_file():
+            found = Firmware(code, variables, "qcow2" if code.suffix == ".qcow2" else "raw")
+            if not secure_boot:
+                return found
+            microsoft = there / place.microsoft
+            return replace(found, secure=True, microsoft=microsoft if microsoft.is_file() else None)
     tool = host.TOOLS["ovmf"]
-    raise ToolMissing("no UEFI firmware (OVMF) is installed", f"Install it: {host.install_command([tool])}")
+    what = "UEFI firmware (OVMF) with Secure Boot" if secure_boot else "UEFI firmware (OVMF)"
+    raise ToolMissing(f"no {what} is installed", f"Install it: {host.install_command([tool])}")
+
+
+def with_microsoft_keys(found: Firmware) -> Firmware:
+    """Return firmware that starts what Microsoft signed, as machines in shops do. Raises ToolMissing."""
+    if found.microsoft is None:
+        raise ToolMissing(
+            f"there are no variables with Microsoft's keys beside {found.code}",
+            "Give the recipe keys of its own: boot.secure_boot.",
+        )
+    return replace(found, variables=found.microsoft)
+
+
+def choose(wanted: Literal["auto"] | Kind, able: Collection[str], what: str) -> Kind:
+    """Return what starts `what`, which those in `able` can; under "auto" the first of UEFI, BIOS and direct that can.
+
+    Raises BootsmithError, saying what is missing, where it would only end in a screen that says nothing.
+    """
+    kinds: tuple[Kind, ...] = ("uefi", "bios", "direct")
+    can = [kind for kind in kinds if kind in able]
+    if wanted == "auto":
+        if can:
+            return can[0]
+        raise BootsmithError(
+            f"no firmware finds anything to start on {what}: there is no EFI/BOOT/BOOTX64.EFI on a FAT partition, and "
+            "no boot code in the first sector",
+            "Is it a whole disk? For a disk without a loader: `doit run-direct KERNEL --initrd FILE --disk FILE`.",
+        )
+    if wanted in can:
+        return wanted
+    others = " or ".join(f"`doit {_COMMANDS[kind]}`" for kind in can)
+    hint = f"It starts otherwise: {others}." if can else "Is it a whole disk, with a loader on it?"
+    raise BootsmithError(_LACKS[wanted].format(what=what), hint)

@@ -18,6 +18,8 @@ _MAGICS: tuple[tuple[int, bytes, str], ...] = (
     (0x40, b"\x7f\x10\xda\xbe", "vdi"),
     (0, b"conectix", "vpc"),  # dynamic; a fixed one has it in the last sector only
 )
+_CD = 16 * 2048 + 1  # ECMA-119: the first volume descriptor's identifier
+_OTHER_NAMES = {"vhd": "vpc"}
 _NOT_DISKS: tuple[tuple[bytes, str, str], ...] = (
     (b"\x1f\x8b", "compressed with gzip", "Unpack it first: gunzip FILE."),
     (b"\xfd7zXZ\0", "compressed with xz", "Unpack it first: unxz FILE."),
@@ -30,11 +32,12 @@ _DATA_FILE = 1 << 2  # incompatible feature bit of the qcow2 specification: gues
 
 
 def identify(path: Path, given: str | None = None) -> str:
-    """Return the format of a disk image, as QEMU names it; "raw" where no known magic is found, or where `given` so.
+    """Return the format of a disk image, as QEMU names it, or "iso"; "raw" where no magic is known, or `given` says so.
 
     Raises InputMissing, and BootsmithError for what is no disk, is not in the format `given`, or refers to another
     file: QEMU would open whatever file of this host the image names.
     """
+    given = _OTHER_NAMES.get(given or "", given)
     found = _by_magic(path, raw=given == "raw")
     if given not in (None, found):
         raise BootsmithError(f"{path} is not {given} but {found}", f"Leave out the format, or say {found}.")
@@ -45,6 +48,8 @@ def _by_magic(path: Path, *, raw: bool) -> str:
     try:
         with path.open("rb") as file:
             head = file.read(4096).ljust(SECTOR, b"\0")
+            file.seek(_CD)
+            is_cd = file.read(5) == b"CD001"
             file.seek(0, 2)
             if file.tell() >= SECTOR:
                 file.seek(-SECTOR, 2)
@@ -62,7 +67,7 @@ def _by_magic(path: Path, *, raw: bool) -> str:
         if head[offset : offset + len(magic)] == magic:
             _refuse_references(path, name, head)
             return name
-    return "vpc" if tail == b"conectix" else "raw"
+    return "iso" if is_cd else "vpc" if tail == b"conectix" else "raw"
 
 
 def _refuse_references(path: Path, name: str, head: bytes) -> None:

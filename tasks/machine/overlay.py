@@ -12,7 +12,12 @@ from bootsmith.tasks.machine.firmware import Firmware
 from bootsmith.tasks.tools import host, process
 
 
-def kept(disk: Path, format: str, firmware: Firmware, folder: Path) -> tuple[Path, Firmware]:  # noqa: A002
+def kept(
+    disk: Path,
+    format: str,  # noqa: A002
+    firmware: Firmware | None,
+    folder: Path,
+) -> tuple[Path, Firmware | None]:
     """Return the overlay over `disk` in `folder`, made if there is none, and firmware whose variables may be written.
 
     An overlay holds single clusters and means nothing over any other image: raises BootsmithError where `disk` is no
@@ -21,7 +26,6 @@ def kept(disk: Path, format: str, firmware: Firmware, folder: Path) -> tuple[Pat
     folder.mkdir(parents=True, exist_ok=True)
     over = folder / "run.qcow2"
     note = folder / "run.json"
-    variables = folder / f"run.vars{firmware.variables.suffix}"
     base = disk.stat()
     now = {"image": str(disk), "size": base.st_size, "mtime": base.st_mtime_ns, "inode": base.st_ino}
     if over.exists():
@@ -32,7 +36,16 @@ def kept(disk: Path, format: str, firmware: Firmware, folder: Path) -> tuple[Pat
             )
     else:
         words: list[str | Path] = ["create", "-q", "-f", "qcow2", "-F", format, "-b", disk, over]
+        for old in folder.glob("run.vars.*"):
+            old.unlink()
         process.run([host.find("qemu-img"), *words], env={"PATH": host.PATH, "LC_ALL": "C.UTF-8"}, cwd=folder)
-        shutil.copyfile(firmware.variables, variables)
         note.write_text(json.dumps(now))
-    return over, replace(firmware, variables=variables)
+    return over, firmware and _own_variables(firmware, folder)
+
+
+def _own_variables(firmware: Firmware, folder: Path) -> Firmware:
+    """Return firmware with variables of its own in `folder`: the first time a copy of the template."""
+    variables = folder / f"run.vars{firmware.variables.suffix}"
+    if not variables.exists():
+        shutil.copyfile(firmware.variables, variables)
+    return replace(firmware, variables=variables)

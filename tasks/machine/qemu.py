@@ -19,6 +19,7 @@ from bootsmith.tasks.machine.firmware import Firmware
 from bootsmith.tasks.recipe.model import Machine
 
 PROGRAM = "qemu-system-x86_64"
+PROGRAMS = {"amd64": PROGRAM, "i386": "qemu-system-i386"}
 VNC = 5900
 GDB = 1234
 _MIB = 1 << 20
@@ -27,15 +28,21 @@ _DRIVES: Mapping[tuple[str, str], tuple[str, ...]] = {
     # (drive, machine type) -> its controller, where the board has none, and the disk itself
     ("virtio", "q35"): ("virtio-blk-pci,drive=disk",),
     ("virtio", "pc"): ("virtio-blk-pci,drive=disk",),
+    ("virtio", "microvm"): ("virtio-blk-pci,drive=disk",),
     ("ide", "q35"): ("piix3-ide,id=ide", "ide-hd,drive=disk,bus=ide.0"),
     ("ide", "pc"): ("ide-hd,drive=disk,bus=ide.0",),
     ("sata", "q35"): ("ide-hd,drive=disk,bus=ide.0",),  # the board's own controller is AHCI, and its bus is called ide
     ("sata", "pc"): ("ich9-ahci,id=sata", "ide-hd,drive=disk,bus=sata.0"),
     ("nvme", "q35"): ("nvme,drive=disk,serial=bootsmith",),
     ("nvme", "pc"): ("nvme,drive=disk,serial=bootsmith",),
+    ("nvme", "microvm"): ("nvme,drive=disk,serial=bootsmith",),
     ("scsi", "q35"): ("virtio-scsi-pci,id=scsi", "scsi-hd,drive=disk,bus=scsi.0"),
     ("scsi", "pc"): ("virtio-scsi-pci,id=scsi", "scsi-hd,drive=disk,bus=scsi.0"),
+    ("scsi", "microvm"): ("virtio-scsi-pci,id=scsi", "scsi-hd,drive=disk,bus=scsi.0"),
 }
+_CD = "ide-cd,drive=disk,bus=ide.0"  # on either board
+_SCSI_CD = ("virtio-scsi-pci,id=scsi", "scsi-cd,drive=disk,bus=scsi.0")
+_DEVICES = {"virtio": "vda", "ide": "sda", "sata": "sda", "nvme": "nvme0n1", "scsi": "sda"}
 _NICS = {"virtio": "virtio-net-pci", "e1000": "e1000"}
 _GPUS = {"std": "VGA", "virtio": "virtio-vga"}
 
@@ -50,6 +57,15 @@ class Ports:
 
 
 @dataclass(frozen=True, slots=True)
+class Kernel:
+    """A kernel that QEMU starts by itself, without firmware or loader; `initrd` None: it needs none."""
+
+    image: Path
+    initrd: Path | None
+    cmdline: str
+
+
+@dataclass(frozen=True, slots=True)
 class Wires:
     """Sockets of ours that QEMU inherits, by descriptor: the console, the second serial port, the monitor (QMP)."""
 
@@ -61,36 +77,51 @@ class Wires:
 def command(
     machine: Machine,
     *,
-    disk: Path,
-    format: str,  # noqa: A002  the word of the recipe and of QEMU
+    disk: Path | None,
+    format: str = "raw",  # noqa: A002  the word of the recipe and of QEMU
     firmware: Firmware | None,
     accel: Accel,
+    kernel: Kernel | None = None,
     snapshot: bool = True,
     credentials: Mapping[str, bytes] | None = None,
     wires: Wires | None = None,
     ports: Ports | None = None,
+    sockets: Mapping[str, Path] | None = None,
+    debug: Path | None = None,
     reboot: bool = True,
     program: str | Path = PROGRAM,
 ) -> list[str]:
     """Return the words that run `machine` with `disk`; without `firmware` under SeaBIOS.
 
-    `wires` stand in for the terminal. Raises UsageError where `machine.qemu` would take the terminal a second time.
+    `format` may be "iso": a CD. `wires` stand in for the terminal. A tag among `sockets` is shared by the virtiofsd
+    that listens there, any other by QEMU itself (9p). `debug` is the file that `machine.debug` goes to. Raises
+    UsageError where `machine.qemu` would take the terminal a second time.
     """
     ports = ports or Ports(machine.forward)
+    sockets = sockets or {}
     return [
-        str(program), "-nodefaults", "-no-user-config", "-machine", machine.type, *accel.words,
+        str(program), "-nodefaults", "-no-user-config",
+        "-machine", _board(machine, firmware, shared_memory=bool(sockets)), *accel.words,
         "-cpu", accel.cpu if machine.cpu == "best" else machine.cpu, "-smp", str(machine.cpus),
-        "-m", f"{machine.memory // _MIB}M" if machine.memory % _MIB == 0 else f"{machine.memory}B",
+        "-m", _memory(machine),
         *_firmware(firmware, snapshot=snapshot),
-        *_disk(machine, disk, format, snapshot=snapshot),
+        *_kernel(kernel),
+        *(_disk(machine, disk, format, snapshot=snapshot) if disk else ()),
         *_network(machine, ports),
+        *_shares(machine, sockets),
         *_display(machine, ports),
         *(_wired(wires) if wires else _console(machine)),
         *(("-gdb", f"tcp:127.0.0.1:{ports.gdb}", "-S") if machine.gdb else ()),
+        *(("-d", machine.debug, "-D", str(debug)) if machine.debug and debug else ()),
         *_credentials(credentials or {}),
         *(() if reboot else ("-no-reboot",)),
         *machine.qemu,
     ]  # fmt: skip
+
+
+def device(machine: Machine) -> str:
+    """Return what Linux calls the machine's only disk, such as /dev/vda."""
+    return f"/dev/{_DEVICES[machine.drive]}"
 
 
 def printable(argv: Sequence[str]) -> str:
@@ -108,19 +139,46 @@ def _value(text: str | Path) -> str:
     return str(text).replace(",", ",,")
 
 
+def _board(machine: Machine, firmware: Firmware | None, *, shared_memory: bool) -> str:
+    words: list[str] = [machine.type]
+    if machine.type == "microvm":
+        words.append("pcie=on")
+    if firmware and firmware.secure:
+        words.append("smm=on")  # only code in system management mode may then change the keys
+    if shared_memory:
+        words.append("memory-backend=ram")
+    return ",".join(words)
+
+
+def _memory(machine: Machine) -> str:
+    return f"{machine.memory // _MIB}M" if machine.memory % _MIB == 0 else f"{machine.memory}B"
+
+
 def _firmware(firmware: Firmware | None, *, snapshot: bool) -> tuple[str, ...]:
     if firmware is None:
         return ()
     flash = f"if=pflash,format={firmware.format}"
     return (
+        *(("-global", "driver=cfi.pflash01,property=secure,value=on") if firmware.secure else ()),
         "-drive", f"{flash},unit=0,readonly=on,file={_value(firmware.code)}",
         "-drive", f"{flash},unit=1,{'snapshot=on,' if snapshot else ''}file={_value(firmware.variables)}",
     )  # fmt: skip
 
 
+def _kernel(kernel: Kernel | None) -> tuple[str, ...]:
+    if kernel is None:
+        return ()
+    initrd = ("-initrd", str(kernel.initrd)) if kernel.initrd else ()
+    return ("-kernel", str(kernel.image), *initrd, "-append", kernel.cmdline)
+
+
 def _disk(machine: Machine, disk: Path, format: str, *, snapshot: bool) -> list[str]:  # noqa: A002
-    *controllers, device = _DRIVES[machine.drive, machine.type]
-    options = f"format={format},snapshot={'on' if snapshot else 'off'},cache={machine.cache},file={_value(disk)}"
+    if format == "iso":
+        options = f"format=raw,media=cdrom,readonly=on,cache={machine.cache},file={_value(disk)}"
+        *controllers, device = _SCSI_CD if machine.drive == "scsi" or machine.type == "microvm" else (_CD,)
+    else:
+        options = f"format={format},snapshot={'on' if snapshot else 'off'},cache={machine.cache},file={_value(disk)}"
+        *controllers, device = _DRIVES[machine.drive, machine.type]
     words = ["-drive", f"if=none,id=disk,{options}"]
     for controller in controllers:
         words += ["-device", controller]
@@ -133,6 +191,18 @@ def _network(machine: Machine, ports: Ports) -> tuple[str, ...]:
     forwards = "".join(f",hostfwd=tcp:127.0.0.1:{host}-:{guest}" for host, guest in ports.forward)
     # No option ROM: it would only try to boot from the network, for minutes, when the disk does not.
     return ("-netdev", f"user,id=net{forwards}", "-device", f"{_NICS[machine.nic]},netdev=net,romfile=")
+
+
+def _shares(machine: Machine, sockets: Mapping[str, Path]) -> list[str]:
+    words = ["-object", f"memory-backend-memfd,id=ram,size={_memory(machine)},share=on"] if sockets else []
+    for number, (tag, folder) in enumerate(machine.share.items()):
+        name = f"share{number}"
+        if tag in sockets:
+            words += ["-chardev", f"socket,id={name},path={_value(sockets[tag])}"]
+            words += ["-device", f"vhost-user-fs-pci,chardev={name},tag={tag}"]
+        else:
+            words += ["-virtfs", f"local,id={name},path={_value(folder)},mount_tag={tag},security_model=none"]
+    return words
 
 
 def _display(machine: Machine, ports: Ports) -> list[str]:

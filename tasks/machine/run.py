@@ -1,8 +1,9 @@
-"""A disk image run on the user's terminal: the QEMU command printed, the image left as it is, loopback ports only."""
+"""A machine on the user's terminal: its command printed, its image left as it is, loopback ports only."""
 
 from __future__ import annotations
 
 import contextlib
+import os
 import shlex
 import socket
 import sys
@@ -12,8 +13,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from bootsmith.tasks.errors import BootsmithError
-from bootsmith.tasks.machine import accelerator, firmware, image, overlay, qemu, ssh
+from bootsmith.tasks.errors import BootsmithError, UsageError
+from bootsmith.tasks.machine import accelerator, firmware, image, overlay, qemu, running, ssh
 from bootsmith.tasks.machine.credentials import Asked, credentials
 from bootsmith.tasks.recipe.model import Machine
 from bootsmith.tasks.tools import host, process
@@ -21,37 +22,61 @@ from bootsmith.tasks.tools import host, process
 SSH = 22
 
 
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What a machine is made around: a disk in QEMU's `format` (or "iso"), and what starts it.
+
+    `kernel` goes with the kind "direct"; `recipe` is the file of the recipe it comes from.
+    """
+
+    disk: Path | None
+    format: str = "raw"
+    kind: firmware.Kind = "uefi"
+    kernel: qemu.Kernel | None = None
+    arch: str = "amd64"
+    recipe: Path | None = None
+
+    @property
+    def name(self) -> str:
+        """The file it is, for people."""
+        file = self.disk or (self.kernel.image if self.kernel else None)
+        return file.name if file else "nothing"
+
+
 def run(
     machine: Machine,
-    disk: Path,
+    subject: Subject,
     *,
-    format: str | None = None,  # noqa: A002  the word of the recipe and of QEMU
     folder: Path | None = None,
+    register: Path | None = None,
     print_only: bool = False,
     say: Callable[[str], None] = print,
 ) -> int:
-    """Run `disk` until the user ends it; return QEMU's exit status. Raises BootsmithError.
+    """Run a machine until the user ends it; return QEMU's exit status. Raises BootsmithError.
 
-    `format` None: by the file's magic. `folder` is where the ssh key, and with `machine.keep` the guest's writes, are
-    left; without it there is a temporary one for as long as the guest runs, and nothing is kept.
+    `folder` is where the ssh key, and with `machine.keep` the guest's writes, are left; without it there is a temporary
+    one for as long as the guest runs, and nothing is kept. While it runs it is noted in the directory `register`.
     """
     if machine.keep and folder is None:
         raise BootsmithError(
-            f"what a guest writes to {disk} cannot be kept: no recipe, no place for it",
+            f"what a guest writes to {subject.name} cannot be kept: no recipe, no place for it",
             "Leave out --keep, or copy the file.",
         )
-    found = image.identify(disk, format)
-    disk = disk.absolute()
     with contextlib.ExitStack() as stack:
         if folder is None and not print_only:
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bootsmith-")))
-        stack.enter_context(image.in_use(disk, say))
-        prepared = prepare(machine, disk, format=found, folder=folder, say=say)
+        if subject.disk:
+            subject = replace(subject, disk=subject.disk.absolute())
+            stack.enter_context(image.in_use(subject.disk or Path(), say))
+        prepared = prepare(machine, subject, folder=folder, say=say)
         say(qemu.printable(prepared.argv))
         for note in prepared.notes:
             say(note)
         if print_only:
             return 0
+        if register and prepared.key and prepared.ssh_port:
+            noted = running.Noted(subject.recipe, subject.name, prepared.ssh_port, prepared.key.private, os.getpid())
+            stack.enter_context(running.note(register, noted))
         with _terminal_as_it_was():
             return process.spawn_interactive(prepared.argv)
 
@@ -73,33 +98,47 @@ class Prepared:
 
 def prepare(
     machine: Machine,
-    disk: Path,
+    subject: Subject,
     *,
-    format: str,  # noqa: A002
     folder: Path | None,
     say: Callable[[str], None],
     wires: qemu.Wires | None = None,
 ) -> Prepared:
     """Make ready what a run needs; with `wires` it is without a terminal, without `folder` it has no ssh key."""
+    _check(machine, subject.kind)
     accel = accelerator.choose(machine.accel)
     if accel.note:
         say(accel.note)
-    code = firmware.find()
+    code = _firmware(machine) if subject.kind == "uefi" else None
     key = None
     if machine.login == "auto" and machine.nic != "none" and folder:
-        key = ssh.make_key(folder.absolute())
+        key = ssh.key(folder.absolute())
         if SSH not in (guest for _, guest in machine.forward):
             machine = replace(machine, forward=(*machine.forward, (2222, SSH)))
     asked = Asked(autologin=machine.login == "auto", ssh_key=key.public if key else "")
     ports = free_ports(machine, say)
-    if machine.keep and folder:
-        disk, code = overlay.kept(disk, format, code, folder.absolute())
-        format = "qcow2"  # noqa: A001  the overlay's
+    disk, form = subject.disk, subject.format
+    if machine.keep and folder and disk and form != "iso":
+        disk, code = overlay.kept(disk, form, code, folder.absolute())
+        form = "qcow2"
     argv = qemu.command(
-        machine, disk=disk, format=format, firmware=code, accel=accel, snapshot=not machine.keep, wires=wires,
-        credentials=credentials(asked), ports=ports, program=host.find(qemu.PROGRAM),
+        machine, disk=disk, format=form, firmware=code, accel=accel, kernel=subject.kernel, snapshot=not machine.keep,
+        wires=wires, credentials=credentials(asked), ports=ports, program=host.find(qemu.PROGRAMS[subject.arch]),
+        debug=(folder / "debug.log").absolute() if folder else None,
     )  # fmt: skip
-    return Prepared(argv, ports, key, tuple(_notes(machine, ports, key, disk)))
+    return Prepared(argv, ports, key, tuple(_notes(machine, ports, key, disk, folder)))
+
+
+def _check(machine: Machine, kind: firmware.Kind) -> None:
+    if machine.type == "microvm" and kind != "direct":
+        raise UsageError("microvm starts kernels directly, without firmware", "Use `doit run-direct`, or --type q35.")
+    if machine.secure_boot and (kind != "uefi" or machine.type != "q35"):
+        raise UsageError("Secure Boot is for UEFI on q35", "Use `doit run-uefi` with --type q35.")
+
+
+def _firmware(machine: Machine) -> firmware.Firmware:
+    found = firmware.find(secure_boot=machine.secure_boot)
+    return firmware.with_microsoft_keys(found) if machine.secure_boot else found
 
 
 def free_ports(
@@ -135,17 +174,23 @@ def _is_free(port: int) -> bool:
     return True
 
 
-def _notes(machine: Machine, ports: qemu.Ports, key: ssh.Key | None, disk: Path) -> Iterator[str]:
+def _notes(
+    machine: Machine, ports: qemu.Ports, key: ssh.Key | None, disk: Path | None, folder: Path | None
+) -> Iterator[str]:
     for port, guest in ports.forward:
         yield f"127.0.0.1:{port} leads to the guest's port {guest}"
         if key and guest == SSH:
             yield f"  {shlex.join(ssh.command(port, key.private))}"
-    if machine.keep:
+    for tag in machine.share:
+        yield f"in the guest: mount -t 9p -o trans=virtio,version=9p2000.L {tag} /mnt"
+    if machine.debug and folder:
+        yield f"QEMU's log ({machine.debug}) is written to {folder / 'debug.log'}"
+    if machine.keep and disk:
         yield f"what the guest writes is kept in {disk}"
     if machine.display == "vnc":
         yield f"VNC: 127.0.0.1:{ports.vnc}"
     if machine.gdb:
-        yield f"gdb: target remote 127.0.0.1:{ports.gdb} (the machine waits for it, then `continue`)"
+        yield f"gdb -ex 'target remote 127.0.0.1:{ports.gdb}'  (the machine waits for it, then for `continue`)"
     if machine.serial == "stdio":
         yield f"Ctrl-A X ends the machine{', Ctrl-A C is its monitor' if machine.monitor else ''}"
     elif machine.monitor:

@@ -27,15 +27,17 @@ class Key:
     public: str
 
 
-def make_key(folder: Path) -> Key:
-    """Make a key pair in `folder`, in place of an earlier one."""
+def key(folder: Path) -> Key:
+    """Return the key pair in `folder`, made where there is none: a guest that keeps what it was given keeps one key."""
     folder.mkdir(parents=True, exist_ok=True)
     private = folder / "ssh_key"
     public = private.with_suffix(".pub")
-    for file in (private, public):
-        file.unlink(missing_ok=True)
-    words: list[str | Path] = ["-q", "-t", "ed25519", "-N", "", "-C", "bootsmith", "-f", private]
-    process.run([host.find("ssh-keygen"), *words], env={"PATH": host.PATH}, cwd=folder)
+    if not (private.is_file() and public.is_file()):
+        for file in (private, public):
+            file.unlink(missing_ok=True)
+        words: list[str | Path] = ["-q", "-t", "ed25519", "-N", "", "-C", "bootsmith", "-f", private]
+        process.run([host.find("ssh-keygen"), *words], env={"PATH": host.PATH}, cwd=folder)
+    private.chmod(0o600)  # a key that others may read, as after a copy of the folder, ssh refuses
     return Key(private, public.read_text().strip())
 
 

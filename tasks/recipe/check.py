@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from bootsmith.tasks.recipe import check_boot, check_disk, check_kernel, lexicon
+from bootsmith.tasks.recipe import check_boot, check_disk, check_kernel, check_machine, lexicon
 from bootsmith.tasks.recipe.model import Debian, Files, InitramfsOutput, KernelOutput, OutputSpec, Qcow2, Raw, Recipe
 from bootsmith.tasks.recipe.nodes import Place, Text
 from bootsmith.tasks.recipe.problems import Finding, KeyPath, Problems, Wrong, suggest
@@ -14,7 +14,7 @@ from bootsmith.tasks.stage import Secret
 
 STAGES = (
     *("rootfs", "layers", "initramfs", "kernel", "partition", "populate", "bootloader", "assemble", "convert"),
-    *("files", "test", "log", "disk.raw", "run.qcow2"),
+    *("files", "test", "log", "disk.raw", "run.qcow2", "run.json", "debug.log"),
 )
 """What bootsmith itself keeps in a build directory."""
 LAYERS = ("base", "system", "loader")
@@ -146,12 +146,7 @@ def _qcow2(output: Qcow2) -> Iterable[tuple[str, str]]:
 
 
 def _machine(recipe: Recipe) -> Iterable[Finding]:
-    hosts = [host for host, _ in recipe.machine.forward]
-    for number, host in enumerate(hosts):
-        if host in hosts[:number]:
-            yield ("machine", "forward", number), f"port {host} is forwarded already; take another one"
-    if hosts and recipe.machine.nic == "none":
-        yield ("machine", "forward"), "without a network card nothing can be forwarded; remove nic: none"
+    return check_machine.findings(recipe.machine)
 
 
 def _login(recipe: Recipe) -> Iterable[Finding]:

@@ -352,8 +352,11 @@ OUTPUT = Choose(
 
 MACHINE = Section(
     {
-        "firmware": Key(Choice("auto", "uefi"), "what starts the loader", "auto"),
-        "type": Key(Choice("q35", "pc"), "the board", "q35"),
+        "firmware": Key(
+            Choice("auto", "uefi", "bios", "direct"), "what starts the loader; direct: QEMU starts the kernel", "auto"
+        ),
+        "secure_boot": Key(Bool(), "the firmware starts only what is signed by a key it knows", False),
+        "type": Key(Choice("q35", "pc", "microvm"), "the board; microvm starts kernels directly only", "q35"),
         "cpu": Key(words.CPU, "the CPU model; best is the most the accelerator gives", "best"),
         "cpus": Key(integer(1, 255), "how many", 2),
         "memory": Key(size(16 << 20, 1 << 20), "RAM", "1G"),
@@ -367,8 +370,10 @@ MACHINE = Section(
         ),
         "nic": Key(Choice("virtio", "e1000", "none"), "the network card", "virtio"),
         "forward": Key(ListOf(words.FORWARD), "ports of 127.0.0.1 that lead into the guest", []),
+        "share": Key(Named(words.TAG, FilePath("directory")), "folders of this host, for the guest to mount", {}),
         "monitor": Key(Bool(), "offer QEMU's monitor", False),
         "gdb": Key(Bool(), "wait for gdb before the first instruction", False),
+        "debug": Key(words.DEBUG, "what QEMU logs (its -d), such as int,cpu_reset; to build/NAME/debug.log"),
         "qemu": Key(ListOf(LINE), "further words for QEMU", []),
         "keep": Key(Bool(), "keep what the guest writes, in build/NAME/run.qcow2", False),
         "login": Key(

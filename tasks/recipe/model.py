@@ -319,10 +319,11 @@ OutputSpec: TypeAlias = Raw | Qcow2 | KernelOutput | InitramfsOutput
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What QEMU is given around the image. `cpu` "best" is chosen by the accelerator."""
+    """What QEMU is given around the image. `cpu` "best" is chosen by the accelerator; `debug` is what QEMU logs."""
 
-    firmware: Literal["auto", "uefi"]
-    type: Literal["q35", "pc"]
+    firmware: Literal["auto", "uefi", "bios", "direct"]
+    secure_boot: bool
+    type: Literal["q35", "pc", "microvm"]
     cpu: str
     cpus: int
     memory: int
@@ -334,8 +335,10 @@ class Machine:
     cache: Literal["writeback", "none", "unsafe", "writethrough", "directsync"]
     nic: Literal["virtio", "e1000", "none"]
     forward: tuple[tuple[int, int], ...]  # (host port, guest port)
+    share: Mapping[str, Path]  # tag -> folder
     monitor: bool
     gdb: bool
+    debug: str | None
     qemu: tuple[str, ...]
     keep: bool
     login: Literal["none", "auto"]

@@ -9,16 +9,18 @@ from pathlib import Path
 from typing import Any
 
 from bootsmith.tasks.errors import UsageError
-from bootsmith.tasks.recipe import overrides, resolve
-from bootsmith.tasks.recipe.keys import RECIPE
+from bootsmith.tasks.recipe import check_machine, keys, overrides, resolve
 from bootsmith.tasks.recipe.model import Machine
 from bootsmith.tasks.recipe.nodes import COMMAND_LINE, Place, Table
 from bootsmith.tasks.recipe.problems import Problems
 
+MACHINE = frozenset(keys.MACHINE.keys)
+"""The keys of `machine:`, each of which is an option of the run commands."""
+
 
 def words(section: str, options: Mapping[str, Any]) -> dict[str, str]:
-    """Return command-line words that say what `options` say; options not given (None, False, []) say nothing."""
-    given = {name: value for name, value in options.items() if value not in (None, False, [])}
+    """Return command-line words that say what `options` say; options not given (None, False) say nothing."""
+    given = {name: value for name, value in options.items() if value not in (None, False)}
     return {f"{section}.{name}": _text(name, value) for name, value in given.items()}
 
 
@@ -28,9 +30,13 @@ def machine(options: Mapping[str, Any]) -> Machine:
     here = Path.cwd()
     nothing = Table({}, Place(COMMAND_LINE, 0, 0, here))
     edits = overrides.edits(words("machine", options), [], nothing, here, problems)
-    values = RECIPE.keys["machine"].type.read(edits.get("machine") or nothing, ("machine",), problems)
+    values = keys.MACHINE.read(edits.get("machine") or nothing, ("machine",), problems)
     problems.raise_if_any()
-    return resolve.machine(values)
+    found = resolve.machine(values)
+    for path, what in check_machine.findings(found):
+        problems.add(nothing.place, path, what)
+    problems.raise_if_any()
+    return found
 
 
 def _text(name: str, value: Any) -> str:
@@ -39,6 +45,13 @@ def _text(name: str, value: Any) -> str:
             return json.dumps(shlex.split(value), ensure_ascii=False)
         except ValueError as error:
             raise UsageError(f"--qemu: {error}: {value!r}", "Quote it as a shell would need it.") from None
+    if name == "forward":
+        return json.dumps(value.split(","), ensure_ascii=False)
+    if name == "share":
+        pairs = [each.partition("=") for each in value.split(",")]
+        if not all(folder for _, _, folder in pairs):
+            raise UsageError(f"--share={value}: no folder", "Write --share=TAG=FOLDER.")
+        return json.dumps({tag: folder for tag, _, folder in pairs}, ensure_ascii=False)
     if value is True:
         return "true"
-    return json.dumps(value, ensure_ascii=False) if isinstance(value, list) else str(value)
+    return str(value)

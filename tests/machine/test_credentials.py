@@ -59,7 +59,7 @@ def test_autologin_and_key() -> None:
     conf = files["/dev/.bootsmith/systemd/system/serial-getty@.service.d/bootsmith.conf"]
     assert "\nExecStart=\nExecStart=-/sbin/agetty --autologin root " in conf
     assert credentials(asked)["systemd.unit-dropin.serial-getty@.service~bootsmith"].decode() == conf
-    assert files["/root/.ssh/authorized_keys"] == f"\n{KEY}\n"
+    assert f"k='{KEY}' f=/root/.ssh/authorized_keys\n" in files["/dev/.bootsmith/bootsmith-key"]
     assert "bootsmith-agent" not in str(files)
 
 
@@ -72,11 +72,24 @@ def test_it_fits_into_what_debian_12_reads() -> None:
     assert sum(len(string) + 1 for string in strings) < ROOM
 
 
-@pytest.mark.parametrize("name", ["bootsmith-agent", "bootsmith-reload"])
+@pytest.mark.parametrize("name", ["bootsmith-agent", "bootsmith-key", "bootsmith-reload"])
 def test_the_scripts_are_shell(name: str) -> None:
     """What the guest's shell is given parses."""
     script = written(ALL)[f"/dev/.bootsmith/{name}"]
     subprocess.run(["sh", "-n"], input=script, text=True, check=True)
+
+
+def test_the_same_key_is_added_once(tmp_path: Path) -> None:
+    """A guest that keeps its disk has each run's key once, beside the keys that were there, for root's eyes only."""
+    script = written(ALL)["/dev/.bootsmith/bootsmith-key"].replace("/root", str(tmp_path))
+    keys = tmp_path / ".ssh/authorized_keys"
+    for before, after in (("", f"\n{KEY}\n"), ("ssh-rsa AAAA mine", f"ssh-rsa AAAA mine\n{KEY}\n")):
+        if before:
+            keys.write_text(before)
+        for _ in range(2):
+            subprocess.run(["sh"], input=script, text=True, check=True)
+            assert keys.read_text() == after
+    assert (keys.stat().st_mode & 0o777, keys.parent.stat().st_mode & 0o777) == (0o600, 0o700)
 
 
 def test_without_a_second_port_the_nonce_goes_to_the_console(tmp_path: Path) -> None:

@@ -29,6 +29,16 @@ def test_a_fixed_vhd_is_known_by_its_end(tmp_path: Path) -> None:
     assert image.identify(made(tmp_path, "vpc", "-o", "subformat=fixed")) == "vpc"
 
 
+def test_a_cd_is_known(tmp_path: Path) -> None:
+    """An ISO 9660 is a CD, unless one says that it is to be a disk; VHD may be called so."""
+    disk = made(tmp_path, "raw")
+    with disk.open("r+b") as file:
+        file.seek(0x8001)
+        file.write(b"CD001")
+    assert (image.identify(disk), image.identify(disk, "iso"), image.identify(disk, "raw")) == ("iso", "iso", "raw")
+    assert image.identify(made(tmp_path, "vpc"), "vhd") == "vpc"
+
+
 def test_raw_on_demand_is_raw(tmp_path: Path) -> None:
     """What is said to be raw is taken as raw: a guest may well write another format's magic into its first sector."""
     path = made(tmp_path, "qcow2")

@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import shlex
 import subprocess
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
 import pytest
+from bootsmith.tasks.commands import COMMANDS
 from bootsmith.tasks.errors import UsageError
 from bootsmith.tasks.machine import qemu
 from bootsmith.tasks.machine.accelerator import KVM
 from bootsmith.tasks.machine.firmware import Firmware
+from bootsmith.tasks.recipe.model import Machine
 from machines import TCG, machine
 
 OVMF = Firmware(Path("/fw/CODE.fd"), Path("/fw/VARS.fd"))
@@ -31,6 +34,7 @@ GOLDEN = [
 def words(given: dict[str, Any] | None = None, **keys: Any) -> list[str]:
     """Return the command for a machine with `keys`; `given` are the command's own parameters."""
     how: dict[str, Any] = {"disk": Path("/d/disk.raw"), "format": "raw", "firmware": OVMF, "accel": TCG}
+    how["debug"] = Path("/b/debug.log")
     return qemu.command(machine(**keys), **(how | (given or {})))
 
 
@@ -48,9 +52,14 @@ def test_the_whole_command() -> None:
 
 
 DRIVE = "if=none,id=disk,format=raw,snapshot=on,cache=writeback,file=/d/disk.raw"
+FLASH = " ".join(word for word in GOLDEN if "pflash" in word)
+CD = "if=none,id=disk,format=raw,media=cdrom,readonly=on,cache=writeback,file=/d/cd.iso"
 CREDENTIAL = "type=11,value=io.systemd.credential.binary"
 QMP = "socket,id=qmp,fd=9 -mon chardev=qmp,mode=control"
 DISK = "virtio-blk-pci,drive=disk,bootindex=0"
+NVME = "nvme,drive=disk,serial=bootsmith,bootindex=0"
+SCSI = "virtio-scsi-pci,id=scsi scsi-hd,drive=disk,bus=scsi.0,bootindex=0"
+NINE = ",security_model=none"
 NET = "virtio-net-pci,netdev=net,romfile="
 STDIO = "stdio,id=console,mux=on,signal=off"
 
@@ -71,8 +80,10 @@ STDIO = "stdio,id=console,mux=on,signal=off"
             f"q35 {DISK}",
             "pc ich9-ahci,id=sata ide-hd,drive=disk,bus=sata.0,bootindex=0",
         ),
-        ({"drive": "nvme"}, DISK, "nvme,drive=disk,serial=bootsmith,bootindex=0"),
-        ({"drive": "scsi"}, DISK, "virtio-scsi-pci,id=scsi scsi-hd,drive=disk,bus=scsi.0,bootindex=0"),
+        ({"drive": "nvme"}, DISK, NVME),
+        ({"drive": "nvme", "type": "pc"}, f"q35 {DISK}", f"pc {NVME}"),
+        ({"drive": "scsi"}, DISK, SCSI),
+        ({"drive": "scsi", "type": "pc"}, f"q35 {DISK}", f"pc {SCSI}"),
         (
             {"cache": "none"},
             DRIVE,
@@ -94,6 +105,20 @@ STDIO = "stdio,id=console,mux=on,signal=off"
         ({"serial": "/l/log,1"}, STDIO, "file,id=console,path=/l/log,,1"),
         ({"serial": "/l/log", "monitor": True}, STDIO, "file,id=console,path=/l/log -monitor stdio"),
         ({"gdb": True}, "", "-gdb tcp:127.0.0.1:1234 -S"),
+        ({"debug": "int,cpu_reset"}, "", "-d int,cpu_reset -D /b/debug.log"),
+        (
+            {"share": {"w": Path("/s/a,b"), "h": Path("/h")}},
+            "",
+            f"-virtfs local,id=share0,path=/s/a,,b,mount_tag=w{NINE} -virtfs local,id=share1,path=/h,mount_tag=h{NINE}",
+        ),
+        ({"type": "microvm"}, "q35", "microvm,pcie=on"),
+        ({"type": "microvm", "drive": "nvme"}, f"q35 {DISK}", f"microvm,pcie=on {NVME}"),
+        ({"type": "microvm", "drive": "scsi"}, f"q35 {DISK}", f"microvm,pcie=on {SCSI}"),
+        ({"login": "auto"}, "", ""),
+        ({"keep": True}, "", ""),
+        ({"accel": "tcg"}, "", ""),
+        ({"firmware": "uefi"}, "", ""),
+        ({"secure_boot": True}, "", ""),
         ({"qemu": ("-d", "int")}, "", "-d int"),
     ],
 )
@@ -106,8 +131,37 @@ def test_each_option(keys: dict[str, Any], lost: str, gained: str) -> None:
     ("given", "lost", "gained"),
     [
         ({"accel": KVM}, "tcg,thread=multi,tb-size=512 max", "kvm host"),
-        ({"firmware": None}, " ".join(word for word in GOLDEN if "pflash" in word), ""),
+        ({"firmware": None}, FLASH, ""),
         ({"reboot": False}, "", "-no-reboot"),
+        ({"program": qemu.PROGRAMS["i386"]}, "qemu-system-x86_64", "qemu-system-i386"),
+        (
+            {"firmware": replace(OVMF, secure=True)},
+            "q35",
+            "q35,smm=on -global driver=cfi.pflash01,property=secure,value=on",
+        ),
+        (
+            {"kernel": qemu.Kernel(Path("/k/linux"), Path("/k/initrd"), "root=/dev/vda quiet"), "firmware": None},
+            FLASH,
+            "-kernel /k/linux -initrd /k/initrd -append root=/dev/vda quiet",
+        ),
+        (
+            {"kernel": qemu.Kernel(Path("/k/linux"), None, "x"), "firmware": None, "disk": None},
+            " ".join(word for option in (*FLASH.split(), DRIVE) for word in ("-drive", option)) + f" {DISK}",
+            "-kernel /k/linux -append x",
+        ),
+        (
+            {"disk": Path("/d/cd.iso"), "format": "iso"},
+            f"{DRIVE} {DISK}",
+            f"{CD} ide-cd,drive=disk,bus=ide.0,bootindex=0",
+        ),
+        *(
+            (
+                {"format": form},
+                DRIVE,
+                f"if=none,id=disk,format={form},snapshot=on,cache=writeback,file=/d/disk.raw",
+            )
+            for form in ("qcow2", "vmdk", "vpc", "vhdx", "vdi")
+        ),
         ({"program": "/opt/qemu"}, "qemu-system-x86_64", "/opt/qemu"),
         (
             {"disk": Path("/d/a,b.qcow2"), "format": "qcow2"},
@@ -135,6 +189,41 @@ def test_what_a_run_decides(given: dict[str, Any], lost: str, gained: str) -> No
     """Disk, firmware, accelerator, credentials and sockets change their own words and no others."""
     seen = changed(given)
     assert (seen[0], seen[1].replace(" -smbios type=11", " type=11")) == (lost, gained)
+
+
+def test_a_cd_on_scsi() -> None:
+    """With `drive: scsi` a CD is attached there too."""
+    seen = changed({"disk": Path("/d/cd.iso"), "format": "iso"}, drive="scsi")
+    device = "virtio-scsi-pci,id=scsi scsi-cd,drive=disk,bus=scsi.0,bootindex=0"
+    assert seen == (f"{DRIVE} {DISK}", f"{CD} {device}")
+
+
+def test_a_share_by_virtiofsd() -> None:
+    """A folder that virtiofsd shares needs memory that both can see; the others are shared by QEMU itself."""
+    shares = {"work": Path("/s/work"), "home": Path("/h")}
+    _, gained = changed({"sockets": {"work": Path("/b/work.sock")}}, share=shares, memory=256 << 20)
+    assert gained == (
+        "q35,memory-backend=ram 256M -object memory-backend-memfd,id=ram,size=256M,share=on "
+        "socket,id=share0,path=/b/work.sock vhost-user-fs-pci,chardev=share0,tag=work "
+        "-virtfs local,id=share1,path=/h,mount_tag=home,security_model=none"
+    )
+
+
+def test_every_key_stands_in_the_table() -> None:
+    """No key of `machine:` is left out of the table above, and each is an option of every run command (L12, A16)."""
+    table = test_each_option.pytestmark[0].args[1]  # type: ignore[attr-defined]  # pytest's mark
+    keys = {field.name for field in fields(Machine)}
+    assert {name for row in table for name in row[0]} == keys
+    for command in (each for each in COMMANDS if each.name.startswith("run-")):
+        assert keys - {param["name"] for param in command.params} <= {"firmware", "secure_boot"}
+
+
+def test_the_kernel_s_name_for_the_disk() -> None:
+    """The machine's only disk has the name that Linux gives it."""
+    names = {drive: qemu.device(machine(drive=drive)) for drive in ("virtio", "ide", "sata", "nvme", "scsi")}
+    assert names == {
+        "virtio": "/dev/vda", "ide": "/dev/sda", "sata": "/dev/sda", "nvme": "/dev/nvme0n1", "scsi": "/dev/sda"
+    }  # fmt: skip
 
 
 def test_ports_given_to_a_run_are_the_ones_used() -> None:

@@ -12,14 +12,22 @@ from bootsmith.tasks.errors import BootsmithError
 from bootsmith.tasks.machine import ssh
 
 
-def test_a_key_of_its_own_for_every_run(tmp_path: Path) -> None:
-    """Each call makes a new pair, readable by its owner alone, in place of the one before."""
-    first = ssh.make_key(tmp_path / "run")
-    second = ssh.make_key(tmp_path / "run")
+def test_a_folder_keeps_its_key(tmp_path: Path) -> None:
+    """Each folder has one pair, readable by its owner alone: a guest that keeps its disk gathers no keys (L17)."""
+    first = ssh.key(tmp_path / "run")
     assert first.public.startswith("ssh-ed25519 ")
-    assert first.public != second.public
-    assert second.private.stat().st_mode & 0o777 == 0o600
-    assert "\n" not in second.public
+    assert "\n" not in first.public
+    first.private.chmod(0o644)
+    assert ssh.key(tmp_path / "run") == first
+    assert first.private.stat().st_mode & 0o777 == 0o600
+    assert ssh.key(tmp_path / "other").public != first.public
+
+
+def test_half_a_pair_is_made_anew(tmp_path: Path) -> None:
+    """A key whose other half is gone is replaced."""
+    first = ssh.key(tmp_path)
+    first.private.unlink()
+    assert ssh.key(tmp_path).public != first.public
 
 
 def test_the_command_asks_and_remembers_nothing(tmp_path: Path) -> None:

@@ -595,7 +595,41 @@ BAD = [
         ["2:27: outputs.qcow2.compat: '1.0' is not a choice; did you mean 1.1?"],
     ),
     # -- machine and test
-    (SOURCE + "machine: {type: microvm}\n", ["2:17: machine.type: 'microvm' is not a choice; known here: q35, pc"]),
+    (
+        SOURCE + "machine: {type: virt}\n",
+        ["2:17: machine.type: 'virt' is not a choice; known here: q35, pc, microvm"],
+    ),
+    (
+        SOURCE + "machine: {type: microvm, drive: ide, firmware: uefi}\n",
+        [
+            "2:33: machine.drive: microvm has no ide; write virtio, nvme or scsi",
+            "2:48: machine.firmware: microvm starts kernels directly only; write direct, or type: q35",
+        ],
+    ),
+    (
+        SOURCE + "machine: {type: microvm, display: gtk}\n",
+        ["2:35: machine.display: microvm has no screen; write none, or type: q35"],
+    ),
+    (
+        SOURCE + "machine: {secure_boot: true, firmware: direct}\n",
+        ["2:24: machine.secure_boot: direct verifies nothing; write firmware: uefi"],
+    ),
+    (
+        SOURCE + "machine: {secure_boot: true, type: pc}\n",
+        ["2:24: machine.secure_boot: pc cannot guard the keys; write type: q35"],
+    ),
+    (
+        SOURCE + "machine: {share: {'a b': .}}\n",
+        ["2:19: machine.share.a b: 'a b' is not a share's tag; use up to 35 letters, digits, dots and dashes"],
+    ),
+    (
+        SOURCE + "machine: {share: {work: nowhere}}\n",
+        ["2:25: machine.share.work: recipes/nowhere does not exist; create that directory"],
+    ),
+    (
+        SOURCE + "machine: {debug: 'int -D /etc/x'}\n",
+        ["2:18: machine.debug: 'int -D /etc/x' is not a list of QEMU's log items; write items as `qemu -d help` lists"],
+    ),
     (
         SOURCE + "machine: {forward: ['22']}\n",
         ["2:21: machine.forward: '22' is not a port forward; write HOST:GUEST, like 2222:22"],

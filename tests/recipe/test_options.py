@@ -9,7 +9,7 @@ from bootsmith.tasks.recipe import options
 
 def test_options_are_read_as_keys() -> None:
     """Sizes, ports, flags and words for QEMU mean what they mean in a recipe; what is not given is the default."""
-    given = {"memory": "2G", "forward": ["2222:22", "8080:80"], "monitor": True, "gdb": False, "qemu": "-device 'a b'"}
+    given = {"memory": "2G", "forward": "2222:22,8080:80", "monitor": True, "gdb": False, "qemu": "-device 'a b'"}
     found = options.machine(given)
     assert found.memory == 2 << 30
     assert found.forward == ((2222, 22), (8080, 80))

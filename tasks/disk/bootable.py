@@ -1,0 +1,165 @@
+"""Which firmware finds something to start on a disk image, read from the image: nothing is booted or mounted."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import struct
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from bootsmith.tasks.disk import gpt, superblock
+from bootsmith.tasks.tools import host, process
+
+LOADER = "::/EFI/BOOT/BOOTX64.EFI"
+"""What UEFI firmware starts from a disk it has never seen (UEFI 2.10, 3.5.1.1)."""
+_WINDOW = 1 << 20
+_MBR_ENTRY = struct.Struct("<B3xB3xII")
+_CD = 2048  # bytes in a sector
+_VOLUMES = 16  # the sector where an ISO 9660's volume descriptors begin
+_PLATFORMS = {0x00: "bios", 0xEF: "uefi"}
+
+
+class Disk(Protocol):
+    """A disk image's content."""
+
+    @property
+    def size(self) -> int: ...
+
+    def read(self, offset: int, length: int) -> bytes:
+        """Return bytes of the disk, fewer at its end."""
+        ...
+
+    def part(self, start: int, size: int) -> contextlib.AbstractContextManager[tuple[Path, int]]:
+        """Yield a file, and the offset in it where that stretch of the disk begins."""
+        ...
+
+
+def firmware(image: Path, format: str) -> frozenset[str]:  # noqa: A002  the word of the recipe and of QEMU
+    """Return which of "uefi" and "bios" find something to start; `format` is QEMU's name, or "iso" for a CD."""
+    disk: Disk
+    if format in ("raw", "iso"):
+        with image.open("rb") as file:
+            disk = _Raw(image, file.fileno(), os.fstat(file.fileno()).st_size)
+            return _of_cd(disk) if format == "iso" else _of_disk(disk)
+    return _of_disk(_Converted(image.absolute(), format))
+
+
+def _of_disk(disk: Disk) -> frozenset[str]:
+    found = set()
+    sector = disk.read(0, gpt.SECTOR)
+    if sector[510:] == b"\x55\xaa" and any(sector[:440]):
+        found.add("bios")
+    if any(_has_loader(disk, start, size) for start, size in _stretches(disk, sector)):
+        found.add("uefi")
+    return frozenset(found)
+
+
+def _stretches(disk: Disk, sector: bytes) -> Iterator[tuple[int, int]]:
+    """Yield where firmware looks for a filesystem: start and size of each partition, or of the whole disk."""
+    table = gpt.decode(disk.read, disk.size)
+    if table is not None:
+        yield from ((slot.start, slot.size) for slot in table.slots)
+    elif superblock.probe(disk.read) is not None:
+        yield 0, disk.size
+    elif sector[510:] == b"\x55\xaa":
+        for number in range(4):
+            _, kind, first, sectors = _MBR_ENTRY.unpack_from(sector, 446 + 16 * number)
+            if kind and sectors:
+                yield first * gpt.SECTOR, sectors * gpt.SECTOR
+
+
+def _has_loader(disk: Disk, start: int, size: int) -> bool:
+    def inside(offset: int, length: int) -> bytes:
+        return disk.read(start + offset, max(0, min(length, size - offset)))
+
+    found = superblock.probe(inside)
+    if found is None or not found.kind.startswith("FAT"):
+        return False
+    with disk.part(start, size) as (file, offset):
+        listed = process.run(
+            [host.find("mdir"), "-b", "-i", f"{file}@@{offset}", LOADER],
+            env={"PATH": host.PATH, "LC_ALL": "C.UTF-8", "MTOOLS_SKIP_CHECK": "1"}, cwd=Path("/"), check=False,
+        )  # fmt: skip
+    return listed.status == 0
+
+
+def _of_cd(disk: Disk) -> frozenset[str]:
+    """Return what a CD's boot catalog has an entry for (El Torito 1.0, 2.0 to 2.5)."""
+    for sector in range(_VOLUMES, _VOLUMES + 16):
+        volume = disk.read(sector * _CD, _CD)
+        if volume[1:6] != b"CD001" or volume[0] == 0xFF:
+            break
+        if volume[0] == 0 and volume[7:30] == b"EL TORITO SPECIFICATION":
+            return _of_catalog(disk.read(int.from_bytes(volume[0x47:0x4B], "little") * _CD, _CD))
+    return frozenset()
+
+
+def _of_catalog(catalog: bytes) -> frozenset[str]:
+    entries = [catalog[at : at + 32] for at in range(0, len(catalog) - 31, 32)]
+    found = set()
+    platform = entries[0][1] if entries and entries[0][0] == 1 else None
+    for entry in entries[1:]:
+        if entry[0] in (0x90, 0x91):  # the header of a further section
+            platform = entry[1]
+        elif entry[0] == 0x88 and platform in _PLATFORMS:  # bootable
+            found.add(_PLATFORMS[platform])
+    return frozenset(found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Raw:
+    """A raw image, read where it is."""
+
+    path: Path
+    fd: int
+    size: int
+
+    def read(self, offset: int, length: int) -> bytes:
+        return os.pread(self.fd, length, offset) if 0 <= offset < self.size and length > 0 else b""
+
+    @contextlib.contextmanager
+    def part(self, start: int, size: int) -> Iterator[tuple[Path, int]]:  # noqa: ARG002  all of it is there
+        yield self.path.resolve(), start
+
+
+class _Converted:
+    """An image of another format, of which qemu-img takes out what is asked for: windows, and whole partitions."""
+
+    def __init__(self, path: Path, format: str) -> None:  # noqa: A002
+        self._node = {"driver": format, "file": {"driver": "file", "filename": str(path)}}
+        self._windows: dict[int, bytes] = {}
+        self.size: int = json.loads(_qemu_img("info", "--output=json", "-f", format, path))["virtual-size"]
+
+    def read(self, offset: int, length: int) -> bytes:
+        end = min(offset + length, self.size)
+        found = b""
+        while 0 <= offset < end:
+            first = offset - offset % _WINDOW
+            piece = self._window(first)[offset - first : end - first]
+            found += piece
+            offset += len(piece)
+        return found
+
+    def _window(self, start: int) -> bytes:
+        if start not in self._windows:
+            with self.part(start, _WINDOW) as (file, _):
+                self._windows[start] = file.read_bytes()
+        return self._windows[start]
+
+    @contextlib.contextmanager
+    def part(self, start: int, size: int) -> Iterator[tuple[Path, int]]:
+        stretch = {"driver": "raw", "offset": start, "size": min(size, self.size - start), "file": self._node}
+        with tempfile.TemporaryDirectory(prefix="bootsmith-") as folder:
+            file = Path(folder, "part")
+            _qemu_img("convert", "-O", "raw", f"json:{json.dumps(stretch)}", file)
+            yield file, 0
+
+
+def _qemu_img(*words: str | Path) -> bytes:
+    env = {"PATH": host.PATH, "LC_ALL": "C.UTF-8"}
+    return process.run([host.find("qemu-img"), *words], env=env, cwd=Path("/")).stdout
