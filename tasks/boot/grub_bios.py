@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bootsmith.tasks.boot import grub
-from bootsmith.tasks.disk.bootcode import ROOM, Pointer
+from bootsmith.tasks.disk.bootcode import GRUB_CORE, GRUB_REST, ROOM, Pointer
 from bootsmith.tasks.errors import StageError
 
 if TYPE_CHECKING:
@@ -22,12 +22,10 @@ _PLATFORM = "i386-pc"
 
 # include/grub/i386/pc/boot.h names these places in boot.img and in the core's first sector.
 _PARAMETERS = slice(0x03, 0x5A)  # of a filesystem in the disk's first sector, which has none
-_KERNEL_SECTOR = 0x5C
 _BOOT_DRIVE = 0x64
 _ANY_DRIVE = 0xFF  # the one the BIOS names
 _DRIVE_CHECK = slice(0x66, 0x68)
 _NOPS = b"\x90\x90"  # where a jump skips a check that only some old BIOS fails
-_REST_SECTOR = 0x1F4
 
 
 def packages(suite: str) -> tuple[str, ...]:  # noqa: ARG001  the same in every release
@@ -43,7 +41,7 @@ def make(making: Making) -> None:
     making.embed(
         boot_sector(boot.read_bytes()),
         image.read_bytes(),
-        (Pointer("code", _KERNEL_SECTOR), Pointer("core", _REST_SECTOR, 1)),
+        (Pointer("code", GRUB_CORE), Pointer("core", GRUB_REST, 1)),
     )
     grub.add_configuration(making)
 

@@ -10,7 +10,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bootsmith.tasks.disk import fat
-from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.tools import host
 
 if TYPE_CHECKING:
@@ -92,8 +91,6 @@ def configuration(menu: Menu) -> str:
 
 
 def _entry(item: Item) -> list[str]:
-    if item.protocol != "linux":
-        raise StageError(f"syslinux starts no {item.protocol} kernels: entry {item.name}", "Write loader: grub-bios.")
     lines = ["", f"LABEL {item.name}", f"  MENU LABEL {item.title}", f"  LINUX /{item.kernel}"]
     lines += [f"  INITRD /{item.initrd}"] if item.initrd else []
     return [*lines, *([f"  APPEND {item.cmdline}"] if item.cmdline else [])]

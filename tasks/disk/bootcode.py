@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -19,6 +19,14 @@ from bootsmith.tasks.errors import StageError
 SECTOR = 512
 ROOM = 440
 """Bytes of the first sector before the disk's signature and the partitions."""
+
+
+GRUB_CORE, GRUB_REST = 0x5C, 0x1F4
+"""Where GRUB's boot.img names its core's first sector, and that one the next (include/grub/i386/pc/boot.h)."""
+_CODES = (
+    (b"Operating system load error.", "SYSLINUX's, for the active partition"),
+    (b"Missing OS", "SYSLINUX's, for the legacy-boot partition of a GPT"),
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +67,23 @@ def read(files: Mapping[str, Path]) -> BootCode:
     """Return the boot code that `write` wrote."""
     pointers = tuple(Pointer(**each) for each in json.loads(files["pointers"].read_bytes()))
     return BootCode(files["code"].read_bytes(), files["core"].read_bytes(), pointers)
+
+
+def recognised(read: Callable[[int, int], bytes]) -> tuple[str, str]:
+    """Return whose code stands in the first sector of a disk, and what is wrong with it; both may be nothing.
+
+    `read(offset, length)` gives the disk's content.
+    """
+    code = read(0, ROOM)
+    if not any(code):
+        return "", ""
+    if b"GRUB \0Geom\0Hard Disk\0" not in code:
+        return next((name for text, name in _CODES if text in code), "code of its own"), ""
+    (sector,) = struct.unpack_from("<Q", code, GRUB_CORE)
+    first = read(sector * SECTOR, SECTOR)
+    if b"loading\0.\0" not in first or struct.unpack_from("<Q", first, GRUB_REST) != (sector + 1,):
+        return "GRUB", f"the boot sector names sector {sector}, where no core of GRUB begins"
+    return f"GRUB, its core at sector {sector}", ""
 
 
 def room(table: str, partitions: Sequence[Mapping[str, Any]]) -> tuple[int, int]:

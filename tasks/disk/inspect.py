@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import struct
 import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
@@ -12,15 +11,25 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from bootsmith.tasks.disk import gpt, superblock
+from bootsmith.tasks.disk import bootcode, gpt, mbr, superblock
 from bootsmith.tasks.disk.partition import TYPES
 from bootsmith.tasks.disk.superblock import Filesystem, Read
 from bootsmith.tasks.errors import UsageError
 from bootsmith.tasks.tools import host, process
 
 _FORMATS = ((b"QFI\xfb", "qcow2"), (b"KDMV", "vmdk"), (b"vhdxfile", "vhdx"), (b"conectix", "vhd"))
-_LOADER_FOLDERS = ("efi/", "loader/", "grub/", "boot/grub/")
-_MBR_ENTRY = struct.Struct("<B3xB3xII")
+_LOADER_FILES = (
+    "efi/",
+    "loader/",
+    "grub/",
+    "boot/grub/",
+    "syslinux/",
+    "syslinux.cfg",
+    "ldlinux.",
+    "menu.c32",
+    "libutil.",
+)
+_LEGACY_BOOT = 1 << 2
 _EXTERNAL_DATA = 4  # qcow2's incompatible feature bit 2
 
 
@@ -37,6 +46,8 @@ class Part:
     filesystem: Filesystem | None
     loader: tuple[str, ...]
     """Paths of a bootloader's files on it; FAT only."""
+    mark: str = ""
+    """What a BIOS loader finds it by: "active" on MBR, "legacy-boot" on GPT."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +61,8 @@ class Inspection:
     occupied: int
     table: str
     id: str
+    code: str
+    """Whose code stands in the first sector; nothing where there is none."""
     parts: tuple[Part, ...]
     problems: tuple[str, ...]
 
@@ -63,9 +76,11 @@ def to_text(found: Inspection) -> str:
     """Return it as lines for people."""
     sizes = f"{_size(found.disk)} disk, {_size(found.file)} file, {_size(found.occupied)} occupied"
     lines = [f"{found.path}: {found.format}, {sizes}", f"table: {found.table}{found.id and f' {found.id}'}"]
+    lines += [f"boot sector: {found.code}"] if found.code else []
     for part in found.parts:
         place = f"{_size(part.size):>9} at {_size(part.start):<9} {part.type}"
-        lines.append(f"{part.number:>3} {part.name or '-':<12} {place}{part.guid and f' {part.guid}'}")
+        marks = "".join(f" {word}" for word in (part.mark, part.guid) if word)
+        lines.append(f"{part.number:>3} {part.name or '-':<12} {place}{marks}")
         inside = part.filesystem
         if inside:
             free = "" if inside.free is None else f", {_size(inside.free)} free"
@@ -83,9 +98,11 @@ def inspect(image: Path) -> Inspection:
     with _as_raw(image, kind) as raw, raw.open("rb") as disk:
         size = os.fstat(disk.fileno()).st_size
         table, identity, parts, problems = _parts(raw, disk, size)
+        code, damage = bootcode.recognised(partial(_read, disk.fileno(), size)) if table != "none" else ("", "")
     return Inspection(
-        str(image), kind, size, facts.st_size, facts.st_blocks * 512, table, identity, tuple(parts), tuple(problems)
-    )
+        path=str(image), format=kind, disk=size, file=facts.st_size, occupied=facts.st_blocks * 512, table=table,
+        id=identity, code=code, parts=tuple(parts), problems=(*problems, *filter(None, [damage])),
+    )  # fmt: skip
 
 
 def _format(image: Path) -> str:
@@ -119,7 +136,6 @@ def _as_raw(image: Path, kind: str) -> Iterator[Path]:
 def _parts(path: Path, disk: BinaryIO, size: int) -> tuple[str, str, list[Part], list[str]]:
     """Return the table's kind and id, the partitions, and what is wrong."""
     read = partial(_read, disk.fileno(), size)
-    boot = read(0, gpt.SECTOR)
     table = gpt.decode(read, size)
     if table is not None:
         names = {guid: name for name, guid in TYPES.items()}
@@ -131,16 +147,15 @@ def _parts(path: Path, disk: BinaryIO, size: int) -> tuple[str, str, list[Part],
         return "gpt", table.guid, parts, [*table.problems, *outside]
     if superblock.probe(read) is not None:
         return "none", "", [_part(path, read, 0, gpt.Slot(0, size, "whole disk", ""))], []
-    if boot[510:] == b"\x55\xaa":
-        return "mbr", f"{int.from_bytes(boot[440:444], 'little'):08x}", list(_mbr_parts(path, read, boot)), []
-    return "none", "", [], []
-
-
-def _mbr_parts(path: Path, read: Read, boot: bytes) -> Iterator[Part]:
-    for number in range(1, 5):
-        _, kind, first, sectors = _MBR_ENTRY.unpack_from(boot, 446 + 16 * (number - 1))
-        if kind and sectors:
-            yield _part(path, read, number, gpt.Slot(first * gpt.SECTOR, sectors * gpt.SECTOR, f"0x{kind:02x}", ""))
+    primaries = mbr.decode(read(0, mbr.SECTOR), size)
+    if primaries is None:
+        return "none", "", [], []
+    parts = [
+        replace(_part(path, read, number, gpt.Slot(slot.start, slot.size, f"0x{slot.type:02x}", "")),
+                mark="active" if slot.active else "")
+        for number, slot in primaries.slots.items()
+    ]  # fmt: skip
+    return "mbr", primaries.signature, parts, list(primaries.problems)
 
 
 def _part(path: Path, read: Read, number: int, slot: gpt.Slot) -> Part:
@@ -149,7 +164,8 @@ def _part(path: Path, read: Read, number: int, slot: gpt.Slot) -> Part:
 
     found = superblock.probe(inside)
     loader = _loader_files(path, slot.start) if found and found.kind.startswith("FAT") else ()
-    return Part(number, slot.name, slot.type, slot.guid, slot.start, slot.size, found, loader)
+    mark = "legacy-boot" if slot.attributes & _LEGACY_BOOT else ""
+    return Part(number, slot.name, slot.type, slot.guid, slot.start, slot.size, found, loader, mark)
 
 
 def _read(fd: int, size: int, offset: int, length: int) -> bytes:
@@ -162,13 +178,13 @@ def _loader_files(path: Path, start: int) -> tuple[str, ...]:
     with tempfile.TemporaryDirectory(prefix="bootsmith-") as folder:
         Path(folder, "image").symlink_to(path.resolve())  # mtools have a shell expand an image's name
         listed = process.run(
-            [host.find("mdir"), "-/", "-b", "-i", f"image@@{start}", "::"],
+            [host.find("mdir"), "-/", "-a", "-b", "-i", f"image@@{start}", "::"],
             env={"PATH": host.PATH, "LC_ALL": "C.UTF-8", "MTOOLS_SKIP_CHECK": "1"},
             cwd=Path(folder),
             check=False,
         )
     names = (line.removeprefix("::/") for line in listed.stdout.decode(errors="replace").splitlines())
-    return tuple(sorted(name for name in names if name.lower().startswith(_LOADER_FOLDERS) and not name.endswith("/")))
+    return tuple(sorted(name for name in names if name.lower().startswith(_LOADER_FILES) and not name.endswith("/")))
 
 
 def _size(size: int) -> str:

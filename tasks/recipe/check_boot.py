@@ -121,6 +121,14 @@ def _secure_boot(recipe: Recipe) -> Iterable[Finding]:
         )
 
 
+def _protocol(recipe: Recipe) -> Iterable[Finding]:
+    protocol = recipe.boot.protocol
+    for number, name in enumerate(recipe.boot.loader):
+        if protocol not in KINDS[name].protocols:
+            able = " or ".join(other for other, kind in KINDS.items() if protocol in kind.protocols)
+            yield ("boot", "loader", number), f"{name} starts no {protocol} kernels; write {able}"
+
+
 def _gap(recipe: Recipe) -> Iterable[Finding]:
     if "grub-bios" not in recipe.boot.loader or recipe.disk.table != "mbr":
         return
@@ -151,5 +159,6 @@ RULES: tuple[tuple[tuple[KeyPath, ...], Callable[[Recipe], Iterable[Finding]]], 
     (_READS, _needs),
     (_READS, _kernels),
     (_READS, _gap),
+    ((("boot", "loader"), ("boot", "protocol")), _protocol),
     ((("boot", "loader"), ("machine", "firmware"), ("test", "firmware")), _firmware),
 )

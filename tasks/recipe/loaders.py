@@ -33,6 +33,8 @@ class LoaderKind:
     """What it alone may have on a disk, in the words of a refusal."""
     types: tuple[str, ...] = ()
     """Types of the partitions it looks for kernels on; any, where there are none."""
+    protocols: tuple[str, ...] = ("linux",)
+    """What kernels it can start expect of it."""
     config: tuple[str, ...] = ()
     """Its configuration files, for which a recipe may have its own."""
 
@@ -55,6 +57,7 @@ KINDS: dict[str, LoaderKind] = {
         _ANY,
         ("root", "esp", "active"),
         (BOOT_SECTOR,),
+        protocols=("linux", "multiboot", "multiboot2"),
         config=("grub.cfg",),
     ),
     "syslinux": LoaderKind(

@@ -9,7 +9,6 @@ import pytest
 import tinykernel
 from bootsmith.tasks.boot import menu, syslinux
 from bootsmith.tasks.boot.menu import Item, Menu, Serial
-from bootsmith.tasks.errors import StageError
 from workbench import VERSION, Workbench, member
 
 PARTS = "partitions: {boot: {fs: vfat, mount: /boot/syslinux, size: 64M}, root: {mount: /, extra: 10M}}"
@@ -90,10 +89,3 @@ def test_its_menu() -> None:
         "\nLABEL bare\n  MENU LABEL Bare\n  LINUX /k\n"
     )
     assert syslinux.configuration(Menu(items[:1], "plain", 0, None)).startswith("DEFAULT plain\nPROMPT 0\n\n")
-
-
-def test_it_starts_no_multiboot_kernel() -> None:
-    """It is refused, naming the loader that does."""
-    item = Item("mach", "Mach", "", "k", None, protocol="multiboot")
-    with pytest.raises(StageError, match="starts no multiboot kernels: entry mach"):
-        syslinux.configuration(Menu((item,), "mach", 0, None))

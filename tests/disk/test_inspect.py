@@ -75,9 +75,46 @@ def test_an_mbr_disk_is_told_too(tmp_path: Path) -> None:
     found = inspect(image)
     assert (found.table, found.id) == ("mbr", "deadbeef")
     (part,) = found.parts
-    assert (part.type, part.start, part.size) == ("0x83", MIB, 30 * MIB)
+    assert (part.type, part.start, part.size, part.mark) == ("0x83", MIB, 30 * MIB, "active")
     assert part.filesystem is not None
     assert (part.filesystem.kind, part.filesystem.label) == ("ext2", "LITES-ROOT")
+
+
+BOOT = "boot: {fs: vfat, mount: /boot/syslinux, size: 64M}"
+CORE = "bios: {type: bios-boot, size: 1M}"
+
+
+@pytest.mark.parametrize(("loader", "table", "first", "code", "marks"),
+    [("grub-bios", "mbr", "", "GRUB, its core at sector 1", ["active"]),
+     ("grub-bios", "gpt", CORE, "GRUB, its core at sector 2048", ["", ""]),
+     ("syslinux", "mbr", BOOT, "SYSLINUX's, for the active partition", ["active", ""]),
+     ("syslinux", "gpt", BOOT, "SYSLINUX's, for the legacy-boot partition of a GPT", ["legacy-boot", ""])],
+)  # fmt: skip
+def test_what_a_bios_starts_is_told(
+    bench: Workbench, loader: str, table: str, first: str, code: str, marks: list[str]
+) -> None:
+    """Whose boot sector, the partition it goes on with, and the loader's files there."""
+    parts = ", ".join(filter(None, [first, "root: {mount: /, extra: 20M}"]))
+    bench.write_recipe(
+        f"boot: {{loader: {loader}, packages: false}}\ndisk: {{table: {table}, partitions: {{{parts}}}}}\n"
+    )
+    found = inspect(bench.build())
+    assert (found.code, [part.mark for part in found.parts], found.problems) == (code, marks, ())
+    assert f"boot sector: {code}" in to_text(found)
+    if "SYSLINUX" in code:
+        assert found.parts[0].loader == ("ldlinux.c32", "ldlinux.sys", "syslinux.cfg")
+
+
+def test_a_lost_core_is_said(bench: Workbench) -> None:
+    """A boot sector that names a place where nothing is."""
+    bench.write_recipe(
+        "boot: {loader: grub-bios, packages: false}\ndisk: {partitions: {root: {mount: /, extra: 20M}}}\n"
+    )
+    disk = bench.build()
+    with disk.open("r+b") as file:
+        file.seek(512)
+        file.write(bytes(512))
+    assert inspect(disk).problems == ("the boot sector names sector 1, where no core of GRUB begins",)
 
 
 @pytest.mark.parametrize(

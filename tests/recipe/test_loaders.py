@@ -300,6 +300,17 @@ def test_what_cannot_be_is_refused(kitchen: Kitchen, loader: str, more: str, tol
     assert [line.partition("x.yaml:")[2] for line in caught.value.problems] == told
 
 
+@pytest.mark.parametrize("loader", ["syslinux", "systemd-boot", "grub-efi"])
+def test_a_loader_that_starts_no_such_kernel_is_refused(kitchen: Kitchen, loader: str) -> None:
+    """Multiboot is GRUB's, under a BIOS."""
+    kernel = kitchen.write("kernel.elf", b"")
+    words = f"protocol: multiboot, initrd: none, kernel: {{first: [{kernel.name}], as: /boot/kernel}}"
+    with pytest.raises(
+        RecipeError, match=rf"2:16: boot\.loader: {loader} starts no multiboot kernels; write grub-bios$"
+    ):
+        cooked(kitchen, f"{loader}, {words}")
+
+
 def test_loaders_and_tables_of_the_command_line_choose_the_disk(kitchen: Kitchen) -> None:
     """As if they stood in the recipe."""
     words = {"boot.loader": "grub-efi,grub-bios"}
