@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from bootsmith.cache.errors import CacheError
 
@@ -17,9 +17,8 @@ UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 SPANS = {"m": 60, "h": 3600, "d": 86400, "w": 7 * 86400}
 
 
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """`size` in bytes on disk, `age` in seconds since the last use; None is no limit."""
+class Limits(NamedTuple):
+    """`size` in bytes on disk, `age` in seconds since the last use; None is no limit. A NamedTuple for quick import."""
 
     size: int | None = DEFAULT_SIZE
     age: float | None = None

@@ -179,7 +179,10 @@ class Store:
     def result(self, key: str) -> Outputs | None:
         """Return what a key gave, or None where that is not known or its file damaged."""
         self.lease.hold(f"results/{_named(DIGEST, key)}")
-        return result.read(self.root, key)
+        found = result.read(self.root, key)
+        if found is not None:
+            _touch(result.location(self.root, key))
+        return found
 
     # -- downloads
 
@@ -205,7 +208,10 @@ class Store:
         """Return the stored file itself, to be read only; it was verified when it was written."""
         path = self._download(sha256)
         self.lease.hold(f"sha256/{sha256}")
-        return path if path.is_file() else None
+        if not path.is_file():
+            return None
+        _touch(path)
+        return path
 
     def verify_sha256(self, sha256: str) -> bool:
         """Tell whether a download is there and whole; a damaged one is moved to quarantine."""
@@ -225,10 +231,15 @@ class Store:
                 self._quarantine(damage.path)
             yield damage
 
-    def sync(self) -> None:
-        """Make what this object wrote survive a power cut: once, at the end of a run."""
+    def sync(self) -> int:
+        """Make what this object wrote survive a power cut: once, at the end of a run. Return its bytes on disk."""
         written, self._written = self._written, {}
         durable.sync(written, self.root)
+        size = 0
+        for path in written:
+            with suppress(OSError):
+                size += path.stat().st_blocks * 512
+        return size
 
     # -- within
 
@@ -279,6 +290,12 @@ def _named(form: re.Pattern[str], digest: str) -> str:
     if not form.fullmatch(digest):
         raise ValueError(f"not a digest: {digest!r}")
     return digest
+
+
+def _touch(path: Path) -> None:
+    """Note that a file was used now, for gc to see what was not; where that cannot be noted it merely seems older."""
+    with suppress(OSError):
+        os.utime(path)
 
 
 def _at(error: OSError) -> str:

@@ -10,6 +10,10 @@ import time
 from dataclasses import dataclass
 from typing import TextIO
 
+from bootsmith.cache.amounts import human
+
+__all__ = ["Progress", "human"]
+
 BECAUSE = 60  # characters of a reason on a stage's line
 TICK = 0.2  # seconds between redraws of the live lines
 COLORS = {"fresh": "2", "restored": "36", "built": "32", "failed": "31"}  # SGR: dim, cyan, green, red
@@ -107,13 +111,3 @@ class Progress:
             self._stream.flush()
         except BrokenPipeError:  # the reader of our pipe left; the build goes on
             self._live = False
-
-
-def human(size: int) -> str:
-    """Return a size in bytes as people write it: 1.2 GiB."""
-    amount = float(size)
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if amount < 1024:
-            return f"{amount:.0f} {unit}" if unit == "B" or amount >= 100 else f"{amount:.1f} {unit}"
-        amount /= 1024
-    return f"{amount:.1f} TiB"

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from bootsmith.cache import key as keys
-from bootsmith.cache import roots, temporary
+from bootsmith.cache import limits, roots, temporary
 from bootsmith.cache.fingerprint import fingerprint
 from bootsmith.cache.lock import Lock
 from bootsmith.cache.store import default_root
@@ -52,6 +52,7 @@ class Session:
         self._recipes: dict[Path, Recipe] = {}
         self._awaits: dict[Path, str] = {}  # of recipes whose lock file a build would write first
         self._locks: dict[Path, Lock] = {}
+        self._limits = limits.Limits()
         self._old_handlers: dict[int, object] = {}
 
     @cached_property
@@ -192,6 +193,7 @@ class Session:
         if builder.plan.site.build in self._locks:
             return
         if not self._locks:
+            self._limits = limits.from_environment()
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 self._old_handlers[number] = signal.signal(number, self._interrupted)
         try:
@@ -229,17 +231,23 @@ class Session:
         for builder in self._builders.values():
             if builder.plan.site.build in self._locks:
                 builder.close()
+        grown = 0
         if self._locks and "store" in self.ledger.__dict__:
             temporary.sweep(self.ledger.root / "tmp")
-            self.ledger.store.sync()
+            grown = self.ledger.store.sync()
             for builder in self._builders.values():
                 if builder.plan.site.build in self._locks:
                     self._note(builder)
+            self.ledger.store.lease.release()
         if "ledger" in self.__dict__:
             self.ledger.save()
         for lock in self._locks.values():
             lock.release()
         self._locks.clear()
+        if grown:
+            from bootsmith.cache.upkeep import keep_within
+
+            keep_within(self.ledger.root, self._limits, grown, self.progress.tell)
 
     def _interrupted(self, number: int, _frame: FrameType | None) -> NoReturn:
         """End at once: what is half made has no record, and goes with the next run."""

@@ -76,3 +76,32 @@ def test_the_store_knows_whose_records_need_it(pair: tuple[Project, Project]) ->
     forgotten.unlink()
     assert pair[0].image() == []
     assert forgotten.exists()
+
+
+def test_the_store_keeps_within_its_limit_by_itself(pair: tuple[Project, Project]) -> None:
+    """A run that stored something says what it removed, and never what the builds here need."""
+    first, _ = pair
+    for project in pair:
+        project.variables = {"BOOTSMITH_CACHE_SIZE": "1K"}
+        project.image()
+    for number in range(3):
+        (first.top / "source").write_text(f"line {number}\n")
+        done = first.doit("image")
+        assert done.returncode == 0
+    assert "cache: removed" in done.stdout
+    assert "more than the limit of 1.0 KiB" in done.stdout
+    for project in pair:
+        for output in ("base", "names", "upper", "disk.raw", "disk.qcow2"):
+            (project.top / "build/toy" / output).unlink()
+        assert project.image() == NOT_STORED
+
+
+@pytest.mark.parametrize(("variable", "text"), [("BOOTSMITH_CACHE_SIZE", "20"), ("BOOTSMITH_CACHE_AGE", "long")])
+def test_a_limit_that_is_none_is_refused(pair: tuple[Project, Project], variable: str, text: str) -> None:
+    """Before anything is built, with an example."""
+    project, _ = pair
+    project.variables = {variable: text}
+    done = project.doit("image")
+    assert done.returncode == 1
+    assert f"{variable}: '{text}' is no limit" in done.stderr
+    assert project.runs() == []

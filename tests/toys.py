@@ -10,7 +10,7 @@ import os
 import subprocess
 import sys
 import textwrap
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 CHECKOUT = Path(__file__).parent.parent
@@ -114,9 +114,10 @@ echo toy 1
 
 @dataclass
 class Project:
-    """A toy project in a folder of its own, with a cache of its own."""
+    """A toy project in a folder of its own, with a cache of its own; `variables` are added to doit's environment."""
 
     top: Path
+    variables: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def make(cls, top: Path, cache: Path | None = None) -> Project:
@@ -142,6 +143,7 @@ class Project:
             "HOME": str(self.top),
             "PYTHONPATH": str(CHECKOUT),
             "BOOTSMITH_CACHE": str(self.cache),
+            **self.variables,
         }
 
     def doit(self, *words: str) -> subprocess.CompletedProcess[str]:
