@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 if TYPE_CHECKING:
+    from bootsmith.tasks.recipe import model
     from bootsmith.tasks.recipe.model import Recipe
     from bootsmith.tasks.stage import Json
 
@@ -75,10 +76,16 @@ class Menu:
 def menu(recipe: Recipe) -> dict[str, Json]:
     """Return a recipe's menu as a parameter of a stage."""
     boot = recipe.boot
-    common = [*root_words(recipe), *(f"console={name}" for name in boot.console), boot.cmdline]
     initrd = None if boot.initrd == "none" else ""
     items = tuple(
-        Item(name, entry.title, " ".join(filter(None, [*common, entry.cmdline])), initrd=initrd)
+        Item(
+            name,
+            entry.title,
+            _cmdline(recipe, entry),
+            initrd=initrd,
+            modules=tuple(_module(recipe, each) for each in entry.modules),
+            protocol=boot.protocol,
+        )
         for name, entry in boot.entries.items()
     )
     return asdict(Menu(items, boot.default, boot.timeout, serial(boot.console)))
@@ -86,10 +93,23 @@ def menu(recipe: Recipe) -> dict[str, Json]:
 
 def direct_cmdline(recipe: Recipe) -> str:
     """Return the default entry's command line, for a kernel that no loader starts: there may be no disk at all."""
+    return _cmdline(recipe, recipe.boot.entries[recipe.boot.default])
+
+
+def _cmdline(recipe: Recipe, entry: model.BootEntry) -> str:
     boot = recipe.boot
-    mounted = any(each.mount == "/" for each in recipe.disk.partitions.values())
-    words = [*(root_words(recipe) if mounted else []), *(f"console={name}" for name in boot.console), boot.cmdline]
-    return " ".join(filter(None, [*words, boot.entries[boot.default].cmdline]))
+    words = [boot.cmdline, entry.cmdline]
+    if boot.protocol == "linux":  # the others are Linux's own
+        words = [*root_words(recipe), *(f"console={name}" for name in boot.console), *words]
+    return " ".join(filter(None, words))
+
+
+def _module(recipe: Recipe, module: model.Module) -> Module:
+    from bootsmith.tasks.boot.placement import mounted
+    from bootsmith.tasks.disk.content import owner
+
+    _, inside = owner(mounted(recipe.disk), module.path.strip("/"))
+    return Module(inside, module.args or module.path.rpartition("/")[2])
 
 
 def from_param(value: Mapping[str, Any]) -> Menu:

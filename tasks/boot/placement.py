@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from bootsmith.tasks.disk.content import owner
@@ -17,12 +17,14 @@ if TYPE_CHECKING:
 class Placement:
     """`partition` holds both; the paths are inside it, `{id}` and `{version}` being the kernel's facts.
 
-    All are empty where a loader brings its kernels along.
+    All are empty where a loader brings its kernels along. `own`: the kernel is none of the tree's, and takes the place
+    of one that has its name there.
     """
 
     partition: str
     kernel: str
     initrd: str
+    own: bool = False
 
     def named(self, facts: Mapping[str, str]) -> tuple[str, str]:
         """Return the paths of kernel and initrd for the kernel that was built."""
@@ -33,18 +35,24 @@ def placement(recipe: Recipe) -> Placement:
     """Return where a recipe puts kernel and initrd.
 
     On the ESP as the Boot Loader Specification lays its type 1 entries out; elsewhere as Debian names them, so that the
-    guest's own tools find them.
+    guest's own tools find them; or where the recipe says that its own kernel stands.
     """
     if recipe.boot.place == "none":
         return Placement("", "", "")
     kernel, initrd = "vmlinuz-{version}", "initrd.img-{version}"
+    own = not isinstance(recipe.boot.kernel, str)
     if recipe.boot.place == "esp":
-        return Placement(esp(recipe.disk), "{id}/{version}/linux", "{id}/{version}/initrd")
-    if recipe.boot.place == "active":
-        return Placement(active(recipe.disk), kernel, initrd)
-    mounts = mounted(recipe.disk)
-    partition, inside = owner(mounts, f"boot/{kernel}")
-    return Placement(partition, inside, owner(mounts, f"boot/{initrd}")[1])
+        found = Placement(esp(recipe.disk), "{id}/{version}/linux", "{id}/{version}/initrd", own)
+    elif recipe.boot.place == "active":
+        found = Placement(active(recipe.disk), kernel, initrd, own)
+    else:
+        mounts = mounted(recipe.disk)
+        partition, inside = owner(mounts, f"boot/{kernel}")
+        found = Placement(partition, inside, owner(mounts, f"boot/{initrd}")[1], own)
+    if isinstance(recipe.boot.kernel, str) or recipe.boot.kernel.path is None:
+        return found
+    _, inside = owner(mounted(recipe.disk), recipe.boot.kernel.path.strip("/"))
+    return replace(found, kernel=inside.replace("{", "{{").replace("}", "}}"))
 
 
 def images(recipe: Recipe) -> int:

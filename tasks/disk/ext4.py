@@ -186,6 +186,9 @@ class _Update:
             )
         except ValueError as error:
             raise LibraryError(f"inode {directory.inode}: {error}") from error
+        if not volume.has_file_types:
+            for name, (number, _) in directory.names.items():
+                directory.names[name] = number, volume.read_inode(number).type
 
     def _remove(self, path: str) -> None:
         """Take a name away, and what it names when that was its last; directories are empty by now."""
@@ -235,8 +238,9 @@ class _Update:
         directory = self.directories[path]
         number = directory.inode
         blocks = directory_blocks(
-            number, directory.parent, directory.names, volume.block_size, checksums=volume.has_checksums
-        )
+            number, directory.parent, directory.names, volume.block_size,
+            checksums=volume.has_checksums, types=volume.has_file_types,
+        )  # fmt: skip
         inode = self._new_inode(self.wanted[path][1]) if fresh else volume.read_inode(number)
         count = volume.blocks(inode.size)
         if len(blocks) > count:

@@ -44,6 +44,12 @@ class Inode(bytearray):
         return inode
 
     @property
+    def type(self) -> int:
+        """What the inode is, as a directory's entry tells it."""
+        kind = struct.unpack_from("<H", self, 0)[0] & 0xF000
+        return next((FILE_TYPE[name] for name, bits in FORMAT.items() if bits == kind), 0)
+
+    @property
     def size(self) -> int:
         low, high = struct.unpack_from("<I", self, 4), struct.unpack_from("<I", self, 108)
         return int(high[0] << 32 | low[0])
@@ -118,9 +124,12 @@ def _device(major: int, minor: int) -> tuple[int, int]:
 
 
 def directory_blocks(
-    own: int, parent: int, names: Mapping[bytes, tuple[int, int]], block_size: int, *, checksums: bool
+    own: int, parent: int, names: Mapping[bytes, tuple[int, int]], block_size: int, *, checksums: bool, types: bool
 ) -> list[bytes]:
-    """Return a directory's blocks, its names sorted; with `checksums`, each has room for one at its end."""
+    """Return a directory's blocks, its names sorted; with `checksums`, each has room for one at its end.
+
+    Without `types` the byte that tells what a name is belongs to the name's length, as the first ext2 had it.
+    """
     room = block_size - (_TAIL if checksums else 0)
     tail = struct.pack("<IHBBI", 0, _TAIL, 0, 0xDE, 0) if checksums else b""
     blocks = []
@@ -136,7 +145,8 @@ def directory_blocks(
             blocks.append(finish())
             block = bytearray()
         last = len(block)
-        block += _DIRENT.pack(number, length, len(name), kind) + name.ljust(length - _DIRENT.size, b"\0")
+        block += _DIRENT.pack(number, length, len(name), kind if types else 0)
+        block += name.ljust(length - _DIRENT.size, b"\0")
     return [*blocks, finish()]
 
 

@@ -19,6 +19,7 @@ from bootsmith.tasks.disk.inode import Inode
 from bootsmith.tasks.errors import StageError
 
 ROOT_INODE = 2
+OLD_INODE = 128
 
 _RW, _64_BITS = 0x1, 0x20000
 _MASTER_SB_ONLY = 0x200
@@ -109,7 +110,8 @@ class Volume:
             library.ext2fs_free(self._fs)
             raise
         self.block_size: int = 1024 << self._field("<I", 0x18)
-        self.inode_size: int = self._field("<H", 0x58)
+        self.inode_size: int = self._field("<H", 0x58) if self._field("<I", 0x4C) else OLD_INODE  # revision 0 says none
+        self.has_file_types = bool(self._field("<I", 0x60) & 0x2)
         self.has_extents = bool(self._field("<I", 0x60) & 0x40)
         self.has_checksums = bool(self._field("<I", 0x64) & 0x400)
 

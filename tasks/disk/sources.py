@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from bootsmith.tasks.boot import placement as places
 from bootsmith.tasks.disk import content
@@ -98,14 +98,14 @@ def _boot_files(ctx: Context) -> list[Path]:
 def _place_kernels(ctx: Context, partition: str, tree: Tree, number: int, epoch: int) -> None:
     if ctx.params["kernels"] is None:
         return
-    where = places.Placement(**cast("Mapping[str, str]", ctx.params["kernels"]))
+    where = places.Placement(**cast("Mapping[str, Any]", ctx.params["kernels"]))
     if partition != where.partition:
         return
     kernel, initrd = where.named(json.loads(ctx.inputs["facts"].read_bytes()))
     wanted = {}
     if "initrd" in ctx.inputs:
         wanted[initrd] = (number + 1, ctx.inputs["initrd"].stat().st_size)
-    if kernel not in tree:  # a distribution's kernel stands in its own tree already
+    if where.own or kernel not in tree:  # a distribution's kernel stands in its own tree already
         wanted[kernel] = (number, ctx.inputs["kernel"].stat().st_size)
     content.place(tree, wanted, epoch)
 

@@ -17,7 +17,7 @@ STAGES = (
     *("files", "test", "log", "disk.raw", "run.qcow2", "run.json", "debug.log"),
 )
 """What bootsmith itself keeps in a build directory."""
-LAYERS = ("base", "system", "loader")
+LAYERS = ("base", "system", "modules", "loader")
 
 
 def check(recipe: Recipe, place: Callable[[KeyPath], Place], problems: Problems) -> None:

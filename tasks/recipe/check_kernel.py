@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
+from bootsmith.tasks.recipe import loaders
 from bootsmith.tasks.recipe.loaders import KINDS
 from bootsmith.tasks.recipe.model import (
     Debian,
@@ -17,6 +18,7 @@ from bootsmith.tasks.recipe.model import (
     Module,
     Nothing,
     Overlay,
+    Partition,
     Qcow2,
     Recipe,
     Remove,
@@ -24,6 +26,7 @@ from bootsmith.tasks.recipe.model import (
 from bootsmith.tasks.recipe.nodes import shown
 from bootsmith.tasks.recipe.problems import Finding, KeyPath
 
+_MULTIBOOT = {"grub-bios"}
 _MAKE_INIT = "write the program or script that is to run first, and make it executable"
 
 
@@ -71,6 +74,11 @@ def _multiboot(recipe: Recipe) -> Iterable[Finding]:
         yield ("boot", "kernel"), f"{what}; name one: {{first: [PATH], as: /boot/kernel}}"
     elif boot.kernel.path is None:
         yield ("boot", "kernel"), "it has no usual place in the tree; add as: /boot/kernel, or another place"
+    if set(boot.loader) - _MULTIBOOT:
+        other = next(name for name in boot.loader if name not in _MULTIBOOT)
+        yield ("boot", "loader"), f"{other} starts Linux only; for a {boot.protocol} kernel write grub-bios"
+    if boot.root != "none":
+        yield ("boot", "root"), "root= is for Linux; write it into boot.cmdline as the kernel reads it"
     if boot.initrd != "none":
         what = f"{boot.protocol} kernels take modules, not an initrd"
         yield ("boot", "initrd"), f"{what}; write none, and name the file in boot.modules"
@@ -88,11 +96,24 @@ def _places(recipe: Recipe) -> Iterable[Finding]:
     """Find files of the loader's that stand in each other's way in the tree."""
     kernel = recipe.boot.kernel
     seen: dict[str, object] = {}
+    home = loaders.kernels(recipe.disk, recipe.boot.place)
     if not isinstance(kernel, str) and kernel.path is not None:
         seen[kernel.path] = kernel.file
+        yield from _home(recipe, ("boot", "kernel", "as"), kernel.path, home)
     for path, module in _modules(recipe):
+        yield from _home(recipe, (*path, "as"), module.path, home)
         if seen.setdefault(module.path, module.file) != module.file:
             yield (*path, "as"), f"another file stands at {module.path} already; take another place"
+
+
+def _home(recipe: Recipe, key: KeyPath, path: str, home: Partition | None) -> Iterable[Finding]:
+    """Find a file of the loader's that is on another partition than where the loader looks."""
+    mounts = {str(part.mount).rstrip("/") + "/": part for part in recipe.disk.partitions.values() if part.mount}
+    above = max((mount for mount in mounts if path.startswith(mount)), key=len, default=None)
+    if home and home.mount and above and mounts[above] is not home:
+        yield key, f"it must be on {home.name}, where the loader looks; write a path below {home.mount}"
+    elif not home:
+        yield key, "there is no disk for it to stand on; remove this"
 
 
 def _initrd(recipe: Recipe) -> Iterable[Finding]:
@@ -136,6 +157,6 @@ RULES: tuple[tuple[tuple[KeyPath, ...], Callable[[Recipe], Iterable[Finding]]], 
     ((("boot",), ("disk",), ("outputs",)), _without_disk),
     ((("arch",), ("boot", "loader")), _machines),
     ((("boot",),), _multiboot),
-    ((("boot", "kernel"), ("boot", "modules"), ("boot", "entries")), _places),
+    ((("boot",), ("disk",)), _places),
     ((("boot", "initrd"), ("source",), ("layers",), ("outputs",)), _initrd),
 )

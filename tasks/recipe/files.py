@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -71,7 +72,7 @@ class File(Type):
             if isinstance(each, Text) and not each.given:  # what a command names must be there
                 candidate: Any = FilePath().read(each, (*path, number), problems)
                 if candidate is not FAILED and found is None and not _is_file(candidate):
-                    looked.append(candidate)
+                    looked.append(Path(os.path.normpath(candidate)))
                     continue
             else:
                 candidate = self.read(each, (*path, number), problems)
@@ -90,19 +91,22 @@ class File(Type):
     def write(self, value: Any) -> Raw:
         return PACKAGE.write(value) if isinstance(value, PackageFile) else self._path.write(value)
 
+    def inline(self) -> dict[str, Json]:
+        files: Json = {"anyOf": [_REFERENCE, {"type": "null"}]}
+        first: Json = {"type": "array", "items": files, "description": "take the first that is there"}
+        return {**{name: key.type.schema() for name, key in PACKAGE.keys.items()}, "first": first}
+
     def schema(self) -> dict[str, Json]:
-        return {"$ref": "#/$defs/file"}
+        return _REFERENCE
+
+
+_REFERENCE: Final[dict[str, Json]] = {"$ref": "#/$defs/file"}
 
 
 def definition() -> dict[str, Json]:
     """Return the JSON Schema of a FILE."""
-    first: dict[str, Json] = {
-        "type": "object",
-        "required": ["first"],
-        "additionalProperties": False,
-        "properties": {"first": {"type": "array", "items": {"anyOf": [{"$ref": "#/$defs/file"}, {"type": "null"}]}}},
-    }
-    return {"anyOf": [{"type": "string", "minLength": 1}, PACKAGE.schema(), first]}
+    kinds: Json = {"type": "object", "additionalProperties": False, "properties": File().inline()}
+    return {"anyOf": [{"type": "string", "minLength": 1}, kinds]}
 
 
 def _is_file(path: Path) -> bool:
@@ -113,11 +117,11 @@ def _is_file(path: Path) -> bool:
 
 
 def _listed(paths: Sequence[Path]) -> str:
-    return ", ".join(shown(path) for path in paths)
+    return ", ".join(shown(Path(os.path.normpath(path))) for path in paths)
 
 
 def _title(file: Path | PackageFile) -> str:
-    return f"{file.path} of the package {file.package}" if isinstance(file, PackageFile) else shown(file)
+    return f"{file.path} of the package {file.package}" if isinstance(file, PackageFile) else _listed([file])
 
 
 # -- what a whole recipe says

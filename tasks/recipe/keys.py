@@ -258,10 +258,14 @@ BOOT = Section(
         "root": Key(
             Choice("partuuid", "uuid", "label", "none", other=words.DEVICE),
             "how the kernel is told its root filesystem; none says nothing",
-            derived="partuuid; uuid without a table; none where the initrd is the whole tree",
+            derived="partuuid; uuid without a table; none for multiboot and where the initrd is the whole tree",
         ),
         "cmdline": Key(LINE, "further words for the kernel", ""),
-        "console": Key(ListOf(words.CONSOLE), "consoles; the last one is /dev/console", ["tty0", "ttyS0"]),
+        "console": Key(
+            ListOf(words.CONSOLE),
+            "consoles, for Linux, loader and getty; the last one is /dev/console",
+            ["tty0", "ttyS0"],
+        ),
         "entries": Key(
             Named(
                 words.NAME,

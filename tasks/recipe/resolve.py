@@ -102,7 +102,7 @@ def _boot(values: Mapping[str, Any], disk: model.Disk) -> model.Boot:
         **{
             **values,
             "initrd": "none" if values["initrd"] == "auto" and values["protocol"] != "linux" else values["initrd"],
-            "root": values["root"] or _root(values["initrd"], disk),
+            "root": values["root"] or ("none" if values["protocol"] != "linux" else _root(values["initrd"], disk)),
             "entries": entries,
             "default": values["default"] or next(iter(entries), ""),
             "timeout": (5 if len(entries) > 1 else 0) if timeout is None else timeout,

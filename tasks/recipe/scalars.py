@@ -37,6 +37,10 @@ class Type:
         """Tell whether a mapping is a value of this kind, rather than the section whose bare key has this kind."""
         return False
 
+    def inline(self) -> dict[str, Json]:
+        """Return the JSON Schema of the keys that a claimed mapping has; none by default."""
+        return {}
+
     def schema(self) -> dict[str, Json]:
         """Return the JSON Schema of what may be written."""
         raise NotImplementedError

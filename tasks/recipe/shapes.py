@@ -96,7 +96,14 @@ class Section(Type):
             elif appends(key.type):
                 properties[f"{name}+"] = key.type.schema()
         mapping: dict[str, Json] = {"type": ["object", "null"], "additionalProperties": False, "properties": properties}
-        return {"anyOf": [mapping, self.keys[self.bare].type.schema()]} if self.bare else mapping
+        if not self.bare:
+            return mapping
+        kind = self.keys[self.bare].type
+        forms: list[Json] = [mapping, kind.schema()]
+        if inline := kind.inline():
+            others = {name: each for name, each in properties.items() if name != self.bare}
+            forms.append({**mapping, "type": "object", "properties": {**inline, **others}})
+        return {"anyOf": forms}
 
 
 def appends(kind: Type) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bootsmith.tasks.recipe.model import Devices, Directories, Files, LayerSpec, Links, Overlay, Remove
+from bootsmith.tasks.recipe.model import Devices, Directories, Files, FileSpec, LayerSpec, Links, Overlay, Remove
 from bootsmith.tasks.stage import Json, Stage
 from bootsmith.tasks.tree import packaged, system
 from bootsmith.tasks.tree.accounts import is_name
@@ -15,20 +15,33 @@ if TYPE_CHECKING:
     from bootsmith.tasks.recipe.model import Recipe
     from bootsmith.tasks.site import Layer, Site
 
+MODULES = "modules"
 _RUN = "bootsmith.tasks.tree.additions:"
 
 
 def stack(recipe: Recipe, site: Site) -> tuple[Layer, ...]:
     """Return all layers of a recipe's tree, the base first, the system's last."""
     declared = () if recipe.system == "none" else (site.layer(system.NAME),)
-    return (site.base, *(site.layer(spec.name) for spec in recipe.layers), *declared)
+    added = (site.layer(MODULES),) if modules(recipe) else ()
+    return (site.base, *(site.layer(spec.name) for spec in recipe.layers), *declared, *added)
 
 
 def stages(recipe: Recipe, site: Site) -> list[Stage]:
     """Return the stages that make the delta layers, lowest first."""
     layers = stack(recipe, site)
+    count = len(recipe.layers)
     found = [_stage(spec, recipe, site, layers[: number + 1]) for number, spec in enumerate(recipe.layers)]
-    return found if recipe.system == "none" else [*found, system.stage(recipe, site, layers[:-1])]
+    if recipe.system != "none":
+        found.append(system.stage(recipe, site, layers[: count + 1]))
+    if modules(recipe):
+        found.append(_stage(Files(MODULES, modules(recipe)), recipe, site, layers[:-1]))
+    return found
+
+
+def modules(recipe: Recipe) -> dict[str, FileSpec]:
+    """Return the multiboot modules of all entries, as files of the tree."""
+    every = (module for entry in recipe.boot.entries.values() for module in entry.modules)
+    return {each.path: FileSpec(each.file, None, 0o755, "root", "root") for each in every if each.file != "none"}
 
 
 def _stage(spec: LayerSpec, recipe: Recipe, site: Site, below: Sequence[Layer]) -> Stage:

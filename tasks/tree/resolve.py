@@ -129,6 +129,11 @@ def _lists(
             failed = apt.update(repositories)
             if not failed:
                 break
+            torn = None if release.source else _torn(repositories, failed)
+            if torn:  # a tree waits for its security updates, a single file need not
+                say(f"the mirror of {torn.suite} is amid an update: {_of(release)} taken without it")
+                wanted[torn.role] = []
+                continue
             absent = _absent(repositories, failed)
             if absent is None or not _try_next(wanted, absent):
                 _refuse_update(recipe, release, repositories, absent, failed)
@@ -161,6 +166,20 @@ def _absent(repositories: Sequence[Repository], complaint: str) -> Repository | 
         if re.search(f"(The repository '|Failed to fetch ){place}.*(does not have a Release|404|not found)", complaint):
             return each
     return None
+
+
+def _torn(repositories: Sequence[Repository], complaint: str) -> Repository | None:
+    """Return the repository, beside the main one, whose lists do not fit together on its mirror just now."""
+    for each in repositories[1:]:
+        place = f"{re.escape(each.printed)}/?dists/{re.escape(each.suite)}/"
+        if re.search(f"Failed to fetch {place}.*Mirror sync in progress", complaint):
+            return each
+    return None
+
+
+def _of(release: _Release) -> str:
+    names = ", ".join(dict.fromkeys(file.package for file in release.files))
+    return f"{names} is" if "," not in names else f"{names} are"
 
 
 def _try_next(wanted: Mapping[str, list[str]], absent: Repository) -> bool:
