@@ -26,8 +26,10 @@ def temporary(directory: Path, mode: int = 0o644, onto: Path | None = None) -> I
         os.fchmod(descriptor, mode)
         yield descriptor, path
     finally:
-        path.unlink(missing_ok=True)
-        os.close(descriptor)
+        try:
+            path.unlink(missing_ok=True)
+        finally:
+            os.close(descriptor)
 
 
 def _create(directory: Path) -> tuple[int, Path]:

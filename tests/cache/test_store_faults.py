@@ -1,0 +1,194 @@
+"""cache/store.py under faults: whatever fails, dies or fills up, what comes out is right, or nothing does."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import os
+import random
+import shutil
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import slips
+from bootsmith.cache.errors import CacheError
+from bootsmith.cache.fingerprint import of_bytes
+from bootsmith.cache.store import Store
+from bootsmith.cache.temporary import sweep
+
+MIB = 1 << 20
+KEY = "ab" * 16
+
+
+def piece(number: int) -> bytes:
+    """Return a chunk that is like no other: of zeros for 0, else every second one packs."""
+    return (
+        random.Random(number).randbytes(MIB) if number % 2 else (b"%8d" % number if number else bytes(8)) * (MIB // 8)
+    )
+
+
+OLD = piece(1) + piece(2) + piece(3) + b"the old rest"
+NEW = piece(1) + piece(4) + piece(0) + piece(5) + b"the new rest"
+DOWNLOAD = hashlib.sha256(NEW).hexdigest()
+
+
+def prepare(top: Path) -> Store:
+    """Make a store that holds the old disk, its result, and files to work with."""
+    top.mkdir()
+    store = Store(top / "store")
+    store.put_result(KEY, {"disk": {"hash": store.put_bytes(OLD), "size": len(OLD)}})
+    (top / "new").write_bytes(NEW)
+    (top / "before").write_bytes(NEW)
+    return store
+
+
+def store_it(store: Store, top: Path) -> None:
+    """Store a disk that shares a chunk with what is there, its result, a download."""
+    store.put(top / "new", of_bytes(NEW))
+    store.put_result("cd" * 16, {"disk": {"hash": of_bytes(NEW), "size": len(NEW)}})
+    store.put_sha256(top / "new", DOWNLOAD)
+    store.sync()
+
+
+def fetch_it(store: Store, top: Path) -> None:
+    """Restore the old disk twice: to a new place, and onto another version."""
+    store.put_bytes(OLD)
+    store.fetch(of_bytes(OLD), top / "out/disk")
+    store.fetch(of_bytes(OLD), top / "disk", onto=top / "before")
+
+
+def check(top: Path) -> None:
+    """Demand that all there is is right; a chunk that could not be read may have gone to quarantine."""
+    store = Store(top / "store")
+    moved = (top / "store/quarantine").exists()
+    assert moved or store.get_bytes(of_bytes(OLD)) == OLD
+    assert store.result(KEY) == {"disk": {"hash": of_bytes(OLD), "size": len(OLD)}}
+    assert {each.name for each in store.verify()} <= ({f"blobs/{of_bytes(OLD)}"} if moved else set())
+    for content in (OLD, NEW):
+        assert store.get_bytes(of_bytes(content)) in (content, None)
+    for place in (top / "out/disk", top / "disk"):
+        assert not place.exists() or place.read_bytes() == OLD
+
+
+def check_after(work: Callable[[Store, Path], None], top: Path) -> None:
+    """Demand that it works the next time, and that nothing is left over then."""
+    for folder in (top, top / "out"):
+        sweep(folder)
+    (top / "before").write_bytes(NEW)
+    store = Store(top / "store")
+    store.put_bytes(OLD)
+    work(store, top)
+    check(top)
+    if work is store_it:
+        assert store.get_bytes(of_bytes(NEW)) == NEW
+        assert store.verify_sha256(DOWNLOAD)
+    else:
+        assert [(top / place).read_bytes() == OLD for place in ("out/disk", "disk")] == [True, True]
+    assert list(top.rglob(".tmp-*")) == []
+
+
+def calls(work: Callable[[Store, Path], None], top: Path) -> int:
+    """Return how many calls there are to fail."""
+    store = prepare(top)
+    with slips.slipping(0, lambda: None) as slip:
+        work(store, top)
+    return slip.made
+
+
+@pytest.mark.soak(ci=12, whole=10_000)
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EIO, errno.EACCES, 0], ids=["ENOSPC", "EIO", "EACCES", "KILL"])
+@pytest.mark.parametrize("work", [store_it, fetch_it])
+def test_any_call_may_fail_or_be_the_last(
+    tmp_path: Path, work: Callable[[Store, Path], None], number: int, rounds: int
+) -> None:
+    """The n-th opening, writing, renaming, syncing...: words, nothing half, and all is well the next time (C8, L11)."""
+    total = calls(work, tmp_path / "count")
+    assert total > 30
+    chance = random.Random(f"{work.__name__} {number}")
+    came = 0
+    for at in sorted(chance.sample(range(1, total + 1), min(rounds, total))):
+        top = tmp_path / str(at)
+        store = prepare(top)
+        if number:
+            said = os.strerror(number)
+            with slips.slipping(at, slips.failing(number)) as slip:
+                try:
+                    work(store, top)
+                except CacheError as error:
+                    said = str(error)
+            assert os.strerror(number) in said
+            came += slip.came
+        else:
+            came += slips.in_child(lambda: die_at(at, work, store, top)) == signal.SIGKILL  # noqa: B023  # called here
+        check(top)
+        check_after(work, top)
+        shutil.rmtree(top)
+    assert came > min(rounds, total) // 2
+
+
+def die_at(at: int, work: Callable[[Store, Path], None], store: Store, top: Path) -> None:
+    """Work until the `at`-th call."""
+    with slips.slipping(at, slips.die):
+        work(store, top)
+
+
+CONTENTS = [piece(number) * (number % 2) + piece(number // 2)[: number * 100_000] for number in range(1, 9)]
+
+
+def work_at_random(top: Path, seed: int) -> None:
+    """Store and restore, as a build would, what chance says."""
+    chance = random.Random(seed)
+    store = Store(top / "store")
+    for _ in range(4):
+        number = chance.randrange(len(CONTENTS))
+        (top / f"source {seed}").write_bytes(CONTENTS[number])
+        store.put(top / f"source {seed}", of_bytes(CONTENTS[number]))
+        store.put_result(of_bytes(b"%d" % number), {"disk": {"hash": of_bytes(CONTENTS[number]), "size": 1}})
+        wanted = chance.randrange(len(CONTENTS))
+        store.fetch(
+            of_bytes(CONTENTS[wanted]), top / f"out/{wanted}", onto=chance.choice([None, top / f"source {seed}"])
+        )
+    store.sync()
+
+
+@pytest.mark.soak(ci=100, whole=5000)
+def test_a_process_killed_at_any_moment_spoils_nothing(tmp_path: Path, rounds: int) -> None:
+    """SIGKILL while storing and restoring: all that is there is right, and what was left behind goes (C8, L11)."""
+    chance = random.Random(20_261_121)
+    longest, killed = 0.0, 0
+    for number in range(rounds):
+        started = time.monotonic()
+        if slips.in_child(lambda: work_at_random(tmp_path, number), within=chance.uniform(0, longest) or None):  # noqa: B023
+            killed += 1
+        elif number < 5:
+            longest = max(longest, time.monotonic() - started)
+        check_storm(tmp_path)
+        for index in (tmp_path / "store/indexes").glob("??/*"):  # else all would soon be there
+            if chance.random() < 0.3:
+                index.unlink()
+        if chance.random() < 0.1:
+            shutil.rmtree(tmp_path / "store")
+    assert killed > rounds // 3
+
+
+def check_storm(top: Path) -> None:
+    """Demand that all there is is right, and clear it away."""
+    for place in (top / "out").glob("[0-9]*"):
+        assert place.read_bytes() == CONTENTS[int(place.name)]
+        place.unlink()
+    for folder in (top, top / "out"):
+        sweep(folder)
+        assert list(folder.glob(".tmp-*")) == []
+    for rest in top.glob("source *"):
+        rest.unlink()
+    store = Store(top / "store")
+    assert list(store.verify()) == []
+    for number, content in enumerate(CONTENTS):
+        assert store.get_bytes(of_bytes(content)) in (content, None)
+        result = store.result(of_bytes(b"%d" % number))
+        assert result is None or result["disk"]["hash"] == of_bytes(content)
+    store.put_bytes(b"whatever sweeps")
+    assert list((top / "store/tmp").iterdir()) == []
