@@ -127,11 +127,15 @@ COMMANDS = (
     Command(
         "qemu-test",
         "boot the image and demand proof from inside the guest",
-        "bootsmith.tasks.actions.machines:qemu_test",
+        "bootsmith.tasks.actions.boottest:qemu_test",
         (
+            option("firmware", "auto, uefi, bios or direct, comma-separated: boot under each", kind=list),
+            option("entry", "the menu entry to boot"),
             option("accel", "auto, kvm or tcg"),
             option("timeout", "give up after this long, such as 5m"),
             option("silence", "give up after this long without a word on the console"),
+            option("force", "boot, though the very same boot has passed before", kind=bool),
+            option("timing", "print what each phase of the boot took", kind=bool),
         ),
         needs="assemble",
     ),

@@ -160,34 +160,6 @@ def _register(request: Request) -> Path:
     return request.session.top / "build/.running"
 
 
-def qemu_test(request: Request) -> None:
-    """Boot the image and demand proof."""
-    from bootsmith.tasks.context import read_secret
-    from bootsmith.tasks.machine import boottest
-    from bootsmith.tasks.recipe import options
-
-    session = request.session
-    test = {name: request.options[name] for name in ("timeout", "silence")}
-    words = options.words("test", test) | options.words("machine", {"accel": request.options["accel"]})
-    recipe = session.recipe(request.recipe, words)
-    login = recipe.test.login
-    disk = images.disk(request)
-    name = "qemu-test" if request.recipe is None else f"qemu-test:{request.recipe}"
-    session.progress.start(name)
-    with kept(request, disk):
-        verdict = boottest.qemu_test(
-            recipe.machine,
-            recipe.test,
-            disk=disk,
-            format="raw",
-            out=session.builder(request.recipe).plan.site.test,
-            password=read_secret(login.password, "test.login.password") if login else b"",
-            say=lambda text: session.progress.say(name, text),
-        )
-    session.progress.finish(name, "passed", verdict.seconds)
-    session.progress.tell(verdict.summary)
-
-
 @contextmanager
 def kept(request: Request, disk: Path) -> Iterator[None]:
     """Hold an image as it is while a machine runs on it; builds of it wait, or write another file."""

@@ -1,81 +1,114 @@
 """The boot test: an image passes on evidence from inside the guest, and on nothing else.
 
-Evidence is what the guest printed after its kernel took over (`test.expect`, in order) and a random number that a unit
-of ours in the guest prints (the nonce): no menu, firmware or stale log can know it. A guest whose init cannot take the
-unit is judged by what it printed alone, and the verdict says so.
+Evidence is what the guest printed after its kernel took over (`test.expect`, in order) and a random number that the
+guest prints (the nonce): no menu, firmware or stale log can know it. systemd is given a unit that prints it; any other
+init finds it as the chassis' asset tag (docs/how-to/boot-test.md). A guest that prints none is judged by its
+expectations alone, and the verdict says so.
 """
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 from bootsmith.tasks.errors import BootsmithError, TestFailed
-from bootsmith.tasks.machine import accelerator, firmware, guest, image, qemu
-from bootsmith.tasks.machine.accelerator import Accel
+from bootsmith.tasks.machine import guest, image, qemu, variables
+from bootsmith.tasks.machine.case import Case
 from bootsmith.tasks.machine.console import Console
 from bootsmith.tasks.machine.credentials import Asked, credentials
-from bootsmith.tasks.machine.trial import Trial, Unmet
-from bootsmith.tasks.recipe.model import Machine, Test
+from bootsmith.tasks.machine.phrases import Phase
+from bootsmith.tasks.machine.trial import Trial, Unmet, began
+from bootsmith.tasks.machine.verdict import Verdict, Verdicts
 from bootsmith.tasks.tools import host
 
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """A boot that passed. `phases` are the seconds at which each was reached, `evidence` what convinced us."""
-
-    seconds: float
-    phases: dict[str, float]
-    evidence: tuple[str, ...]
-    accelerator: str
-    log: Path
-    screenshot: Path | None
-
-    @property
-    def summary(self) -> str:
-        phase, at = list(self.phases.items())[-1]
-        return f"{phase} reached in {at:.0f} s, {', '.join(self.evidence)} ({self.accelerator})"
+LOG, SCREENSHOT, RESULT, TIMING = "serial.log", "screenshot.png", "result.json", "timing.txt"
 
 
-def qemu_test(
-    machine: Machine,
-    test: Test,
-    *,
-    disk: Path,
-    format: str,  # noqa: A002  the word of the recipe and of QEMU
+def prove(
+    case: Case,
     out: Path,
-    password: bytes = b"",
+    *,
+    verdicts: Verdicts | None = None,
+    force: bool = False,
+    boot: Callable[[Case, Path, Callable[[str], None]], Verdict] | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Verdict:
-    """Boot `disk` without a display and judge it by `test`; `password` is the one of `test.login`.
+    """Return the verdict that `verdicts` keep for the very same case, unless `force`; else boot it.
 
-    The log, the screenshot and result.json are left in the directory `out`. The image is not changed. Raises TestFailed
-    with the phase reached and the last lines, and BootsmithError where no machine can be had.
+    Either way the directory `out` holds what that boot left. Raises as `boot` does.
     """
-    accel = accelerator.choose(machine.accel)
-    if accel.note:
-        say(accel.note)
+    key = verdicts.key(case) if verdicts else None
+    clear(out)
+    if verdicts and key and not force and (known := verdicts.recall(key, out)):
+        _note_cached(out / RESULT)
+        return known
+    try:
+        verdict = (boot or boot_and_judge)(case, out, say)
+    except TestFailed:
+        if verdicts and key:
+            verdicts.forget(key)
+        raise
+    if verdicts and key and verdicts.key(case) == key:  # else something was edited while the guest ran
+        verdicts.keep(key, verdict)
+    return verdict
+
+
+def clear(out: Path) -> None:
+    """Make the directory, without what an earlier test left in it."""
+    out.mkdir(parents=True, exist_ok=True)
+    for name in (LOG, SCREENSHOT, RESULT, TIMING):
+        (out / name).unlink(missing_ok=True)
+
+
+def _note_cached(result: Path) -> None:
+    """Say in the result that it is an earlier boot's."""
+    if result.exists():
+        result.write_text(json.dumps({**json.loads(result.read_text()), "cached": True}, indent=2) + "\n")
+
+
+def boot_and_judge(case: Case, out: Path, say: Callable[[str], None]) -> Verdict:
+    """Boot without a display and judge what the guest does; the image is not changed.
+
+    Log, screenshot, times and result.json are left in `out`. Raises TestFailed with the phase reached and the last
+    lines, and BootsmithError where no machine can be had.
+    """
     nonce = secrets.token_hex(8)
-    program = host.find(qemu.PROGRAM)
-    found = firmware.find()
-    headless = replace(
-        machine, display="none", monitor=False, gdb=False, serial="stdio",
-        gpu="std" if test.screenshot and machine.gpu == "none" else machine.gpu,
-    )  # fmt: skip
+    program = host.find(case.program)
+    disk = case.subject.disk
+    test = case.test
+    direct = case.subject.kind == "direct"
+    with contextlib.ExitStack() as stack:
+        firmware = case.firmware
+        if firmware and case.entry and case.entry.way == "variable":
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bootsmith-")))
+            told = variables.with_entry(
+                firmware.variables.read_bytes(), f"{case.entry.name}.conf", str(firmware.variables)
+            )
+            firmware = replace(firmware, variables=folder / "variables")
+            firmware.variables.write_bytes(told)
 
-    def command(wires: qemu.Wires) -> list[str]:
-        return qemu.command(
-            headless, disk=disk.absolute(), format=format, firmware=found, accel=accel, program=program, wires=wires,
-            credentials=credentials(Asked(nonce=nonce)), ports=qemu.Ports(), reboot=False,
-        )  # fmt: skip
+        def command(wires: qemu.Wires) -> list[str]:
+            words = qemu.command(
+                case.machine, disk=disk and disk.absolute(), format=case.subject.format, firmware=firmware,
+                accel=case.accel, kernel=case.subject.kernel, program=program, wires=wires,
+                credentials=credentials(Asked(nonce=nonce)), ports=qemu.Ports(), reboot=False,
+            )  # fmt: skip
+            return [*words, "-smbios", f"type=3,asset={nonce}"]
 
-    files = _Files(out)
-    files.clear()
-    with image.in_use(disk, say), guest.start(command, Console(test.fail), files.log) as booted:
-        trial = Trial(booted, test, nonce, patience=accel.patience, password=password, say=say)
+        if disk:
+            stack.enter_context(image.in_use(disk, say))
+        console = Console(test.fail, began=test.began, direct=direct)
+        has_text = case.subject.kind != "uefi" and case.machine.gpu != "none"
+        booted = stack.enter_context(guest.start(command, console, out / LOG, text_screen=has_text))
+        trial = Trial(
+            booted, test, nonce, patience=case.accel.patience, password=case.password, entry=case.entry, say=say
+        )
         try:
             trial.judge()
             booted.settle(0.2)
@@ -83,65 +116,85 @@ def qemu_test(
         except Unmet as unmet:
             booted.settle(1)
             reason = guest.explain_early_end(booted) or unmet
-        files.pictured = test.screenshot and not booted.ended and booted.screenshot(files.screenshot)
-    return _conclude(trial, reason, accel, files)
+        if test.screenshot and not booted.ended:
+            booted.screenshot(out / SCREENSHOT)
+    return _Outcome(case, trial, reason, out).conclude()
 
 
-@dataclass(slots=True)
-class _Files:
-    """What a test leaves behind, in one directory."""
+@dataclass(frozen=True, slots=True)
+class _Outcome:
+    """A trial that is over; `reason` is why it failed."""
 
-    folder: Path
-    pictured: bool = False
+    case: Case
+    trial: Trial
+    reason: BootsmithError | None
+    out: Path
+
+    def conclude(self) -> Verdict:
+        """Write what is to be left and return the verdict, or raise TestFailed."""
+        took = round(self.trial.booted.now(), 1)
+        now = datetime.now(UTC)
+        phases = {str(phase): round(at, 1) for phase, at in sorted(self.trial.booted.console.phases.items())}
+        (self.out / TIMING).write_text(table(self._times(took)))
+        (self.out / RESULT).write_text(json.dumps(self._result(phases, took, now), indent=2) + "\n")
+        kept = {name: self.out / name for name in (LOG, SCREENSHOT, RESULT, TIMING) if (self.out / name).exists()}
+        if self.reason is None:
+            evidence = tuple(self.trial.evidence)
+            return Verdict(took, phases, evidence, self.case.accel.kind, kept, now.timestamp())
+        raise self._failure(phases, kept)
 
     @property
-    def log(self) -> Path:
-        return self.folder / "serial.log"
+    def _phase(self) -> str:
+        """The phase in which it ended: where nothing was printed at all, the firmware's."""
+        return str(self.trial.booted.console.phase or Phase.FIRMWARE)
 
-    @property
-    def screenshot(self) -> Path:
-        return self.folder / "screenshot.png"
+    def _times(self, took: float) -> dict[str, tuple[float, float]]:
+        """Return when each part of the boot began and ended: the last with the last expectation met."""
+        starts = {part: round(at, 1) for part, at in began(self.trial.booted.console.phases).items()}
+        met = self.trial.expected.met
+        end = round(met[-1], 1) if met and not self.reason else took
+        ends = [*list(starts.values())[1:], end]
+        return {part: (start, max(start, end)) for (part, start), end in zip(starts.items(), ends, strict=True)}
 
-    @property
-    def result(self) -> Path:
-        return self.folder / "result.json"
+    def _result(self, phases: Mapping[str, float], took: float, now: datetime) -> dict[str, object]:
+        trial, case = self.trial, self.case
+        failure = self.reason.failure if isinstance(self.reason, Unmet) else None
+        return {
+            "verdict": "failed" if self.reason else "passed",
+            "reason": self.reason.message if self.reason else None,
+            "kind": failure.kind if failure else "qemu" if self.reason else None,
+            "phase": self._phase,
+            "phases": dict(phases),
+            "took": {part: round(end - start, 1) for part, (start, end) in self._times(took).items()},
+            "seconds": took,
+            "evidence": trial.evidence,
+            "expected": [
+                {"pattern": pattern, "met": round(trial.expected.met[n], 1) if n < len(trial.expected.met) else None}
+                for n, pattern in enumerate(trial.expected.patterns)
+            ],
+            "keys": f"{trial.typist.typed} of {len(case.test.keys)} typed",
+            "ran": [{"command": command, "status": status, "output": output} for command, status, output in trial.ran],
+            "firmware": case.subject.kind,
+            "entry": case.entry.name if case.entry else None,
+            "accelerator": asdict(case.accel),
+            "at": now.isoformat(timespec="seconds"),
+            "cached": False,
+        }
 
-    def clear(self) -> None:
-        """Make the directory, without what an earlier test left in it."""
-        self.folder.mkdir(parents=True, exist_ok=True)
-        for file in (self.log, self.screenshot, self.result):
-            file.unlink(missing_ok=True)
+    def _failure(self, phases: Mapping[str, float], kept: Mapping[str, Path]) -> TestFailed:
+        assert self.reason is not None, "it failed"
+        console = self.trial.booted.console
+        reached = ", ".join(f"{phase} at {at:.0f} s" for phase, at in phases.items()) or "nothing was printed at all"
+        lines = "".join(f"\n  | {self.trial.shown(line)}" for line in console.last_lines)
+        how = f"{self.case.subject.kind}, {self.case.accel.kind}"
+        return TestFailed(
+            f"the boot failed in phase {self._phase} ({how}): {self.reason.message}\n  reached: {reached}{lines}",
+            f"Kept: {' and '.join(str(kept[name]) for name in (LOG, SCREENSHOT) if name in kept)}",
+        )
 
 
-def _conclude(trial: Trial, reason: BootsmithError | None, accel: Accel, files: _Files) -> Verdict:
-    """Write result.json and return the verdict, or raise TestFailed."""
-    console = trial.booted.console
-    took = trial.booted.now()
-    phases = {str(phase): round(at, 1) for phase, at in sorted(console.phases.items())}
-    failure = reason.failure if isinstance(reason, Unmet) else None
-    result = {
-        "verdict": "failed" if reason else "passed",
-        "reason": reason.message if reason else None,
-        "kind": failure.kind if failure else "qemu" if reason else None,
-        "phase": str(console.phase),
-        "phases": phases,
-        "seconds": round(took, 1),
-        "evidence": trial.evidence,
-        "expected": [
-            {"pattern": pattern, "met": round(trial.expected.met[n], 1) if n < len(trial.expected.met) else None}
-            for n, pattern in enumerate(trial.expected.patterns)
-        ],
-        "ran": [{"command": command, "status": status, "output": output} for command, status, output in trial.ran],
-        "accelerator": asdict(accel),
-    }
-    files.result.write_text(json.dumps(result, indent=2) + "\n")
-    picture = files.screenshot if files.pictured else None
-    if reason is None:
-        return Verdict(round(took, 1), phases, tuple(trial.evidence), accel.kind, files.log, picture)
-    reached = ", ".join(f"{phase} at {at:.0f} s" for phase, at in phases.items()) or "nothing was printed at all"
-    lines = "".join(f"\n  | {trial.shown(line)}" for line in console.last_lines)
-    kept = " and ".join(str(file) for file in (files.log, picture) if file)
-    raise TestFailed(
-        f"the boot failed in phase {console.phase} ({accel.kind}): {reason.message}\n  reached: {reached}{lines}",
-        f"Kept: {kept}",
-    )
+def table(times: Mapping[str, tuple[float, float]]) -> str:
+    """Return what each part of a boot took, as a table for people."""
+    rows = [f"{part:<12}{start:>8.1f} s{end - start:>8.1f} s" for part, (start, end) in times.items()]
+    total = max(end for _, end in times.values())
+    return "\n".join([f"{'phase':<12}{'began':>10}{'took':>10}", *rows, f"{'all':<12}{'':>10}{total:>8.1f} s"]) + "\n"

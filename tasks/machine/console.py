@@ -16,6 +16,7 @@ from bootsmith.tasks.machine.phrases import (
     ECHO,
     GUEST,
     LAMENT,
+    MACH,
     PROMPT,
     STUCK,
     STUCK_EARLY,
@@ -90,6 +91,11 @@ class Console:
     def took_over(self) -> bool:
         """Whether the kernel runs."""
         return Phase.KERNEL in self.phases
+
+    @property
+    def is_mach(self) -> bool:
+        """Whether the kernel is GNU Mach, which knows nothing of what we hand a Linux."""
+        return any(MACH.match(line) for line in self._first)
 
     @property
     def complaint(self) -> str:

@@ -43,10 +43,13 @@ _MACH = r"GNU Mach \d|biosmem: |vm_page: "
 GUEST = re.compile(rf"{_PRINTK}|{_STATUS}|EFI stub: |Loading, please wait\.\.\.|Begin: |INIT: version |{_MACH}")
 """Lines that only a kernel, an initrd or an init prints, at the very start of a line."""
 
+MACH = re.compile(_MACH)
+"""Of these, the ones of a kernel that is no Linux."""
+
 LOADER_PHASES: tuple[tuple[Phase, re.Pattern[str]], ...] = (
     (Phase.LOADER, re.compile(
-        r'BdsDxe: starting Boot\w+ (?!"EFI Internal Shell)|^Booting from (?:Hard|DVD|ROM|[0-9a-f]{4}:)|GNU GRUB'
-        r"|Welcome to GRUB|Boot in \d+ s|^SYSLINUX \d|^EXTLINUX \d|^ISOLINUX \d"
+        r'BdsDxe: starting Boot\w+ (?!"EFI Internal Shell)|GNU GRUB'
+        r"|Welcome to GRUB|^GRUB(?: |$)|Boot in \d+ s|^SYSLINUX \d|^EXTLINUX \d|^ISOLINUX \d"
     )),
 )  # fmt: skip
 GUEST_PHASES: tuple[tuple[Phase, re.Pattern[str]], ...] = (

@@ -11,6 +11,7 @@ from typing import NoReturn, Protocol
 from bootsmith.tasks.errors import BootsmithError
 from bootsmith.tasks.machine.console import Expectations
 from bootsmith.tasks.machine.dialogue import Agent, Ports, Shell, Typist
+from bootsmith.tasks.machine.entry import Menu, Wanted
 from bootsmith.tasks.machine.phrases import Failure, Phase
 from bootsmith.tasks.recipe.model import Test
 
@@ -29,17 +30,6 @@ class Booted(Ports, Protocol):
     def pump(self, seconds: float) -> None: ...
     def screen(self) -> Sequence[str]:
         """Return what a text screen shows now; nothing where there is none."""
-        ...
-
-
-class Choice(Protocol):
-    """A menu entry being chosen, while a loader has the console."""
-
-    chosen: str
-    """What was chosen, for people; "" until then."""
-
-    def press(self) -> None:
-        """Press what is to be pressed now, if anything. Raises Unmet where the menu cannot be made to obey."""
         ...
 
 
@@ -77,7 +67,7 @@ class Trial:
         *,
         patience: int = 1,
         password: bytes = b"",
-        choice: Choice | None = None,
+        entry: Wanted | None = None,
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.booted = booted
@@ -89,7 +79,7 @@ class Trial:
         self._patience = patience
         self._password = password
         self._agent = Agent(booted, nonce)
-        self._choice = choice
+        self._menu = Menu(booted, entry) if entry else None
         self._say = say
         self._said: Phase | None = None
         self._glanced = 0.0
@@ -102,8 +92,8 @@ class Trial:
     def judge(self) -> None:
         """Watch until everything demanded was seen. Raises Unmet."""
         self._wait(self._expectations_met, lambda: f"test.expect: {self.expected.missing!r}", limited=True)
-        if self._choice:
-            self.evidence.append(self._choice.chosen)
+        if self._menu:
+            self.evidence.append(self._menu.evidence)
         if self._test.expect:
             self.evidence.append(f"{len(self._test.expect)} of {len(self._test.expect)} expectations met")
             self._wait_for_nonce()
@@ -124,7 +114,7 @@ class Trial:
         def enough() -> bool:
             waited = self.booted.now() - since > _MOST * self._patience
             calm = self.booted.quiet > _CALM * self._patience
-            return self._agent.up or waited or calm or self.booted.ended
+            return self._agent.up or waited or calm or self.booted.ended or self.booted.console.is_mach
 
         self._wait(enough, lambda: "the nonce", patient=True)
 
@@ -188,10 +178,10 @@ class Trial:
             if self.booted.now() - self._glanced > _GLANCE:
                 self._glanced = self.booted.now()
                 console.glance(self.booted.screen(), self._glanced)
-            if self._choice:
-                self._choice.press()
-        elif self._choice and not self._choice.chosen:
-            _give_up("entry", "a kernel began before the menu entry was chosen")
+            if self._menu:
+                self._menu.press()
+        elif self._menu and (refusal := self._menu.refusal()):
+            raise Unmet(refusal)
         self.typist.look()
         self._tell(console.phase)
 

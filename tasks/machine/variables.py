@@ -1,4 +1,4 @@
-"""The variables of a UEFI firmware for QEMU, as OVMF keeps them in its flash: keys put into a copy of them.
+"""The variables of a UEFI firmware for QEMU, as OVMF keeps them in its flash; keys, or a word to a loader, in a copy.
 
 The format is EDK2's own: a firmware volume (its header: PI 1.8, volume 3, 3.2.1) that begins with a store of
 authenticated variables (MdeModulePkg, Include/Guid/VariableFormat.h).
@@ -17,10 +17,12 @@ from bootsmith.tasks.errors import BootsmithError
 
 _STORE = uuid.UUID("aaf32c78-947b-439a-a180-2e144ec37792")  # gEfiAuthenticatedVariableGuid
 _SECURE_BOOT_ENABLE = uuid.UUID("f0a30bc7-af08-4556-99c4-001009c93a44")  # gEfiSecureBootEnableDisableGuid
+_SYSTEMD = uuid.UUID("4a67b082-0a4c-41cf-b6c7-440b29bb8c4f")  # systemd's Boot Loader Interface
 _VOLUME_SIGNATURE = b"_FVH"
 _FORMATTED, _HEALTHY = 0x5A, 0xFE
 _START, _ADDED = 0x55AA, 0x3F
 _PLAIN = 0x03  # kept over a reset, for boot services
+_OPEN = 0x07  # and at run time
 _HEADER = struct.Struct("<HBxIQ16sIII16s")
 _STORE_HEADER = struct.Struct("<16sIBB6x")
 _ERASED = 0xFF
@@ -31,6 +33,23 @@ def enrol(flash: bytes, certificate: bytes, what: str) -> bytes:
 
     Raises BootsmithError where `what` holds no variables as OVMF keeps them, or has keys already.
     """
+    present, _ = _walk(flash, what)
+    if taken := present & {"PK", "KEK", "db", "SecureBootEnable"}:
+        raise BootsmithError(f"{what} has keys already: {', '.join(sorted(taken))}", "Name the empty variables.")
+    return _with(flash, _records(enrolment.variables(certificate)), what)
+
+
+def with_entry(flash: bytes, file: str, what: str) -> bytes:
+    """Return the variables of `flash` with the entry that systemd-boot is to boot once, by its file's name.
+
+    Raises BootsmithError as `enrol` does.
+    """
+    once = Variable("LoaderEntryOneShot", _SYSTEMD, f"{file}\0".encode("utf-16-le"))
+    return _with(flash, [_record(once, _OPEN)], what)
+
+
+def _walk(flash: bytes, what: str) -> tuple[set[str], int]:
+    """Return the names of the variables there are, and where the next one would stand."""
     begin, end = _store(flash, what)
     at, present = begin, set()
     while at + _HEADER.size <= end and struct.unpack_from("<H", flash, at)[0] == _START:
@@ -39,10 +58,13 @@ def enrol(flash: bytes, certificate: bytes, what: str) -> bytes:
         if state == _ADDED:
             present.add(name)
         at = _aligned(at + _HEADER.size + name_size + size, begin)
-    if taken := present & {"PK", "KEK", "db", "SecureBootEnable"}:
-        raise BootsmithError(f"{what} has keys already: {', '.join(sorted(taken))}", "Name the empty variables.")
-    added = b"".join(_records(enrolment.variables(certificate)))
-    if at + len(added) > end:
+    return present, at
+
+
+def _with(flash: bytes, records: Iterable[bytes], what: str) -> bytes:
+    _, at = _walk(flash, what)
+    added = b"".join(records)
+    if at + len(added) > _store(flash, what)[1]:
         raise BootsmithError(f"{what} has no room for further variables", "Name the empty variables.")
     return flash[:at] + added + flash[at + len(added) :]
 

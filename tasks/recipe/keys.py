@@ -394,7 +394,11 @@ def _given(**limits: int | None) -> dict[str, int]:
 
 TEST = Section(
     {
-        "firmware": Key(ListOf(Choice("auto", "uefi"), at_least=1, once=True), "boot under each of these", ["auto"]),
+        "firmware": Key(
+            ListOf(Choice("auto", "uefi", "bios", "direct"), at_least=1, once=True),
+            "boot under each of these; auto is machine.firmware",
+            ["auto"],
+        ),
         "entry": Key(words.NAME, "the menu entry to boot, without a change to the image", derived="boot.default"),
         "expect": Key(ListOf(words.REGEX), "what the console must show, in order, after the kernel began", ["login:"]),
         "fail": Key(ListOf(words.REGEX), "what it must not show, beside panics and the like", []),

@@ -367,7 +367,7 @@ class Test:
 
     __test__ = False
 
-    firmware: tuple[Literal["auto", "uefi"], ...]
+    firmware: tuple[Literal["auto", "uefi", "bios", "direct"], ...]
     entry: str | None
     expect: tuple[str, ...]
     fail: tuple[str, ...]

@@ -16,11 +16,12 @@ from typing import Any
 
 import pytest
 from bootsmith.tasks.errors import TestFailed
-from bootsmith.tasks.machine import boottest, guest, image, overlay, qemu
+from bootsmith.tasks.machine import boottest, case, guest, image, overlay, qemu
 from bootsmith.tasks.machine.accelerator import Accel, choose
 from bootsmith.tasks.machine.console import Console
 from bootsmith.tasks.machine.firmware import Firmware
 from bootsmith.tasks.machine.guest import Guest
+from bootsmith.tasks.machine.run import Subject
 from bootsmith.tasks.machine.trial import Trial, Unmet
 from machines import KERNEL, demands, machine, printing_disk
 
@@ -134,8 +135,8 @@ def test_no_bootable_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     out.mkdir()
     (out / "serial.log").write_text("an earlier test's")
     with pytest.raises(TestFailed) as caught:
-        boottest.qemu_test(machine(accel="tcg"), demands(timeout=LONG), disk=disk, format="raw", out=out)
-    assert "failed in phase firmware (tcg): the firmware found nothing to boot" in caught.value.message
+        boottest.prove(case.prepare(machine(accel="tcg"), demands(timeout=LONG), Subject(disk)), out)
+    assert "failed in phase firmware (uefi, tcg): the firmware found nothing to boot" in caught.value.message
     assert '\n  | BdsDxe: failed to load Boot0001 "UEFI Misc Device"' in caught.value.message
     assert caught.value.hint == f"Kept: {out}/serial.log and {out}/screenshot.png"
     assert b"BdsDxe" in (out / "serial.log").read_bytes()
@@ -144,6 +145,18 @@ def test_no_bootable_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert (result["verdict"], result["kind"], result["phase"]) == ("failed", "no bootable device", "firmware")
     assert result["expected"] == [{"pattern": "login:", "met": None}]
     assert set(result["phases"]) == {"firmware"}
+    assert (out / "timing.txt").read_text().startswith("phase            began      took\nfirmware         0.0 s")
+
+
+def test_no_bootable_device_under_a_bios(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """SeaBIOS says on its screen alone that it finds nothing: that is read, and waited for no longer."""
+    monkeypatch.setenv("BOOTSMITH_CACHE", str(tmp_path / "cache"))
+    disk = written(tmp_path / "disk.raw", bytes(1 << 20))
+    asked = demands(timeout=LONG, screenshot=False)
+    with pytest.raises(TestFailed, match=r"failed in phase firmware \(bios, tcg\): the firmware found nothing to boot"):
+        boottest.prove(case.prepare(machine(accel="tcg"), asked, Subject(disk, kind="bios")), tmp_path / "test")
+    result = json.loads((tmp_path / "test/result.json").read_text())
+    assert (result["kind"], result["firmware"]) == ("no bootable device", "bios")
 
 
 def test_a_machine_that_cannot_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -151,8 +164,8 @@ def test_a_machine_that_cannot_start(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("BOOTSMITH_CACHE", str(tmp_path / "cache"))
     disk = written(tmp_path / "disk.raw", printing_disk(""))
     with pytest.raises(TestFailed, match=r"QEMU ended with status 1: .*-bogus"):
-        boottest.qemu_test(
-            machine(accel="tcg", qemu=("-bogus",)), demands(), disk=disk, format="raw", out=tmp_path / "test"
+        boottest.prove(
+            case.prepare(machine(accel="tcg", qemu=("-bogus",)), demands(), Subject(disk)), tmp_path / "test"
         )
     assert json.loads((tmp_path / "test/result.json").read_text())["kind"] == "qemu"
     assert "-bogus" in (tmp_path / "test/qemu.log").read_text()

@@ -196,6 +196,7 @@ def test_a_mach_kernel_takes_over() -> None:
     """GNU Mach is known by what it prints; its menu's titles, which name it, are no evidence (L7)."""
     trial = judged(MadeUpGuest([(1, GRUB), (2, MACH + "start lites_server: hello\r\n")]), expect=LITES)
     assert trial.booted.console.phase is Phase.USERSPACE
+    assert trial.booted.now() < 3, "Mach is not waited for: it knows no nonce"
     assert refusal(MadeUpGuest([(1, GRUB)]), expect=("GNU Mach",))[0] == "silence"
 
 

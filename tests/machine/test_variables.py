@@ -55,3 +55,12 @@ def test_a_store_that_is_full_is_refused() -> None:
     """A certificate larger than the store is an error, and does not run over what comes behind it."""
     with pytest.raises(BootsmithError, match="no room"):
         variables.enrol(firmware.find().variables.read_bytes(), bytes(1 << 18), "the variables")
+
+
+def test_a_word_to_systemd_boot() -> None:
+    """The entry to boot once is one more variable; what is no variable's place stays as it is."""
+    before = firmware.find().variables.read_bytes()
+    made = variables.with_entry(before, "debug.conf", "the variables")
+    assert len(made) == len(before)
+    assert names(made) == [*names(before), "LoaderEntryOneShot"]
+    assert "debug.conf\0".encode("utf-16-le") in made

@@ -105,7 +105,10 @@ BAD = [
             )
         ],
     ),
-    (SOURCE + "test: {firmware: []}\n", ["2:18: test.firmware: the list is empty; write at least 1 of auto|uefi"]),
+    (
+        SOURCE + "test: {firmware: []}\n",
+        ["2:18: test.firmware: the list is empty; write at least 1 of auto|uefi|bios|direct"],
+    ),
     (SOURCE + "test: {run: [~]}\n", ["2:14: test.run: an empty item; remove it, or write the value"]),
     (
         SOURCE + "description: |\n  two\n  lines\n",

@@ -1,0 +1,105 @@
+"""The command that boots an image and demands proof."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bootsmith.tasks.actions.machines import kept
+from bootsmith.tasks.errors import UsageError
+
+if TYPE_CHECKING:
+    from bootsmith.tasks.boot.menu import Menu
+    from bootsmith.tasks.commands import Request
+    from bootsmith.tasks.machine.case import Case
+    from bootsmith.tasks.machine.firmware import Kind
+    from bootsmith.tasks.plan import Plan
+    from bootsmith.tasks.recipe.model import Recipe
+
+
+def qemu_test(request: Request) -> None:
+    """Boot the image under each firmware that its recipe names, and demand proof."""
+    from bootsmith.tasks.recipe import options
+
+    session, asked = request.session, request.options
+    test = {name: asked[name] for name in ("firmware", "entry", "timeout", "silence")}
+    words = options.words("test", test) | options.words("machine", {"accel": asked["accel"]})
+    recipe = session.recipe(request.recipe, words)
+    plan = session.builder(request.recipe).plan
+    disk = _made(plan, "assemble", "disk")
+    with kept(request, disk) if disk else contextlib.nullcontext():
+        found = kinds(recipe)
+        for kind in found:
+            case = _case(request, recipe, plan, kind)
+            _prove(request, case, plan.site.test if len(found) == 1 else plan.site.test / kind)
+
+
+def kinds(recipe: Recipe) -> list[Kind]:
+    """Return under what a recipe is tested: "auto" is what its machine, else its loaders, say."""
+    from bootsmith.tasks.recipe import loaders
+
+    able = loaders.served(recipe.boot.loader)
+    usual: tuple[Kind, ...] = ("uefi", "bios", "direct")
+    first: Kind = next((kind for kind in usual if kind in able), "direct")
+    auto: Kind = first if recipe.machine.firmware == "auto" else recipe.machine.firmware
+    return list(dict.fromkeys(auto if each == "auto" else each for each in recipe.test.firmware))
+
+
+def _made(plan: Plan, name: str, role: str) -> Path | None:
+    """Return what a stage makes, None where a recipe has no such stage."""
+    return next((stage.outputs[role] for stage in plan.stages if stage.name == name), None)
+
+
+def _case(request: Request, recipe: Recipe, plan: Plan, kind: Kind) -> Case:
+    from bootsmith.tasks.boot import menu
+    from bootsmith.tasks.context import read_secret
+    from bootsmith.tasks.machine import case, entry
+    from bootsmith.tasks.machine.qemu import Kernel
+    from bootsmith.tasks.machine.run import Subject
+
+    site, test = plan.site, recipe.test
+    shown = _titled(menu.from_param(menu.menu(recipe)), site.kernel_facts)
+    name = test.entry or shown.default
+    kernel = None
+    if kind == "direct":
+        made = {path for stage in plan.stages for path in stage.outputs.values()}
+        if site.kernel not in made:
+            raise UsageError(f"{site.name} has no kernel that QEMU could start", "Test it under uefi or bios.")
+        words = next(item.cmdline for item in shown.items if item.name == name)
+        kernel = Kernel(site.kernel, site.initrd if site.initrd in made else None, words)
+    password = read_secret(test.login.password, "test.login.password") if test.login else b""
+    return case.prepare(
+        recipe.machine, test, Subject(_made(plan, "assemble", "disk"), "raw", kind, kernel, recipe.arch, recipe.file),
+        entry=entry.wanted(recipe.boot, shown, name, kind), password=password, say=request.session.progress.tell,
+    )  # fmt: skip
+
+
+def _titled(shown: Menu, facts: Path) -> Menu:
+    """Return the menu with the titles that loaders show."""
+    with contextlib.suppress(OSError, ValueError, KeyError):  # not every kernel is a distribution's
+        return shown.completed(json.loads(facts.read_bytes())["pretty_name"], "", "")
+    return shown
+
+
+def _prove(request: Request, case: Case, out: Path) -> None:
+    from bootsmith.tasks.machine import boottest
+    from bootsmith.tasks.machine.verdict import Verdicts
+
+    session, progress = request.session, request.session.progress
+    name = "qemu-test" if request.recipe is None else f"qemu-test:{request.recipe}"
+    progress.start(name)
+    verdict = boottest.prove(
+        case, out, verdicts=Verdicts(session.ledger.root, session.ledger.memo), force=request.options["force"],
+        say=lambda text: progress.say(name, text),
+    )  # fmt: skip
+    if verdict.cached:
+        progress.finish(name, "passed")
+        progress.tell(f"passed (cached, {verdict.seconds:.0f} s saved): {verdict.summary}")
+    else:
+        progress.finish(name, "passed", verdict.seconds)
+        progress.tell(verdict.summary)
+    if request.options["timing"] or (sys.stdout.isatty() and not verdict.cached):
+        progress.tell((out / boottest.TIMING).read_text())

@@ -1,0 +1,121 @@
+"""A menu entry chosen for one boot, without a change to the image: by the firmware's variables, or by keys.
+
+systemd-boot is told by the variable that `bootctl set-oneshot` sets, in the machine's own copy of the firmware's
+variables. GRUB and syslinux are told on the serial port, which recipes give them with `boot.console`: GRUB by going
+down from the menu's first line, syslinux by the entry's name.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+from bootsmith.tasks.errors import BootsmithError
+from bootsmith.tasks.machine.phrases import Failure
+from bootsmith.tasks.recipe.loaders import KINDS
+
+if TYPE_CHECKING:
+    from bootsmith.tasks.boot.menu import Menu as Shown
+    from bootsmith.tasks.machine.dialogue import Ports
+    from bootsmith.tasks.machine.firmware import Kind
+    from bootsmith.tasks.recipe.model import Boot
+
+FIRST, DOWN, ENTER = b"\x01", b"\x0e", b"\r"  # Ctrl-A, Ctrl-N: one byte each, where an arrow key's three can fall apart
+_PATIENCE = 2.0  # seconds after which a key that changed nothing on the console is taken to have done its work
+
+Way = Literal["variable", "grub", "syslinux"]
+WAYS: dict[str, Way] = {
+    "systemd-boot": "variable", "grub-efi": "grub", "grub-bios": "grub", "syslinux": "syslinux",
+}  # fmt: skip
+"""How each loader is told; the others have no menu."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """The entry `name` of a loader's menu, its number `position` from 0.
+
+    `title` is what GRUB repeats, "" where nobody knows it. `cmdline` is what Linux repeats.
+    """
+
+    loader: str
+    name: str
+    position: int = 0
+    title: str = ""
+    cmdline: str = ""
+
+    @property
+    def way(self) -> Way:
+        return WAYS[self.loader]
+
+
+def wanted(boot: Boot, shown: Shown, name: str, kind: Kind) -> Wanted | None:
+    """Return how the entry `name` is chosen under a firmware; None where it boots by itself.
+
+    `shown` is the menu with its titles. Raises BootsmithError where the loader cannot be told.
+    """
+    if name == shown.default or kind == "direct":
+        return None
+    loader = next((each for each in boot.loader if KINDS[each].firmware == kind), "no loader")
+    if loader not in WAYS:
+        raise BootsmithError(
+            f"{loader} shows no menu in which the entry {name} could be chosen", "Test the default entry."
+        )
+    number, item = next((number, item) for number, item in enumerate(shown.items) if item.name == name)
+    found = Wanted(loader, name, number, item.title or "", item.cmdline)
+    if found.way != "variable" and not (shown.serial and shown.timeout):
+        lacks = "boot.console has no serial port" if not shown.serial else "boot.timeout is 0"
+        raise BootsmithError(
+            f"the entry {name} cannot be chosen: {lacks}, so {loader} shows no menu on a serial port",
+            "Give it one: `boot.console+: [ttyS0]`." if not shown.serial else "Give it time: `boot.timeout: 5`.",
+        )
+    return found
+
+
+class Menu:
+    """An entry being chosen: pressed key by key while a loader has the console, then checked against what booted."""
+
+    def __init__(self, ports: Ports, wanted: Wanted) -> None:
+        self._ports = ports
+        self._wanted = wanted
+        self._waiting: list[bytes] = []
+        self._sent = 0.0 if wanted.way == "variable" else None
+        self._seen = 0
+
+    def press(self) -> None:
+        """Press the next key, once the last one showed on the console."""
+        heard = self._ports.console.heard
+        if self._sent is None:
+            self._waiting = self._keys(heard)
+        elif len(heard) == self._seen and self._ports.now() - self._sent < _PATIENCE:
+            return
+        if self._waiting:
+            self._seen = len(heard)
+            self._sent = self._ports.now()
+            self._ports.send(self._waiting.pop(0))
+
+    def refusal(self) -> Failure | None:
+        """Return why what booted, a kernel having begun, is not the entry that was wanted."""
+        wanted, console = self._wanted, self._ports.console
+        if self._sent is None or self._waiting:
+            where = "no menu was seen on the serial port" if self._sent is None else "it came too early"
+            return Failure("entry", f"a kernel began before the menu entry {wanted.name} was chosen: {where}")
+        booting = re.findall(r"^ *Booting [`'](.*)'$", console.heard, re.MULTILINE)
+        if wanted.way == "grub" and wanted.title and booting and booting[-1] != wanted.title:
+            return Failure("entry", f"GRUB booted {booting[-1]!r}, not the entry {wanted.name} ({wanted.title!r})")
+        repeated = re.search(r"Command line: (.*)$", console.said, re.MULTILINE)
+        if wanted.way != "syslinux" and repeated and not repeated[1].strip().endswith(wanted.cmdline):
+            return Failure("entry", f"not the entry {wanted.name} was booted: its kernel was told {repeated[1]!r}")
+        return None
+
+    @property
+    def evidence(self) -> str:
+        """What was done, for people."""
+        return f"entry {self._wanted.name} chosen"
+
+    def _keys(self, heard: str) -> list[bytes]:
+        if self._wanted.way == "syslinux":
+            return [self._wanted.name.encode() + ENTER] if re.search(r"^boot: ?\Z", heard, re.MULTILINE) else []
+        if "*" not in heard.rpartition("GNU GRUB")[2] or "GNU GRUB" not in heard:
+            return []  # the menu is there once an entry is marked
+        return [FIRST, *[DOWN] * self._wanted.position, ENTER]

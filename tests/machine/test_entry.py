@@ -1,0 +1,126 @@
+"""Choosing a menu entry for one boot: keys that a loader reads, checked against what booted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from bootsmith.tasks.boot.menu import Item, Serial
+from bootsmith.tasks.boot.menu import Menu as Shown
+from bootsmith.tasks.errors import BootsmithError
+from bootsmith.tasks.machine.entry import Wanted, wanted
+from bootsmith.tasks.machine.trial import Trial, Unmet
+from bootsmith.tasks.recipe.load import load
+from bootsmith.tasks.recipe.model import Boot
+from machines import MadeUpGuest, demands
+
+RECOVERY = Wanted("grub-bios", "recovery", 2, "Recovery", "ro single")
+SHOWN = Shown(
+    (Item("first", "First", "ro"), Item("second", "Second", "ro debug"), Item("recovery", "Recovery", "ro single")),
+    "first", 5, Serial(0, 115200),
+)  # fmt: skip
+
+
+def kernel(cmdline: str) -> str:
+    return f"[    0.000000] Linux version 6.1.0\r\n[    0.000000] Command line: {cmdline}\r\nlogin: cafe01 up\r\n"
+
+
+class Grub:
+    """A menu of GRUB's: it marks a line, and boots it."""
+
+    titles = ("First", "Second", "Recovery")
+
+    def __init__(self, *, deaf: bool = False) -> None:
+        self.marked = 1  # the default is not the first
+        self.deaf = deaf
+
+    def draw(self) -> str:
+        lines = "".join(f"\x1b[{n + 5};3H{'*' if n == self.marked else ' '}{t}" for n, t in enumerate(self.titles))
+        return f"\x1b[H\x1b[J\x1b[2;24HGNU GRUB  version 2.06{lines}"
+
+    def __call__(self, port: str, text: str) -> str:
+        assert port == "console"
+        for key in text:
+            if key == "\r":
+                title = self.titles[self.marked]
+                words = {"First": "ro", "Second": "ro debug", "Recovery": "ro single"}[title]
+                return f"\r\n  Booting `{title}'\r\n\r\n{kernel(f'BOOT_IMAGE=/vmlinuz {words}')}"
+            self.marked = 0 if key == "\x01" else self.marked + (not self.deaf)
+        return self.draw()
+
+
+def judged(guest: MadeUpGuest, entry: Wanted) -> Trial:
+    trial = Trial(guest, demands(), "cafe01", entry=entry)
+    trial.judge()
+    return trial
+
+
+def test_grub_goes_down_its_menu() -> None:
+    """From the first line down to the entry, whatever was marked; the verdict tells."""
+    grub = Grub()
+    guest = MadeUpGuest([(3, grub.draw())], answer=grub)
+    assert judged(guest, RECOVERY).evidence[0] == "entry recovery chosen"
+    assert guest.typed == ["\x01", "\x0e", "\x0e", "\r"]
+
+
+def test_another_entry_than_wanted_is_found_out() -> None:
+    """A menu that did not obey boots another entry: that is a failure, whatever the guest prints."""
+    grub = Grub(deaf=True)
+    with pytest.raises(Unmet, match=r"GRUB booted 'First', not the entry recovery \('Recovery'\)") as caught:
+        judged(MadeUpGuest([(3, grub.draw())], answer=grub), RECOVERY)
+    assert caught.value.failure.kind == "entry"
+
+
+def test_what_the_kernel_was_told_is_checked() -> None:
+    """systemd-boot is told by a variable; the kernel's own words show whether it listened."""
+    entry = Wanted("systemd-boot", "recovery", 2, "Recovery", "ro single")
+    assert judged(MadeUpGuest([(3, kernel("initrd=\\initrd ro single"))]), entry)
+    with pytest.raises(Unmet, match="not the entry recovery was booted: its kernel was told 'ro'"):
+        judged(MadeUpGuest([(3, kernel("ro"))]), entry)
+
+
+def test_a_menu_that_is_not_seen() -> None:
+    """A kernel that begins before any menu came is not the entry that was wanted."""
+    with pytest.raises(Unmet, match="before the menu entry recovery was chosen: no menu was seen"):
+        judged(MadeUpGuest([(3, kernel("ro"))]), RECOVERY)
+
+
+def test_syslinux_takes_a_name() -> None:
+    """The label is typed at syslinux's prompt."""
+
+    def answer(_port: str, text: str) -> str:
+        return f"{text}\r\nLoading vmlinuz... ok\r\n{kernel('ro single initrd=/initrd')}"
+
+    guest = MadeUpGuest([(2, "\r\nSYSLINUX 6.04 EDD\r\nboot: ")], answer=answer)
+    assert judged(guest, replace(RECOVERY, loader="syslinux"))
+    assert guest.typed == ["recovery\r"]
+
+
+@pytest.fixture(name="boot", scope="module")
+def fixture_boot() -> Boot:
+    return load(Path(__file__).parents[2] / "recipes/minimal.yaml").boot
+
+
+def test_how_each_loader_is_told(boot: Boot) -> None:
+    """What boots by itself needs no key; the entry's line and words come from the menu."""
+    grub = replace(boot, loader=("grub-efi",))
+    assert wanted(grub, SHOWN, "first", "uefi") is None
+    assert wanted(grub, SHOWN, "recovery", "direct") is None
+    assert wanted(grub, SHOWN, "recovery", "uefi") == Wanted("grub-efi", "recovery", 2, "Recovery", "ro single")
+    quiet = replace(SHOWN, timeout=0, serial=None)
+    assert wanted(boot, quiet, "second", "uefi") == Wanted("systemd-boot", "second", 1, "Second", "ro debug")
+
+
+@pytest.mark.parametrize(
+    ("loader", "shown", "why"),
+    [
+        ("grub-efi", replace(SHOWN, timeout=0), "boot.timeout is 0, so grub-efi shows no menu"),
+        ("grub-efi", replace(SHOWN, serial=None), "boot.console has no serial port"),
+        ("efistub", SHOWN, "efistub shows no menu in which the entry second could be chosen"),
+    ],
+)
+def test_menus_that_cannot_be_told_are_refused(boot: Boot, loader: str, shown: Shown, why: str) -> None:
+    """Where no key would be heard the test does not begin."""
+    with pytest.raises(BootsmithError, match=why):
+        wanted(replace(boot, loader=(loader,)), shown, "second", "uefi")

@@ -1,0 +1,254 @@
+"""Cached verdicts: the very same boot is not booted again, any other is, and only what passed is kept."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bootsmith.cache.memo import Memo
+from bootsmith.tasks.errors import TestFailed
+from bootsmith.tasks.machine import boottest, verdict
+from bootsmith.tasks.machine.accelerator import Accel
+from bootsmith.tasks.machine.case import Case
+from bootsmith.tasks.machine.entry import Wanted
+from bootsmith.tasks.machine.firmware import Firmware
+from bootsmith.tasks.machine.qemu import Kernel
+from bootsmith.tasks.machine.run import Subject
+from bootsmith.tasks.machine.verdict import Verdict, Verdicts
+from bootsmith.tasks.recipe.model import Login
+from bootsmith.tasks.stage import Secret
+from bootsmith.tasks.tools import host
+from machines import TCG, demands, machine
+
+
+class Boots:
+    """Boots that are made up: each leaves a log and a result, and fails where it is told to."""
+
+    def __init__(self) -> None:
+        self.count = 0
+        self.fail = False
+        self.meanwhile: Callable[[], object] = lambda: None
+
+    def __call__(self, case: Case, out: Path, say: Callable[[str], None]) -> Verdict:
+        del case, say
+        self.count += 1
+        self.meanwhile()
+        (out / "serial.log").write_text(f"boot {self.count}\n")
+        (out / "result.json").write_text(json.dumps({"verdict": "passed", "cached": False}))
+        if self.fail:
+            raise TestFailed("it did not boot")
+        files = {name: out / name for name in ("serial.log", "result.json")}
+        return Verdict(14.0, {"login": 13.0}, ("nonce seen",), "tcg", files, verdict.now())
+
+
+class Bench:
+    """A store, files to boot from, and made-up boots of them."""
+
+    def __init__(self, top: Path) -> None:
+        self.top = top
+        self.boots = Boots()
+        self.root = top / "store"
+        for name in ("disk.raw", "vmlinuz", "initrd", "CODE.fd", "VARS.fd"):
+            (top / name).write_text(name)
+        kernel = Kernel(top / "vmlinuz", top / "initrd", "root=/dev/vda ro")
+        login = Login("root", Secret(env="PW"))
+        self.case = Case(
+            Subject(top / "disk.raw", "raw", "uefi", kernel),
+            machine(),
+            demands(login=login),
+            TCG,
+            Firmware(top / "CODE.fd", top / "VARS.fd"),
+            Wanted("systemd-boot", "debug"),
+            b"sesame",
+        )
+
+    @property
+    def out(self) -> Path:
+        return self.top / "test"
+
+    def prove(self, case: Case | None = None, *, force: bool = False) -> Verdict:
+        """Prove a case, with a memo of its own as a new process has."""
+        verdicts = Verdicts(self.root, Memo(self.top / "memo"))
+        return boottest.prove(case or self.case, self.out, verdicts=verdicts, force=force, boot=self.boots)
+
+    @property
+    def kept(self) -> list[Path]:
+        """The verdicts in the store."""
+        return [path for path in (self.root / "verdicts").rglob("*") if path.is_file()]
+
+
+@pytest.fixture(autouse=True)
+def fixture_qemu(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Save reading all that QEMU brings along, and all our own modules, for every test anew."""
+    monkeypatch.setattr(host, "identity", lambda name, _memo: f"the {name} of this host")
+    monkeypatch.setattr("bootsmith.cache.code.module_identity", lambda name, **_: f"the code of {name}")
+
+
+@pytest.fixture(name="bench")
+def fixture_bench(tmp_path: Path) -> Bench:
+    bench = Bench(tmp_path)
+    assert not bench.prove().cached
+    assert bench.boots.count == 1
+    return bench
+
+
+def test_the_same_boot_is_not_booted_again(bench: Bench) -> None:
+    """What passed once passes again at once, and the directory holds what that boot left."""
+    for name in ("serial.log", "result.json"):
+        (bench.out / name).unlink()
+    (bench.out / "screenshot.png").write_text("of another test")
+    again = bench.prove()
+    assert (again.cached, again.seconds, bench.boots.count) == (True, 14.0, 1)
+    assert again.summary == "login reached in 13 s, nonce seen (tcg)"
+    assert (bench.out / "serial.log").read_text() == "boot 1\n"
+    assert json.loads((bench.out / "result.json").read_text()) == {"verdict": "passed", "cached": True}
+    assert not (bench.out / "screenshot.png").exists()
+
+
+def other(bench: Bench, **parts: Any) -> Case:
+    return replace(bench.case, **parts)
+
+
+def edited(name: str) -> Callable[[Bench], Case]:
+    """Return an edit of a file."""
+
+    def edit(bench: Bench) -> Case:
+        (bench.top / name).write_text("edited")
+        return bench.case
+
+    return edit
+
+
+def copied(bench: Bench) -> Case:
+    """The same disk under another name."""
+    (bench.top / "copy.raw").write_bytes((bench.top / "disk.raw").read_bytes())
+    return other(bench, subject=replace(bench.case.subject, disk=bench.top / "copy.raw"))
+
+
+CHANGES: dict[str, Callable[[Bench], Case]] = {
+    "the disk": edited("disk.raw"),
+    "the kernel": edited("vmlinuz"),
+    "the initrd": edited("initrd"),
+    "the firmware": edited("CODE.fd"),
+    "its variables": edited("VARS.fd"),
+    "no initrd": lambda b: other(
+        b, subject=replace(b.case.subject, kernel=Kernel(b.top / "vmlinuz", None, "root=/dev/vda ro"))
+    ),
+    "the command line": lambda b: other(
+        b, subject=replace(b.case.subject, kernel=Kernel(b.top / "vmlinuz", b.top / "initrd", "quiet"))
+    ),
+    "the kind of firmware": lambda b: other(b, subject=replace(b.case.subject, kind="bios")),
+    "the disk's format": lambda b: other(b, subject=replace(b.case.subject, format="qcow2")),
+    "a setting of the machine": lambda b: other(b, machine=machine(memory=2 << 30)),
+    "an expectation": lambda b: other(b, test=replace(b.case.test, expect=("up",))),
+    "a limit": lambda b: other(b, test=replace(b.case.test, limits={"kernel": 5})),
+    "the password": lambda b: other(b, password=b"other"),
+    "who logs in": lambda b: other(b, test=replace(b.case.test, login=Login("me", Secret(env="PW")))),
+    "the entry": lambda b: other(b, test=replace(b.case.test, entry="rescue")),
+    "how it is chosen": lambda b: other(b, entry=Wanted("grub-efi", "debug")),
+    "the accelerator": lambda b: other(b, accel=Accel("kvm", "max")),
+    "its processor": lambda b: other(b, accel=Accel("tcg", "max,cx16=off")),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_whatever_a_boot_depends_on_boots_again(bench: Bench, change: str) -> None:
+    """Each thing that could make a boot end otherwise makes it boot again, and back as it was it is known again."""
+    before = {path: path.read_bytes() for path in bench.top.iterdir() if path.is_file()}
+    case = CHANGES[change](bench)
+    assert not bench.prove(case).cached
+    assert bench.prove(case).cached
+    for path, content in before.items():
+        path.write_bytes(content)
+    assert bench.prove().cached
+    assert bench.boots.count == 2
+
+
+def test_another_name_is_the_same_boot(bench: Bench) -> None:
+    """Content counts, not paths: the same disk elsewhere is known."""
+    assert bench.prove(copied(bench)).cached
+
+
+@pytest.mark.parametrize("what", ["QEMU", "our own code"])
+def test_other_programs_boot_again(bench: Bench, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+    """Another QEMU, its SeaBIOS included, or another boot test of ours, boots again."""
+    if what == "QEMU":
+        monkeypatch.setattr(host, "identity", lambda name, _memo: f"another {name}")
+    else:
+        monkeypatch.setattr("bootsmith.cache.code.module_identity", lambda *_a, **_k: "edited")
+    assert not bench.prove().cached
+
+
+def test_forced_it_boots(bench: Bench) -> None:
+    """`--force` boots what is known to pass."""
+    assert not bench.prove(force=True).cached
+    assert bench.boots.count == 2
+
+
+def test_a_failure_is_never_kept(bench: Bench) -> None:
+    """What failed boots again, and a pass that failed when forced is forgotten."""
+    bench.boots.fail = True
+    case = other(bench, machine=machine(cpus=1))
+    for _ in range(2):
+        with pytest.raises(TestFailed):
+            bench.prove(case)
+    assert bench.boots.count == 3
+    assert len(bench.kept) == 1
+    with pytest.raises(TestFailed):
+        bench.prove(force=True)
+    assert bench.kept == []
+    with pytest.raises(TestFailed):
+        bench.prove()
+
+
+def test_an_image_edited_during_its_boot_is_not_believed(tmp_path: Path) -> None:
+    """A verdict is kept only where what was booted is what is there afterwards."""
+    bench = Bench(tmp_path)
+    bench.boots.meanwhile = lambda: (tmp_path / "disk.raw").write_text("meanwhile")
+    bench.prove()
+    assert bench.kept == []
+
+
+def test_what_qemu_may_be_told_of_files_is_not_cached(tmp_path: Path) -> None:
+    """Further words for QEMU, or a folder of the host, may bring in files that no key knows: booted each time."""
+    bench = Bench(tmp_path)
+    for case in (
+        other(bench, machine=machine(qemu=("-device", "virtio-rng-pci"))),
+        other(bench, machine=machine(share={"work": tmp_path})),
+    ):
+        assert not bench.prove(case).cached
+        assert not bench.prove(case).cached
+    assert bench.boots.count == 4
+
+
+@pytest.mark.parametrize("damage", [b"", b"bootsmith verdict 1 00\n{}", None])
+def test_a_damaged_verdict_is_none(bench: Bench, damage: bytes | None) -> None:
+    """A verdict that is empty, does not match its checksum, or has one bit turned, is not believed."""
+    (file,) = bench.kept
+    content = bytearray(file.read_bytes())
+    content[-20] ^= 1
+    file.write_bytes(content if damage is None else damage)
+    assert not bench.prove().cached
+    assert bench.prove().cached
+
+
+def test_no_secret_is_in_a_verdict(bench: Bench) -> None:
+    """The password enters the key by a digest that nobody can guess from, and the verdict not at all (C1)."""
+    parts = Verdicts(bench.root, Memo(bench.top / "memo")).parts(bench.case)
+    assert "sesame" not in repr(parts)
+    assert "sesame" not in repr(bench.case)
+    assert all(b"sesame" not in file.read_bytes() for file in bench.root.rglob("*") if file.is_file())
+    assert not bench.kept[0].stat().st_mode & 0o077 or not bench.kept[0].parent.stat().st_mode & 0o077
+
+
+def test_a_store_that_cannot_be_written_costs_booting(tmp_path: Path) -> None:
+    """Where no verdict can be kept the test passes all the same."""
+    bench = Bench(tmp_path)
+    bench.root.mkdir()
+    (bench.root / "verdicts").write_text("in the way")
+    assert not bench.prove().cached
+    assert not bench.prove().cached
