@@ -6,6 +6,8 @@ from __future__ import annotations
 class CacheError(Exception):
     """A directory or file the cache needs cannot be used: `message` says which and why, `hint` what to do."""
 
+    exit_code = 1
+
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message, hint)
         self.message = message

@@ -74,7 +74,7 @@ def collect(
     Whoever is in the way is waited for, and `waiting` told who that is; without `waiting` Busy is raised. A dry run
     changes nothing. Raises CacheError where the store cannot be read or written.
     """
-    if not root.is_dir():
+    if not root.exists():
         return Report(limits)
     try:
         if dry_run:
@@ -100,7 +100,7 @@ def needs(survey: Survey, noted: Iterable[roots.Root], leased: Iterable[str], no
         if state != "gone":
             builds.append(each.build)
             records |= each.names(state)
-    return Needs(_closure(survey, records), _closure(survey, leased), tuple(builds))
+    return Needs(closure(survey, records), closure(survey, leased), tuple(builds))
 
 
 def choose(survey: Survey, kept: Needs, limits: Limits, now: float) -> list[Item]:
@@ -151,7 +151,7 @@ class _References:
         return size
 
 
-def _closure(survey: Survey, names: Iterable[str]) -> set[str]:
+def closure(survey: Survey, names: Iterable[str]) -> set[str]:
     """Return these names and those of all that they need."""
     found: set[str] = set()
     rest = list(names)
@@ -191,7 +191,7 @@ def collect_alone(root: Path, limits: Limits, waiting: Callable[[str], None] | N
             path.unlink(missing_ok=True)
     for start in range(0, len(doomed), BATCH):
         with held(removal, waiting):
-            kept.leases.update(_closure(survey, leased.refresh()))
+            kept.leases.update(closure(survey, leased.refresh()))
             for item in doomed[start : start + BATCH]:
                 if item.name not in kept and _remove(item):
                     report.count(item)
@@ -220,16 +220,15 @@ def _remove(item: Item) -> bool:
 
 @contextmanager
 def held(lock: Lock, waiting: Callable[[str], None] | None) -> Iterator[None]:
-    """Hold a lock; raise Busy where it is somebody's and no one is to be told of the wait."""
-    if waiting is not None:
-        lock.acquire(waiting=waiting)
+    """Hold a lock that most hold for a moment only; beyond that raise Busy where no one is to be told of the wait."""
+    for _ in range(TRIES):
+        if lock.try_acquire():
+            break
+        time.sleep(BREATH)
     else:
-        tries = TRIES
-        while not lock.try_acquire():
-            tries -= 1
-            if not tries:
-                raise Busy(f"{lock.path} is held", "Try again later.")
-            time.sleep(BREATH)
+        if waiting is None:
+            raise Busy(f"{lock.path} is held", "Try again later.")
+        lock.acquire(waiting=waiting)
     try:
         yield
     finally:

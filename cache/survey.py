@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -71,6 +72,10 @@ class Survey:
     def of(self, kind: str) -> list[Item]:
         """Return the things of one kind."""
         return [item for item in self.items.values() if item.kind == kind]
+
+    def counts(self) -> Counter[str]:
+        """Return how many things of each kind there are."""
+        return Counter(item.kind for item in self.items.values())
 
     def outputs(self, result: str) -> tuple[Output, ...] | None:
         """Return what a result, "results/KEY", gave; None where that cannot be read."""

@@ -151,6 +151,20 @@ COMMANDS = (
         (option("json", "as JSON", kind=bool),),
         frozen=True,
     ),
+    Command(
+        "cache",
+        "stat, verify, gc, explain KEY or path: what the cache holds, whether it is sound, room in it",
+        "bootsmith.tasks.actions.host:cache",
+        (
+            option("json", "stat: as JSON", kind=bool),
+            option("repair", "verify: move what is damaged away", kind=bool),
+            option("sha256", "verify: print the SHA-256 of every stored file", kind=bool),
+            option("size", "gc: keep no more than this, such as 10G"),
+            option("age", "gc: keep nothing unused for longer, such as 30d"),
+            option("dry-run", "gc: only tell what would be removed", kind=bool),
+        ),
+        positional="words",
+    ),
     Command("tools", "host programs: found, version, used by, missing", "bootsmith.tasks.actions.host:tools"),
     Command(
         "inspect",

@@ -102,6 +102,26 @@ def test_a_limit_that_is_none_is_refused(pair: tuple[Project, Project], variable
     project, _ = pair
     project.variables = {variable: text}
     done = project.doit("image")
-    assert done.returncode == 1
-    assert f"{variable}: '{text}' is no limit" in done.stderr
+    assert done.returncode == 3
+    assert f"{variable}: '{text}' is no limit" in done.stdout + done.stderr
     assert project.runs() == []
+
+
+def test_doit_cache_is_the_same_as_a_command(pair: tuple[Project, Project]) -> None:
+    """Its words and options stand after it; what it finds becomes the exit status."""
+    project, _ = pair
+    project.image()
+    assert project.doit("cache", "path").stdout == f"{project.cache}\n"
+    assert f"needed by {project.top / 'build/toy'} (here" in project.doit("cache", "stat").stdout
+    assert "nothing to remove" in project.doit("cache", "gc", "--size", "1K", "--dry-run").stdout
+    assert project.doit("cache", "verify").returncode == 0
+    for chunk in (project.cache / "chunks").glob("*/*"):
+        chunk.chmod(0o644)
+        chunk.write_bytes(b"damaged")
+    done = project.doit("cache", "verify", "--repair")
+    assert done.returncode == 1
+    assert "moved to" in done.stdout
+    for words in (("clean",), (), ("gc", "--size=12")):
+        done = project.doit("cache", *words)
+        assert done.returncode == 3
+        assert "Traceback" not in done.stdout + done.stderr

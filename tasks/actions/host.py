@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bootsmith.tasks.errors import Ended, UsageError
+
 if TYPE_CHECKING:
     from bootsmith.tasks.commands import Request
 
@@ -18,3 +20,17 @@ def tools(request: Request) -> None:
             for tool in stage.tools:
                 users.setdefault(tool, []).append(stage.name)
     request.session.progress.tell(survey.report(users))
+
+
+def cache(request: Request) -> None:
+    """Look into the cache, or make room there: as `python -m bootsmith.cache` does."""
+    from bootsmith.cache.__main__ import Misuse, main
+
+    given = {name.replace("_", "-"): value for name, value in request.options.items() if value}
+    options = [f"--{name}" if value is True else f"--{name}={value}" for name, value in given.items()]
+    try:
+        status = main([*request.words, *options], request.session.progress.tell, "doit cache")
+    except Misuse as error:
+        raise UsageError(error.message, "Write stat, verify, gc, explain KEY, or path.") from None
+    if status:
+        raise Ended(status)
