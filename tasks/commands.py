@@ -145,6 +145,11 @@ COMMANDS = (
         "bootsmith.tasks.actions.recipes:update",
     ),
     Command(
+        "fetch-mach",
+        "GNU Mach's kernel into the cache, where recipes/lites.yaml finds it",
+        "bootsmith.tasks.actions.recipes:fetch_mach",
+    ),
+    Command(
         "explain",
         "what a build would do, stage by stage, and why",
         "bootsmith.tasks.actions.builds:explain",

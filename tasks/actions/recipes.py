@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bootsmith.tasks.commands import Request
+
+_LITES = "lites"
+_SERVER = "lites_server"
 
 
 def show(request: Request) -> None:
@@ -37,8 +43,47 @@ def update(request: Request) -> None:
     from bootsmith.tasks.tree import lockfile
 
     session = request.session
+    recipe = session.recipe(request.recipe)
     lock = session.file(request.recipe).with_suffix(".lock")
-    changes = lockfile.update(session.recipe(request.recipe), lock, session.ledger.store, session.progress.tell)
+    if not lockfile.needed(recipe):
+        session.progress.tell(f"{recipe.name} needs no packages, so it has no {lock.name}")
+        return
+    changes = lockfile.update(recipe, lock, session.ledger.store, session.progress.tell)
     for line in changes:
         session.progress.tell(line)
     session.progress.tell(f"{lock.name}: {len(changes)} packages changed" if changes else f"{lock.name}: as it was")
+
+
+def fetch_mach(request: Request) -> None:
+    """Bring GNU Mach's kernel into the cache and check it, for the recipe to find there. The host stays as it is."""
+    from bootsmith.tasks import plan as plans
+    from bootsmith.tasks.context import StageContext
+    from bootsmith.tasks.recipe.model import Kernel, PackageFile
+    from bootsmith.tasks.site import Site
+    from bootsmith.tasks.tree import lockfile
+
+    session, name = request.session, request.recipe or _LITES
+    given = name != _LITES or _SERVER in session.invocation.variables
+    recipe = session.recipe(name, {} if given else {_SERVER: "none"})  # the kernel does not depend on it
+    for choice in recipe.choices:
+        session.progress.tell(choice)
+    kernel = recipe.boot.kernel
+    if not isinstance(kernel, Kernel) or not isinstance(kernel.file, PackageFile):
+        session.progress.tell(f"{recipe.name} takes its kernel out of no package, so there is nothing to fetch")
+        return
+    path = session.file(name).with_suffix(".lock")
+    locked = lockfile.ensure(recipe, path, session.ledger.store, session.progress.tell)
+    plan = plans.make(recipe, Site(recipe.name, session.top / "build" / recipe.name, path, locked.date))
+    checked = plan.stage("kernel")
+    with TemporaryDirectory(prefix="bootsmith-") as folder:
+        made: dict[Path, Path] = {}
+        for number, stage in enumerate((*plan.producers(checked), checked)):
+            work = Path(folder) / str(number)
+            work.mkdir()
+            made |= {path: work / path.name for path in stage.outputs.values()}
+            present = replace(stage, inputs={role: made.get(path, path) for role, path in stage.inputs.items()})
+            outputs = {role: made[path] for role, path in stage.outputs.items()}
+            session.ledger.load(stage.run)(StageContext(present, outputs, work, say=session.progress.tell))
+    session.ledger.store.sync()
+    package = locked.files[kernel.file.key][0]
+    session.progress.tell(f"{package.name} {package.version} ({package.arch}) is in the cache, and fits")
