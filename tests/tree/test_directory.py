@@ -1,0 +1,134 @@
+"""A tree that is there already, or none, as the base layer."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+
+import pytest
+from bootsmith.tasks.errors import StageError
+from bootsmith.tasks.recipe.load import load
+from bootsmith.tasks.site import Site
+from bootsmith.tasks.tree import layer, rootfs
+from bootsmith.tasks.tree.merged import Tree
+from staging import run_stage
+
+EPOCH = 1_755_331_200
+REST = "\nboot: {loader: direct, kernel: k, initrd: tree}\noutputs: [initramfs]\n"
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    (tmp_path / "k").write_bytes(b"kernel")
+    return Site("x", tmp_path / "build/x", tmp_path / "x.lock", EPOCH)
+
+
+def pack(site: Site, run: str = "1") -> Tree:
+    """Make the base layer of the folder `tree` beside the recipe; return it."""
+    top = site.lock.parent
+    (top / "tree").mkdir(exist_ok=True)
+    init = top / "tree/init"
+    if not init.exists():
+        init.write_bytes(b"#!/x\n")
+        init.chmod(0o755)
+    (top / "x.yaml").write_text("source: {directory: tree}" + REST)
+    run_stage(rootfs.stage(load(top / "x.yaml"), site), top / f"scratch-{run}")
+    return Tree([site.base.index], [site.base.tar])
+
+
+def test_it_is_as_it_is_but_roots(site: Site) -> None:
+    """Modes, links, empty folders, pipes, dot files and odd names stay; the owner is root, the time the image's. A2."""
+    top = site.lock.parent / "tree"
+    (top / "usr/bin").mkdir(parents=True)
+    (top / "usr/bin/su").write_bytes(b"su")
+    (top / "usr/bin/su").chmod(0o4755)
+    (top / "bin").symlink_to("usr/bin")
+    (top / "secret").mkdir(mode=0o700)
+    (top / ".hidden").write_text("x")
+    (top / ".hidden").chmod(0o640)
+    Path(os.fsdecode(os.fsencode(top) + b"/b\xffd\nname")).write_text("y")
+    os.mkfifo(top / "pipe", 0o622)
+    (top / "pipe").chmod(0o622)
+    found = {path: entry for path, (_, entry) in pack(site).entries.items()}
+    assert {(entry.uid, entry.gid, entry.mtime) for entry in found.values()} == {(0, 0, EPOCH)}
+    assert {path: (entry.type, entry.mode) for path, entry in found.items()} == {
+        "": ("d", 0o755),
+        ".hidden": ("f", 0o640),
+        "bin": ("l", 0o777),
+        "b\udcffd\nname": ("f", (top / os.fsdecode(b"b\xffd\nname")).stat().st_mode & 0o7777),
+        "init": ("f", 0o755),
+        "pipe": ("p", 0o622),
+        "secret": ("d", 0o700),
+        "usr": ("d", (top / "usr").stat().st_mode & 0o7777),
+        "usr/bin": ("d", (top / "usr/bin").stat().st_mode & 0o7777),
+        "usr/bin/su": ("f", 0o4755),
+    }
+    assert found["bin"].link == "usr/bin"
+
+
+def test_hard_links_stay(site: Site) -> None:
+    """Names of one file inside the tree are names of one file in the layer; a name outside does not count. A2."""
+    top = site.lock.parent / "tree"
+    (top / "z").mkdir(parents=True)
+    (top / "z/one").write_bytes(b"one")
+    (top / "two").hardlink_to(top / "z/one")
+    (top / "alone").write_bytes(b"alone")
+    (top.parent / "outside").hardlink_to(top / "alone")
+    tree = pack(site)
+    found = {path: entry.type for path, (_, entry) in tree.entries.items()}
+    assert (found["two"], found["z/one"], found["alone"]) == ("f", "h", "f")
+    assert tree.read("z/one") == b"one"
+
+
+def test_attributes_stay(site: Site) -> None:
+    """Extended attributes of the tree's own go with it. A2."""
+    top = site.lock.parent / "tree"
+    top.mkdir()
+    (top / "x").write_bytes(b"x")
+    try:
+        os.setxattr(top / "x", "user.mark", b"\0\1")
+    except OSError:
+        pytest.fail(f"{top} is on a file system without user attributes: set TMPDIR to one that has them")
+    assert pack(site).entries["x"][1].xattrs == {"user.mark": b"\0\1"}
+
+
+def test_the_same_tree_elsewhere_is_the_same_layer(site: Site, tmp_path: Path) -> None:
+    """Where a tree lies, and when it was made, shapes nothing. V11."""
+    top = tmp_path / "tree"
+    (top / "etc").mkdir(parents=True)
+    (top / "etc/x").write_text("x")
+    pack(site)
+    before = site.base.tar.read_bytes()
+    top.rename(tmp_path / "old")
+    (top / "etc").mkdir(parents=True)
+    (top / "etc/x").write_text("x")
+    os.utime(top / "etc/x", (1, 1))
+    pack(site, "2")
+    assert site.base.tar.read_bytes() == before
+
+
+@pytest.mark.parametrize(("name", "what"), [("socket", "is a socket"), (".wh.x", "layers mean something else")])
+def test_what_no_layer_holds_is_refused(
+    name: str, what: str, site: Site, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A socket, or a name that means a removal, is an error that names it."""
+    (tmp_path / "tree").mkdir()
+    monkeypatch.chdir(tmp_path / "tree")  # a socket's whole path must be short
+    if name == "socket":
+        with socket.socket(socket.AF_UNIX) as one:
+            one.bind(name)
+    else:
+        Path(name).write_text("")
+    with pytest.raises(StageError, match=what):
+        pack(site)
+
+
+def test_nothing_is_an_empty_tree(site: Site) -> None:
+    """`source: none` begins with nothing but the top."""
+    top = site.lock.parent
+    (top / "init").write_text("#!/x\n")
+    (top / "x.yaml").write_text("source: none\nlayers: [{files: {/init: {from: init, mode: 0755}}}]" + REST)
+    run_stage(rootfs.stage(load(top / "x.yaml"), site), top / "scratch")
+    (entry,) = layer.read_index(site.base.index)
+    assert (entry.path, entry.type, entry.mode, entry.uid) == ("", "d", 0o755, 0)
