@@ -7,6 +7,7 @@ kernel command line costs no more than a few text files.
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from bootsmith.tasks.boot import (
@@ -16,21 +17,24 @@ from bootsmith.tasks.boot import (
     grub_bios,
     grub_efi,
     menu,
+    own,
     placement,
     signing,
     syslinux,
     systemd_boot,
 )
-from bootsmith.tasks.recipe import loaders
+from bootsmith.tasks.disk import sources
+from bootsmith.tasks.recipe import loaders, own_loader
 from bootsmith.tasks.recipe.model import Debian
 from bootsmith.tasks.stage import Context, Stage
+from bootsmith.tasks.tree import packaged
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
     from bootsmith.tasks.boot.loader import Loader
     from bootsmith.tasks.recipe.model import Recipe
+    from bootsmith.tasks.recipe.own_loader import OwnLoader
     from bootsmith.tasks.site import Site
 
 LOADERS: Mapping[str, Loader] = {
@@ -42,6 +46,9 @@ LOADERS: Mapping[str, Loader] = {
     "direct": direct,
 }
 """Loader's name in recipes -> the module that makes it. Imported, not looked up: a stage's code must be found."""
+
+
+_NO_KERNEL: Mapping[str, str] = {"version": "", "id": "linux", "version_id": "", "pretty_name": "Linux"}
 
 
 def stage(recipe: Recipe, site: Site) -> Stage:
@@ -58,7 +65,7 @@ def stage(recipe: Recipe, site: Site) -> Stage:
         outputs=outputs,
         params={
             "epoch": site.epoch,
-            "loaders": list(recipe.boot.loader),
+            "loaders": [_role(recipe, name) for name in recipe.boot.loader],
             "menu": menu.menu(recipe),
             "esp": placement.esp(recipe.disk),
             "active": placement.active(recipe.disk),
@@ -78,16 +85,32 @@ def stage(recipe: Recipe, site: Site) -> Stage:
     )
 
 
+def _role(recipe: Recipe, name: str) -> str:
+    """Return what a loader is called among the parameters; one of a user's own has its file as an input of that role.
+
+    Where that file stands is nobody's business.
+    """
+    return f"loader/{recipe.boot.loader.index(name)}" if own_loader.is_own(name) else name
+
+
+def _loader(name: str) -> Loader | OwnLoader:
+    return own_loader.read(Path(name)) if own_loader.is_own(name) else LOADERS[name]
+
+
 def _inputs(recipe: Recipe, site: Site) -> dict[str, Path]:
-    found = {"facts": site.kernel_facts, "base.tar": site.base.tar, "base.index": site.base.index}
-    found |= {f"config/{name}": path for name, path in recipe.boot.config.items()}
-    if "efistub" in recipe.boot.loader:
-        found["kernel"] = site.kernel
-        if recipe.boot.initrd != "none":
-            found["initrd"] = site.initrd
+    found = {"base.tar": site.base.tar, "base.index": site.base.index}
+    found |= {f"config/{name}": packaged.path(file, recipe, site) for name, file in recipe.boot.config.items()}
+    found |= {_role(recipe, name): Path(name) for name in recipe.boot.loader if own_loader.is_own(name)}
+    if recipe.boot.kernel != "none":
+        found |= sources.kernels(recipe, site) if _wants_kernel(recipe) else {"facts": site.kernel_facts}
     if recipe.boot.secure_boot:
         found[signing.CERTIFICATE] = recipe.boot.secure_boot.certificate
     return found
+
+
+def _wants_kernel(recipe: Recipe) -> bool:
+    """Tell whether a loader may take the kernel itself into its files, not only the way to it."""
+    return any(name == "efistub" or own_loader.is_own(name) for name in recipe.boot.loader)
 
 
 def from_host(recipe: Recipe) -> bool:
@@ -101,7 +124,7 @@ def has_boot_code(recipe: Recipe) -> bool:
 
 
 def _tools(recipe: Recipe, name: str) -> tuple[str, ...]:
-    loader = LOADERS[name]
+    loader = _loader(name)
     return (*loader.TOOLS, *(loader.HOST if from_host(recipe) else ()))
 
 
@@ -110,7 +133,7 @@ def packages(recipe: Recipe) -> tuple[str, ...]:
     source = recipe.source
     if not recipe.boot.packages or not isinstance(source, Debian):
         return ()
-    found = (package for name in recipe.boot.loader for package in LOADERS[name].packages(source.suite))
+    found = (package for name in recipe.boot.loader for package in _loader(name).packages(source.suite))
     return tuple(dict.fromkeys(found))
 
 
@@ -120,7 +143,7 @@ def run(ctx: Context) -> None:
     from bootsmith.tasks.tree.layer import LayerWriter
 
     params = cast("dict[str, Any]", ctx.params)
-    facts = json.loads(ctx.inputs["facts"].read_bytes())
+    facts = json.loads(ctx.inputs["facts"].read_bytes()) if "facts" in ctx.inputs else _NO_KERNEL
     where = placement.Placement(**params["kernels"])
     shown = menu.from_param(params["menu"]).completed(facts["pretty_name"], *where.named(facts))
     signer = signing.Signer(ctx) if params["signed"] else None
@@ -135,4 +158,7 @@ def run(ctx: Context) -> None:
             loaders=tuple(params["loaders"]), facts=facts, removable=params["removable"], signer=signer, keys=keys,
         )  # fmt: skip
         for name in params["loaders"]:
-            LOADERS[name].make(making)
+            if name in LOADERS:
+                LOADERS[name].make(making)
+            else:
+                own.make(ctx.inputs[name], making)

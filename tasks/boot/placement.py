@@ -37,7 +37,7 @@ def placement(recipe: Recipe) -> Placement:
     On the ESP as the Boot Loader Specification lays its type 1 entries out; elsewhere as Debian names them, so that the
     guest's own tools find them; or where the recipe says that its own kernel stands.
     """
-    if recipe.boot.place == "none":
+    if recipe.boot.place == "none" or recipe.boot.kernel == "none":
         return Placement("", "", "")
     kernel, initrd = "vmlinuz-{version}", "initrd.img-{version}"
     own = not isinstance(recipe.boot.kernel, str)

@@ -57,6 +57,8 @@ def tars(recipe: Recipe, site: Site) -> dict[str, Path]:
 
 def kernels(recipe: Recipe, site: Site) -> dict[str, Path]:
     """Return the kernel, the initrd where there is one, and what is known of them, as inputs."""
+    if recipe.boot.kernel == "none":
+        return {}
     initrd = {} if recipe.boot.initrd == "none" else {"initrd": site.initrd}
     return {"kernel": site.kernel, **initrd, "facts": site.kernel_facts}
 

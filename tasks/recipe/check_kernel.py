@@ -36,6 +36,9 @@ def _kernel(recipe: Recipe) -> Iterable[Finding]:
         yield ("boot", "kernel"), "there is no kernel in an empty tree; name one: a PATH, or {package:, path:}"
     if boot.kernel == "none" and any(isinstance(each, KernelOutput) for each in recipe.outputs):
         yield ("outputs",), "boot.kernel is none, so there is no kernel to keep; remove that output"
+    starting = [*loaders.readers(boot.loader), *(name for name in boot.loader if name in ("efistub", "direct"))]
+    if boot.kernel == "none" and starting:
+        yield ("boot", "kernel"), f"{' and '.join(starting)} would have nothing to start; write auto, or name a kernel"
     if boot.initrd == "auto" and not isinstance(recipe.source, Debian):
         what = "only a tree of Debian's packages brings the tools that make an initrd"
         yield ("boot", "initrd"), f"{what}; write none, tree, or a file of your own"

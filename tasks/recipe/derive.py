@@ -86,7 +86,7 @@ def _with_bios_mark(found: Disk, written: Mapping[str, Mapping[str, Any]], names
     kind = next((loaders.KINDS[name] for name in names if loaders.BOOT_SECTOR in loaders.KINDS[name].claims), None)
     if kind is None or loaders.active(found) or any(each["active"] is not None for each in written.values()):
         return found
-    lives_on_it = kind.places[0] == "active"
+    lives_on_it = kind.places[:1] == ("active",)
     part = _fat_partition(found) if lives_on_it else loaders.kernels(found, "root")
     if part is None or not (lives_on_it or found.table == "mbr"):
         return found

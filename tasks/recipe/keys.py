@@ -240,9 +240,14 @@ _MODULES = ListOf(
     )
 )
 
+LOADER = words.LoaderName(*loaders.KINDS)
 BOOT = Section(
     {
-        "loader": Key(OneOrMore(Choice(*loaders.KINDS)), "the bootloader, or several for one disk", "systemd-boot"),
+        "loader": Key(
+            OneOrMore(LOADER),
+            "the bootloader, or several for one disk; or a Python file that makes one",
+            "systemd-boot",
+        ),
         "kernel": Key(
             WordOr("auto", "none", other=_KERNEL),
             "auto: the newest in the tree; or a kernel of your own",
@@ -294,9 +299,7 @@ BOOT = Section(
             "only",
         ),
         "packages": Key(Bool(), "install the loader's own package in the tree", True),
-        "config": Key(
-            Named(words.FILE_NAME, FilePath("file")), "files that stand in for a loader's own, as they are", {}
-        ),
+        "config": Key(Named(words.FILE_NAME, File()), "files that stand in for a loader's own, as they are", {}),
         "grub_modules": Key(ListOf(words.GRUB_MODULE, once=True), "further modules in GRUB's image", []),
         "secure_boot": Key(
             Section(

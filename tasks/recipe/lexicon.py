@@ -10,7 +10,7 @@ from typing import Any
 from bootsmith.tasks.recipe import units
 from bootsmith.tasks.recipe.nodes import Node, Raw, Table, Text, shown
 from bootsmith.tasks.recipe.problems import KeyPath, Problems, Wrong, near, suggest
-from bootsmith.tasks.recipe.scalars import FAILED, FilePath, Parsed, Str, Type
+from bootsmith.tasks.recipe.scalars import FAILED, Choice, FilePath, Parsed, Str, Type
 from bootsmith.tasks.stage import Json, Secret
 
 _HOST = r"(?=.{1,64}$)[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*"
@@ -203,6 +203,36 @@ PARTITION_TYPE = Parsed(
     blank="linux",
 )
 ATTRIBUTE = Parsed("INT", _read_attribute, int, "[0-2]|4[89]|5[0-9]|6[0-3]")
+
+
+class LoaderFile(FilePath):
+    """A bootloader of a user's own, by its Python file; its value is that file's path as text."""
+
+    said = "PATH.py"
+
+    def __init__(self) -> None:
+        super().__init__("file")
+
+    def parse(self, said: Text) -> Any:
+        from bootsmith.tasks.recipe import own_loader
+
+        path = super().parse(said)
+        own_loader.read(path)
+        return str(path)
+
+    def literal(self) -> dict[str, Json]:
+        return {"type": "string", "pattern": r"\.py$"}
+
+
+class LoaderName(Choice):
+    """A bootloader: one of ours by its name, or one of a user's own by its file."""
+
+    def __init__(self, *words: str) -> None:
+        self._names, self._file = Choice(*words), LoaderFile()
+        super().__init__(*words, other=self._file)
+
+    def parse(self, said: Text) -> Any:
+        return (self._file if said.text.endswith(".py") else self._names).parse(said)
 
 
 class SshKey(Str):

@@ -7,14 +7,15 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from bootsmith.tasks.recipe import loaders, overrides, resolve
+from bootsmith.tasks.recipe import loaders, overrides, own_loader, resolve
 from bootsmith.tasks.recipe.check import check
-from bootsmith.tasks.recipe.keys import BOOT, DISK, RECIPE
+from bootsmith.tasks.recipe.keys import BOOT, DISK, LOADER, RECIPE
 from bootsmith.tasks.recipe.lineage import Document, gather
 from bootsmith.tasks.recipe.merge import lay
 from bootsmith.tasks.recipe.model import Recipe
 from bootsmith.tasks.recipe.nodes import COMMAND_LINE, Items, Place, Table, Text, locate, node
 from bootsmith.tasks.recipe.problems import Problems, suggest
+from bootsmith.tasks.recipe.scalars import FAILED
 from bootsmith.tasks.recipe.variables import Variables, declare, predefined
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
@@ -51,7 +52,8 @@ def examine(
         problems.add(place, ("profile",), f"no profile {profile!r} in {path.name}; {suggest(profile, profiles)}")
     tree = _compose(documents, profile, overrides, problems)
     values = RECIPE.read(tree, (), problems)
-    files = tuple(dict.fromkeys([path, *(document.path for document in documents)]))
+    own = [Path(name) for name in values["boot"]["loader"] if own_loader.is_own(name)]
+    files = tuple(dict.fromkeys([path, *(document.path for document in documents), *own]))
     recipe = resolve.recipe(values, path, files, profile, problems.notes)
     check(recipe, lambda key: locate(tree, key), problems)
     for other in profiles:
@@ -101,16 +103,17 @@ def _with_layout(tree: Table, variables: Variables, words: Mapping[str, str]) ->
     """Return the recipe with the loader's usual partitions below it, so that they too can be changed by name."""
     if tree.get("disk", "partitions") is not None or "disk.partitions" in words:
         return tree
-    names = [name for name in _said(tree, variables, words, "boot", "loader") if name in loaders.KINDS]
-    names = names or [*BOOT.keys["loader"].value]
-    table = next(iter(_said(tree, variables, words, "disk", "table")), loaders.usual_table(names))
-    initrd = next(iter(_said(tree, variables, words, "boot", "initrd")), "auto")
+    trial = Problems()
+    read = [LOADER.read(each, (), trial) for each in _said(tree, variables, words, "boot", "loader")]
+    names = [name for name in read if name is not FAILED] or [*BOOT.keys["loader"].value]
+    table = next((each.text for each in _said(tree, variables, words, "disk", "table")), loaders.usual_table(names))
+    initrd = next((each.text for each in _said(tree, variables, words, "boot", "initrd")), "auto")
     usual = loaders.usual_layout(names, table, initrd)
     below = node({"disk": {"partitions": usual}}, locate(tree, ("boot", "loader")))
     return _table(lay(RECIPE, below, tree, (), Problems()))
 
 
-def _said(tree: Table, variables: Variables, words: Mapping[str, str], section: str, key: str) -> Iterator[str]:
+def _said(tree: Table, variables: Variables, words: Mapping[str, str], section: str, key: str) -> Iterator[Text]:
     """Yield the words that the recipe, or before it the command line, says for a key: one, a list's, or none."""
     asked = tree.get(section, key)
     word = words.get(f"{section}.{key}")
@@ -120,7 +123,7 @@ def _said(tree: Table, variables: Variables, words: Mapping[str, str], section: 
     found = variables.expand(asked) if asked is not None else None
     for each in found.items if isinstance(found, Items) else (found,):
         if isinstance(each, Text) and not each.null:
-            yield each.text
+            yield each
 
 
 def _table(tree: Any) -> Table:

@@ -46,31 +46,50 @@ _ROOT: dict[str, Raw] = {"root": {"fs": "ext4", "mount": "/"}}
 _UEFI = {"gpt": _ESP | _ROOT, "mbr": _ESP | _ROOT}
 _ANY = ("ext4", "ext3", "ext2", "vfat")
 
-KINDS: dict[str, LoaderKind] = {
-    "systemd-boot": LoaderKind(
-        "uefi", _UEFI, ("vfat",), ("esp", "root"), (REMOVABLE,), types=("esp", "xbootldr"), config=("loader.conf",)
-    ),
-    "grub-efi": LoaderKind("uefi", _UEFI, _ANY, ("root", "esp", "active"), (REMOVABLE,), config=("grub.cfg",)),
-    "grub-bios": LoaderKind(
-        "bios",
-        {"mbr": _ROOT, "gpt": _BIOS_BOOT | _ROOT},
-        _ANY,
-        ("root", "esp", "active"),
-        (BOOT_SECTOR,),
-        protocols=("linux", "multiboot", "multiboot2"),
-        config=("grub.cfg",),
-    ),
-    "syslinux": LoaderKind(
-        "bios",
-        {"mbr": _BOOT | _ROOT, "gpt": _BOOT | _ROOT},
-        ("vfat",),
-        ("active",),
-        (BOOT_SECTOR,),
-        config=("syslinux.cfg",),
-    ),
-    "efistub": LoaderKind("uefi", _UEFI, (), (), (REMOVABLE,)),
-    "direct": LoaderKind("direct", {"none": _ROOT, "gpt": _ROOT, "mbr": _ROOT}, (), (), ()),
-}
+USUAL: Mapping[str, Mapping[str, Raw]] = {"uefi": _ESP | _ROOT, "bios": _ROOT, "direct": _ROOT}
+"""The partitions of a loader's disk, by what starts it, where it does not say."""
+
+
+class _Kinds(dict[str, LoaderKind]):
+    """The loaders by name; one of a user's own, by the path of its file, is looked up there."""
+
+    def __missing__(self, name: str) -> LoaderKind:
+        from pathlib import Path
+
+        from bootsmith.tasks.recipe import own_loader
+
+        if not own_loader.is_own(name):
+            raise KeyError(name)
+        return own_loader.read(Path(name)).kind
+
+
+KINDS = _Kinds(
+    {
+        "systemd-boot": LoaderKind(
+            "uefi", _UEFI, ("vfat",), ("esp", "root"), (REMOVABLE,), types=("esp", "xbootldr"), config=("loader.conf",)
+        ),
+        "grub-efi": LoaderKind("uefi", _UEFI, _ANY, ("root", "esp", "active"), (REMOVABLE,), config=("grub.cfg",)),
+        "grub-bios": LoaderKind(
+            "bios",
+            {"mbr": _ROOT, "gpt": _BIOS_BOOT | _ROOT},
+            _ANY,
+            ("root", "esp", "active"),
+            (BOOT_SECTOR,),
+            protocols=("linux", "multiboot", "multiboot2"),
+            config=("grub.cfg",),
+        ),
+        "syslinux": LoaderKind(
+            "bios",
+            {"mbr": _BOOT | _ROOT, "gpt": _BOOT | _ROOT},
+            ("vfat",),
+            ("active",),
+            (BOOT_SECTOR,),
+            config=("syslinux.cfg",),
+        ),
+        "efistub": LoaderKind("uefi", _UEFI, (), (), (REMOVABLE,)),
+        "direct": LoaderKind("direct", {"none": _ROOT, "gpt": _ROOT, "mbr": _ROOT}, (), (), ()),
+    }
+)
 
 
 def common_tables(loaders: Sequence[str]) -> list[str]:

@@ -279,7 +279,7 @@ class Boot:
     place: Literal["esp", "active", "root", "none"]
     removable: Literal["only", "also", "no"]
     packages: bool
-    config: Mapping[str, Path]
+    config: Mapping[str, File]
     grub_modules: tuple[str, ...]
     secure_boot: SecureBoot | None
 

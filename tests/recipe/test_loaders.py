@@ -93,7 +93,7 @@ BAD = [
         [
             (
                 "2:16: boot.loader: the list is empty; write at least one of "
-                "systemd-boot|grub-efi|grub-bios|syslinux|efistub|direct"
+                "systemd-boot|grub-efi|grub-bios|syslinux|efistub|direct|PATH.py"
             ),
         ],
     ),

@@ -1,0 +1,127 @@
+"""A bootloader in a user's own file: its facts, its mistakes with their lines, and its disk booted."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from bootsmith.cache import code
+from bootsmith.tasks.errors import StageError
+from bootsmith.tasks.machine import guest, qemu
+from bootsmith.tasks.machine.accelerator import choose
+from bootsmith.tasks.machine.console import Console
+from bootsmith.tasks.recipe import own_loader
+from machines import machine
+from workbench import Workbench, member
+
+CHECKOUT = Path(__file__).parents[2]
+LONG = 120
+
+# A boot sector: cld; xor ax, ax; mov ds, ax; mov si, text; mov dx, 0x3f8; next: lodsb; test al, al; jz end; out dx, al;
+# jmp next; end: hlt; jmp end. The text stands behind its 22 bytes, and it at 0x7c00.
+LOADER = '''
+"""Prints what its configuration says, and hangs."""
+
+FIRMWARE = "bios"
+LAYOUTS = {"mbr": {"root": {"fs": "ext2", "mount": "/", "active": "true"}}}
+CONFIG = ["banner.txt"]
+
+CODE = bytes.fromhex("fc 31c0 8ed8 be167c baf803 ac 84c0 7403 ee ebf8 f4 ebfd")
+
+
+def make(making):
+    banner = making.configured("banner.txt", b"no banner")
+    text = banner if isinstance(banner, bytes) else banner.read_bytes()
+    making.embed(CODE + text + b"\\r\\n\\0")
+    making.add("boot/loader.txt", b"was here", partition="root")
+'''
+RECIPE = """
+source: none
+layers:
+  - directories: {/boot: {}}
+system: none
+boot: {loader: ./mine.py, kernel: none, initrd: none, root: none, config: {banner.txt: banner.txt}}
+outputs: [raw]
+"""
+DODO = 'from bootsmith.tasks import image_tasks\nDOIT_CONFIG, task_bootsmith = image_tasks("recipes/own.yaml")\n'
+
+
+def build(project: Path) -> list[str]:
+    """Build the project's image; return what was made."""
+    done = subprocess.run(
+        [sys.executable, "-m", "doit", "image"], cwd=project, text=True, capture_output=True, check=False,
+        env={**os.environ, "BOOTSMITH_CACHE": str(project / "cache"), "PYTHONPATH": str(CHECKOUT)},
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    rows = [line.split() for line in done.stdout.splitlines()]
+    return [row[1] for row in rows if row and row[0] in ("built", "restored")]
+
+
+@pytest.mark.boot
+def test_a_loader_of_ones_own_boots(tmp_path: Path) -> None:
+    """In a project of somebody's own: made, booted under SeaBIOS, and made again when its file is edited (C12)."""
+    (tmp_path / "recipes").mkdir()
+    for name, text in (("recipes/own.yaml", RECIPE), ("recipes/mine.py", LOADER), ("dodo.py", DODO),
+                       ("recipes/banner.txt", "my own loader runs")):  # fmt: skip
+        (tmp_path / name).write_text(text)
+    build(tmp_path)
+    disk = tmp_path / "build/own/own.raw"
+    accel = choose("tcg", memory=tmp_path / "accelerator.json")
+
+    def command(wires: qemu.Wires) -> list[str]:
+        return qemu.command(machine(memory=64 << 20), disk=disk, format="raw", firmware=None, accel=accel, wires=wires)
+
+    with guest.start(command, Console()) as running:
+        end = time.monotonic() + LONG
+        while "my own loader runs" not in running.console.heard:
+            assert time.monotonic() < end, running.console.last_lines
+            running.pump(1)
+    assert build(tmp_path) == []
+    (tmp_path / "recipes/mine.py").write_text(LOADER.replace("was here", "was there"))
+    assert "bootloader" in build(tmp_path)
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workbench:
+    made = Workbench(tmp_path, monkeypatch)
+    made.base({"./": member("d")})
+    return made
+
+
+def test_its_place_is_no_part_of_the_key(bench: Workbench) -> None:
+    """What it holds is an input of the stage; no parameter says where it stands."""
+    file = bench.folder / "mine.py"
+    file.write_text('FIRMWARE = "uefi"\ndef make(making): ...\n')
+    bench.write_recipe("boot: {loader: mine.py}\n")
+    stage = bench.stages()["bootloader"]
+    assert stage.inputs["loader/0"] == file
+    assert str(bench.folder) not in str(stage.params)
+    assert list(bench.recipe.disk.partitions) == ["esp", "root"]
+    assert file in bench.recipe.files
+
+
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ("    making.add('a', b'1')\n    1 / 0\n", r"mine\.py:4: ZeroDivisionError: division by zero"),
+        ("    making.nothing()\n", r"mine\.py:3: AttributeError: .*nothing"),
+        ("    making.ctx.run('dd')\n", r"mine\.py:3: AssertionError: bootloader runs 'dd', which it does not declare"),
+        ("    len(\n        5)\n", r"mine\.py:3: TypeError"),
+    ],
+)
+def test_what_goes_wrong_in_it_is_told_with_its_line(bench: Workbench, body: str, told: str) -> None:
+    """The user's own mistake is no traceback of ours."""
+    (bench.folder / "mine.py").write_text(f'FIRMWARE = "uefi"\ndef make(making):\n{body}')
+    bench.write_recipe("boot: {loader: mine.py}\n")
+    with pytest.raises(StageError, match=told):
+        bench.run("bootloader")
+
+
+def test_what_it_may_import_is_the_stages_code() -> None:
+    """All that such a file is allowed to import counts in the stage's key."""
+    known = code.sources("bootsmith.tasks.boot.bootloader")
+    assert {*own_loader.OURS} <= {*known}

@@ -1,0 +1,55 @@
+"""What is wrong with the facts in a loader's own file, told at the recipe that names it."""
+
+from __future__ import annotations
+
+import pytest
+from bootsmith.tasks.errors import RecipeError
+from kitchen import SOURCE, Kitchen
+
+BAD = [
+    ("FIRMWARE = \n", ":1: this is no Python: invalid syntax; mend that line"),
+    ('FIRMWARE = "uefi"\n', ": it has no function `make`; write `def make(making):`"),
+    ("def make(making): ...\n", ': it does not say what starts it; write FIRMWARE = "uefi", "bios" or "direct"'),
+    ('FIRMWARE = "efi"\ndef make(m): ...\n', ":1: FIRMWARE cannot be 'efi'; write one of uefi, bios, direct"),
+    (
+        'X = "uefi"\nFIRMWARE = X\ndef make(m): ...\n',
+        ":2: FIRMWARE is computed, and facts are read without running; write its value out",
+    ),
+    (
+        'FIRMWARE = "uefi"\nTOOLS = ["grub-mkimag"]\ndef make(m): ...\n',
+        ":2: TOOLS cannot hold 'grub-mkimag'; did you mean grub-mkimage?",
+    ),
+    (
+        'import requests\nFIRMWARE = "uefi"\ndef make(m): ...\n',
+        ":1: an edit of requests would go unnoticed; write what it needs into this file",
+    ),
+    (
+        'FIRMWARE = "uefi"\ndef make(m):\n    from bootsmith.tasks.tree import layer\n',
+        ":3: an edit of bootsmith.tasks.tree.layer would go unnoticed; write what it needs into this file",
+    ),
+    (
+        'FIRMWARE = "bios"\nLAYOUTS = {"apm": {}}\ndef make(m): ...\n',
+        ":2: LAYOUTS cannot hold 'apm'; write one of gpt, mbr, none",
+    ),
+    ('FIRMWARE = "bios"\nREADS = "ext4"\ndef make(m): ...\n', ':2: READS is no list of words; write ["one", "two"]'),
+]
+
+
+@pytest.mark.parametrize(("text", "told"), BAD)
+def test_what_is_wrong_with_its_facts_is_told_at_the_recipe(kitchen: Kitchen, text: str, told: str) -> None:
+    """With the line in its file, before any of it ran."""
+    kitchen.write("mine.py", text)
+    with pytest.raises(RecipeError) as caught:
+        kitchen.cook(SOURCE + "boot: {loader: ./mine.py}\n")
+    assert caught.value.problems == [f"recipes/x.yaml:2:16: boot.loader: recipes/mine.py{told}"]
+
+
+def test_a_loader_that_is_not_there(kitchen: Kitchen) -> None:
+    """A file that does not exist is told as any other; a word that is none is told with what was meant."""
+    for word, told in (
+        ("./mine.py", "recipes/mine.py does not exist; create that file"),
+        ("grub", "'grub' is not a choice; did you mean grub-efi?"),
+    ):
+        with pytest.raises(RecipeError) as caught:
+            kitchen.cook(SOURCE + f"boot: {{loader: {word}}}\n")
+        assert caught.value.problems == [f"recipes/x.yaml:2:16: boot.loader: {told}"]
