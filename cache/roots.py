@@ -12,7 +12,7 @@ from typing import Literal, NamedTuple
 
 from bootsmith.cache import key as keys
 from bootsmith.cache import record as records
-from bootsmith.cache import sealed
+from bootsmith.cache import sealed, temporary
 from bootsmith.cache.lease import PRIVATE
 from bootsmith.cache.record import Record
 
@@ -99,7 +99,7 @@ def note(store: Path, build: Path, lists: Iterable[Path]) -> None:
     }
     with suppress(OSError):
         path.parent.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
-        sealed.write(path, KIND, json.dumps(body).encode())
+        sealed.write(path, KIND, json.dumps(body).encode(), drafts=temporary.drafts(store))
 
 
 def read(store: Path) -> dict[Path, Root]:

@@ -80,6 +80,13 @@ def write_all(descriptor: int, data: bytes | memoryview) -> None:
         left = left[os.write(descriptor, left) :]
 
 
+def drafts(store: Path) -> Path:
+    """Return the folder in which a store's files are written first, swept at the end of each run. Raises OSError."""
+    folder = store / "tmp"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder
+
+
 def sweep(directory: Path) -> None:
     """Remove the files in `directory` whose writer has died; what cannot be removed stays."""
     with contextlib.suppress(OSError):

@@ -232,8 +232,9 @@ class Session:
             if builder.plan.site.build in self._locks:
                 builder.close()
         grown = 0
-        if self._locks and "store" in self.ledger.__dict__:
+        if self._locks:
             temporary.sweep(self.ledger.root / "tmp")
+        if self._locks and "store" in self.ledger.__dict__:
             grown = self.ledger.store.sync()
             for builder in self._builders.values():
                 if builder.plan.site.build in self._locks:

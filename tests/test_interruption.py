@@ -78,3 +78,13 @@ def test_builds_in_two_folders_do_not_meet(
     other = Project.make(tmp_path_factory.mktemp("other"), cache=project.cache)
     (other.top / "source").write_text("another line\n")
     assert set(other.image()) == set(ALL) - {"layers/tree"}  # that one the first build has finished, and stored
+
+
+def test_a_run_with_nothing_to_do_clears_away_what_a_killed_one_left_in_the_store(tmp_path: Path) -> None:
+    """A draft of a dead process in the cache does not stay until something is stored again."""
+    project = Project.make(tmp_path)
+    project.image()
+    left = project.cache / "tmp/.tmp-0123456789abcdef"
+    left.write_bytes(b"half")
+    assert project.image() == []
+    assert not left.exists()

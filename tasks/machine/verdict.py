@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bootsmith.cache import key as keys
-from bootsmith.cache import sealed
+from bootsmith.cache import sealed, temporary
 
 if TYPE_CHECKING:
     from bootsmith.cache.memo import Memo
@@ -117,7 +117,7 @@ class Verdicts:
             file = self._file(key)
             for folder in (self._root / "verdicts", file.parent):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-            sealed.write(file, KIND, json.dumps(noted).encode())
+            sealed.write(file, KIND, json.dumps(noted).encode(), drafts=temporary.drafts(self._root))
 
     def forget(self, key: str) -> None:
         """Keep no verdict under a key any more."""
