@@ -106,7 +106,7 @@ def needs(survey: Survey, noted: Iterable[roots.Root], leased: Iterable[str], no
 def choose(survey: Survey, kept: Needs, limits: Limits, now: float) -> list[Item]:
     """Return what to remove, in order: things past their age or of no use, the least recently used beyond the size.
 
-    Then what nothing names any more: blobs, then chunks.
+    Then past builds of which nothing is left, and what nothing names any more: blobs, then chunks.
     """
     references = _References(survey, kept)
     size = survey.size - sum(item.size for item in references.freed)
@@ -119,8 +119,16 @@ def choose(survey: Survey, kept: Needs, limits: Limits, now: float) -> list[Item
         if is_old or is_useless or (limits.size is not None and size > limits.size):
             doomed.append(unit)
             size -= unit.size + references.drop(unit.name)
+    left = survey.items.keys() - {item.name for item in doomed}
+    doomed += [item for item in survey.of("history") if item.name not in kept and _is_lost(survey, item.name, left)]
     freed = references.freed
     return [*doomed, *(each for kind in ("blobs", "chunks") for each in freed if each.kind == kind)]
+
+
+def _is_lost(survey: Survey, build: str, left: set[str]) -> bool:
+    """Tell whether a past build has none of its results left, and is left itself."""
+    results = survey.results_of(build)
+    return bool(results) and build in left and left.isdisjoint(results)
 
 
 class _References:

@@ -21,6 +21,7 @@ BY_DIGEST = {"results": "results", "indexes": "blobs", "chunks": "chunks", "sha2
 BY_FILE = {"history": "history", "verdicts": "verdicts", "plans": "plans", "quarantine": "quarantine", "blobs": "old"}
 BY_FOLDER = ("apt",)
 DIGEST = re.compile(r"[0-9a-f]{32}|[0-9a-f]{64}")
+KEY = re.compile(rb'"key": ?"([0-9a-f]{32})"')
 
 
 @dataclass(slots=True)
@@ -101,6 +102,14 @@ class Survey:
             index = self.index(name)
             return [] if index is None else [f"chunks/{chunk.digest.hex()}" for chunk in unique(index)]
         return []
+
+    def results_of(self, build: str) -> list[str]:
+        """Return the names of the results that a past build, "history/...", mentions; none, where it cannot be read."""
+        try:
+            content = Path(self.items[build].paths[0]).read_bytes()
+        except OSError:
+            return []
+        return list(dict.fromkeys(f"results/{key.decode()}" for key in KEY.findall(content)))
 
     def is_whole(self, name: str) -> bool:
         """Tell whether all that a result or a blob needs is there; whether it is undamaged only reading it can tell."""

@@ -3,23 +3,44 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from pathlib import Path
 
+import peer
 import pytest
 from bootsmith.cache import roots
 from toys import Project
 
 ALL = ["assemble", "convert/qcow2", "layers/tree", "layers/upper", "rootfs"]
 NOT_STORED = ["assemble", "convert/qcow2"]
+OUTPUTS = ("base", "names", "upper", "disk.raw", "disk.qcow2")
+CLEAR = """
+import select, sys
+from pathlib import Path
+from bootsmith.cache import gc
+from bootsmith.cache.limits import Limits
+gc.BATCH = 2
+count = 0
+while not select.select([sys.stdin], [], [], 0.01)[0]:
+    gc.collect(Path(sys.argv[1]), Limits(1), waiting=lambda _: None)
+    count += 1
+print(count)
+"""
+
+
+def crowd(folder: Path, number: int) -> list[Project]:
+    """Make projects of the same content, each in its folder, on one store."""
+    tops = [folder / f"tree{each}" for each in range(number)]
+    for top in tops:
+        top.mkdir()
+    return [Project.make(top, cache=folder / "cache") for top in tops]
 
 
 @pytest.fixture
 def pair(tmp_path: Path) -> tuple[Project, Project]:
-    """Two projects of the same content, each in its folder, on one store."""
-    one, two = tmp_path / "one", tmp_path / "two"
-    one.mkdir()
-    two.mkdir()
-    return Project.make(one, cache=tmp_path / "cache"), Project.make(two, cache=tmp_path / "cache")
+    """Two projects of the same content on one store."""
+    one, two = crowd(tmp_path, 2)
+    return one, two
 
 
 def test_two_builds_of_the_same_key_build_it_once(pair: tuple[Project, Project]) -> None:
@@ -91,7 +112,7 @@ def test_the_store_keeps_within_its_limit_by_itself(pair: tuple[Project, Project
     assert "cache: removed" in done.stdout
     assert "more than the limit of 1.0 KiB" in done.stdout
     for project in pair:
-        for output in ("base", "names", "upper", "disk.raw", "disk.qcow2"):
+        for output in OUTPUTS:
             (project.top / "build/toy" / output).unlink()
         assert project.image() == NOT_STORED
 
@@ -125,3 +146,38 @@ def test_doit_cache_is_the_same_as_a_command(pair: tuple[Project, Project]) -> N
         done = project.doit("cache", *words)
         assert done.returncode == 3
         assert "Traceback" not in done.stdout + done.stderr
+
+
+@pytest.mark.soak(ci=3, whole=200)
+def test_many_builds_share_a_store_that_is_cleared_all_the_time(tmp_path: Path, rounds: int) -> None:
+    """Trees build the same few things at once while gc leaves only what is needed: no error, nothing needed is lost."""
+    projects = crowd(tmp_path, 3)
+    collecting = peer.start(CLEAR, tmp_path / "cache")
+    for number in range(rounds):
+        for each, project in enumerate(projects):
+            (project.top / "source").write_text(f"line {(number + each) % 3}\n")
+        for project, building in [(project, project.start("image")) for project in projects]:
+            out, errors = building.communicate(timeout=120)
+            assert building.returncode == 0, out + errors
+            assert project.disk().startswith((project.top / "source").read_text().strip().upper())
+    assert int(peer.finish(collecting)) > rounds
+    for project in projects:
+        for output in OUTPUTS:
+            (project.top / "build/toy" / output).unlink()
+        assert project.image() == NOT_STORED
+    assert project.doit("cache", "verify").returncode == 0
+    assert not list((tmp_path / "cache/leases").iterdir())
+
+
+@pytest.mark.soak(ci=3, whole=100)
+def test_many_builds_build_each_key_once(tmp_path: Path, rounds: int) -> None:
+    """However many trees need it at the same moment, one makes it and the others have it."""
+    projects = crowd(tmp_path, 3)
+    for number in range(rounds):
+        for project in projects:
+            (project.top / "source").write_text(f"line {number}\n")
+        for building in [project.start("image") for project in projects]:
+            out, errors = building.communicate(timeout=120)
+            assert building.returncode == 0, out + errors
+    runs = [stage for project in projects for stage in project.runs() if stage not in NOT_STORED]
+    assert Counter(runs) == {"layers/tree": 1, "layers/upper": rounds, "rootfs": rounds}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import signal
@@ -11,7 +12,7 @@ from pathlib import Path
 
 import peer
 import pytest
-from bootsmith.cache import gc, roots
+from bootsmith.cache import gc, roots, sealed
 from bootsmith.cache import record as records
 from bootsmith.cache.errors import CacheError
 from bootsmith.cache.gc import Busy, Report, collect
@@ -185,6 +186,19 @@ def test_short_cuts_and_damaged_files_go_by_themselves(root: Path, kind: str, da
         os.utime(root / kind / name, (time.time() - age * DAY,) * 2)
     collect(root, NO_LIMITS)
     assert [path.name for path in (root / kind).iterdir()] == ["young"]
+
+
+def test_a_past_build_goes_with_the_last_of_its_results(root: Path) -> None:
+    """It keeps none of them, and stays for as long as one is left."""
+    folder = root / "history/toy-12345678"
+    folder.mkdir(parents=True)
+    for name, keys in (("lost", KEYS[:1]), ("left", KEYS[:2]), ("none", [])):
+        stages = {key: {"key": key, "outputs": {}} for key in keys}
+        sealed.write(folder / f"{name}.json", "history 1", json.dumps({"stages": stages}).encode())
+    report = collect(root, Limits(look(root).size - MIB))
+    assert kept(root) == ["1", "2", "3"]
+    assert report.removed["history"] == 1
+    assert sorted(path.name for path in folder.iterdir()) == ["left.json", "none.json"]
 
 
 def test_package_lists_go_whole_unless_somebody_reads_them(root: Path) -> None:
