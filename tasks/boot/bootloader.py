@@ -23,7 +23,7 @@ from bootsmith.tasks.boot import (
     syslinux,
     systemd_boot,
 )
-from bootsmith.tasks.disk import sources
+from bootsmith.tasks.disk import bootcode, sources
 from bootsmith.tasks.recipe import loaders, own_loader
 from bootsmith.tasks.recipe.model import Debian
 from bootsmith.tasks.stage import Context, Stage
@@ -70,6 +70,7 @@ def stage(recipe: Recipe, site: Site) -> Stage:
             "esp": placement.esp(recipe.disk),
             "active": placement.active(recipe.disk),
             "table": recipe.disk.table,
+            "room": list(bootcode.room(recipe.disk)) if has_boot_code(recipe) else None,
             "mounts": dict(placement.mounted(recipe.disk)),
             "kernels": {"partition": where.partition, "kernel": where.kernel, "initrd": where.initrd},
             "kernels_uuid": recipe.disk.partitions[where.partition].uuid if where.partition else "",

@@ -7,6 +7,7 @@ import re
 from typing import TYPE_CHECKING, cast
 
 from bootsmith.tasks.errors import StageError
+from bootsmith.tasks.recipe import cmdline
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -99,14 +100,14 @@ def configuration(menu: Menu, uuid: str) -> str:
 
 def commands(item: Item) -> list[str]:
     """Return the commands that load an entry: its kernel, and what the kernel is handed."""
-    words = " ".join(map(quote, item.cmdline.split()))
+    words = " ".join(map(quote, cmdline.words(item.cmdline)))  # GRUB puts its own quotes around blanks
     if item.protocol == "linux":
         lines = [f"linux {quote(f'/{item.kernel}')} {words}".rstrip()]
         return lines if item.initrd is None else [*lines, f"initrd {quote(f'/{item.initrd}')}"]
     kernel, module = _COMMANDS[item.protocol]
     lines = [f"{kernel} {quote(f'/{item.kernel}')} {words}".rstrip()]
     for each in item.modules:
-        handed = " ".join(map(quote, each.args.split()))
+        handed = " ".join(map(quote, cmdline.words(each.args)))
         lines.append(f"{module} {quote(f'/{each.path}')} {handed}".rstrip())
     return lines
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 from bootsmith.tasks.boot.menu import Menu
 from bootsmith.tasks.disk import bootcode
@@ -102,7 +102,9 @@ class Making:
         return self.ctx.inputs.get(f"config/{name}", usual)
 
     def embed(self, code: bytes, core: bytes = b"", pointers: Iterable[Pointer] = ()) -> None:
-        """Put code into the disk's first sector, and a core into the room that its table leaves."""
+        """Put code into the disk's first sector, and a core into the room that its table leaves, if that has room."""
+        key, size = cast("tuple[str, int]", self.ctx.params["room"])
+        bootcode.check(core, key, size)
         bootcode.write(self.ctx.outputs, BootCode(code, core, tuple(pointers)))
 
     @cached_property

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import json
 import struct
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
-from bootsmith.tasks.disk.sizing import human
+from bootsmith.tasks.disk.sizing import MIB, human
 from bootsmith.tasks.errors import StageError
+
+if TYPE_CHECKING:
+    from bootsmith.tasks.recipe.model import Disk
 
 SECTOR = 512
 ROOM = 440
@@ -86,25 +89,33 @@ def recognised(read: Callable[[int, int], bytes]) -> tuple[str, str]:
     return f"GRUB, its core at sector {sector}", ""
 
 
-def room(table: str, partitions: Sequence[Mapping[str, Any]]) -> tuple[int, int]:
-    """Return where a core may lie on a disk, as (start, end) in bytes; nowhere is (0, 0)."""
-    if table == "mbr":
-        return SECTOR, min((each["start"] for each in partitions), default=0)
-    found = [each for each in partitions if each["kind"] == "bios-boot"]
-    return (found[0]["start"], found[0]["start"] + found[0]["size"]) if found else (0, 0)
+def room(disk: Disk) -> tuple[str, int]:
+    """Return how many bytes a core may take on a disk, and the key that says so."""
+    if disk.table == "mbr":
+        starts = dict.fromkeys(list(disk.partitions)[:1], MIB)
+        starts |= {name: part.start for name, part in disk.partitions.items() if part.start is not None}
+        first = min(starts, key=lambda name: starts[name])
+        return f"disk.partitions.{first}.start", starts[first] - SECTOR
+    for name, part in disk.partitions.items():
+        if part.type == "bios-boot" and isinstance(part.size, int):
+            return f"disk.partitions.{name}.size", part.size
+    return "disk.partitions", 0
+
+
+def check(core: bytes, key: str, size: int) -> None:
+    """Raise StageError where a core is larger than the `size` bytes that `key` leaves."""
+    if len(core) > size:
+        least = human(len(core) + (SECTOR if key.endswith(".start") else 0))
+        raise StageError(
+            f"{key}: GRUB's core has {len(core)} bytes, and there is room for {size}", f"Make it {least} or more."
+        )
 
 
 def placed(made: BootCode, layout: Mapping[str, Any]) -> list[tuple[int, bytes]]:
-    """Return what to write where on a disk of that layout. Raises StageError where the core does not fit."""
+    """Return what to write where on a disk of that layout."""
     if not made.core:
         return [(0, made.code)]
-    start, end = room(layout["table"], layout["partitions"])
-    if len(made.core) > end - start:
-        names = [each["name"] for each in layout["partitions"] if each["start"] in (start, end)]
-        key = f"disk.partitions.{names[0]}.{'start' if layout['table'] == 'mbr' else 'size'}" if names else "disk"
-        raise StageError(
-            f"{key}: GRUB's core has {len(made.core)} bytes, and there is room for {max(end - start, 0)}",
-            f"Make it {human(start + len(made.core) if layout['table'] == 'mbr' else len(made.core))} or more.",
-        )
+    starts = [each["start"] for each in layout["partitions"] if each["kind"] == "bios-boot"]
+    start = SECTOR if layout["table"] == "mbr" else starts[0]
     code, core = made.at(start // SECTOR)
     return [(0, code), (start, core)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from bootsmith.tasks.recipe import loaders
+from bootsmith.tasks.recipe import cmdline, loaders
 from bootsmith.tasks.recipe.loaders import KINDS
 from bootsmith.tasks.recipe.model import Recipe
 from bootsmith.tasks.recipe.problems import Finding, KeyPath, suggest
@@ -129,6 +129,30 @@ def _protocol(recipe: Recipe) -> Iterable[Finding]:
             yield ("boot", "loader", number), f"{name} starts no {protocol} kernels; write {able}"
 
 
+def _words(recipe: Recipe) -> Iterable[Finding]:
+    """Find what a loader would hand a kernel otherwise than it is written."""
+    boot = recipe.boot
+    said: list[tuple[KeyPath, str]] = [(("boot", "cmdline"), boot.cmdline)]
+    said += [(("boot", "entries", name, "cmdline"), entry.cmdline) for name, entry in boot.entries.items()]
+    said += [(("boot", "modules", number, "args"), module.args) for number, module in enumerate(boot.modules)]
+    for name in boot.loader:
+        letters = KINDS[name].escaped
+        for path, text in said:
+            found = next((letter for letter in letters if letter in text), "")
+            if found:
+                yield path, f"{name} puts a backslash before {found}; leave it out, or take another loader"
+            elif letters and not _well_quoted(text):
+                yield path, f'{name} takes double quotes around a word or a value alone; write like a="b c"'
+
+
+def _well_quoted(text: str) -> bool:
+    try:
+        cmdline.words(text)
+    except ValueError:
+        return False
+    return True
+
+
 def _gap(recipe: Recipe) -> Iterable[Finding]:
     if "grub-bios" not in recipe.boot.loader or recipe.disk.table != "mbr":
         return
@@ -159,6 +183,7 @@ RULES: tuple[tuple[tuple[KeyPath, ...], Callable[[Recipe], Iterable[Finding]]], 
     (_READS, _needs),
     (_READS, _kernels),
     (_READS, _gap),
+    ((("boot", "loader"), ("boot", "cmdline"), ("boot", "entries"), ("boot", "modules")), _words),
     ((("boot", "loader"), ("boot", "protocol")), _protocol),
     ((("boot", "loader"), ("machine", "firmware"), ("test", "firmware")), _firmware),
 )

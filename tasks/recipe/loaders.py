@@ -35,6 +35,8 @@ class LoaderKind:
     """Types of the partitions it looks for kernels on; any, where there are none."""
     protocols: tuple[str, ...] = ("linux",)
     """What kernels it can start expect of it."""
+    escaped: str = ""
+    """Letters that reach a kernel with a backslash before them, which no kernel takes away."""
     config: tuple[str, ...] = ()
     """Its configuration files, for which a recipe may have its own."""
 
@@ -44,6 +46,7 @@ _ESP: dict[str, Raw] = {"esp": {"type": "esp", "size": "512M", "mount": "/boot/e
 _BOOT: dict[str, Raw] = {"boot": {"fs": "vfat", "size": "256M", "mount": "/boot/syslinux"}}
 _ROOT: dict[str, Raw] = {"root": {"fs": "ext4", "mount": "/"}}
 _UEFI = {"gpt": _ESP | _ROOT, "mbr": _ESP | _ROOT}
+_GRUB_ESCAPES = "'\\"
 _ANY = ("ext4", "ext3", "ext2", "vfat")
 
 USUAL: Mapping[str, Mapping[str, Raw]] = {"uefi": _ESP | _ROOT, "bios": _ROOT, "direct": _ROOT}
@@ -68,7 +71,9 @@ KINDS = _Kinds(
         "systemd-boot": LoaderKind(
             "uefi", _UEFI, ("vfat",), ("esp", "root"), (REMOVABLE,), types=("esp", "xbootldr"), config=("loader.conf",)
         ),
-        "grub-efi": LoaderKind("uefi", _UEFI, _ANY, ("root", "esp", "active"), (REMOVABLE,), config=("grub.cfg",)),
+        "grub-efi": LoaderKind(
+            "uefi", _UEFI, _ANY, ("root", "esp", "active"), (REMOVABLE,), escaped=_GRUB_ESCAPES, config=("grub.cfg",)
+        ),
         "grub-bios": LoaderKind(
             "bios",
             {"mbr": _ROOT, "gpt": _BIOS_BOOT | _ROOT},
@@ -76,6 +81,7 @@ KINDS = _Kinds(
             ("root", "esp", "active"),
             (BOOT_SECTOR,),
             protocols=("linux", "multiboot", "multiboot2"),
+            escaped=_GRUB_ESCAPES,
             config=("grub.cfg",),
         ),
         "syslinux": LoaderKind(

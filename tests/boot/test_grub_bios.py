@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import json
 import struct
+import subprocess
 from pathlib import Path
 
 import pytest
 import tinykernel
 from bootsmith.tasks.boot import bootloader, grub_bios, menu
+from bootsmith.tasks.disk import bootcode
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.recipe.load import load
 from bootsmith.tasks.tools import host
-from workbench import Workbench, member
+from workbench import VERSION, Workbench, member
 
 MBR = "disk: {partitions: {root: {mount: /, extra: 10M}}}\nboot: {loader: grub-bios, packages: false}\n"
 GPT = (
@@ -67,12 +69,54 @@ def test_sector_and_core_know_where_the_core_is(bench: Workbench, text: str, sec
 
 
 def test_a_core_without_room_is_refused(bench: Workbench) -> None:
-    """Naming the partition and the size it needs; no disk is left (L10)."""
+    """Naming the partition and the size it needs, before the previous image is touched (L10)."""
+    bench.write_recipe(GPT)
+    disk = bench.build()
+    before = (disk.stat().st_ino, disk.read_bytes())
     bench.write_recipe(GPT.replace("size: 1M", "size: 64K"))
     with pytest.raises(StageError, match=r"partitions\.bios\.size: GRUB's core has") as caught:
-        bench.build()
+        bench.run("bootloader")
     assert "Make it 1M or more" in caught.value.hint
-    assert not (bench.site.build / "box.raw").exists()
+    assert (disk.stat().st_ino, disk.read_bytes()) == before
+
+
+def test_a_core_too_large_for_the_gap_is_refused() -> None:
+    """With enough modules it happens; the first partition has to begin later."""
+    with pytest.raises(StageError, match=r"root\.start: GRUB's core has 2000000 bytes") as caught:
+        bootcode.check(bytes(2_000_000), "disk.partitions.root.start", (1 << 20) - 512)
+    assert "Make it 2M or more" in caught.value.hint
+
+
+@pytest.mark.boot
+def test_the_default_entry_starts_with_its_very_words(bench: Workbench) -> None:
+    """Not the first one; dollars, braces, semicolons and blanks in quotes reach the kernel as the recipe has them."""
+    entries = r"""{one: {}, two: {title: "it's {2}", cmdline: "$x $(y) {z} a;b *? k=\"q r\" <&|> #"}}"""
+    further = f"packages: false, root: none, console: [ttyS0], default: two, timeout: 1, entries: {entries}"
+    bench.write_recipe(MBR.replace("packages: false", further))
+    heard = tinykernel.serial_of(bench.build(), bench.folder / "serial.log")
+    assert "it's {2}" in heard
+    assert """ console=ttyS0 $x $(y) {z} a;b *? "k=q r" <&|> #; initrd: tiny initrd""" in heard, heard
+
+
+def test_nested_mounts_each_have_their_own(bench: Workbench) -> None:
+    """/, /boot and /boot/efi: what is below each lands on its own partition, and nowhere else (C10)."""
+    bench.base({"./": member("d"), "etc/a": b"a", "boot/b": b"b", "boot/efi/c": b"c"})
+    bench.write_recipe(SPLIT)
+    bench.build()
+    found = {}
+    for name, command in (("root", "ls -p /boot"), ("boot", "ls -p /"), ("boot", "ls -p /efi")):
+        words = ["debugfs", "-R", command, bench.site.partition_image(name).name]
+        said = subprocess.run(
+            words, cwd=bench.site.partition_image(name).parent, capture_output=True, text=True, check=True
+        ).stdout
+        found[name, command] = {row.split("/")[5] for row in said.split("\n") if row} - {".", "..", "lost+found"}
+    kernels = {f"vmlinuz-{VERSION}", f"initrd.img-{VERSION}"}
+    assert list(found.values()) == [set(), {"b", "efi", "grub", *kernels}, set()]
+    image = bench.site.partition_image("esp")
+    said = subprocess.run(
+        ["mdir", "-b", "-i", image.name, "::"], cwd=image.parent, capture_output=True, text=True, check=True
+    ).stdout
+    assert said.split() == ["::/EFI/", "::/c"]
 
 
 def test_one_configuration_for_both_firmwares(bench: Workbench) -> None:
