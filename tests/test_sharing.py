@@ -152,15 +152,15 @@ def test_doit_cache_is_the_same_as_a_command(pair: tuple[Project, Project]) -> N
 def test_many_builds_share_a_store_that_is_cleared_all_the_time(tmp_path: Path, rounds: int) -> None:
     """Trees build the same few things at once while gc leaves only what is needed: no error, nothing needed is lost."""
     projects = crowd(tmp_path, 3)
-    collecting = peer.start(CLEAR, tmp_path / "cache")
-    for number in range(rounds):
-        for each, project in enumerate(projects):
-            (project.top / "source").write_text(f"line {(number + each) % 3}\n")
-        for project, building in [(project, project.start("image")) for project in projects]:
-            out, errors = building.communicate(timeout=120)
-            assert building.returncode == 0, out + errors
-            assert project.disk().startswith((project.top / "source").read_text().strip().upper())
-    assert int(peer.finish(collecting)) > rounds
+    with peer.start(CLEAR, tmp_path / "cache") as collecting:
+        for number in range(rounds):
+            for each, project in enumerate(projects):
+                (project.top / "source").write_text(f"line {(number + each) % 3}\n")
+            for project, building in [(project, project.start("image")) for project in projects]:
+                out, errors = building.communicate(timeout=120)
+                assert building.returncode == 0, out + errors
+                assert project.disk().startswith((project.top / "source").read_text().strip().upper())
+        assert int(peer.finish(collecting)) > rounds
     for project in projects:
         for output in OUTPUTS:
             (project.top / "build/toy" / output).unlink()
