@@ -8,14 +8,18 @@ import os
 import random
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import ordinary
 import pytest
 import slips
 from bootsmith.cache.errors import CacheError
-from bootsmith.cache.fingerprint import of_bytes
+from bootsmith.cache.fingerprint import fingerprint, of_bytes
 from bootsmith.cache.store import Store
 from bootsmith.cache.temporary import sweep
 
@@ -192,3 +196,144 @@ def check_storm(top: Path) -> None:
         assert result is None or result["disk"]["hash"] == of_bytes(content)
     store.put_bytes(b"whatever sweeps")
     assert list((top / "store/tmp").iterdir()) == []
+
+
+# -- other places
+
+
+SMALL = """
+import errno, os, sys
+from pathlib import Path
+from bootsmith.cache.errors import CacheError
+from bootsmith.cache.fingerprint import fingerprint, of_bytes
+from bootsmith.cache.store import Store
+top = Path(sys.argv[1])
+content = (top / "../disk").read_bytes()
+store, told = Store(top / "store"), 0
+try:
+    store.put(top / "../disk", of_bytes(content))
+    store.put_result("ab" * 16, {"disk": {"hash": of_bytes(content), "size": len(content)}})
+    store.put_sha256(top / "../disk", sys.argv[2])
+except CacheError as error:
+    assert "store cannot be written: No space left on device" in str(error), error
+    told += 1
+assert store.get_bytes(of_bytes(content)) in (content, None)
+assert list(store.verify()) == []
+assert list((top / "store/tmp").glob("*")) == []
+source = Store(top / "../source")
+try:
+    assert source.fetch(of_bytes(content), top / "out")
+    assert fingerprint(top / "out") == of_bytes(content)
+except CacheError as error:
+    assert "out cannot be written: No space left on device" in str(error), error
+    assert not (top / "out").exists()
+    told += 1
+print(told)
+"""
+MOUNTED = 'mount -t tmpfs -o size="$1" tmpfs "$2" && shift 2 && exec "$@"'
+
+
+@pytest.mark.soak(ci=5, whole=40)
+def test_a_full_disk_is_told_and_nothing_is_half(tmp_path: Path, rounds: int) -> None:
+    """On file systems of all small sizes, for the store and for what is restored: words, or success."""
+    (tmp_path / "disk").write_bytes(NEW)
+    Store(tmp_path / "source").put(tmp_path / "disk", of_bytes(NEW))
+    (tmp_path / "small").mkdir()
+    enter = ["unshare", *(["--user", "--map-root-user"] if os.geteuid() else []), "--mount", "sh", "-c", MOUNTED, "sh"]
+    told = []
+    for number in range(rounds):
+        room = 64 * 1024 + number * 12 * MIB // rounds
+        small = [str(room), str(tmp_path / "small")]
+        program = [sys.executable, "-c", SMALL, str(tmp_path / "small"), DOWNLOAD]
+        done = subprocess.run([*enter, *small, *program], capture_output=True, text=True, check=False,
+            env=os.environ | {"PYTHONPATH": str(ordinary.CHECKOUT)})  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        told.append(int(done.stdout))
+    assert told[0] == 2
+    assert told[-1] < 2
+    assert told == sorted(told, reverse=True)
+
+
+def test_a_store_on_another_file_system_works(tmp_path: Path) -> None:
+    """Nothing is renamed or linked from one to the other."""
+    with TemporaryDirectory(dir="/dev/shm") as elsewhere:
+        assert Path(elsewhere).stat().st_dev != tmp_path.stat().st_dev
+        top = tmp_path / "work"
+        store = prepare(top)
+        away = Store(Path(elsewhere) / "store")
+        shutil.copytree(store.root, away.root)
+        store_it(away, top)
+        fetch_it(away, top)
+        assert (top / "out/disk").read_bytes() == (top / "disk").read_bytes() == OLD
+        assert away.get_bytes(of_bytes(NEW)) == NEW
+        assert list(away.verify()) == []
+
+
+READ_ONLY = """
+import sys
+from pathlib import Path
+from bootsmith.cache.errors import CacheError
+from bootsmith.cache.fingerprint import of_bytes
+from bootsmith.cache.store import Store
+store, digest, out = Store(Path(sys.argv[1])), sys.argv[2], Path(sys.argv[3])
+assert store.has(digest)
+assert store.fetch(digest, out / "disk")
+assert of_bytes((out / "disk").read_bytes()) == digest
+assert store.result("ab" * 16)["disk"]["hash"] == digest
+assert store.sha256(digest) and store.path_sha256(sys.argv[4]) and store.verify_sha256(sys.argv[4])
+assert not list(store.verify())
+for attempt in (lambda: store.put_bytes(b"new"), lambda: store.put_result("cd" * 16, {})):
+    try:
+        attempt()
+    except CacheError as error:
+        assert "Read-only file system" in str(error), error
+    else:
+        raise AssertionError("written")
+store.sync()
+"""
+BOUND = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && shift && exec "$@"'
+
+
+def test_a_store_that_is_only_read_serves_all_the_same(tmp_path: Path) -> None:
+    """From a read-only mount everything is restored and verified; storing is an error in words."""
+    top = tmp_path / "work"
+    store = prepare(top)
+    store.put_sha256(top / "new", DOWNLOAD)
+    (top / "out").mkdir()
+    before = {path: path.lstat().st_ctime_ns for path in store.root.rglob("*")}
+    enter = ["unshare", *(["--user", "--map-root-user"] if os.geteuid() else []), "--mount", "sh", "-c", BOUND, "sh"]
+    program = [sys.executable, "-c", READ_ONLY, str(store.root), of_bytes(OLD), str(top / "out"), DOWNLOAD]
+    done = subprocess.run([*enter, str(store.root), *program], capture_output=True, text=True, check=False,
+        env=os.environ | {"PYTHONPATH": str(ordinary.CHECKOUT)})  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert {path: path.lstat().st_ctime_ns for path in store.root.rglob("*")} == before
+
+
+# -- what it costs
+
+
+@pytest.mark.soak(ci=3, whole=10)
+def test_twenty_images_cost_little_more_than_one(tmp_path: Path, rounds: int) -> None:
+    """Each with one small edit: the store grows by what changed, and every one of them comes back bit for bit."""
+    size = 70 * rounds  # MiB, half of it data, of which half packs; the long form is a disk of 700 MiB
+    disk, store = tmp_path / "disk", Store(tmp_path / "store")
+    with disk.open("wb") as file:
+        for number in range(0, size, 2):
+            file.seek(number * MIB)
+            file.write(piece(number // 2 + 1))
+        file.truncate(size * MIB)
+    chance = random.Random(20)
+    digests, costs = [], []
+    for _ in range(20):
+        digests.append(fingerprint(disk))
+        store.put(disk, digests[-1])
+        costs.append(sum(path.stat().st_blocks * 512 for path in store.root.rglob("*")))
+        with disk.open("r+b") as file:
+            file.seek(chance.randrange(size) * MIB + chance.randrange(MIB - 4096))
+            file.write(chance.randbytes(4096))
+    assert costs[0] < size * MIB * 0.4
+    assert costs[-1] < costs[0] * 1.3
+    last = tmp_path / "restored"
+    for digest in digests:
+        assert store.fetch(digest, last, onto=last)
+        assert fingerprint(last) == digest
