@@ -27,6 +27,8 @@ class Command:
     needs: str | None = None
     frozen: bool = False
     """Whether it looks at the plan as it is: no stage runs for it, and no lock file is made or renewed."""
+    plan: str = ""
+    """The function that makes a plan, if any, of the positional argument: its stages must be fresh first."""
     image: bool = False
     """Whether the positional argument stands in for what is needed: a file instead of the recipe's own image."""
 
@@ -76,6 +78,11 @@ MACHINE = (
     option("qemu", "more words for QEMU, split as a shell would"),
     option("print", "print the QEMU command, do not run it", kind=bool),
 )
+KERNEL = (
+    option("kernel", "a kernel, instead of the newest in the tree"),
+    option("initrd", "its initrd"),
+    option("cmdline", "--cmdline=WORDS: words for the kernel"),
+)
 FORMAT = option("format", "the image file's format, where it cannot be told: raw, qcow2, vmdk, vhd, vhdx, vdi or iso")
 SECURE_BOOT = option("secure-boot", "let the firmware refuse what is not signed", kind=bool)
 
@@ -112,6 +119,22 @@ COMMANDS = (
         positional="kernel",
         needs="assemble",
         image=True,
+    ),
+    Command(
+        "run-dir",
+        "boot a DIRECTORY as the root of a machine; it stays as it is",
+        "bootsmith.tasks.actions.machines:run_tree",
+        (*MACHINE, *KERNEL),
+        positional="directory",
+        plan="bootsmith.tasks.actions.trees:of_directory",
+    ),
+    Command(
+        "run-tgz",
+        "boot the tree in a tar FILE, packed or not",
+        "bootsmith.tasks.actions.machines:run_tree",
+        (*MACHINE, *KERNEL),
+        positional="file",
+        plan="bootsmith.tasks.actions.trees:of_tar",
     ),
     Command(
         "ssh",

@@ -153,7 +153,9 @@ class Engine:
             builder = self.session.builder(name) if self._needs_plan(name) else None
             if builder is not None:
                 found += self._stage_tasks(builder, suffix)
-            found += [self._command_task(command, name, builder) for command in COMMANDS]
+            for command in COMMANDS:
+                own = self._own_stages(command, name)
+                found += [*own, self._command_task(command, name, builder, [task.name for task in own])]
         if asked.variables and not self.session.builders:
             self.session.recipe()  # nothing planned, but a misspelt variable is still a mistake
         return found
@@ -263,9 +265,22 @@ class Engine:
                     subtask_of=f"image{suffix}" if suffix else None,
                 )
 
-    def _command_task(self, command: Command, recipe: str | None, builder: Builder | None) -> Task:
+    def _own_stages(self, command: Command, recipe: str | None) -> list[Task]:
+        """Return the stages of a command that makes a plan of its positional argument."""
+        if recipe is not None or not command.plan or command.name not in self.session.invocation.words:
+            return []
+        from importlib import import_module
+
+        options, words = self.positional(command)
+        module, _, function = command.plan.partition(":")
+        plan = getattr(import_module(module), function)(Request(self.session, None, options, words))
+        return list(self._stage_tasks(self.session.adopt(plan), ""))
+
+    def _command_task(
+        self, command: Command, recipe: str | None, builder: Builder | None, own: Iterable[str] = ()
+    ) -> Task:
         name = command.name if recipe is None else f"{command.name}:{recipe}"
-        needs = []
+        needs = list(own)
         if command.needs and builder and not self._has_image(command):
             made = {stage.name for stage in builder.plan.stages}
             needs = [command.needs if command.needs in made else "image"]  # without a disk, what there is instead

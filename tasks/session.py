@@ -109,6 +109,10 @@ class Session:
             self._builders[file] = builder
         return self._builders[file]
 
+    def adopt(self, plan: plans.Plan) -> Builder:
+        """Return the builder of a plan that no recipe made."""
+        return self._builders.setdefault(plan.site.build, Builder(plan, self.ledger))
+
     @property
     def builders(self) -> tuple[Builder, ...]:
         """The builders made so far."""

@@ -90,6 +90,31 @@ def _run_recipe_directly(request: Request) -> None:
     _run(request, machine, Subject(disk, "raw", "direct", kernel, recipe.arch, recipe.file), folder)
 
 
+def run_tree(request: Request) -> None:
+    """Boot a directory or a tar: its kernel, started by QEMU, finds it as a disk."""
+    from bootsmith.tasks.actions import trees
+    from bootsmith.tasks.disk import bare
+    from bootsmith.tasks.machine import kernel, qemu
+    from bootsmith.tasks.machine.run import Subject
+
+    session, asked = request.session, request.options
+    site = trees.site_of(request)
+    given = session.shell / asked["kernel"] if asked["kernel"] else None
+    initrd = session.shell / asked["initrd"] if asked["initrd"] else None
+    if initrd and not initrd.is_file():
+        raise InputMissing(f"the initrd {initrd} does not exist", "Name one, or leave out --initrd.")
+    if not (given or initrd) and site.initrd.stat().st_size:
+        initrd = site.initrd
+    if not initrd:
+        session.progress.tell("no initrd: the kernel itself must have the drivers for its disk and filesystem")
+    machine, folder, _ = _machine(request, images.named(request))
+    kernel.check(given or site.kernel)
+    # Its fstab is of some other disk: whatever that names is not here, and would be waited for.
+    words = " ".join(filter(None, (f"root={qemu.device(machine)} rw fstab=no console=ttyS0", asked["cmdline"])))
+    started = qemu.Kernel(given or site.kernel, initrd, words)
+    _run(request, machine, Subject(bare.disk(site), "raw", "direct", started), folder)
+
+
 def ssh(request: Request) -> None:
     """Enter a running machine, or run a command there: its exit status becomes ours."""
     from bootsmith.tasks.machine import running

@@ -106,7 +106,7 @@ def command(
         "-m", _memory(machine),
         *_firmware(firmware, snapshot=snapshot),
         *_kernel(kernel),
-        *(_disk(machine, disk, format, snapshot=snapshot) if disk else ()),
+        *(_disk(machine, disk, format, snapshot=snapshot, first=not kernel) if disk else ()),
         *_network(machine, ports),
         *_shares(machine, sockets),
         *_display(machine, ports),
@@ -172,7 +172,8 @@ def _kernel(kernel: Kernel | None) -> tuple[str, ...]:
     return ("-kernel", str(kernel.image), *initrd, "-append", kernel.cmdline)
 
 
-def _disk(machine: Machine, disk: Path, format: str, *, snapshot: bool) -> list[str]:  # noqa: A002
+def _disk(machine: Machine, disk: Path, format: str, *, snapshot: bool, first: bool) -> list[str]:  # noqa: A002
+    """Return the disk, `first` in the boot order: with -kernel QEMU takes that place itself."""
     if format == "iso":
         options = f"format=raw,media=cdrom,readonly=on,cache={machine.cache},file={_value(disk)}"
         *controllers, device = _SCSI_CD if machine.drive == "scsi" or machine.type == "microvm" else (_CD,)
@@ -182,7 +183,7 @@ def _disk(machine: Machine, disk: Path, format: str, *, snapshot: bool) -> list[
     words = ["-drive", f"if=none,id=disk,{options}"]
     for controller in controllers:
         words += ["-device", controller]
-    return [*words, "-device", f"{device},bootindex=0"]
+    return [*words, "-device", f"{device},bootindex=0" if first else device]
 
 
 def _network(machine: Machine, ports: Ports) -> tuple[str, ...]:

@@ -58,6 +58,15 @@ def granted(text: str, user: str, uid: int) -> list[Range]:
     return [(first, count) for owner, first, count in _lines(text) if owner in (user, str(uid)) and count]
 
 
+def mine(kind: str) -> list[Range]:
+    """Return the ranges that /etc/`kind` (subuid or subgid) grants to the caller; none to who has no account."""
+    try:
+        user = pwd.getpwuid(os.geteuid()).pw_name
+    except KeyError:
+        return []
+    return granted(_read(Path("/etc", kind)), user, os.geteuid())
+
+
 def free(text: str) -> int:
     """Return the first id that is free behind all ranges of /etc/subuid (or subgid)."""
     return max([FIRST, *(first + count for _, first, count in _lines(text))])

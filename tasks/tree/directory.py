@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -37,39 +37,46 @@ def _stage(site: Site, function: str, inputs: Mapping[str, Path], doc: str) -> S
 
 def pack(ctx: Context) -> None:
     """Pack a directory: everything root's, all else as it is, but for the top, which is open to everybody."""
-    from bootsmith.tasks.tree.layer import WHITEOUT
-
     top = ctx.inputs["directory"]
     if not top.is_dir():
         raise StageError(f"{top} is not a directory", "Let source.directory name one.")
     with _writer(ctx) as writer:
-        names: dict[tuple[int, int], str] = {}
-        for path, entry in _walk(top, ""):
-            if entry.name.startswith(WHITEOUT):
-                raise StageError(f"{entry.path}: layers mean something else by {WHITEOUT}*", "Give it another name.")
-            status = entry.stat(follow_symlinks=False)
-            inode = status.st_dev, status.st_ino
-            if status.st_nlink > 1 and not stat.S_ISDIR(status.st_mode) and inode in names:
-                writer.add_hard_link(path, names[inode])
-                continue
-            names[inode] = path
-            _add(writer, path, Path(entry.path), status)
+        add_tree(writer, top, lambda _: (0, 0))
 
 
-def _add(writer: LayerWriter, path: str, file: Path, status: os.stat_result) -> None:
+def add_tree(writer: LayerWriter, top: Path, owner: Callable[[os.stat_result], tuple[int, int]]) -> None:
+    """Add all that is in a directory, but for the top itself; `owner` tells user and group of a file."""
+    from bootsmith.tasks.tree.layer import WHITEOUT
+
+    names: dict[tuple[int, int], str] = {}
+    for path, entry in _walk(top, ""):
+        if entry.name.startswith(WHITEOUT):
+            raise StageError(f"{entry.path}: layers mean something else by {WHITEOUT}*", "Give it another name.")
+        status = entry.stat(follow_symlinks=False)
+        inode = status.st_dev, status.st_ino
+        if status.st_nlink > 1 and not stat.S_ISDIR(status.st_mode) and inode in names:
+            writer.add_hard_link(path, names[inode])
+            continue
+        names[inode] = path
+        _add(writer, path, Path(entry.path), status, owner(status))
+
+
+def _add(writer: LayerWriter, path: str, file: Path, status: os.stat_result, owner: tuple[int, int]) -> None:
     mode = stat.S_IMODE(status.st_mode)
+    uid, gid = owner
     match stat.S_IFMT(status.st_mode):
         case stat.S_IFREG:
-            writer.add_file(path, file, mode, xattrs=_attributes(file))
+            writer.add_file(path, file, mode, uid, gid, xattrs=_attributes(file))
         case stat.S_IFDIR:
-            writer.add_directory(path, mode, xattrs=_attributes(file))
+            writer.add_directory(path, mode, uid, gid, xattrs=_attributes(file))
         case stat.S_IFLNK:
-            writer.add_symlink(path, os.readlink(file))  # noqa: PTH115  any bytes, as they are
+            writer.add_symlink(path, os.readlink(file), uid, gid)  # noqa: PTH115  any bytes, as they are
         case stat.S_IFCHR | stat.S_IFBLK as kind:
             numbers = os.major(status.st_rdev), os.minor(status.st_rdev)
-            writer.add_device(path, "c" if kind == stat.S_IFCHR else "b", *numbers, mode=mode)
+            letter = "c" if kind == stat.S_IFCHR else "b"
+            writer.add_device(path, letter, *numbers, mode=mode, uid=uid, gid=gid)
         case stat.S_IFIFO:
-            writer.add_fifo(path, mode)
+            writer.add_fifo(path, mode, uid, gid)
         case _:
             raise StageError(f"{file} is a socket, which no image can hold", "Remove it from the directory.")
 

@@ -141,8 +141,8 @@ def test_each_option(keys: dict[str, Any], lost: str, gained: str) -> None:
         ),
         (
             {"kernel": qemu.Kernel(Path("/k/linux"), Path("/k/initrd"), "root=/dev/vda quiet"), "firmware": None},
-            FLASH,
-            "-kernel /k/linux -initrd /k/initrd -append root=/dev/vda quiet",
+            f"{FLASH} {DISK}",
+            f"-kernel /k/linux -initrd /k/initrd -append root=/dev/vda quiet {DISK.removesuffix(',bootindex=0')}",
         ),
         (
             {"kernel": qemu.Kernel(Path("/k/linux"), None, "x"), "firmware": None, "disk": None},

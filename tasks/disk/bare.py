@@ -1,0 +1,159 @@
+"""A tree as a disk without loader or table, and the kernel in it that starts the disk: what run-dir and run-tgz run."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from bootsmith.tasks.errors import StageError
+from bootsmith.tasks.stage import Context, Stage
+
+if TYPE_CHECKING:
+    from bootsmith.tasks.site import Site
+    from bootsmith.tasks.tree.merged import Tree
+
+EXTRA = 1 << 30
+"""Bytes free for the guest, which writes into a snapshot: they cost nothing."""
+EPOCH = 315_532_800
+"""When everything in it was made: 1980. mke2fs takes 0 for no time at all."""
+UUID = "7c9d35e2-0a5e-4c3b-9d1f-5b6f5d0a7e41"
+PACKERS = {"gzip": "gzip", "zstd": "zstd", "xz": "xz"}
+_NAME = "root"
+_KERNELS = "/boot/vmlinuz-* or /lib/modules/*/vmlinuz"
+
+
+def of_directory(top: Path, site: Site, *, kernel: bool) -> Stage:
+    """Return the stage for a directory; with `kernel` it takes kernel and initrd out, too. Raises StageError."""
+    from bootsmith.tasks.tree import ownership
+
+    params: dict[str, str | None] = {"owners": ownership.facts(top)}
+    return _stage("dir-disk", "pack_directory", top, params, site, kernel=kernel)
+
+
+def of_tar(file: Path, site: Site, *, kernel: bool) -> Stage:
+    """Return the stage for a tar, packed or not; with `kernel` it takes kernel and initrd out. Raises StageError."""
+    from bootsmith.tasks.tree import magic
+
+    try:
+        with file.open("rb") as opened:
+            packing = magic.packing(opened.read(16))
+    except OSError as error:
+        raise StageError(f"{file} cannot be read: {error.strerror}", "Name a tar of a tree.") from error
+    if packing is not None and packing not in PACKERS:
+        raise StageError(f"{file} is packed by {packing}", f"Unpack it, or pack it by {', '.join(PACKERS)}.")
+    tools = (PACKERS[packing],) if packing else ()
+    params = {"packing": packing}
+    return _stage("tgz-disk", "unpack_tar", file, params, site, kernel=kernel, tools=tools)
+
+
+def _stage(
+    name: str,
+    function: str,
+    tree: Path,
+    params: dict[str, str | None],
+    site: Site,
+    *,
+    kernel: bool,
+    tools: tuple[str, ...] = (),
+) -> Stage:
+    taken = {"kernel": site.kernel, "initrd": site.initrd} if kernel else {}
+    return Stage(
+        name,
+        f"bootsmith.tasks.disk.bare:{function}",
+        {"tree": tree},
+        {"disk": disk(site), **taken},
+        {**params, "epoch": EPOCH},
+        ("mke2fs", *tools),
+        stored=False,  # quicker to make again
+        doc="a tree as a disk without a loader",
+    )
+
+
+def disk(site: Site) -> Path:
+    """Return where the disk is made."""
+    return site.output("tree.img")
+
+
+def pack_directory(ctx: Context) -> None:
+    """Make the disk of a directory."""
+    from bootsmith.tasks.tree import directory, ownership
+    from bootsmith.tasks.tree.layer import LayerWriter
+
+    top = ctx.inputs["tree"]
+    ctx.say("reading the directory")
+    tar, index = ctx.work / "tree.tar", ctx.work / "tree.index"
+    owners = ownership.of(top)
+    with LayerWriter(tar, index, int(str(ctx.params["epoch"]))) as writer:
+        writer.add_directory("", top.stat().st_mode & 0o7777)
+        directory.add_tree(writer, top, owners.inside)
+    if ownership.facts(top) != ctx.params["owners"]:
+        raise StageError(f"{top} got other owners while it was read", "Run the same command again.")
+    _make(ctx, tar, index)
+
+
+def unpack_tar(ctx: Context) -> None:
+    """Make the disk of a tar."""
+    from bootsmith.tasks.tree import layer
+
+    file, index = ctx.inputs["tree"], ctx.work / "tree.index"
+    tar = file
+    if ctx.params["packing"]:
+        tar = ctx.work / "tree.tar"
+        ctx.say(f"unpacking {file.name}")
+        ctx.run(PACKERS[str(ctx.params["packing"])], "-dc", file, stdout=tar)
+    try:
+        layer.index_tar(tar, index)
+        _make(ctx, tar, index)
+    except StageError as error:  # what is wrong is the user's file, not our copy of it
+        raise StageError(error.message.replace(str(tar), str(file)), error.hint.replace(str(tar), str(file))) from error
+
+
+def _make(ctx: Context, tar: Path, index: Path) -> None:
+    from bootsmith.tasks.disk import content, ext4, sizing
+    from bootsmith.tasks.tree import layer
+    from bootsmith.tasks.tree.merged import Tree
+
+    if "kernel" in ctx.outputs:
+        _take_kernel(ctx, Tree([index], [tar]))
+    epoch = cast("int", ctx.params["epoch"])
+    tree = layer.merge([layer.read_index(index)])
+    content.make_directories(tree, [""], epoch)
+    demand = sizing.Demand([tree], "ext4")
+    geometry = demand.geometry(demand.automatic(EXTRA))
+    ctx.say("writing the disk")
+    image = ctx.outputs["disk"]
+    ext4.make(ctx, image, geometry, fs="ext4", uuid=UUID, label=_NAME, extra=())
+    ext4.update(image, _NAME, present={}, wanted=tree, sources=[tar], epoch=epoch)
+
+
+def _take_kernel(ctx: Context, tree: Tree) -> None:
+    """Copy the newest kernel, and its initrd; where there is none an empty file stands for it."""
+    from bootsmith.tasks.tree import kernel
+
+    found = kernel.kernels(tree)
+    if not found:
+        raise StageError(f"there is no kernel in {ctx.inputs['tree']} ({_KERNELS})", "Give one: --kernel and --initrd.")
+    version = kernel.newest(found)
+    ctx.say(f"kernel {version}")
+    _copy(tree, found[version], ctx.outputs["kernel"])
+    initrds = [name for name in initrd_names(version) if (entry := tree.find(name)) and entry.type in ("f", "h")]
+    if initrds:
+        _copy(tree, initrds[0], ctx.outputs["initrd"])
+    else:
+        ctx.outputs["initrd"].touch()
+
+
+def initrd_names(version: str) -> tuple[str, ...]:
+    """Return what distributions call the initrd of a kernel: Debian, Fedora and Arch, openSUSE, Alpine."""
+    return (
+        f"boot/initrd.img-{version}",
+        f"boot/initramfs-{version}.img",
+        f"boot/initrd-{version}",
+        f"boot/initramfs-{version}",
+    )
+
+
+def _copy(tree: Tree, path: str, target: Path) -> None:
+    with tree.open(path) as source, target.open("wb") as out:
+        shutil.copyfileobj(source, out, 1 << 20)

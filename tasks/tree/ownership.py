@@ -1,0 +1,89 @@
+"""Whose a directory's files are inside a guest: the numbers this host has for them, and those the guest is to see."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from bootsmith.tasks.errors import StageError
+
+Range = tuple[int, int]
+"""First id and how many."""
+
+
+@dataclass(frozen=True, slots=True)
+class Owners:
+    """The rule for one tree: who owns its top is root inside; the caller's subordinate ids are what they stand for.
+
+    A tree made in a user namespace by mmdebstrap belongs to the first subordinate id, one made by podman to the user
+    itself, with the subordinate ids from 1 on. All other numbers stay: a tree made by root has the guest's own.
+    """
+
+    uid: int
+    gid: int
+    uids: tuple[Range, ...] = ()
+    gids: tuple[Range, ...] = ()
+
+    def inside(self, status: os.stat_result) -> tuple[int, int]:
+        """Return user and group of a file as the guest sees them."""
+        return _inside(status.st_uid, self.uid, self.uids), _inside(status.st_gid, self.gid, self.gids)
+
+
+def _inside(number: int, top: int, ranges: Sequence[Range]) -> int:
+    if number == top:
+        return 0
+    shift = 0 if any(first <= top < first + count for first, count in ranges) else 1
+    for first, count in ranges:
+        if first <= number < first + count:
+            return number - first + shift
+        shift += count
+    return number
+
+
+def of(top: Path) -> Owners:
+    """Return the rule for the tree at `top`."""
+    from bootsmith.tasks.tools import subordinate
+
+    status = top.stat()
+    return Owners(status.st_uid, status.st_gid, tuple(subordinate.mine("subuid")), tuple(subordinate.mine("subgid")))
+
+
+def facts(top: Path) -> str:
+    """Return a digest of who owns what below `top`, as the guest sees it.
+
+    A fingerprint does not tell owners. Raises StageError for what cannot be read, and where something is mounted.
+    """
+    from bootsmith.cache import key
+
+    owners = of(top)
+    device = top.stat().st_dev
+    found: list[key.Value] = []
+    for path, status in _walk(os.fspath(top), ""):
+        if status.st_dev != device:
+            raise StageError(f"something is mounted at {top / path}", f"Unmount it first: umount {top / path}")
+        inside = owners.inside(status)
+        if inside != (0, 0):
+            found.append([os.fsencode(path), *inside])
+    return key.key({"owners": found})
+
+
+def _walk(folder: str, above: str) -> Iterator[tuple[str, os.stat_result]]:
+    try:
+        with os.scandir(folder) as listing:
+            entries = sorted(listing, key=lambda entry: entry.name)
+    except OSError as error:
+        raise _unreadable(folder, error) from error
+    for entry in entries:
+        status = entry.stat(follow_symlinks=False)
+        yield above + entry.name, status
+        if stat.S_ISDIR(status.st_mode):
+            yield from _walk(entry.path, f"{above}{entry.name}/")
+        elif stat.S_ISREG(status.st_mode) and not os.access(entry.path, os.R_OK):
+            raise _unreadable(entry.path, PermissionError(13, "Permission denied"))
+
+
+def _unreadable(path: str, error: OSError) -> StageError:
+    return StageError(f"{path} cannot be read: {error.strerror}", "Run this as who may read all of it, such as root.")

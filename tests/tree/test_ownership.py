@@ -1,0 +1,52 @@
+"""Whose a directory's files are inside a guest."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+from bootsmith.tasks.errors import StageError
+from bootsmith.tasks.tree import ownership
+from bootsmith.tasks.tree.ownership import Owners
+
+
+def status(uid: int, gid: int) -> os.stat_result:
+    """Return the status of a file with these owners."""
+    return os.stat_result((0o100644, 1, 1, 1, uid, gid, 0, 0, 0, 0))
+
+
+RANGE = ((100_000, 65_536),)
+
+
+@pytest.mark.parametrize(
+    ("owners", "outside", "inside"),
+    [
+        (Owners(0, 0), (0, 0), (0, 0)),  # a tree that root made
+        (Owners(0, 0), (33, 34), (33, 34)),
+        (Owners(1000, 1000), (1000, 1000), (0, 0)),  # one's own files
+        (Owners(1000, 100, RANGE, RANGE), (1000, 100), (0, 0)),  # podman
+        (Owners(1000, 1000, RANGE, RANGE), (100_000, 100_032), (1, 33)),
+        (Owners(100_000, 100_000, RANGE, RANGE), (100_000, 100_000), (0, 0)),  # mmdebstrap
+        (Owners(100_000, 100_000, RANGE, RANGE), (100_033, 100_001), (33, 1)),
+        (Owners(1000, 1000, RANGE, RANGE), (5, 70_000), (5, 70_000)),
+        (Owners(9, 9, ((10, 2), (50, 2)), ()), (51, 9), (4, 0)),
+    ],
+)
+def test_the_guest_s_numbers(owners: Owners, outside: tuple[int, int], inside: tuple[int, int]) -> None:
+    """The top's owner is root; subordinate ids are what podman or mmdebstrap meant; other numbers stay (A2)."""
+    assert owners.inside(status(*outside)) == inside
+
+
+def test_the_digest_tells_owners_apart(tmp_path: Path) -> None:
+    """Equal owners give equal digests, whatever the files hold."""
+    (tmp_path / "a").write_text("one")
+    before = ownership.facts(tmp_path)
+    (tmp_path / "a").write_text("two")
+    assert ownership.facts(tmp_path) == before
+
+
+def test_a_mounted_tree_is_refused() -> None:
+    """A directory with something mounted in it, such as a host's own root, is refused, saying what to unmount."""
+    with pytest.raises(StageError, match=r"something is mounted at /.*\n.*umount"):
+        ownership.facts(Path("/"))
