@@ -17,6 +17,11 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bootsmith.cache.fingerprint import fingerprint
+from bootsmith.cache.store import Store
+
+from benchmarks import stored
+
 CHECKOUT = Path(__file__).parent.parent
 DODO = 'from bootsmith.tasks import image_tasks\nDOIT_CONFIG, task_bootsmith = image_tasks("recipes/minimal.yaml")\n'
 
@@ -84,7 +89,6 @@ class Bench:
             shutil.rmtree(work)
 
     def _make_repository(self, repository: Path) -> None:
-        from bootsmith.cache.store import Store
         from bootsmith.tasks.tree import debs, lockfile
 
         lock = lockfile.read(self.recipe.with_suffix(".lock"))
@@ -141,12 +145,47 @@ def full(bench: Bench) -> str:
     return _row("full build / floor", [one / other for one, other in pairs], 1.1)
 
 
+def restore(bench: Bench) -> str:
+    """Restore the disk, verified, against a sparse copy (aim 2); and onto a version of it with one edit (aim 1)."""
+    anew, onto = stored.restores(bench.project / "build/minimal/minimal.raw")
+    return f"{_row('restore / cp', anew, 2)}\n{_row('restore onto predecessor / cp', onto, 1)}"
+
+
+def store(bench: Bench) -> str:
+    """Store every output of a full build, against the rest of it (aim 0.15)."""
+    seconds = bench.full()
+    outputs = [path for path in (bench.project / "build/minimal").glob("*/*") if ".bootsmith" not in path.parts]
+    kept = Store(bench.cache)
+    files = [path for path in outputs if path.is_file() and kept.has(fingerprint(path))]
+    return _row("storing / rest of the full build", stored.stores(files, seconds), 0.15)
+
+
+def hashing(bench: Bench) -> str:
+    """Fingerprint 1 GiB: the rate against xxhsum's (at least 0.7)."""
+    if not shutil.which("xxhsum"):
+        return "fingerprint: xxhsum is not installed (package xxhash)"
+    return _row("fingerprint's rate / xxhsum's", stored.fingerprints(bench.top), 0.7)
+
+
+def images(bench: Bench) -> str:
+    """Room for twenty images of one small edit each, against the first's (aim 1.3)."""
+    return _row("room of 20 images / of one", [stored.images(bench.project / "build/minimal/minimal.raw")], 1.3)
+
+
 def _row(name: str, ratios: list[float], aim: float) -> str:
     shown = f"{min(ratios):.3f} {statistics.median(ratios):.3f} {max(ratios):.3f}"
     return f"{name:36} {shown:24} aim {aim}"
 
 
-ROWS: dict[str, Callable[[Bench], str]] = {"noop": noop, "edits": edits, "full": full}
+ROWS: dict[str, Callable[[Bench], str]] = {
+    "noop": noop,
+    "edits": edits,
+    "full": full,
+    "restore": restore,
+    "store": store,
+    "hashing": hashing,
+    "images": images,
+}
 
 
 def run(words: Sequence[str] = ()) -> bool:

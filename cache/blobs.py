@@ -78,19 +78,23 @@ class Blobs:
 
         def work(chunks: Iterator[Chunk]) -> None:
             buffer = bytearray(CHUNK)
+            kept: memoryview | bytes = b""
             for chunk in chunks:
-                self._fill(target, chunk, buffer, is_new=is_new)
+                # What was unpacked is kept until the next is: freed before, its pages would go back to the kernel,
+                # which then clears a megabyte again for each chunk, and that takes longer than unpacking.
+                kept = self._fill(target, chunk, buffer, is_new=is_new) or kept
 
         share(index.chunks() if is_new else index.differs(present), work, None if index.size > FEW * CHUNK else 1)
 
-    def _fill(self, target: int, chunk: Chunk, buffer: bytearray, *, is_new: bool) -> None:
+    def _fill(self, target: int, chunk: Chunk, buffer: bytearray, *, is_new: bool) -> memoryview | bytes | None:
+        """Write one chunk; return it, if it had to be read."""
         view = memoryview(buffer)[: chunk.size]
         digest = chunk.digest.hex()
         if chunk.digest == zeros(chunk.size):
             sparse.punch(target, chunk.start, chunk.size)
-            return
+            return None
         if self.chunks.clone(digest, target, chunk.start, view):
-            return
+            return None
         content = self.chunks.read(digest, view)
         if content is None:
             raise Absent
@@ -99,6 +103,7 @@ class Blobs:
         view = memoryview(content)
         for start, end in _filled(content if isinstance(content, bytes) else buffer, chunk.size):
             sparse.write(target, view[start:end], chunk.start + start)
+        return content
 
     def content(self, index: Index) -> Iterator[memoryview | bytes]:
         """Yield all a blob holds, at most a chunk at a time, each good until the next. Raises Damaged, Absent."""
