@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -355,3 +356,62 @@ def test_a_renamed_file_need_not_be_read_again(tmp_path: Path) -> None:
     with renamed.open("r+b") as file:
         file.write(b"x")
     assert fingerprint(renamed, memo) != digest
+
+
+def test_names_of_any_bytes_count(tmp_path: Path) -> None:
+    """Names that are no UTF-8, or hold a newline, are told apart byte by byte (A2)."""
+    found = set()
+    for name in (b"caf\xe9", b"caf\xc3\xa9", b"caf\xe8", b"a\nb", b"a b", b"\n", b"\xff" * 255):
+        folder = tmp_path / "tree"
+        folder.mkdir()
+        Path(os.fsdecode(bytes(folder) + b"/" + name)).write_bytes(b"content")
+        found.add(fingerprint(folder))
+        shutil.rmtree(folder)
+    assert len(found) == 7
+
+
+def test_a_touch_with_another_files_times_hides_no_edit(tmp_path: Path) -> None:
+    """`touch -r`: the size and the time of the old content do not make the new one pass for it (V2)."""
+    from bootsmith.cache.memo import Memo
+
+    known = Memo(tmp_path / "memo")
+    file, like = tmp_path / "file", tmp_path / "like"
+    file.write_bytes(b"old content")
+    like.touch()
+    shutil.copystat(file, like)
+    assert fingerprint(file, known) == of_bytes(b"old content")
+    file.write_bytes(b"new content")
+    subprocess.run(["touch", "-r", like, file], check=True)
+    assert file.stat().st_mtime_ns == like.stat().st_mtime_ns
+    assert fingerprint(file, known) == of_bytes(b"new content")
+    assert fingerprint(file, Memo(known.path)) == of_bytes(b"new content")
+
+
+@pytest.mark.soak(ci=20, whole=1000)
+def test_a_tree_of_many_files_is_one_fingerprint(tmp_path: Path, rounds: int) -> None:
+    """A hundred files in each of many folders; one byte, one mode, one name of one of them shows each time (V2)."""
+    from bootsmith.cache.memo import Memo
+
+    top = tmp_path / "tree"
+    for folder in range(rounds):
+        (top / f"{folder % 7}/{folder}").mkdir(parents=True)
+        for number in range(100):
+            (top / f"{folder % 7}/{folder}/{number}").write_bytes(b"%d %d" % (folder, number))
+    known = Memo(tmp_path / "memo")
+    before = fingerprint(top, known)
+    known.save()
+    assert fingerprint(top, Memo(known.path)) == before == fingerprint(top)
+    one = top / f"{(rounds - 1) % 7}/{rounds - 1}/50"
+    content, mode = one.read_bytes(), one.stat().st_mode
+    found = {before}
+    one.write_bytes(content[:-1] + b"!")
+    found.add(fingerprint(top, known))
+    one.write_bytes(content)
+    one.chmod(0o600)
+    found.add(fingerprint(top, known))
+    one.chmod(mode)
+    moved = one.rename(one.with_name("other"))
+    found.add(fingerprint(top, known))
+    assert len(found) == 4
+    moved.rename(one)
+    assert fingerprint(top, known) == before

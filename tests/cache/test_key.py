@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import pytest
+from bootsmith.cache import secret
+from bootsmith.cache.code import module_identity
+from bootsmith.cache.fingerprint import fingerprint
 from bootsmith.cache.key import diff, encode, key
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -178,3 +183,98 @@ def test_long_values_are_cut() -> None:
 def test_keys_that_differ_always_have_a_reason(old: dict[str, Any], new: dict[str, Any]) -> None:
     """Whatever the parts hold, a changed key comes with words, an equal one without."""
     assert bool(diff(old, new)) == (key(old) != key(new))
+
+
+# -- all that a stage declares, for real
+
+
+@dataclass
+class Declared:
+    """A stage's inputs, code, options, tools and secrets as they are on disk; what is changed here must show."""
+
+    top: Path
+    params: dict[str, Any]
+    roles: dict[str, str]
+    tools: dict[str, str]
+    secret: bytes = b"hunter2"
+
+    def key(self) -> str:
+        """Return the stage's key, everything read anew."""
+        return key(
+            {
+                "name": "layers/tree",
+                "code": module_identity("declared_stage", ["declared_stage"]),
+                "params": self.params,
+                "inputs": {role: fingerprint(self.top / name) for role, name in self.roles.items()},
+                "tools": {name: fingerprint(self.top / tool) for name, tool in self.tools.items()},
+                "secrets": {"root": secret.digest(self.top, self.secret)},
+                "outputs": ["layer"],
+            }
+        )
+
+
+@pytest.fixture
+def declared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Declared:
+    """A stage that declares one of everything."""
+    (tmp_path / "tree/etc").mkdir(parents=True)
+    (tmp_path / "tree/etc/motd").write_text("hello")
+    (tmp_path / "tree/etc/issue").write_text("world")
+    (tmp_path / "tree/link").symlink_to("etc/motd")
+    (tmp_path / "other").write_text("another input")
+    (tmp_path / "mkfs").write_text("a program")
+    (tmp_path / "declared_stage.py").write_text("def run(ctx): ...\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    return Declared(tmp_path, {"label": "root", "size": 1}, {"tree": "tree", "other": "other"}, {"mkfs": "mkfs"})
+
+
+def swap(top: Path) -> None:
+    """Let two files change places."""
+    (top / "etc/motd").rename(top / "third")
+    (top / "etc/issue").rename(top / "etc/motd")
+    (top / "third").rename(top / "etc/issue")
+
+
+def relink(link: Path, target: str) -> None:
+    """Let a link lead elsewhere."""
+    link.unlink()
+    link.symlink_to(target)
+
+
+CHANGES: dict[str, Callable[[Declared], object]] = {
+    "content": lambda it: (it.top / "tree/etc/motd").write_text("hellO"),
+    "mode": lambda it: (it.top / "tree/etc/motd").chmod(0o600),
+    "mode of a folder": lambda it: (it.top / "tree/etc").chmod(0o700),
+    "target of a link": lambda it: relink(it.top / "tree/link", "etc/issue"),
+    "name": lambda it: (it.top / "tree/etc/motd").rename(it.top / "tree/etc/notd"),
+    "attribute": lambda it: os.setxattr(it.top / "tree/etc/motd", "user.note", b"1"),
+    "file added": lambda it: (it.top / "tree/new").touch(),
+    "file removed": lambda it: (it.top / "tree/etc/issue").unlink(),
+    "folder added": lambda it: (it.top / "tree/new").mkdir(),
+    "two files swapped": lambda it: swap(it.top / "tree"),
+    "the other input": lambda it: (it.top / "other").write_text("changed"),
+    "inputs swapped": lambda it: it.roles.update(tree="other", other="tree"),
+    "input added": lambda it: it.roles.update(third="other"),
+    "input removed": lambda it: it.roles.pop("other"),
+    "role renamed": lambda it: it.roles.update(another=it.roles.pop("other")),
+    "option": lambda it: it.params.update(label="data"),
+    "type of an option": lambda it: it.params.update(size=True),
+    "option added": lambda it: it.params.update(more=None),
+    "option removed": lambda it: it.params.pop("label"),
+    "tool": lambda it: (it.top / "mkfs").write_text("a newer program"),
+    "tool added": lambda it: it.tools.update(fsck="mkfs"),
+    "code": lambda it: (it.top / "declared_stage.py").write_text("def run(ctx): pass\n"),
+    "secret": lambda it: setattr(it, "secret", b"hunter3"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_every_kind_of_input_counts(declared: Declared, change: str) -> None:
+    """One change of anything a stage declares is another key; the same again, read anew, is the same (V2, V3, V10)."""
+    before = declared.key()
+    for path in sorted(declared.top.rglob("*")):
+        os.utime(path, (1, 1), follow_symlinks=False)
+    assert declared.key() == before, "touching changes nothing"
+    CHANGES[change](declared)
+    after = declared.key()
+    assert after != before
+    assert declared.key() == after
