@@ -169,12 +169,17 @@ class Engine:
     def _bases(self, recipe: str | None) -> list[str]:
         """Return the words that name a task of one recipe, without its name; what follows a dodo's own task is its."""
         found = []
-        for word in self.session.invocation.words:
+        rest = list(self.session.invocation.words)
+        while rest:
+            word = rest.pop(0)
             base, _, name = word.partition(":")
             if not word.startswith("-") and (name or None) == recipe:
                 found.append(base)
             if base in self._others:
                 break
+            if base in BY_NAME:
+                with suppress(CmdParseError):  # doit says it better, a little later
+                    rest = list(CmdParse([CmdOption(each) for each in BY_NAME[base].params]).parse(rest)[1])
         return found
 
     def _recipes(self) -> list[str | None]:

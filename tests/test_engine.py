@@ -410,3 +410,12 @@ def test_a_build_directory_that_cannot_be_made_is_said(project: Project) -> None
     assert "cannot be made" in done.stderr
     assert "Traceback" not in done.stdout + done.stderr
     assert (project.top / "build").read_text() == "mine"
+
+
+def test_the_value_of_an_option_names_no_task(project: Project) -> None:
+    """A command of another recipe takes its options without the default recipe, which may lack its variables."""
+    (project.top / "toy.yaml").rename(project.top / "other.yaml")
+    (project.top / "toy.yaml").write_text("broken\n")
+    done = project.doit("qemu-test:other", "--entry", "rescue")
+    assert "rootfs" in project.runs(), done.stderr
+    assert "this recipe is broken" not in done.stdout + done.stderr

@@ -29,7 +29,7 @@ from bootsmith.tasks.machine.phrases import (
 LAST_LINES = 15
 
 
-_FRESH_SCREEN = re.compile(rb"\x1b\[2J\x1b\[0*1?(?:;0*1?)?H")
+_FRESH_SCREEN = re.compile(rb"\x1b\[2J\x1b\[0*1?(?:;0*1?)?H|\x1b\[H\x1b\[J(?:\x1b\[1;1H)?")  # OVMF's; GRUB's
 _HOME = re.compile(rb"\A(?:\x1b\[0*1?(?:;0*1?)?H)+")
 _LINE_END = re.compile(rb"[\r\n]+")
 _PAINTING = re.compile(rb"\x1b\[\d*(?:;\d*)?[HfJK]")

@@ -134,6 +134,15 @@ def test_one_line_that_looks_like_a_kernel_is_not_enough() -> None:
     assert read(OVMF, first, second).said == clean(KERNEL.encode())
 
 
+@pytest.mark.parametrize("size", [1, 1 << 20])
+def test_the_first_line_on_a_cleared_screen_is_printed(size: int) -> None:
+    """GRUB, where a key chose the entry, clears the screen and repeats no title: the kernel's first line counts."""
+    console = read(
+        OVMF, grub().split("\x1b[5;78H")[0], f"\x1b[?25h\x1b[H\x1b[J\x1b[1;1H\x1b[H\x1b[J\x1b[1;1H{KERNEL}", size=size
+    )
+    assert console.said == clean(KERNEL.encode())
+
+
 def test_word_from_inside_begins_the_guest() -> None:
     """A kernel told to be quiet prints nothing; once our unit reported, what follows is the guest's."""
     console = read(OVMF, systemd_boot("box login: ").removesuffix(CLEAR))
