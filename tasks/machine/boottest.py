@@ -87,9 +87,7 @@ def boot_and_judge(case: Case, out: Path, say: Callable[[str], None]) -> Verdict
         firmware = case.firmware
         if firmware and case.entry and case.entry.way == "variable":
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bootsmith-")))
-            told = variables.with_entry(
-                firmware.variables.read_bytes(), f"{case.entry.name}.conf", str(firmware.variables)
-            )
+            told = variables.with_entry(firmware.variables.read_bytes(), case.entry.file, str(firmware.variables))
             firmware = replace(firmware, variables=folder / "variables")
             firmware.variables.write_bytes(told)
 

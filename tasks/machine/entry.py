@@ -1,8 +1,8 @@
 """A menu entry chosen for one boot, without a change to the image: by the firmware's variables, or by keys.
 
 systemd-boot is told by the variable that `bootctl set-oneshot` sets, in the machine's own copy of the firmware's
-variables. GRUB and syslinux are told on the serial port, which recipes give them with `boot.console`: GRUB by going
-down from the menu's first line, syslinux by the entry's name.
+variables. GRUB and syslinux are told on the serial port, which recipes give them with `boot.console`: by going to the
+entry's line in the menu, from the first one in GRUB's, in syslinux's from the default one.
 """
 
 from __future__ import annotations
@@ -21,7 +21,8 @@ if TYPE_CHECKING:
     from bootsmith.tasks.machine.firmware import Kind
     from bootsmith.tasks.recipe.model import Boot
 
-FIRST, DOWN, ENTER = b"\x01", b"\x0e", b"\r"  # Ctrl-A, Ctrl-N: one byte each, where an arrow key's three can fall apart
+FIRST, DOWN, UP, ENTER = b"\x01", b"\x0e", b"\x10", b"\r"
+"""Ctrl-A, Ctrl-N, Ctrl-P: one byte each, where an arrow key's three can fall apart."""
 _PATIENCE = 2.0  # seconds after which a key that changed nothing on the console is taken to have done its work
 
 Way = Literal["variable", "grub", "syslinux"]
@@ -33,16 +34,19 @@ WAYS: dict[str, Way] = {
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """The entry `name` of a loader's menu, its number `position` from 0.
+    """The entry `name` of a loader's menu, its number `position` from 0, that of the default one being `default`.
 
-    `title` is what GRUB repeats, "" where nobody knows it. `cmdline` is what Linux repeats.
+    `title` is what GRUB repeats, "" where nobody knows it. `cmdline` is what Linux repeats. `file` is the entry's name
+    for systemd-boot.
     """
 
     loader: str
     name: str
     position: int = 0
+    default: int = 0
     title: str = ""
     cmdline: str = ""
+    file: str = ""
 
     @property
     def way(self) -> Way:
@@ -56,13 +60,19 @@ def wanted(boot: Boot, shown: Shown, name: str, kind: Kind) -> Wanted | None:
     """
     if name == shown.default or kind == "direct":
         return None
-    loader = next((each for each in boot.loader if KINDS[each].firmware == kind), "no loader")
-    if loader not in WAYS:
+    able = [each for each in boot.loader if KINDS[each].firmware == kind]
+    loader = next((each for each in able if each in WAYS), None)
+    if loader is None:
         raise BootsmithError(
-            f"{loader} shows no menu in which the entry {name} could be chosen", "Test the default entry."
+            f"{' and '.join(able) or kind} shows no menu in which the entry {name} could be chosen",
+            "Test the default entry.",
         )
-    number, item = next((number, item) for number, item in enumerate(shown.items) if item.name == name)
-    found = Wanted(loader, name, number, item.title or "", item.cmdline)
+    names = [item.name for item in shown.items]
+    item = shown.items[names.index(name)]
+    found = Wanted(
+        loader, name, names.index(name), names.index(shown.default), item.title or "", item.cmdline,
+        f"{name}.{'efi' if 'efistub' in boot.loader else 'conf'}",
+    )  # fmt: skip
     if found.way != "variable" and not (shown.serial and shown.timeout):
         lacks = "boot.console has no serial port" if not shown.serial else "boot.timeout is 0"
         raise BootsmithError(
@@ -104,7 +114,7 @@ class Menu:
         if wanted.way == "grub" and wanted.title and booting and booting[-1] != wanted.title:
             return Failure("entry", f"GRUB booted {booting[-1]!r}, not the entry {wanted.name} ({wanted.title!r})")
         repeated = re.search(r"Command line: (.*)$", console.said, re.MULTILINE)
-        if wanted.way != "syslinux" and repeated and not repeated[1].strip().endswith(wanted.cmdline):
+        if repeated and _words(repeated[1]) != _words(wanted.cmdline):
             return Failure("entry", f"not the entry {wanted.name} was booted: its kernel was told {repeated[1]!r}")
         return None
 
@@ -115,7 +125,15 @@ class Menu:
 
     def _keys(self, heard: str) -> list[bytes]:
         if self._wanted.way == "syslinux":
-            return [self._wanted.name.encode() + ENTER] if re.search(r"^boot: ?\Z", heard, re.MULTILINE) else []
+            if "Press [Tab] to edit options" not in heard:
+                return []
+            down = self._wanted.position - self._wanted.default
+            return [*([DOWN] * down or [UP] * -down), ENTER]
         if "*" not in heard.rpartition("GNU GRUB")[2] or "GNU GRUB" not in heard:
             return []  # the menu is there once an entry is marked
         return [FIRST, *[DOWN] * self._wanted.position, ENTER]
+
+
+def _words(cmdline: str) -> list[str]:
+    """Return a command line's words, without those that loaders add."""
+    return [word for word in cmdline.split() if not word.startswith(("BOOT_IMAGE=", "initrd="))]

@@ -162,12 +162,21 @@ class Trial:
             if done():
                 return
             if self.booted.ended:
-                who = "the guest" if console.took_over else "the machine, no kernel started yet,"
-                _give_up("ended", f"{who} rebooted or powered off while waiting for {what()}{self._before()}")
+                kind, who = self._ended()
+                _give_up(kind, f"{who} rebooted or powered off while waiting for {what()}{self._before()}")
             if late := self._late(patient=patient, limited=limited):
                 kind, why = late
                 _give_up(kind, f"{why}: still waiting for {what()}{self._before()}")
             self.booted.pump(_NAP)
+
+    def _ended(self) -> tuple[str, str]:
+        """Tell who ended the machine, as a kind of failure and in words."""
+        console = self.booted.console
+        if console.took_over:
+            return "ended", "the guest"
+        if console.phase is Phase.LOADER:
+            return "loader", "the loader started no kernel: the machine"
+        return "ended", "the machine, no kernel started yet,"
 
     def _look(self) -> None:
         """Take in what there is to see, and do what it asks for."""

@@ -15,7 +15,7 @@ from bootsmith.tasks.recipe.load import load
 from bootsmith.tasks.recipe.model import Boot
 from machines import MadeUpGuest, demands
 
-RECOVERY = Wanted("grub-bios", "recovery", 2, "Recovery", "ro single")
+RECOVERY = Wanted("grub-bios", "recovery", 2, 1, "Recovery", "ro single")
 SHOWN = Shown(
     (Item("first", "First", "ro"), Item("second", "Second", "ro debug"), Item("recovery", "Recovery", "ro single")),
     "first", 5, Serial(0, 115200),
@@ -74,7 +74,7 @@ def test_another_entry_than_wanted_is_found_out() -> None:
 
 def test_what_the_kernel_was_told_is_checked() -> None:
     """systemd-boot is told by a variable; the kernel's own words show whether it listened."""
-    entry = Wanted("systemd-boot", "recovery", 2, "Recovery", "ro single")
+    entry = replace(RECOVERY, loader="systemd-boot", file="recovery.conf")
     assert judged(MadeUpGuest([(3, kernel("initrd=\\initrd ro single"))]), entry)
     with pytest.raises(Unmet, match="not the entry recovery was booted: its kernel was told 'ro'"):
         judged(MadeUpGuest([(3, kernel("ro"))]), entry)
@@ -86,15 +86,18 @@ def test_a_menu_that_is_not_seen() -> None:
         judged(MadeUpGuest([(3, kernel("ro"))]), RECOVERY)
 
 
-def test_syslinux_takes_a_name() -> None:
-    """The label is typed at syslinux's prompt."""
+@pytest.mark.parametrize(("default", "keys"), [(0, "\x0e\x0e\r"), (2, "\r"), (3, "\x10\r")])
+def test_syslinux_goes_from_its_default(default: int, keys: str) -> None:
+    """syslinux marks its default entry; from there it is so many lines up or down."""
 
     def answer(_port: str, text: str) -> str:
-        return f"{text}\r\nLoading vmlinuz... ok\r\n{kernel('ro single initrd=/initrd')}"
+        loaded = f"\x1b[24;1H\x1b[0mLoading /vmlinuz... ok\r\n{kernel('BOOT_IMAGE=/vmlinuz ro single initrd=/i')}"
+        return loaded if text == "\r" else "\x1b[4;11H a line"
 
-    guest = MadeUpGuest([(2, "\r\nSYSLINUX 6.04 EDD\r\nboot: ")], answer=answer)
-    assert judged(guest, replace(RECOVERY, loader="syslinux"))
-    assert guest.typed == ["recovery\r"]
+    menu = "\r\nSYSLINUX 6.04 EDD\r\n\x1b[18;27HPress [Tab] to edit options"
+    guest = MadeUpGuest([(2, menu)], answer=answer)
+    assert judged(guest, replace(RECOVERY, loader="syslinux", default=default))
+    assert "".join(guest.typed) == keys
 
 
 @pytest.fixture(name="boot", scope="module")
@@ -107,9 +110,14 @@ def test_how_each_loader_is_told(boot: Boot) -> None:
     grub = replace(boot, loader=("grub-efi",))
     assert wanted(grub, SHOWN, "first", "uefi") is None
     assert wanted(grub, SHOWN, "recovery", "direct") is None
-    assert wanted(grub, SHOWN, "recovery", "uefi") == Wanted("grub-efi", "recovery", 2, "Recovery", "ro single")
+    last = Wanted("grub-efi", "recovery", 2, 0, "Recovery", "ro single", "recovery.conf")
+    assert wanted(grub, SHOWN, "recovery", "uefi") == last
+    both = replace(boot, loader=("efistub", "systemd-boot"))
+    assert wanted(both, SHOWN, "recovery", "uefi") == replace(last, loader="systemd-boot", file="recovery.efi")
     quiet = replace(SHOWN, timeout=0, serial=None)
-    assert wanted(boot, quiet, "second", "uefi") == Wanted("systemd-boot", "second", 1, "Second", "ro debug")
+    assert wanted(boot, quiet, "second", "uefi") == Wanted(
+        "systemd-boot", "second", 1, 0, "Second", "ro debug", "second.conf"
+    )
 
 
 @pytest.mark.parametrize(

@@ -137,6 +137,8 @@ def test_a_machine_that_ends_early() -> None:
     what = refusal(MadeUpGuest([(1, "error: file `/linux' not found.\r\n")], ends=2))[1]
     assert "no kernel started yet" in what
     assert "(before: error: file `/linux' not found.)" in what
+    kind, what = refusal(MadeUpGuest([(1, GRUB)], ends=3))
+    assert (kind, "the loader started no kernel: the machine rebooted" in what) == ("loader", True)
 
 
 def shell(answers: dict[str, str]) -> object:
