@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bootsmith.cache import roots, temporary
+from bootsmith.cache import roots, temporary, turn
 from bootsmith.cache.errors import CacheError
 from bootsmith.cache.lease import GC, REMOVAL, Leased
 from bootsmith.cache.limits import Limits
@@ -206,6 +206,7 @@ def collect_alone(root: Path, limits: Limits, waiting: Callable[[str], None] | N
         time.sleep(BREATH)
     for folder in {Path(draft).parent for draft in survey.drafts}:
         temporary.sweep(folder)
+    turn.sweep(root)
     return report
 
 

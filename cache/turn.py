@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -9,6 +10,18 @@ from pathlib import Path
 from bootsmith.cache.errors import CacheError
 from bootsmith.cache.lease import PRIVATE
 from bootsmith.cache.lock import Lock
+
+KEY = re.compile(r"[0-9a-f]{32}")
+
+
+def sweep(root: Path) -> None:
+    """Remove what the dead left of their turns."""
+    with suppress(OSError, CacheError):
+        for path in (root / "locks").iterdir():
+            if KEY.fullmatch(path.name):
+                lock = Lock(path, create=False)
+                if lock.try_acquire():
+                    _end(lock)
 
 
 @contextmanager
@@ -26,6 +39,10 @@ def turn(root: Path, key: str, waiting: Callable[[str], None]) -> Iterator[None]
         yield
     finally:
         if lock.is_held:
-            with suppress(OSError):
-                lock.path.unlink()  # who waits for it finds it gone, and takes its successor
-            lock.release()
+            _end(lock)
+
+
+def _end(lock: Lock) -> None:
+    with suppress(OSError):
+        lock.path.unlink()  # who waits for it finds it gone, and takes its successor
+    lock.release()

@@ -21,6 +21,7 @@ from bootsmith.cache.lease import GC, REMOVAL, Lease
 from bootsmith.cache.limits import Limits
 from bootsmith.cache.lock import Lock
 from bootsmith.cache.record import Record
+from bootsmith.cache.shelf import Shelf
 from bootsmith.cache.store import Store
 from bootsmith.cache.survey import look
 
@@ -293,6 +294,22 @@ def test_what_is_stored_meanwhile_stays(root: Path, meanwhile: list[Callable[[],
     meanwhile.append(store_and_go)
     report = collect(root, NOTHING)
     assert report.removed["chunks"] == 3
+    assert has(root, "f" * 32)
+
+
+def test_a_gc_in_the_midst_of_storing_leaves_what_was_found_there(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A chunk that nothing named is needed from the moment somebody counts on it, before an index says so."""
+    real = Shelf.add
+
+    def add(shelf: Shelf, digest: str, content: memoryview | bytes) -> None:
+        collect(root, NOTHING)
+        real(shelf, digest, content)
+
+    store = Store(root)
+    monkeypatch.setattr(Shelf, "add", add)
+    make(store, "f" * 32, SHARED + os.urandom(77))
+    store.lease.release()
+    assert kept(root) == []
     assert has(root, "f" * 32)
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import peer
 import pytest
-from bootsmith.cache.turn import turn
+from bootsmith.cache.turn import sweep, turn
 
 KEY = "a" * 32
 COUNT = """
@@ -65,6 +65,21 @@ def test_who_waits_is_told_for_whom(tmp_path: Path) -> None:
     with turn(tmp_path, KEY, waiting):
         assert told[0].startswith(f"pid {process.pid}: ")
     process.communicate(timeout=peer.TIMEOUT)
+
+
+def test_what_the_dead_left_is_swept_away(tmp_path: Path) -> None:
+    """What somebody holds stays, and so do other locks."""
+    process = peer.start(HOLD, tmp_path)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    sweep(tmp_path)
+    assert [path.name for path in (tmp_path / "locks").iterdir()] == [KEY]
+    process.kill()
+    process.communicate(timeout=peer.TIMEOUT)
+    (tmp_path / "locks/gc").touch()
+    sweep(tmp_path)
+    assert [path.name for path in (tmp_path / "locks").iterdir()] == ["gc"]
+    sweep(tmp_path / "nowhere")
 
 
 def test_different_keys_do_not_meet(tmp_path: Path) -> None:
