@@ -24,7 +24,8 @@ class Lease:
     """One process's claim on things in the store below `root`, by name: "blobs/DIGEST", "results/KEY", ...
 
     Threads share one; a forked child has a claim of its own. It lasts until it is released, or this object or the
-    process is gone, however it went. Where nothing can be noted (no room, or not ours to write) gc is kept out altogether for as long.
+    process is gone, however it went. Where nothing can be noted (no room, or not ours to write) gc is kept out
+    altogether for as long.
     """
 
     def __init__(self, root: Path) -> None:
