@@ -274,6 +274,15 @@ def test_what_a_running_build_holds_stays(root: Path) -> None:
     assert kept(root) == []
 
 
+def test_what_was_to_be_stored_and_was_there_stays(root: Path) -> None:
+    """Whoever stores it counts on it from then on, though nothing was written and no result names it."""
+    store = Store(root)
+    store.put_bytes(SHARED + OWN[0])
+    collect(root, NOTHING)
+    assert store.get_bytes(index_of_bytes(SHARED + OWN[0]).digest) == SHARED + OWN[0]
+    store.lease.release()
+
+
 def test_what_is_asked_for_meanwhile_stays(root: Path, meanwhile: list[Callable[[], object]]) -> None:
     """From the moment somebody was told that it is there."""
     meanwhile.append(lambda: Lease(root).hold("results/none"))
