@@ -223,6 +223,15 @@ class TestMinimal:
                 run.terminate()
         assert minimal.digest("minimal/minimal.raw") == before
 
+    def test_one_disk_boots_under_uefi_and_bios(self, minimal: Project) -> None:
+        """GRUB for both on one GPT, with one menu: OVMF and SeaBIOS each start it to a login (C5)."""
+        minimal.doit("image:hybrid")
+        before = minimal.digest("hybrid/hybrid.raw")
+        assert minimal.doit("qemu-test:hybrid").count("nonce seen") == 2
+        assert minimal.digest("hybrid/hybrid.raw") == before
+        assert "GRUB, its core at sector 2048" in minimal.doit("inspect:hybrid")
+        assert "/grub.cfg/" in minimal.inside("hybrid", "ls -p /boot/grub")
+
     def test_another_folder_another_time_another_user_the_same_bytes(
         self, minimal: Project, tmp_path_factory: pytest.TempPathFactory
     ) -> None:

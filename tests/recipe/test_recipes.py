@@ -41,6 +41,13 @@ def test_grub_differs_in_suite_loader_and_password() -> None:
     assert {grub.disk.id}.isdisjoint({minimal.disk.id})
 
 
+def test_hybrid_is_minimal_for_two_firmwares() -> None:
+    """The same tree on a disk that both start, and a test under each (C5)."""
+    minimal, hybrid = load(RECIPES / "minimal.yaml"), load(RECIPES / "hybrid.yaml")
+    assert hybrid.boot.loader == ("grub-efi", "grub-bios")
+    assert (hybrid.source, hybrid.layers, hybrid.test.firmware) == (minimal.source, minimal.layers, ("uefi", "bios"))
+
+
 def test_passwords_are_not_committed() -> None:
     """Git ignores the folder that the recipes' secrets are in."""
     assert "secrets/" in (RECIPES / ".gitignore").read_text().split()
