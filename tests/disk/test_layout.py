@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from bootsmith.tasks.disk.layout import Layout, Size, Wanted, plan
+from bootsmith.tasks.disk.layout import BOUNDS, Layout, Size, Wanted, plan
 from bootsmith.tasks.errors import StageError
 
 MIB = 1 << 20
@@ -66,3 +66,21 @@ def test_what_cannot_be_is_refused_with_the_size_needed(disk: Size, parts: list[
     """Nothing is written when the content is larger than the disk (W8)."""
     with pytest.raises(StageError, match=message.replace(".", r"\.")):
         plan(disk, parts)  # type: ignore[arg-type]
+
+
+def test_an_mbr_disk_has_room_to_its_last_sector() -> None:
+    """Nothing stands at its end; the first partition may begin anywhere after the first sector."""
+    found = plan("auto", [wanted("root", 100 * MIB)], BOUNDS["mbr"])
+    assert found.size == 101 * MIB
+    found = plan(512 * MIB, [wanted("root", "remaining", start=63 * 512)], BOUNDS["mbr"])
+    assert found.places[0].start == 63 * 512
+    found = plan(512 * MIB, [wanted("root", "remaining", start=MIB)], BOUNDS["mbr"])
+    assert (found.size, found.places[0].end) == (512 * MIB, 512 * MIB)
+
+
+def test_an_mbr_disk_ends_at_two_tebibytes() -> None:
+    """Its table counts sectors in 32 bits; what would lie beyond is refused."""
+    assert plan("auto", [wanted("root", (2048 << 30) - MIB)], BOUNDS["mbr"]).size == 1 << 41
+    with pytest.raises(StageError, match=r"this table reaches no further than 2048G") as caught:
+        plan("auto", [wanted("root", 2048 << 30)], BOUNDS["mbr"])
+    assert "disk.table: gpt" in caught.value.hint

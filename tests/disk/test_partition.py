@@ -7,7 +7,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from bootsmith.tasks.boot import menu
 from bootsmith.tasks.disk import gpt
+from bootsmith.tasks.tree import system
 from workbench import Workbench, member
 
 MIB = 1 << 20
@@ -138,3 +140,24 @@ def test_a_file_elsewhere_does_not_concern_the_esp(bench: Workbench) -> None:
     assert contents[0] == contents[1]
     inputs = bench.stages()["populate/esp"].inputs.values()
     assert not {path for made in bench.layers for path in (made.tar, made.index)} & set(inputs)
+
+
+def test_an_mbr_disk_is_the_recipes(bench: Workbench) -> None:
+    """Signature, types, the active flag; root= and fstab name partitions as the kernel does (L1, C17)."""
+    bench.write_recipe(
+        "disk: {id: CAFE0001, size: 512M, partitions: {boot: {fs: vfat, mount: /boot, size: 64M},"
+        "swap: {fs: none, size: 4M, type: swap}, root: {mount: /, fs: ext2, type: 0x83}}}\n"
+        "boot: {loader: grub-bios, packages: false}\nsystem: {fstab: partuuid}\n"
+    )
+    disk = bench.build()
+    read = json.loads(subprocess.run(["sfdisk", "--json", disk], capture_output=True, check=True).stdout)
+    found = read["partitiontable"]
+    rows = [(row["start"], row["size"], row["type"], row.get("bootable", False)) for row in found["partitions"]]
+    assert (found["label"], found["id"]) == ("dos", "0xcafe0001")
+    assert rows == [(2048, 131072, "c", True), (133120, 8192, "82", False), (141312, 907264, "83", False)]
+    assert disk.stat().st_size == 512 * MIB
+    verified = subprocess.run(["sfdisk", "--verify", disk], capture_output=True, check=True, text=True)
+    assert "No errors detected" in verified.stdout
+    parts = bench.recipe.disk.partitions
+    assert menu.root_words(bench.recipe) == ["root=PARTUUID=cafe0001-03", "ro"]
+    assert "PARTUUID=cafe0001-01  /boot" in system.fstab(parts.values(), "partuuid")
