@@ -39,9 +39,10 @@ def make(making: Making) -> None:
     """Add the menu beside the kernels, and the code that finds their partition."""
     where = folder(making.mounts.get(making.active, ""))
     prefix = f"{where}/" if where else ""
-    text = making.configured("syslinux.cfg", configuration(making.menu).encode())
+    usual = configuration(making.menu).encode()
+    text = making.configured("syslinux.cfg", usual)
     making.add(f"{prefix}syslinux.cfg", text, partition=making.active)
-    if making.menu.timeout:
+    if making.menu.timeout or text is not usual:
         modules = host.find("syslinux-menu").parent
         for name in _MENU_MODULES:
             making.add(f"{prefix}{name}", modules / name, partition=making.active)

@@ -22,8 +22,6 @@ if TYPE_CHECKING:
 SECTOR = 512
 ROOM = 440
 """Bytes of the first sector before the disk's signature and the partitions."""
-
-
 GRUB_CORE, GRUB_REST = 0x5C, 0x1F4
 """Where GRUB's boot.img names its core's first sector, and that one the next (include/grub/i386/pc/boot.h)."""
 _CODES = (
@@ -82,11 +80,15 @@ def recognised(read: Callable[[int, int], bytes]) -> tuple[str, str]:
         return "", ""
     if b"GRUB \0Geom\0Hard Disk\0" not in code:
         return next((name for text, name in _CODES if text in code), "code of its own"), ""
-    (sector,) = struct.unpack_from("<Q", code, GRUB_CORE)
+    sector = _number(code, GRUB_CORE)
     first = read(sector * SECTOR, SECTOR)
-    if b"loading\0.\0" not in first or struct.unpack_from("<Q", first, GRUB_REST) != (sector + 1,):
+    if b"loading\0.\0" not in first or _number(first, GRUB_REST) != sector + 1:
         return "GRUB", f"the boot sector names sector {sector}, where no core of GRUB begins"
     return f"GRUB, its core at sector {sector}", ""
+
+
+def _number(data: bytes, at: int) -> int:
+    return int.from_bytes(data[at : at + 8], "little")
 
 
 def room(disk: Disk) -> tuple[str, int]:
@@ -107,7 +109,7 @@ def check(core: bytes, key: str, size: int) -> None:
     if len(core) > size:
         least = human(len(core) + (SECTOR if key.endswith(".start") else 0))
         raise StageError(
-            f"{key}: GRUB's core has {len(core)} bytes, and there is room for {size}", f"Make it {least} or more."
+            f"{key}: the loader's core has {len(core)} bytes, and there is room for {size}", f"Make it {least} or more."
         )
 
 

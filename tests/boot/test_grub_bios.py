@@ -74,7 +74,7 @@ def test_a_core_without_room_is_refused(bench: Workbench) -> None:
     disk = bench.build()
     before = (disk.stat().st_ino, disk.read_bytes())
     bench.write_recipe(GPT.replace("size: 1M", "size: 64K"))
-    with pytest.raises(StageError, match=r"partitions\.bios\.size: GRUB's core has") as caught:
+    with pytest.raises(StageError, match=r"partitions\.bios\.size: the loader's core has") as caught:
         bench.run("bootloader")
     assert "Make it 1M or more" in caught.value.hint
     assert (disk.stat().st_ino, disk.read_bytes()) == before
@@ -82,7 +82,7 @@ def test_a_core_without_room_is_refused(bench: Workbench) -> None:
 
 def test_a_core_too_large_for_the_gap_is_refused() -> None:
     """With enough modules it happens; the first partition has to begin later."""
-    with pytest.raises(StageError, match=r"root\.start: GRUB's core has 2000000 bytes") as caught:
+    with pytest.raises(StageError, match=r"root\.start: the loader's core has 2000000 bytes") as caught:
         bootcode.check(bytes(2_000_000), "disk.partitions.root.start", (1 << 20) - 512)
     assert "Make it 2M or more" in caught.value.hint
 
