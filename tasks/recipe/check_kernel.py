@@ -26,13 +26,12 @@ from bootsmith.tasks.recipe.model import (
 from bootsmith.tasks.recipe.nodes import shown
 from bootsmith.tasks.recipe.problems import Finding, KeyPath
 
-_MULTIBOOT = {"grub-bios"}
 _MAKE_INIT = "write the program or script that is to run first, and make it executable"
 
 
 def _kernel(recipe: Recipe) -> Iterable[Finding]:
     boot = recipe.boot
-    if boot.kernel == "auto" and isinstance(recipe.source, Nothing) and not recipe.layers:
+    if boot.kernel == "auto" and boot.protocol == "linux" and isinstance(recipe.source, Nothing) and not recipe.layers:
         yield ("boot", "kernel"), "there is no kernel in an empty tree; name one: a PATH, or {package:, path:}"
     if boot.kernel == "none" and any(isinstance(each, KernelOutput) for each in recipe.outputs):
         yield ("outputs",), "boot.kernel is none, so there is no kernel to keep; remove that output"
@@ -77,9 +76,6 @@ def _multiboot(recipe: Recipe) -> Iterable[Finding]:
         yield ("boot", "kernel"), f"{what}; name one: {{first: [PATH], as: /boot/kernel}}"
     elif boot.kernel.path is None:
         yield ("boot", "kernel"), "it has no usual place in the tree; add as: /boot/kernel, or another place"
-    if set(boot.loader) - _MULTIBOOT:
-        other = next(name for name in boot.loader if name not in _MULTIBOOT)
-        yield ("boot", "loader"), f"{other} starts Linux only; for a {boot.protocol} kernel write grub-bios"
     if boot.root != "none":
         yield ("boot", "root"), "root= is for Linux; write it into boot.cmdline as the kernel reads it"
     if boot.initrd != "none":

@@ -48,14 +48,18 @@ class File(Type):
         match node:
             case Text():
                 return self._path.read(node, path, problems)
+            case Table() if {"package", "first"} <= node.entries.keys():
+                problems.add(node.place, path, "first and package at once; write one of them")
+                return FAILED
             case Table() if "package" in node.entries:
                 return PACKAGE.read(node, path, problems)
-            case Table() if list(node.entries) == ["first"]:
+            case Table() if strange := [word for word in node.entries if word not in self.kinds]:
+                for word in strange:
+                    what = f"unknown key; {suggest(word, self.kinds)}"
+                    problems.add(node.entries[word].place, (*path, word), what)
+                return FAILED
+            case Table() if "first" in node.entries:
                 return self._first(node.entries["first"].value, (*path, "first"), problems)
-            case Table():
-                for word, entry in node.entries.items():
-                    if word not in self.kinds:
-                        problems.add(entry.place, (*path, word), f"unknown key; {suggest(word, self.kinds)}")
         problems.add(node.place, path, "this takes one file; write a PATH, {package:, path:} or {first: [...]}")
         return FAILED
 

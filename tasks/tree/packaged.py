@@ -96,7 +96,7 @@ def _take(ctx: Context, deb: Path, wanted: str) -> bool:
     if len(found) > 1:
         raise StageError(f"{wanted} matches {', '.join(f'/{each}' for each in found)}", "Write the path of one file.")
     for each in found:
-        entry = _followed(entries, each)
+        entry = followed(entries, each)
         if entry is not None:
             ctx.outputs["file"].write_bytes(layer.read_member(data, entry))
             return True
@@ -115,7 +115,7 @@ def matching(entries: Iterable[Entry], wanted: str) -> list[str]:
     )
 
 
-def _followed(entries: dict[str, Entry], name: str) -> Entry | None:
+def followed(entries: dict[str, Entry], name: str) -> Entry | None:
     """Return the regular file behind a name in a package, None where it leads out of the package."""
     import posixpath
 

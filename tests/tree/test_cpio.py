@@ -70,7 +70,7 @@ def test_the_bytes(trunk: Trunk) -> None:
 
 
 def test_cpio_reads_what_layers_come_to(trunk: Trunk, tmp_path: Path) -> None:
-    """What is removed is gone, what is replaced is new, folders come before what is in them, and cpio unpacks it all."""
+    """What is removed is gone, what is replaced is new, folders come before what is in them; cpio unpacks it all."""
     with trunk.layer() as layer:
         layer.add_file("etc/old", b"old")
         layer.add_file("etc/kept", b"first")

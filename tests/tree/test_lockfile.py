@@ -60,6 +60,42 @@ def test_the_text_says_it_all(cook: Callable[..., Recipe], tmp_path: Path) -> No
     assert lockfile.read(tmp_path / "x.lock") == dataclasses.replace(lock, packages=(ADDUSER, BASH))
 
 
+FILES = f"""
+file: kernel trixie i386
+kernel 6.1 i386 security asked 100 {"c" * 64} pool/k.deb
+kernel-6.1 6.1 i386 main needed 200 {"d" * 64} pool/k1.deb
+"""
+
+
+def test_what_files_are_taken_out_of_stands_apart(tmp_path: Path) -> None:
+    """Below the tree's packages, under the file's own line, nearest first; reading it gives the lock back."""
+    kernel = Package("kernel", "6.1", "i386", "security", True, 100, "c" * 64, "pool/k.deb")
+    image = Package("kernel-6.1", "6.1", "i386", "main", False, 200, "d" * 64, "pool/k1.deb")
+    lock = Lock({"files": "kernel/trixie/i386"}, DATE, (ADDUSER,), {"kernel/trixie/i386": (kernel, image)})
+    lockfile.write(tmp_path / "x.lock", lock)
+    assert (tmp_path / "x.lock").read_text().endswith(FILES)
+    assert lockfile.read(tmp_path / "x.lock") == lock
+    alone = dataclasses.replace(lock, packages=())
+    lockfile.write(tmp_path / "x.lock", alone)
+    assert lockfile.read(tmp_path / "x.lock") == alone
+
+
+def test_which_recipes_need_a_lock(cook: Callable[..., Recipe], tmp_path: Path) -> None:
+    """A tree of packages, or a single file of one; a recipe of files that are there has none."""
+    kitchen = Kitchen.__new__(Kitchen)
+    kitchen.folder = tmp_path
+    (tmp_path / "recipes/init").write_text("x")
+    (tmp_path / "recipes/init").chmod(0o755)
+    own = "source: {directory: .}\nboot: {loader: direct, initrd: tree, kernel: KERNEL}\noutputs: [kernel]\n"
+    assert lockfile.needed(cook())
+    assert not lockfile.needed(kitchen.cook(own.replace("KERNEL", "init")))
+    recipe = kitchen.cook(own.replace("KERNEL", "{package: kernel, path: /boot/x}"))
+    assert lockfile.needed(recipe)
+    assert lockfile.request(recipe) == {"files": "kernel/trixie/amd64"}
+    lock = Lock({"files": "busybox/trixie/amd64"}, DATE)
+    assert lockfile.stale(lock, recipe) == "files: +kernel/trixie/amd64 -busybox/trixie/amd64"
+
+
 @pytest.mark.parametrize(
     ("edit", "line", "what"),
     [

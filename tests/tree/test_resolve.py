@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 from archive import Archive
 from bootsmith.tasks.errors import BootsmithError, RecipeError, StageError, ToolFailed, ToolMissing
-from bootsmith.tasks.recipe.model import Recipe
+from bootsmith.tasks.recipe.model import Debian, Nothing, PackageFile, Recipe
 from bootsmith.tasks.tools import host
 from bootsmith.tasks.tree import mirrors, resolve
+from bootsmith.tasks.tree.apt import Apt, Repository
 from bootsmith.tasks.tree.lockfile import Lock
 from bootsmith.tasks.tree.mirrors import Mirrors
 from kitchen import Kitchen
@@ -45,6 +46,7 @@ def cook(archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> C
 
 def locked(recipe: Recipe, cache: Path, found: Mirrors | None = None) -> Lock:
     source = recipe.source
+    assert isinstance(source, Debian)
     extras = [each.uri for each in source.repositories]
     found = found or mirrors.find(source.mirror, extras, etc=cache / "no-apt-here", settings={})
     return resolve.resolve(recipe, found, cache, lambda _: None)
@@ -112,7 +114,7 @@ def test_without_security_updates(cook: Cook, tmp_path: Path) -> None:
 def test_a_loader_that_the_suite_lacks_is_left_out(cook: Cook, tmp_path: Path) -> None:
     """A suite without the loader's package is no error: the host's loader is taken then."""
     recipe = cook("packages: [tool]")
-    grub = dataclasses.replace(recipe, boot=dataclasses.replace(recipe.boot, loader="grub-efi"))
+    grub = dataclasses.replace(recipe, boot=dataclasses.replace(recipe.boot, loader=("grub-efi",)))
     assert set(versions(locked(grub, tmp_path / "cache"))).isdisjoint({"grub-efi-amd64-bin", "systemd-boot-efi"})
 
 
@@ -253,3 +255,70 @@ def test_the_hosts_apt_is_not_read(cook: Cook, tmp_path: Path, monkeypatch: pyte
     hostile.write_text('APT::Install-Recommends "true";\nAPT::Default-Release "sid";\n')
     monkeypatch.setenv("APT_CONFIG", str(hostile))
     assert "extra" not in versions(locked(cook("packages: [tool]"), tmp_path / "cache"))
+
+
+# -- single files
+
+
+def test_a_file_s_packages_stand_apart(cook: Cook, tmp_path: Path) -> None:
+    """A file's own package is locked beside the tree's, the newest of all repositories; the tree stays as it was."""
+    recipe = cook("packages: [tool]")
+    more = dataclasses.replace(recipe.boot, initrd=PackageFile("lib", "/x", "trixie", "amd64"))
+    lock = locked(dataclasses.replace(recipe, boot=more), tmp_path / "cache")
+    assert [(p.name, p.version, p.role) for p in lock.files["lib/trixie/amd64"]] == [("lib", "1.1", "security")]
+    assert lock.packages == locked(recipe, tmp_path / "other").packages
+    assert lock.request["files"] == "lib/trixie/amd64"
+
+
+def test_a_file_of_no_package_there_is(cook: Cook, tmp_path: Path) -> None:
+    """The mistake is placed in the recipe, with the nearest name."""
+    recipe = cook("packages: [tool]")
+    more = dataclasses.replace(recipe.boot, initrd=PackageFile("tol", "/x", "trixie", "amd64"))
+    error = refusal(dataclasses.replace(recipe, boot=more), tmp_path / "cache")
+    assert isinstance(error, RecipeError)
+    assert "package: trixie has no package tol for amd64; did you mean tool?" in str(error)
+
+
+@pytest.mark.parametrize(
+    ("depends", "exact"),
+    [
+        ("", []),
+        ("a (= 1)", ["a=1"]),
+        ("a (= 1:2.0-3+b1), b (>= 2), c", ["a=1:2.0-3+b1"]),
+        ("a (= 1) | b (= 1)", []),
+        ("x | a (= 1), b:any (= 2)", ["b=2"]),
+        (
+            "libc6 (>= 2.36), linux-image-6.12+deb13-cloud-amd64 (= 6.12-1)",
+            ["linux-image-6.12+deb13-cloud-amd64=6.12-1"],
+        ),
+    ],
+)
+def test_what_a_package_depends_on_exactly(depends: str, exact: list[str]) -> None:
+    """One version of one package, without a choice: what a metapackage stands for."""
+    assert resolve.exactly(depends) == exact
+
+
+def test_a_torn_mirror_does_not_keep_a_file_back(
+    cook: Cook, archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where the security archive's lists do not fit together just now, a single file is taken without it, and said."""
+    update, said = Apt.update, []
+
+    def torn(apt: Apt, repositories: Sequence[Repository]) -> str:
+        for each in repositories:
+            if each.role == "security":
+                return f"E: Failed to fetch {each.printed}/dists/{each.suite}/x  Mirror sync in progress?"
+        return update(apt, repositories)
+
+    monkeypatch.setattr(Apt, "update", torn)
+    recipe = cook("packages: [tool]")
+    boot = dataclasses.replace(recipe.boot, initrd=PackageFile("lib", "/x", "trixie", "amd64"))
+    alone = dataclasses.replace(recipe, source=Nothing(), boot=boot)
+    with pytest.raises(StageError, match="cannot be read"):
+        locked(recipe, tmp_path / "cache")
+    keyring, real = archive.keyring, host.find
+    monkeypatch.setattr(host, "find", lambda name: keyring if name == "debian-archive-keyring" else real(name))
+    found = mirrors.find(f"file://{archive.main}", etc=tmp_path / "no-apt-here", settings={})
+    lock = resolve.resolve(alone, found, tmp_path / "cache", said.append)
+    assert [(p.version, p.role) for p in lock.files["lib/trixie/amd64"]] == [("1.0", "main")]
+    assert "the mirror of trixie-security is amid an update: lib is taken without it" in said
