@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager, nullcontext
+from contextlib import chdir, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -127,7 +128,13 @@ def ssh(request: Request) -> None:
         seconds = float(asked["timeout"] or 300)
     except ValueError:
         raise UsageError(f"--timeout {asked['timeout']}: not a number of seconds", "Write one, like 60.") from None
-    shell.wait_for_banner(machine.port, seconds)
+
+    def pause(moment: float) -> None:
+        time.sleep(moment)
+        if machine not in running.find(_register(request)):
+            raise BootsmithError(f"the machine that ran {machine.what} has ended", "Start it again.")
+
+    shell.wait_for_banner(machine.port, seconds, pause)
     words = shell.command(machine.port, machine.key, user=asked["user"] or "root", program=host.find("ssh"))
     terminal = ["-t"] if sys.stdin.isatty() and not request.words else []
     status = process.spawn_interactive([words[0], *terminal, *words[1:], *request.words])
@@ -160,7 +167,9 @@ def _machine(request: Request, file: Path) -> tuple[Machine, Path, Recipe | None
     session = request.session
     asked = {name: value for name, value in request.options.items() if name in options.MACHINE}
     if request.words:
-        return options.machine(asked), session.top / "build/run" / images.own_name(file), None
+        with chdir(session.shell):  # paths among the options are the user's
+            machine = options.machine(asked)
+        return machine, session.top / "build/run" / images.own_name(file), None
     recipe = session.recipe(request.recipe, options.words("machine", asked))
     return recipe.machine, session.builder(request.recipe).plan.site.build, recipe
 
@@ -169,6 +178,8 @@ def _run(request: Request, machine: Machine, subject: Subject, folder: Path) -> 
     from bootsmith.tasks.machine import run
 
     session = request.session
+    if not subject.disk:
+        session.only_looks()
     with kept(request, subject.disk) if subject.disk else nullcontext():
         if os.geteuid() == 0:
             session.progress.tell("QEMU is run as root, which it does not need")

@@ -9,12 +9,12 @@ import socket
 import sys
 import tempfile
 import termios
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bootsmith.tasks.errors import BootsmithError, UsageError
-from bootsmith.tasks.machine import accelerator, firmware, image, overlay, qemu, running, ssh
+from bootsmith.tasks.machine import accelerator, firmware, image, overlay, qemu, running, shares, ssh
 from bootsmith.tasks.machine.credentials import Asked, credentials
 from bootsmith.tasks.recipe.model import Machine
 from bootsmith.tasks.tools import host, process
@@ -68,7 +68,8 @@ def run(
         if subject.disk:
             subject = replace(subject, disk=subject.disk.absolute())
             stack.enter_context(image.in_use(subject.disk or Path(), say))
-        prepared = prepare(machine, subject, folder=folder, say=say)
+        sockets = {} if print_only else stack.enter_context(shares.served(machine.share))
+        prepared = prepare(machine, subject, folder=folder, say=say, sockets=sockets)
         say(qemu.printable(prepared.argv))
         for note in prepared.notes:
             say(note)
@@ -103,8 +104,12 @@ def prepare(
     folder: Path | None,
     say: Callable[[str], None],
     wires: qemu.Wires | None = None,
+    sockets: Mapping[str, Path] | None = None,
 ) -> Prepared:
-    """Make ready what a run needs; with `wires` it is without a terminal, without `folder` it has no ssh key."""
+    """Make ready what a run needs; with `wires` it is without a terminal, without `folder` it has no ssh key.
+
+    `sockets` are those on which virtiofsd serves folders, by tag.
+    """
     _check(machine, subject.kind)
     accel = accelerator.choose(machine.accel)
     if accel.note:
@@ -124,9 +129,10 @@ def prepare(
     argv = qemu.command(
         machine, disk=disk, format=form, firmware=code, accel=accel, kernel=subject.kernel, snapshot=not machine.keep,
         wires=wires, credentials=credentials(asked), ports=ports, program=host.find(qemu.PROGRAMS[subject.arch]),
-        debug=(folder / "debug.log").absolute() if folder else None,
+        debug=(folder / "debug.log").absolute() if folder else None, sockets=sockets,
     )  # fmt: skip
-    return Prepared(argv, ports, key, tuple(_notes(machine, ports, key, disk, folder)))
+    mounts = _mounts(machine, sockets or {})
+    return Prepared(argv, ports, key, (*mounts, *_notes(machine, ports, key, disk, folder)))
 
 
 def _check(machine: Machine, kind: firmware.Kind) -> None:
@@ -174,6 +180,12 @@ def _is_free(port: int) -> bool:
     return True
 
 
+def _mounts(machine: Machine, sockets: Mapping[str, Path]) -> Iterator[str]:
+    for tag, path in machine.share.items():
+        how = "virtiofs" if tag in sockets else "9p -o trans=virtio,version=9p2000.L"
+        yield f"{path} in the guest: mount -t {how} {tag} /mnt"
+
+
 def _notes(
     machine: Machine, ports: qemu.Ports, key: ssh.Key | None, disk: Path | None, folder: Path | None
 ) -> Iterator[str]:
@@ -181,8 +193,6 @@ def _notes(
         yield f"127.0.0.1:{port} leads to the guest's port {guest}"
         if key and guest == SSH:
             yield f"  {shlex.join(ssh.command(port, key.private))}"
-    for tag in machine.share:
-        yield f"in the guest: mount -t 9p -o trans=virtio,version=9p2000.L {tag} /mnt"
     if machine.debug and folder:
         yield f"QEMU's log ({machine.debug}) is written to {folder / 'debug.log'}"
     if machine.keep and disk:

@@ -16,7 +16,7 @@ from typing import Any
 
 import pytest
 from bootsmith.tasks.errors import TestFailed
-from bootsmith.tasks.machine import boottest, case, guest, image, overlay, qemu
+from bootsmith.tasks.machine import boottest, case, guest, image, overlay, qemu, shares
 from bootsmith.tasks.machine.accelerator import Accel, choose
 from bootsmith.tasks.machine.console import Console
 from bootsmith.tasks.machine.firmware import Firmware
@@ -83,6 +83,22 @@ def test_a_qcow2_boots_and_stays_as_it_is(tmp_path: Path, accel: Accel) -> None:
     with booted(disk, accel, form=image.identify(disk)) as running:
         until(running, lambda: "hello" in running.console.heard)
     assert disk.read_bytes() == before
+
+
+def test_a_shared_folder(tmp_path: Path, accel: Accel) -> None:
+    """QEMU starts with a folder served by virtiofsd and another that it shares by itself."""
+    disk = written(tmp_path / "disk.raw", printing_disk("hello"))
+    share = {"one": tmp_path, "two": tmp_path}
+    with shares.served({"one": tmp_path}) as sockets:
+        assert set(sockets) == {"one"}
+
+        def command(wires: qemu.Wires) -> list[str]:
+            return qemu.command(
+                machine(share=share), disk=disk, firmware=None, accel=accel, wires=wires, sockets=sockets
+            )
+
+        with guest.start(command, Console()) as running:
+            until(running, lambda: "hello" in running.console.heard)
 
 
 def test_kept_writes_reach_the_overlay_alone(tmp_path: Path, accel: Accel) -> None:

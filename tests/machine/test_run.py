@@ -11,8 +11,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from bootsmith.tasks.errors import BootsmithError
-from bootsmith.tasks.machine import accelerator, firmware, overlay, qemu, run
+from bootsmith.tasks.errors import BootsmithError, UsageError
+from bootsmith.tasks.machine import accelerator, firmware, overlay, qemu, run, running
 from bootsmith.tasks.machine.firmware import Firmware
 from bootsmith.tasks.machine.run import Subject
 from machines import TCG, machine, printing_disk
@@ -197,3 +197,64 @@ def test_temporary_keys_do_not_stay(disk: Path, tmp_path: Path, monkeypatch: pyt
     run.run(machine(login="auto"), Subject(disk), say=lambda _: None)
     assert seen == [True]
     assert list((tmp_path / "temporary").iterdir()) == []
+
+
+def test_shares_are_served_for_the_run(disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A run serves folders by virtiofsd and says how to mount them; a command for later shares by QEMU alone."""
+    told: list[str] = []
+    share = {"work": disk.parent, "odd": disk.parent / "a,b"}
+    share["odd"].mkdir()
+
+    def spawn(argv: list[str]) -> int:
+        path = next(word for word in argv if word.startswith("socket,id=share0")).partition("path=")[2]
+        with socket.socket(socket.AF_UNIX) as client:
+            client.connect(path)
+        return 0
+
+    monkeypatch.setattr(run.process, "spawn_interactive", spawn)
+    run.run(machine(share=share), Subject(disk), say=told.append)
+    assert f"{disk.parent} in the guest: mount -t virtiofs work /mnt" in told
+    assert f"{disk.parent}/a,b in the guest: mount -t 9p -o trans=virtio,version=9p2000.L odd /mnt" in told
+    assert not any("vhost-user" in text for text in printed(disk, share=share))
+
+
+def test_what_does_not_go_together_is_refused(disk: Path) -> None:
+    """A board without firmware under firmware, and Secure Boot where nothing verifies, are refused beforehand."""
+    with pytest.raises(UsageError, match="microvm"):
+        run.run(machine(type="microvm"), Subject(disk), print_only=True)
+    with pytest.raises(UsageError, match="Secure Boot"):
+        run.run(machine(secure_boot=True), Subject(disk, kind="bios"), print_only=True)
+    with pytest.raises(UsageError, match="Secure Boot"):
+        run.run(machine(secure_boot=True, type="pc"), Subject(disk), print_only=True)
+
+
+def test_another_architecture_another_program(disk: Path) -> None:
+    """An i386 recipe runs on qemu-system-i386 (L20)."""
+    told: list[str] = []
+    assert run.run(machine(), Subject(disk, arch="i386"), print_only=True, say=told.append) == 0
+    assert any("qemu-system-i386" in text for text in told)
+
+
+def test_debug_goes_to_the_build_directory(disk: Path) -> None:
+    """What QEMU logs on demand is below the build directory, and where is said (L12)."""
+    command, *notes = printed(disk, debug="int")
+    assert f"-D {disk.parent}/run/debug.log" in command
+    assert f"QEMU's log (int) is written to {disk.parent}/run/debug.log" in notes
+
+
+def test_a_running_machine_is_noted(disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """While it runs `ssh` can find it, with its port and key; afterwards it cannot (A12)."""
+    seen: list[running.Noted] = []
+    register = disk.parent / "register"
+
+    def spawn(_argv: list[str]) -> int:
+        seen.extend(running.find(register))
+        return 0
+
+    monkeypatch.setattr(run.process, "spawn_interactive", spawn)
+    subject = Subject(disk, recipe=Path("/r/minimal.yaml"))
+    run.run(machine(login="auto"), subject, folder=disk.parent / "run", register=register, say=lambda _: None)
+    (found,) = seen
+    assert (found.recipe, found.what, found.pid) == (Path("/r/minimal.yaml"), "disk.img", os.getpid())
+    assert found.key.read_text().startswith("-----BEGIN")
+    assert running.find(register) == []
