@@ -19,8 +19,10 @@ from pathlib import Path
 
 import psutil
 import pytest
+from bootsmith.cache.fingerprint import fingerprint
 from bootsmith.tasks.machine.ssh import wait_for_banner
 from ordinary import UID, OrdinaryUser, ordinary_user
+from statics import init
 
 CHECKOUT = Path(__file__).parent.parent
 DODO = 'from bootsmith.tasks import image_tasks\nDOIT_CONFIG, task_bootsmith = image_tasks("recipes/minimal.yaml")\n'
@@ -74,6 +76,14 @@ class Project:
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout
+
+    def ssh(self, *words: str) -> tuple[int, str]:
+        """Run `doit ssh WORDS`; return its exit status and what it printed."""
+        done = subprocess.run(
+            self.command("ssh", *words), cwd=self.top, env=self.environment(), text=True, capture_output=True,
+            timeout=900, check=False,
+        )  # fmt: skip
+        return done.returncode, done.stdout
 
     def ran(self, *words: str) -> list[str]:
         """Run `doit WORDS`; return the stages that were built or restored, in name order."""
@@ -190,7 +200,7 @@ class TestMinimal:
         assert minimal.digest("minimal/minimal.raw") == before
 
     def test_ssh_into_a_locked_image(self, minimal: Project) -> None:
-        """A development run lets its user in by a key of its own; nothing listens but on loopback (V18, V21)."""
+        """A development run lets its user in by a key of its own, and `ssh` finds it (V18, V21, A12)."""
         before = minimal.digest("minimal/minimal.raw")
         serial = minimal.top / "serial.log"
         words = minimal.command("run-uefi", "--serial", str(serial))
@@ -218,6 +228,9 @@ class TestMinimal:
                 assert inside.stdout.split() == ["minimal", "0", "33"], inside.stderr + serial.read_text(
                     errors="replace"
                 )
+                assert minimal.ssh("echo a=b; exit 7") == (7, "a=b\n")
+                assert minimal.ssh("cat", "/etc/hostname") == (0, "minimal\n")
+                assert minimal.ssh("grep", "-c", "bootsmith$", "/root/.ssh/authorized_keys") == (0, "1\n")
             finally:
                 limit.cancel()
                 run.terminate()
@@ -231,6 +244,47 @@ class TestMinimal:
         assert minimal.digest("hybrid/hybrid.raw") == before
         assert "GRUB, its core at sector 2048" in minimal.doit("inspect:hybrid")
         assert "/grub.cfg/" in minimal.inside("hybrid", "ls -p /boot/grub")
+
+    def test_a_kernel_of_ones_own(self, minimal: Project) -> None:
+        """run-direct starts any kernel with any initrd, without a disk (A16)."""
+        (minimal.top / "initramfs").mkdir()
+        (minimal.top / "initramfs/init").write_bytes(init("alone in memory"))
+        (minimal.top / "initramfs/init").chmod(0o755)
+        with (minimal.top / "small.img").open("wb") as initrd:
+            names = subprocess.Popen(["echo", "init"], stdout=subprocess.PIPE)
+            with names:
+                folder = minimal.top / "initramfs"
+                subprocess.run(
+                    ["cpio", "-o", "-H", "newc"], stdin=names.stdout, stdout=initrd, cwd=folder, check=True,
+                    stderr=subprocess.DEVNULL,
+                )  # fmt: skip
+        serial = minimal.top / "direct.log"
+        minimal.doit(
+            "run-direct", "--serial", str(serial), "--initrd", "small.img", "build/minimal/kernel/vmlinuz"
+        )  # fmt: skip
+        assert b"alone in memory" in serial.read_bytes()
+
+    def test_a_tree_is_started_by_its_own_kernel(self, minimal: Project) -> None:
+        """run-dir and run-tgz boot a tree whose init writes and powers off; the directory stays as it is (A3, A4)."""
+        top = minimal.top / "tree"
+        for folder in ("boot", "dev", "proc", "root", "run", "sbin", "sys", "tmp"):
+            (top / folder).mkdir(parents=True)
+        build = minimal.top / "build/minimal"
+        version = json.loads((build / "kernel/kernel.json").read_text())["version"]
+        shutil.copy(build / "kernel/vmlinuz", top / f"boot/vmlinuz-{version}")
+        shutil.copy(build / "initramfs/initrd.img", top / f"boot/initrd.img-{version}")
+        (top / "sbin/init").write_bytes(init("the tree is up"))
+        (top / "sbin/init").chmod(0o755)
+        subprocess.run(["tar", "-czf", minimal.top / "tree.tgz", "-C", top, "."], check=True)
+        minimal.give_away()
+        before = fingerprint(top)
+        for command, name in (("run-dir", "tree"), ("run-tgz", "tree.tgz")):
+            serial = minimal.top / f"{command}.log"
+            said = minimal.doit(command, "--serial", str(serial), name)
+            assert "built" in said
+            assert b"the tree is up" in serial.read_bytes(), said
+        assert fingerprint(top) == before
+        assert not (top / "written").exists()
 
     def test_another_folder_another_time_another_user_the_same_bytes(
         self, minimal: Project, tmp_path_factory: pytest.TempPathFactory
