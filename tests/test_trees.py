@@ -86,7 +86,7 @@ def test_options_of_the_tree_s_kernel(project: Project) -> None:
         (("run-tgz", "../one/boot/vmlinuz-1"), "damaged or not a tar"),
         (("run-dir", "../two"), "no kernel in"),
         (("run-dir", ".."), "holds the build directory"),
-        (("run-dir",), "one file, not 0"),
+        (("run-dir",), "no file is named"),
         (("run-tgz", "a", "b"), "one file, not 2"),
         (("run-uefi", "one", "two"), "one file, not 2"),
         (("run-direct", "../gone"), "gone does not exist"),

@@ -37,7 +37,9 @@ def disk(request: Request) -> Path:
 
 def named(request: Request) -> Path:
     """Return the one file that was named."""
-    if len(request.words) != 1:
+    if not request.words:
+        raise UsageError("no file is named", "Name one.")
+    if len(request.words) > 1:
         raise UsageError(f"one file, not {len(request.words)}: {shlex.join(request.words)}", "Name one file.")
     return request.session.shell / request.words[0]
 

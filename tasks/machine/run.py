@@ -68,7 +68,7 @@ def run(
         if subject.disk:
             subject = replace(subject, disk=subject.disk.absolute())
             stack.enter_context(image.in_use(subject.disk or Path(), say))
-        sockets = {} if print_only else stack.enter_context(shares.served(machine.share))
+        sockets = {} if print_only else stack.enter_context(shares.served(machine.share, say))
         prepared = prepare(machine, subject, folder=folder, say=say, sockets=sockets)
         say(qemu.printable(prepared.argv))
         for note in prepared.notes:

@@ -8,10 +8,10 @@ import pytest
 from bootsmith.tasks.errors import BootsmithError, InputMissing
 from bootsmith.tasks.machine import kernel
 
-BZIMAGE = bytes(0x202) + b"HdrS" + bytes(600)
+BZIMAGE = bytes(0x1FE) + b"\x55\xaa\0\0HdrS" + bytes(600)
 
 
-@pytest.mark.parametrize("content", [BZIMAGE, b"\x7fELF" + bytes(100)])
+@pytest.mark.parametrize("content", [BZIMAGE, b"\x7fELF\x01" + bytes(100)])
 def test_what_qemu_starts(tmp_path: Path, content: bytes) -> None:
     """A bzImage and an ELF file are taken, whatever they are called (W7)."""
     (tmp_path / "anything").write_bytes(content)
@@ -21,9 +21,9 @@ def test_what_qemu_starts(tmp_path: Path, content: bytes) -> None:
 @pytest.mark.parametrize(
     ("content", "said"),
     [
-        (b"\x1f\x8b\x08", "is packed.*\n.*gunzip"),
-        (b"\xfd7zXZ\0", "is packed.*\n.*unxz"),
-        (b"\x28\xb5\x2f\xfd", "is packed.*\n.*unzstd"),
+        (b"\x1f\x8b\x08", r"is packed by gzip.*\n  Unpack it"),
+        (b"\xfd7zXZ\0", "is packed by xz"),
+        (b"\x28\xb5\x2f\xfd", "is packed by zstd"),
         (bytes(4096), "neither a bzImage nor an ELF"),
         (b"", "neither a bzImage nor an ELF"),
     ],

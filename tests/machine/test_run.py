@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from bootsmith.tasks.errors import BootsmithError, UsageError
-from bootsmith.tasks.machine import accelerator, firmware, overlay, qemu, run, running
+from bootsmith.tasks.machine import accelerator, firmware, overlay, qemu, run, running, shares
 from bootsmith.tasks.machine.firmware import Firmware
 from bootsmith.tasks.machine.run import Subject
 from machines import TCG, machine, printing_disk
@@ -258,3 +258,26 @@ def test_a_running_machine_is_noted(disk: Path, monkeypatch: pytest.MonkeyPatch)
     assert (found.recipe, found.what, found.pid) == (Path("/r/minimal.yaml"), "disk.img", os.getpid())
     assert found.key.read_text().startswith("-----BEGIN")
     assert running.find(register) == []
+
+
+def test_a_daemon_that_cannot_work_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where virtiofsd ends at once, QEMU shares the folder itself, and the user is told why."""
+    broken = tmp_path / "virtiofsd"
+    broken.write_text("#!/bin/sh\necho no namespaces here >&2\nexit 1\n")
+    broken.chmod(0o755)
+    monkeypatch.setattr(shares, "PLACES", (str(tmp_path / "none"), str(broken)))
+    told: list[str] = []
+    with shares.served({"work": tmp_path}, told.append) as sockets:
+        assert sockets == {}
+    assert told == [f"virtiofsd cannot share {tmp_path}, so QEMU does: no namespaces here"]
+
+
+def test_writes_of_a_kernel_s_disk_are_kept_too(disk: Path) -> None:
+    """`--keep` without firmware keeps the disk alone (L17)."""
+    told: list[str] = []
+    folder = disk.parent / "run"
+    kernel = qemu.Kernel(disk, None, "")
+    subject = Subject(disk, kind="direct", kernel=kernel)
+    assert run.run(machine(keep=True), subject, folder=folder, print_only=True, say=told.append) == 0
+    assert f"snapshot=off,cache=writeback,file={folder}/run.qcow2" in "".join(told)
+    assert not list(folder.glob("run.vars*"))
