@@ -12,7 +12,7 @@ from typing import NoReturn
 from bootsmith.cache import limits
 from bootsmith.cache.errors import CacheError
 from bootsmith.cache.limits import Limits
-from bootsmith.cache.store import Store, default_root
+from bootsmith.cache.location import default_root
 
 DONE, FAILED = 0, 1
 INTERRUPTED = 130  # as a shell has it: 128 + SIGINT
@@ -66,6 +66,7 @@ def stat(root: Path, asked: argparse.Namespace, say: Say) -> int:
 def verify(root: Path, asked: argparse.Namespace, say: Say) -> int:
     """Read everything, tell what is damaged."""
     from bootsmith.cache import wording
+    from bootsmith.cache.store import Store
     from bootsmith.cache.survey import look
 
     store = Store(root)

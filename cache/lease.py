@@ -14,10 +14,11 @@ import threading
 import weakref
 from pathlib import Path
 
+from bootsmith.cache.location import PRIVATE
+
 REMOVAL = "locks/removal"
 GC = "locks/gc"  # held by the one gc there is, from before it looks at anything to its end
 LEASES = "leases"
-PRIVATE = 0o700
 
 
 class Lease:

@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 from bootsmith.cache import key as keys
 from bootsmith.cache import record as records
 from bootsmith.cache import sealed, temporary
-from bootsmith.cache.lease import PRIVATE
+from bootsmith.cache.location import PRIVATE
 from bootsmith.cache.record import Record
 
 KIND = "root 1"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -14,26 +14,16 @@ from bootsmith.cache.blobs import Absent, Blobs, SourceError, identify, unique
 from bootsmith.cache.errors import CacheError
 from bootsmith.cache.index import Index, index_of, index_of_bytes
 from bootsmith.cache.lease import Lease
+from bootsmith.cache.location import PRIVATE
 from bootsmith.cache.result import Outputs
 from bootsmith.cache.shelf import Damaged
 from bootsmith.cache.temporary import sweep, temporary, write, write_all
 from bootsmith.cache.verification import BUFFER, DIGEST, SHA256, Damage, damages, is_download
 
-PRIVATE = 0o700  # of what holds images: they may hold password hashes and keys
 PUBLIC = 0o755  # of downloads: package tools read them as another user
 TAG = b"""Signature: 8a477f597d28d172789f06886806bc55
 # Made by bootsmith. What is here can be made again; see https://bford.info/cachedir/ for what this file is.
 """
-
-
-def default_root(environ: Mapping[str, str] = os.environ) -> Path:
-    """Return where the store is unless somebody says otherwise: absolute, and not necessarily there yet."""
-    if named := environ.get("BOOTSMITH_CACHE"):
-        return Path(named).absolute()
-    caches = Path(environ.get("XDG_CACHE_HOME", ""))
-    if not caches.is_absolute():  # unset, empty, or relative, which the XDG specification tells to ignore
-        caches = Path(environ.get("HOME") or Path.home()) / ".cache"
-    return caches / "bootsmith"
 
 
 class Store:

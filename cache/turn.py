@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bootsmith.cache.errors import CacheError
-from bootsmith.cache.lease import PRIVATE
+from bootsmith.cache.location import PRIVATE
 from bootsmith.cache.lock import Lock
 
 KEY = re.compile(r"[0-9a-f]{32}")

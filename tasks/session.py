@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, NoReturn
 from bootsmith.cache import key as keys
 from bootsmith.cache import limits, roots, temporary
 from bootsmith.cache.fingerprint import fingerprint
+from bootsmith.cache.location import default_root
 from bootsmith.cache.lock import Lock
-from bootsmith.cache.store import default_root
 from bootsmith.tasks import plan as plans
 from bootsmith.tasks.builder import Builder
 from bootsmith.tasks.errors import StageError, UsageError

@@ -59,7 +59,8 @@ def _slug(file: PackageFile, recipe: Recipe) -> str:
 
 def run(ctx: Context) -> None:
     """Fetch the packages one by one until the file is found; take it out."""
-    from bootsmith.cache.store import Store, default_root
+    from bootsmith.cache.location import default_root
+    from bootsmith.cache.store import Store
     from bootsmith.tasks.tree import lockfile, mirrors, packages
 
     lock = lockfile.read(ctx.inputs["lock"])

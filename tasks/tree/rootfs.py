@@ -74,7 +74,8 @@ def stage(recipe: Recipe, site: Site) -> Stage:
 
 def run(ctx: Context) -> None:
     """Fetch the packages, then install them."""
-    from bootsmith.cache.store import Store, default_root
+    from bootsmith.cache.location import default_root
+    from bootsmith.cache.store import Store
     from bootsmith.tasks.tools import host
     from bootsmith.tasks.tree import debs, layer, lockfile, mirrors, packages
 

@@ -21,7 +21,7 @@ from bootsmith.cache import index, sparse
 from bootsmith.cache.errors import CacheError
 from bootsmith.cache.fingerprint import fingerprint, of_bytes
 from bootsmith.cache.lock import Lock
-from bootsmith.cache.store import Store, default_root
+from bootsmith.cache.store import Store
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -832,29 +832,3 @@ def test_a_damaged_download_is_noticed(store: Store, source: Path, damage: str) 
     assert files(store.root / "quarantine") == [SHA256]
     store.put_sha256(source, SHA256)
     assert store.verify_sha256(SHA256)
-
-
-# -- where
-
-
-@pytest.mark.parametrize(
-    ("environ", "root"),
-    [
-        ({"HOME": "/home/u"}, "/home/u/.cache/bootsmith"),
-        ({"HOME": "/home/u", "XDG_CACHE_HOME": "/var/c"}, "/var/c/bootsmith"),
-        ({"HOME": "/home/u", "XDG_CACHE_HOME": ""}, "/home/u/.cache/bootsmith"),
-        ({"HOME": "/home/u", "XDG_CACHE_HOME": "relative"}, "/home/u/.cache/bootsmith"),
-        ({"HOME": "/home/u", "XDG_CACHE_HOME": "/var/c", "BOOTSMITH_CACHE": "/b"}, "/b"),
-        ({"HOME": "/home/u", "BOOTSMITH_CACHE": ""}, "/home/u/.cache/bootsmith"),
-    ],
-)
-def test_the_environment_says_where_the_store_is(environ: dict[str, str], root: str) -> None:
-    """BOOTSMITH_CACHE first, then the XDG directory, then ~/.cache; an empty variable says nothing."""
-    assert default_root(environ) == Path(root)
-
-
-def test_a_relative_place_is_the_shells(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A relative BOOTSMITH_CACHE is made absolute at once: nothing moves when the directory changes."""
-    monkeypatch.chdir(tmp_path)
-    assert default_root({"BOOTSMITH_CACHE": "cache"}) == tmp_path / "cache"
-    assert not (tmp_path / "cache").exists()
