@@ -9,7 +9,7 @@ from pathlib import Path
 from bootsmith.cache import sparse
 from bootsmith.cache.crew import share
 from bootsmith.cache.index import CHUNK, Chunk, Index, index_of, read, recall, zeros
-from bootsmith.cache.shelf import Shelf
+from bootsmith.cache.shelf import Damaged, Shelf
 from xxhash import xxh3_128_digest
 
 PIECE = 1 << 16  # bytes: so many zeros in a row stay a hole inside a chunk
@@ -104,6 +104,15 @@ class Blobs:
         for start, end in _filled(content if isinstance(content, bytes) else buffer, chunk.size):
             sparse.write(target, view[start:end], chunk.start + start)
         return content
+
+    def damaged(self, index: Index) -> Iterator[Path]:
+        """Yield the files of chunks that an index needs and that are not what their names say."""
+        buffer = memoryview(bytearray(CHUNK))
+        for chunk in unique(index):
+            try:
+                self.chunks.read(chunk.digest.hex(), buffer[: chunk.size])
+            except Damaged as damaged:
+                yield damaged.path
 
     def content(self, index: Index) -> Iterator[memoryview | bytes]:
         """Yield all a blob holds, at most a chunk at a time, each good until the next. Raises Damaged, Absent."""

@@ -103,13 +103,12 @@ class Store:
             destination.parent.mkdir(parents=True, exist_ok=True)
             with temporary(destination.parent, onto=onto) as (target, draft):
                 self._blobs.fill(target, index, index_of(target))
-                if index_of(target) == index:
+                if index_of(target).content == index.content:
                     draft.replace(destination)
                     return True
-        except Damaged as damaged:
-            self._quarantine(damaged.path)
-        except Absent:
-            pass  # removed, or quarantined by somebody else, meanwhile
+        except (Damaged, Absent):
+            for damaged in self._blobs.damaged(index):  # all at once: else it would be made again for each
+                self._quarantine(damaged)
         except OSError as error:
             raise CacheError(
                 f"{destination} cannot be written: {error.strerror}", "Make room there, or let it be written."
@@ -140,10 +139,9 @@ class Store:
         try:
             for piece in self._blobs.content(index):
                 take(piece)
-        except Damaged as damaged:
-            self._quarantine(damaged.path)
-            return False
-        except Absent:
+        except (Damaged, Absent):
+            for damaged in self._blobs.damaged(index):
+                self._quarantine(damaged)
             return False
         return True
 

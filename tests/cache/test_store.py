@@ -312,16 +312,17 @@ def test_a_blob_that_lacks_a_piece_is_absent(store: Store, tmp_path: Path, sourc
     elif how == "removed":
         path.unlink()
     else:
-        other = pieces(store)[piece - 1]
+        other = pieces(store)[1 + piece % 3]
         path.rename(tmp_path / "third")
         other.rename(path)
         (tmp_path / "third").rename(other)
     assert not store.fetch(DIGEST, tmp_path / "out")
     assert not store.has(DIGEST)
     store.put(source, DIGEST)
-    while not store.fetch(DIGEST, tmp_path / "out"):  # of two that were swapped the second shows now
-        assert how == "swapped"
+    if how == "swapped" and piece == 0:  # without an index nobody knew which chunks to look at
+        assert not store.fetch(DIGEST, tmp_path / "out")
         store.put(source, DIGEST)
+    assert store.fetch(DIGEST, tmp_path / "out")
     assert (tmp_path / "out").read_bytes() == CONTENT
 
 
