@@ -110,6 +110,15 @@ def test_stat_counts_and_tells_what_is_saved(root: Path) -> None:
     assert found["limits"] == {"size": 20 << 30, "age": None}
 
 
+def test_the_reference_names_every_key_of_stat(root: Path) -> None:
+    """docs/reference/cache-commands.md is about this very output."""
+    text = (Path(bootsmith.__file__).parent / "docs/reference/cache-commands.md").read_text()
+    found = json.loads(said("stat", "--json"))
+    inner = [*found["limits"], *found["kinds"], *found["files"], *found["builds"][0]]
+    assert root.is_dir()
+    assert [name for name in [*found, *inner] if f"`{name}`" not in text] == []
+
+
 def test_stat_for_people(root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """The same, with the limits and where they come from."""
     monkeypatch.setenv("BOOTSMITH_CACHE_AGE", "90d")
