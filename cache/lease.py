@@ -12,6 +12,7 @@ import fcntl
 import os
 import threading
 import weakref
+from contextlib import suppress
 from pathlib import Path
 
 from bootsmith.cache.location import PRIVATE
@@ -134,10 +135,9 @@ def _lock_file(path: Path) -> int:
         path.parent.mkdir(mode=PRIVATE, exist_ok=True)
         return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
     except OSError:
-        try:
+        with suppress(OSError):
             return os.open(path, os.O_RDONLY | os.O_CLOEXEC)  # enough to share it
-        except OSError:
-            return -1
+    return -1
 
 
 class Leased:
@@ -161,9 +161,12 @@ class Leased:
         """Read what was noted since last time, add it to `names`, and return it."""
         found: set[str] = set()
         for path in set(self._files()) - self._dead:
-            with path.open("rb") as file:
-                file.seek(self._read.get(path.name, 0))
-                lines = file.read()
+            try:
+                with path.open("rb") as file:
+                    file.seek(self._read.get(path.name, 0))
+                    lines = file.read()
+            except FileNotFoundError:
+                continue  # its process ended, and no gc is at work: this only looks
             whole = lines[: lines.rfind(b"\n") + 1]
             self._read[path.name] = self._read.get(path.name, 0) + len(whole)
             found.update(whole.decode("ascii", "replace").splitlines())
@@ -179,7 +182,10 @@ class Leased:
 
 def _is_held(path: Path) -> bool:
     """Tell whether a lease's process lives: it may, wherever that cannot be told."""
-    descriptor = _lock_file(path)
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC)  # NFS locks exclusively only what it may write
+    except OSError as error:
+        return not isinstance(error, FileNotFoundError)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
@@ -187,5 +193,4 @@ def _is_held(path: Path) -> bool:
     else:
         return False
     finally:
-        if descriptor >= 0:
-            os.close(descriptor)
+        os.close(descriptor)

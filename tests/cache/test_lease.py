@@ -104,6 +104,21 @@ def test_one_that_ends_during_a_gc_counts_to_its_end(tmp_path: Path) -> None:
     assert leased(tmp_path) == set()
 
 
+def test_looking_meets_leases_that_come_and_go(tmp_path: Path) -> None:
+    """Who only looks takes no lock: one that ends meanwhile is neither an error nor made again."""
+    lease, other = Lease(tmp_path), Lease(tmp_path)
+    lease.hold("blobs/a")
+    other.hold("blobs/b")
+    seen = Leased(tmp_path, clear=False)
+    gone = sorted((tmp_path / LEASES).iterdir())
+    seen._files = lambda: gone  # type: ignore[method-assign]  # listed, and then gone
+    lease.release()
+    assert seen.refresh() == {"blobs/b"}
+    assert not leases._is_held(next(path for path in gone if not path.exists()))
+    assert len(list((tmp_path / LEASES).iterdir())) == 1
+    other.release()
+
+
 def test_a_forked_child_has_its_own(tmp_path: Path) -> None:
     """The parent's dies with the parent, while the child's lives."""
     process = peer.start(FORK_AND_DIE, tmp_path)
