@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from bootsmith.tasks.errors import RecipeError
+from bootsmith.tasks.recipe.loaders import KINDS
 from bootsmith.tasks.recipe.model import Recipe
 from bootsmith.tasks.recipe.show import show
+from bootsmith.tasks.recipe.units import show_size
 from kitchen import SOURCE, Kitchen
 
 PLAIN = "disk: {partitions: {root: {mount: /}}}\n"
@@ -309,6 +313,22 @@ def test_a_loader_that_starts_no_such_kernel_is_refused(kitchen: Kitchen, loader
         RecipeError, match=rf"2:16: boot\.loader: {loader} starts no multiboot kernels; write grub-bios$"
     ):
         cooked(kitchen, f"{loader}, {words}")
+
+
+def test_the_reference_tells_the_usual_disks(kitchen: Kitchen) -> None:
+    """Its table is what recipes without partitions get."""
+    text = (Path(__file__).parents[2] / "docs/reference/recipe.md").read_text()
+    rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in text.splitlines() if row.startswith("|")]
+    told = {row[0]: row[1:] for row in rows if len(row) == 3 and row[1] in ("gpt", "mbr", "none")}
+    assert {name for names in told for name in names.strip("[]").split(", ")} == {*KINDS}
+    for names, row in told.items():
+        disk = cooked(kitchen, names, "outputs: [raw]\n").disk
+        usual = []
+        for part in disk.partitions.values():
+            size = part.size if isinstance(part.size, str) else show_size(part.size)
+            words = [size if size != "auto" else "", part.fs if part.fs != "none" else "", f"`{part.mount}`"]
+            usual.append(f"`{part.name}`: " + ", ".join(word for word in words if word not in ("", "`None`")))
+        assert row == [disk.table, "; ".join(usual)]
 
 
 def test_loaders_and_tables_of_the_command_line_choose_the_disk(kitchen: Kitchen) -> None:
