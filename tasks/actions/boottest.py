@@ -71,8 +71,13 @@ def _case(request: Request, recipe: Recipe, plan: Plan, kind: Kind) -> Case:
         words = next(item.cmdline for item in shown.items if item.name == name)
         kernel = Kernel(site.kernel, site.initrd if site.initrd in made else None, words)
     password = read_secret(test.login.password, "test.login.password") if test.login else b""
+    secure = recipe.boot.secure_boot
+    subject = Subject(
+        _made(plan, "assemble", "disk"), "raw", kind, kernel, recipe.arch, recipe.file,
+        secure.certificate if secure else None,
+    )  # fmt: skip
     return case.prepare(
-        recipe.machine, test, Subject(_made(plan, "assemble", "disk"), "raw", kind, kernel, recipe.arch, recipe.file),
+        recipe.machine, test, subject,
         entry=entry.wanted(recipe.boot, shown, name, kind), password=password, say=request.session.progress.tell,
     )  # fmt: skip
 

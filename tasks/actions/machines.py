@@ -44,7 +44,9 @@ def _run_disk(request: Request, kind: Kind) -> None:
         firmware.choose(kind, bootable.firmware(disk, form), images.shown(request, disk))
     subject = Subject(disk, form, kind)
     if recipe:
-        subject = replace(subject, arch=recipe.arch, recipe=recipe.file)
+        secure = recipe.boot.secure_boot
+        certificate = secure.certificate if secure else None
+        subject = replace(subject, arch=recipe.arch, recipe=recipe.file, certificate=certificate)
     _run(request, machine, subject, folder)
 
 

@@ -76,6 +76,6 @@ def prepare(
     )  # fmt: skip
     found = firmware.find(secure_boot=machine.secure_boot) if subject.kind == "uefi" else None
     if found and machine.secure_boot:
-        found = firmware.with_microsoft_keys(found)
+        found = firmware.with_keys(found, subject.certificate)
     program = qemu.PROGRAMS[subject.arch]
     return Case(subject, headless, test, accel, found, entry, password, program)

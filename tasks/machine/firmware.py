@@ -86,6 +86,15 @@ def find(root: Path = Path("/"), places: Iterable[Place] = PLACES, *, secure_boo
     raise ToolMissing(f"no {what} is installed", f"Install it: {host.install_command([tool])}")
 
 
+def with_keys(found: Firmware, certificate: Path | None) -> Firmware:
+    """Return firmware that starts what a certificate's key signed, where there is none what Microsoft signed."""
+    if certificate is None:
+        return with_microsoft_keys(found)
+    from bootsmith.tasks.machine import variables
+
+    return variables.with_keys(found, certificate)
+
+
 def with_microsoft_keys(found: Firmware) -> Firmware:
     """Return firmware that starts what Microsoft signed, as machines in shops do. Raises ToolMissing."""
     if found.microsoft is None:

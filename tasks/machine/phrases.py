@@ -62,6 +62,10 @@ GUEST_PHASES: tuple[tuple[Phase, re.Pattern[str]], ...] = (
 )  # fmt: skip
 
 STUCK_EARLY: tuple[tuple[str, str, re.Pattern[str]], ...] = (
+    ("secure boot", "firmware refused the loader (Secure Boot)", re.compile(
+        r"^BdsDxe: failed to (?:load|start) Boot\w+ .*: (?:Access Denied|Security Violation)"
+        r"|^Error loading .*: Access denied"
+    )),
     ("no bootable device", "the firmware found nothing to boot", re.compile(
         r"BdsDxe: No bootable option or device|^No bootable device|^UEFI Interactive Shell v|>>Start PXE over"
         r"|^Boot failed: not a bootable disk|^This is not a bootable disk"

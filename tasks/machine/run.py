@@ -26,7 +26,8 @@ SSH = 22
 class Subject:
     """What a machine is made around: a disk in QEMU's `format` (or "iso"), and what starts it.
 
-    `kernel` goes with the kind "direct"; `recipe` is the file of the recipe it comes from.
+    `kernel` goes with the kind "direct"; `recipe` is the file of the recipe it comes from, `certificate` that of the
+    key it is signed with.
     """
 
     disk: Path | None
@@ -35,6 +36,7 @@ class Subject:
     kernel: qemu.Kernel | None = None
     arch: str = "amd64"
     recipe: Path | None = None
+    certificate: Path | None = None
 
     @property
     def name(self) -> str:
@@ -114,7 +116,7 @@ def prepare(
     accel = accelerator.choose(machine.accel)
     if accel.note:
         say(accel.note)
-    code = _firmware(machine) if subject.kind == "uefi" else None
+    code = _firmware(machine, subject) if subject.kind == "uefi" else None
     key = None
     if machine.login == "auto" and machine.nic != "none" and folder:
         key = ssh.key(folder.absolute())
@@ -142,9 +144,9 @@ def _check(machine: Machine, kind: firmware.Kind) -> None:
         raise UsageError("Secure Boot is for UEFI on q35", "Use `doit run-uefi` with --type q35.")
 
 
-def _firmware(machine: Machine) -> firmware.Firmware:
+def _firmware(machine: Machine, subject: Subject) -> firmware.Firmware:
     found = firmware.find(secure_boot=machine.secure_boot)
-    return firmware.with_microsoft_keys(found) if machine.secure_boot else found
+    return firmware.with_keys(found, subject.certificate) if machine.secure_boot else found
 
 
 def free_ports(

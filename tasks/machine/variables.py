@@ -7,13 +7,17 @@ authenticated variables (MdeModulePkg, Include/Guid/VariableFormat.h).
 from __future__ import annotations
 
 import struct
+import tempfile
 import uuid
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
-from bootsmith.tasks.boot import enrolment
+from bootsmith.tasks.boot import enrolment, signing
 from bootsmith.tasks.boot.enrolment import Variable
 from bootsmith.tasks.errors import BootsmithError
+from bootsmith.tasks.machine.firmware import Firmware
+from bootsmith.tasks.tools import host, process
 
 _STORE = uuid.UUID("aaf32c78-947b-439a-a180-2e144ec37792")  # gEfiAuthenticatedVariableGuid
 _SECURE_BOOT_ENABLE = uuid.UUID("f0a30bc7-af08-4556-99c4-001009c93a44")  # gEfiSecureBootEnableDisableGuid
@@ -100,7 +104,34 @@ def _aligned(at: int, begin: int) -> int:
     return begin + -(-(at - begin) // 4) * 4
 
 
-def enrolled_copy(template: Path, certificate: bytes, target: Path) -> Path:
-    """Write the enrolled variables of `template` to `target`, and return it."""
-    target.write_bytes(enrol(template.read_bytes(), certificate, str(template)))
-    return target
+def with_keys(found: Firmware, certificate: Path) -> Firmware:
+    """Return firmware that starts only what a certificate's key signed.
+
+    Its variables are a file of ours in the cache, named by what is in it; a machine writes to copies alone. Raises
+    BootsmithError, StageError.
+    """
+    import hashlib
+
+    from bootsmith.cache.store import default_root
+
+    der = signing.read_certificate(certificate.read_bytes(), str(certificate)).whole
+    template = found.variables.read_bytes()
+    folder = default_root() / "firmware"
+    enrolled = folder / f"{hashlib.sha256(template + der).hexdigest()[:32]}{found.variables.suffix}"
+    folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as work:
+        made = Path(work) / "made"
+        if found.format == "raw":
+            made.write_bytes(enrol(template, der, str(found.variables)))
+        else:
+            raw, keyed = Path(work) / "raw", Path(work) / "keyed"
+            _convert(found.format, found.variables, "raw", raw)
+            keyed.write_bytes(enrol(raw.read_bytes(), der, str(found.variables)))
+            _convert("raw", keyed, found.format, made)
+        made.replace(enrolled)
+    return replace(found, variables=enrolled)
+
+
+def _convert(form: str, source: Path, wanted: str, target: Path) -> None:
+    words: list[str | Path] = ["convert", "-f", form, "-O", wanted, source, target]
+    process.run([host.find("qemu-img"), *words], env={"PATH": host.PATH, "LC_ALL": "C.UTF-8"}, cwd=target.parent)

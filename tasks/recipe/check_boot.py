@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from bootsmith.tasks.recipe import cmdline, loaders
+from bootsmith.tasks.recipe import cmdline, loaders, own_loader
 from bootsmith.tasks.recipe.loaders import KINDS
 from bootsmith.tasks.recipe.model import Recipe
 from bootsmith.tasks.recipe.problems import Finding, KeyPath, suggest
@@ -105,6 +105,10 @@ def _secure_boot(recipe: Recipe) -> Iterable[Finding]:
     """Find what cannot keep a signature's promise: that nothing else is started."""
     boot, path = recipe.boot, ("boot", "secure_boot")
     if boot.secure_boot is None:
+        ours = not any(own_loader.is_own(name) for name in boot.loader)
+        if recipe.machine.secure_boot and ours:
+            what = "the firmware would refuse this image, on which nothing is signed"
+            yield ("machine", "secure_boot"), f"{what}; write boot.secure_boot, or false"
         return
     if "uefi" not in loaders.served(boot.loader):
         yield path, "no loader here is started by UEFI, which alone looks at signatures; add efistub to boot.loader"
@@ -178,7 +182,7 @@ RULES: tuple[tuple[tuple[KeyPath, ...], Callable[[Recipe], Iterable[Finding]]], 
     ((("boot", "loader"), ("boot", "entries")), _entries),
     ((("boot", "loader"), ("boot", "removable")), _paths),
     ((("boot", "loader"), ("boot", "config"), ("boot", "grub_modules")), _own_files),
-    ((("boot", "loader"), ("boot", "secure_boot")), _secure_boot),
+    ((("boot", "loader"), ("boot", "secure_boot"), ("machine",)), _secure_boot),
     (_READS, _tables),
     (_READS, _needs),
     (_READS, _kernels),

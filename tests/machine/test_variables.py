@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import struct
+import subprocess
 from pathlib import Path
 
 import pytest
 from bootsmith.tasks.errors import BootsmithError
 from bootsmith.tasks.machine import firmware, variables
+from signers import make_key
 
 CERTIFICATE = b"a certificate, DER"
 
@@ -26,11 +28,11 @@ def names(flash: bytes) -> list[str]:
     return found
 
 
-def test_keys_are_put_into_a_copy(tmp_path: Path) -> None:
+def test_keys_are_put_into_a_copy() -> None:
     """The distribution's own file stays as it is; the copy has db, KEK, PK and Secure Boot on besides (V24)."""
     template = firmware.find().variables
     before = template.read_bytes()
-    made = variables.enrolled_copy(template, CERTIFICATE, tmp_path / "vars.fd").read_bytes()
+    made = variables.enrol(before, CERTIFICATE, "the variables")
     assert template.read_bytes() == before
     assert len(made) == len(before)
     assert names(made) == [*names(before), "db", "KEK", "PK", "SecureBootEnable"]
@@ -64,3 +66,22 @@ def test_a_word_to_systemd_boot() -> None:
     assert len(made) == len(before)
     assert names(made) == [*names(before), "LoaderEntryOneShot"]
     assert "debug.conf\0".encode("utf-16-le") in made
+
+
+@pytest.mark.parametrize("form", ["raw", "qcow2"])
+def test_firmware_gets_a_file_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
+    """In the cache, in its code's format, the same for the same certificate; the template stays as it is (V24)."""
+    monkeypatch.setenv("BOOTSMITH_CACHE", str(tmp_path / "cache"))
+    _, certificate = make_key(tmp_path)
+    template = tmp_path / "VARS"
+    words = ["qemu-img", "convert", "-f", "raw", "-O", form, firmware.find().variables, template]
+    subprocess.run(words, check=True)
+    before = template.read_bytes()
+    found = firmware.Firmware(tmp_path / "CODE", template, form)  # type: ignore[arg-type]
+    made = [firmware.with_keys(found, certificate).variables for _ in range(2)]
+    assert made[0] == made[1]
+    assert made[0].is_relative_to(tmp_path / "cache/firmware")
+    assert template.read_bytes() == before
+    subprocess.run(["qemu-img", "convert", "-f", form, "-O", "raw", made[0], tmp_path / "raw"], check=True)
+    assert names((tmp_path / "raw").read_bytes())[-4:] == ["db", "KEK", "PK", "SecureBootEnable"]
+    assert [each.name for each in made[0].parent.iterdir()] == [made[0].name]
