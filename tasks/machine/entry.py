@@ -113,7 +113,7 @@ class Menu:
         booting = re.findall(r"^ *Booting [`'](.*)'$", console.heard, re.MULTILINE)
         if wanted.way == "grub" and wanted.title and booting and booting[-1] != wanted.title:
             return Failure("entry", f"GRUB booted {booting[-1]!r}, not the entry {wanted.name} ({wanted.title!r})")
-        repeated = re.search(r"Command line: (.*)$", console.said, re.MULTILINE)
+        repeated = re.search(r"Command line: (.*)\n", console.said)  # the whole line: half of one is no proof
         if repeated and _words(repeated[1]) != _words(wanted.cmdline):
             return Failure("entry", f"not the entry {wanted.name} was booted: its kernel was told {repeated[1]!r}")
         return None

@@ -49,7 +49,12 @@ def with_entry(flash: bytes, file: str, what: str) -> bytes:
     Raises BootsmithError as `enrol` does.
     """
     once = Variable("LoaderEntryOneShot", _SYSTEMD, f"{file}\0".encode("utf-16-le"))
-    return _with(flash, [_record(once, _OPEN)], what)
+    return with_variables(flash, [once], what)
+
+
+def with_variables(flash: bytes, added: Iterable[Variable], what: str) -> bytes:
+    """Return the variables of `flash` with further ones, which anybody may read and change; raises as `enrol` does."""
+    return _with(flash, [_record(each, _OPEN) for each in added], what)
 
 
 def _walk(flash: bytes, what: str) -> tuple[set[str], int]:
@@ -112,7 +117,7 @@ def with_keys(found: Firmware, certificate: Path) -> Firmware:
     """
     import hashlib
 
-    from bootsmith.cache.store import default_root
+    from bootsmith.cache.location import default_root
 
     der = signing.read_certificate(certificate.read_bytes(), str(certificate)).whole
     template = found.variables.read_bytes()

@@ -1,0 +1,159 @@
+"""Ways to boot by UEFI, or by nothing, booted: signed kernel images, a /boot of its own, vendors' paths, bare disks."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import struct
+import subprocess
+import sys
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import pytest
+from bootsmith.tasks.boot.enrolment import Variable
+from bootsmith.tasks.disk import gpt
+from bootsmith.tasks.errors import TestFailed
+from bootsmith.tasks.machine import boottest, case, firmware, qemu, variables
+from bootsmith.tasks.machine.accelerator import choose
+from bootsmith.tasks.machine.run import Subject
+from machines import demands, machine
+from signers import make_key
+
+CHECKOUT = Path(__file__).parents[2]
+LONG = 600
+SMALL = machine(accel="tcg", memory=256 << 20, nic="none")
+GLOBAL = uuid.UUID("8be4df61-93ca-11d2-aa0d-00e098032b8c")  # EFI_GLOBAL_VARIABLE
+ONE = "entries: {second: null}"
+SIGNED = "secure_boot: {key: {file: mine.key}, certificate: mine.crt"
+
+pytestmark = [pytest.mark.boot, pytest.mark.xdist_group("efi")]
+
+
+@dataclass(frozen=True)
+class Project:
+    """Recipes that differ from the small system in how it boots; they share one lock's packages and one cache."""
+
+    top: Path
+
+    def image(self, name: str, text: str) -> Path:
+        """Write a recipe, build it, and return its disk."""
+        (self.top / f"{name}.yaml").write_text(f"extends: small\n{text}\n")
+        self.doit(f"image:{name}")
+        return self.top / f"build/{name}/{name}.raw"
+
+    def doit(self, *words: str) -> str:
+        """Run `doit WORDS`, which must succeed; return what it printed."""
+        done = subprocess.run(
+            [sys.executable, "-m", "doit", *words], cwd=self.top, text=True, capture_output=True, check=False,
+            env={**os.environ, "BOOTSMITH_CACHE": str(self.top / "cache"), "PYTHONPATH": str(CHECKOUT)},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    """A project of somebody's own, with two keys of theirs."""
+    top = tmp_path_factory.mktemp("efi") / "project"
+    shutil.copytree(CHECKOUT / "tests/small", top)
+    (top / "dodo.py").write_text(
+        'from bootsmith.tasks import image_tasks\nDOIT_CONFIG, task_bootsmith = image_tasks("small.yaml")\n'
+    )
+    make_key(top, "mine")
+    make_key(top, "other")
+    yield Project(top)
+    shutil.rmtree(top.parent)
+
+
+def refusal(disk: Path, certificate: Path, out: Path) -> str:
+    """Return why a disk does not boot on firmware that believes one certificate alone."""
+    wanted = demands(expect=("small is up",), timeout=LONG, screenshot=False)
+    subject = Subject(disk, "raw", "uefi", certificate=certificate)
+    out.mkdir()
+    with pytest.raises(TestFailed) as caught:
+        boottest.boot_and_judge(case.prepare(replace(SMALL, secure_boot=True), wanted, subject), out, lambda _: None)
+    return caught.value.message
+
+
+def test_a_signed_kernel_image_boots_and_others_are_refused(
+    project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With one's own key enrolled the kernel says Secure Boot is on; another's key, or none, is refused (V24, A6)."""
+    monkeypatch.setenv("BOOTSMITH_CACHE", str(project.top / "cache"))
+    wanted = 'machine: {secure_boot: true}\ntest: {expect: ["secureboot: Secure boot enabled", small is up]}'
+    disk = project.image("signed", f"boot: {{loader: efistub, {ONE}, {SIGNED}}}}}\n{wanted}")
+    assert "2 of 2 expectations met" in project.doit("qemu-test:signed")
+    assert "firmware refused the loader (Secure Boot)" in refusal(disk, project.top / "other.crt", tmp_path / "other")
+    unsigned = project.image("unsigned", f"boot: {{loader: efistub, {ONE}}}")
+    assert "firmware refused the loader (Secure Boot)" in refusal(unsigned, project.top / "mine.crt", tmp_path / "none")
+
+
+def test_systemd_boot_offers_keys_and_starts_signed_images(project: Project, tmp_path: Path) -> None:
+    """A firmware without keys is given them at the first start; where they are known the second entry boots (V24)."""
+    text = f"boot: {{loader: [systemd-boot, efistub], {SIGNED}, enroll: true}}}}\n"
+    disk = project.image(
+        "menu", text + "machine: {secure_boot: true}\ntest: {entry: second, expect: [this is the second entry]}"
+    )
+    project.doit("qemu-test:menu")
+    found = firmware.find(secure_boot=True)
+    mine = replace(found, variables=tmp_path / "vars.fd")
+    shutil.copyfile(found.variables, mine.variables)
+    argv = qemu.command(
+        replace(SMALL, serial=str(tmp_path / "log")), disk=disk, format="raw", firmware=mine,
+        accel=choose("tcg", memory=tmp_path / "accelerator.json"), reboot=False,
+    )  # fmt: skip
+    argv = [word.replace("unit=1,snapshot=on,", "unit=1,") for word in argv]  # the first start leaves keys in them
+    subprocess.run(argv, check=True, timeout=LONG, stdin=subprocess.DEVNULL)  # ends when they are in: it resets
+    kept = mine.variables.read_bytes()
+    assert all(name.encode("utf-16-le") in kept for name in ("PK", "KEK", "db"))
+    assert kept.count(b"mine") >= 3
+
+
+def test_kernels_on_a_boot_partition_of_their_own(project: Project) -> None:
+    """systemd-boot finds entries and kernel on XBOOTLDR, a FAT /boot beside the ESP (A9, C10)."""
+    project.image(
+        "split",
+        f"disk: {{partitions: {{boot: {{mount: /boot, size: 64M}}}}}}\nboot: {{loader: systemd-boot, {ONE}}}",
+    )
+    assert "1 of 1 expectations met" in project.doit("qemu-test:split")
+    assert "xbootldr" in project.doit("inspect:split")
+
+
+def boot_entry(disk: Path, path: str) -> bytes:
+    """Return an EFI_LOAD_OPTION (UEFI 2.10, 3.1.3) for a file on a disk's first partition."""
+    with disk.open("rb") as file:
+        table = gpt.decode(lambda at, size: os.pread(file.fileno(), size, at), disk.stat().st_size)
+    assert table is not None
+    slot = table.slots[0]
+    place = struct.pack("<IQQ", 1, slot.start // 512, slot.size // 512) + uuid.UUID(slot.guid).bytes_le + b"\x02\x02"
+    name = path.replace("/", "\\").encode("utf-16-le") + b"\0\0"
+    nodes = struct.pack("<BBH", 4, 1, 4 + len(place)) + place + struct.pack("<BBH", 4, 4, 4 + len(name)) + name
+    nodes += b"\x7f\xff\x04\x00"
+    return struct.pack("<IH", 1, len(nodes)) + "mine".encode("utf-16-le") + b"\0\0" + nodes
+
+
+def test_a_vendors_path_alone_boots_by_an_entry_in_the_firmware(project: Project, tmp_path: Path) -> None:
+    """With `removable: no` nothing stands on the removable path; an NVRAM entry for the vendor's starts it (C14)."""
+    disk = project.image("vendor", f"boot: {{loader: grub-efi, {ONE}, removable: no}}")
+    assert "EFI/BOOT" not in project.doit("inspect:vendor")
+    found = firmware.find()
+    entry = boot_entry(disk, "/EFI/linux/grubx64.efi")
+    added = [Variable("Boot0000", GLOBAL, entry), Variable("BootOrder", GLOBAL, b"\0\0")]
+    told = variables.with_variables(found.variables.read_bytes(), added, "the variables")
+    (tmp_path / "vars.fd").write_bytes(told)
+    wanted = demands(expect=("small is up",), timeout=LONG, screenshot=False)
+    prepared = case.prepare(SMALL, wanted, Subject(disk, "raw", "uefi"))
+    prepared = replace(prepared, firmware=replace(found, variables=tmp_path / "vars.fd"))
+    (tmp_path / "out").mkdir()
+    assert boottest.boot_and_judge(prepared, tmp_path / "out", lambda _: None).evidence
+
+
+def test_a_bare_filesystem_is_the_root_of_a_kernel_started_directly(project: Project) -> None:
+    """No table, no loader: kernel and initrd are files beside the disk, which is one filesystem (W12)."""
+    text = "disk: {table: none, partitions: {esp: null}}\nboot: {loader: direct, " + ONE + "}\noutputs: [raw, kernel]"
+    project.image("bare", text)
+    assert "1 of 1 expectations met" in project.doit("qemu-test:bare")
+    assert (project.top / "build/bare/bare.vmlinuz").is_file()
