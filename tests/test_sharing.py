@@ -181,3 +181,28 @@ def test_many_builds_build_each_key_once(tmp_path: Path, rounds: int) -> None:
             assert building.returncode == 0, out + errors
     runs = [stage for project in projects for stage in project.runs() if stage not in NOT_STORED]
     assert Counter(runs) == {"layers/tree": 1, "layers/upper": rounds, "rootfs": rounds}
+
+
+@pytest.mark.soak(ci=4, whole=300)
+def test_killed_builds_leave_nothing_behind_in_the_store(tmp_path: Path, rounds: int) -> None:
+    """SIGKILL after any line that a build prints, gc at work all the time: the next are whole, and no claim remains."""
+    projects = crowd(tmp_path, 2)
+    with peer.start(CLEAR, tmp_path / "cache") as collecting:
+        for number in range(rounds):
+            for project in projects:
+                (project.top / "source").write_text(f"line {number}\n")
+            for lines, building in enumerate([project.start("image") for project in projects], number % len(ALL)):
+                assert building.stdout is not None
+                for _ in range(lines):
+                    building.stdout.readline()
+                building.kill()
+                building.communicate()
+        for project in projects:
+            project.image()
+            assert project.disk().startswith(f"LINE {rounds - 1}")
+        peer.finish(collecting)
+    assert projects[0].doit("cache", "gc").returncode == 0
+    assert not list((tmp_path / "cache/leases").iterdir())
+    assert sorted(path.name for path in (tmp_path / "cache/locks").iterdir()) == ["gc", "removal"]
+    assert projects[0].doit("cache", "verify").returncode == 0
+    assert [project.image() for project in projects] == [[], []]
