@@ -9,7 +9,7 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -56,6 +56,7 @@ class Builder:
         self.ledger = ledger
         self.freshness = Freshness(plan, ledger)
         self.state = self.freshness.state
+        self._unnoted = self.state / "unnoted"  # there while a build, or a part of one, is not in the history yet
 
     def status(self, stage: Stage) -> Status:
         """Tell whether a stage is fresh, changing nothing. Answers are kept until the stage is touched."""
@@ -91,6 +92,7 @@ class Builder:
         state: State = "built"
         notes: list[str] = []
         with self._workshop(stage) as shop:
+            self._unnoted.touch()
             records.remove(self.freshness.record(stage))
             if force or not stage.stored:
                 self._build(stage, shop, say, notes.append)
@@ -118,8 +120,12 @@ class Builder:
         result = self.ledger.store.result(key)
         if result is None or set(result) != set(stage.outputs):
             return False
+        store = self.ledger.store
+        if not all(store.has(output["hash"]) for output in result.values()):
+            return False
         made = {role: shop / path.name for role, path in stage.outputs.items()}
-        if not all(self.ledger.store.fetch(result[role]["hash"], made[role]) for role in made):
+        older = {stage.carry: self._previous(stage, shop)}
+        if not all(store.fetch(result[role]["hash"], made[role], older.get(role)) for role in made):
             return False
         record = records.Record(
             stage.name, key, parts, result, how="restored", details=details.keep(stage, self.ledger, trees)
@@ -266,8 +272,17 @@ class Builder:
         self.freshness.touch()
 
     def close(self) -> None:
-        """End a run: what was verified after a restart of the host need not be verified again."""
+        """End a run: note the build; what was verified after a restart of the host need not be verified again."""
         self.freshness.confirm()
+        if self._unnoted.exists():
+            self._note()
+
+    def _note(self) -> None:
+        from bootsmith.tasks.history import History
+
+        with suppress(OSError):  # no room for a note: the next run tries again
+            if History(self).note():
+                self._unnoted.unlink()
 
     def cost(self, stage: Stage) -> tuple[float | None, int | None]:
         """Return the seconds a stage took when it was last built, and its bytes; None where that is not known."""

@@ -31,6 +31,8 @@ class Command:
     """The function that makes a plan, if any, of the positional argument: its stages must be fresh first."""
     image: bool = False
     """Whether the positional argument stands in for what is needed: a file instead of the recipe's own image."""
+    past: bool = False
+    """Whether `at=ID` gives it the image of a past build."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +97,7 @@ COMMANDS = (
         positional="image",
         needs="assemble",
         image=True,
+        past=True,
     ),
     Command(
         "run-bios",
@@ -104,6 +107,7 @@ COMMANDS = (
         positional="image",
         needs="assemble",
         image=True,
+        past=True,
     ),
     Command(
         "run-direct",
@@ -119,6 +123,7 @@ COMMANDS = (
         positional="kernel",
         needs="assemble",
         image=True,
+        past=True,
     ),
     Command(
         "run-dir",
@@ -161,6 +166,7 @@ COMMANDS = (
             option("timing", "print what each phase of the boot took", kind=bool),
         ),
         needs="assemble",
+        past=True,
     ),
     Command(
         "update",
@@ -193,6 +199,21 @@ COMMANDS = (
         ),
         positional="words",
     ),
+    Command(
+        "log",
+        "the builds there were: when, what changed, whether the store still has them",
+        "bootsmith.tasks.actions.builds:log",
+        (option("json", "as JSON", kind=bool), option("number", "only the newest so many", short="n")),
+        frozen=True,
+    ),
+    Command(
+        "restore",
+        "a past build's files, beside the present ones: below build/NAME/at/",
+        "bootsmith.tasks.actions.builds:restore",
+        (option("at", "the build's id, as `log` shows it, or the beginning of it"),),
+        frozen=True,
+        past=True,
+    ),
     Command("tools", "host programs: found, version, used by, missing", "bootsmith.tasks.actions.host:tools"),
     Command(
         "inspect",
@@ -202,6 +223,7 @@ COMMANDS = (
         positional="image",
         needs="assemble",
         image=True,
+        past=True,
     ),
     Command(
         "show",

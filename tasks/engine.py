@@ -139,6 +139,7 @@ class Engine:
         self._others = others
         self._stages: dict[str, tuple[Builder, Stage]] = {}
         self._groups: dict[str, list[str]] = {}
+        self._held: dict[str, Builder] = {}  # commands that write where a builder does, without needing a stage
         self._forecasts: dict[Path, dict[str, Forecast]] = {}
         session.frozen |= self._only_looks()
 
@@ -147,6 +148,7 @@ class Engine:
     def tasks(self) -> list[Task]:
         """Return the tasks of every recipe this command line can mean. Raises BootsmithError."""
         asked = self.session.invocation
+        self._check_past()
         found: list[Task] = []
         for name in self._recipes():
             suffix = f":{name}" if name is not None else ""
@@ -164,7 +166,23 @@ class Engine:
         """Tell whether all that is asked for are commands that take lock files as they are."""
         bases = [word.partition(":")[0] for word in self.session.invocation.words]
         named = [base for base in bases if base in BY_NAME or base.partition("/")[0] in GROUPS]
-        return bool(named) and all(base in BY_NAME and BY_NAME[base].frozen for base in named)
+        return bool(named) and all(base in BY_NAME and self._is_frozen(BY_NAME[base]) for base in named)
+
+    def _is_frozen(self, command: Command) -> bool:
+        return command.frozen or self._is_past(command)
+
+    def _is_past(self, command: Command) -> bool:
+        """Tell whether a command takes its image from a past build."""
+        return command.past and "at" in self.session.invocation.reserved
+
+    def _check_past(self) -> None:
+        """Refuse `at=ID` where nothing takes it: silently it would mean the present."""
+        asked = self.session.invocation
+        bases = [base for base in (word.partition(":")[0] for word in asked.words) if base in {*BY_NAME, *GROUPS}]
+        wrong = next((base for base in bases if base not in BY_NAME or not BY_NAME[base].past), None)
+        if "at" in asked.reserved and (wrong or not bases):
+            able = ", ".join(command.name for command in COMMANDS if command.past)
+            raise UsageError(f"at={asked.reserved['at']} does not go with {wrong or 'image'}", f"It goes with {able}.")
 
     def _bases(self, recipe: str | None) -> list[str]:
         """Return the words that name a task of one recipe, without its name; what follows a dodo's own task is its."""
@@ -218,12 +236,13 @@ class Engine:
         command = BY_NAME.get(base)
         if command is None:
             return base not in self._others
-        return command.frozen or (command.needs is not None and not self._has_image(command))
+        return self._is_frozen(command) or (command.needs is not None and not self._has_image(command))
 
     def _has_image(self, command: Command) -> bool:
-        """Tell whether a command was given a file in place of the recipe's own image."""
+        """Tell whether a command was given a file, or a past build, in place of the recipe's own image."""
         asked = {word.partition(":")[0] for word in self.session.invocation.words}
-        return command.image and command.name in asked and bool(self.positional(command)[1])
+        given = command.image and command.name in asked and bool(self.positional(command)[1])
+        return given or self._is_past(command)
 
     def positional(self, command: Command) -> tuple[Mapping[str, Any], tuple[str, ...]]:
         """Return a positional command's options and words, as typed: doit would take a word holding `=` away."""
@@ -286,6 +305,8 @@ class Engine:
     ) -> Task:
         name = command.name if recipe is None else f"{command.name}:{recipe}"
         needs = list(own)
+        if builder and command.past and self._is_frozen(command):
+            self._held[name] = builder
         if command.needs and builder and not self._has_image(command):
             made = {stage.name for stage in builder.plan.stages}
             needs = [command.needs if command.needs in made else "image"]  # without a disk, what there is instead
@@ -331,6 +352,8 @@ class Engine:
         ask, forget, forget_all, close = manager.get_status, manager.remove, manager.remove_all, manager.close
 
         def get_status(task: Task, tasks: Any, get_log: bool = False) -> DependencyStatus:
+            if task.name in self._held and self.session.invocation.runs:
+                self.session.begin(self._held[task.name])  # here, for signals are the main thread's business
             if task.name in self._stages:
                 return self._status(task, get_log=get_log)
             if task.name in self._groups:

@@ -44,7 +44,7 @@ class Freshness:
         self.plan = plan
         self.ledger = ledger
         self.state = plan.site.build / ".bootsmith"
-        self._makers = {path: stage.name for stage in plan.stages for path in stage.outputs.values()}
+        self.makers = {path: stage.name for stage in plan.stages for path in stage.outputs.values()}
         self._known: dict[str, Status] = {}
         self._old: dict[str, Record] = {}  # verified, but recorded before the host last started
         self._guard = threading.RLock()
@@ -100,7 +100,7 @@ class Freshness:
         trees = {role: self._listing(stage.inputs[role]) for role in old.inputs if role in stage.inputs}
         now = details.of_inputs(stage, {role: each for role, each in trees.items() if each is not None})
         new = reason.Side(parts, now, self.ledger.modules(stage))
-        return tuple(reason.Comparison(stage, self._makers, self.ledger, old, new).reasons())
+        return tuple(reason.Comparison(stage, self.makers, self.ledger, old, new).reasons())
 
     def _listing(self, path: Path) -> dict[str, str] | None:
         if not path.is_dir():
@@ -175,7 +175,7 @@ class Freshness:
             raise InputMissing(f"{stage.name}: input {role} cannot be read: {path}: {error.strerror}") from error
 
     def _remedy(self, path: Path) -> str:
-        maker = self._makers.get(path)
+        maker = self.makers.get(path)
         if maker:
             return f"Stage {maker} makes it: run `doit {maker}`."
         return "Create it, or name another in the recipe."

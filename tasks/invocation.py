@@ -12,7 +12,7 @@ from typing import Any
 
 from bootsmith.tasks.errors import UsageError
 
-RESERVED = ("recipe", "profile")
+RESERVED = ("recipe", "profile", "at")
 
 Parse = Callable[[str, list[str]], tuple[Mapping[str, Any], list[str]]]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -35,6 +35,20 @@ class Plan:
         """Return the stages whose outputs `stage` reads, in plan order."""
         wanted = set(stage.inputs.values())
         return tuple(other for other in self.stages if wanted.intersection(other.outputs.values()))
+
+    def moved(self, folder: Path) -> Plan:
+        """Return the plan with all that lies below the build directory in another folder."""
+        build = self.site.build
+
+        def to(path: Path) -> Path:
+            return folder / path.relative_to(build) if path.is_relative_to(build) else path
+
+        def move(paths: Mapping[str, Path]) -> dict[str, Path]:
+            return {role: to(path) for role, path in paths.items()}
+
+        stages = tuple(replace(each, inputs=move(each.inputs), outputs=move(each.outputs)) for each in self.stages)
+        site = replace(self.site, build=folder)
+        return replace(self, site=site, stages=stages, outputs=tuple(to(path) for path in self.outputs))
 
     def finals(self) -> tuple[Stage, ...]:
         """Return the stages that make the files a user asked for."""

@@ -41,7 +41,7 @@ class Stage:
     secrets: Mapping[str, Secret] = field(default_factory=dict)
     hints: Mapping[str, Json] = field(default_factory=dict)
     stored: bool = True
-    """False where making the output again costs no more than restoring it (a disk from its partitions)."""
+    """False where making the output again costs no more than restoring it, or it would share nothing in the store."""
     carry: str | None = None
     """The output role whose previous file, where it may be had exclusively, is offered as `Context.previous`."""
     doc: str = ""

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bootsmith.tasks.actions import images
 from bootsmith.tasks.actions.machines import kept
 from bootsmith.tasks.errors import UsageError
 
@@ -28,7 +29,7 @@ def qemu_test(request: Request) -> None:
     test = {name: asked[name] for name in ("firmware", "entry", "timeout", "silence")}
     words = options.words("test", test) | options.words("machine", {"accel": asked["accel"]})
     recipe = session.recipe(request.recipe, words)
-    plan = session.builder(request.recipe).plan
+    plan = images.plan(request)
     disk = _made(plan, "assemble", "disk")
     with kept(request, disk) if disk else contextlib.nullcontext():
         found = kinds(recipe)

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING
 
+from bootsmith.tasks.errors import StageError, UsageError
+
 if TYPE_CHECKING:
+    from bootsmith.tasks.builder import Builder
     from bootsmith.tasks.commands import Request
+    from bootsmith.tasks.history import Entry
+    from bootsmith.tasks.plan import Plan
 
 
 def explain(request: Request) -> None:
@@ -20,3 +26,53 @@ def explain(request: Request) -> None:
     session.progress.tell(
         json.dumps(explanations.to_json(builder, found), indent=2) if as_json else explanations.to_text(found)
     )
+
+
+def log(request: Request) -> None:
+    """Print the builds there were, the newest first."""
+    from bootsmith.tasks import history
+
+    number = request.options["number"]
+    if number is not None and not number.isdecimal():
+        raise UsageError(f"log: -n {number}: not a number", "Say how many builds to list, such as -n 5.")
+    past = history.History(request.session.builder(request.recipe))
+    found = past.entries()[: None if number is None else int(number)]
+    as_json = request.options["json"]
+    request.session.progress.tell(
+        json.dumps(history.to_json(past, found), indent=2) if as_json else history.to_text(past, found)
+    )
+
+
+def restore(request: Request) -> None:
+    """Bring back the files of a past build, beside the present ones."""
+    from bootsmith.tasks.revival import revive
+
+    at = request.options["at"] or request.session.invocation.reserved.get("at")
+    if not at:
+        raise UsageError("restore: which build?", "`doit restore --at ID`; `doit log` lists the builds there were.")
+    builder, entry = _past(request, at)
+    for path in revive(builder, entry, request.session.progress.tell):
+        request.session.progress.tell(str(path))
+
+
+def past_plan(request: Request, at: str) -> Plan:
+    """Return the recipe's plan with the files of a past build, brought back: its disk, and what boots without one."""
+    from bootsmith.tasks.revival import place, revive
+
+    builder, entry = _past(request, at)
+    site = builder.plan.site
+    direct = (site.kernel, site.kernel_facts, site.initrd)
+    needed = [stage.name for stage in builder.plan.stages if set(stage.outputs.values()).intersection(direct)]
+    say = request.session.progress.tell
+    if "assemble" in entry.stages:
+        revive(builder, entry, say, ["assemble"])
+    with suppress(StageError) if "assemble" in entry.stages else nullcontext():  # a disk mostly boots by itself
+        revive(builder, entry, say, [name for name in needed if name in entry.stages])
+    return builder.plan.moved(place(builder, entry))
+
+
+def _past(request: Request, at: str) -> tuple[Builder, Entry]:
+    from bootsmith.tasks.history import History
+
+    builder = request.session.builder(request.recipe)
+    return builder, History(builder).find(at)

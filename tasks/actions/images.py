@@ -11,6 +11,7 @@ from bootsmith.tasks.errors import UsageError
 
 if TYPE_CHECKING:
     from bootsmith.tasks.commands import Request
+    from bootsmith.tasks.plan import Plan
 
 
 def inspect(request: Request) -> None:
@@ -25,18 +26,31 @@ def inspect(request: Request) -> None:
 
 
 def disk(request: Request) -> Path:
-    """Return the disk image a command is about: the file named, else the recipe's raw disk."""
+    """Return the disk image a command is about: the file named, else the recipe's raw disk, of now or of `at=ID`."""
     if request.words:
         return named(request)
-    plan = request.session.builder(request.recipe).plan
+    found = plan(request)
     try:
-        return plan.stage("assemble").outputs["disk"]
+        return found.stage("assemble").outputs["disk"]
     except KeyError:
-        raise UsageError(f"{plan.site.name} has no disk", "Name a disk image, or another recipe.") from None
+        raise UsageError(f"{found.site.name} has no disk", "Name a disk image, or another recipe.") from None
+
+
+def plan(request: Request) -> Plan:
+    """Return the plan whose files a command takes: the recipe's, or with `at=ID` those of that build."""
+    at = request.session.invocation.reserved.get("at")
+    if not at:
+        return request.session.builder(request.recipe).plan
+    from bootsmith.tasks.actions import builds
+
+    return builds.past_plan(request, at)
 
 
 def named(request: Request) -> Path:
     """Return the one file that was named."""
+    at = request.session.invocation.reserved.get("at")
+    if at:
+        raise UsageError(f"at={at} and {shlex.join(request.words)} are two images", "Name one of them.")
     if not request.words:
         raise UsageError("no file is named", "Name one.")
     if len(request.words) > 1:

@@ -81,7 +81,7 @@ def _run_recipe_directly(request: Request) -> None:
     for name in ("initrd", "disk", "format"):
         if asked[name]:
             raise UsageError(f"--{name} goes with a KERNEL: the recipe has its own", "Name a kernel, or leave it out.")
-    plan = request.session.builder(request.recipe).plan
+    plan = images.plan(request)
     made = {path for stage in plan.stages for path in stage.outputs.values()}
     if plan.site.kernel not in made:
         raise UsageError(f"{plan.site.name} has no kernel", "Name a KERNEL, or another recipe.")
@@ -173,7 +173,7 @@ def _machine(request: Request, file: Path) -> tuple[Machine, Path, Recipe | None
             machine = options.machine(asked)
         return machine, session.top / "build/run" / images.own_name(file), None
     recipe = session.recipe(request.recipe, options.words("machine", asked))
-    return recipe.machine, session.builder(request.recipe).plan.site.build, recipe
+    return recipe.machine, images.plan(request).site.build, recipe
 
 
 def _run(request: Request, machine: Machine, subject: Subject, folder: Path) -> None:

@@ -41,7 +41,6 @@ def stage(recipe: Recipe, site: Site) -> Stage:
         },
         outputs={"disk": raw_disk(recipe, site)},
         params={"partitions": filled},
-        stored=False,
         carry="disk",
         doc="the raw disk",
     )
