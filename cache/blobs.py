@@ -44,8 +44,11 @@ class Blobs:
         """Return the chunks of an index that are not there, each once."""
         return [chunk for chunk in unique(index) if self.chunks.find(chunk.digest.hex()) is None]
 
-    def put(self, source: int, index: Index) -> None:
-        """Store an open file that `index` is of; what is there already is not read. Raises SourceError, OSError."""
+    def put(self, source: int, index: Index) -> int:
+        """Store an open file that `index` is of; what is there already is not read. Return the bytes its chunks took.
+
+        Raises SourceError, OSError.
+        """
         missing = self.missing(index)
 
         def work(chunks: Iterator[Chunk]) -> None:
@@ -55,6 +58,7 @@ class Blobs:
 
         share(missing, work, None if len(missing) > FEW else 1)
         self.indexes.add(index.digest, index.content)
+        return sum(self.chunks.taken(chunk.digest.hex()) for chunk in missing)
 
     def _add(self, source: int, chunk: Chunk, buffer: memoryview) -> None:
         digest = chunk.digest.hex()

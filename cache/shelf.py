@@ -62,6 +62,11 @@ class Shelf:
 
     # -- writing
 
+    def taken(self, digest: str) -> int:
+        """Return the bytes that a file took of the disk when it was added; a clone took none."""
+        found = None if self._clones else self.find(digest)
+        return found.stat().st_blocks * 512 if found else 0
+
     def add(self, digest: str, content: memoryview | bytes) -> None:
         """Write a file of this content, which the caller has verified."""
         packed = _zstd().compress(content, LEVEL)

@@ -47,8 +47,8 @@ class Store:
         index = self._index(digest)
         return index is not None and not self._blobs.missing(index)
 
-    def put(self, path: Path, digest: str) -> None:
-        """Store the file at `path`, whose fingerprint is `digest`; does nothing when it is there already.
+    def put(self, path: Path, digest: str) -> int:
+        """Store the file at `path`, whose fingerprint is `digest`; return the bytes it took, 0 when it is there.
 
         Chunks that are there are not written again, and not even read where this process made the fingerprint.
         """
@@ -59,7 +59,7 @@ class Store:
             raise CacheError(f"{path} cannot be read: {error.strerror}") from error
         try:
             with self._writing():
-                self._put(source, digest, str(path))
+                return self._put(source, digest, str(path))
         finally:
             os.close(source)
 
@@ -75,16 +75,16 @@ class Store:
                 os.close(source)
         return digest
 
-    def _put(self, source: int, digest: str, name: str) -> None:
-        """Store an open file. Raises CacheError, OSError."""
+    def _put(self, source: int, digest: str, name: str) -> int:
+        """Store an open file and return the bytes it took. Raises CacheError, OSError."""
         self._prepare("indexes", "chunks")
         self.lease.hold(f"blobs/{digest}")
         if self.has(digest):
-            return
+            return 0
         try:
             index = identify(source, digest)
             self.lease.hold(*(f"chunks/{chunk.digest.hex()}" for chunk in unique(index)))
-            self._blobs.put(source, index)
+            return self._blobs.put(source, index)
         except SourceError as error:
             raise CacheError(f"{name} {error}", "Run the same command again when nothing else writes there.") from error
 

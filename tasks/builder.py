@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from bootsmith.cache import key as keys
 from bootsmith.cache import record as records
@@ -32,6 +32,20 @@ if TYPE_CHECKING:
 
 State = Literal["fresh", "restored", "built"]
 ATTEMPTS = 3  # at a stage whose inputs are edited while it runs
+
+
+COSTS = ("seconds", "cpu", "peak", "space", "kept")  # of a record
+
+
+class Cost(NamedTuple):
+    """What a stage took, see `Record`, and what it gave: the fingerprints of its outputs."""
+
+    seconds: float
+    cpu: float
+    peak: int
+    space: int
+    kept: int
+    outputs: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -56,6 +70,7 @@ class Builder:
         self.ledger = ledger
         self.freshness = Freshness(plan, ledger)
         self.state = self.freshness.state
+        self._newest: Mapping[str, Mapping[str, Any]] | None = None  # stages of the last build, once they are asked for
         self._unnoted = self.state / "unnoted"  # there while a build, or a part of one, is not in the history yet
 
     def status(self, stage: Stage) -> Status:
@@ -89,6 +104,9 @@ class Builder:
         before = self.status(stage)
         if not force and before.fresh:
             return Outcome("fresh", time.monotonic() - started, self.occupied(stage))
+        cost = self.cost(stage)
+        if cost:
+            self._check_room(stage, before, force=force)
         state: State = "built"
         notes: list[str] = []
         with self._workshop(stage) as shop:
@@ -96,16 +114,33 @@ class Builder:
             records.remove(self.freshness.record(stage))
             if force or not stage.stored:
                 self._build(stage, shop, say, notes.append)
-            elif self._restore(stage, shop, before):
+            elif self._restore(stage, shop, cost):
                 state = "restored"
             else:
                 with self._turn(stage, waiting):
-                    if self._restore(stage, shop, before):  # somebody else built it meanwhile
+                    if self._restore(stage, shop, cost):  # somebody else built it meanwhile
                         state = "restored"
                     else:
                         self._build(stage, shop, say, notes.append)
         self.freshness.touch(stage, Status(True))
         return Outcome(state, time.monotonic() - started, self.occupied(stage), before.reasons, tuple(notes))
+
+    def _check_room(self, stage: Stage, before: Status, *, force: bool) -> None:
+        from bootsmith.tasks.space import shortage
+
+        error = shortage(self, stage, restored=not force and self.restorable(stage, before))
+        if error:
+            raise error
+
+    def restorable(self, stage: Stage, status: Status) -> bool:
+        """Tell whether the store has what a stage's key gives; whether it is whole, only fetching it can tell."""
+        store = self.ledger.store
+        found = store.result(status.key) if stage.stored and status.key else None
+        return (
+            found is not None
+            and set(found) == set(stage.outputs)
+            and all(store.has(output["hash"]) for output in found.values())
+        )
 
     def _turn(self, stage: Stage, waiting: Callable[[str], None]) -> AbstractContextManager[None]:
         """Return what keeps other builds, wherever they are, from building the same key at once."""
@@ -113,7 +148,7 @@ class Builder:
 
         return turn(self.ledger.root, keys.key(self.freshness.parts(stage)), waiting)
 
-    def _restore(self, stage: Stage, shop: Path, before: Status) -> bool:
+    def _restore(self, stage: Stage, shop: Path, cost: Cost | None) -> bool:
         trees: dict[str, dict[str, str]] = {}
         parts = self.freshness.parts(stage, trees=trees)
         key = keys.key(parts)
@@ -130,9 +165,8 @@ class Builder:
         record = records.Record(
             stage.name, key, parts, result, how="restored", details=details.keep(stage, self.ledger, trees)
         )
-        if before.record:  # what it costs to build is worth knowing still
-            old = before.record
-            record = replace(record, seconds=old.seconds, cpu=old.cpu, peak=old.peak, space=old.space, kept=old.kept)
+        if cost:  # what it takes to build is worth knowing still
+            record = replace(record, **{name: getattr(cost, name) for name in COSTS})
         self._finish(stage, made, record)
         return True
 
@@ -152,8 +186,8 @@ class Builder:
             )
         record = replace(record, details=details.keep(stage, self.ledger, trees))
         if stage.stored:
-            for role, path in made.items():
-                self.ledger.store.put(path, record.outputs[role]["hash"])
+            kept = sum(self.ledger.store.put(path, record.outputs[role]["hash"]) for role, path in made.items())
+            record = replace(record, kept=kept)
         self.ledger.store.put_result(record.key, record.outputs)  # of what is not stored it tells what a build gives
         self.freshness.forgotten(stage).unlink(missing_ok=True)  # before the record: else a kill between builds twice
         self._finish(stage, made, record)
@@ -284,12 +318,18 @@ class Builder:
             if History(self).note():
                 self._unnoted.unlink()
 
-    def cost(self, stage: Stage) -> tuple[float | None, int | None]:
-        """Return the seconds a stage took when it was last built, and its bytes; None where that is not known."""
+    def cost(self, stage: Stage) -> Cost | None:
+        """Return what a stage took when it was last built here, as far as its record or the history tells."""
         record = records.read(self.freshness.record(stage))
-        if record is None or not record.space:
-            return None, None
-        return record.seconds, record.space
+        if record is not None and record.space:
+            return _cost({name: getattr(record, name) for name in (*COSTS, "outputs")})
+        if self._newest is None:
+            from bootsmith.tasks.history import History
+
+            entry = History(self).newest()
+            self._newest = entry.stages if entry else {}
+        past = self._newest.get(stage.name)
+        return _cost(past) if past else None
 
     # -- where things are
 
@@ -300,3 +340,8 @@ class Builder:
     def occupied(self, stage: Stage) -> int:
         """Bytes a stage's outputs occupy on disk."""
         return sum(path.stat().st_blocks * 512 for path in stage.outputs.values())
+
+
+def _cost(stage: Mapping[str, Any]) -> Cost:
+    outputs = tuple(output["hash"] for output in stage["outputs"].values())
+    return Cost(**{name: stage.get(name, 0) for name in COSTS}, outputs=outputs)

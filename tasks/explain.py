@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.progress import human
 from bootsmith.tasks.reason import Reason, shown
+from bootsmith.tasks.space import shortage
 from bootsmith.tasks.workshop import guard_target
 
 if TYPE_CHECKING:
@@ -65,7 +66,8 @@ class _Oracle:
 
     def _waiting(self, stage: Stage, waits: list[str]) -> Forecast:
         self._open[stage.name] = True
-        seconds, space = self._builder.cost(stage)
+        cost = self._builder.cost(stage)
+        seconds, space = (cost.seconds, cost.space) if cost else (None, None)
         forced = self._forced(stage)
         if forced and not self._builder.awaits:
             return Forecast(stage.name, "build", forced, seconds=seconds, space=space)
@@ -91,16 +93,16 @@ class _Oracle:
             self._expected |= {path: result[role]["hash"] for role, path in stage.outputs.items()}
         if status.fresh and not forced:
             return Forecast(stage.name, "fresh", key=status.key)
-        restored = result is not None and not forced and self._is_stored(stage, status)
-        seconds, space = self._builder.cost(stage)
+        restored = not forced and self._builder.restorable(stage, status)
+        cost = self._builder.cost(stage)
         return Forecast(
             stage.name,
             "restore" if restored else "build",
             forced or status.reasons,
             key=status.key,
-            seconds=None if restored else seconds,
-            space=space,
-            fails=self._failure(stage, status),
+            seconds=cost.seconds if cost and not restored else None,
+            space=cost.space if cost else None,
+            fails=self._failure(stage, status, restored=restored),
         )
 
     def _result(self, stage: Stage, status: Status) -> Mapping[str, Mapping[str, Any]] | None:
@@ -112,15 +114,7 @@ class _Oracle:
         found = self._builder.ledger.store.result(status.key)
         return found if found is not None and set(found) == set(stage.outputs) else None
 
-    def _is_stored(self, stage: Stage, status: Status) -> bool:
-        store = self._builder.ledger.store
-        found = store.result(status.key) if stage.stored and status.key else None
-        if found is None or set(found) != set(stage.outputs):
-            return False
-        return all(store.has(output["hash"]) for output in found.values())
-
-    @staticmethod
-    def _failure(stage: Stage, status: Status) -> str:
+    def _failure(self, stage: Stage, status: Status, *, restored: bool) -> str:
         if status.error is not None:
             return str(status.error)
         try:
@@ -128,7 +122,8 @@ class _Oracle:
                 guard_target(stage.name, path)
         except StageError as error:
             return str(error)
-        return ""
+        short = shortage(self._builder, stage, restored=restored)
+        return str(short) if short else ""
 
 
 def to_text(forecasts: list[Forecast]) -> str:
@@ -139,7 +134,9 @@ def to_text(forecasts: list[Forecast]) -> str:
         if each.verdict != "fresh" and each.space:
             cost.append(human(each.space))
         lines.append(f"{each.verdict:9}{each.stage:22}  {', '.join(cost)}".rstrip())
-        lines += [f"{'':11}{reason.text}" for reason in each.reasons]
+        if each.waits:
+            lines.append(f"{'':11}on {', '.join(each.waits)}")
+        lines += [f"{'':11}{reason.text}" for reason in each.reasons if reason.kind != "depends"]
         lines += [f"{'':11}will fail: {line}" for line in each.fails.splitlines()[:1]]
     counted = [
         (verdict, sum(each.verdict == verdict for each in forecasts)) for verdict in ("build", "restore", "depends")

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from bootsmith.cache import key as keys
 from bootsmith.cache import record as records
 from bootsmith.cache import sealed
+from bootsmith.tasks.builder import COSTS
 from bootsmith.tasks.errors import UsageError
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class Entry:
     `changed` says against the build before it what is another; `outputs` are its files, from the build directory.
     `stages` tells of each stage its "key", "parts", "details" and "outputs" as its record did (a "file" is a path from
     the build directory), whether it was "stored", its "run", where each input came from ({"stage", "role"} or
-    {"path"}), and its "seconds" and "space".
+    {"path"}), and what it took.
     """
 
     id: str
@@ -159,7 +160,7 @@ class History:
             }
             inputs = {role: makers.get(path, {"path": str(path)}) for role, path in stage.inputs.items()}
             kept = {"key": record.key, "parts": record.parts, "details": record.details, "outputs": outputs}
-            cost = {"seconds": record.seconds, "space": record.space, "kept": record.kept}
+            cost = {name: getattr(record, name) for name in COSTS}
             found.append((stage.name, {**kept, **cost, "stored": stage.stored, "run": stage.run, "inputs": inputs}))
         yield from reversed(found)
 
