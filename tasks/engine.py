@@ -24,6 +24,7 @@ from bootsmith.tasks.commands import COMMANDS, GROUPS, Command, Request
 from bootsmith.tasks.errors import BootsmithError, UsageError
 from bootsmith.tasks.progress import Progress, human
 from bootsmith.tasks.reporter import reporter_class
+from bootsmith.tasks.selection import ONE_PLAN, Selection
 from bootsmith.tasks.session import Session
 from doit import get_initial_workdir
 from doit.action import BaseAction
@@ -43,9 +44,7 @@ if TYPE_CHECKING:
     from bootsmith.tasks.stage import Stage
 
 DATABASE = "build/.doit.json"
-BY_NAME = {command.name: command for command in COMMANDS}
 BECAUSE = "because"  # a kind of reason for not being up to date that doit has not: our words, as they are
-ONE_PLAN = ("run", "info", "clean", "forget", "ignore")  # doit commands that name tasks; others look at them all
 
 
 def image_tasks(recipe: Path) -> tuple[dict[str, Any], Callable[[], Iterator[Any]]]:
@@ -92,6 +91,14 @@ def _parse(command: str, args: list[str]) -> tuple[Mapping[str, Any], list[str]]
     options = [*getattr(kind, "base_options", ()), *loader_options, *kind.cmd_options]
     found, words = CmdParse([CmdOption(each) for each in options]).parse(args)
     return found, list(words)
+
+
+def _after(command: Command, words: list[str]) -> list[str]:
+    """Return what follows a command's own options; as it is where they are wrong, which doit says a little later."""
+    try:
+        return list(CmdParse([CmdOption(each) for each in command.params]).parse(words)[1])
+    except CmdParseError:
+        return words
 
 
 def _refuse(error: BootsmithError | CacheError) -> NoReturn:
@@ -141,18 +148,19 @@ class Engine:
         self._groups: dict[str, list[str]] = {}
         self._held: dict[str, Builder] = {}  # commands that write where a builder does, without needing a stage
         self._forecasts: dict[Path, dict[str, Forecast]] = {}
-        session.frozen |= self._only_looks()
+        self.selection = Selection(session, others, lambda command: self.positional(command)[1], _after)
+        session.frozen |= self.selection.only_looks()
 
     # -- tasks
 
     def tasks(self) -> list[Task]:
         """Return the tasks of every recipe this command line can mean. Raises BootsmithError."""
         asked = self.session.invocation
-        self._check_past()
+        self.selection.check_past()
         found: list[Task] = []
-        for name in self._recipes():
+        for name in self.selection.recipes():
             suffix = f":{name}" if name is not None else ""
-            builder = self.session.builder(name) if self._needs_plan(name) else None
+            builder = self.session.builder(name) if self.selection.needs_plan(name) else None
             if builder is not None:
                 found += self._stage_tasks(builder, suffix)
             for command in COMMANDS:
@@ -161,88 +169,6 @@ class Engine:
         if asked.variables and not self.session.builders:
             self.session.recipe()  # nothing planned, but a misspelt variable is still a mistake
         return found
-
-    def _only_looks(self) -> bool:
-        """Tell whether all that is asked for are commands that take lock files as they are."""
-        bases = [word.partition(":")[0] for word in self.session.invocation.words]
-        named = [base for base in bases if base in BY_NAME or base.partition("/")[0] in GROUPS]
-        return bool(named) and all(base in BY_NAME and self._is_frozen(BY_NAME[base]) for base in named)
-
-    def _is_frozen(self, command: Command) -> bool:
-        return command.frozen or self._is_past(command)
-
-    def _is_past(self, command: Command) -> bool:
-        """Tell whether a command takes its image from a past build."""
-        return command.past and "at" in self.session.invocation.reserved
-
-    def _check_past(self) -> None:
-        """Refuse `at=ID` where nothing takes it: silently it would mean the present."""
-        asked = self.session.invocation
-        bases = [base for base in (word.partition(":")[0] for word in asked.words) if base in {*BY_NAME, *GROUPS}]
-        wrong = next((base for base in bases if base not in BY_NAME or not BY_NAME[base].past), None)
-        if "at" in asked.reserved and (wrong or not bases):
-            able = ", ".join(command.name for command in COMMANDS if command.past)
-            raise UsageError(f"at={asked.reserved['at']} does not go with {wrong or 'image'}", f"It goes with {able}.")
-
-    def _bases(self, recipe: str | None) -> list[str]:
-        """Return the words that name a task of one recipe, without its name; what follows a dodo's own task is its."""
-        found = []
-        rest = list(self.session.invocation.words)
-        while rest:
-            word = rest.pop(0)
-            base, _, name = word.partition(":")
-            if not word.startswith("-") and (name or None) == recipe:
-                found.append(base)
-            if base in self._others:
-                break
-            if base in BY_NAME:
-                with suppress(CmdParseError):  # doit says it better, a little later
-                    rest = list(CmdParse([CmdOption(each) for each in BY_NAME[base].params]).parse(rest)[1])
-        return found
-
-    def _recipes(self) -> list[str | None]:
-        asked = self.session.invocation
-        if asked.command == "list" and asked.options.get("subtasks"):
-            from bootsmith.tasks.recipe import catalog
-
-            others = [name for name in catalog.names(self.session.folder) if self._plannable(name)]
-            return [None, *others]
-        known = {*GROUPS, *BY_NAME}
-        split = [word.partition(":") for word in asked.words]
-        named = [name for base, _, name in split if name and (base in known or base.split("/")[0] in known)]
-        return [None, *dict.fromkeys(named)]
-
-    def _plannable(self, name: str) -> bool:
-        """Tell whether another recipe can be listed; a broken one must not stop the rest."""
-        if self.session.file(name) == self.session.file(None):
-            return False
-        try:
-            self.session.builder(name)
-        except BootsmithError as error:
-            self.session.progress.tell(f"{name} is left out: {error.message}")
-            return False
-        return True
-
-    def _needs_plan(self, recipe: str | None) -> bool:
-        asked = self.session.invocation
-        if asked.command not in ONE_PLAN:
-            return True
-        if not asked.words:
-            return recipe is None
-        return any(self._needs_stages(base) for base in self._bases(recipe))
-
-    def _needs_stages(self, base: str) -> bool:
-        """Tell whether a word stands for stages, or for a command that needs one; unknown words may."""
-        command = BY_NAME.get(base)
-        if command is None:
-            return base not in self._others
-        return self._is_frozen(command) or (command.needs is not None and not self._has_image(command))
-
-    def _has_image(self, command: Command) -> bool:
-        """Tell whether a command was given a file, or a past build, in place of the recipe's own image."""
-        asked = {word.partition(":")[0] for word in self.session.invocation.words}
-        given = command.image and command.name in asked and bool(self.positional(command)[1])
-        return given or self._is_past(command)
 
     def positional(self, command: Command) -> tuple[Mapping[str, Any], tuple[str, ...]]:
         """Return a positional command's options and words, as typed: doit would take a word holding `=` away."""
@@ -305,9 +231,9 @@ class Engine:
     ) -> Task:
         name = command.name if recipe is None else f"{command.name}:{recipe}"
         needs = list(own)
-        if builder and command.past and self._is_frozen(command):
+        if builder and command.past and self.selection.is_frozen(command):
             self._held[name] = builder
-        if command.needs and builder and not self._has_image(command):
+        if command.needs and builder and not self.selection.has_image(command):
             made = {stage.name for stage in builder.plan.stages}
             needs = [command.needs if command.needs in made else "image"]  # without a disk, what there is instead
             needs = [f"{each}:{recipe}" if recipe else each for each in needs]

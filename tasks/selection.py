@@ -1,0 +1,115 @@
+"""What one command line asks for: which recipes need a plan, which commands do without stages, and from which build."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING
+
+from bootsmith.tasks.commands import COMMANDS, GROUPS, Command
+from bootsmith.tasks.errors import BootsmithError, UsageError
+
+if TYPE_CHECKING:
+    from bootsmith.tasks.session import Session
+
+BY_NAME = {command.name: command for command in COMMANDS}
+ONE_PLAN = ("run", "info", "clean", "forget", "ignore")  # doit commands that name tasks; others look at them all
+
+
+class Selection:
+    """`others` are the names of the dodo's own tasks.
+
+    `words_of` tells the positional words a command was given, `after` what words follow its own options.
+    """
+
+    def __init__(
+        self,
+        session: Session,
+        others: set[str],
+        words_of: Callable[[Command], tuple[str, ...]],
+        after: Callable[[Command, list[str]], list[str]],
+    ) -> None:
+        self.session = session
+        self._others = others
+        self._words_of = words_of
+        self._after = after
+
+    def only_looks(self) -> bool:
+        """Tell whether all that is asked for are commands that take lock files as they are."""
+        named = [base for base, _ in self._tasks() if base in BY_NAME or base.partition("/")[0] in GROUPS]
+        return bool(named) and all(base in BY_NAME and self.is_frozen(BY_NAME[base]) for base in named)
+
+    def is_frozen(self, command: Command) -> bool:
+        """Tell whether a command runs no stage and takes lock files as they are."""
+        return command.frozen or self._is_past(command)
+
+    def _is_past(self, command: Command) -> bool:
+        """Tell whether a command takes its image from a past build."""
+        return command.past and "at" in self.session.invocation.reserved
+
+    def check_past(self) -> None:
+        """Refuse `at=ID` where nothing takes it: silently it would mean the present."""
+        asked = self.session.invocation
+        bases = [base for base, _ in self._tasks() if base in BY_NAME or base.partition("/")[0] in GROUPS]
+        wrong = next((base for base in bases if base not in BY_NAME or not BY_NAME[base].past), None)
+        if "at" in asked.reserved and (wrong or not bases):
+            able = ", ".join(command.name for command in COMMANDS if command.past)
+            raise UsageError(f"at={asked.reserved['at']} does not go with {wrong or 'image'}", f"It goes with {able}.")
+
+    def _tasks(self) -> Iterator[tuple[str, str | None]]:
+        """Yield the words that may name a task, without and then with only the recipe's name; no option's value."""
+        rest = list(self.session.invocation.words)
+        while rest:
+            word = rest.pop(0)
+            base, _, name = word.partition(":")
+            if not word.startswith("-"):
+                yield base, name or None
+            if base in self._others:
+                return  # what follows a task of the dodo's own is its
+            if base in BY_NAME:
+                rest = self._after(BY_NAME[base], rest)
+
+    def recipes(self) -> list[str | None]:
+        """Return the names of the recipes that are meant; None is the default one, and always among them."""
+        asked = self.session.invocation
+        if asked.command == "list" and asked.options.get("subtasks"):
+            from bootsmith.tasks.recipe import catalog
+
+            others = [name for name in catalog.names(self.session.folder) if self._plannable(name)]
+            return [None, *others]
+        known = {*GROUPS, *BY_NAME}
+        split = [word.partition(":") for word in asked.words]
+        named = [name for base, _, name in split if name and (base in known or base.split("/")[0] in known)]
+        return [None, *dict.fromkeys(named)]
+
+    def _plannable(self, name: str) -> bool:
+        """Tell whether another recipe can be listed; a broken one must not stop the rest."""
+        if self.session.file(name) == self.session.file(None):
+            return False
+        try:
+            self.session.builder(name)
+        except BootsmithError as error:
+            self.session.progress.tell(f"{name} is left out: {error.message}")
+            return False
+        return True
+
+    def needs_plan(self, recipe: str | None) -> bool:
+        """Tell whether anything that is asked for needs a recipe's plan."""
+        asked = self.session.invocation
+        if asked.command not in ONE_PLAN:
+            return True
+        if not asked.words:
+            return recipe is None
+        return any(self._needs_stages(base) for base, name in self._tasks() if name == recipe)
+
+    def _needs_stages(self, base: str) -> bool:
+        """Tell whether a word stands for stages, or for a command that needs one; unknown words may."""
+        command = BY_NAME.get(base)
+        if command is None:
+            return base not in self._others
+        return self.is_frozen(command) or (command.needs is not None and not self.has_image(command))
+
+    def has_image(self, command: Command) -> bool:
+        """Tell whether a command was given a file, or a past build, in place of the recipe's own image."""
+        asked = {word.partition(":")[0] for word in self.session.invocation.words}
+        given = command.image and command.name in asked and bool(self._words_of(command))
+        return given or self._is_past(command)
