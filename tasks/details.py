@@ -38,12 +38,14 @@ def of_inputs(stage: Stage, trees: Mapping[str, Mapping[str, str]]) -> dict[str,
 
 def _packages(path: Path) -> dict[str, str] | None:
     """Return the packages of a lock file; None for any other file."""
-    if path.suffix != ".lock" or path.stat().st_size > LOCK_SIZE:
+    if path.suffix != ".lock":
         return None
     from bootsmith.tasks.errors import StageError
     from bootsmith.tasks.tree import lockfile
 
     try:
+        if path.stat().st_size > LOCK_SIZE:
+            return None
         return {f"{each.name} {each.arch}": each.version for each in lockfile.read(path).packages}
-    except StageError:
+    except (OSError, StageError):
         return None

@@ -160,11 +160,55 @@ def test_a_failing_stage_fails_the_run_and_keeps_the_last_image(built: Project) 
 
 
 def test_an_input_edited_during_its_stage_is_built_again(project: Project) -> None:
-    """What was read in the middle of an edit is never recorded as built from the new content (V5)."""
+    """What was read in the middle of an edit is never recorded as built from the new content; the run says so (V5)."""
     (project.top / "source").write_text("edit me\n")
-    assert project.image().count("rootfs") == 2
+    done = project.doit("image")
+    assert done.returncode == 0
+    assert "rootfs: input source changed while it was built: built again\n" in done.stdout
+    assert project.runs().count("rootfs") == 2
     assert project.disk().startswith("EDITED DURING THE BUILD")
     assert project.image() == []
+
+
+def test_an_edit_that_keeps_size_and_time_is_seen(built: Project) -> None:
+    """An input rewritten with as many bytes, its modification time put back, is another input (V2)."""
+    source = built.top / "source"
+    before = source.stat()
+    source.write_text("FIRST LINE\nsecond line\n".replace("FIRST", "fisrt"))
+    os.utime(source, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert source.stat().st_size == before.st_size
+    assert "rootfs" in built.image()
+    assert built.disk().startswith("FISRT LINE")
+
+
+YESTERDAY = """
+from bootsmith.cache import clock
+from pathlib import Path
+DAY = 86_400 * clock.SECOND
+really, settled = clock.offset, clock.settled
+clock.offset = lambda: tuple(each - DAY * Path("yesterday").exists() for each in really())
+clock.settled = lambda status: settled(status) + DAY * Path("yesterday").exists()
+"""
+
+
+def test_a_clock_set_back_a_day_hides_no_edit(built: Project) -> None:
+    """Set back and forth again: what did not change is not redone, and every edit meanwhile is seen."""
+    dodo = built.top / "dodo.py"
+    dodo.write_text(YESTERDAY + dodo.read_text())
+    assert built.image() == []
+    (built.top / "yesterday").touch()
+    assert built.image() == []
+    day_before = built.top / "source"
+    status = day_before.stat()
+    day_before.write_text("fisrt line\nsecond line\n")
+    os.utime(day_before, ns=(status.st_atime_ns, status.st_mtime_ns - 86_400 * 10**9))
+    assert "rootfs" in built.image()
+    assert built.disk().startswith("FISRT LINE")
+    assert built.image() == []
+    (built.top / "yesterday").unlink()
+    assert built.image() == []
+    day_before.write_text("third line\nsecond line\n")
+    assert "rootfs" in built.image()
 
 
 @pytest.mark.parametrize("database", [None, b"", b"garbage", b"{", b"[]", b'{"rootfs": 1}'])

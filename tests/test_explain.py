@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bootsmith.tasks.recipe.load import load
+from bootsmith.tasks.tree import lockfile
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from toys import CHECKOUT, Project
@@ -350,18 +352,38 @@ def test_without_details_reasons_are_coarser(built: Project) -> None:
     check(built)
 
 
-def test_explain_makes_no_lock_file(tmp_path: Path) -> None:
-    """Where the lock is missing, everything depends on it; nothing is resolved, or written beside the recipe."""
-    project = Project.make(tmp_path)
-    (tmp_path / "dodo.py").write_text(
+def real(top: Path) -> Project:
+    """Return a project whose recipe is a real one, real.yaml, with no lock file yet."""
+    project = Project.make(top)
+    (top / "dodo.py").write_text(
         'from bootsmith.tasks import image_tasks\nDOIT_CONFIG, task_bootsmith = image_tasks("real.yaml")\n'
     )
-    (tmp_path / "real.yaml").write_text(
-        (CHECKOUT / "recipes/minimal.yaml").read_text().replace("  - overlay: files/minimal", "  - overlay: tree")
-    )
-    told = explained(project)
+    recipe = (CHECKOUT / "recipes/minimal.yaml").read_text()
+    (top / "real.yaml").write_text(recipe.replace("overlay: files/minimal", "overlay: tree"))
+    return project
+
+
+def test_explain_makes_no_lock_file(tmp_path: Path) -> None:
+    """Where the lock is missing, everything depends on it; nothing is resolved, or written beside the recipe."""
+    told = explained(real(tmp_path))
     assert {each["verdict"] for each in told.values()} == {"depends"}
     assert told["rootfs"]["reasons"][0]["kind"] == "lock"
-    assert "real.lock" in told["rootfs"]["reasons"][0]["text"]
+    assert "there is no real.lock yet" in told["rootfs"]["reasons"][0]["text"]
     assert not list(tmp_path.glob("*.lock"))
     assert not (tmp_path / "build/real").exists()
+
+
+def test_looking_at_a_recipe_does_not_settle_its_packages(tmp_path: Path) -> None:
+    """A lock that no longer fits the recipe is told, however often one looked: the build will resolve it again."""
+    project = real(tmp_path)
+    file = tmp_path / "real.yaml"
+    bash = lockfile.Package("bash", "5.2", "amd64", "main", True, 1_500_792, "b" * 64, "pool/main/b/bash_5.2_amd64.deb")
+    lockfile.write(tmp_path / "real.lock", lockfile.Lock(lockfile.request(load(file)), 1_755_000_000, (bash,)))
+    assert explained(project)["rootfs"]["verdict"] == "build"
+    file.write_text(file.read_text().replace("udev,", "udev, nano,"))
+    before = (tmp_path / "real.lock").read_bytes()
+    for _ in range(2):
+        assert project.doit("list", "-s").returncode == 0
+        (reason,) = explained(project)["rootfs"]["reasons"]
+        assert reason["text"] == "real.lock no longer fits the recipe (packages: +nano): it is resolved again first"
+    assert (tmp_path / "real.lock").read_bytes() == before
