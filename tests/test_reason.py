@@ -27,8 +27,8 @@ def compared(
     old: Mapping[str, Any], new: Mapping[str, Any], *, code: Any = (None, None), **inputs: Any
 ) -> list[Reason]:
     """Compare parts; each further argument is an input with what is told of it before and now."""
-    told = [{role: each[side] for role, each in inputs.items()} for side in (0, 1)]
-    sides = [Side(parts, told[index], code[index]) for index, parts in enumerate((old, new))]
+    known = [{role: each[side] for role, each in inputs.items()} for side in (0, 1)]
+    sides = [Side(parts, known[index], code[index]) for index, parts in enumerate((old, new))]
     return Comparison(STAGE, {}, LEDGER, *sides).reasons()
 
 
@@ -59,24 +59,27 @@ def test_a_lock_is_told_by_its_packages() -> None:
     ]
 
 
+def told(tree: Path) -> dict[str, Any]:
+    """Return what is told of a tree."""
+    listing: dict[str, str] = {}
+    fingerprint(tree, None, listing)
+    return details.of_inputs(STAGE, {"tree": listing})["tree"]
+
+
 def test_a_tree_is_told_by_its_files(tmp_path: Path) -> None:
     """Content, mode, kind, what came and what went, at any depth; of many the first are named, and counted."""
     tree = tmp_path / "tree"
     (tree / "etc").mkdir(parents=True)
     for name in ("content", "mode", "kind", "gone"):
         (tree / "etc" / name).write_text(name)
-    told = []
-    for _ in range(2):
-        listing: dict[str, str] = {}
-        fingerprint(tree, None, listing)
-        told.append(details.of_inputs(STAGE, {"tree": listing})["tree"])
-        (tree / "etc/content").write_text("another")
-        (tree / "etc/mode").chmod(0o750)
-        (tree / "etc/kind").unlink(missing_ok=True)
-        (tree / "etc/kind").mkdir(exist_ok=True)
-        (tree / "etc/gone").unlink(missing_ok=True)
-        (tree / "new").write_text("")
-    (found,) = compared({"inputs": {"tree": "1"}}, {"inputs": {"tree": "2"}}, tree=told)
+    before = told(tree)
+    (tree / "etc/content").write_text("another")
+    (tree / "etc/mode").chmod(0o750)
+    (tree / "etc/kind").unlink()
+    (tree / "etc/kind").mkdir()
+    (tree / "etc/gone").unlink()
+    (tree / "new").write_text("")
+    (found,) = compared({"inputs": {"tree": "1"}}, {"inputs": {"tree": "2"}}, tree=(before, told(tree)))
     assert found.text == (
         "input tree: etc/content changed, etc/gone removed, etc/kind is now a folder, etc/mode mode 644 -> 750, "
         "new added"
