@@ -212,3 +212,37 @@ def test_a_layer_replaces_removes_and_changes_what_the_base_has(bench: Workbench
         "fiftynine": member("l", linkname="t" * 100),
     }
     expect(read_tree(image), wanted)
+
+
+def test_the_first_form_of_ext2(bench: Workbench) -> None:
+    """Revision 0, small inodes, entries without types: written, changed in place and clean, as Lites reads it (L1)."""
+    words = '[-r, "0", -I, "128", -O, none]'
+    bench.write_recipe(f"disk: {{partitions: {{esp: {{size: 64M}}, root: {{mount: /, fs: ext2, mkfs: {words}}}}}}}\n")
+    kept = {
+        "./": member("d"),
+        "bin": member("d"),
+        "bin/su": member(data=b"su" * 5000, mode=0o4755, uid=7),
+        "bin/sh": member("l", linkname="su"),
+        "bin/long": member("l", linkname="x/" * 100 + "end"),
+        "bin/same": member("h", linkname="bin/su"),
+        "dev": member("d"),
+        "dev/console": member("c", mode=0o600, devmajor=5, devminor=1),
+        "etc": member("d"),
+        **{f"etc/{number:03}-{'x' * (number % 60)}": b"%d" % number for number in range(300)},
+    }
+    bench.base({**kept, "old": member("d"), "old/sub": member("d"), "old/sub/file": b"old", "etc/gone": b"gone"})
+    with bench.delta("change") as layer:
+        layer.add_whiteout("old")
+        layer.add_whiteout("etc/gone")
+        layer.add_file("etc/new", b"new")
+        layer.add_hard_link("sh2", "bin/su")
+    bench.run("partition", "populate/base", "populate/root")
+    image = bench.site.partition_image("root")
+    check(image)
+    with image.open("rb") as file:
+        superblock = file.read(2048)[1024:]
+    assert superblock[0x4C:0x50] == bytes(4)  # the revision
+    assert superblock[0x5C:0x68] == bytes(12)  # no feature
+    found = read_tree(image)
+    added = {"etc/new": member(data=b"new"), "sh2": member("h", linkname="bin/su")}
+    expect({name: node for name, node in found.items() if not name.startswith(b"boot")}, {**kept, **added})
