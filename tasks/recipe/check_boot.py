@@ -65,10 +65,9 @@ def _kernels(recipe: Recipe) -> Iterable[Finding]:
     for name in readers:
         kind = KINDS[name]
         partitions = [loaders.kernels(disk, each) for each in kind.places]
-        if part not in partitions or (kind.types and part.type not in kind.types):
-            readable = " or ".join(_TYPES[each] for each in kind.types) or " or ".join(
-                _PLACES[each] for each in kind.places
-            )
+        types = loaders.types(kind, disk.table)
+        if part not in partitions or (types and part.type not in types):
+            readable = " or ".join(_TYPES[each] for each in types) or " or ".join(_PLACES[each] for each in kind.places)
             others = next((other for other in KINDS if other != name and KINDS[other].firmware == kind.firmware
                            and place in KINDS[other].places), None)  # fmt: skip
             instead = f", or loader: {others}" if others else ""

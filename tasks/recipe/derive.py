@@ -70,7 +70,10 @@ def _types(written: Mapping[str, Mapping[str, Any]], names: Sequence[str], table
             found[name] = "esp"
     for name, each in written.items():
         if not found[name] and each["mount"] == "/boot" and "systemd-boot" in names and each["fs"] in (None, "vfat"):
-            found[name] = "xbootldr" if "esp" in found.values() else "esp"
+            if "esp" not in found.values():
+                found[name] = "esp"
+            elif table == "gpt":
+                found[name] = "xbootldr"
         if not found[name] and each["fs"] == "vfat" and table == "mbr":
             found[name] = _FAT32_LBA
     return {name: found[name] or _TYPES.get(each["mount"] or "", "linux") for name, each in written.items()}

@@ -176,7 +176,12 @@ def usual_place(loaders: Sequence[str], disk: Disk) -> str:
 def _looked_on(kind: LoaderKind, disk: Disk, place: str) -> bool:
     """Tell whether a loader looks for kernels there; a partition that is missing is for the checks to tell."""
     part = kernels(disk, place)
-    return part is None or not kind.types or part.type in kind.types
+    return part is None or not kind.types or part.type in types(kind, disk.table)
+
+
+def types(kind: LoaderKind, table: str) -> tuple[str, ...]:
+    """Return the types of the partitions a loader looks for kernels on; nobody looks for xbootldr on MBR."""
+    return tuple(each for each in kind.types if each != "xbootldr" or table == "gpt")
 
 
 def kernels(disk: Disk, place: str) -> Partition | None:

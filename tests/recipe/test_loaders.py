@@ -173,6 +173,11 @@ BAD = [
         ],
     ),
     (
+        "[syslinux, systemd-boot]",
+        "disk: {table: mbr, partitions: {boot: {fs: vfat, mount: /boot}, esp: {size: 64M}, root: {mount: /}}}\n",
+        ["2:1: boot.place: systemd-boot reads kernels from the ESP only; write esp, or loader: grub-efi"],
+    ),
+    (
         "grub-bios",
         "disk: {partitions: {root: {mount: /, start: 63s}}}\n",
         [
