@@ -9,13 +9,14 @@ from __future__ import annotations
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from bootsmith.cache import key as keys
 from bootsmith.cache import record as records
+from bootsmith.cache.errors import CacheError
 from bootsmith.cache.fingerprint import fingerprint, note
 from bootsmith.cache.temporary import sweep
 from bootsmith.tasks import details
@@ -188,7 +189,8 @@ class Builder:
         if stage.stored:
             kept = sum(self.ledger.store.put(path, record.outputs[role]["hash"]) for role, path in made.items())
             record = replace(record, kept=kept)
-        self.ledger.store.put_result(record.key, record.outputs)  # of what is not stored it tells what a build gives
+        with nullcontext() if stage.stored else suppress(CacheError):  # of what is not stored it only tells
+            self.ledger.store.put_result(record.key, record.outputs)
         self.freshness.forgotten(stage).unlink(missing_ok=True)  # before the record: else a kill between builds twice
         self._finish(stage, made, record)
 
