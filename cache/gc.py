@@ -106,7 +106,8 @@ def needs(survey: Survey, noted: Iterable[roots.Root], leased: Iterable[str], no
 def choose(survey: Survey, kept: Needs, limits: Limits, now: float) -> list[Item]:
     """Return what to remove, in order: things past their age or of no use, the least recently used beyond the size.
 
-    Then past builds of which nothing is left, and what nothing names any more: blobs, then chunks.
+    Then past builds of which nothing is left, or, beyond the size, not all; then what nothing names any more: blobs,
+    then chunks.
     """
     references = _References(survey, kept)
     size = survey.size - sum(item.size for item in references.freed)
@@ -116,19 +117,20 @@ def choose(survey: Survey, kept: Needs, limits: Limits, now: float) -> list[Item
         ages = (limits.age, SHORT_LIVED.get(unit.kind))
         is_old = any(age is not None and now - unit.used > age for age in ages)
         is_useless = unit.kind == "old" or not survey.is_whole(unit.name)
-        if is_old or is_useless or (limits.size is not None and size > limits.size):
+        is_too_much = limits.size is not None and size > limits.size and unit.kind != "history"
+        if is_old or is_useless or is_too_much:
             doomed.append(unit)
             size -= unit.size + references.drop(unit.name)
     left = survey.items.keys() - {item.name for item in doomed}
-    doomed += [item for item in survey.of("history") if item.name not in kept and _is_lost(survey, item.name, left)]
+    builds = [unit for unit in units if unit.kind == "history" and unit.name in left]
+    for build in sorted(builds, key=lambda item: item.used):
+        results = survey.results_of(build.name)
+        is_too_much = limits.size is not None and size > limits.size
+        if results and (left.isdisjoint(results) or (is_too_much and not left.issuperset(results))):
+            doomed.append(build)
+            size -= build.size
     freed = references.freed
     return [*doomed, *(each for kind in ("blobs", "chunks") for each in freed if each.kind == kind)]
-
-
-def _is_lost(survey: Survey, build: str, left: set[str]) -> bool:
-    """Tell whether a past build has none of its results left, and is left itself."""
-    results = survey.results_of(build)
-    return bool(results) and build in left and left.isdisjoint(results)
 
 
 class _References:

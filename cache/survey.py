@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 from collections import Counter
@@ -12,6 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from bootsmith.cache import result as results
+from bootsmith.cache import sealed
 from bootsmith.cache.blobs import Blobs, unique
 from bootsmith.cache.index import Index
 from bootsmith.cache.shelf import PACKED, Damaged
@@ -21,7 +23,7 @@ BY_DIGEST = {"results": "results", "indexes": "blobs", "chunks": "chunks", "sha2
 BY_FILE = {"history": "history", "verdicts": "verdicts", "plans": "plans", "quarantine": "quarantine", "blobs": "old"}
 BY_FOLDER = ("apt",)
 DIGEST = re.compile(r"[0-9a-f]{32}|[0-9a-f]{64}")
-KEY = re.compile(rb'"key": ?"([0-9a-f]{32})"')
+HISTORY = "history 1"  # the form in which the programs above keep past builds
 
 
 @dataclass(slots=True)
@@ -104,12 +106,12 @@ class Survey:
         return []
 
     def results_of(self, build: str) -> list[str]:
-        """Return the names of the results that a past build, "history/...", mentions; none, where it cannot be read."""
-        try:
-            content = Path(self.items[build].paths[0]).read_bytes()
-        except OSError:
+        """Return the names of the results that a past build, "history/...", is made of; none, where nobody can tell."""
+        body = sealed.read(Path(self.items[build].paths[0]), HISTORY)
+        if body is None:
             return []
-        return list(dict.fromkeys(f"results/{key.decode()}" for key in KEY.findall(content)))
+        stages = json.loads(body)["stages"].values()
+        return list(dict.fromkeys(f"results/{stage['key']}" for stage in stages if stage["stored"]))
 
     def is_whole(self, name: str) -> bool:
         """Tell whether all that a result or a blob needs is there; whether it is undamaged only reading it can tell."""

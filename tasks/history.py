@@ -109,6 +109,8 @@ class History:
         return True
 
     def _write(self, entry: Entry) -> None:
+        """Keep an entry; held, for a gc that looked before may think it useless."""
+        self._builder.ledger.store.lease.hold(f"history/{self._folder.name}/{entry.id}.json")
         self._folder.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
         sealed.write(self._folder / f"{entry.id}.json", KIND, json.dumps(asdict(entry), default=dict).encode())
 

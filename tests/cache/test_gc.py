@@ -190,16 +190,25 @@ def test_short_cuts_and_damaged_files_go_by_themselves(root: Path, kind: str, da
 
 
 def test_a_past_build_goes_with_the_last_of_its_results(root: Path) -> None:
-    """It keeps none of them, and stays for as long as one is left."""
+    """It keeps none of them; while there is room it stays for as long as one is left, else while all are."""
     folder = root / "history/toy-12345678"
     folder.mkdir(parents=True)
-    for name, keys in (("lost", KEYS[:1]), ("left", KEYS[:2]), ("none", [])):
-        stages = {key: {"key": key, "outputs": {}} for key in keys}
+    for name, keys in (("lost", KEYS[:1]), ("part", KEYS[:2]), ("whole", KEYS[1:]), ("none", [])):
+        stages = {key: {"key": key, "stored": True} for key in keys} | {"convert": {"key": "f" * 32, "stored": False}}
         sealed.write(folder / f"{name}.json", "history 1", json.dumps({"stages": stages}).encode())
     report = collect(root, Limits(look(root).size - MIB))
     assert kept(root) == ["1", "2", "3"]
     assert report.removed["history"] == 1
-    assert sorted(path.name for path in folder.iterdir()) == ["left.json", "none.json"]
+    assert sorted(path.name for path in folder.iterdir()) == ["none.json", "part.json", "whole.json"]
+    lease = Lease(root)
+    lease.hold(*(f"results/{key}" for key in KEYS))
+    collect(root, NOTHING)
+    assert sorted(path.name for path in folder.iterdir()) == ["none.json", "whole.json"]
+    lease.release()
+    collect(root, Limits(None, None))
+    assert sorted(path.name for path in folder.iterdir()) == ["none.json", "whole.json"]
+    collect(root, NOTHING)
+    assert sorted(path.name for path in folder.iterdir()) == ["none.json"]
 
 
 def test_package_lists_go_whole_unless_somebody_reads_them(root: Path) -> None:
