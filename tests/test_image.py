@@ -131,6 +131,20 @@ class TestMinimal:
         assert list(result["phases"])[-1] == "login"
         assert (minimal.top / "build/minimal/test/screenshot.png").read_bytes().startswith(b"\x89PNG")
         assert minimal.digest("minimal/minimal.raw") == before
+        (minimal.top / "build/minimal/test/serial.log").unlink()
+        assert "passed (cached, " in minimal.doit("qemu-test")
+        assert b"Linux version" in (minimal.top / "build/minimal/test/serial.log").read_bytes()
+
+    def test_an_emergency_shell_is_no_boot(self, minimal: Project) -> None:
+        """A system that stops in systemd's emergency shell fails the boot test, which says so."""
+        words = minimal.command("boot.cmdline=systemd.unit=emergency.target", "qemu-test")
+        done = subprocess.run(
+            words, cwd=minimal.top, env=minimal.environment(), text=True, capture_output=True, timeout=900, check=False
+        )
+        minimal.doit("image")
+        assert done.returncode == 1, done.stdout + done.stderr
+        result = json.loads((minimal.top / "build/minimal/test/result.json").read_text())
+        assert (result["verdict"], result["kind"]) == ("failed", "emergency shell"), done.stderr
 
     def test_again_does_nothing(self, minimal: Project) -> None:
         """Every stage is fresh, and no output is touched (V2)."""
