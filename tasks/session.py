@@ -134,7 +134,7 @@ class Session:
         folder = recipe.name if recipe.profile is None else f"{recipe.name}+{recipe.profile}"
         plan = plans.make(recipe, Site(recipe.name, self.top / "build" / folder, lock, epoch))
         at_home = all(each.parent == file.parent for each in recipe.files)  # else a new file here could be the parent
-        if file not in self._awaits and at_home and not recipe.choices:  # what was chosen may not be there next time
+        if file not in self._awaits and at_home and not recipe.volatile:
             self._remember(file, plan, [*recipe.files, *([lock] if needed else [])])
         return plan
 

@@ -48,7 +48,7 @@ _DEBIAN = Section(
 _DIRECTORY_TREE = Section(
     {
         "path": Key(FilePath("directory"), "the folder", required=True),
-        "owner": Key(Choice("root"), "whose everything in it becomes", "root"),
+        "owner": Key(Choice("root", "keep"), "root: everything becomes root's; keep: whose it is, by number", "root"),
     },
     model.Directory,
     bare="path",

@@ -65,10 +65,13 @@ class Debian:
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """`source: directory`: a tree that is there already; `owner` "root" makes everything root's."""
+    """`source: directory`: a tree that is there already; `owner` "root" makes everything root's.
+
+    "keep" keeps owners by number, but for whoever owns the top, who becomes root.
+    """
 
     path: Path
-    owner: Literal["root"]
+    owner: Literal["root", "keep"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -406,3 +409,8 @@ class Recipe:
     machine: Machine
     test: Test
     choices: tuple[str, ...] = field(default=(), compare=False)
+
+    @property
+    def volatile(self) -> bool:
+        """Whether its plan may be another one next time though its text is the same: by what is there, or whose."""
+        return bool(self.choices) or (isinstance(self.source, Directory) and self.source.owner == "keep")

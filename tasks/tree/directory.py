@@ -10,19 +10,23 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bootsmith.tasks.errors import StageError
-from bootsmith.tasks.stage import Context, Stage
+from bootsmith.tasks.stage import Context, Json, Stage
 
 if TYPE_CHECKING:
     from bootsmith.tasks.recipe.model import Directory
     from bootsmith.tasks.site import Site
     from bootsmith.tasks.tree.layer import LayerWriter
 
+NOTHING: Mapping[str, Json] = {}
 _RUN = "bootsmith.tasks.tree.directory:"
 
 
 def stage(source: Directory, site: Site) -> Stage:
     """Return the stage that packs a directory as the base layer."""
-    return _stage(site, "pack", {"directory": source.path}, "base tree, as a tar")
+    from bootsmith.tasks.tree import ownership
+
+    kept: dict[str, Json] = {"owners": ownership.facts(source.path)} if source.owner == "keep" else {}
+    return _stage(site, "pack", {"directory": source.path}, "base tree, as a tar", kept)
 
 
 def empty(site: Site) -> Stage:
@@ -30,18 +34,26 @@ def empty(site: Site) -> Stage:
     return _stage(site, "make_empty", {}, "an empty base tree, as a tar")
 
 
-def _stage(site: Site, function: str, inputs: Mapping[str, Path], doc: str) -> Stage:
+def _stage(
+    site: Site, function: str, inputs: Mapping[str, Path], doc: str, params: Mapping[str, Json] = NOTHING
+) -> Stage:
     outputs = {"tar": site.base.tar, "index": site.base.index}
-    return Stage("rootfs", _RUN + function, inputs, outputs, {"epoch": site.epoch}, doc=doc)
+    return Stage("rootfs", _RUN + function, inputs, outputs, {"epoch": site.epoch, **params}, doc=doc)
 
 
 def pack(ctx: Context) -> None:
-    """Pack a directory: everything root's, all else as it is, but for the top, which is open to everybody."""
+    """Pack a directory: everything root's unless owners are kept, all else as it is but for the top, open to all."""
+    from bootsmith.tasks.tree import ownership
+
     top = ctx.inputs["directory"]
     if not top.is_dir():
         raise StageError(f"{top} is not a directory", "Let source.directory name one.")
+    keep = "owners" in ctx.params
+    owners = ownership.of(top)
     with _writer(ctx) as writer:
-        add_tree(writer, top, lambda _: (0, 0))
+        add_tree(writer, top, owners.inside if keep else lambda _: (0, 0))
+    if keep and ownership.facts(top) != ctx.params["owners"]:
+        raise StageError(f"{top}: owners changed while it was packed", "Run the same command again.")
 
 
 def add_tree(writer: LayerWriter, top: Path, owner: Callable[[os.stat_result], tuple[int, int]]) -> None:

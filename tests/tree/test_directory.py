@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import socket
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.recipe.load import load
 from bootsmith.tasks.site import Site
-from bootsmith.tasks.tree import layer, rootfs
+from bootsmith.tasks.tree import layer, ownership, rootfs
 from bootsmith.tasks.tree.merged import Tree
 from staging import run_stage
 
@@ -106,6 +107,25 @@ def test_the_same_tree_elsewhere_is_the_same_layer(site: Site, tmp_path: Path) -
     os.utime(top / "etc/x", (1, 1))
     pack(site, "2")
     assert site.base.tar.read_bytes() == before
+
+
+def test_owners_are_kept_where_the_recipe_says_so(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever owns the top is root; others keep their number, and another owner is another stage. V2."""
+    here = site.lock.parent
+    pack(site)
+    text = "source: {directory: {path: tree, owner: keep}}" + REST
+    (here / "x.yaml").write_text(text)
+    stage = rootfs.stage(load(here / "x.yaml"), site)
+    run_stage(stage, here / "scratch-own")
+    assert {(each.uid, each.gid) for each in layer.read_index(site.base.index)} == {(0, 0)}
+    monkeypatch.setattr(ownership, "of", lambda _: SimpleNamespace(inside=lambda _: (7, 8)))  # as if another's
+    other = rootfs.stage(load(here / "x.yaml"), site)
+    assert other.params != stage.params
+    run_stage(other, here / "scratch-other")
+    (init,) = (each for each in layer.read_index(site.base.index) if each.path == "init")
+    assert (init.uid, init.gid) == (7, 8)
+    with pytest.raises(StageError, match="owners changed"):
+        run_stage(stage, here / "scratch-changed")
 
 
 @pytest.mark.parametrize(("name", "what"), [("socket", "is a socket"), (".wh.x", "layers mean something else")])
