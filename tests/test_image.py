@@ -273,9 +273,8 @@ class TestMinimal:
                     stderr=subprocess.DEVNULL,
                 )  # fmt: skip
         serial = minimal.top / "direct.log"
-        minimal.doit(
-            "run-direct", "--serial", str(serial), "--initrd", "small.img", "build/minimal/kernel/vmlinuz"
-        )  # fmt: skip
+        words = ("--serial", str(serial), "--initrd", "small.img")
+        minimal.doit("run-direct", *words, "build/minimal/kernel/vmlinuz")
         assert b"alone in memory" in serial.read_bytes()
 
     def test_a_tree_is_started_by_its_own_kernel(self, minimal: Project) -> None:

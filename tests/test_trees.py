@@ -125,3 +125,13 @@ def test_a_disk_the_firmware_cannot_start(project: Project) -> None:
     assert refused.returncode == 1
     assert "`doit run-bios`" in refused.stdout
     assert "bios,, disk.img" in said(project, "run-bios", "--print", "--accel", "tcg", "../bios, disk.img")
+
+
+def test_an_output_instead_of_the_raw_disk(project: Project) -> None:
+    """With a recipe `--format` means its output of that format, and only as the recipe makes it now (L20)."""
+    stale = project.doit("run-uefi", "--print", "--format", "qcow2")
+    assert stale.returncode == 1
+    assert "disk.qcow2 is not what the recipe makes now\n  `doit image`" in stale.stdout
+    none = project.doit("run-uefi", "--print", "--format", "vmdk")
+    assert none.returncode == 3
+    assert "has no output vmdk" in none.stdout

@@ -7,7 +7,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bootsmith.tasks.errors import UsageError
+from bootsmith.tasks.errors import StageError, UsageError
 
 if TYPE_CHECKING:
     from bootsmith.tasks.commands import Request
@@ -26,10 +26,17 @@ def inspect(request: Request) -> None:
 
 
 def disk(request: Request) -> Path:
-    """Return the disk image a command is about: the file named, else the recipe's raw disk, of now or of `at=ID`."""
+    """Return the disk image a command is about: the file named, else the recipe's raw disk, of now or of `at=ID`.
+
+    With `--format` it is the recipe's output of that format. Raises UsageError where the recipe has none, and
+    StageError for an output that is not built as it is now.
+    """
     if request.words:
         return named(request)
     found = plan(request)
+    form = request.options.get("format") or "raw"
+    if form != "raw":
+        return _output(request, found, form)
     try:
         return found.stage("assemble").outputs["disk"]
     except KeyError:
@@ -44,6 +51,19 @@ def plan(request: Request) -> Plan:
     from bootsmith.tasks.actions import builds
 
     return builds.past_plan(request, at)
+
+
+def _output(request: Request, plan: Plan, form: str) -> Path:
+    stage = next((stage for stage in plan.stages if stage.name in (f"convert/{form}", f"convert/{form}-1")), None)
+    if stage is None:
+        raise UsageError(f"{plan.site.name} has no output {form}", "Add it to `outputs`, or leave out --format.")
+    if request.session.invocation.reserved.get("at"):
+        raise UsageError(f"of an earlier build there is the raw disk, and no {form}", "Leave out --format.")
+    file = next(iter(stage.outputs.values()))
+    if not request.session.builder(request.recipe).status(stage).fresh:
+        name = f"image:{request.recipe}" if request.recipe else "image"
+        raise StageError(f"{relative(file, request.session.shell)} is not what the recipe makes now", f"`doit {name}`")
+    return file
 
 
 def named(request: Request) -> Path:

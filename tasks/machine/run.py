@@ -116,6 +116,8 @@ def prepare(
     accel = accelerator.choose(machine.accel)
     if accel.note:
         say(accel.note)
+    if machine.type == "microvm" and accel.kind == "tcg":
+        say("microvm under TCG: Linux has no clock there to measure others by, and may stand still; --type q35 has one")
     code = _firmware(machine, subject) if subject.kind == "uefi" else None
     key = None
     if machine.login == "auto" and machine.nic != "none" and folder:

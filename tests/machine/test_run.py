@@ -228,6 +228,14 @@ def test_what_does_not_go_together_is_refused(disk: Path) -> None:
         run.run(machine(secure_boot=True, type="pc"), Subject(disk), print_only=True)
 
 
+def test_microvm_under_tcg_is_warned_of(disk: Path) -> None:
+    """A board on which Linux may stand still under TCG is run, and said to be one."""
+    told: list[str] = []
+    subject = Subject(None, kind="direct", kernel=qemu.Kernel(disk, None, ""))
+    assert run.run(machine(type="microvm"), subject, print_only=True, say=told.append) == 0
+    assert any(text.startswith("microvm under TCG") for text in told)
+
+
 def test_another_architecture_another_program(disk: Path) -> None:
     """An i386 recipe runs on qemu-system-i386 (L20)."""
     told: list[str] = []
