@@ -59,11 +59,11 @@ def _what(survey: Survey, name: str, now: float) -> Iterator[str]:
     kind, _, digest = name.partition("/")
     item = survey.items[name]
     used = "" if kind in ("blobs", "chunks") else f", last used {ago(now - item.used)}"
-    lack = "" if survey.is_whole(name) else ", not whole: it counts as absent"
+    lack = ", not whole: it counts as absent" if kind == "blobs" and not survey.is_whole(name) else ""
     yield f"{WHAT.get(kind, kind)} {digest}: {human(item.size)} on disk{used}{lack}"
     for output in survey.outputs(name) or () if kind == "results" else ():
         blob = f"blobs/{output.digest}"
-        yield f"  {output.role}: {human(output.size)}, {output.digest}{'' if survey.is_whole(blob) else ', missing'}"
+        yield f"  {output.role}: {human(output.size)}, {output.digest}{'' if survey.is_whole(blob) else ', not there'}"
     index = survey.index(name) if kind == "blobs" else None
     if index is not None:
         chunks = survey.named(name)

@@ -116,7 +116,7 @@ def choose(survey: Survey, kept: Needs, limits: Limits, now: float) -> list[Item
     for unit in sorted(units, key=lambda item: item.used):
         ages = (limits.age, SHORT_LIVED.get(unit.kind))
         is_old = any(age is not None and now - unit.used > age for age in ages)
-        is_useless = unit.kind == "old" or not survey.is_whole(unit.name)
+        is_useless = unit.kind == "old" or (unit.kind == "results" and survey.outputs(unit.name) is None)
         is_too_much = limits.size is not None and size > limits.size and unit.kind != "history"
         if is_old or is_useless or is_too_much:
             doomed.append(unit)

@@ -63,8 +63,8 @@ class Selection:
             base, _, name = word.partition(":")
             if not word.startswith("-"):
                 yield base, name or None
-            if base in self._others:
-                return  # what follows a task of the dodo's own is its
+            if base in self._others or (base in BY_NAME and BY_NAME[base].positional):
+                return  # what follows a task of the dodo's own, or one that takes words, is its
             if base in BY_NAME:
                 rest = self._after(BY_NAME[base], rest)
 

@@ -136,6 +136,7 @@ def test_doit_cache_is_the_same_as_a_command(pair: tuple[Project, Project]) -> N
     assert f"needed by {project.top / 'build/toy'} (here" in project.doit("cache", "stat").stdout
     assert "nothing to remove" in project.doit("cache", "gc", "--size", "1K", "--dry-run").stdout
     assert project.doit("cache", "verify").returncode == 0
+    (project.top / "toy.yaml").write_text("broken")  # no recipe is read for it
     for chunk in (project.cache / "chunks").glob("*/*"):
         chunk.chmod(0o644)
         chunk.write_bytes(b"damaged")

@@ -165,15 +165,13 @@ def test_without_limits_nothing_of_use_goes(root: Path) -> None:
     store = Store(root)
     store.put_bytes(os.urandom(2 * MIB))
     store.lease.release()
-    own = index_of_bytes(SHARED + OWN[1]).content[16:32].hex()
-    for path in (root / "chunks" / own[:2]).glob(f"{own}*"):
-        path.unlink()
+    (root / "results" / KEYS[1][:2] / KEYS[1]).write_bytes(b"damaged")
     (root / "blobs/ab").mkdir(parents=True)
     (root / "blobs/ab/old").write_bytes(b"a whole file")
     (root / "tmp/.tmp-left").write_bytes(b"by a dead process")
     report = collect(root, NO_LIMITS)
     assert kept(root) == ["0", "2", "3"]
-    assert report.removed == {"results": 1, "blobs": 2, "chunks": 2, "old": 1}
+    assert report.removed == {"results": 1, "blobs": 2, "chunks": 3, "old": 1}
     assert not list((root / "tmp").iterdir())
     assert collect(root, NO_LIMITS).removed == {}
 
@@ -223,6 +221,16 @@ def test_package_lists_go_whole_unless_somebody_reads_them(root: Path) -> None:
     assert report.removed["apt"] == 1
     assert [path.name for path in (root / "apt").iterdir()] == ["held"]
     lock.release()
+
+
+def test_a_result_whose_files_were_never_stored_stays(root: Path) -> None:
+    """It tells what a stage gives that is sooner made again than kept."""
+    store = Store(root)
+    store.put_result("f" * 32, {"out": {"hash": "e" * 32, "size": 5, "file": "out"}})
+    store.lease.release()
+    collect(root, NO_LIMITS)
+    assert store.result("f" * 32)
+    store.lease.release()
 
 
 def test_what_is_not_gcs_stays(root: Path) -> None:

@@ -232,7 +232,7 @@ def test_explain_a_file_and_a_chunk(root: Path) -> None:
     assert said("explain", chunk.name).count("part of the file") == 2
     chunk.unlink()
     assert "not whole: it counts as absent" in said("explain", digest)
-    assert "missing" in said("explain", KEY)
+    assert f"{digest}, not there" in said("explain", KEY)
 
 
 def test_explain_what_is_held(root: Path) -> None:
