@@ -28,7 +28,7 @@ def make(making: Making) -> None:
     program = making.host_file("systemd-boot").read_bytes() if binary is None else binary
     making.add_started("EFI/systemd/systemd-bootx64.efi", program)
     unified = "efistub" in making.loaders
-    text = configuration(making.menu, unified=unified, enrol=bool(making.keys))
+    text = configuration(making.menu, unified=unified)
     making.add("loader/loader.conf", making.configured("loader.conf", text.encode()))
     for name, value in making.keys.items():
         making.add(f"loader/keys/auto/{name}.auth", value)
@@ -37,10 +37,9 @@ def make(making: Making) -> None:
         making.add(f"loader/entries/{item.name}.conf", text.encode(), partition=making.kernels)
 
 
-def configuration(menu: Menu, *, unified: bool = False, enrol: bool = False) -> str:
-    """Return loader.conf; keys are offered to virtual machines alone, as a real one may need its own to start."""
-    lines = [f"default {menu.default}.{'efi' if unified else 'conf'}", f"timeout {menu.timeout}"]
-    return "".join(f"{line}\n" for line in (*lines, *(["secure-boot-enroll if-safe"] if enrol else [])))
+def configuration(menu: Menu, *, unified: bool = False) -> str:
+    """Return loader.conf. It is silent on keys: by itself systemd-boot gives them at most to virtual machines."""
+    return f"default {menu.default}.{'efi' if unified else 'conf'}\ntimeout {menu.timeout}\n"
 
 
 def entry(number: int, item: Item, version: str) -> str:

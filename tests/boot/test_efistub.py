@@ -98,7 +98,6 @@ def test_what_a_key_signs(bench: Workbench) -> None:
     assert {name for name in files if name.endswith(".auth")} == {
         f"loader/keys/auto/{name}.auth" for name in ("PK", "KEK", "db")
     }
-    assert files["loader/loader.conf"].endswith(b"secure-boot-enroll if-safe\n")
     assert made(bench, f"loader: [systemd-boot, efistub], {keys}, enroll: true}}") == files
     assert not any("auth" in name for name in made(bench, f"loader: efistub, {keys}}}"))
 

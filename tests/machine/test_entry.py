@@ -80,6 +80,13 @@ def test_what_the_kernel_was_told_is_checked() -> None:
         judged(MadeUpGuest([(3, kernel("ro"))]), entry)
 
 
+def test_a_line_that_lost_bytes_is_not_the_last_word() -> None:
+    """Linux says its command line twice: one whole line of the two is enough."""
+    entry = Wanted("systemd-boot", "recovery", position=2, title="Recovery", cmdline="ro single")
+    text = kernel("ro sle").replace("login", "[    0.1] Kernel command line: ro single\r\nlogin")
+    assert judged(MadeUpGuest([(3, text)]), entry)
+
+
 def test_a_menu_that_is_not_seen() -> None:
     """A kernel that begins before any menu came is not the entry that was wanted."""
     with pytest.raises(Unmet, match="before the menu entry recovery was chosen: no menu was seen"):
