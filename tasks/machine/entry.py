@@ -113,7 +113,7 @@ class Menu:
         booting = re.findall(r"^ *Booting [`'](.*)'$", console.heard, re.MULTILINE)
         if wanted.way == "grub" and wanted.title and booting and booting[-1] != wanted.title:
             return Failure("entry", f"GRUB booted {booting[-1]!r}, not the entry {wanted.name} ({wanted.title!r})")
-        # Linux says it twice; on a busy host a serial port loses a byte now and then, and no line is judged by its half.
+        # Linux says it twice: on a busy host a serial port loses bytes, and no line is judged by its half.
         told = re.findall(r"[Cc]ommand line: (.*)\n", console.said)
         settled = len(told) > 1 or console.phase >= Phase.USERSPACE
         if told and settled and _words(wanted.cmdline) not in map(_words, told):
