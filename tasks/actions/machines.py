@@ -61,9 +61,7 @@ def run_direct(request: Request) -> None:
         _run_recipe_directly(request)
         return
     file = images.named(request)
-    initrd = session.shell / asked["initrd"] if asked["initrd"] else None
-    if initrd and not initrd.is_file():
-        raise InputMissing(f"the initrd {initrd} does not exist", "Name one, or leave out --initrd.")
+    initrd = _given(request, "initrd")
     disk = session.shell / asked["disk"] if asked["disk"] else None
     machine, folder, _ = _machine(request, disk or file)
     kernel.check(file)
@@ -102,10 +100,7 @@ def run_tree(request: Request) -> None:
 
     session, asked = request.session, request.options
     site = trees.site_of(request)
-    given = session.shell / asked["kernel"] if asked["kernel"] else None
-    initrd = session.shell / asked["initrd"] if asked["initrd"] else None
-    if initrd and not initrd.is_file():
-        raise InputMissing(f"the initrd {initrd} does not exist", "Name one, or leave out --initrd.")
+    given, initrd = _given(request, "kernel"), _given(request, "initrd")
     if not (given or initrd) and site.initrd.stat().st_size:
         initrd = site.initrd
     if not initrd:
@@ -116,6 +111,16 @@ def run_tree(request: Request) -> None:
     words = " ".join(filter(None, (f"root={qemu.device(machine)} rw fstab=no console=ttyS0", asked["cmdline"])))
     started = qemu.Kernel(given or site.kernel, initrd, words)
     _run(request, machine, Subject(bare.disk(site), "raw", "direct", started), folder)
+
+
+def _given(request: Request, name: str) -> Path | None:
+    """Return the file that an option names. Raises InputMissing."""
+    if not request.options[name]:
+        return None
+    file = request.session.shell / request.options[name]
+    if not file.is_file():
+        raise InputMissing(f"the {name} {file} does not exist", f"Name a file, or leave out --{name}.")
+    return file
 
 
 def ssh(request: Request) -> None:
