@@ -117,7 +117,7 @@ def _given(request: Request, name: str) -> Path | None:
     """Return the file that an option names. Raises InputMissing."""
     if not request.options[name]:
         return None
-    file = request.session.shell / request.options[name]
+    file = request.session.shell / str(request.options[name])
     if not file.is_file():
         raise InputMissing(f"the {name} {file} does not exist", f"Name a file, or leave out --{name}.")
     return file
