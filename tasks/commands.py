@@ -31,6 +31,8 @@ class Command:
     """The function that makes a plan, if any, of the positional argument: its stages must be fresh first."""
     image: bool = False
     """Whether the positional argument stands in for what is needed: a file instead of the recipe's own image."""
+    chooses: bool = False
+    """Whether it is about a recipe of its own choice, where none is named, instead of the default one."""
     past: bool = False
     """Whether `at=ID` gives it the image of a past build."""
 
@@ -177,6 +179,7 @@ COMMANDS = (
         "fetch-mach",
         "GNU Mach's kernel into the cache, where recipes/lites.yaml finds it",
         "bootsmith.tasks.actions.recipes:fetch_mach",
+        chooses=True,
     ),
     Command(
         "explain",

@@ -167,7 +167,8 @@ class Engine:
                 own = self._own_stages(command, name)
                 found += [*own, self._command_task(command, name, builder, [task.name for task in own])]
         if asked.variables and not self.session.builders:
-            self.session.recipe()  # nothing planned, but a misspelt variable is still a mistake
+            for name in self.selection.meant():
+                self.session.recipe(name)  # nothing planned, but a misspelt variable is still a mistake
         return found
 
     def positional(self, command: Command) -> tuple[Mapping[str, Any], tuple[str, ...]]:

@@ -81,6 +81,16 @@ class Selection:
         named = [name for base, _, name in split if name and (base in known or base.split("/")[0] in known)]
         return [None, *dict.fromkeys(named)]
 
+    def meant(self) -> list[str | None]:
+        """Return the recipes that variables of the command line are for; None is the default one.
+
+        Commands that load a recipe of their own choice tell a misspelt variable themselves.
+        """
+        tasks = list(self._tasks())
+        if not tasks:
+            return [None]
+        return [*dict.fromkeys(name for base, name in tasks if base not in BY_NAME or not BY_NAME[base].chooses)]
+
     def _plannable(self, name: str) -> bool:
         """Tell whether another recipe can be listed; a broken one must not stop the rest."""
         if self.session.file(name) == self.session.file(None):

@@ -74,6 +74,14 @@ def test_the_choice_is_told_and_made_anew(top: Path) -> None:
     assert (top / "build/own/own.vmlinuz").read_bytes() == bzimage()
 
 
+def test_variables_are_the_named_recipe_s(top: Path) -> None:
+    """A command about another recipe takes its variables, though the default recipe has none; others are refused."""
+    (top / "recipes/other.yaml").write_text(OWN.replace("newer", '"${first}"') + "vars: {first: {help: which}}\n")
+    assert "file: vmlinuz" in doit(top, "first=recipes/vmlinuz", "show:other")
+    assert "there is no such variable or key" in doit(top, "frist=recipes/vmlinuz", "first=x", "show:other", status=3)
+    assert "there is no such variable or key" in doit(top, "first=recipes/vmlinuz", "show", status=3)
+
+
 def test_an_init_that_vanishes_is_told(top: Path) -> None:
     """What made the recipe right is looked at again: a folder without its init is not packed. W4, V7."""
     doit(top, "image")
