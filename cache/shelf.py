@@ -51,9 +51,7 @@ class Shelf:
 
     def find(self, digest: str) -> Path | None:
         """Return the file with this content, if it is there and not empty, as power cuts leave files."""
-        plain = (
-            f"{self.folder}/{digest[:2]}/{digest}"  # asked a thousand times for one blob: pathlib takes thrice as long
-        )
+        plain = f"{self.folder}/{digest[:2]}/{digest}"  # not by pathlib: asked a thousand times for one blob
         for path in (plain, plain + PACKED):
             with suppress(OSError):
                 if os.stat(path).st_size:  # noqa: PTH116
