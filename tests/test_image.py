@@ -222,7 +222,7 @@ class TestMinimal:
             words, cwd=minimal.top, env=minimal.environment(), text=True, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         ) as run:  # fmt: skip
-            limit = threading.Timer(300, run.kill)
+            limit = threading.Timer(1500, run.kill)
             limit.start()
             try:
                 assert run.stdout is not None
@@ -234,10 +234,10 @@ class TestMinimal:
                 qemu = next(line for line in said if "qemu-system" in line)
                 assert not re.search(r"hostfwd=tcp::|-vnc :|snapshot=off", qemu)
                 ssh = shlex.split(said[-1])
-                wait_for_banner(int(ssh[ssh.index("-p") + 1]), 180)
+                wait_for_banner(int(ssh[ssh.index("-p") + 1]), 900)
                 inside = subprocess.run(
                     [*ssh, "cat /etc/hostname; id -u; cat /etc/machine-id | wc -c"], text=True, capture_output=True,
-                    timeout=120, check=False,
+                    timeout=900, check=False,
                 )  # fmt: skip
                 assert inside.stdout.split() == ["minimal", "0", "33"], inside.stderr + serial.read_text(
                     errors="replace"
