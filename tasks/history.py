@@ -98,7 +98,9 @@ class History:
         now = time.time()
         before = self.newest()
         if before and _held(before.stages, made) == _held(stages, made):
-            self._write(replace(before, last=now))  # the same again, or a part of it
+            self._write(
+                replace(before, last=now, stages={**before.stages, **stages})
+            )  # the same again, or a part of it
             return True
         id = keys.key(_held(stages, made))  # noqa: A001  # as everybody calls it
         same = _read(self._folder / f"{id}.json")

@@ -86,19 +86,23 @@ class _Past:
     def _fetch(self, name: str, wanted: Mapping[str, Path]) -> None:
         from bootsmith.cache.lock import Lock
 
+        store = self._builder.ledger.store
+        lost = StageError(
+            f"{name} of build {self._entry.short} is not in the store any more",
+            "`doit log` shows which builds are complete.",
+        )
         for role, path in wanted.items():
             digest = self._entry.stages[name]["outputs"][role]["hash"]
+            if not store.has(digest):
+                raise lost  # before what is there is touched
             older = None
             if path.is_file():
                 lock = Lock(path, create=False)
                 if lock.try_acquire():  # else a machine runs on it: it keeps its file, this is another
                     older = path.rename(self._shop / "older")
                     lock.release()
-            if not self._builder.ledger.store.fetch(digest, path, onto=older):
-                raise StageError(
-                    f"{name} of build {self._entry.short} is not in the store any more",
-                    "`doit log` shows which builds are complete.",
-                )
+            if not store.fetch(digest, path, onto=older):
+                raise lost
             note(path, digest, self._builder.ledger.memo)
 
     def _remake(self, name: str, wanted: Mapping[str, Path]) -> None:

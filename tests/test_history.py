@@ -124,6 +124,22 @@ def test_log_names_what_is_gone(project: Project) -> None:
     assert project.doit("restore", "--at", builds[2]["id"]).returncode == 0
 
 
+def test_what_cannot_be_had_leaves_what_there_was(project: Project) -> None:
+    """A file whose content the store has lost stays as it is, right or wrong."""
+    plan = project.top / "toyplan.py"
+    plan.write_text(plan.read_text().replace('stored=False, carry="disk"', 'carry="disk"'))
+    project.image("-a", "image")
+    build = log(project)[0]
+    folder = project.top / "build/toy/at" / build["id"][:8]
+    folder.mkdir(parents=True)
+    (folder / "disk.raw").write_text("what there was")
+    shutil.rmtree(project.cache / "indexes")
+    done = project.doit("restore", "--at", build["id"])
+    assert done.returncode == 1
+    assert "assemble of build" in done.stdout
+    assert (folder / "disk.raw").read_text() == "what there was"
+
+
 def test_other_bytes_today_are_said_and_not_taken(project: Project) -> None:
     """Where today's code gives other bytes, restore says what changed, exits 1, and leaves what there was."""
     build = log(project)[1]
