@@ -76,14 +76,11 @@ def fetch_mach(request: Request) -> None:
     plan = plans.make(recipe, Site(recipe.name, session.top / "build" / recipe.name, path, locked.date))
     checked = plan.stage("kernel")
     with TemporaryDirectory(prefix="bootsmith-") as folder:
-        made: dict[Path, Path] = {}
-        for number, stage in enumerate((*plan.producers(checked), checked)):
-            work = Path(folder) / str(number)
-            work.mkdir()
-            made |= {path: work / path.name for path in stage.outputs.values()}
-            present = replace(stage, inputs={role: made.get(path, path) for role, path in stage.inputs.items()})
-            outputs = {role: made[path] for role, path in stage.outputs.items()}
-            session.ledger.load(stage.run)(StageContext(present, outputs, work, say=session.progress.tell))
+        work = Path(folder)
+        taken = next(stage for stage in plan.stages if checked.inputs["file"] in stage.outputs.values())
+        for stage in (taken, replace(checked, inputs={"file": work / "file"})):
+            outputs = {role: work / role for role in stage.outputs}
+            session.ledger.load(stage.run)(StageContext(stage, outputs, work, say=session.progress.tell))
     session.ledger.store.sync()
     package = locked.files[kernel.file.key][0]
     session.progress.tell(f"{package.name} {package.version} ({package.arch}) is in the cache, and fits")

@@ -458,7 +458,11 @@ RECIPE = Section(
         "version": Key(words.VERSION, "the image's version", "0"),
         "arch": Key(Choice("amd64", "i386"), "the guest's architecture", "amd64"),
         "seed": Key(LINE, "what every UUID is derived from", derived="name"),
-        "epoch": Key(words.DATE, "the time every file and filesystem carries", derived="the lock file's"),
+        "epoch": Key(
+            words.DATE,
+            "the time every file and filesystem carries",
+            derived="the lock file's; 1980-01-01 where none is needed",
+        ),
         "source": Key(SOURCE, "where the tree comes from", required=True),
         "layers": Key(ListOf(LAYER), "what is added to the tree, in order; each may carry a `name`", []),
         "system": Key(

@@ -45,7 +45,7 @@ def run(ctx: Context) -> None:
     if why:
         raise StageError(f"{file} cannot be the kernel: it {why}", "Let boot.kernel name another file.")
     version = magic.linux_version(data) if kind == "bzImage" else ""
-    ctx.say(f"kernel {version or file.name}")
+    ctx.say(f"kernel {version or kind}")
     ctx.outputs["kernel"].write_bytes(data)
     tree = tree_below(ctx) if "0.index" in ctx.inputs else None
     known = facts(tree, version or str(ctx.params["version"]))

@@ -54,7 +54,7 @@ def _slug(file: PackageFile, recipe: Recipe) -> str:
     """Return a file's name below `files/`: its package's, numbered where several come out of one."""
     alike = [each for each in _all(recipe) if each.package == file.package]
     number = alike.index(file) + 1
-    return file.package if number == 1 else f"{file.package}-{number}"
+    return file.package if number == 1 else f"{file.package}_{number}"  # a sign that no package's name holds
 
 
 def run(ctx: Context) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import gzip
 import json
 import subprocess
@@ -87,5 +88,6 @@ def test_what_could_not_start_is_refused(text: str, data: bytes, what: str, nurs
 
 def test_a_recipe_without_a_kernel_has_no_stage(nursery: Nursery) -> None:
     """`kernel: none` takes none."""
-    recipe = nursery.recipe("boot: {kernel: none}\n")
+    recipe = nursery.recipe("")
+    recipe = dataclasses.replace(recipe, boot=dataclasses.replace(recipe.boot, kernel="none"))
     assert kernel.stages(recipe, nursery.site) == []

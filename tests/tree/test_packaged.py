@@ -119,4 +119,4 @@ def test_two_files_of_one_package_are_two(nursery: Nursery) -> None:
         "layers: [files: {/a: {package: pk, path: /a}, /b: {package: pk, path: /b}, /c: {package: pk, path: /a}}]\n"
     )
     names = [stage.name for stage in packaged.stages(recipe, nursery.site)]
-    assert names == ["files/pk", "files/pk-2"]
+    assert names == ["files/pk", "files/pk_2"]
