@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from pathlib import Path
 
 import pytest
 from bootsmith.tasks.boot import efistub, pe
 from bootsmith.tasks.boot.pe import Program
+from bootsmith.tasks.disk import gpt
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.tools import host
 from bootsmith.tasks.tree import layer
@@ -166,3 +169,24 @@ def test_entries_stand_beside_kernels_on_a_boot_partition(bench: Workbench) -> N
 def test_os_release_is_quoted_as_a_shell_reads_it(value: str, line: str) -> None:
     """And what is empty is left out."""
     assert efistub.os_release({"A": value}) == line
+
+
+def test_a_workshops_own_layout(bench: Workbench) -> None:
+    """ESP of 100M called "EFI System", bit 2, kernel on it, own grub.cfg, further modules: as written (W13)."""
+    own = b"set timeout=0\nlinux /debian/6.1.0-9-cloud-amd64/linux\nboot\n"
+    (bench.folder / "grub.cfg").write_bytes(own)
+    bench.write_recipe(
+        "disk: {partitions: {esp: {size: 100M, name: EFI System, attributes: [2]},"
+        " root: {mount: /, label: slim-rootfs}}}\n"
+        "boot: {loader: grub-efi, packages: false, place: esp, timeout: 0, config: {grub.cfg: grub.cfg},"
+        " grub_modules: [png, jpeg]}\n"
+    )
+    raw = bench.build()
+    with raw.open("rb") as file:
+        table = gpt.decode(lambda at, size: os.pread(file.fileno(), size, at), raw.stat().st_size)
+    assert table is not None
+    esp = table.slots[0]
+    assert (esp.name, esp.size, esp.attributes) == ("EFI System", 100 << 20, 1 << 2)
+    for name, content in (("grub/grub.cfg", own), ("debian/6.1.0-9-cloud-amd64/linux", SYSTEMD_BOOT)):
+        words = ["mcopy", "-n", "-i", bench.site.partition_image("esp"), f"::/{name}", "-"]
+        assert subprocess.run(words, check=True, capture_output=True).stdout == content
