@@ -95,7 +95,7 @@ class Console:
     @property
     def is_mach(self) -> bool:
         """Whether the kernel is GNU Mach, which knows nothing of what we hand a Linux."""
-        return any(MACH.match(line) for line in self._first)
+        return MACH.match(self._guest) is not None
 
     @property
     def complaint(self) -> str:

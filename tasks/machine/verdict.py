@@ -11,7 +11,6 @@ import contextlib
 import json
 import os
 import sys
-import time
 import zlib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -60,7 +59,7 @@ class Verdicts:
 
     def key(self, case: Case) -> str | None:
         """Return the key of all that a boot depends on; None where QEMU is told of files that nobody can name."""
-        if case.machine.qemu or getattr(case.machine, "share", None):
+        if case.machine.qemu or case.machine.share:
             return None
         return keys.key(self.parts(case))
 
@@ -126,11 +125,6 @@ class Verdicts:
 
     def _file(self, key: str) -> Path:
         return self._root / "verdicts" / key[:2] / key
-
-
-def now() -> float:
-    """Return the time of a verdict, in seconds since 1970."""
-    return time.time()
 
 
 def _plain(value: Any) -> Any:

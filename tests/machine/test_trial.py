@@ -200,6 +200,8 @@ def test_a_mach_kernel_takes_over() -> None:
     assert trial.booted.console.phase is Phase.USERSPACE
     assert trial.booted.now() < 3, "Mach is not waited for: it knows no nonce"
     assert refusal(MadeUpGuest([(1, GRUB)]), expect=("GNU Mach",))[0] == "silence"
+    direct = MadeUpGuest([(1, MACH + "start lites_server: hello\r\n")], console=Console(direct=True))
+    assert judged(direct, expect=LITES).booted.now() < 3
 
 
 def test_a_mach_panic_is_read_from_the_log() -> None:
