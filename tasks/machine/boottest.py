@@ -16,18 +16,25 @@ from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeAlias
 
 from bootsmith.tasks.errors import BootsmithError, TestFailed
 from bootsmith.tasks.machine import guest, image, qemu, variables
 from bootsmith.tasks.machine.case import Case
 from bootsmith.tasks.machine.console import Console
 from bootsmith.tasks.machine.credentials import Asked, credentials
-from bootsmith.tasks.machine.phrases import Phase
+from bootsmith.tasks.machine.phrases import STARVED, Phase
 from bootsmith.tasks.machine.trial import Trial, Unmet, began
 from bootsmith.tasks.machine.verdict import Verdict, Verdicts
 from bootsmith.tasks.tools import host
 
 LOG, SCREENSHOT, RESULT, TIMING = "serial.log", "screenshot.png", "result.json", "timing.txt"
+Boot: TypeAlias = Callable[[Case, Path, Callable[[str], None]], Verdict]
+ATTEMPTS = 3  # at a boot that a busy host spoils
+
+
+class Starved(TestFailed):
+    """The boot failed, and not by the image's fault: the host had no time for the machine."""
 
 
 def prove(
@@ -36,7 +43,7 @@ def prove(
     *,
     verdicts: Verdicts | None = None,
     force: bool = False,
-    boot: Callable[[Case, Path, Callable[[str], None]], Verdict] | None = None,
+    boot: Boot | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Verdict:
     """Return the verdict that `verdicts` keep for the very same case, unless `force`; else boot it.
@@ -49,7 +56,7 @@ def prove(
         _note_cached(out / RESULT)
         return known
     try:
-        verdict = (boot or boot_and_judge)(case, out, say)
+        verdict = _boot(case, out, boot or boot_and_judge, say)
     except TestFailed:
         if verdicts and key:
             verdicts.forget(key)
@@ -57,6 +64,16 @@ def prove(
     if verdicts and key and verdicts.key(case) == key:  # else something was edited while the guest ran
         verdicts.keep(key, verdict)
     return verdict
+
+
+def _boot(case: Case, out: Path, boot: Boot, say: Callable[[str], None]) -> Verdict:
+    for _ in range(ATTEMPTS - 1):
+        try:
+            return boot(case, out, say)
+        except Starved as starved:
+            say(f"{starved.message.partition(chr(10))[0]}: booting again")
+            clear(out)
+    return boot(case, out, say)
 
 
 def clear(out: Path) -> None:
@@ -185,7 +202,9 @@ class _Outcome:
         reached = ", ".join(f"{phase} at {at:.0f} s" for phase, at in phases.items()) or "nothing was printed at all"
         lines = "".join(f"\n  | {self.trial.shown(line)}" for line in console.last_lines)
         how = f"{self.case.subject.kind}, {self.case.accel.kind}"
-        return TestFailed(
+        failure = self.reason.failure if isinstance(self.reason, Unmet) else None
+        kind = Starved if failure and failure.kind == STARVED else TestFailed
+        return kind(
             f"the boot failed in phase {self._phase} ({how}): {self.reason.message}\n  reached: {reached}{lines}",
             f"Kept: {' and '.join(str(kept[name]) for name in (LOG, SCREENSHOT) if name in kept)}",
         )

@@ -80,7 +80,12 @@ STUCK_EARLY: tuple[tuple[str, str, re.Pattern[str]], ...] = (
         r"|^ERROR: No configuration file found|^Invalid or corrupt kernel image|^Failed to load ldlinux"
     )),
 )  # fmt: skip
+STARVED = "starved"
+"""The kind of a failure that is not the image's: Linux counts a timer's ticks while the host runs something else."""
 STUCK: tuple[tuple[str, str, re.Pattern[str]], ...] = (
+    (STARVED, "the host gave the machine no time, and its timer seemed to stand still", re.compile(
+        r"Kernel panic - not syncing: IO-APIC \+ timer doesn't work"
+    )),
     ("kernel panic", "the kernel panicked", re.compile(
         r"Kernel panic - not syncing|^panic(?: \S+:\d+|\s?\(cpu \d+\)): "  # Linux; Mach
     )),

@@ -183,6 +183,10 @@ LATE = {
         "[    1.084888] Kernel panic - not syncing: VFS: Unable to mount root fs on unknown-block(0,0)\r\n",
         "kernel panic",
     ),
+    "timer": (
+        "[    0.100000] Kernel panic - not syncing: IO-APIC + timer doesn't work!  Boot with apic=debug\r\n",
+        "starved",
+    ),
     "root": ("ALERT!  PARTUUID=11111111-99 does not exist.  Dropping to a shell!\r\n", "initramfs shell"),
     "initramfs": ("\r\nBusyBox v1.36.1 built-in shell (ash)\r\n\r\n(initramfs) ", "initramfs shell"),
     "dracut": ("dracut-initqueue[512]: Warning: Could not boot.\r\n", "initramfs shell"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import time
 from collections.abc import Callable
@@ -204,6 +206,24 @@ def test_a_failure_is_never_kept(bench: Bench) -> None:
     assert bench.kept == []
     with pytest.raises(TestFailed):
         bench.prove()
+
+
+@pytest.mark.parametrize(("spoilt", "passes"), [(1, True), (2, True), (3, False)])
+def test_a_boot_that_a_busy_host_spoilt_is_tried_again(bench: Bench, spoilt: int, passes: bool) -> None:
+    """A timer that stood still is no fault of the image; a host that never has time is told."""
+    said: list[str] = []
+    tried = itertools.count()
+
+    def boot(case: Case, out: Path, say: Callable[[str], None]) -> Verdict:
+        if next(tried) < spoilt:
+            (out / "screenshot.png").write_bytes(b"of a panic")
+            raise boottest.Starved("no time\n  reached: kernel")
+        assert not (out / "screenshot.png").exists()
+        return bench.boots(case, out, say)
+
+    with contextlib.nullcontext() if passes else pytest.raises(TestFailed, match="no time"):
+        assert boottest.prove(bench.case, bench.out, boot=boot, say=said.append).evidence == ("nonce seen",)
+    assert said == ["no time: booting again"] * min(spoilt, 2)
 
 
 def test_an_image_edited_during_its_boot_is_not_believed(tmp_path: Path) -> None:
