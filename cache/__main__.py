@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from bootsmith.cache import limits
+from bootsmith.cache import limits, location
 from bootsmith.cache.errors import CacheError
 from bootsmith.cache.limits import Limits
 from bootsmith.cache.location import default_root
@@ -138,8 +138,8 @@ def _parser(program: str) -> argparse.ArgumentParser:
     verifying.add_argument("--repair", action="store_true", help="move what is damaged to quarantine")
     verifying.add_argument("--sha256", action="store_true", help="print the SHA-256 of every stored file")
     clearing = command(gc, "remove what was used least recently and what nobody needs")
-    clearing.add_argument("--size", help=f"keep no more than this, such as 10G; else what {limits.SIZE} says")
-    clearing.add_argument("--age", help=f"keep nothing unused for longer, such as 30d; else what {limits.AGE} says")
+    clearing.add_argument("--size", help=f"keep no more than this, such as 10G; else what {location.SIZE} says")
+    clearing.add_argument("--age", help=f"keep nothing unused for longer, such as 30d; else what {location.AGE} says")
     clearing.add_argument("--dry-run", action="store_true", help="only tell what would be removed")
     command(explain, "what a key or digest is, who needs it, and when it was last used").add_argument(
         "name", metavar="KEY|DIGEST", help="or how it begins, 4 digits at least"

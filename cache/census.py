@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from bootsmith.cache import limits, roots
+from bootsmith.cache import location, roots
 from bootsmith.cache.amounts import ago, count, human
 from bootsmith.cache.blobs import unique
 from bootsmith.cache.gc import closure
@@ -117,7 +117,7 @@ def in_words(census: Census) -> str:
     files = census.files
     most = "without limit" if size is None else f"at most {human(size)}"
     lines = [
-        f"{census.root}: {human(census.size)} on disk, {most} ({limits.SIZE})",
+        f"{census.root}: {human(census.size)} on disk, {most} ({location.SIZE})",
         *(_line(each.size, count(each.count, NOUNS[kind])) for kind, each in census.kinds.items() if each.count),
         *[_line(census.rest, "of notes and locks")] * bool(census.rest),
     ]
@@ -135,7 +135,7 @@ def in_words(census: Census) -> str:
     )
     if census.oldest is not None:
         bound = "kept however old" if age is None else f"removed after {age / DAY:g} days"
-        lines.append(f"the longest unused was used {ago(now - census.oldest)}; {bound} ({limits.AGE})")
+        lines.append(f"the longest unused was used {ago(now - census.oldest)}; {bound} ({location.AGE})")
     return "\n".join(lines)
 
 

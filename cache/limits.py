@@ -8,9 +8,8 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from bootsmith.cache.errors import CacheError
+from bootsmith.cache.location import AGE, SIZE
 
-SIZE = "BOOTSMITH_CACHE_SIZE"
-AGE = "BOOTSMITH_CACHE_AGE"
 DEFAULT_SIZE = 20 << 30
 NONE = ("none", "0")
 UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
@@ -24,7 +23,7 @@ class LimitError(CacheError):
 
 
 class Limits(NamedTuple):
-    """`size` in bytes on disk, `age` in seconds since the last use; None is no limit. A NamedTuple for quick import."""
+    """`size` in bytes on disk, `age` in seconds since the last use; None is no limit."""
 
     size: int | None = DEFAULT_SIZE
     age: float | None = None

@@ -1,4 +1,4 @@
-"""Where the store is, as the environment says; apart from the store, which takes long to load."""
+"""Where things are, and what the environment says of it; apart from what uses them, which takes longer to load."""
 
 from __future__ import annotations
 
@@ -6,6 +6,10 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from bootsmith.cache.key import key
+
+SIZE, AGE = "BOOTSMITH_CACHE_SIZE", "BOOTSMITH_CACHE_AGE"  # see limits.py
+ROOTS = "roots"
 PRIVATE = 0o700  # mode of folders that hold what images hold: there may be password hashes and keys
 
 
@@ -17,3 +21,8 @@ def default_root(environ: Mapping[str, str] = os.environ) -> Path:
     if not caches.is_absolute():  # unset, empty, or relative, which the XDG specification tells to ignore
         caches = Path(environ.get("HOME") or Path.home()) / ".cache"
     return caches / "bootsmith"
+
+
+def root(store: Path, build: Path) -> Path:
+    """Return the file in which a store notes that a build directory uses it; see roots.py."""
+    return store / ROOTS / f"{key({'build': str(build)})}.json"

@@ -10,14 +10,11 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from bootsmith.cache import key as keys
+from bootsmith.cache import location, sealed, temporary
 from bootsmith.cache import record as records
-from bootsmith.cache import sealed, temporary
-from bootsmith.cache.location import PRIVATE
 from bootsmith.cache.record import Record
 
 KIND = "root 1"
-ROOTS = "roots"
 STATE = ".bootsmith"
 DIGEST = re.compile(r'"([0-9a-f]{32})"')
 SHA256 = re.compile(rb"(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])")
@@ -31,7 +28,7 @@ class Root(NamedTuple):
 
     `lists` are files in which every SHA-256 names a download that the build needs. `keys` are those of its records;
     they count only while the directory is away. `mount` is where its file system is attached. `noted` is when, in
-    seconds since 1970. A NamedTuple for its quick import.
+    seconds since 1970.
     """
 
     build: Path
@@ -82,14 +79,9 @@ class Root(NamedTuple):
                 yield from (found.decode() for found in SHA256.findall(path.read_bytes()))
 
 
-def is_noted(store: Path, build: Path) -> bool:
-    """Tell whether the store knows of a build directory."""
-    return _file(store, build).exists()
-
-
 def note(store: Path, build: Path, lists: Iterable[Path]) -> None:
     """Let the store know of a build directory, and of its present records; one that cannot be written need not."""
-    path = _file(store, build)
+    path = location.root(store, build)
     root = Root(build, _mount(build), (), (), 0)
     body = {
         "build": str(build),
@@ -98,14 +90,14 @@ def note(store: Path, build: Path, lists: Iterable[Path]) -> None:
         "keys": sorted(record.key for record in root.records()),
     }
     with suppress(OSError):
-        path.parent.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
+        path.parent.mkdir(mode=location.PRIVATE, parents=True, exist_ok=True)
         sealed.write(path, KIND, json.dumps(body).encode(), drafts=temporary.drafts(store))
 
 
 def read(store: Path) -> dict[Path, Root]:
     """Return the roots that are noted, by the file that notes each."""
     found = {}
-    for path in sorted((store / ROOTS).glob("*.json")):
+    for path in sorted((store / location.ROOTS).glob("*.json")):
         body = sealed.read(path, KIND)
         with suppress(FileNotFoundError):
             if body is not None:
@@ -114,10 +106,6 @@ def read(store: Path) -> dict[Path, Root]:
                 where = Path(noted["build"]), Path(noted["mount"])
                 found[path] = Root(*where, lists, tuple(noted["keys"]), path.stat().st_mtime)
     return found
-
-
-def _file(store: Path, build: Path) -> Path:
-    return store / ROOTS / f"{keys.key({'build': str(build)})}.json"
 
 
 def _mount(build: Path) -> Path:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from bootsmith.cache import key as keys
-from bootsmith.cache import limits, roots, temporary
+from bootsmith.cache import location, temporary
 from bootsmith.cache.fingerprint import fingerprint
 from bootsmith.cache.location import default_root
 from bootsmith.cache.lock import Lock
@@ -52,7 +52,6 @@ class Session:
         self._recipes: dict[Path, Recipe] = {}
         self._awaits: dict[Path, str] = {}  # of recipes whose lock file a build would write first
         self._locks: dict[Path, Lock] = {}
-        self._limits = limits.Limits()
         self._old_handlers: dict[int, object] = {}
 
     @cached_property
@@ -197,7 +196,7 @@ class Session:
         if builder.plan.site.build in self._locks:
             return
         if not self._locks:
-            self._limits = limits.from_environment()
+            self._check_limits()
             for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
                 self._old_handlers[number] = signal.signal(number, self._interrupted)
         try:
@@ -211,11 +210,21 @@ class Session:
         lock.acquire(waiting=lambda holder: self.progress.tell(f"waiting for {holder}, which builds here"))
         self._locks[builder.plan.site.build] = lock
         builder.open()
-        if not roots.is_noted(self.ledger.root, builder.plan.site.build):
+        if not location.root(self.ledger.root, builder.plan.site.build).exists():
             self._note(builder)
+
+    @staticmethod
+    def _check_limits() -> None:
+        """Refuse words for the store's limits that are none, before anything is done. Raises CacheError."""
+        if location.SIZE in os.environ or location.AGE in os.environ:
+            from bootsmith.cache import limits
+
+            limits.from_environment()
 
     def _note(self, builder: Builder) -> None:
         """Let the store know who needs what it holds."""
+        from bootsmith.cache import roots
+
         roots.note(self.ledger.root, builder.plan.site.build, [builder.plan.site.lock])
 
     def only_looks(self) -> None:
@@ -250,9 +259,9 @@ class Session:
             lock.release()
         self._locks.clear()
         if grown:
-            from bootsmith.cache.upkeep import keep_within
+            from bootsmith.cache import limits, upkeep
 
-            keep_within(self.ledger.root, self._limits, grown, self.progress.tell)
+            upkeep.keep_within(self.ledger.root, limits.from_environment(), grown, self.progress.tell)
 
     def _interrupted(self, number: int, _frame: FrameType | None) -> NoReturn:
         """End at once: what is half made has no record, and goes with the next run."""

@@ -8,8 +8,8 @@ import shutil
 from pathlib import Path
 
 import pytest
+from bootsmith.cache import location, roots, sealed
 from bootsmith.cache import record as records
-from bootsmith.cache import roots, sealed
 from bootsmith.cache.record import Record
 from bootsmith.cache.roots import PATIENCE, Root
 
@@ -36,7 +36,7 @@ def build(tmp_path: Path) -> Path:
 def noted(store: Path, build: Path) -> Root:
     """Note a build directory, and return what is read of it."""
     roots.note(store, build, [build.parent.parent / "toy.lock"])
-    assert roots.is_noted(store, build)
+    assert location.root(store, build).exists()
     (root,) = roots.read(store).values()
     return root
 
@@ -97,5 +97,5 @@ def test_a_store_that_cannot_be_written_is_not_told(tmp_path: Path, build: Path)
     """A build goes on without."""
     (tmp_path / "file").touch()
     roots.note(tmp_path / "file", build, [])
-    assert not roots.is_noted(tmp_path / "file", build)
+    assert not location.root(tmp_path / "file", build).exists()
     assert roots.read(tmp_path / "file") == {}
