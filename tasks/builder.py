@@ -301,6 +301,15 @@ class Builder:
             self.freshness.touch()
         return present
 
+    def clean_past(self, *, dry_run: bool = False) -> list[Path]:
+        """Remove what was brought back of past builds; return the folders there were."""
+        folder = self.plan.site.build / "at"
+        if folder.is_symlink() or not folder.is_dir():
+            return []
+        if not dry_run:
+            shops.remove_tree(folder)
+        return [folder]
+
     def open(self) -> None:
         """Begin a run: clear away what killed runs left, and forget what was seen before the lock was held."""
         sweep(self.state / "records")

@@ -207,7 +207,7 @@ class Engine:
         for group, doc in GROUPS.items():
             if members[group] and group not in whole:
                 self._groups[group + suffix] = members[group]
-                yield Task(
+                yield (_ImageTask if group == "image" else Task)(
                     group + suffix,
                     [_Report(self.session, builder)] if group == "image" else None,
                     task_dep=members[group],
@@ -375,6 +375,16 @@ class _StageTask(Task):  # type: ignore[misc]  # doit has no types
         outstream.writelines(
             f"{self.name} - {done} {path}\n" for path in action.builder.clean(action.stage, dry_run=dryrun)
         )
+
+
+class _ImageTask(Task):  # type: ignore[misc]  # doit has no types
+    """All of a recipe; cleaning it removes what was brought back of past builds, too."""
+
+    def clean(self, outstream: TextIO, dryrun: bool) -> None:
+        action: _Report = self.actions[0]
+        action.session.begin(action.builder)
+        done = "would remove" if dryrun else "removed"
+        outstream.writelines(f"{self.name} - {done} {path}\n" for path in action.builder.clean_past(dry_run=dryrun))
 
 
 class _Action(BaseAction):  # type: ignore[misc]  # doit has no types

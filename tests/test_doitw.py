@@ -64,9 +64,16 @@ def fixture_checkout(tmp_path: Path) -> Checkout:
 
 def test_passes_every_word_on(checkout: Checkout) -> None:
     """Words reach doit as they are, whatever they hold."""
-    done = checkout.run("image", "disk.size=64G", "two words", "", "--", "*")
-    assert done.stdout == "<-m><doit><image><disk.size=64G><two words><><--><*>\n"
+    done = checkout.run("image", "disk.size=64G", "two words", "--", "*")
+    assert done.stdout == "<-m><doit><image><disk.size=64G><two words><--><*>\n"
     assert not checkout.was_set_up()
+
+
+def test_an_empty_word_is_refused(checkout: Checkout) -> None:
+    """A word such as "$ID" without a value is a mistake that is said, exit 3, where doit ends in a traceback."""
+    done = checkout.run("restore", "--at", "")
+    assert (done.returncode, done.stdout) == (3, "")
+    assert "one of the words is empty" in done.stderr
 
 
 @pytest.mark.parametrize("way", ["./doitw", "link"])

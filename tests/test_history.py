@@ -98,6 +98,19 @@ def test_every_build_comes_back(project: Project) -> None:
     assert not list((project.top / "build/toy/.bootsmith/tmp").glob("*"))
 
 
+def test_clean_removes_what_was_brought_back(project: Project) -> None:
+    """`clean` of the whole recipe takes at/ too, and says so with -n before; of one task it does not (V15)."""
+    build = log(project)[1]["id"]
+    assert project.doit("restore", "--at", build).returncode == 0
+    folder = project.top / "build/toy/at"
+    assert f"would remove {folder}\n" in project.doit("clean", "-n").stdout
+    assert project.doit("clean", "assemble").returncode == 0
+    assert folder.is_dir()
+    assert f"removed {folder}\n" in project.doit("clean").stdout
+    assert not folder.exists()
+    assert project.doit("restore", "--at", build).returncode == 0
+
+
 def test_history_outlives_the_build_directory(project: Project) -> None:
     """After `rm -rf build` the log is what it was, and restore works."""
     before = log(project)

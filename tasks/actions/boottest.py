@@ -57,6 +57,7 @@ def _made(plan: Plan, name: str, role: str) -> Path | None:
 def _case(request: Request, recipe: Recipe, plan: Plan, kind: Kind) -> Case:
     from bootsmith.tasks.boot import menu
     from bootsmith.tasks.context import read_secret
+    from bootsmith.tasks.disk import bootable
     from bootsmith.tasks.machine import case, entry
     from bootsmith.tasks.machine.qemu import Kernel
     from bootsmith.tasks.machine.run import Subject
@@ -73,9 +74,11 @@ def _case(request: Request, recipe: Recipe, plan: Plan, kind: Kind) -> Case:
         kernel = Kernel(site.kernel, site.initrd if site.initrd in made else None, words)
     password = read_secret(test.login.password, "test.login.password") if test.login else b""
     secure = recipe.boot.secure_boot
+    disk = _made(plan, "assemble", "disk")
+    alone = disk and kind == "uefi" and recipe.boot.removable == "no"
     subject = Subject(
-        _made(plan, "assemble", "disk"), "raw", kind, kernel, recipe.arch, recipe.file,
-        secure.certificate if secure else None,
+        disk, "raw", kind, kernel, recipe.arch, recipe.file, secure.certificate if secure else None,
+        bootable.vendors(disk, "raw", recipe.boot.loader) if disk and alone else None,
     )  # fmt: skip
     return case.prepare(
         recipe.machine, test, subject,

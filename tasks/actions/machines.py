@@ -40,9 +40,16 @@ def _run_disk(request: Request, kind: Kind) -> None:
     disk = images.disk(request)
     machine, folder, recipe = _machine(request, disk)
     form = image.identify(disk, request.options["format"])
+    program = None
     if not (machine.keep and (folder / "run.qcow2").exists()):  # what a guest wrote there may start it now
-        firmware.choose(kind, bootable.firmware(disk, form), images.shown(request, disk))
-    subject = Subject(disk, form, kind)
+        able = set(bootable.firmware(disk, form))
+        if kind == "uefi" and (kind not in able or (recipe and recipe.boot.removable == "no")):
+            program = bootable.vendors(disk, form, recipe.boot.loader if recipe else ())
+        if program:
+            able.add("uefi")
+            request.session.progress.tell(f"a copy of the firmware's variables gets a boot entry for {program}")
+        firmware.choose(kind, able, images.shown(request, disk))
+    subject = Subject(disk, form, kind, program=program)
     if recipe:
         secure = recipe.boot.secure_boot
         certificate = secure.certificate if secure else None

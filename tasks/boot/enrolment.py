@@ -11,7 +11,7 @@ import uuid
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-_GLOBAL = uuid.UUID("8be4df61-93ca-11d2-aa0d-00e098032b8c")  # EFI_GLOBAL_VARIABLE
+GLOBAL = uuid.UUID("8be4df61-93ca-11d2-aa0d-00e098032b8c")  # EFI_GLOBAL_VARIABLE
 _DATABASE = uuid.UUID("d719b2cb-3d3a-4596-a3bc-dad00e67656f")  # EFI_IMAGE_SECURITY_DATABASE_GUID
 _X509 = uuid.UUID("a5c059a1-94e4-4aa7-87b5-ab155c2bf072")  # EFI_CERT_X509_GUID
 _PKCS7 = uuid.UUID("4aafd29d-68df-49ee-8aa9-347d375665a7")  # EFI_CERT_TYPE_PKCS7_GUID
@@ -35,8 +35,8 @@ def variables(certificate: bytes) -> Iterator[Variable]:
     entry = _OWNER.bytes_le + certificate
     value = _X509.bytes_le + struct.pack("<III", 28 + len(entry), 0, len(entry)) + entry
     yield Variable("db", _DATABASE, value)
-    yield Variable("KEK", _GLOBAL, value)
-    yield Variable("PK", _GLOBAL, value)  # last: with it a firmware begins to ask for signatures
+    yield Variable("KEK", GLOBAL, value)
+    yield Variable("PK", GLOBAL, value)  # last: with it a firmware begins to ask for signatures
 
 
 def moment(epoch: int) -> bytes:

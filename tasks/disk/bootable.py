@@ -5,18 +5,28 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import struct
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
 from bootsmith.tasks.disk import gpt, superblock
+from bootsmith.tasks.recipe.loaders import KINDS
 from bootsmith.tasks.tools import host, process
 
 LOADER = "::/EFI/BOOT/BOOTX64.EFI"
 """What UEFI firmware starts from a disk it has never seen (UEFI 2.10, 3.5.1.1)."""
+_PROGRAMS = {
+    "systemd-bootx64.efi": "systemd-boot",
+    "shimx64.efi": "grub-efi",  # it starts the GRUB beside it
+    "grubx64.efi": "grub-efi",
+}
+"""What loaders' programs are called on their vendors' paths."""
+_FOREIGN = re.compile(r"(ia32|ia64|arm|aa64|riscv64|loongarch64)\.efi$", re.IGNORECASE)
+"""What programs for other machines end in."""
 _WINDOW = 1 << 20
 _MBR_ENTRY = struct.Struct("<B3xB3xII")
 _CD = 2048  # bytes in a sector
@@ -41,12 +51,38 @@ class Disk(Protocol):
 
 def firmware(image: Path, format: str) -> frozenset[str]:  # noqa: A002  the word of the recipe and of QEMU
     """Return which of "uefi" and "bios" find something to start; `format` is QEMU's name, or "iso" for a CD."""
-    disk: Disk
+    with _opened(image, format) as disk:
+        return _of_cd(disk) if format == "iso" else _of_disk(disk)
+
+
+def vendors(image: Path, format: str, loaders: Sequence[str] = ()) -> str | None:  # noqa: A002
+    """Return the path of the EFI program that an entry in a firmware's variables is to name; None where there is none.
+
+    What shows a menu comes before kernel images, and among that the first of `loaders`, which are a recipe's.
+    """
+    if format == "iso":
+        return None
+    menus = {*_PROGRAMS.values()}
+    asked = [each for each in loaders if KINDS[each].firmware == "uefi" and each != "efistub"]
+    order = [*(each if each in menus else "" for each in asked), *sorted(menus, reverse=True), "", "efistub"]
+
+    def rank(path: str) -> tuple[int, int, str]:
+        *_, folder, name = path.lower().split("/")
+        loader = _PROGRAMS.get(name, "efistub" if folder == "linux" else "")
+        return order.index(loader), [*_PROGRAMS, name].index(name), path
+
+    with _opened(image, format) as disk:
+        found = [path for stretch in _stretches(disk, disk.read(0, gpt.SECTOR)) for path in _programs(disk, *stretch)]
+    return min(found, key=rank, default=None)
+
+
+@contextlib.contextmanager
+def _opened(image: Path, format: str) -> Iterator[Disk]:  # noqa: A002
     if format in ("raw", "iso"):
         with image.open("rb") as file:
-            disk = _Raw(image, file.fileno(), os.fstat(file.fileno()).st_size)
-            return _of_cd(disk) if format == "iso" else _of_disk(disk)
-    return _of_disk(_Converted(image.absolute(), format))
+            yield _Raw(image, file.fileno(), os.fstat(file.fileno()).st_size)
+    else:
+        yield _Converted(image.absolute(), format)
 
 
 def _of_disk(disk: Disk) -> frozenset[str]:
@@ -74,18 +110,30 @@ def _stretches(disk: Disk, sector: bytes) -> Iterator[tuple[int, int]]:
 
 
 def _has_loader(disk: Disk, start: int, size: int) -> bool:
+    return bool(_listed(disk, start, size, LOADER))
+
+
+def _programs(disk: Disk, start: int, size: int) -> list[str]:
+    """Return the EFI programs below EFI on a FAT partition: their paths, as /EFI/debian/grubx64.efi."""
+    lines = _listed(disk, start, size, "-/", "::/EFI").decode("utf-8", "replace").splitlines()
+    return [line.removeprefix("::") for line in lines if line.lower().endswith(".efi") and not _FOREIGN.search(line)]
+
+
+def _listed(disk: Disk, start: int, size: int, *words: str) -> bytes:
+    """Return what `mdir` lists of a FAT partition, one path a line; nothing where it is none, or has no such files."""
+
     def inside(offset: int, length: int) -> bytes:
         return disk.read(start + offset, max(0, min(length, size - offset)))
 
     found = superblock.probe(inside)
     if found is None or not found.kind.startswith("FAT"):
-        return False
+        return b""
     with disk.part(start, size) as (file, offset):
         listed = process.run(
-            [host.find("mdir"), "-b", "-i", f"{file}@@{offset}", LOADER],
+            [host.find("mdir"), "-b", "-i", f"{file}@@{offset}", *words],
             env={"PATH": host.PATH, "LC_ALL": "C.UTF-8", "MTOOLS_SKIP_CHECK": "1"}, cwd=Path("/"), check=False,
         )  # fmt: skip
-    return listed.status == 0
+    return listed.stdout if listed.status == 0 else b""
 
 
 def _of_cd(disk: Disk) -> frozenset[str]:

@@ -13,7 +13,7 @@ import json
 import secrets
 import tempfile
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias
@@ -103,10 +103,9 @@ def boot_and_judge(case: Case, out: Path, say: Callable[[str], None]) -> Verdict
     with contextlib.ExitStack() as stack:
         firmware = case.firmware
         if firmware and case.entry and case.entry.way == "variable":
+            file = case.entry.file
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bootsmith-")))
-            told = variables.with_entry(firmware.variables.read_bytes(), case.entry.file, str(firmware.variables))
-            firmware = replace(firmware, variables=folder / "variables")
-            firmware.variables.write_bytes(told)
+            firmware = variables.changed(firmware, lambda flash, what: variables.with_entry(flash, file, what), folder)
 
         def command(wires: qemu.Wires) -> list[str]:
             words = qemu.command(

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bootsmith.tasks.machine import accelerator, firmware, qemu
+from bootsmith.tasks.machine import accelerator, qemu
 from bootsmith.tasks.machine.accelerator import Accel
 from bootsmith.tasks.machine.entry import Wanted
 from bootsmith.tasks.machine.firmware import Firmware
-from bootsmith.tasks.machine.run import Subject
+from bootsmith.tasks.machine.run import Subject, firmware_of
 from bootsmith.tasks.recipe.model import Machine, Test
 
 if TYPE_CHECKING:
@@ -74,8 +74,6 @@ def prepare(
         machine, display="none", monitor=False, gdb=False, debug=None, serial="stdio", forward=(), keep=False,
         login="none", gpu="std" if seen and machine.gpu == "none" else machine.gpu,
     )  # fmt: skip
-    found = firmware.find(secure_boot=machine.secure_boot) if subject.kind == "uefi" else None
-    if found and machine.secure_boot:
-        found = firmware.with_keys(found, subject.certificate)
+    found = firmware_of(machine, subject) if subject.kind == "uefi" else None
     program = qemu.PROGRAMS[subject.arch]
     return Case(subject, headless, test, accel, found, entry, password, program)

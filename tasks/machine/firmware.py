@@ -17,7 +17,8 @@ from bootsmith.tasks.tools import host
 Kind = Literal["uefi", "bios", "direct"]
 _COMMANDS: dict[Kind, str] = {"uefi": "run-uefi", "bios": "run-bios", "direct": "run-direct"}
 _LACKS: dict[Kind, str] = {
-    "uefi": "UEFI firmware finds nothing to start on {what}: no FAT partition of it holds EFI/BOOT/BOOTX64.EFI",
+    "uefi": "UEFI firmware finds nothing to start on {what}: no FAT partition of it holds an EFI program, such "
+    "as EFI/BOOT/BOOTX64.EFI",
     "bios": "a BIOS finds nothing to start on {what}: there is no boot code in its first sector",
     "direct": "QEMU has no kernel to start for {what}",
 }
@@ -93,6 +94,13 @@ def with_keys(found: Firmware, certificate: Path | None) -> Firmware:
     from bootsmith.tasks.machine import variables
 
     return variables.with_keys(found, certificate)
+
+
+def with_program(found: Firmware, path: str) -> Firmware:
+    """Return firmware with a boot entry for the EFI program at a path, on whichever disk it is."""
+    from bootsmith.tasks.machine import variables
+
+    return variables.changed(found, lambda flash, what: variables.with_program(flash, path, what))
 
 
 def with_microsoft_keys(found: Firmware) -> Firmware:

@@ -27,7 +27,7 @@ class Subject:
     """What a machine is made around: a disk in QEMU's `format` (or "iso"), and what starts it.
 
     `kernel` goes with the kind "direct"; `recipe` is the file of the recipe it comes from, `certificate` that of the
-    key it is signed with.
+    key it is signed with, `program` the path of an EFI program for which the firmware needs an entry.
     """
 
     disk: Path | None
@@ -37,6 +37,7 @@ class Subject:
     arch: str = "amd64"
     recipe: Path | None = None
     certificate: Path | None = None
+    program: str | None = None
 
     @property
     def name(self) -> str:
@@ -118,7 +119,7 @@ def prepare(
         say(accel.note)
     if machine.type == "microvm" and accel.kind == "tcg":
         say("microvm under TCG: Linux has no clock there to measure others by, and may stand still; --type q35 has one")
-    code = _firmware(machine, subject) if subject.kind == "uefi" else None
+    code = firmware_of(machine, subject) if subject.kind == "uefi" else None
     key = None
     if machine.login == "auto" and machine.nic != "none" and folder:
         key = ssh.key(folder.absolute())
@@ -146,9 +147,12 @@ def _check(machine: Machine, kind: firmware.Kind) -> None:
         raise UsageError("Secure Boot is for UEFI on q35", "Use `doit run-uefi` with --type q35.")
 
 
-def _firmware(machine: Machine, subject: Subject) -> firmware.Firmware:
+def firmware_of(machine: Machine, subject: Subject) -> firmware.Firmware:
+    """Return the UEFI firmware of a machine: with keys, and with an entry for what it finds not by itself, if asked."""
     found = firmware.find(secure_boot=machine.secure_boot)
-    return firmware.with_keys(found, subject.certificate) if machine.secure_boot else found
+    if machine.secure_boot:
+        found = firmware.with_keys(found, subject.certificate)
+    return firmware.with_program(found, subject.program) if subject.program else found
 
 
 def free_ports(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import struct
 import tempfile
 import uuid
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,8 +25,11 @@ _SYSTEMD = uuid.UUID("4a67b082-0a4c-41cf-b6c7-440b29bb8c4f")  # systemd's Boot L
 _VOLUME_SIGNATURE = b"_FVH"
 _FORMATTED, _HEALTHY = 0x5A, 0xFE
 _START, _ADDED = 0x55AA, 0x3F
+_STATE = 2  # where a variable's state stands in its header
+_MOVING, _DELETED = 0x01, 0xFD  # a bit that is cleared while a newer one is written, all but the one of a removed one
 _PLAIN = 0x03  # kept over a reset, for boot services
 _OPEN = 0x07  # and at run time
+_ACTIVE = 0x01  # a load option that is tried (UEFI 2.10, 3.1.3)
 _HEADER = struct.Struct("<HBxIQ16sIII16s")
 _STORE_HEADER = struct.Struct("<16sIBB6x")
 _ERASED = 0xFF
@@ -38,7 +41,7 @@ def enrol(flash: bytes, certificate: bytes, what: str) -> bytes:
     Raises BootsmithError where `what` holds no variables as OVMF keeps them, or has keys already.
     """
     present, _ = _walk(flash, what)
-    if taken := present & {"PK", "KEK", "db", "SecureBootEnable"}:
+    if taken := {name for name, _ in present} & {"PK", "KEK", "db", "SecureBootEnable"}:
         raise BootsmithError(f"{what} has keys already: {', '.join(sorted(taken))}", "Name the empty variables.")
     return _with(flash, _records(enrolment.variables(certificate)), what)
 
@@ -48,24 +51,44 @@ def with_entry(flash: bytes, file: str, what: str) -> bytes:
 
     Raises BootsmithError as `enrol` does.
     """
-    once = Variable("LoaderEntryOneShot", _SYSTEMD, f"{file}\0".encode("utf-16-le"))
-    return with_variables(flash, [once], what)
+    return _with_open(flash, [Variable("LoaderEntryOneShot", _SYSTEMD, _text(file))], what)
 
 
-def with_variables(flash: bytes, added: Iterable[Variable], what: str) -> bytes:
-    """Return the variables of `flash` with further ones, which anybody may read and change; raises as `enrol` does."""
-    return _with(flash, [_record(each, _OPEN) for each in added], what)
+def with_program(flash: bytes, path: str, what: str) -> bytes:
+    """Return the variables of `flash` with a boot entry, the only one, for an EFI program on any disk of the machine.
+
+    Raises BootsmithError as `enrol` does.
+    """
+    file = _text(path.replace("/", "\\"))
+    place = struct.pack("<BBH", 4, 4, 4 + len(file)) + file + b"\x7f\xff\x04\x00"  # File(PATH), and the end
+    option = struct.pack("<IH", _ACTIVE, len(place)) + _text(path) + place
+    return _with_open(
+        flash, [Variable("Boot0000", enrolment.GLOBAL, option), Variable("BootOrder", enrolment.GLOBAL, b"\0\0")], what
+    )
 
 
-def _walk(flash: bytes, what: str) -> tuple[set[str], int]:
-    """Return the names of the variables there are, and where the next one would stand."""
+def _text(text: str) -> bytes:
+    return f"{text}\0".encode("utf-16-le")
+
+
+def _with_open(flash: bytes, added: Sequence[Variable], what: str) -> bytes:
+    """Return the variables of `flash` with others, which anybody may read and change, in place of their namesakes."""
+    changed, names = bytearray(flash), {each.name for each in added}
+    for name, at in _walk(flash, what)[0]:
+        if name in names:
+            changed[at + _STATE] &= _DELETED
+    return _with(bytes(changed), [_record(each, _OPEN) for each in added], what)
+
+
+def _walk(flash: bytes, what: str) -> tuple[list[tuple[str, int]], int]:
+    """Return the variables there are, by name and place, and where the next one would stand."""
     begin, end = _store(flash, what)
-    at, present = begin, set()
+    at, present = begin, []
     while at + _HEADER.size <= end and struct.unpack_from("<H", flash, at)[0] == _START:
         _, state, _, _, _, _, name_size, size, _ = _HEADER.unpack_from(flash, at)
         name = flash[at + _HEADER.size : at + _HEADER.size + name_size].decode("utf-16-le", "replace").rstrip("\0")
-        if state == _ADDED:
-            present.add(name)
+        if state | _MOVING == _ADDED:
+            present.append((name, at))
         at = _aligned(at + _HEADER.size + name_size + size, begin)
     return present, at
 
@@ -110,31 +133,47 @@ def _aligned(at: int, begin: int) -> int:
 
 
 def with_keys(found: Firmware, certificate: Path) -> Firmware:
-    """Return firmware that starts only what a certificate's key signed.
+    """Return firmware that starts only what a certificate's key signed. Raises BootsmithError, StageError."""
+    der = signing.read_certificate(certificate.read_bytes(), str(certificate)).whole
+    return changed(found, lambda flash, what: enrol(flash, der, what))
 
-    Its variables are a file of ours in the cache, named by what is in it; a machine writes to copies alone. Raises
-    BootsmithError, StageError.
+
+def changed(found: Firmware, change: Callable[[bytes, str], bytes], folder: Path | None = None) -> Firmware:
+    """Return firmware with other variables: what `change` makes of them and their name.
+
+    They are a file of ours, named by what is in it, in `folder` or in the cache; a machine writes to copies alone.
+    Raises BootsmithError where it cannot be written.
     """
-    import hashlib
-
     from bootsmith.cache.location import default_root
 
-    der = signing.read_certificate(certificate.read_bytes(), str(certificate)).whole
-    template = found.variables.read_bytes()
-    folder = default_root() / "firmware"
-    enrolled = folder / f"{hashlib.sha256(template + der).hexdigest()[:32]}{found.variables.suffix}"
-    folder.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=folder) as work:
-        made = Path(work) / "made"
-        if found.format == "raw":
-            made.write_bytes(enrol(template, der, str(found.variables)))
-        else:
-            raw, keyed = Path(work) / "raw", Path(work) / "keyed"
-            _convert(found.format, found.variables, "raw", raw)
-            keyed.write_bytes(enrol(raw.read_bytes(), der, str(found.variables)))
-            _convert("raw", keyed, found.format, made)
-        made.replace(enrolled)
-    return replace(found, variables=enrolled)
+    folder = folder or default_root() / "firmware"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=folder) as work:
+            return _changed(found, change, folder, Path(work))
+    except OSError as error:
+        raise BootsmithError(
+            f"the firmware's variables cannot be written: {error.filename}: {error.strerror}",
+            "Point BOOTSMITH_CACHE at a folder of yours, on a disk with room.",
+        ) from error
+
+
+def _changed(found: Firmware, change: Callable[[bytes, str], bytes], folder: Path, work: Path) -> Firmware:
+    import hashlib
+
+    raw = made = work / "raw"
+    if found.format == "raw":
+        raw.write_bytes(found.variables.read_bytes())
+    else:
+        _convert(found.format, found.variables, "raw", raw)
+    flash = change(raw.read_bytes(), str(found.variables))
+    raw.write_bytes(flash)
+    if found.format != "raw":
+        made = work / "made"
+        _convert("raw", raw, found.format, made)
+    kept = folder / f"{hashlib.sha256(flash).hexdigest()[:32]}{found.variables.suffix}"
+    made.replace(kept)
+    return replace(found, variables=kept)
 
 
 def _convert(form: str, source: Path, wanted: str, target: Path) -> None:

@@ -295,7 +295,7 @@ BOOT = Section(
         "removable": Key(
             Choice("only", "also", "no"),
             "EFI/BOOT/BOOTX64.EFI, which any firmware starts; also the vendor's path; or only that, for which a "
-            "firmware needs an entry in its NVRAM",
+            "firmware needs an entry in its NVRAM: `run-uefi` and `qemu-test` give it one in a copy",
             "only",
         ),
         "packages": Key(Bool(), "install the loader's own package in the tree", True),

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import os
 import shutil
-import struct
 import subprocess
 import sys
-import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
-from bootsmith.tasks.boot.enrolment import Variable
-from bootsmith.tasks.disk import gpt
 from bootsmith.tasks.errors import TestFailed
-from bootsmith.tasks.machine import boottest, case, firmware, qemu, variables
+from bootsmith.tasks.machine import boottest, case, firmware, qemu
 from bootsmith.tasks.machine.accelerator import choose
 from bootsmith.tasks.machine.run import Subject
 from machines import demands, machine
@@ -25,7 +21,6 @@ from signers import make_key
 CHECKOUT = Path(__file__).parents[2]
 LONG = 600
 SMALL = machine(accel="tcg", memory=256 << 20, nic="none")
-GLOBAL = uuid.UUID("8be4df61-93ca-11d2-aa0d-00e098032b8c")  # EFI_GLOBAL_VARIABLE
 ONE = "entries: {second: null}"
 SIGNED = "secure_boot: {key: {file: mine.key}, certificate: mine.crt"
 
@@ -124,33 +119,32 @@ def test_kernels_on_a_boot_partition_of_their_own(project: Project) -> None:
     assert "xbootldr" in project.doit("inspect:split")
 
 
-def boot_entry(disk: Path, path: str) -> bytes:
-    """Return an EFI_LOAD_OPTION (UEFI 2.10, 3.1.3) for a file on a disk's first partition."""
-    with disk.open("rb") as file:
-        table = gpt.decode(lambda at, size: os.pread(file.fileno(), size, at), disk.stat().st_size)
-    assert table is not None
-    slot = table.slots[0]
-    place = struct.pack("<IQQ", 1, slot.start // 512, slot.size // 512) + uuid.UUID(slot.guid).bytes_le + b"\x02\x02"
-    name = path.replace("/", "\\").encode("utf-16-le") + b"\0\0"
-    nodes = struct.pack("<BBH", 4, 1, 4 + len(place)) + place + struct.pack("<BBH", 4, 4, 4 + len(name)) + name
-    nodes += b"\x7f\xff\x04\x00"
-    return struct.pack("<IH", 1, len(nodes)) + "mine".encode("utf-16-le") + b"\0\0" + nodes
-
-
-def test_a_vendors_path_alone_boots_by_an_entry_in_the_firmware(project: Project, tmp_path: Path) -> None:
-    """With `removable: no` nothing stands on the removable path; an NVRAM entry for the vendor's starts it (C14)."""
-    disk = project.image("vendor", f"boot: {{loader: grub-efi, {ONE}, removable: no}}")
-    assert "EFI/BOOT" not in project.doit("inspect:vendor")
-    found = firmware.find()
-    entry = boot_entry(disk, "/EFI/linux/grubx64.efi")
-    added = [Variable("Boot0000", GLOBAL, entry), Variable("BootOrder", GLOBAL, b"\0\0")]
-    told = variables.with_variables(found.variables.read_bytes(), added, "the variables")
-    (tmp_path / "vars.fd").write_bytes(told)
-    wanted = demands(expect=("small is up",), timeout=LONG, screenshot=False)
-    prepared = case.prepare(SMALL, wanted, Subject(disk, "raw", "uefi"))
-    prepared = replace(prepared, firmware=replace(found, variables=tmp_path / "vars.fd"))
-    (tmp_path / "out").mkdir()
-    assert boottest.boot_and_judge(prepared, tmp_path / "out", lambda _: None).evidence
+@pytest.mark.parametrize(
+    ("boot", "more", "program"),
+    [
+        ("loader: grub-efi", "", "/EFI/linux/grubx64.efi"),
+        (
+            f"loader: [systemd-boot, efistub], {SIGNED}}}",
+            "machine: {secure_boot: true}\ntest: {entry: second, expect: [this is the second entry]}",
+            "/EFI/systemd/systemd-bootx64.efi",
+        ),
+    ],
+    ids=["grub", "signed"],
+)
+def test_a_vendors_path_alone_boots_by_an_entry_in_the_firmware(
+    project: Project, boot: str, more: str, program: str
+) -> None:
+    """With `removable: no` a copy of the firmware's variables gets an entry, beside keys and a chosen entry (C14)."""
+    name = "vendor-signed" if more else "vendor"
+    one = "" if more else f", {ONE}"
+    disk = project.image(name, f"boot: {{{boot}{one}, removable: no}}\n{more}")
+    assert "EFI/BOOT" not in project.doit(f"inspect:{name}")
+    assert f"gets a boot entry for {program}" in project.doit(f"run-uefi:{name}", "--print")
+    assert f"gets a boot entry for {program}" in project.doit("run-uefi", "--print", str(disk))
+    before = disk.read_bytes()
+    assert "1 of 1 expectations met" in project.doit(f"qemu-test:{name}")
+    assert "passed (cached" in project.doit(f"qemu-test:{name}")
+    assert disk.read_bytes() == before
 
 
 def test_a_bare_filesystem_is_the_root_of_a_kernel_started_directly(project: Project) -> None:

@@ -63,6 +63,36 @@ def test_what_starts_a_disk(tmp_path: Path, table: str, code: bytes, loader: str
     assert bootable.firmware(disk(tmp_path, table=table, code=code, loader=loader), "raw") == found
 
 
+@pytest.mark.parametrize(
+    ("programs", "loaders", "found"),
+    [
+        (("debian/grubx64.efi", "debian/mmx64.efi", "debian/shimx64.efi"), (), "debian/shimx64.efi"),
+        (("Linux/a.efi", "systemd/systemd-bootx64.efi"), ("systemd-boot", "efistub"), "systemd/systemd-bootx64.efi"),
+        (("Linux/a.efi", "mine/boot.efi"), (), "mine/boot.efi"),
+        (("debian/grubx64.efi", "systemd/systemd-bootx64.efi"), (), "systemd/systemd-bootx64.efi"),
+        (("debian/grubx64.efi", "systemd/systemd-bootx64.efi"), ("grub-efi", "systemd-boot"), "debian/grubx64.efi"),
+        (("linux/grubx64.efi", "Linux/a.efi"), ("efistub", "grub-efi"), "linux/grubx64.efi"),
+        (("linux/grubx64.efi", "memtest/a.efi"), ("grub-bios", "grub-efi"), "linux/grubx64.efi"),
+        (("Linux/default.efi",), ("efistub",), "Linux/default.efi"),
+        (("debian/grub.cfg", "BOOT/BOOTAA64.EFI", "debian/grubaa64.efi"), (), None),
+    ],
+)
+def test_what_a_boot_entry_is_for(
+    tmp_path: Path, programs: tuple[str, ...], loaders: tuple[str, ...], found: str | None
+) -> None:
+    """Below EFI: what has a menu, in the recipe's order, before kernel images; nothing for other machines (C14)."""
+    image = tmp_path / "disk.raw"
+    subprocess.run(["mkfs.vfat", "-C", image, "4096"], check=True, stdout=subprocess.DEVNULL)
+    (tmp_path / "program").write_bytes(b"MZ")
+    folders = {"EFI", *(f"EFI/{each.partition('/')[0]}".lower() for each in programs)}
+    subprocess.run(["mmd", "-i", image, *(f"::/{each}" for each in sorted(folders))], check=True)
+    for each in programs:
+        subprocess.run(["mcopy", "-i", image, tmp_path / "program", f"::/EFI/{each}"], check=True)
+    wanted = found and f"/EFI/{found}".lower()
+    assert (bootable.vendors(image, "raw", loaders) or "").lower() == (wanted or "")
+    assert bootable.vendors(image, "iso", loaders) is None
+
+
 @pytest.mark.parametrize("form", ["qcow2", "vmdk", "vpc", "vhdx", "vdi"])
 def test_any_format_is_looked_into(tmp_path: Path, form: str) -> None:
     """Images of other formats are read by qemu-img, and left as they are."""

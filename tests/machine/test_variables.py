@@ -68,6 +68,33 @@ def test_a_word_to_systemd_boot() -> None:
     assert "debug.conf\0".encode("utf-16-le") in made
 
 
+def test_a_boot_entry_takes_the_place_of_others() -> None:
+    """The only entry is the program's; an earlier one is marked as removed, and keys stay what they are (C14)."""
+    keyed = variables.enrol(firmware.find().variables.read_bytes(), CERTIFICATE, "the variables")
+    once = variables.with_program(keyed, "/EFI/other/x.efi", "the variables")
+    made = variables.with_program(once, "/EFI/debian/grubx64.efi", "the variables")
+    assert len(made) == len(keyed)
+    assert names(once) == names(made) == [*names(keyed), "Boot0000", "BootOrder"]
+    path = "\\EFI\\debian\\grubx64.efi\0".encode("utf-16-le")
+    assert struct.pack("<BBH", 4, 4, 4 + len(path)) + path + bytes.fromhex("7fff0400") in made
+
+
+@pytest.mark.parametrize("form", ["raw", "qcow2"])
+def test_a_word_to_firmware_of_any_format(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
+    """An entry is written into variables that are kept as qcow2 too; each path has a file of its own (C14)."""
+    monkeypatch.setenv("BOOTSMITH_CACHE", str(tmp_path / "cache"))
+    template = tmp_path / "VARS"
+    words = ["qemu-img", "convert", "-f", "raw", "-O", form, firmware.find().variables, template]
+    subprocess.run(words, check=True)
+    before = template.read_bytes()
+    found = firmware.Firmware(tmp_path / "CODE", template, form)  # type: ignore[arg-type]
+    one, same, other = (firmware.with_program(found, path).variables for path in ("/EFI/a.efi", "/EFI/a.efi", "/b.efi"))
+    assert one == same != other
+    subprocess.run(["qemu-img", "convert", "-f", form, "-O", "raw", one, tmp_path / "raw"], check=True)
+    assert names((tmp_path / "raw").read_bytes())[-2:] == ["Boot0000", "BootOrder"]
+    assert template.read_bytes() == before
+
+
 @pytest.mark.parametrize("form", ["raw", "qcow2"])
 def test_firmware_gets_a_file_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
     """In the cache, in its code's format, the same for the same certificate; the template stays as it is (V24)."""
