@@ -1,16 +1,31 @@
-"""The stages `convert/...`: other formats of the raw disk, made by qemu-img."""
+"""The stages `convert/...`: other formats of the raw disk, made by qemu-img.
+
+Every format is said, none is probed: a guest, or whoever made a backing file, may have written any header.
+"""
 
 from __future__ import annotations
 
+import os
+import struct
 from typing import TYPE_CHECKING, cast
 
 from bootsmith.tasks.disk.assemble import raw_disk
+from bootsmith.tasks.errors import StageError, ToolFailed
 from bootsmith.tasks.recipe.model import Qcow2
 from bootsmith.tasks.stage import Context, Stage
+from bootsmith.tasks.tree import packaged
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from bootsmith.tasks.recipe.model import Recipe
     from bootsmith.tasks.site import Site
+
+PASSPHRASE = "passphrase"  # noqa: S105  the role of a secret
+"""The role of an encrypted image's passphrase among a stage's secrets."""
+_TRIES = 50
+_SNAPSHOTS = 64  # in the header: where the table of snapshots is
+_DATE = 16  # in that table's first entry: seconds and nanoseconds
 
 
 def stages(recipe: Recipe, site: Site) -> tuple[Stage, ...]:
@@ -19,19 +34,32 @@ def stages(recipe: Recipe, site: Site) -> tuple[Stage, ...]:
     for output in recipe.outputs:
         if isinstance(output, Qcow2):
             number = sum(stage.name.startswith("convert/qcow2") for stage in found) + 1
-            found.append(
-                Stage(
-                    name="convert/qcow2" if number == 1 else f"convert/qcow2-{number}",
-                    run="bootsmith.tasks.disk.convert:run_qcow2",
-                    inputs={"disk": raw_disk(recipe, site)},
-                    outputs={"image": site.output(output.file)},
-                    params={"options": list(qcow2_options(output)), "compress": output.compress != "none"},
-                    tools=("qemu-img",),
-                    stored=False,
-                    doc=f"the disk as qcow2: {output.file}",
-                )
-            )
+            name = "convert/qcow2" if number == 1 else f"convert/qcow2-{number}"
+            found.append(_stage(name, output, recipe, site))
     return tuple(found)
+
+
+def _stage(name: str, output: Qcow2, recipe: Recipe, site: Site) -> Stage:
+    image = site.output(output.file)
+    backing = packaged.path(output.backing, recipe, site) if output.backing else None
+    return Stage(
+        name=name,
+        run="bootsmith.tasks.disk.convert:run_qcow2",
+        inputs={"disk": raw_disk(recipe, site), **({"backing": backing} if backing else {})},
+        outputs={"image": image},
+        params={
+            "options": list(qcow2_options(output)),
+            "compress": output.compress != "none",
+            "backing": [output.backing_format, os.path.relpath(backing, image.parent)] if backing else None,
+            "encrypt": output.encrypt is not None,
+            "snapshot": [output.snapshot, site.epoch] if output.snapshot else None,
+        },
+        tools=("qemu-img",),
+        secrets={PASSPHRASE: output.encrypt} if output.encrypt else {},
+        # Encryption is salted: only the store can give the same bytes again.
+        stored=output.encrypt is not None,
+        doc=f"the disk as qcow2: {output.file}",
+    )
 
 
 def qcow2_options(output: Qcow2) -> tuple[str, ...]:
@@ -43,13 +71,70 @@ def qcow2_options(output: Qcow2) -> tuple[str, ...]:
             options.append(f"compression_type={output.compress}")
     if output.compress == "none":
         options.append(f"preallocation={output.preallocation}")
+    if output.encrypt:
+        options += ["encrypt.format=luks", "encrypt.key-secret=passphrase"]
     return tuple(options)
 
 
 def run_qcow2(ctx: Context) -> None:
     """Convert the disk. Never with -W, which writes clusters as they come, each time in another order."""
-    options = ",".join(cast("list[str]", ctx.params["options"]))
-    ctx.run(
-        "qemu-img", "convert", "-f", "raw", "-O", "qcow2", *(["-c"] if ctx.params["compress"] else []),
-        "-o", options, ctx.inputs["disk"], ctx.outputs["image"],
-    )  # fmt: skip
+    image = ctx.outputs["image"]
+    options = ["-O", "qcow2", "-o", ",".join(cast("list[str]", ctx.params["options"]))]
+    if ctx.params["compress"]:
+        options.append("-c")
+    if ctx.params["backing"]:
+        kind, name = cast("list[str]", ctx.params["backing"])
+        base = ctx.inputs["backing"]
+        _qemu_img(ctx, "convert", *options, "-F", kind, "-B", base, "-f", "qcow2", _difference(ctx, kind, base), image)
+        _keep_first(ctx, image)
+        _qemu_img(ctx, "rebase", "-u", "-f", "qcow2", "-F", kind, "-b", name, image)
+    else:
+        _qemu_img(ctx, "convert", *options, "-f", "raw", ctx.inputs["disk"], image)
+        _keep_first(ctx, image)
+
+
+def _difference(ctx: Context, kind: str, base: Path) -> Path:
+    """Return a qcow2 over `base` of the clusters that are another in the disk: of all the disk, rebased."""
+    from bootsmith.tasks.machine.image import identify
+
+    identify(base, kind)  # a chain of further files, which no key knows of, is refused
+    made = ctx.work / "difference.qcow2"
+    cluster = [each for each in cast("list[str]", ctx.params["options"]) if each.startswith("cluster_size=")]
+    _qemu_img(ctx, "create", "-q", "-f", "qcow2", "-o", *cluster, "-F", "raw", "-b", ctx.inputs["disk"], made)
+    _qemu_img(ctx, "rebase", "-f", "qcow2", "-F", kind, "-b", base, made)
+    return made
+
+
+def _keep_first(ctx: Context, image: Path) -> None:
+    """Keep the disk as it is under a name, where one is asked for: from when it is is the recipe's to say."""
+    if not ctx.params["snapshot"]:
+        return
+    name, epoch = cast("tuple[str, int]", ctx.params["snapshot"])
+    file = str(image).replace(",", ",,")
+    key = f",encrypt.key-secret={PASSPHRASE}" if ctx.params["encrypt"] else ""
+    _qemu_img(ctx, "snapshot", "-c", name, "--image-opts", f"driver=qcow2,file.driver=file,file.filename={file}{key}")
+    with image.open("r+b") as written:
+        written.seek(_SNAPSHOTS)
+        (table,) = struct.unpack(">Q", written.read(8))
+        written.seek(table + _DATE)
+        written.write(struct.pack(">II", epoch, 0))
+
+
+def _qemu_img(ctx: Context, command: str, *words: str | Path) -> None:
+    """Run qemu-img, the passphrase given through a pipe: it stands in no file and on no command line."""
+    if not ctx.params["encrypt"]:
+        ctx.run("qemu-img", command, *words)
+        return
+    passphrase = ctx.secret(PASSPHRASE)
+    if not passphrase or b"\0" in passphrase or passphrase.decode(errors="replace").encode() != passphrase:
+        raise StageError("outputs.qcow2.encrypt: this is no passphrase", "Give one line of text, in UTF-8.")
+    by_pipe = ("--object", f"secret,id={PASSPHRASE},file=/dev/stdin")
+    for left in reversed(range(_TRIES)):
+        try:
+            ctx.run("qemu-img", command, *by_pipe, *words, input=passphrase)
+        except ToolFailed as error:
+            # It measures how fast it hashes before it begins, and gives up where the clock is too coarse to tell.
+            if not left or "accurate CPU usage" not in f"{error} {error.tail}":
+                raise
+        else:
+            return

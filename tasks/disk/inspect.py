@@ -121,7 +121,9 @@ def _as_raw(image: Path, kind: str) -> Iterator[Path]:
         raise UsageError(f"{image} is a {kind} image; raw and qcow2 can be inspected")
     with image.open("rb") as file:
         header = file.read(80)
-    backing, version, features = header[8:16], header[4:8], header[72:80]
+    backing, version, features, encryption = header[8:16], header[4:8], header[72:80], header[32:36]
+    if any(encryption):
+        raise UsageError(f"{image} is encrypted", "Name the raw disk it was made of, or decrypt it first.")
     if any(backing) or (int.from_bytes(version, "big") > 2 and int.from_bytes(features, "big") & _EXTERNAL_DATA):
         raise UsageError(
             f"{image} holds only part of a disk: it names another file", "Convert it into a whole one first."

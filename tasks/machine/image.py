@@ -34,8 +34,8 @@ _DATA_FILE = 1 << 2  # incompatible feature bit of the qcow2 specification: gues
 def identify(path: Path, given: str | None = None) -> str:
     """Return the format of a disk image, as QEMU names it, or "iso"; "raw" where no magic is known, or `given` says so.
 
-    Raises InputMissing, and BootsmithError for what is no disk, is not in the format `given`, or refers to another
-    file: QEMU would open whatever file of this host the image names.
+    Raises InputMissing, and BootsmithError for what is no disk, is not in the format `given`, is encrypted, or refers
+    to another file: QEMU would open whatever file of this host the image names.
     """
     given = _OTHER_NAMES.get(given or "", given)
     found = _by_magic(path, raw=given == "raw")
@@ -65,9 +65,18 @@ def _by_magic(path: Path, *, raw: bool) -> str:
             raise BootsmithError(f"{path} cannot be run: it is {what}", hint)
     for offset, magic, name in _MAGICS:
         if head[offset : offset + len(magic)] == magic:
+            _refuse_encrypted(path, name, head)
             _refuse_references(path, name, head)
             return name
     return "iso" if is_cd else "vpc" if tail == b"conectix" else "raw"
+
+
+def _refuse_encrypted(path: Path, name: str, head: bytes) -> None:
+    if name == "qcow2" and any(head[32:36]):
+        raise BootsmithError(
+            f"{path} is encrypted, and no passphrase is taken here",
+            "Name the raw disk it was made of, or decrypt it with qemu-img convert: see docs/how-to/qcow2.md.",
+        )
 
 
 def _refuse_references(path: Path, name: str, head: bytes) -> None:

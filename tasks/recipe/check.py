@@ -134,6 +134,15 @@ def _qcow2(output: Qcow2) -> Iterable[tuple[str, str]]:
     """Find what qemu-img refuses, or would not do as asked."""
     if output.compress != "none" and output.preallocation != "off":
         yield "preallocation", f"clusters packed by {output.compress} cannot be laid out beforehand; add compress: none"
+    elif output.preallocation != "off" and (output.backing or output.snapshot):
+        why = "hide the backing file" if output.backing else "belong to the snapshot, and writes go to others"
+        yield "preallocation", f"clusters laid out beforehand would {why}; write 'off'"
+    if output.encrypt and output.compress != "none":
+        yield "compress", f"qemu-img cannot pack clusters by {output.compress} and encrypt them; write none"
+    if output.encrypt and output.backing:
+        yield "encrypt", "what is in the backing file would stay in clear; leave out one of the two"
+    if output.backing_format and not output.backing:
+        yield "backing_format", "there is no backing file; write backing, or leave this out"
     if output.cluster & (output.cluster - 1) or output.cluster > 2 << 20:
         yield (
             "cluster",

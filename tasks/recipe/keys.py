@@ -324,16 +324,26 @@ OUTPUT = Choose(
                 {
                     "file": _FILE_OF_OUTPUT,
                     "compress": Key(
-                        Choice("none", "zlib", "zstd"), "how clusters are packed", derived="zstd; zlib for compat 0.10"
+                        Choice("none", "zlib", "zstd"),
+                        "how clusters are packed",
+                        derived="zstd; zlib for compat 0.10; none encrypted",
                     ),
                     "preallocation": Key(
                         Choice("off", "metadata", "falloc", "full"),
                         "what is laid out beforehand",
-                        derived="off when compressed, else metadata",
+                        derived="metadata; off when compressed or with backing, encrypt or snapshot",
                     ),
                     "cluster": Key(size(512), "bytes in a cluster, a power of two up to 2M", "64K"),
                     "compat": Key(Choice("0.10", "1.1"), "the format's version", "1.1"),
                     "lazy_refcounts": Key(Bool(), "put off reference counts", derived="true; false for compat 0.10"),
+                    "backing": Key(File(), "the image it differs from: only what is another there is kept"),
+                    "backing_format": Key(
+                        Choice("raw", "qcow2"),
+                        "what that image is; never told by its content, which a guest may have written",
+                        derived="qcow2 for a file of that ending, else raw",
+                    ),
+                    "encrypt": Key(words.SecretRef(), "the passphrase to encrypt it with, by LUKS"),
+                    "snapshot": Key(words.SNAPSHOT, "keep the disk as it was made under this name"),
                 }
             ),
             "QEMU's own format",

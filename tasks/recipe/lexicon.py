@@ -33,6 +33,9 @@ _NOT_MADE = {
 }  # fmt: skip
 
 NAME = Str("NAME", "[A-Za-z0-9][A-Za-z0-9._-]{0,63}", "a name", "use letters, digits, and . _ - after the first")
+SNAPSHOT = Str(
+    "NAME", "[A-Za-z][A-Za-z0-9._-]{0,63}", "a snapshot's name", "use letters, digits, and . _ - after a letter"
+)
 PLAIN = Str("NAME", "[A-Za-z0-9][A-Za-z0-9_-]{0,35}", "a name", "use letters, digits, and _ - after the first")
 WORD = Str("STR", r"\S+", "one word", "leave out blanks")
 VERSION = Str("STR", r"[A-Za-z0-9][A-Za-z0-9.+~^_-]*", "a version", "use letters, digits and . + ~ ^ _ -")

@@ -300,6 +300,10 @@ class Qcow2:
     cluster: int
     compat: Literal["0.10", "1.1"]
     lazy_refcounts: bool
+    backing: File | None = None
+    backing_format: Literal["raw", "qcow2"] | None = None
+    encrypt: Secret | None = None
+    snapshot: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

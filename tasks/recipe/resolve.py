@@ -128,12 +128,25 @@ def _outputs(chosen: Iterable[Chosen], name: str, *, packed: bool) -> Iterable[m
                 yield model.InitramfsOutput(file, values["compress"] or ("gzip" if packed else None))
                 continue
         old = values["compat"] == "0.10"
-        compress: Any = values["compress"] or ("zlib" if old else "zstd")
+        compress: Any = values["compress"] or ("none" if values["encrypt"] else "zlib" if old else "zstd")
+        laid_out = compress == "none" and not any(values[key] for key in ("backing", "encrypt", "snapshot"))
         yield model.Qcow2(
             file=file,
             compress=compress,
-            preallocation=values["preallocation"] or ("metadata" if compress == "none" else "off"),
+            preallocation=values["preallocation"] or ("metadata" if laid_out else "off"),
             cluster=values["cluster"],
             compat=values["compat"],
             lazy_refcounts=not old if values["lazy_refcounts"] is None else values["lazy_refcounts"],
+            backing=values["backing"],
+            backing_format=values["backing_format"] or _format(values["backing"]),
+            encrypt=values["encrypt"],
+            snapshot=values["snapshot"],
         )
+
+
+def _format(backing: model.File | None) -> Literal["raw", "qcow2"] | None:
+    """Return what a backing file is, by its name."""
+    if backing is None:
+        return None
+    name = backing.path if isinstance(backing, model.PackageFile) else backing.name
+    return "qcow2" if name.endswith(".qcow2") else "raw"

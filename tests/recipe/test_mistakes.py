@@ -586,6 +586,39 @@ BAD = [
         ["2:43: outputs.qcow2.compress: compat 0.10 knows no zstd; write zlib, or compat: 1.1"],
     ),
     (
+        SOURCE + "outputs: [qcow2: {encrypt: {env: P}, compress: zlib}]\n",
+        ["2:48: outputs.qcow2.compress: qemu-img cannot pack clusters by zlib and encrypt them; write none"],
+    ),
+    (
+        SOURCE + "outputs: [qcow2: {encrypt: {env: P}, backing: x.yaml}]\n",
+        ["2:19: outputs.qcow2.encrypt: what is in the backing file would stay in clear; leave out one of the two"],
+    ),
+    (
+        SOURCE + "outputs: [qcow2: {encrypt: open-sesame}]\n",
+        [("2:28: outputs.qcow2.encrypt: a secret cannot stand in a recipe; write {file: PATH} or {env: NAME}")],
+    ),
+    (
+        SOURCE + "outputs: [qcow2: {backing: x.yaml, compress: none, preallocation: full}]\n",
+        [("2:67: outputs.qcow2.preallocation: clusters laid out beforehand would hide the backing file; write 'off'")],
+    ),
+    (
+        SOURCE + "outputs: [qcow2: {snapshot: s, compress: none, preallocation: metadata}]\n",
+        [
+            (
+                "2:63: outputs.qcow2.preallocation: clusters laid out beforehand would belong to the snapshot, "
+                "and writes go to others; write 'off'"
+            )
+        ],
+    ),
+    (
+        SOURCE + "outputs: [qcow2: {snapshot: 1st}]\n",
+        ["2:29: outputs.qcow2.snapshot: '1st' is not a snapshot's name; use letters, digits, and . _ - after a letter"],
+    ),
+    (
+        SOURCE + "outputs: [qcow2: {backing_format: raw}]\n",
+        ["2:35: outputs.qcow2.backing_format: there is no backing file; write backing, or leave this out"],
+    ),
+    (
         SOURCE + "outputs: [qcow2: {cluster: 3K}]\n",
         ["2:28: outputs.qcow2.cluster: 3K cannot be a cluster; write a power of two from 1s (512 bytes) to 2M"],
     ),

@@ -1,0 +1,203 @@
+"""Qcow2 outputs over a backing file, encrypted, and with a snapshot: read back by qemu-img itself (L17)."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bootsmith.tasks.disk import convert
+from bootsmith.tasks.disk.inspect import inspect
+from bootsmith.tasks.errors import BootsmithError, StageError, UsageError
+from bootsmith.tasks.machine import image as images
+from machkernel import bzimage, stand_in
+from workbench import EPOCH, Workbench, member
+
+CHECKOUT = Path(__file__).parent.parent.parent
+DISK = "disk: {partitions: {esp: {size: 64M}, root: {mount: /, extra: 20M}}}\nboot: {packages: false}\n"
+PASSPHRASE = "open, sesame"
+OWN = """\
+source: {directory: tree}
+system: none
+boot: {loader: direct, kernel: vmlinuz, initrd: none, root: /dev/vda}
+outputs: [raw, qcow2: {encrypt: {file: passphrase}}]
+"""
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workbench:
+    """A workbench with a small base."""
+    made = Workbench(tmp_path / "a,b", monkeypatch, DISK)
+    made.base({"./": member("d"), "file": b"content" * 1000})
+    return made
+
+
+def qemu_img(*words: str | Path, given: str | None = None) -> str:
+    """Run qemu-img; return what it prints."""
+    done = subprocess.run(["qemu-img", *words], input=given, capture_output=True, check=True, text=True)
+    return done.stdout
+
+
+def info(image: Path) -> dict[str, Any]:
+    """Return what qemu-img says of an image itself."""
+    loaded: dict[str, Any] = json.loads(qemu_img("info", "--output=json", "-f", "qcow2", image))
+    return loaded
+
+
+def based(bench: Workbench, form: str) -> tuple[Path, Path]:
+    """Make a backing file of the disk, then change the disk; return both."""
+    raw = bench.build()
+    base = bench.folder / f"base.{form}"
+    qemu_img("convert", "-f", "raw", "-O", form, raw, base)
+    with raw.open("r+b") as disk:
+        disk.seek(30 << 20)
+        disk.write(b"changed" * 100_000)
+        disk.seek(70 << 20)
+        disk.write(bytes(1 << 20))
+        disk.truncate(raw.stat().st_size + (3 << 20))
+    return raw, base
+
+
+@pytest.mark.parametrize("form", ["raw", "qcow2"])
+@pytest.mark.parametrize("options", ["", "compress: none, ", "compat: 0.10, compress: none, snapshot: s, "])
+def test_over_a_backing_file_only_what_differs_is_kept(bench: Workbench, form: str, options: str) -> None:
+    """It is the same disk, a fraction of its size, and names the backing file and its format; twice the same bytes."""
+    raw, base = based(bench, form)
+    bench.write_recipe(DISK + f"outputs: [raw, qcow2: {{{options}backing: base.{form}}}]\n")
+    image = bench.site.output("box.qcow2")
+    made = []
+    for _ in range(2):
+        bench.run("convert/qcow2")
+        made.append(image.read_bytes())
+    assert made[0] == made[1]
+    found = info(image)
+    assert (found["backing-filename"], found["backing-filename-format"]) == (f"../../base.{form}", form)
+    assert (image.parent / found["backing-filename"]).samefile(base)
+    assert len(made[0]) < 3 << 20
+    qemu_img("compare", "-f", "raw", "-F", "qcow2", raw, image)
+    qemu_img("check", "-f", "qcow2", image)
+
+
+def test_a_backing_file_is_what_the_recipe_says(bench: Workbench) -> None:
+    """A raw one with the header of a qcow2 is taken as the bytes it is; one that names further files is refused."""
+    raw, base = based(bench, "raw")
+    with base.open("r+b") as file:
+        file.write(b"QFI\xfb" + (3).to_bytes(4, "big"))
+    bench.write_recipe(DISK + "outputs: [raw, qcow2: {backing: base.raw}]\n")
+    bench.run("convert/qcow2")
+    qemu_img("compare", "-f", "raw", "-F", "qcow2", raw, bench.site.output("box.qcow2"))
+    chained = bench.folder / "chained"
+    qemu_img("create", "-q", "-f", "qcow2", "-b", "/etc/passwd", "-F", "raw", chained, "1M")
+    bench.write_recipe(DISK + "outputs: [raw, qcow2: {backing: chained, backing_format: qcow2}]\n")
+    with pytest.raises(BootsmithError, match=r"refers to a backing file \(/etc/passwd\)"):
+        bench.run("convert/qcow2")
+
+
+def test_the_backing_file_is_an_input(bench: Workbench) -> None:
+    """What it holds, what it is and where it is from the output are all in the key (L10)."""
+    based(bench, "qcow2")
+    bench.write_recipe(DISK + "outputs: [raw, qcow2: {backing: base.qcow2}]\n")
+    (stage,) = convert.stages(bench.recipe, bench.site)
+    assert stage.inputs["backing"] == bench.folder / "base.qcow2"
+    assert stage.params["backing"] == ["qcow2", "../../base.qcow2"]
+
+
+def test_a_snapshot_is_the_disk_as_it_was_made(bench: Workbench) -> None:
+    """Dated as the image is, the same bytes on any day; applied, it brings back the disk whatever was written."""
+    raw = bench.build()
+    bench.write_recipe(DISK + "outputs: [raw, qcow2: {snapshot: fresh}]\n")
+    bench.run("convert/qcow2")
+    image = bench.site.output("box.qcow2")
+    (snapshot,) = info(image)["snapshots"]
+    assert (snapshot["name"], snapshot["date-sec"], snapshot["date-nsec"]) == ("fresh", EPOCH, 0)
+    first = image.read_bytes()
+    bench.run("convert/qcow2")
+    assert image.read_bytes() == first
+    qemu_img("check", "-f", "qcow2", image)
+    subprocess.run(["qemu-io", "-f", "qcow2", "-c", "write -P 7 0 3M", image], capture_output=True, check=True)
+    with pytest.raises(subprocess.CalledProcessError):
+        qemu_img("compare", "-f", "raw", "-F", "qcow2", raw, image)
+    qemu_img("snapshot", "-a", "fresh", image)
+    qemu_img("compare", "-f", "raw", "-F", "qcow2", raw, image)
+
+
+def same_content(raw: Path, image: Path, passphrase: str) -> bool:
+    """Tell whether an encrypted image opens by its passphrase and holds the disk."""
+    name = str(image).replace(",", ",,")
+    done = subprocess.run(
+        [
+            *("qemu-img", "compare", "--object", "secret,id=p,file=/dev/stdin", "--image-opts"),
+            f"driver=raw,file.filename={str(raw).replace(',', ',,')}",
+            f"driver=qcow2,file.filename={name},encrypt.key-secret=p",
+        ],
+        input=passphrase.encode(), capture_output=True, check=False,
+    )  # fmt: skip
+    return done.returncode == 0
+
+
+def test_an_encrypted_image_opens_by_its_passphrase_alone(bench: Workbench) -> None:
+    """LUKS in qcow2, its snapshot too; its bytes tell nothing of the disk, and what takes no passphrase says so."""
+    (bench.folder / "passphrase").write_text(PASSPHRASE + "\n")
+    raw = bench.build()
+    bench.write_recipe(DISK + "outputs: [raw, qcow2: {encrypt: {file: passphrase}, snapshot: fresh}]\n")
+    bench.run("convert/qcow2")
+    image = bench.site.output("box.qcow2")
+    found = info(image)
+    assert found["encrypted"]
+    assert found["format-specific"]["data"]["encrypt"]["format"] == "luks"
+    assert [each["name"] for each in found["snapshots"]] == ["fresh"]
+    assert same_content(raw, image, PASSPHRASE)
+    assert not same_content(raw, image, "another")
+    assert b"contentcontent" in raw.read_bytes()
+    assert b"contentcontent" not in image.read_bytes()
+    with pytest.raises(UsageError, match="is encrypted"):
+        inspect(image)
+    with pytest.raises(BootsmithError, match="is encrypted, and no passphrase is taken here"):
+        images.identify(image)
+
+
+@pytest.mark.parametrize("passphrase", [b"", b"\n", b"\xff", b"a\0b"])
+def test_what_is_no_passphrase_is_refused(bench: Workbench, passphrase: bytes) -> None:
+    """Nothing, or what is no text, is refused in words before qemu-img sees it."""
+    (bench.folder / "passphrase").write_bytes(passphrase)
+    bench.build()
+    bench.write_recipe(DISK + "outputs: [raw, qcow2: {encrypt: {file: passphrase}}]\n")
+    with pytest.raises(StageError, match="this is no passphrase"):
+        bench.run("convert/qcow2")
+
+
+def test_a_build_leaves_no_passphrase_and_brings_back_the_same_file(tmp_path: Path) -> None:
+    """Build directory and cache hold no passphrase; a lost output is the same file again; a new one makes it anew."""
+    recipes = tmp_path / "recipes"
+    (recipes / "tree").mkdir(parents=True)
+    (recipes / "tree/init").write_bytes(stand_in("hello"))
+    (recipes / "vmlinuz").write_bytes(bzimage())
+    (recipes / "passphrase").write_text(PASSPHRASE)
+    (recipes / "own.yaml").write_text(OWN)
+    (tmp_path / "dodo.py").write_text(
+        'from bootsmith.tasks import image_tasks\nDOIT_CONFIG, task_bootsmith = image_tasks("recipes/own.yaml")\n'
+    )
+    environment = {**os.environ, "BOOTSMITH_CACHE": str(tmp_path / "cache"), "PYTHONPATH": str(CHECKOUT)}
+
+    def build() -> bytes:
+        done = subprocess.run(
+            [sys.executable, "-m", "doit", "image"],
+            cwd=tmp_path, env=environment, text=True, capture_output=True, check=False,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert PASSPHRASE not in done.stdout + done.stderr
+        return image.read_bytes()
+
+    image = tmp_path / "build/own/own.qcow2"
+    first = build()
+    left = [path for place in ("build", "cache") for path in (tmp_path / place).rglob("*") if path.is_file()]
+    assert any(path.name == "convert+qcow2.log" for path in left)
+    assert not [path for path in left if PASSPHRASE.encode() in path.read_bytes()]
+    image.unlink()
+    assert build() == first
+    (recipes / "passphrase").write_text("another")
+    assert build() != first
