@@ -6,8 +6,7 @@ Each function takes a `Request` and returns nothing; it lives in the module name
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
     from bootsmith.tasks.session import Session
@@ -15,8 +14,7 @@ if TYPE_CHECKING:
 Param = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class Command:
+class Command(NamedTuple):
     """`needs` is the stage that must be fresh first; `positional` names its positional argument."""
 
     name: str
@@ -37,8 +35,7 @@ class Command:
     """Whether `at=ID` gives it the image of a past build."""
 
 
-@dataclass(frozen=True)
-class Request:
+class Request(NamedTuple):
     """One call of a command: for which recipe (None: the default), with which options and positional words."""
 
     session: Session

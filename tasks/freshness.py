@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bootsmith.cache import key as keys
 from bootsmith.cache import record as records
@@ -23,8 +23,7 @@ if TYPE_CHECKING:
 NOTHING: Mapping[Path, str] = {}
 
 
-@dataclass(frozen=True)
-class Status:
+class Status(NamedTuple):
     """Whether a stage's outputs are those its inputs call for, and if not, why.
 
     `key` is None where it cannot be told: what it waits for is not made yet, or `error` says what is missing.

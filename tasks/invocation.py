@@ -7,8 +7,8 @@ word is a variable only until a task that takes positional arguments is named: w
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from bootsmith.tasks.errors import UsageError
 
@@ -17,8 +17,7 @@ RESERVED = ("recipe", "profile", "at")
 Parse = Callable[[str, list[str]], tuple[Mapping[str, Any], list[str]]]
 
 
-@dataclass(frozen=True)
-class Invocation:
+class Invocation(NamedTuple):
     """What was asked for. `words` are the task names and what follows them; `tail` what follows a positional task."""
 
     command: str
@@ -26,7 +25,7 @@ class Invocation:
     words: tuple[str, ...]
     variables: Mapping[str, str]
     tail: tuple[str, ...] = ()
-    reserved: Mapping[str, str] = field(default_factory=dict)
+    reserved: Mapping[str, str] = MappingProxyType({})
 
     @property
     def runs(self) -> bool:

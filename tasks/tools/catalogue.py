@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from typing import NamedTuple
 
 
-@dataclass(frozen=True, slots=True)
-class Tool:
+class Tool(NamedTuple):
     """A host program, or a file of the host where `files` names the places it may stand in.
 
     `packages` maps a package manager to package names, separated by spaces. `data` are globs of the files that the
@@ -20,7 +19,7 @@ class Tool:
     data: tuple[str, ...] = ()
     version: tuple[str, ...] = ("--version",)
     aliases: tuple[str, ...] = ()
-    files: tuple[str, ...] = field(default=())
+    files: tuple[str, ...] = ()
 
 
 def _packages(apt: str, dnf: str = "", pacman: str = "", apk: str = "") -> dict[str, str]:

@@ -8,9 +8,8 @@ from __future__ import annotations
 import os
 import shlex
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bootsmith.tasks.errors import ToolMissing
 from bootsmith.tasks.tools.catalogue import TOOLS, Tool
@@ -62,8 +61,7 @@ def identity(name: str, memo: Memo) -> str:
     return identities.identity(find(name), tool.data, memo, () if tool.files else tool.version)
 
 
-@dataclass(frozen=True, slots=True)
-class PackageManager:
+class PackageManager(NamedTuple):
     """A distribution's package manager: the words that install packages, and those that must run first."""
 
     name: str
