@@ -153,7 +153,7 @@ def changed(found: Firmware, change: Callable[[bytes, str], bytes], folder: Path
             return _changed(found, change, folder, Path(work))
     except OSError as error:
         raise BootsmithError(
-            f"the firmware's variables cannot be written: {error.filename}: {error.strerror}",
+            f"the firmware's variables cannot be written: {error.filename or folder}: {error.strerror}",
             "Point BOOTSMITH_CACHE at a folder of yours, on a disk with room.",
         ) from error
 

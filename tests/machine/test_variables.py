@@ -95,6 +95,14 @@ def test_a_word_to_firmware_of_any_format(tmp_path: Path, monkeypatch: pytest.Mo
     assert template.read_bytes() == before
 
 
+def test_a_cache_that_cannot_be_written_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where there is no place for the copy the error names it, and what to do."""
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("BOOTSMITH_CACHE", str(tmp_path / "file/cache"))
+    with pytest.raises(BootsmithError, match=r"cannot be written: .*/file/cache.*\n.*BOOTSMITH_CACHE"):
+        firmware.with_program(firmware.find(), "/EFI/a.efi")
+
+
 @pytest.mark.parametrize("form", ["raw", "qcow2"])
 def test_firmware_gets_a_file_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, form: str) -> None:
     """In the cache, in its code's format, the same for the same certificate; the template stays as it is (V24)."""
