@@ -7,17 +7,16 @@ from __future__ import annotations
 
 import os
 import struct
+from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from bootsmith.tasks.disk.assemble import raw_disk
-from bootsmith.tasks.errors import StageError, ToolFailed
+from bootsmith.tasks.errors import RecipeError, StageError, ToolFailed
 from bootsmith.tasks.recipe.model import Qcow2
 from bootsmith.tasks.stage import Context, Stage
 from bootsmith.tasks.tree import packaged
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from bootsmith.tasks.recipe.model import Recipe
     from bootsmith.tasks.site import Site
 
@@ -42,6 +41,12 @@ def stages(recipe: Recipe, site: Site) -> tuple[Stage, ...]:
 def _stage(name: str, output: Qcow2, recipe: Recipe, site: Site) -> Stage:
     image = site.output(output.file)
     backing = packaged.path(output.backing, recipe, site) if output.backing else None
+    made = {raw_disk(recipe, site), *(site.output(each.file) for each in recipe.outputs)}
+    if backing and Path(os.path.normpath(backing)) in made:
+        what = (
+            f"{recipe.file.name}: outputs.qcow2.backing: {backing.name} is made by this very recipe; name another image"
+        )
+        raise RecipeError([what])
     return Stage(
         name=name,
         run="bootsmith.tasks.disk.convert:run_qcow2",

@@ -24,7 +24,6 @@ OWN = """\
 source: {directory: tree}
 system: none
 boot: {loader: direct, kernel: vmlinuz, initrd: none, root: /dev/vda}
-outputs: [raw, qcow2: {encrypt: {file: passphrase}}]
 """
 
 
@@ -170,34 +169,67 @@ def test_what_is_no_passphrase_is_refused(bench: Workbench, passphrase: bytes) -
         bench.run("convert/qcow2")
 
 
-def test_a_build_leaves_no_passphrase_and_brings_back_the_same_file(tmp_path: Path) -> None:
-    """Build directory and cache hold no passphrase; a lost output is the same file again; a new one makes it anew."""
-    recipes = tmp_path / "recipes"
+def project(top: Path, output: str) -> None:
+    """Make a project of one recipe that needs nothing but files beside it."""
+    recipes = top / "recipes"
     (recipes / "tree").mkdir(parents=True)
     (recipes / "tree/init").write_bytes(stand_in("hello"))
     (recipes / "vmlinuz").write_bytes(bzimage())
-    (recipes / "passphrase").write_text(PASSPHRASE)
-    (recipes / "own.yaml").write_text(OWN)
-    (tmp_path / "dodo.py").write_text(
+    (recipes / "own.yaml").write_text(OWN + f"outputs: [raw, qcow2: {output}]\n")
+    (top / "dodo.py").write_text(
         'from bootsmith.tasks import image_tasks\nDOIT_CONFIG, task_bootsmith = image_tasks("recipes/own.yaml")\n'
     )
-    environment = {**os.environ, "BOOTSMITH_CACHE": str(tmp_path / "cache"), "PYTHONPATH": str(CHECKOUT)}
 
-    def build() -> bytes:
-        done = subprocess.run(
-            [sys.executable, "-m", "doit", "image"],
-            cwd=tmp_path, env=environment, text=True, capture_output=True, check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stdout + done.stderr
-        assert PASSPHRASE not in done.stdout + done.stderr
-        return image.read_bytes()
 
+def doit(top: Path, *words: str, status: int = 0) -> str:
+    """Run `doit WORDS` in a project; return all that it said."""
+    environment = {**os.environ, "BOOTSMITH_CACHE": str(top / "cache"), "PYTHONPATH": str(CHECKOUT)}
+    done = subprocess.run(
+        [sys.executable, "-m", "doit", *words], cwd=top, env=environment, text=True, capture_output=True, check=False
+    )
+    assert done.returncode == status, done.stdout + done.stderr
+    return done.stdout + done.stderr
+
+
+def test_a_build_leaves_no_passphrase_and_brings_back_the_same_file(tmp_path: Path) -> None:
+    """Build directory and cache hold no passphrase; a lost output is the same file again; a new one makes it anew."""
+    project(tmp_path, "{encrypt: {file: passphrase}}")
+    (tmp_path / "recipes/passphrase").write_text(PASSPHRASE)
     image = tmp_path / "build/own/own.qcow2"
-    first = build()
+    assert PASSPHRASE not in doit(tmp_path, "image")
+    first = image.read_bytes()
     left = [path for place in ("build", "cache") for path in (tmp_path / place).rglob("*") if path.is_file()]
     assert any(path.name == "convert+qcow2.log" for path in left)
     assert not [path for path in left if PASSPHRASE.encode() in path.read_bytes()]
     image.unlink()
-    assert build() == first
-    (recipes / "passphrase").write_text("another")
-    assert build() != first
+    doit(tmp_path, "image")
+    assert image.read_bytes() == first
+    (tmp_path / "recipes/passphrase").write_text("another")
+    doit(tmp_path, "image")
+    assert image.read_bytes() != first
+
+
+def test_another_backing_file_makes_another_image(tmp_path: Path) -> None:
+    """One byte of the backing file changes: the output alone is made again, and is the disk again (L17, V6)."""
+    project(tmp_path, "{backing: base.img}")
+    base, image = tmp_path / "recipes/base.img", tmp_path / "build/own/own.qcow2"
+    base.write_bytes(bytes(8 << 20))
+    doit(tmp_path, "image")
+    assert "fresh    convert/qcow2" in doit(tmp_path, "image")
+    with base.open("r+b") as file:
+        file.seek(5 << 20)
+        file.write(b"x")
+    said = doit(tmp_path, "image")
+    assert "recipes/base.img changed" in said
+    assert said.count("built ") == 1
+    qemu_img("compare", "-f", "raw", "-F", "qcow2", image.with_suffix(".raw"), image)
+
+
+def test_an_output_is_not_its_own_backing_file(tmp_path: Path) -> None:
+    """What the recipe itself makes cannot be what its output differs from."""
+    project(tmp_path, "{}")
+    doit(tmp_path, "image")
+    recipe = tmp_path / "recipes/own.yaml"
+    for name in ("own.qcow2", "own.raw"):
+        recipe.write_text(OWN + f"outputs: [raw, qcow2: {{backing: ../build/own/{name}}}]\n")
+        assert f"{name} is made by this very recipe; name another image" in doit(tmp_path, "image", status=3)
