@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable, Iterator
 from importlib.util import find_spec
-from os.path import isdir, isfile  # a hundred times in each no-op: pathlib takes thrice as long
 from pathlib import Path
 from typing import NamedTuple, TypeAlias
 from weakref import WeakKeyDictionary
@@ -104,6 +104,7 @@ class _Library:
         self._is_saved = True
         self._modules: dict[str, _Module | None] = {}
         self._places: dict[str, tuple[str | None, list[str]]] = {}
+        self._listings: dict[str, dict[str, bool]] = {}
         self._imported: dict[tuple[str, tuple[str, ...]], list[str]] = {}
 
     def module(self, name: str) -> _Module | None:
@@ -150,8 +151,32 @@ class _Library:
         """Return a module's source, if it has one, and the folders of modules below it, if it is a package."""
         if name not in self._places:
             parent, _, last = name.rpartition(".")
-            self._places[name] = _below(self._place(parent)[1], last) if parent else _top(name)
+            self._places[name] = self._below(self._place(parent)[1], last) if parent else _top(name)
         return self._places[name]
+
+    def _below(self, folders: list[str], last: str) -> tuple[str | None, list[str]]:
+        """Place a module in a package's folders, in the order in which Python looks."""
+        portions = []
+        for folder in folders:
+            listing = self._listing(folder)
+            package = f"{folder}/{last}"
+            if listing.get(last):
+                if self._listing(package).get("__init__.py") is False:
+                    return f"{package}/__init__.py", [package]
+                portions.append(package)
+            if listing.get(f"{last}.py") is False:
+                return f"{package}.py", []
+        return None, portions
+
+    def _listing(self, folder: str) -> dict[str, bool]:
+        """Return what is in a folder, and whether it is a folder itself: one look for all modules there."""
+        if folder not in self._listings:
+            try:
+                with os.scandir(folder) as entries:
+                    self._listings[folder] = {each.name: each.is_dir() for each in entries if _is_there(each)}
+            except OSError:
+                self._listings[folder] = {}
+        return self._listings[folder]
 
     def save(self) -> None:
         """Keep what sources import, if any was parsed. Not being able to costs parsing again."""
@@ -184,18 +209,9 @@ def _top(name: str) -> tuple[str | None, list[str]]:
     return (spec.origin if spec.has_location else None), list(spec.submodule_search_locations or ())
 
 
-def _below(folders: list[str], last: str) -> tuple[str | None, list[str]]:
-    """Place a module in a package's folders, in the order in which Python looks."""
-    portions = []
-    for folder in folders:
-        package = f"{folder}/{last}"
-        if isdir(package):  # noqa: PTH112  # and below: see the import
-            if isfile(init := f"{package}/__init__.py"):  # noqa: PTH113
-                return init, [package]
-            portions.append(package)
-        if isfile(source := f"{package}.py"):  # noqa: PTH113
-            return source, []
-    return None, portions
+def _is_there(entry: os.DirEntry[str]) -> bool:
+    """Tell whether an entry is a folder or a file, and no link to nothing."""
+    return entry.is_dir() or entry.is_file()
 
 
 def _scan(source: bytes) -> Iterator[Import]:
