@@ -140,6 +140,24 @@ COMMANDS = (
         positional="file",
         plan="bootsmith.tasks.actions.trees:of_tar",
     ),
+    *(
+        Command(
+            name,
+            f"a disk for {firmware} of the tree in a tar or a directory, without a recipe",
+            "bootsmith.tasks.actions.disks:deliver",
+            (
+                option("output", "the disk's file; without, one below build/disks/"),
+                option("size", "the whole disk's size, such as 4G"),
+                *KERNEL,
+            ),
+            positional="tree",
+            plan=f"bootsmith.tasks.actions.disks:{plan}",
+        )
+        for name, firmware, plan in (
+            ("build-syslinux-bios", "a BIOS", "for_bios"),
+            ("build-efistub", "UEFI", "for_uefi"),
+        )
+    ),
     Command(
         "ssh",
         "a shell in the running image, or COMMAND run there",

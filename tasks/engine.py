@@ -225,7 +225,8 @@ class Engine:
         options, words = self.positional(command)
         module, _, function = command.plan.partition(":")
         plan = getattr(import_module(module), function)(Request(self.session, None, options, words))
-        return list(self._stage_tasks(self.session.adopt(plan), ""))
+        suffix = f":{command.name}" if plan.outputs else ""  # stages like a recipe's: not to be taken for those
+        return list(self._stage_tasks(self.session.adopt(plan), suffix))
 
     def _command_task(
         self, command: Command, recipe: str | None, builder: Builder | None, own: Iterable[str] = ()

@@ -18,7 +18,6 @@ EXTRA = 1 << 30
 EPOCH = 315_532_800
 """When everything in it was made: 1980. mke2fs takes 0 for no time at all."""
 UUID = "7c9d35e2-0a5e-4c3b-9d1f-5b6f5d0a7e41"
-PACKERS = {"gzip": "gzip", "zstd": "zstd", "xz": "xz"}
 _NAME = "root"
 _KERNELS = "/boot/vmlinuz-* or /lib/modules/*/vmlinuz"
 
@@ -33,16 +32,10 @@ def of_directory(top: Path, site: Site, *, kernel: bool) -> Stage:
 
 def of_tar(file: Path, site: Site, *, kernel: bool) -> Stage:
     """Return the stage for a tar, packed or not; with `kernel` it takes kernel and initrd out. Raises StageError."""
-    from bootsmith.tasks.tree import magic
+    from bootsmith.tasks.tree import archive
 
-    try:
-        with file.open("rb") as opened:
-            packing = magic.packing(opened.read(16))
-    except OSError as error:
-        raise StageError(f"{file} cannot be read: {error.strerror}", "Name a tar of a tree.") from error
-    if packing is not None and packing not in PACKERS:
-        raise StageError(f"{file} is packed by {packing}", f"Unpack it, or pack it by {', '.join(PACKERS)}.")
-    tools = (PACKERS[packing],) if packing else ()
+    packing = archive.packing(file)
+    tools = (packing,) if packing else ()
     params = {"packing": packing}
     return _stage("tgz-disk", "unpack_tar", file, params, site, kernel=kernel, tools=tools)
 
@@ -94,19 +87,15 @@ def pack_directory(ctx: Context) -> None:
 
 def unpack_tar(ctx: Context) -> None:
     """Make the disk of a tar."""
-    from bootsmith.tasks.tree import layer
+    from bootsmith.tasks.tree import archive
 
     file, index = ctx.inputs["tree"], ctx.work / "tree.index"
     tar = file
     if ctx.params["packing"]:
         tar = ctx.work / "tree.tar"
-        ctx.say(f"unpacking {file.name}")
-        ctx.run(PACKERS[str(ctx.params["packing"])], "-dc", file, stdout=tar)
-    try:
-        layer.index_tar(tar, index)
-        _make(ctx, tar, index)
-    except StageError as error:  # what is wrong is the user's file, not our copy of it
-        raise StageError(error.message.replace(str(tar), str(file)), error.hint.replace(str(tar), str(file))) from error
+        archive.unpack(ctx, file, tar)
+    archive.index(tar, index, file)
+    _make(ctx, tar, index)
 
 
 def _make(ctx: Context, tar: Path, index: Path) -> None:
@@ -137,21 +126,11 @@ def _take_kernel(ctx: Context, tree: Tree) -> None:
     version = kernel.newest(found)
     ctx.say(f"kernel {version}")
     _copy(tree, found[version], ctx.outputs["kernel"])
-    initrds = [name for name in initrd_names(version) if (entry := tree.find(name)) and entry.type in ("f", "h")]
-    if initrds:
-        _copy(tree, initrds[0], ctx.outputs["initrd"])
+    initrd = kernel.initrd(tree, version)
+    if initrd:
+        _copy(tree, initrd, ctx.outputs["initrd"])
     else:
         ctx.outputs["initrd"].touch()
-
-
-def initrd_names(version: str) -> tuple[str, ...]:
-    """Return what distributions call the initrd of a kernel: Debian, Fedora and Arch, openSUSE, Alpine."""
-    return (
-        f"boot/initrd.img-{version}",
-        f"boot/initramfs-{version}.img",
-        f"boot/initrd-{version}",
-        f"boot/initramfs-{version}",
-    )
 
 
 def _copy(tree: Tree, path: str, target: Path) -> None:

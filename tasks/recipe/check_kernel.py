@@ -22,6 +22,7 @@ from bootsmith.tasks.recipe.model import (
     Qcow2,
     Recipe,
     Remove,
+    Tar,
 )
 from bootsmith.tasks.recipe.nodes import shown
 from bootsmith.tasks.recipe.problems import Finding, KeyPath
@@ -38,8 +39,10 @@ def _kernel(recipe: Recipe) -> Iterable[Finding]:
     starting = [*loaders.readers(boot.loader), *(name for name in boot.loader if name in ("efistub", "direct"))]
     if boot.kernel == "none" and starting:
         yield ("boot", "kernel"), f"{' and '.join(starting)} would have nothing to start; write auto, or name a kernel"
-    if boot.initrd == "auto" and not isinstance(recipe.source, Debian):
-        what = "only a tree of Debian's packages brings the tools that make an initrd"
+    if boot.kernel == "none" and boot.initrd == "auto" and not starting:
+        yield ("boot", "initrd"), "auto goes by the kernel, and boot.kernel is none; write none, or a file of your own"
+    elif boot.initrd == "auto" and isinstance(recipe.source, Nothing):
+        what = "an empty tree has neither an initrd nor the tools that make one"
         yield ("boot", "initrd"), f"{what}; write none, tree, or a file of your own"
     if boot.initrd == "none" and boot.protocol == "linux" and boot.root in ("uuid", "label"):
         what = f"Linux without an initrd finds no filesystem by {boot.root}"
@@ -132,7 +135,7 @@ def _initrd(recipe: Recipe) -> Iterable[Finding]:
 def _init(recipe: Recipe) -> Iterable[Finding]:
     """Find out about the /init of an initramfs as soon as can be: the last layer that could bring it decides."""
     source = recipe.source
-    if isinstance(source, Debian):
+    if isinstance(source, Debian | Tar):
         return
     place: KeyPath = ("source",)
     init: Path | None = source.path / "init" if isinstance(source, Directory) else None

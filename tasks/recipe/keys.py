@@ -53,10 +53,12 @@ _DIRECTORY_TREE = Section(
     model.Directory,
     bare="path",
 )
+_TAR_TREE = Section({"file": Key(FilePath("file"), "the archive", required=True)}, model.Tar, bare="file")
 SOURCE = Choose(
     {
         "debian": Kind(_DEBIAN, "a tree installed from Debian's packages", model.Debian),
         "directory": Kind(_DIRECTORY_TREE, "a tree that is there already, modes as they are", model.Directory),
+        "tar": Kind(_TAR_TREE, "a tree in a tar, plain or packed by gzip, zstd or xz, owners as they are", model.Tar),
         "none": Kind(Section({}, model.Nothing), "an empty tree", model.Nothing),
     }
 )
@@ -255,7 +257,8 @@ BOOT = Section(
         ),
         "initrd": Key(
             WordOr("auto", "none", "tree", other=File()),
-            "auto: made by the tree's own tools, none for multiboot; tree: the whole tree, packed; or one of your own",
+            "auto: made by the tree's own tools, of a directory or tar the kernel's own in /boot, none for multiboot; "
+            "tree: the whole tree, packed; or one of your own",
             "auto",
         ),
         "protocol": Key(Choice("linux", "multiboot", "multiboot2"), "what the kernel expects of its loader", "linux"),

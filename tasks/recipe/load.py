@@ -13,7 +13,7 @@ from bootsmith.tasks.recipe.keys import BOOT, DISK, LOADER, RECIPE
 from bootsmith.tasks.recipe.lineage import Document, gather
 from bootsmith.tasks.recipe.merge import lay
 from bootsmith.tasks.recipe.model import Recipe
-from bootsmith.tasks.recipe.nodes import COMMAND_LINE, Items, Place, Table, Text, locate, node
+from bootsmith.tasks.recipe.nodes import COMMAND_LINE, Items, Place, Raw, Table, Text, locate, node
 from bootsmith.tasks.recipe.problems import Problems, suggest
 from bootsmith.tasks.recipe.scalars import FAILED
 from bootsmith.tasks.recipe.variables import Variables, declare, predefined
@@ -50,16 +50,33 @@ def examine(
     if profile is not None and profile not in profiles:
         place = Place(COMMAND_LINE, 0, 0, Path.cwd())
         problems.add(place, ("profile",), f"no profile {profile!r} in {path.name}; {suggest(profile, profiles)}")
-    tree = _compose(documents, profile, overrides, problems)
+    recipe = _settled(path, documents, profile, overrides, problems)
+    for other in profiles:
+        if other != profile:
+            _try_profile(documents, other, problems)
+    return recipe, problems
+
+
+def imagine(raw: Mapping[str, Raw], path: Path) -> Recipe:
+    """Return the recipe that says `raw`, though no file does; `path` is what it is about. Raises RecipeError."""
+    problems = Problems()
+    body = _table(node(raw, Place(COMMAND_LINE, 0, 0, Path.cwd())))
+    recipe = _settled(path, [Document(path, body, Table({}, body.place), {})], None, NOTHING, problems)
+    problems.raise_if_any()
+    return recipe
+
+
+def _settled(
+    path: Path, documents: Sequence[Document], profile: str | None, words: Mapping[str, str], problems: Problems
+) -> Recipe:
+    """Return the recipe that documents describe, its mistakes noted."""
+    tree = _compose(documents, profile, words, problems)
     values = RECIPE.read(tree, (), problems)
     own = [Path(name) for name in values["boot"]["loader"] if own_loader.is_own(name)]
     files = tuple(dict.fromkeys([path, *(document.path for document in documents), *own]))
     recipe = resolve.recipe(values, path, files, profile, problems.notes)
     check(recipe, lambda key: locate(tree, key), problems)
-    for other in profiles:
-        if other != profile:
-            _try_profile(documents, other, problems)
-    return recipe, problems
+    return recipe
 
 
 def _profiles(documents: Iterable[Document]) -> list[str]:

@@ -75,11 +75,18 @@ class Directory:
 
 
 @dataclass(frozen=True, slots=True)
+class Tar:
+    """`source: tar`: a tree in an archive, plain or packed; owners and modes as they are there."""
+
+    file: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Nothing:
     """`source: none`: an empty tree."""
 
 
-Source: TypeAlias = Debian | Directory | Nothing
+Source: TypeAlias = Debian | Directory | Tar | Nothing
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from typing import TYPE_CHECKING, Final
 
 from bootsmith.tasks.errors import StageError
+from bootsmith.tasks.recipe.model import Debian
 from bootsmith.tasks.stage import Context, Stage
 from bootsmith.tasks.tree import initramfs, layers, magic, packaged, system
 
@@ -31,8 +33,13 @@ def stages(recipe: Recipe, site: Site) -> list[Stage]:
     match recipe.boot.initrd:
         case "none":
             return []
-        case "auto":
+        case "auto" if isinstance(recipe.source, Debian):
             return initramfs.stages(recipe, site)
+        case "auto":
+            inputs = {**system.lower(layers.stack(recipe, site), tars=True), "facts": site.kernel_facts}
+            return [
+                Stage("initramfs", f"{_RUN}find", inputs, {"initrd": site.initrd}, doc="the initrd, out of the tree")
+            ]
         case "tree":
             cpio = site.build / "initramfs/tree.cpio"
             return [
@@ -100,6 +107,24 @@ def compress(ctx: Context) -> None:
         return
     tool, *words = PACK[how]
     ctx.run(tool, *words, ctx.inputs["cpio"], stdout=ctx.outputs["initrd"])
+
+
+def find(ctx: Context) -> None:
+    """Copy the initrd that the tree has for the kernel. Raises StageError where it has none."""
+    from bootsmith.tasks.tree import kernel
+    from bootsmith.tasks.tree.additions import tree_below
+
+    tree = tree_below(ctx)
+    version = json.loads(ctx.inputs["facts"].read_bytes())["version"]
+    path = kernel.initrd(tree, version)
+    if path is None:
+        names = ", ".join(f"/{name}" for name in kernel.initrd_names(version))
+        raise StageError(
+            f"the tree has no initrd for its kernel {version} ({names})",
+            "Name one by boot.initrd, or --initrd; none, where the kernel has the drivers for its disk within.",
+        )
+    with tree.open(path) as source, ctx.outputs["initrd"].open("wb") as target:
+        shutil.copyfileobj(source, target, 1 << 20)
 
 
 def take(ctx: Context) -> None:

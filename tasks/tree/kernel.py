@@ -57,7 +57,9 @@ def run(ctx: Context) -> None:
         package = _PACKAGES.get(known)
         raise StageError(
             "there is no kernel in the tree (/boot/vmlinuz-*)",
-            f"Add {package} to source.{known}.packages." if package else "Add the distribution's kernel package.",
+            f"Add {package} to source.{known}.packages."
+            if package
+            else "Add the distribution's kernel package, or name a kernel of your own: boot.kernel, or --kernel.",
         )
     version = newest(found)
     ctx.say(f"kernel {version}")
@@ -89,6 +91,23 @@ def kernels(tree: Tree) -> dict[str, str]:
         for version, path in found.items()
         if (entry := tree.find(path)) is not None and entry.type in ("f", "h")
     }
+
+
+def initrd(tree: Tree, version: str) -> str | None:
+    """Return the path of a kernel's initrd in the tree, None where there is none."""
+    return next(
+        (name for name in initrd_names(version) if (entry := tree.find(name)) and entry.type in ("f", "h")), None
+    )
+
+
+def initrd_names(version: str) -> tuple[str, ...]:
+    """Return what distributions call the initrd of a kernel: Debian, Fedora and Arch, openSUSE, Alpine."""
+    return (
+        f"boot/initrd.img-{version}",
+        f"boot/initramfs-{version}.img",
+        f"boot/initrd-{version}",
+        f"boot/initramfs-{version}",
+    )
 
 
 def newest(versions: dict[str, str]) -> str:

@@ -52,12 +52,14 @@ cp {marks} var/lib/apt/extended_states
 
 def stage(recipe: Recipe, site: Site) -> Stage:
     """Return the stage that makes the base layer."""
-    from bootsmith.tasks.recipe.model import Debian, Directory
-    from bootsmith.tasks.tree import directory
+    from bootsmith.tasks.recipe.model import Debian, Directory, Tar
+    from bootsmith.tasks.tree import archive, directory
 
     source = recipe.source
     if isinstance(source, Directory):
         return directory.stage(source, site)
+    if isinstance(source, Tar):
+        return archive.stage(source, site)
     if not isinstance(source, Debian):
         return directory.empty(site)
     return Stage(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import shutil
 import subprocess
@@ -153,3 +154,23 @@ def test_a_bare_filesystem_is_the_root_of_a_kernel_started_directly(project: Pro
     project.image("bare", text)
     assert "1 of 1 expectations met" in project.doit("qemu-test:bare")
     assert (project.top / "build/bare/bare.vmlinuz").is_file()
+
+
+def test_a_tar_without_a_recipe_becomes_a_disk(project: Project, tmp_path: Path) -> None:
+    """build-efistub makes a disk of a tree with kernel and initrd in /boot, once; the firmware starts it (A6, A16)."""
+    project.image("unsigned", f"boot: {{loader: efistub, {ONE}}}")
+    build, tree = project.top / "build/unsigned", tmp_path / "tree"
+    (tree / "boot").mkdir(parents=True)
+    archive = gzip.decompress((build / "initramfs/initrd.img").read_bytes())
+    subprocess.run(["cpio", "-id", "--quiet", "-f", "dev/console"], input=archive, cwd=tree, check=True)
+    shutil.copyfile(build / "initramfs/initrd.img", tree / "boot/initrd.img-1")
+    shutil.copyfile(build / "kernel/vmlinuz", tree / "boot/vmlinuz-1")
+    tar, disk = tmp_path / "tree.tgz", tmp_path / "disk.raw"
+    subprocess.run(["tar", "--owner=0", "--group=0", "-czf", tar, "-C", tree, "."], check=True)
+    words = ("build-efistub", "--cmdline=root=/dev/vda2 no_timer_check", "--output", str(disk), str(tar))
+    assert "built    bootloader" in project.doit(*words)
+    assert "built" not in project.doit(*words)
+    wanted = demands(expect=("small is up",), timeout=LONG, screenshot=False)
+    (tmp_path / "out").mkdir()
+    subject = Subject(disk, "raw", "uefi")
+    assert boottest.boot_and_judge(case.prepare(SMALL, wanted, subject), tmp_path / "out", lambda _: None).evidence

@@ -12,6 +12,7 @@ import pytest
 from bootsmith.tasks.disk import bare
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.site import Site
+from bootsmith.tasks.tree import kernel as kernels
 from extimage import read_tree
 from staging import run_stage
 
@@ -117,7 +118,7 @@ def test_no_initrd_is_an_empty_one(top: Path, site: Site, tmp_path: Path) -> Non
 )  # fmt: skip
 def test_distributions_names(name: str) -> None:
     """The initrd is found by the names of Debian, Fedora, Arch, openSUSE and Alpine (A8)."""
-    assert name in bare.initrd_names("1")
+    assert name in kernels.initrd_names("1")
 
 
 @pytest.mark.parametrize(

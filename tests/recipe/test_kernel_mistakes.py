@@ -90,10 +90,10 @@ BAD = [
     ),
     # -- initrds
     (
-        "source: {directory: tree}\nboot: {kernel: k}\n",
+        "source: none\nboot: {kernel: k}\n",
         [
             (
-                "boot.initrd: only a tree of Debian's packages brings the tools that make an initrd; "
+                "boot.initrd: an empty tree has neither an initrd nor the tools that make one; "
                 "write none, tree, or a file of your own"
             )
         ],
@@ -128,6 +128,7 @@ BAD = [
     (SOURCE + "layers: [devices: {/dev/x: p 1 2}]\n", ["layers.devices./dev/x.node: 'p 1 2' is not a device node"]),
     (SOURCE + "layers: [devices: {/dev/x: c 5000 2}]\n", ["'c 5000 2' is beyond what Linux numbers; write a major"]),
     # -- trees
+    ("source: {tar: tree}\n", ["source.tar.file: recipes/tree is not a file; name a file"]),
     ("source: {directory: k}\n", ["source.directory.path: recipes/k is not a directory; name a directory"]),
     ("source: {directory: {path: tree, owner: me}}\n", ["source.directory.owner: 'me' is not a choice"]),
 ]

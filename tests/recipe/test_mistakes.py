@@ -41,15 +41,18 @@ BAD = [
         ["2:22: a line without `key:`; write `key: value`, or put a text with : or several lines in quotes"],
     ),
     # -- unknown and missing keys
-    ("name: x\n", ["1:1: source: this must be given; write `source: debian|directory|none`"]),
+    ("name: x\n", ["1:1: source: this must be given; write `source: debian|directory|tar|none`"]),
     (
         "source:\n  debian:\n    variant: minbase\n",
         ["2:3: source.debian.suite: this must be given; write `suite: STR`"],
     ),
     ("source: debian\n", ["1:9: source.debian.suite: this must be given; write `suite: STR`"]),
-    ("source: {}\n", ["1:1: source: nothing is chosen; write exactly one of debian, directory, none"]),
-    ("source: {tar: root.tgz}\n", ["1:10: source.tar: no such kind; known here: debian, directory, none"]),
-    ("source: [debian]\n", ["1:9: source: this is a list, not one of debian, directory, none; write one of them"]),
+    ("source: {}\n", ["1:1: source: nothing is chosen; write exactly one of debian, directory, tar, none"]),
+    (
+        "source: {squashfs: root.img}\n",
+        ["1:10: source.squashfs: no such kind; known here: debian, directory, tar, none"],
+    ),
+    ("source: [debian]\n", ["1:9: source: this is a list, not one of debian, directory, tar, none; write one of them"]),
     (SOURCE + "dsk: {size: 8G}\n", ["2:1: dsk: unknown key; did you mean disk?"]),
     (SOURCE + "disk: {siez: 8G, sector: 512}\n", ["2:8: disk.siez: unknown key; did you mean size?"]),
     (SOURCE + "verify: {min_free: 1M}\n", ["2:1: verify: unknown key; did you mean version?"]),

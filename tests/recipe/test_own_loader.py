@@ -53,3 +53,10 @@ def test_a_loader_that_is_not_there(kitchen: Kitchen) -> None:
         with pytest.raises(RecipeError) as caught:
             kitchen.cook(SOURCE + f"boot: {{loader: {word}}}\n")
         assert caught.value.problems == [f"recipes/x.yaml:2:16: boot.loader: {told}"]
+
+
+def test_an_initrd_is_not_looked_for_without_a_kernel(kitchen: Kitchen) -> None:
+    """`initrd: auto` goes by the kernel: with none, the recipe must say what there is instead."""
+    kitchen.write("mine.py", 'FIRMWARE = "bios"\nLAYOUTS = {"mbr": {"root": {"mount": "/"}}}\ndef make(m): ...\n')
+    with pytest.raises(RecipeError, match=r"boot.initrd: auto goes by the kernel, and boot.kernel is none; write none"):
+        kitchen.cook(SOURCE + "boot: {loader: ./mine.py, kernel: none}\n")
