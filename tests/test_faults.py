@@ -202,4 +202,4 @@ def test_a_build_may_be_cut_at_any_change_it_makes(bench: Bench, situation: str,
         assert "Traceback" not in done.stdout + done.stderr, done.stdout + done.stderr
         assert done.returncode in (0, 1, -9), done.stdout + done.stderr
         bench.mend()
-    assert fired  # a run may make fewer changes than the one that was counted
+    assert fired > min(rounds, changes) // 2

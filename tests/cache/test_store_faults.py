@@ -109,6 +109,7 @@ def test_any_call_may_fail_or_be_the_last(
     tmp_path: Path, work: Callable[[Store, Path], None], number: int, rounds: int
 ) -> None:
     """The n-th opening, writing, renaming, syncing...: words, nothing half, and all is well the next time (C8, L11)."""
+    calls(work, tmp_path / "first")  # a process makes more calls the first time: it learns where things are
     total = calls(work, tmp_path / "count")
     assert total > 30
     chance = random.Random(f"{work.__name__} {number}")
@@ -130,7 +131,7 @@ def test_any_call_may_fail_or_be_the_last(
         check(top)
         check_after(work, top)
         shutil.rmtree(top)
-    assert came  # a run may make fewer calls than the one that was counted
+    assert came > min(rounds, total) // 2
 
 
 def die_at(at: int, work: Callable[[Store, Path], None], store: Store, top: Path) -> None:
