@@ -328,7 +328,8 @@ class TestMinimal:
             situation = ("new", "edited", "deleted", "forced", "edited and reverted")[number % 5]
             done = killed(project, situation, chance)
             again = [line.split() for line in project.doit("image").splitlines()]
-            assert not done & {row[1] for row in again if row[:1] == ["built"]}
+            if situation != "edited and reverted":  # there it was finished for the edit, not for what is built now
+                assert not done & {row[1] for row in again if row[:1] == ["built"]}
             for kind in ("raw", "qcow2"):
                 same = situation != "edited"
                 assert (project.digest(f"minimal/minimal.{kind}") == minimal.digest(f"minimal/minimal.{kind}")) == same
