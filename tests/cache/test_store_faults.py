@@ -22,6 +22,7 @@ from bootsmith.cache.errors import CacheError
 from bootsmith.cache.fingerprint import fingerprint, of_bytes
 from bootsmith.cache.store import Store
 from bootsmith.cache.temporary import sweep
+from deadline import Deadline
 
 MIB = 1 << 20
 KEY = "ab" * 16
@@ -163,21 +164,20 @@ def work_at_random(top: Path, seed: int) -> None:
 def test_a_process_killed_at_any_moment_spoils_nothing(tmp_path: Path, rounds: int) -> None:
     """SIGKILL while storing and restoring: all that is there is right, and what was left behind goes (C8, L11)."""
     chance = random.Random(20_261_121)
-    usual, killed = 0.0, 0
+    started = time.monotonic()
+    assert slips.in_child(lambda: work_at_random(tmp_path, rounds)) == 0
+    deadline = Deadline(time.monotonic() - started, chance)
+    check_storm(tmp_path)
     for number in range(rounds):
-        within = chance.uniform(0, 1.5 * usual) if usual else None
-        started = time.monotonic()
-        if slips.in_child(lambda: work_at_random(tmp_path, number), within):  # noqa: B023  # called here
-            killed += 1
-        else:
-            usual = time.monotonic() - started
+        ended = slips.in_child(lambda: work_at_random(tmp_path, number), deadline.draw())  # noqa: B023  # called here
+        deadline.note(killed=ended == signal.SIGKILL)
         check_storm(tmp_path)
         for index in (tmp_path / "store/indexes").glob("??/*"):  # else all would soon be there
             if chance.random() < 0.3:
                 index.unlink()
         if chance.random() < 0.1:
             shutil.rmtree(tmp_path / "store")
-    assert killed  # how many depends on the machine
+    assert deadline.killed > rounds // 3
 
 
 def check_storm(top: Path) -> None:
