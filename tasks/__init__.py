@@ -14,6 +14,6 @@ def image_tasks(recipe: str | Path) -> tuple[dict[str, Any], Callable[[], Iterat
 
     Recipes beside it are reached as `COMMAND:NAME`, any other by `doit recipe=PATH COMMAND`.
     """
-    from bootsmith.tasks import engine
+    from bootsmith.tasks.engine import dodo
 
-    return engine.image_tasks(Path(recipe))
+    return dodo.image_tasks(Path(recipe))

@@ -1,0 +1,142 @@
+"""The tasks of one command line: those of every recipe it can mean, and its commands'."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+from bootsmith.tasks.commands import COMMANDS, GROUPS, Command, Request
+from bootsmith.tasks.engine import words
+from bootsmith.tasks.engine.action import CommandAction, ImageTask, Report, StageAction, StageTask
+from bootsmith.tasks.errors import UsageError
+from bootsmith.tasks.invocation import nearest
+from bootsmith.tasks.selection import ONE_PLAN, Selection
+from bootsmith.tasks.session import Session
+from doit.task import Task
+
+if TYPE_CHECKING:
+    from bootsmith.tasks.builder import Builder
+    from bootsmith.tasks.stage import Stage
+
+
+class Graph:
+    """The tasks of one session, by what they stand for: stages, groups of them, commands."""
+
+    def __init__(self, session: Session, others: set[str]) -> None:
+        self.session = session
+        self._others = others
+        self.stages: dict[str, tuple[Builder, Stage]] = {}
+        self.groups: dict[str, list[str]] = {}
+        self.held: dict[str, Builder] = {}  # commands that write where a builder does, without needing a stage
+        self.selection = Selection(session, others, self._words_of, words.after_known)
+        session.frozen |= self.selection.only_looks()
+
+    def tasks(self) -> list[Task]:
+        """Return the tasks of every recipe this command line can mean. Raises BootsmithError."""
+        asked = self.session.invocation
+        self.selection.check_past()
+        found: list[Task] = []
+        for name in self.selection.recipes():
+            suffix = f":{name}" if name is not None else ""
+            builder = self.session.builder(name) if self.selection.needs_plan(name) else None
+            if builder is not None:
+                found += self._stage_tasks(builder, suffix)
+            for command in COMMANDS:
+                own = self._own_stages(command, name)
+                found += [*own, self._command_task(command, name, builder, [task.name for task in own])]
+        if asked.variables and not self.session.builders:
+            for name in self.selection.meant():
+                self.session.recipe(name)  # nothing planned, but a misspelt variable is still a mistake
+        return found
+
+    def _stage_tasks(self, builder: Builder, suffix: str) -> Iterator[Task]:
+        plan = builder.plan
+        members: dict[str, list[str]] = {group: [] for group in GROUPS}
+        for stage in plan.stages:
+            group = stage.name.partition("/")[0]
+            name = stage.name + suffix
+            if group != stage.name:
+                members[group].append(name)
+            self.stages[name] = (builder, stage)
+            yield StageTask(
+                name,
+                [StageAction(self.session, builder, stage, name)],
+                file_dep=[str(path) for path in stage.inputs.values()],
+                targets=[str(path) for path in stage.outputs.values()],
+                doc=stage.doc or GROUPS.get(stage.name, ""),
+                subtask_of=None if group == stage.name and not suffix else f"{group}{suffix}",
+            )
+        members["image"] = [stage.name + suffix for stage in plan.finals()]
+        whole = {stage.name for stage in plan.stages}  # a stage of the group's own name stands for the group
+        members["raw"] = [f"assemble{suffix}"] if "assemble" in whole else []
+        for group, doc in GROUPS.items():
+            if members[group] and group not in whole:
+                self.groups[group + suffix] = members[group]
+                yield (ImageTask if group == "image" else Task)(
+                    group + suffix,
+                    [Report(self.session, builder)] if group == "image" else None,
+                    task_dep=members[group],
+                    doc=doc,
+                    has_subtask=group not in ("image", "raw"),
+                    subtask_of=f"image{suffix}" if suffix else None,
+                )
+
+    def _own_stages(self, command: Command, recipe: str | None) -> list[Task]:
+        """Return the stages of a command that makes a plan of its positional argument."""
+        if recipe is not None or not command.plan or command.name not in self.session.invocation.words:
+            return []
+        from importlib import import_module
+
+        options, given = words.positional(command, self.session.invocation.tail)
+        module, _, function = command.plan.partition(":")
+        plan = getattr(import_module(module), function)(Request(self.session, None, options, given))
+        suffix = f":{command.name}" if plan.outputs else ""  # stages like a recipe's: not to be taken for those
+        return list(self._stage_tasks(self.session.adopt(plan), suffix))
+
+    def _command_task(
+        self, command: Command, recipe: str | None, builder: Builder | None, own: Iterable[str] = ()
+    ) -> Task:
+        name = command.name if recipe is None else f"{command.name}:{recipe}"
+        needs = list(own)
+        if builder and command.past and self.selection.is_frozen(command):
+            self.held[name] = builder
+        if command.needs and builder and not self.selection.has_image(command):
+            made = {stage.name for stage in builder.plan.stages}
+            needs = [command.needs if command.needs in made else "image"]  # without a disk, what there is instead
+            needs = [f"{each}:{recipe}" if recipe else each for each in needs]
+        return Task(
+            name,
+            [CommandAction(self.session, command, recipe)],
+            task_dep=needs,
+            doc=command.doc,
+            params=command.params,
+            pos_arg=command.positional,
+            subtask_of=f"image:{recipe}" if recipe else None,
+            verbosity=2,
+        )
+
+    def check_words(self, tasks: Iterable[Task]) -> None:
+        """Refuse a word that names no task, with its near names. Raises UsageError."""
+        asked = self.session.invocation
+        if asked.command not in ONE_PLAN:
+            return
+        by_name = {task.name: task for task in tasks}
+        targets = {target for task in by_name.values() for target in task.targets}
+        rest = list(asked.words)
+        while rest:
+            word = rest.pop(0)
+            if word in by_name:
+                task = by_name[word]
+                if task.pos_arg:
+                    return
+                if asked.runs:
+                    rest = words.after(task.params, rest)
+            elif word.partition(":")[0] in self._others:
+                return  # a task of the dodo's own: what follows may be its words
+            elif "*" in word or word in targets:
+                continue
+            else:
+                raise UsageError(f"{word} is not a task", nearest(word, [*by_name, *self._others]))
+
+    def _words_of(self, command: Command) -> tuple[str, ...]:
+        return words.positional(command, self.session.invocation.tail)[1]
