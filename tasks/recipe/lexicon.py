@@ -37,6 +37,7 @@ SNAPSHOT = Str(
     "NAME", "[A-Za-z][A-Za-z0-9._-]{0,63}", "a snapshot's name", "use letters, digits, and . _ - after a letter"
 )
 PLAIN = Str("NAME", "[A-Za-z0-9][A-Za-z0-9_-]{0,35}", "a name", "use letters, digits, and _ - after the first")
+LINE = Str()
 WORD = Str("STR", r"\S+", "one word", "leave out blanks")
 VERSION = Str("STR", r"[A-Za-z0-9][A-Za-z0-9.+~^_-]*", "a version", "use letters, digits and . + ~ ^ _ -")
 FILE_NAME = Str("FILENAME", r"[A-Za-z0-9_][^/\s]{0,199}", "a file's name", "leave out folders, blanks and first dots")

@@ -11,7 +11,7 @@ from bootsmith.tasks.recipe.scalars import Type
 from bootsmith.tasks.recipe.shapes import Choose, Key, ListOf, Named, Section, WordOr
 from bootsmith.tasks.recipe.show import flow
 
-MARK = "<!-- Below: made from tasks/recipe/keys.py by `python -m bootsmith.tasks.recipe.reference`. -->\n\n"
+MARK = "<!-- Below: made from tasks/recipe/keys*.py by `python -m bootsmith.tasks.recipe.reference`. -->\n\n"
 FOLDER = Path(__file__).parents[2] / "docs/reference"
 
 
