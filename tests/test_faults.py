@@ -14,14 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import faults
+import finished
 import psutil
 import pytest
-from bootsmith.cache import record as records
-from bootsmith.cache.store import Store
 from deadline import Deadline
 from toys import Project
-
-STAGES = ("rootfs", "layers/tree", "layers/upper", "assemble", "convert/qcow2")
 
 
 @dataclass
@@ -55,25 +52,11 @@ class Bench:
             text=True, capture_output=True, timeout=120, check=False,
         )  # fmt: skip
 
-    def keys(self) -> dict[str, str]:
-        """Return the keys of the records there are."""
-        folder = self.top / "build/toy/.bootsmith/records"
-        found = {name: records.read(folder / f"{name.replace('/', '+')}.json") for name in STAGES}
-        return {name: record.key for name, record in found.items() if record}
-
     def look(self) -> None:
         """Note what is finished by now: stages recorded here, results in the store."""
-        self.before = {
-            name: key for name, key in self.keys().items() if not self._damaged(name)
-        }  # a stage whose output was taken away is not finished
-        found = (path.name for path in self.project.cache.glob("results*/??/[!.]*"))
-        store = Store(self.project.cache)
-        results = {key: store.result(key) for key in found}
-        self.stored = {
-            key
-            for key, result in results.items()
-            if result and all(store.has(each["hash"]) for each in result.values())
-        }  # of stages that are made again there is the result alone
+        keys = finished.recorded(self.top / "build/toy")
+        self.before = {name: key for name, key in keys.items() if not self._damaged(name)}  # else it is not finished
+        self.stored = finished.stored(self.project.cache)
         self.count = len(self.project.runs())
 
     def _damaged(self, name: str) -> bool:
@@ -90,7 +73,7 @@ class Bench:
         assert done.returncode == 0, done.stdout + done.stderr
         assert self.project.disk() == self.expected()
         assert (self.top / "build/toy/disk.raw").read_text() == self.expected()
-        keys = self.keys()
+        keys = finished.recorded(self.top / "build/toy")
         for stage in self.project.runs()[self.count :]:
             assert keys[stage] not in self.stored, f"{stage} was in the store, and was built again"
             assert keys[stage] != self.before.get(stage), f"{stage} was finished, and was built again"

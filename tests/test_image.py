@@ -17,10 +17,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import finished
 import psutil
 import pytest
 from bootsmith.cache.fingerprint import fingerprint
 from bootsmith.tasks.machine.ssh import wait_for_banner
+from deadline import Deadline
 from ordinary import UID, OrdinaryUser, ordinary_user
 from statics import init
 
@@ -324,12 +326,16 @@ class TestMinimal:
         shutil.copytree(minimal.cache / "sha256", project.cache / "sha256", copy_function=os.link)
         project.give_away()
         chance = random.Random(20_261_121)
+        deadlines = {situation: Deadline(limit, chance) for situation, limit in SITUATIONS.items()}
         for number in range(rounds):
-            situation = ("new", "edited", "deleted", "forced", "edited and reverted")[number % 5]
-            done = killed(project, situation, chance)
-            again = [line.split() for line in project.doit("image").splitlines()]
-            if situation != "edited and reverted":  # there it was finished for the edit, not for what is built now
-                assert not done & {row[1] for row in again if row[:1] == ["built"]}
+            situation = list(SITUATIONS)[number % len(SITUATIONS)]
+            said = killed(project, situation, deadlines[situation])
+            done, store = recorded(project), finished.stored(project.cache)
+            assert said <= done.keys()
+            again = [row[1] for line in project.doit("image").splitlines() if (row := line.split())[:1] == ["built"]]
+            keys = recorded(project)
+            assert [stage for stage in again if keys[stage] == done.get(stage)] == [], "finished, and built again"
+            assert [stage for stage in again if keys[stage] in store] == [], "in the store, and built again"
             for kind in ("raw", "qcow2"):
                 same = situation != "edited"
                 assert (project.digest(f"minimal/minimal.{kind}") == minimal.digest(f"minimal/minimal.{kind}")) == same
@@ -337,17 +343,29 @@ class TestMinimal:
             assert not [path for path in project.top.rglob(".tmp-*") if path.is_file()]
             motd = project.top / "recipes/files/minimal/etc/motd"
             shutil.copyfile(CHECKOUT / "recipes/files/minimal/etc/motd", motd)
+        assert sum(deadline.killed for deadline in deadlines.values()) >= rounds // 3
         shutil.rmtree(folder)
 
 
-def killed(project: Project, situation: str, chance: random.Random) -> set[str]:
+SITUATIONS = {"new": 20.0, "deleted": 2.0, "edited": 2.0, "forced": 20.0, "edited and reverted": 2.0}
+"""What a build is killed in, and in how many seconds it may be done."""
+TAKEN = {"populate/root": "populate/root.img", "assemble": "minimal.raw"}
+"""Outputs that are deleted, by the stage that makes them again."""
+
+
+def recorded(project: Project) -> dict[str, str]:
+    """Return the keys of the stages that are finished: they have a record, and their output was not taken away."""
+    build = project.top / "build/minimal"
+    gone = {stage for stage, output in TAKEN.items() if not (build / output).exists()}
+    return {stage: key for stage, key in finished.recorded(build).items() if stage not in gone}
+
+
+def killed(project: Project, situation: str, deadline: Deadline) -> set[str]:
     """Bring a situation about and kill the build in it; return the stages it said were finished."""
     motd = project.top / "recipes/files/minimal/etc/motd"
     text = motd.read_text()
-    longest = 2.0
     match situation:
         case "new":
-            longest = 20.0
             for path in project.cache.iterdir():
                 if path.name != "sha256":
                     shutil.rmtree(path) if path.is_dir() else path.unlink()
@@ -357,18 +375,17 @@ def killed(project: Project, situation: str, chance: random.Random) -> set[str]:
         case "deleted":
             (project.top / "build/minimal/populate/root.img").unlink()
             (project.top / "build/minimal/minimal.raw").unlink()
-        case "forced":
-            longest = 20.0
     words = ["-a", "image"] if situation == "forced" else ["image"]
     with subprocess.Popen(
         project.command(*words), cwd=project.top, env=project.environment(), text=True, stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
     ) as doit:  # fmt: skip
         with contextlib.suppress(subprocess.TimeoutExpired):
-            doit.wait(timeout=chance.uniform(0.3, longest))
+            doit.wait(timeout=deadline.draw())
         below = psutil.Process(doit.pid).children(recursive=True) if doit.poll() is None else []
         doit.kill()
         said, _ = doit.communicate()
+    deadline.note(killed=doit.returncode < 0)
     _, alive = psutil.wait_procs(below, timeout=60)
     assert not alive
     if situation == "edited and reverted":
