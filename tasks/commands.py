@@ -33,6 +33,8 @@ class Command(NamedTuple):
     """Whether it is about a recipe of its own choice, where none is named, instead of the default one."""
     past: bool = False
     """Whether `at=ID` gives it the image of a past build."""
+    relays: bool = False
+    """Whether its words are a command for somebody else: options among them are not its own."""
 
 
 class Request(NamedTuple):
@@ -67,7 +69,7 @@ MACHINE = (
     option("cache", "writeback, none, unsafe, writethrough or directsync"),
     option("nic", "virtio, e1000 or none"),
     option("forward", "HOST:GUEST ports, comma-separated; always on 127.0.0.1"),
-    option("share", "--share=TAG=FOLDER: for the guest to mount; several with commas"),
+    option("share", "TAG=FOLDER: for the guest to mount; several with commas"),
     option("display", "none, gtk, sdl or vnc"),
     option("gpu", "none, std or virtio"),
     option("serial", "stdio or a file"),
@@ -82,7 +84,7 @@ MACHINE = (
 KERNEL = (
     option("kernel", "a kernel, instead of the newest in the tree"),
     option("initrd", "its initrd"),
-    option("cmdline", "--cmdline=WORDS: words for the kernel"),
+    option("cmdline", "words for the kernel"),
 )
 FORMAT = option("format", "the image file's format, where it cannot be told: raw, qcow2, vmdk, vhd, vhdx, vdi or iso")
 SECURE_BOOT = option("secure-boot", "let the firmware refuse what is not signed", kind=bool)
@@ -115,7 +117,7 @@ COMMANDS = (
         (
             *MACHINE,
             option("initrd", "the initrd of KERNEL"),
-            option("cmdline", "--cmdline=WORDS: KERNEL's command line; with a recipe, words after its own"),
+            option("cmdline", "KERNEL's command line; with a recipe, words after its own"),
             option("disk", "a disk for KERNEL"),
             FORMAT,
         ),
@@ -168,13 +170,14 @@ COMMANDS = (
             option("timeout", "seconds to wait for its ssh server; 300 without"),
         ),
         positional="command",
+        relays=True,
     ),
     Command(
         "qemu-test",
         "boot the image and demand proof from inside the guest",
         "bootsmith.tasks.actions.boottest:qemu_test",
         (
-            option("firmware", "auto, uefi, bios or direct, comma-separated: boot under each", kind=list),
+            option("firmware", "auto, uefi, bios or direct, comma-separated: boot under each"),
             option("entry", "the menu entry to boot"),
             option("accel", "auto, kvm or tcg"),
             option("timeout", "give up after this long, such as 5m"),

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from bootsmith.tasks.commands import COMMANDS, GROUPS, Command
 from bootsmith.tasks.errors import BootsmithError, UsageError
+from bootsmith.tasks.invocation import options
 
 if TYPE_CHECKING:
     from bootsmith.tasks.session import Session
@@ -16,22 +17,11 @@ ONE_PLAN = ("run", "info", "clean", "forget", "ignore")  # doit commands that na
 
 
 class Selection:
-    """`others` are the names of the dodo's own tasks.
+    """`others` are the names of the dodo's own tasks."""
 
-    `words_of` tells the positional words a command was given, `after` what words follow its own options.
-    """
-
-    def __init__(
-        self,
-        session: Session,
-        others: set[str],
-        words_of: Callable[[Command], tuple[str, ...]],
-        after: Callable[[Command, list[str]], list[str]],
-    ) -> None:
+    def __init__(self, session: Session, others: set[str]) -> None:
         self.session = session
         self._others = others
-        self._words_of = words_of
-        self._after = after
 
     def only_looks(self) -> bool:
         """Tell whether all that is asked for are commands that take lock files as they are."""
@@ -66,7 +56,7 @@ class Selection:
             if base in self._others or (base in BY_NAME and BY_NAME[base].positional):
                 return  # what follows a task of the dodo's own, or one that takes words, is its
             if base in BY_NAME:
-                rest = self._after(BY_NAME[base], rest)
+                rest = _after(BY_NAME[base], rest)
 
     def recipes(self) -> list[str | None]:
         """Return the names of the recipes that are meant; None is the default one, and always among them."""
@@ -120,6 +110,13 @@ class Selection:
 
     def has_image(self, command: Command) -> bool:
         """Tell whether a command was given a file, or a past build, in place of the recipe's own image."""
-        asked = {word.partition(":")[0] for word in self.session.invocation.words}
-        given = command.image and command.name in asked and bool(self._words_of(command))
+        given = command.image and bool(self.session.invocation.positional(command)[1])
         return given or self._is_past(command)
+
+
+def _after(command: Command, words: list[str]) -> list[str]:
+    """Return what follows a command's own options; as it is where they are wrong, which is said a little later."""
+    try:
+        return list(options(command.name, command.params, words)[1])
+    except UsageError:
+        return words

@@ -229,7 +229,7 @@ class Session:
 
     def only_looks(self) -> None:
         """Let others build here from now on, where one command is all there is to run: its stages are done."""
-        if len(self.invocation.words) - len(self.invocation.tail) == 1:
+        if len(self.invocation.words) == 1:
             self._finish()
 
     def end(self) -> None:

@@ -417,11 +417,66 @@ def test_options_of_one_command_are_not_anothers(built: Project) -> None:
     assert len(built.runs()) == len(ALL)
 
 
-def test_an_option_whose_value_doit_would_take_away(built: Project) -> None:
-    """`--qemu a=b` would reach doit without its value: said before anything runs."""
-    done = built.doit("run-uefi", "--qemu", "a=b")
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("run-bios", "--print", "--accel", "tcg", "--memory", "3G", "--share", "x=tree", "disk=1.img"),
+        ("run-bios", "disk=1.img", "--print", "--accel", "tcg", "--memory", "3G", "--share", "x=tree"),
+        ("run-bios", "--print", "disk=1.img", "--accel=tcg", "--memory=3G", "--share=x=tree"),
+        ("run-bios", "--print", "--accel", "tcg", "--share", "x=tree", "--memory", "3G", "--", "disk=1.img"),
+    ],
+)
+def test_options_stand_before_or_behind_the_file(built: Project, words: tuple[str, ...]) -> None:
+    """Where an option stands, and how its value is written, is all the same; a value may hold `=` (A16)."""
+    (built.top / "disk=1.img").write_bytes(b"\xf4".ljust(510, b"\0") + b"\x55\xaa" + bytes(1 << 20))
+    done = built.doit(*words)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "  -m 3072M " in done.stdout
+    assert f"path={built.top}/tree,mount_tag=x" in done.stdout
+    assert f"file={built.top}/disk=1.img" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("run-uefi", "--memroy", "2G", "x.img"), "run-uefi: option --memroy not recognized\n  Did you mean --memory?"),
+        (("run-uefi", "x.img", "--memroy", "2G"), "run-uefi: option --memroy not recognized\n  Did you mean --memory?"),
+        (("run-tgz", "x.tgz", "--gbd"), "run-tgz: option --gbd not recognized\n  Did you mean --gdb?"),
+        (("build-efistub", "x.tgz", "--outptu", "y"), "option --outptu not recognized\n  Did you mean --output?"),
+        (("run-dir", "tree", "--memory"), "run-dir: option --memory requires argument"),
+        (("run-uefi", "x.img", "--print=yes"), "run-uefi: option --print must not have an argument"),
+        (("run-uefi:other", "x.img", "--memroy", "2G"), "Did you mean --memory?"),
+        (("image", "inspect", "x.img", "--jsno"), "Did you mean --json?"),
+        (("image", "cache", "stat", "--jsno"), "Did you mean --json?"),
+        (("ssh", "--prot", "2222", "ls"), "ssh: option --prot not recognized\n  Did you mean --port?"),
+        (("image", "qemu-test", "--forse"), "qemu-test: option --forse not recognized\n  Did you mean --force?"),
+        (("image", "--zzz"), "image: option --zzz not recognized\n  `doit help image` shows its options."),
+        (("run-dir:other", "tree"), "run-dir:other: run-dir needs no recipe"),
+    ],
+)
+def test_wrong_options_are_refused_wherever_they_stand(project: Project, words: tuple[str, ...], message: str) -> None:
+    """A misspelt option is answered with its near names before anything runs, be it before or behind the file."""
+    (project.top / "other.yaml").write_text("two\n")
+    done = project.doit(*words)
+    assert done.returncode == 3, done.stdout
+    assert message in done.stderr
+    assert done.stdout == ""
+    assert project.runs() == []
+
+
+def test_words_for_ssh_name_nothing_else(project: Project) -> None:
+    """Words of a command that is to run in a guest are no tasks, recipes or trees of ours."""
+    for words in (("run-dir", "/nowhere"), ("image:nowhere",), ("ls", "-l", "--memroy"), ("--", "ls", "-l")):
+        done = project.doit("ssh", *words)
+        assert (done.returncode, "no such machine is running" in done.stdout) == (1, True), done.stderr
+
+
+def test_several_firmwares_are_one_option(project: Project) -> None:
+    """`qemu-test --firmware uefi,bios` reaches the recipe as two."""
+    (project.top / "real.yaml").write_text("source: {directory: tree}\n")
+    done = project.doit("qemu-test:real", "--firmware", "uefi,boos")
     assert done.returncode == 3
-    assert "--option=VALUE" in done.stderr
+    assert "command line: test.firmware: 'boos' is not a choice; did you mean bios?" in done.stdout
 
 
 def test_unknown_variables_are_refused(project: Project) -> None:

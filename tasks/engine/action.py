@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from bootsmith.cache.errors import CacheError
 from bootsmith.tasks.commands import Command, Request
-from bootsmith.tasks.engine import words
 from bootsmith.tasks.errors import BootsmithError
 from bootsmith.tasks.progress import human
 from bootsmith.tasks.session import Session
@@ -43,6 +42,17 @@ class ImageTask(Task):  # type: ignore[misc]  # doit has no types
         action.session.begin(action.builder)
         done = "would remove" if dryrun else "removed"
         outstream.writelines(f"{self.name} - {done} {path}\n" for path in action.builder.clean_past(dry_run=dryrun))
+
+
+class WordsTask(Task):  # type: ignore[misc]  # doit has no types
+    """A command that takes words. They are read as typed, options among them (`Invocation.positional`).
+
+    doit would stop at the first that is no option, and has taken those that hold `=` away.
+    """
+
+    def init_options(self, args: list[str] | None = None) -> list[str]:
+        super().init_options()
+        return args or []
 
 
 class Action(BaseAction):  # type: ignore[misc]  # doit has no types
@@ -133,6 +143,6 @@ class CommandAction(Action):
         options: Mapping[str, Any] = self.task.options
         given: tuple[str, ...] = ()
         if self.command.positional:
-            options, given = words.positional(self.command, self.session.invocation.tail)
+            options, given = self.session.invocation.positional(self.command)
         request = Request(self.session, self.recipe, options, given)
         getattr(import_module(module), function)(request)

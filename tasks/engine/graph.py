@@ -6,11 +6,10 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from bootsmith.tasks.commands import COMMANDS, GROUPS, Command, Request
-from bootsmith.tasks.engine import words
-from bootsmith.tasks.engine.action import CommandAction, ImageTask, Report, StageAction, StageTask
+from bootsmith.tasks.engine.action import CommandAction, ImageTask, Report, StageAction, StageTask, WordsTask
 from bootsmith.tasks.errors import UsageError
-from bootsmith.tasks.invocation import nearest
-from bootsmith.tasks.selection import ONE_PLAN, Selection
+from bootsmith.tasks.invocation import nearest, options
+from bootsmith.tasks.selection import BY_NAME, ONE_PLAN, Selection
 from bootsmith.tasks.session import Session
 from doit.task import Task
 
@@ -28,7 +27,7 @@ class Graph:
         self.stages: dict[str, tuple[Builder, Stage]] = {}
         self.groups: dict[str, list[str]] = {}
         self.held: dict[str, Builder] = {}  # commands that write where a builder does, without needing a stage
-        self.selection = Selection(session, others, self._words_of, words.after_known)
+        self.selection = Selection(session, others)
         session.frozen |= self.selection.only_looks()
 
     def tasks(self) -> list[Task]:
@@ -83,13 +82,16 @@ class Graph:
 
     def _own_stages(self, command: Command, recipe: str | None) -> list[Task]:
         """Return the stages of a command that makes a plan of its positional argument."""
-        if recipe is not None or not command.plan or command.name not in self.session.invocation.words:
+        asked = self.session.invocation
+        if not command.plan or asked.taker != (command.name if recipe is None else f"{command.name}:{recipe}"):
             return []
+        if recipe is not None:
+            raise UsageError(f"{asked.taker}: {command.name} needs no recipe", f"Write {command.name} and a name.")
         from importlib import import_module
 
-        options, given = words.positional(command, self.session.invocation.tail)
+        chosen, given = asked.positional(command)
         module, _, function = command.plan.partition(":")
-        plan = getattr(import_module(module), function)(Request(self.session, None, options, given))
+        plan = getattr(import_module(module), function)(Request(self.session, None, chosen, given))
         suffix = f":{command.name}" if plan.outputs else ""  # stages like a recipe's: not to be taken for those
         return list(self._stage_tasks(self.session.adopt(plan), suffix))
 
@@ -104,7 +106,7 @@ class Graph:
             made = {stage.name for stage in builder.plan.stages}
             needs = [command.needs if command.needs in made else "image"]  # without a disk, what there is instead
             needs = [f"{each}:{recipe}" if recipe else each for each in needs]
-        return Task(
+        return (WordsTask if command.positional else Task)(
             name,
             [CommandAction(self.session, command, recipe)],
             task_dep=needs,
@@ -128,15 +130,14 @@ class Graph:
             if word in by_name:
                 task = by_name[word]
                 if task.pos_arg:
+                    if asked.runs:
+                        asked.positional(BY_NAME[word.partition(":")[0]])
                     return
                 if asked.runs:
-                    rest = words.after(task.params, rest)
+                    rest = list(options(word, task.params, rest)[1])
             elif word.partition(":")[0] in self._others:
                 return  # a task of the dodo's own: what follows may be its words
             elif "*" in word or word in targets:
                 continue
             else:
                 raise UsageError(f"{word} is not a task", nearest(word, [*by_name, *self._others]))
-
-    def _words_of(self, command: Command) -> tuple[str, ...]:
-        return words.positional(command, self.session.invocation.tail)[1]

@@ -45,7 +45,7 @@ def _text(name: str, value: Any) -> str:
             return json.dumps(shlex.split(value), ensure_ascii=False)
         except ValueError as error:
             raise UsageError(f"--qemu: {error}: {value!r}", "Quote it as a shell would need it.") from None
-    if name == "forward":
+    if name in ("forward", "firmware"):
         return json.dumps(value.split(","), ensure_ascii=False)
     if name == "share":
         pairs = [each.partition("=") for each in value.split(",")]
