@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import subprocess
 import sys
 from pathlib import Path
@@ -35,3 +36,14 @@ def finish(process: subprocess.Popen[str]) -> str:
 def run(code: str, *args: object) -> str:
     """Run a process to its end; return what it printed."""
     return finish(start(code, *args))
+
+
+def dies_with(victim: subprocess.Popen[str], within: float = TIMEOUT) -> bool:
+    """Kill a process that first prints the id of another; tell whether that one ends too, within so many seconds."""
+    with victim:
+        assert victim.stdout is not None
+        other = os.pidfd_open(int(victim.stdout.readline()))
+        victim.kill()
+        ended, _, _ = select.select([other], [], [], within)
+        os.close(other)
+    return bool(ended)

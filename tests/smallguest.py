@@ -6,14 +6,13 @@ import gzip
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-CHECKOUT = Path(__file__).parent.parent
-DODO = 'from bootsmith.tasks import image_tasks\nDOIT_CONFIG, task_bootsmith = image_tasks("recipes/small.yaml")\n'
+from project import CHECKOUT, dodo, doit
+
 MIB = 1 << 20
 
 
@@ -26,16 +25,12 @@ class Small:
     @classmethod
     def make(cls, top: Path) -> Small:
         shutil.copytree(CHECKOUT / "tests/small", top / "recipes")
-        (top / "dodo.py").write_text(DODO)
+        (top / "dodo.py").write_text(dodo("recipes/small.yaml"))
         return cls(top)
 
     def doit(self, *words: str) -> str:
         """Run `doit WORDS`, which must succeed; return what it printed."""
-        env = {**os.environ, "BOOTSMITH_CACHE": str(self.top / "cache"), "PYTHONPATH": str(CHECKOUT)}
-        argv = [sys.executable, "-m", "doit", *words]
-        done = subprocess.run(argv, cwd=self.top, env=env, text=True, capture_output=True, timeout=900, check=False)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        return doit(self.top, *words)
 
     @property
     def disk(self) -> Path:

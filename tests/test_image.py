@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import random
@@ -11,10 +10,8 @@ import re
 import shlex
 import shutil
 import subprocess
-import sys
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 
 import finished
@@ -23,100 +20,18 @@ import pytest
 from bootsmith.cache.fingerprint import fingerprint
 from bootsmith.tasks.machine.ssh import wait_for_banner
 from deadline import Deadline
-from ordinary import UID, OrdinaryUser, ordinary_user
+from ordinary import ordinary_user
+from project import CHECKOUT, PASSWORD, Project, built
 from statics import init
 
-CHECKOUT = Path(__file__).parent.parent
-DODO = 'from bootsmith.tasks import image_tasks\nDOIT_CONFIG, task_bootsmith = image_tasks("recipes/minimal.yaml")\n'
-PASSWORD = "correct horse battery staple"
-
 pytestmark = pytest.mark.boot
-
-
-@dataclass(frozen=True)
-class Project:
-    """A project of somebody's own, with copies of our recipes; `user` None is whoever runs the tests."""
-
-    top: Path
-    user: OrdinaryUser | None
-
-    @classmethod
-    def make(cls, top: Path, user: OrdinaryUser | None) -> Project:
-        """Write the project below `top`, the user's own."""
-        shutil.copytree(CHECKOUT / "recipes", top / "recipes", ignore=shutil.ignore_patterns("*.lock", "secrets"))
-        (top / "dodo.py").write_text(DODO)
-        (top / "recipes/secrets").mkdir(mode=0o700)
-        (top / "recipes/secrets/root.password").write_text(PASSWORD + "\n")
-        project = cls(top, user)
-        project.give_away()
-        return project
-
-    @property
-    def cache(self) -> Path:
-        return self.top / "cache"
-
-    def give_away(self) -> None:
-        """Make everything here the user's."""
-        if self.user is not None and os.geteuid() == 0:
-            for path in (self.top, *self.top.rglob("*")):
-                os.chown(path, UID, UID, follow_symlinks=False)
-
-    def command(self, *words: str) -> list[str]:
-        """Return the words that run `doit WORDS` here, as the user."""
-        argv = [sys.executable, "-m", "doit", *words]
-        return self.user.command(*argv) if self.user else argv
-
-    def environment(self) -> dict[str, str]:
-        """Return what doit runs with."""
-        return {**os.environ, "BOOTSMITH_CACHE": str(self.cache), "PYTHONPATH": str(CHECKOUT)}
-
-    def doit(self, *words: str) -> str:
-        """Run `doit WORDS`, which must succeed; return what it printed."""
-        done = subprocess.run(
-            self.command(*words), cwd=self.top, env=self.environment(), text=True, capture_output=True, timeout=900,
-            check=False,
-        )  # fmt: skip
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
-
-    def ssh(self, *words: str) -> tuple[int, str]:
-        """Run `doit ssh WORDS`; return its exit status and what it printed."""
-        done = subprocess.run(
-            self.command("ssh", *words), cwd=self.top, env=self.environment(), text=True, capture_output=True,
-            timeout=900, check=False,
-        )  # fmt: skip
-        return done.returncode, done.stdout
-
-    def ran(self, *words: str) -> list[str]:
-        """Run `doit WORDS`; return the stages that were built or restored, in name order."""
-        rows = [line.split() for line in self.doit(*words).splitlines()]
-        return sorted(row[1] for row in rows if row and row[0] in ("built", "restored"))
-
-    def digest(self, name: str) -> str:
-        """Return the SHA-256 of an output."""
-        with (self.top / "build" / name).open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-
-    def partition(self, recipe: str, name: str) -> Path:
-        """Return a partition's image."""
-        return self.top / f"build/{recipe}/populate/{name}.img"
-
-    def inside(self, recipe: str, command: str) -> str:
-        """Ask the root filesystem by debugfs, which writes nothing."""
-        return subprocess.run(
-            ["debugfs", "-R", command, self.partition(recipe, "root")], text=True, capture_output=True, check=True
-        ).stdout
 
 
 @pytest.fixture(scope="module")
 def minimal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """The default recipe, built by an ordinary user."""
-    folder = tmp_path_factory.mktemp("minimal")
-    user = ordinary_user(folder)
-    project = Project.make(user.home / "project", user)
-    project.doit("image")
-    yield project
-    shutil.rmtree(folder)
+    with built(tmp_path_factory, "minimal") as project:
+        yield project
 
 
 @pytest.mark.xdist_group("minimal")

@@ -17,7 +17,7 @@ from bootsmith.tasks.errors import RecipeError
 from bootsmith.tasks.recipe.load import load
 from machkernel import stand_in
 from ordinary import ordinary_user
-from test_image import Project
+from project import Project
 
 RECIPE = Path(__file__).parents[1] / "recipes/lites.yaml"
 LINE = "the stand-in is up"

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from machkernel import bzimage, stand_in
+from project import dodo, doit
 
-CHECKOUT = Path(__file__).parent.parent
-DODO = 'from bootsmith.tasks import image_tasks\nDOIT_CONFIG, task_bootsmith = image_tasks("recipes/own.yaml")\n'
 OWN = """\
 source: {directory: tree}
 layers: [devices: {/dev/console: c 5 1}]
@@ -38,18 +34,8 @@ def top(tmp_path: Path) -> Path:
     (recipes / "tree/init").chmod(0o755)
     (recipes / "vmlinuz").write_bytes(bzimage())
     (recipes / "own.yaml").write_text(OWN)
-    (tmp_path / "dodo.py").write_text(DODO)
+    (tmp_path / "dodo.py").write_text(dodo("recipes/own.yaml"))
     return tmp_path
-
-
-def doit(top: Path, *words: str, status: int = 0, **env: str) -> str:
-    """Run `doit WORDS` in the project; return all that it said."""
-    environment = {**os.environ, "BOOTSMITH_CACHE": str(top / "cache"), "PYTHONPATH": str(CHECKOUT), **env}
-    done = subprocess.run(
-        [sys.executable, "-m", "doit", *words], cwd=top, env=environment, text=True, capture_output=True, check=False
-    )
-    assert done.returncode == status, done.stdout + done.stderr
-    return done.stdout + done.stderr
 
 
 def test_a_recipe_of_ones_own_files_has_no_lock(top: Path) -> None:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import gzip
-import shutil
 import subprocess
 from collections.abc import Iterator
 
 import pytest
 from bootsmith.tasks.tree import magic
-from ordinary import ordinary_user
-from test_image import Project
+from project import Project, built
 
 pytestmark = [pytest.mark.boot, pytest.mark.xdist_group("tiny")]
 
@@ -18,12 +16,8 @@ pytestmark = [pytest.mark.boot, pytest.mark.xdist_group("tiny")]
 @pytest.fixture(scope="module")
 def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """The recipe, built by an ordinary user."""
-    folder = tmp_path_factory.mktemp("tiny")
-    user = ordinary_user(folder)
-    project = Project.make(user.home / "project", user)
-    project.doit("image:tiny")
-    yield project
-    shutil.rmtree(folder)
+    with built(tmp_path_factory, "tiny") as project:
+        yield project
 
 
 def test_what_it_is(tiny: Project) -> None:

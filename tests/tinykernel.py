@@ -11,8 +11,11 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+import pytest
+from bootsmith.tasks.boot import menu
 from bootsmith.tasks.machine import firmware, qemu
 from machines import TCG, machine
+from workbench import Workbench, member
 
 LONG = 300  # seconds: how long a busy host may take for what takes it three when idle
 INITRD = b"tiny initrd\0"
@@ -43,6 +46,22 @@ def kernel() -> bytes:
                      (0x450, b"\r\ntiny kernel: \0"), (0x460, b"; initrd: \0")):  # fmt: skip
         image[at : at + len(code)] = code
     return bytes(image)
+
+
+def workbench(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> Workbench:
+    """Return a workbench with an empty tree whose kernel this is; `text` is its recipe, without a source."""
+    made = Workbench(folder, monkeypatch, text)
+    made.base({"./": member("d")})
+    made.site.kernel.write_bytes(kernel())
+    made.site.initrd.write_bytes(INITRD)
+    return made
+
+
+def boot(bench: Workbench) -> tuple[str, str]:
+    """Build a workbench's disk and run it under SeaBIOS; return what it printed, and its first entry's command line."""
+    heard = serial_of(bench.build(), bench.folder / "serial.log")
+    entries = menu.from_param(bench.stages()["bootloader"].params["menu"])  # type: ignore[arg-type]
+    return heard, entries.items[0].cmdline
 
 
 def said(cmdline: str) -> str:

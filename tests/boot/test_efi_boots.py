@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import gzip
-import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,9 +15,9 @@ from bootsmith.tasks.machine import boottest, case, firmware, qemu
 from bootsmith.tasks.machine.accelerator import choose
 from bootsmith.tasks.machine.run import Subject
 from machines import demands, machine
+from project import CHECKOUT, dodo, doit
 from signers import make_key
 
-CHECKOUT = Path(__file__).parents[2]
 LONG = 600
 SMALL = machine(accel="tcg", memory=256 << 20, nic="none")
 ONE = "entries: {second: null}"
@@ -42,12 +40,7 @@ class Project:
 
     def doit(self, *words: str) -> str:
         """Run `doit WORDS`, which must succeed; return what it printed."""
-        done = subprocess.run(
-            [sys.executable, "-m", "doit", *words], cwd=self.top, text=True, capture_output=True, check=False,
-            env={**os.environ, "BOOTSMITH_CACHE": str(self.top / "cache"), "PYTHONPATH": str(CHECKOUT)},
-        )  # fmt: skip
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout
+        return doit(self.top, *words)
 
 
 @pytest.fixture(scope="module")
@@ -55,9 +48,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """A project of somebody's own, with two keys of theirs."""
     top = tmp_path_factory.mktemp("efi") / "project"
     shutil.copytree(CHECKOUT / "tests/small", top)
-    (top / "dodo.py").write_text(
-        'from bootsmith.tasks import image_tasks\nDOIT_CONFIG, task_bootsmith = image_tasks("small.yaml")\n'
-    )
+    (top / "dodo.py").write_text(dodo("small.yaml"))
     make_key(top, "mine")
     make_key(top, "other")
     yield Project(top)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import tinykernel
-from bootsmith.tasks.boot import bootloader, grub_bios, menu
+from bootsmith.tasks.boot import bootloader, grub_bios
 from bootsmith.tasks.disk import bootcode
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.recipe.load import load
@@ -35,11 +35,7 @@ ON_THE_ESP = (
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workbench:
     """A workbench whose kernel is the tiny one."""
-    made = Workbench(tmp_path, monkeypatch, MBR)
-    made.base({"./": member("d")})
-    made.site.kernel.write_bytes(tinykernel.kernel())
-    made.site.initrd.write_bytes(tinykernel.INITRD)
-    return made
+    return tinykernel.workbench(tmp_path, monkeypatch, MBR)
 
 
 @pytest.mark.parametrize("text", [MBR, GPT, SPLIT, ON_THE_ESP], ids=["mbr", "gpt", "split", "esp"])
@@ -47,9 +43,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workbench:
 def test_seabios_boots_it(bench: Workbench, text: str) -> None:
     """From the MBR gap and from a bios-boot partition, kernels on ext and FAT: with the command line and the initrd."""
     bench.write_recipe(text)
-    disk = bench.build()
-    heard = tinykernel.serial_of(disk, bench.folder / "serial.log")
-    cmdline = menu.from_param(bench.stages()["bootloader"].params["menu"]).items[0].cmdline  # type: ignore[arg-type]
+    heard, cmdline = tinykernel.boot(bench)
     assert f" {cmdline}; initrd: tiny initrd" in heard, heard
 
 
@@ -93,7 +87,7 @@ def test_the_default_entry_starts_with_its_very_words(bench: Workbench) -> None:
     entries = r"""{one: {}, two: {title: "it's {2}", cmdline: "$x $(y) {z} a;b *? k=\"q r\" <&|> #"}}"""
     further = f"packages: false, root: none, console: [ttyS0], default: two, timeout: 1, entries: {entries}"
     bench.write_recipe(MBR.replace("packages: false", further))
-    heard = tinykernel.serial_of(bench.build(), bench.folder / "serial.log")
+    heard, _ = tinykernel.boot(bench)
     assert "it's {2}" in heard
     assert """ console=ttyS0 $x $(y) {z} a;b *? "k=q r" <&|> #; initrd: tiny initrd""" in heard, heard
 

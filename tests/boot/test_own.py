@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import time
 from pathlib import Path
 
@@ -16,9 +13,9 @@ from bootsmith.tasks.machine.accelerator import choose
 from bootsmith.tasks.machine.console import Console
 from bootsmith.tasks.recipe import own_loader
 from machines import machine
+from project import dodo, doit
 from workbench import Workbench, member
 
-CHECKOUT = Path(__file__).parents[2]
 LONG = 120
 
 # A boot sector: cld; xor ax, ax; mov ds, ax; mov si, text; mov dx, 0x3f8; next: lodsb; test al, al; jz end; out dx, al;
@@ -47,17 +44,11 @@ system: none
 boot: {loader: ./mine.py, kernel: none, initrd: none, root: none, config: {banner.txt: banner.txt}}
 outputs: [raw]
 """
-DODO = 'from bootsmith.tasks import image_tasks\nDOIT_CONFIG, task_bootsmith = image_tasks("recipes/own.yaml")\n'
 
 
 def build(project: Path) -> list[str]:
     """Build the project's image; return what was made."""
-    done = subprocess.run(
-        [sys.executable, "-m", "doit", "image"], cwd=project, text=True, capture_output=True, check=False,
-        env={**os.environ, "BOOTSMITH_CACHE": str(project / "cache"), "PYTHONPATH": str(CHECKOUT)},
-    )  # fmt: skip
-    assert done.returncode == 0, done.stdout + done.stderr
-    rows = [line.split() for line in done.stdout.splitlines()]
+    rows = [line.split() for line in doit(project, "image").splitlines()]
     return [row[1] for row in rows if row and row[0] in ("built", "restored")]
 
 
@@ -65,7 +56,7 @@ def build(project: Path) -> list[str]:
 def test_a_loader_of_ones_own_boots(tmp_path: Path) -> None:
     """In a project of somebody's own: made, booted under SeaBIOS, and made again when its file is edited (C12)."""
     (tmp_path / "recipes").mkdir()
-    for name, text in (("recipes/own.yaml", RECIPE), ("recipes/mine.py", LOADER), ("dodo.py", DODO),
+    for name, text in (("recipes/own.yaml", RECIPE), ("recipes/mine.py", LOADER), ("dodo.py", dodo("recipes/own.yaml")),
                        ("recipes/banner.txt", "my own loader runs")):  # fmt: skip
         (tmp_path / name).write_text(text)
     build(tmp_path)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 import tinykernel
-from bootsmith.tasks.boot import menu, syslinux
+from bootsmith.tasks.boot import syslinux
 from bootsmith.tasks.boot.menu import Item, Menu, Serial
-from workbench import VERSION, Workbench, member
+from workbench import VERSION, Workbench
 
 PARTS = "partitions: {boot: {fs: vfat, mount: /boot/syslinux, size: 64M}, root: {mount: /, extra: 10M}}"
 MBR = f"disk: {{{PARTS}}}\nboot: {{loader: syslinux}}\n"
@@ -24,11 +24,7 @@ BOTH = (
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workbench:
     """A workbench whose kernel is the tiny one, in a folder with an awkward name."""
-    made = Workbench(tmp_path / 'a $b "c": d', monkeypatch, MBR)
-    made.base({"./": member("d")})
-    made.site.kernel.write_bytes(tinykernel.kernel())
-    made.site.initrd.write_bytes(tinykernel.INITRD)
-    return made
+    return tinykernel.workbench(tmp_path / 'a $b "c": d', monkeypatch, MBR)
 
 
 @pytest.mark.parametrize(
@@ -38,9 +34,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workbench:
 def test_seabios_boots_it(bench: Workbench, text: str) -> None:
     """On a partition of its own, on /boot and on the ESP: with the command line and the initrd (A5)."""
     bench.write_recipe(text)
-    disk = bench.build()
-    heard = tinykernel.serial_of(disk, bench.folder / "serial.log")
-    cmdline = menu.from_param(bench.stages()["bootloader"].params["menu"]).items[0].cmdline  # type: ignore[arg-type]
+    heard, cmdline = tinykernel.boot(bench)
     assert f" {cmdline} initrd=/" in heard, heard
     assert "; initrd: tiny initrd" in heard, heard
 
@@ -63,10 +57,7 @@ def test_the_same_recipe_gives_the_same_filesystem(bench: Workbench) -> None:
     image = bench.site.partition_image("boot")
     bench.build()
     first = image.read_bytes()
-    other = Workbench(bench.folder.parent / "elsewhere", bench.monkeypatch, MBR)
-    other.base({"./": member("d")})
-    other.site.kernel.write_bytes(tinykernel.kernel())
-    other.site.initrd.write_bytes(tinykernel.INITRD)
+    other = tinykernel.workbench(bench.folder.parent / "elsewhere", bench.monkeypatch, MBR)
     other.build()
     assert other.site.partition_image("boot").read_bytes() == first
 

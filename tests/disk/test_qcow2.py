@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +13,9 @@ from bootsmith.tasks.disk.inspect import inspect
 from bootsmith.tasks.errors import BootsmithError, StageError, UsageError
 from bootsmith.tasks.machine import image as images
 from machkernel import bzimage, stand_in
+from project import dodo, doit
 from workbench import EPOCH, Workbench, member
 
-CHECKOUT = Path(__file__).parent.parent.parent
 DISK = "disk: {partitions: {esp: {size: 64M}, root: {mount: /, extra: 20M}}}\nboot: {packages: false}\n"
 PASSPHRASE = "open, sesame"
 OWN = """\
@@ -176,19 +174,7 @@ def project(top: Path, output: str) -> None:
     (recipes / "tree/init").write_bytes(stand_in("hello"))
     (recipes / "vmlinuz").write_bytes(bzimage())
     (recipes / "own.yaml").write_text(OWN + f"outputs: [raw, qcow2: {output}]\n")
-    (top / "dodo.py").write_text(
-        'from bootsmith.tasks import image_tasks\nDOIT_CONFIG, task_bootsmith = image_tasks("recipes/own.yaml")\n'
-    )
-
-
-def doit(top: Path, *words: str, status: int = 0) -> str:
-    """Run `doit WORDS` in a project; return all that it said."""
-    environment = {**os.environ, "BOOTSMITH_CACHE": str(top / "cache"), "PYTHONPATH": str(CHECKOUT)}
-    done = subprocess.run(
-        [sys.executable, "-m", "doit", *words], cwd=top, env=environment, text=True, capture_output=True, check=False
-    )
-    assert done.returncode == status, done.stdout + done.stderr
-    return done.stdout + done.stderr
+    (top / "dodo.py").write_text(dodo("recipes/own.yaml"))
 
 
 def test_a_build_leaves_no_passphrase_and_brings_back_the_same_file(tmp_path: Path) -> None:

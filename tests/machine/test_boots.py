@@ -5,8 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import select
-import signal
 import struct
 import subprocess
 import sys
@@ -15,6 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import peer
 import pytest
 from bootsmith.tasks.errors import TestFailed
 from bootsmith.tasks.machine import boottest, case, guest, image, overlay, qemu, shares
@@ -245,12 +244,7 @@ def test_a_machine_dies_with_us(tmp_path: Path) -> None:
     disk = written(tmp_path / "disk.raw", printing_disk("hello"))
     checkout = Path(__file__).parents[2]
     env = os.environ | {"PYTHONPATH": f"{checkout}:{checkout / 'tests'}", "PYTHONDONTWRITEBYTECODE": "1"}
-    with subprocess.Popen(
+    child = subprocess.Popen(
         [sys.executable, "-c", KILLED, disk], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env, text=True
-    ) as child:
-        assert child.stdout is not None
-        handle = os.pidfd_open(int(child.stdout.readline()))
-        child.send_signal(signal.SIGKILL)
-        ended, _, _ = select.select([handle], [], [], LONG)
-        os.close(handle)
-    assert ended
+    )
+    assert peer.dies_with(child, LONG)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
-import select
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import peer
 import pytest
 from bootsmith.tasks.tools import process
 
@@ -60,13 +59,7 @@ else:
 @pytest.mark.parametrize("how", ["start", "spawn_interactive"])
 def test_kill_9_of_us_ends_programs_beside_us(how: str) -> None:
     """A machine in the background, or on the terminal, ends when we are killed."""
-    with subprocess.Popen([sys.executable, "-c", BESIDE, how], stdin=subprocess.PIPE, stdout=subprocess.PIPE) as victim:
-        assert victim.stdout is not None
-        fd = os.pidfd_open(int(victim.stdout.readline()))
-        victim.kill()
-        ready, _, _ = select.select([fd], [], [], PATIENCE)
-        os.close(fd)
-    assert ready
+    assert peer.dies_with(peer.start(BESIDE, how))
 
 
 @pytest.mark.parametrize(("script", "status"), [("exit 7", 7), ("kill -9 $$", 137), ("exit 0", 0)])

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import peer
 import pytest
 from bootsmith.tasks.errors import StageError, ToolFailed, ToolMissing
 from bootsmith.tasks.tools import alive, isolation, process
@@ -357,15 +358,8 @@ process.run(["/usr/bin/touch", "started"], env={}, cwd=Path(sys.argv[1]), root=s
 @pytest.mark.parametrize("root", ["root", "plain"])
 def test_kill_9_before_a_tool_was_let_go_ends_it_unrun(command: Command, user: OrdinaryUser, root: str) -> None:
     """Killed between starting the walls and letting the program go, we leave neither."""
-    with subprocess.Popen(
-        command(UNANSWERED, user.home, root), stdin=subprocess.PIPE, stdout=subprocess.PIPE
-    ) as victim:
-        assert victim.stdout is not None
-        fd = os.pidfd_open(int(victim.stdout.readline()))
-        victim.kill()
-        ready, _, _ = select.select([fd], [], [], PATIENCE)
-        os.close(fd)
-    assert ready
+    words = command(UNANSWERED, user.home, root)
+    assert peer.dies_with(subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
     assert not (user.home / "started").exists()
 
 

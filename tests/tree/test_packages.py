@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -14,6 +13,7 @@ from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.tree import packages
 from bootsmith.tasks.tree.lockfile import Lock, Package
 from bootsmith.tasks.tree.mirrors import Mirrors
+from webserver import Quiet, serving
 
 CONTENT = {
     f"pool/a/{name}_1.deb": name.encode() * 50_000 for name in ("alpha", "beta+1", "gamma", "delta", "eps", "zeta")
@@ -35,7 +35,7 @@ class Server(ThreadingHTTPServer):
         return f"http://127.0.0.1:{self.server_port}/debian"
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(Quiet, BaseHTTPRequestHandler):
     """Answers as its server behaves."""
 
     server: Server
@@ -54,18 +54,11 @@ class Handler(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(answer)
 
-    def log_message(self, *_: object) -> None:
-        pass
-
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    with Server() as running:
-        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with serving(Server()) as running:
         yield running
-        running.shutdown()
-        thread.join()
 
 
 @pytest.fixture

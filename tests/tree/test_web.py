@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
 from bootsmith.tasks.tree.mirrors import proxies
 from bootsmith.tasks.tree.web import Client, MissingError
+from webserver import Quiet, serving
 
 
 class Server(ThreadingHTTPServer):
@@ -28,7 +28,7 @@ class Server(ThreadingHTTPServer):
         super().process_request(request, client_address)  # type: ignore[arg-type]
 
 
-class Handler(BaseHTTPRequestHandler):
+class Handler(Quiet, BaseHTTPRequestHandler):
     """Keeps connections, unless the path says otherwise."""
 
     protocol_version = "HTTP/1.1"
@@ -54,18 +54,11 @@ class Handler(BaseHTTPRequestHandler):
             self.wfile.write(b"half" if name == "half" else b"the file\n")
             self.close_connection = name in ("half", "hang-up")
 
-    def log_message(self, *_: object) -> None:
-        pass
-
 
 @pytest.fixture
 def server() -> Iterator[Server]:
-    with Server() as running:
-        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
+    with serving(Server()) as running:
         yield running
-        running.shutdown()
-        thread.join()
 
 
 @pytest.fixture
