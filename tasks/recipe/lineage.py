@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bootsmith.tasks.recipe.lexicon import PLAIN
-from bootsmith.tasks.recipe.nodes import Entry, Items, Node, Table, Text, is_null, shown
+from bootsmith.tasks.recipe.nodes import Entry, Items, Node, Place, Table, Text, is_null, shown
 from bootsmith.tasks.recipe.parse import parse_file
-from bootsmith.tasks.recipe.problems import Problems, Wrong, suggest
+from bootsmith.tasks.recipe.problems import KeyPath, Problems, Wrong, suggest
 
 OWN = ("name", "description")
 """What a file says of itself alone: a child with its parent's name would build in its parent's folder."""
@@ -39,23 +39,26 @@ class _Reader:
         self.problems = problems
         self.done: set[Path] = set()
 
-    def read(self, path: Path, children: tuple[Path, ...]) -> list[Document]:
-        table = parse_file(path, self.problems)
+    def read(
+        self, path: Path, children: tuple[Path, ...], asked: tuple[Place, KeyPath] | None = None
+    ) -> list[Document]:
+        table = parse_file(path, self.problems, asked)
         if table is None:
             self.problems.partial = True
             return []
         found: list[Document] = []
         for number, name in enumerate(self._parents(table)):
+            key = ("extends", len(self.done), number)
             try:
                 parent = self._file(name, path)
                 self._refuse_circle(parent, (*children, path))
             except Wrong as wrong:
-                self.problems.add(name.place, ("extends", len(self.done), number), str(wrong))
+                self.problems.add(name.place, key, str(wrong))
                 self.problems.partial = True
                 continue
             if parent.resolve() not in self.done:
                 self.done.add(parent.resolve())
-                found += self.read(parent, (*children, path))
+                found += self.read(parent, (*children, path), (name.place, key))
         return [*found, self._document(path, table, own=not children)]
 
     def _parents(self, table: Table) -> list[Node]:

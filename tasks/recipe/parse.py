@@ -29,18 +29,20 @@ class Unreadable(Exception):
     """The text cannot be read any further; the reason is among the problems."""
 
 
-def parse_file(path: Path, problems: Problems) -> Table | None:
-    """Return what a recipe file says, or None where it says nothing that can be read."""
+def parse_file(path: Path, problems: Problems, asked: tuple[Place, KeyPath] | None = None) -> Table | None:
+    """Return what a recipe file says, or None where it says nothing that can be read.
+
+    `asked` is the key that names it, and where: a file that cannot be read is a mistake of that key.
+    """
     start = Place(shown(path), 1, 1, path.parent)
-    nowhere = Place(start.file, 0, 0, path.parent)
     try:
         data = _read(path)
-    except OSError as error:
-        reason = "there is no such recipe" if isinstance(error, FileNotFoundError) else error.strerror or str(error)
-        problems.add(nowhere, (), f"{reason}; give the path of a YAML file")
-        return None
-    except ValueError as error:
-        problems.add(nowhere, (), str(error))
+    except (OSError, ValueError) as error:
+        reason = f"{_reason(error)}; give the path of a YAML file"
+        if asked:
+            problems.add(*asked, f"{start.file}: {reason}")
+        else:
+            problems.add(Place(start.file, 0, 0, path.parent), (), reason)
         return None
     try:
         text = data.decode("utf-8-sig")
@@ -55,14 +57,20 @@ def parse_file(path: Path, problems: Problems) -> Table | None:
 def _read(path: Path) -> bytes:
     kind = path.stat().st_mode
     if stat.S_ISDIR(kind):
-        raise ValueError("this is a directory; give the path of a YAML file")
+        raise ValueError("this is a directory")
     if not stat.S_ISREG(kind):
-        raise ValueError("this is not a regular file; give the path of a YAML file")
+        raise ValueError("this is not a regular file")
     with path.open("rb") as file:
         data = file.read(LARGEST + 1)
     if len(data) > LARGEST:
-        raise ValueError("this is larger than 1 MiB, which no recipe is; give the path of a YAML file")
+        raise ValueError("this is larger than 1 MiB, which no recipe is")
     return data
+
+
+def _reason(error: OSError | ValueError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "there is no such recipe"
+    return (error.strerror if isinstance(error, OSError) else None) or str(error)
 
 
 def parse_text(text: str, start: Place, problems: Problems) -> Table | None:

@@ -12,7 +12,7 @@ from bootsmith.tasks.errors import RecipeError
 from bootsmith.tasks.recipe.load import load
 from bootsmith.tasks.recipe.model import Qcow2, Raw
 from bootsmith.tasks.stage import Secret
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as some
 from kitchen import LARGE, SOURCE, Kitchen
 
@@ -222,6 +222,7 @@ SPANNERS = [
 ]  # fmt: skip
 
 
+@example([(PIECES.index("base"), "/")])
 @given(some.lists(some.tuples(some.integers(0, len(PIECES) - 1), some.sampled_from(SPANNERS)), min_size=1, max_size=4))
 def test_no_slip_of_the_pen_breaks_the_loader(kitchen: Kitchen, slips: list[tuple[int, str]]) -> None:
     """Whatever is wrong with a recipe, each mistake is a line with a place and a remedy."""

@@ -707,6 +707,14 @@ BAD = [
         SOURCE + "extends: ../other.yaml\n",
         ["2:10: extends: recipes/../other.yaml does not exist; name a recipe, or the path of one"],
     ),
+    (SOURCE + "extends: /\n", ["2:10: extends: /: this is a directory; give the path of a YAML file"]),
+    (
+        SOURCE + "extends: [./, /dev/null]\n",
+        [
+            "2:11: extends: recipes: this is a directory; give the path of a YAML file",
+            "2:15: extends: /dev/null: this is not a regular file; give the path of a YAML file",
+        ],
+    ),
     (
         SOURCE + "extends: x\n",
         ["2:10: extends: recipes in a circle: recipes/x.yaml extends recipes/x.yaml; remove one of these extends"],
