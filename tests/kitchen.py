@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+import pytest
+from bootsmith.tasks.errors import RecipeError
 from bootsmith.tasks.recipe.load import load
 from bootsmith.tasks.recipe.model import Recipe
 
@@ -88,3 +90,17 @@ class Kitchen:
         """Write the recipe `x` and load it as `recipes/x.yaml`, with words of the command line."""
         self.write("x", text)
         return load(Path("recipes/x.yaml"), overrides=words or {}, profile=profile)
+
+    def mistakes(self, text: str) -> list[str]:
+        """Load a recipe that is wrong; return what its user sees of each mistake, behind `recipes/x.yaml:`."""
+        with pytest.raises(RecipeError) as caught:
+            self.cook(text)
+        assert caught.value.exit_code == 3
+        assert all(line.startswith("recipes/x.yaml:") for line in caught.value.problems), caught.value.problems
+        return [line.removeprefix("recipes/x.yaml:") for line in caught.value.problems]
+
+
+def each_of(bad: Sequence[tuple[str, list[str]]]) -> pytest.MarkDecorator:
+    """Return the mark of a test that takes `text` and `lines` from a table: recipes, and what is wrong with them."""
+    names = [text.removeprefix(SOURCE).strip()[:60] for text, _ in bad]
+    return pytest.mark.parametrize(("text", "lines"), bad, ids=names)

@@ -1,0 +1,80 @@
+"""Mistakes in `layers`, with the line their user sees."""
+
+from __future__ import annotations
+
+from kitchen import SOURCE, Kitchen, each_of
+
+BAD = [
+    (SOURCE + "layers: [overlay]\n", ["2:10: layers.overlay.from: this must be given; write `from: PATH`"]),
+    (
+        SOURCE + "layers: [{overlay: filse}]\n",
+        ["2:20: layers.overlay.from: recipes/filse does not exist; did you mean files?"],
+    ),
+    (
+        SOURCE + "layers: [{overlay: files/issue.txt}]\n",
+        ["2:20: layers.overlay.from: recipes/files/issue.txt is not a directory; name a directory"],
+    ),
+    (
+        SOURCE + "layers: [{overlay: files, remove: [/a]}]\n",
+        [
+            (
+                "2:10: layers: overlay and remove at once; write exactly one of overlay, files, directories, links, "
+                "devices, remove"
+            )
+        ],
+    ),
+    (SOURCE + "layers: [{overly: files}]\n", ["2:11: layers.overly: no such kind; did you mean overlay?"]),
+    (
+        SOURCE + "layers: [{files: {/etc/motd: files/isue.txt}}]\n",
+        ["2:30: layers.files./etc/motd.from: recipes/files/isue.txt does not exist; did you mean issue.txt?"],
+    ),
+    (
+        SOURCE + "layers: [{files: {etc/motd: files/issue.txt}}]\n",
+        [
+            (
+                "2:19: layers.files.etc/motd: 'etc/motd' is not a path in the tree; begin it with /, "
+                "and leave out //, /., /.. and a last /"
+            )
+        ],
+    ),
+    (
+        SOURCE + "layers: [{files: {/etc/../motd: files/issue.txt}}]\n",
+        [
+            (
+                "2:19: layers.files./etc/../motd: '/etc/../motd' is not a path in the tree; begin it "
+                "with /, and leave out //, /., /.. and a last /"
+            )
+        ],
+    ),
+    (
+        SOURCE + "layers: [{files: {/etc/motd: {mode: 0644}}}]\n",
+        ["2:19: layers.files./etc/motd: nothing to put here; write exactly one of from: and content:"],
+    ),
+    (
+        SOURCE + "layers: [{files: {/etc/motd: {from: files/issue.txt, content: x}}}]\n",
+        ["2:19: layers.files./etc/motd: two sources; write exactly one of from: and content:"],
+    ),
+    (
+        SOURCE + "layers: [{files: {/etc/motd: {from: files/issue.txt, mode: 0999}}}]\n",
+        ["2:60: layers.files./etc/motd.mode: '0999' is not a mode; write octal digits like 0755"],
+    ),
+    (
+        SOURCE + "layers: [{files: {/etc/motd: ~/motd}}]\n",
+        ["2:30: layers.files./etc/motd.from: ~/motd: ~ is not expanded; write the path out"],
+    ),
+    (
+        SOURCE + "layers: [{name: a, remove: [/a]}, {name: a, remove: [/b]}]\n",
+        ["2:42: layers.name: two layers are called a; give one another name"],
+    ),
+    (
+        SOURCE + "layers: [{remove: [a]}]\n",
+        ["2:20: layers.remove: 'a' is not a path in the tree; begin it with /, and end it with a name or pattern"],
+    ),
+    (SOURCE + "layers: [{links: {/a: [b]}}]\n", ["2:23: layers.links./a: this takes one value; write STR alone"]),
+]
+
+
+@each_of(BAD)
+def test_a_mistake_is_told_with_place_key_reason_and_remedy(stocked: Kitchen, text: str, lines: list[str]) -> None:
+    """At the layer's own key."""
+    assert stocked.mistakes(text) == lines

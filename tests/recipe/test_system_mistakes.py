@@ -1,0 +1,122 @@
+"""Mistakes in `system`, with the line their user sees."""
+
+from __future__ import annotations
+
+from kitchen import SOURCE, Kitchen, each_of
+
+BAD = [
+    (
+        SOURCE + "system: {hostname: a_b}\n",
+        [
+            (
+                "2:20: system.hostname: 'a_b' is not a host name; use letters, digits and -, at most "
+                "64 of them, dots between the parts"
+            )
+        ],
+    ),
+    (
+        SOURCE + "system: {hosts: {db: 192.0.2}}\n",
+        ["2:22: system.hosts.db: '192.0.2' is not an IP address; write one like 192.0.2.1 or 2001:db8::1"],
+    ),
+    (
+        SOURCE + "system: {users: {Bob: {}}}\n",
+        ["2:18: system.users.Bob: 'Bob' is not a user's name; use lower-case letters, digits, _ and -, at most 32"],
+    ),
+    (SOURCE + "system: {users: [root]}\n", ["2:17: system.users: this takes names of your own; write {NAME: {...}}"]),
+    (
+        SOURCE + "system: {users: {root: {password: hunter2}}}\n",
+        [
+            (
+                "2:35: system.users.root.password: a secret cannot stand in a recipe; write {file: "
+                "PATH} or {env: NAME} or {hash: CRYPT} or locked or empty"
+            )
+        ],
+    ),
+    (
+        SOURCE + "system: {users: {root: {password: lock}}}\n",
+        ["2:35: system.users.root.password: a secret cannot stand in a recipe; did you mean locked?"],
+    ),
+    (
+        SOURCE + "system: {users: {root: {password: {file: a, env: B}}}}\n",
+        [
+            (
+                "2:25: system.users.root.password: a secret has one source; write {file: PATH} or "
+                "{env: NAME} or {hash: CRYPT}"
+            )
+        ],
+    ),
+    (
+        SOURCE + "system: {users: {root: {password: {hash: hunter2}}}}\n",
+        [
+            (
+                "2:42: system.users.root.password.hash: this is not a password hash; write what "
+                "`openssl passwd -6` or `mkpasswd` prints"
+            )
+        ],
+    ),
+    (
+        SOURCE + "system: {users: {root: {password: {text: hunter2}}}}\n",
+        ["2:36: system.users.root.password.text: unknown key; known here: file, env, hash"],
+    ),
+    (
+        SOURCE + "system: {users: {root: {ssh_keys: [ssh-rsa AAAA!]}}}\n",
+        [
+            (
+                "2:36: system.users.root.ssh_keys: this is not a whole ssh key; write the line of a "
+                ".pub file: type, base64 and a comment"
+            )
+        ],
+    ),
+    (
+        SOURCE + "system: {users: {root: {ssh_keys: [id.pub]}}}\n",
+        ["2:36: system.users.root.ssh_keys: recipes/id.pub does not exist; create that file"],
+    ),
+    (
+        SOURCE + "system: {users: {root: {ssh_keys: [id.key]}}}\n",
+        [
+            (
+                "2:36: system.users.root.ssh_keys: recipes/id.key is a private key, which no image "
+                "may hold; name id.key.pub"
+            )
+        ],
+    ),
+    (
+        SOURCE + "system: {users: {root: {uid: 5}}}\n",
+        ["2:30: system.users.root.uid: root's number is 0, not 5; remove this line"],
+    ),
+    (
+        SOURCE + "system: {users: {a: {uid: 1000}, b: {uid: 1000}}}\n",
+        ["2:43: system.users.b.uid: 1000 is a's number; take another one"],
+    ),
+    (
+        SOURCE + "system: {users: {a: {shell: bash}}}\n",
+        [
+            (
+                "2:29: system.users.a.shell: 'bash' is not a path in the tree; begin it with /, and "
+                "leave out //, /., /.. and a last /"
+            )
+        ],
+    ),
+    (
+        SOURCE + "system: {services: {enable: [ssh], mask: [ssh]}}\n",
+        ["2:42: system.services.mask: ssh is also enabled; remove it from one of them"],
+    ),
+    (
+        SOURCE + "system: {services: {enable: [a b]}}\n",
+        ["2:30: system.services.enable: 'a b' is not a unit's name; write one like ssh or ssh.service"],
+    ),
+    (
+        SOURCE + "system: {network: netplan}\n",
+        ["2:19: system.network: 'netplan' is not a choice; known here: auto, networkd, ifupdown, none"],
+    ),
+    (
+        SOURCE + "system: {machine_id: 123}\n",
+        ["2:22: system.machine_id: '123' is not a machine id; write 32 lower-case hex digits, or empty or none"],
+    ),
+]
+
+
+@each_of(BAD)
+def test_a_mistake_is_told_with_place_key_reason_and_remedy(stocked: Kitchen, text: str, lines: list[str]) -> None:
+    """At the key; of a user, at theirs."""
+    assert stocked.mistakes(text) == lines
