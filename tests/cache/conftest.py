@@ -5,7 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from bootsmith.cache import record as records
+from bootsmith.cache.record import Record
 from bootsmith.cache.store import Store
+from fourresults import DAY, KEYS, OWN, SHARED, make, outputs
 from storehouse import CONTENT, DIGEST, OUTPUTS, SHA256
 
 
@@ -25,3 +28,22 @@ def store(tmp_path: Path, source: Path) -> Store:
     found.put_sha256(source, SHA256)
     found.put_result("a" * 32, OUTPUTS)
     return found
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A store of four results, the oldest first; each has a chunk of its own and one that all share."""
+    store = Store(tmp_path / "store")
+    for number, key in enumerate(KEYS):
+        make(store, key, SHARED + OWN[number], age=(10 - number) * DAY)
+    store.lease.release()
+    return tmp_path / "store"
+
+
+@pytest.fixture
+def build(tmp_path: Path) -> Path:
+    """A build directory whose current record is that of the oldest result."""
+    build = tmp_path / "project/build/toy"
+    record = Record("rootfs", KEYS[0], {}, outputs(SHARED + OWN[0]))
+    records.write(build / ".bootsmith/records/rootfs.json", record)
+    return build

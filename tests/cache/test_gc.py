@@ -1,4 +1,4 @@
-"""cache/gc.py: what was used least recently goes; what somebody needs, holds or is about to use stays."""
+"""cache/gc.py: what was used least recently goes; and however it ends, the store is sound."""
 
 from __future__ import annotations
 
@@ -7,31 +7,20 @@ import os
 import shutil
 import signal
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import peer
 import pytest
-from bootsmith.cache import gc, roots, sealed
-from bootsmith.cache import record as records
+from bootsmith.cache import sealed
 from bootsmith.cache.errors import CacheError
 from bootsmith.cache.gc import Busy, Report, collect
-from bootsmith.cache.index import index_of_bytes
 from bootsmith.cache.lease import GC, REMOVAL, Lease
 from bootsmith.cache.limits import Limits
 from bootsmith.cache.lock import Lock
-from bootsmith.cache.record import Record
-from bootsmith.cache.shelf import Shelf
 from bootsmith.cache.store import Store
 from bootsmith.cache.survey import look
+from fourresults import DAY, KEYS, MIB, NO_LIMITS, NOTHING, OWN, kept
 
-MIB = 1 << 20
-DAY = 86400
-NOTHING = Limits(1, None)  # keep only what is needed
-NO_LIMITS = Limits(None, None)
-SHARED = os.urandom(MIB)
-KEYS = [letter * 32 for letter in "0123"]
-OWN = [os.urandom(MIB) for _ in KEYS]
 HOLD = """
 import sys
 from pathlib import Path
@@ -57,73 +46,6 @@ Path.unlink = unlink
 gc.BATCH = 3
 gc.collect(Path(sys.argv[1]), Limits(1, None))
 """
-
-
-def outputs(content: bytes) -> dict[str, dict[str, object]]:
-    """Return what a result says of a single output."""
-    return {"out": {"hash": index_of_bytes(content).digest, "size": len(content), "file": "out"}}
-
-
-def make(store: Store, key: str, content: bytes, age: float = 0) -> str:
-    """Store a result, used last `age` seconds ago; return its output's digest."""
-    digest = store.put_bytes(content)
-    store.put_result(key, outputs(content))
-    path = store.root / "results" / key[:2] / key
-    os.utime(path, (time.time() - age, time.time() - age))
-    return digest
-
-
-def has(root: Path, key: str) -> bool:
-    """Tell whether a result and all it names are there and undamaged."""
-    store = Store(root)
-    result = store.result(key)
-    found = result is not None and all(store.get_bytes(each["hash"]) is not None for each in result.values())
-    store.lease.release()
-    return found
-
-
-def kept(root: Path) -> list[str]:
-    """Return the first letters of the keys that are whole; a result that is not whole fails the test."""
-    there = [key for key in KEYS if (root / "results" / key[:2] / key).exists()]
-    assert [key for key in there if has(root, key)] == there
-    return [key[0] for key in there]
-
-
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
-    """A store of four results, the oldest first; each has a chunk of its own and one that all share."""
-    store = Store(tmp_path / "store")
-    for number, key in enumerate(KEYS):
-        make(store, key, SHARED + OWN[number], age=(10 - number) * DAY)
-    store.lease.release()
-    return tmp_path / "store"
-
-
-@pytest.fixture
-def build(tmp_path: Path) -> Path:
-    """A build directory whose current record is that of the oldest result."""
-    build = tmp_path / "project/build/toy"
-    record = Record("rootfs", KEYS[0], {}, outputs(SHARED + OWN[0]))
-    records.write(build / ".bootsmith/records/rootfs.json", record)
-    return build
-
-
-@pytest.fixture
-def meanwhile(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[Callable[[], object]]]:
-    """What is put in here happens between the first batches of a gc, each of a single thing."""
-    events: list[Callable[[], object]] = []
-
-    def breathe(_seconds: float) -> None:
-        if events:
-            events.pop(0)()
-
-    monkeypatch.setattr(gc, "BATCH", 1)
-    monkeypatch.setattr(gc.time, "sleep", breathe)
-    yield events
-    assert not events
-
-
-# -- what goes
 
 
 def test_the_least_recently_used_goes_first(root: Path) -> None:
@@ -242,125 +164,6 @@ def test_what_is_not_gcs_stays(root: Path) -> None:
     assert collect(root, NOTHING).is_over
     assert all((root / name).exists() for name in others)
     assert kept(root) == []
-
-
-# -- what stays
-
-
-def test_what_a_current_record_needs_stays(root: Path, build: Path) -> None:
-    """However old; the report says what is in the way, and of whom."""
-    roots.note(root, build, [])
-    report = collect(root, NOTHING)
-    assert kept(root) == ["0"]
-    assert report.is_over
-    assert report.builds == (build,)
-    assert report.for_records > 2 * MIB
-
-
-def test_the_downloads_of_a_current_lock_file_stay(root: Path, build: Path) -> None:
-    """What mirrors may no longer have is kept for as long as a lock file names it."""
-    lock = build.parent.parent / "toy.lock"
-    lock.write_text(f"package {'a' * 64}\n")
-    roots.note(root, build, [lock])
-    for letter in "ab":
-        (root / "sha256" / (letter * 2)).mkdir(parents=True)
-        (root / "sha256" / (letter * 2) / (letter * 64)).touch()
-    collect(root, NOTHING)
-    assert [path.name for path in (root / "sha256").glob("*/*")] == ["a" * 64]
-
-
-def test_a_build_directory_that_is_gone_holds_nothing(root: Path, build: Path) -> None:
-    """Its note goes with it."""
-    roots.note(root, build, [])
-    shutil.rmtree(build)
-    collect(root, NOTHING)
-    assert kept(root) == []
-    assert roots.read(root) == {}
-
-
-def test_what_a_running_build_holds_stays(root: Path) -> None:
-    """By the result's name alone: what that needs is held with it."""
-    lease = Lease(root)
-    lease.hold(f"results/{KEYS[2]}")
-    report = collect(root, NOTHING)
-    assert kept(root) == ["2"]
-    assert report.for_leases > 2 * MIB
-    assert report.for_records == 0
-    lease.release()
-    collect(root, NOTHING)
-    assert kept(root) == []
-
-
-def test_what_was_to_be_stored_and_was_there_stays(root: Path) -> None:
-    """Whoever stores it counts on it from then on, though nothing was written and no result names it."""
-    store = Store(root)
-    store.put_bytes(SHARED + OWN[0])
-    collect(root, NOTHING)
-    assert store.get_bytes(index_of_bytes(SHARED + OWN[0]).digest) == SHARED + OWN[0]
-    store.lease.release()
-
-
-def test_what_is_asked_for_meanwhile_stays(root: Path, meanwhile: list[Callable[[], object]]) -> None:
-    """From the moment somebody was told that it is there."""
-    meanwhile.append(lambda: Lease(root).hold("results/none"))
-    meanwhile.append(lambda: store.result(KEYS[2]))
-    store = Store(root)
-    collect(root, NOTHING)
-    assert has(root, KEYS[2])
-
-
-def test_what_is_stored_meanwhile_stays(root: Path, meanwhile: list[Callable[[], object]]) -> None:
-    """With the chunks it found there, though its process is gone before they would have been removed."""
-
-    def store_and_go() -> None:
-        store = Store(root)
-        make(store, "f" * 32, SHARED + OWN[3] + os.urandom(77))
-        store.lease.release()
-
-    meanwhile.append(store_and_go)
-    report = collect(root, NOTHING)
-    assert report.removed["chunks"] == 3
-    assert has(root, "f" * 32)
-
-
-def test_a_gc_in_the_midst_of_storing_leaves_what_was_found_there(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A chunk that nothing named is needed from the moment somebody counts on it, before an index says so."""
-    real = Shelf.add
-
-    def add(shelf: Shelf, digest: str, content: memoryview | bytes) -> None:
-        collect(root, NOTHING)
-        real(shelf, digest, content)
-
-    store = Store(root)
-    monkeypatch.setattr(Shelf, "add", add)
-    make(store, "f" * 32, SHARED + os.urandom(77))
-    store.lease.release()
-    assert kept(root) == []
-    assert has(root, "f" * 32)
-
-
-@pytest.mark.parametrize("moment", range(12))
-def test_a_result_stored_again_meanwhile_is_whole(
-    root: Path, meanwhile: list[Callable[[], object]], moment: int
-) -> None:
-    """At whatever moment between its removal, its blob's, and that of the last chunk: four, four and five things."""
-    store = Store(root)
-    meanwhile += [lambda: None] * moment
-    meanwhile.append(lambda: make(store, KEYS[0], SHARED + OWN[0]))
-    collect(root, NOTHING)
-    assert has(root, KEYS[0])
-
-
-def test_a_clock_that_was_set_harms_nothing(root: Path, build: Path) -> None:
-    """Use in the future, or a century ago: it only changes what goes first."""
-    roots.note(root, build, [])
-    for number, key in enumerate(KEYS):
-        os.utime(root / "results" / key[:2] / key, (number % 2 * 2**33,) * 2)
-    collect(root, Limits(None, DAY))
-    assert kept(root) == ["0", "1", "3"]
-
-
-# -- how it goes about it
 
 
 def test_a_dry_run_changes_nothing_and_is_right(root: Path) -> None:
