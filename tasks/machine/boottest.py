@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from bootsmith.tasks.errors import BootsmithError, TestFailed
-from bootsmith.tasks.machine import guest, image, qemu, variables
+from bootsmith.tasks.machine import clock, guest, image, qemu, variables
 from bootsmith.tasks.machine.case import Case
 from bootsmith.tasks.machine.console import Console
 from bootsmith.tasks.machine.credentials import Asked, credentials
@@ -100,6 +100,7 @@ def boot_and_judge(case: Case, out: Path, say: Callable[[str], None]) -> Verdict
     disk = case.subject.disk
     test = case.test
     direct = case.subject.kind == "direct"
+    kernel = clock.told(case.machine, case.accel, case.subject.kernel)
     with contextlib.ExitStack() as stack:
         firmware = case.firmware
         if firmware and case.entry and case.entry.way == "variable":
@@ -110,7 +111,7 @@ def boot_and_judge(case: Case, out: Path, say: Callable[[str], None]) -> Verdict
         def command(wires: qemu.Wires) -> list[str]:
             words = qemu.command(
                 case.machine, disk=disk and disk.absolute(), format=case.subject.format, firmware=firmware,
-                accel=case.accel, kernel=case.subject.kernel, program=program, wires=wires,
+                accel=case.accel, kernel=kernel, program=program, wires=wires,
                 credentials=credentials(Asked(nonce=nonce)), ports=qemu.Ports(), reboot=False,
             )  # fmt: skip
             return [*words, "-smbios", f"type=3,asset={nonce}"]

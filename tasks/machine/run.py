@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from bootsmith.tasks.errors import BootsmithError, UsageError
-from bootsmith.tasks.machine import accelerator, firmware, image, overlay, qemu, running, shares, ssh
+from bootsmith.tasks.machine import accelerator, clock, firmware, image, overlay, qemu, running, shares, ssh
 from bootsmith.tasks.machine.credentials import Asked, credentials
 from bootsmith.tasks.recipe.model import Machine
 from bootsmith.tasks.tools import host, process
@@ -117,9 +117,13 @@ def prepare(
     accel = accelerator.choose(machine.accel)
     if accel.note:
         say(accel.note)
-    if machine.type == "microvm" and accel.kind == "tcg":
+    kernel = clock.told(machine, accel, subject.kernel)
+    if clock.is_missing(machine, accel, kernel):
         say("microvm under TCG: Linux has no clock there to measure others by, and may stand still; --type q35 has one")
     code = firmware_of(machine, subject) if subject.kind == "uefi" else None
+    if machine.type == "microvm" and machine.login == "auto":
+        say("a microvm hands on no credentials (it has no SMBIOS): who may log in is the image's affair")
+        machine = replace(machine, login="none")
     key = None
     if machine.login == "auto" and machine.nic != "none" and folder:
         key = ssh.key(folder.absolute())
@@ -132,7 +136,7 @@ def prepare(
         disk, code = overlay.kept(disk, form, code, folder.absolute())
         form = "qcow2"
     argv = qemu.command(
-        machine, disk=disk, format=form, firmware=code, accel=accel, kernel=subject.kernel, snapshot=not machine.keep,
+        machine, disk=disk, format=form, firmware=code, accel=accel, kernel=kernel, snapshot=not machine.keep,
         wires=wires, credentials=credentials(asked), ports=ports, program=host.find(qemu.PROGRAMS[subject.arch]),
         debug=(folder / "debug.log").absolute() if folder else None, sockets=sockets,
     )  # fmt: skip

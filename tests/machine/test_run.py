@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from bootsmith.tasks.errors import BootsmithError, UsageError
-from bootsmith.tasks.machine import accelerator, firmware, overlay, qemu, run, running, shares
+from bootsmith.tasks.machine import accelerator, clock, firmware, overlay, qemu, run, running, shares
 from bootsmith.tasks.machine.firmware import Firmware
 from bootsmith.tasks.machine.run import Subject
 from machines import TCG, machine, printing_disk
@@ -228,12 +228,40 @@ def test_what_does_not_go_together_is_refused(disk: Path) -> None:
         run.run(machine(secure_boot=True, type="pc"), Subject(disk), print_only=True)
 
 
-def test_microvm_under_tcg_is_warned_of(disk: Path) -> None:
-    """A board on which Linux may stand still under TCG is run, and said to be one."""
+@pytest.mark.parametrize(
+    ("board", "rate", "words"),
+    [
+        ("microvm", 2596124, "quiet tsc_early_khz=2596124 tsc=reliable"),
+        ("microvm", 0, "quiet"),
+        ("q35", 2596124, "quiet"),
+    ],
+)
+def test_a_microvm_under_tcg_is_told_its_clock(
+    disk: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    board: str,
+    rate: int,
+    words: str,
+) -> None:
+    """A board on which Linux would stand still under TCG tells it the clock; where that cannot be, this is said."""
+    monkeypatch.setattr(clock, "_rate", lambda _: rate)
+    told: list[str] = []
+    subject = Subject(None, kind="direct", kernel=qemu.Kernel(disk, None, "quiet"))
+    assert run.run(machine(type=board), subject, print_only=True, say=told.append) == 0
+    argv = shlex.split(next(text for text in told if qemu.PROGRAM in text).replace("\\\n", ""))
+    assert argv[argv.index("-append") + 1] == words
+    assert any(text.startswith("microvm under TCG") for text in told) is (board == "microvm" and not rate)
+
+
+def test_a_microvm_hands_on_no_credentials(disk: Path) -> None:
+    """A board without SMBIOS has no way in by credentials: none is prepared, and that is said."""
     told: list[str] = []
     subject = Subject(None, kind="direct", kernel=qemu.Kernel(disk, None, ""))
-    assert run.run(machine(type="microvm"), subject, print_only=True, say=told.append) == 0
-    assert any(text.startswith("microvm under TCG") for text in told)
+    asked = machine(type="microvm", login="auto")
+    assert run.run(asked, subject, folder=disk.parent / "run", print_only=True, say=told.append) == 0
+    assert any(text.startswith("a microvm hands on no credentials") for text in told)
+    assert not any("smbios" in text or "hostfwd" in text for text in told)
+    assert not (disk.parent / "run/ssh_key").exists()
 
 
 def test_another_architecture_another_program(disk: Path) -> None:
