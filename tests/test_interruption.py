@@ -10,9 +10,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from toys import Project
-
-ALL = ["assemble", "convert/qcow2", "layers/tree", "layers/upper", "rootfs"]
+from toys import ALL, Project
 
 
 @pytest.fixture

@@ -9,9 +9,8 @@ from pathlib import Path
 import peer
 import pytest
 from bootsmith.cache import roots
-from toys import Project
+from toys import ALL, Project
 
-ALL = ["assemble", "convert/qcow2", "layers/tree", "layers/upper", "rootfs"]
 NOT_STORED = ["assemble", "convert/qcow2"]
 OUTPUTS = ("base", "names", "upper", "disk.raw", "disk.qcow2")
 CLEAR = """

@@ -112,6 +112,10 @@ echo toy 1
 """
 
 
+ALL = ["assemble", "convert/qcow2", "layers/tree", "layers/upper", "rootfs"]
+"""The stages, in name order."""
+
+
 @dataclass
 class Project:
     """A toy project in a folder of its own, with a cache of its own; `variables` are added to doit's environment."""
@@ -185,3 +189,9 @@ class Project:
     def disk(self) -> str:
         """Return the content of the final image."""
         return (self.top / "build/toy/disk.qcow2").read_text()
+
+
+def snapshot(project: Project) -> dict[str, tuple[int, int, bytes]]:
+    """Inode, mtime and content of every output."""
+    found = [path for path in (project.top / "build/toy").iterdir() if path.is_file()]
+    return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns, path.read_bytes()) for path in found}
