@@ -7,6 +7,7 @@ options may stand among its words.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -63,7 +64,7 @@ def read(argv: Sequence[str], *, commands: Collection[str], positional: Collecti
             name, _, value = word.partition("=")
             if name in found:
                 raise UsageError(f"{name} is given twice: {found[name]!r} and {value!r}", "Give it once.")
-            found[name] = value
+            found[name] = _from_home(value)
             continue
         plain.append(word)
         if word.partition(":")[0] in positional:
@@ -109,6 +110,12 @@ def options(
     found = {each["name"]: each["default"] for each in names.values()}
     found |= {names[name]["name"]: names[name]["type"] is bool or text for name, text in given}
     return found, tuple(rest)
+
+
+def _from_home(value: str) -> str:
+    """Return a value as bash would hand it over: most shells expand no `~` behind an `=`, bash none behind a dot."""
+    home = os.environ.get("HOME")
+    return f"{home}{value[1:]}" if home and value.startswith("~/") else value
 
 
 def nearest(word: str, known: Collection[str]) -> str:

@@ -39,6 +39,15 @@ def test_a_value_may_hold_an_equals_sign() -> None:
     assert read("boot.cmdline=a=b", "image").variables == {"boot.cmdline": "a=b"}
 
 
+def test_home_is_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`boot.kernel=~/linux/bzImage` means the home directory, whatever the shell makes of it; nothing else is expanded."""
+    monkeypatch.setenv("HOME", "/home/me")
+    found = read("boot.kernel=~/linux/bzImage", "a=~", "b=~me/x", "c=x~/y", "image").variables
+    assert found == {"boot.kernel": "/home/me/linux/bzImage", "a": "~", "b": "~me/x", "c": "x~/y"}
+    monkeypatch.delenv("HOME")
+    assert read("a=~/x", "image").variables == {"a": "~/x"}
+
+
 def test_the_tail_of_a_positional_task_is_kept_as_typed() -> None:
     """A file whose name holds `=` is a file, not a variable."""
     found = read("machine.cpus=4", "run-uefi", "--memory", "2G", "disk=1.img")
