@@ -40,7 +40,7 @@ def test_a_value_may_hold_an_equals_sign() -> None:
 
 
 def test_home_is_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
-    """`boot.kernel=~/linux/bzImage` means the home directory, whatever the shell makes of it; nothing else is expanded."""
+    """`boot.kernel=~/linux/bzImage` means the home directory in any shell; nothing else is expanded."""
     monkeypatch.setenv("HOME", "/home/me")
     found = read("boot.kernel=~/linux/bzImage", "a=~", "b=~me/x", "c=x~/y", "image").variables
     assert found == {"boot.kernel": "/home/me/linux/bzImage", "a": "~", "b": "~me/x", "c": "x~/y"}
