@@ -5,10 +5,10 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 from weakref import WeakKeyDictionary
 
 from bootsmith.cache import sealed
@@ -16,7 +16,10 @@ from bootsmith.cache.fingerprint import fingerprint, of_bytes
 from bootsmith.cache.key import key
 from bootsmith.cache.memo import Memo
 
-KIND = "imports 1"
+if TYPE_CHECKING:
+    import ast
+
+KIND = "imports 2"
 LIMIT = 2048  # sources whose imports are kept beside the memo
 
 Import: TypeAlias = tuple[int, str, list[str]]
@@ -32,11 +35,20 @@ def module_identity(
 ) -> str:
     """Return the identity of a module: 32 hex digits. Raises ModuleNotFoundError.
 
-    Of what it imports, modules of the packages named count, wherever the import stands in the source; not what a name
-    built at run time imports, nor a package's `__init__` for who imports only a module below it. With a memo, sources
-    are looked at once in a process, unless `reread`, and parsed once for each content.
+    Of what it imports, modules of the packages named count, wherever the import stands in the source but for what is
+    written for type checkers alone; not what a name built at run time imports, nor a package's `__init__` for who
+    imports only a module below it. With a memo, sources are looked at once in a process, unless `reread`, and parsed
+    once for each content.
     """
     return key(modules(module_name, package_prefixes, memo, reread=reread))
+
+
+def joint_identity(module_names: Iterable[str], memo: Memo | None = None) -> str:
+    """Return the identity of several modules of ours together: it changes when that of any of them does."""
+    library = _library(memo)
+    closure = _closure(library, module_names, ("bootsmith",))
+    library.save()
+    return key(_digests(closure))
 
 
 def modules(
@@ -48,8 +60,12 @@ def modules(
 ) -> dict[str, str]:
     """Return what a module's identity is the key of: module -> fingerprint of its source, "" where it has none."""
     library = _library(memo, reread=reread)
-    closure = _closure(library, module_name, package_prefixes)
+    closure = _closure(library, [module_name], package_prefixes)
     library.save()
+    return _digests(closure)
+
+
+def _digests(closure: Mapping[str, _Module | None]) -> dict[str, str]:
     return {name: module.digest if module else "" for name, module in closure.items()}
 
 
@@ -57,7 +73,7 @@ def sources(
     module_name: str, package_prefixes: Iterable[str] = ("bootsmith",), memo: Memo | None = None
 ) -> dict[str, Path]:
     """Return the files a module's identity is made of, by module name. Raises ModuleNotFoundError."""
-    closure = _closure(_library(memo), module_name, package_prefixes)
+    closure = _closure(_library(memo), [module_name], package_prefixes)
     return {name: Path(module.path) for name, module in closure.items() if module}
 
 
@@ -70,11 +86,14 @@ def _library(memo: Memo | None, *, reread: bool = False) -> _Library:
     return library
 
 
-def _closure(library: _Library, module_name: str, package_prefixes: Iterable[str]) -> dict[str, _Module | None]:
-    """Return a module and all it imports. One that is missing counts: it would change the code by appearing."""
+def _closure(
+    library: _Library, module_names: Iterable[str], package_prefixes: Iterable[str]
+) -> dict[str, _Module | None]:
+    """Return modules and all they import. One that is missing counts: it would change the code by appearing."""
     dotted = tuple(f"{prefix}." for prefix in package_prefixes)
     closure: dict[str, _Module | None] = {}
-    waiting = [module_name]
+    names = list(module_names)
+    waiting = [*names]
     while waiting:
         name = waiting.pop()
         if name in closure:
@@ -82,8 +101,9 @@ def _closure(library: _Library, module_name: str, package_prefixes: Iterable[str
         module = closure[name] = library.module(name)
         if module:
             waiting += library.imported(module, dotted)
-    if not closure[module_name]:
-        raise ModuleNotFoundError(f"No module named {module_name!r}", name=module_name)
+    for name in names:
+        if not closure[name]:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
     return closure
 
 
@@ -222,9 +242,34 @@ def _scan(source: bytes) -> Iterator[Import]:
         tree = ast.parse(source)
     except (SyntaxError, ValueError):
         return
+    unexecuted = {inner for part in _for_type_checkers(tree) for inner in ast.walk(part)}
     for node in ast.walk(tree):
+        if node in unexecuted:
+            continue
         if isinstance(node, ast.Import):
             for alias in node.names:
                 yield 0, alias.name, []
         elif isinstance(node, ast.ImportFrom):
             yield node.level, node.module or "", [alias.name for alias in node.names]
+
+
+def _for_type_checkers(tree: ast.Module) -> list[ast.stmt]:
+    """Return what stands below `if TYPE_CHECKING:` and never runs; nothing where the name may mean anything else."""
+    import ast
+
+    name = "TYPE_CHECKING"
+    bound = [node for node in ast.walk(tree) if isinstance(node, ast.alias) and name in (node.name, node.asname)]
+    given = [
+        node
+        for node in tree.body
+        if isinstance(node, ast.ImportFrom) and node.module == "typing" and {*bound} & {*node.names}
+    ]
+    stored = (node for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id == name)
+    if len(bound) != 1 or bound[0].asname or not given or any(not isinstance(node.ctx, ast.Load) for node in stored):
+        return []
+    return [
+        part
+        for node in tree.body
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == name
+        for part in node.body
+    ]

@@ -219,7 +219,7 @@ class Builder:
         started = time.monotonic()
         with log.open("wb") as sink:
             context = StageContext(stage, made, work, previous, sink, say)
-            function = self.ledger.load(stage.run)
+            function = self.ledger.load(stage)
             try:
                 function(context)
             except OSError as error:

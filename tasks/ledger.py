@@ -40,35 +40,36 @@ class Ledger:
         return Store(self.root)
 
     def code(self, stage: Stage, *, reread: bool = False) -> str:
-        """Return the identity of a stage's module, of all it imports, and of the Python that runs it.
+        """Return the identity of a stage's modules, of all they import, and of the Python that runs them.
 
         Sources are looked at once in a process, unless `reread`.
         """
         from bootsmith.cache.code import module_identity
 
-        module = stage.run.partition(":")[0]
-        for name in (module, SETTINGS):
+        names = _code(stage)
+        for name in names:
             if reread or name not in self.codes:
                 self.codes[name] = module_identity(name, memo=self.memo, reread=reread)
-        return f"{self.codes[module]} {self.codes[SETTINGS]} {sys.implementation.cache_tag}"
+        return f"{' '.join(self.codes[name] for name in names)} {sys.implementation.cache_tag}"
 
-    def load(self, run: str) -> Callable[[StageContext], None]:
-        """Return the function "module:function" names: of the code the key names. Raises StageError if too late."""
+    def load(self, stage: Stage) -> Callable[[StageContext], None]:
+        """Return the function a stage runs: of the code the key names. Raises StageError if too late."""
         from importlib import import_module
 
         from bootsmith.cache.bytecode import discard_stale
         from bootsmith.cache.code import sources
 
-        module, _, function = run.partition(":")
         with self._guard:
-            stale = discard_stale(sources(module, memo=self.memo)) if module not in self._loaded else []
+            fresh = [name for name in _code(stage) if name not in self._loaded]
+            stale = [each for name in fresh for each in discard_stale(sources(name, memo=self.memo))]
             too_late = [name for name in stale if name in sys.modules]
             if too_late:
                 raise StageError(
                     f"{', '.join(too_late)} changed while it was being loaded: an older version is running",
                     "Run the same command again.",
                 )
-            self._loaded.add(module)
+            self._loaded.update(fresh)
+            module, _, function = stage.run.partition(":")
             found: Callable[[StageContext], None] = getattr(import_module(module), function)
             return found
 
@@ -84,8 +85,7 @@ class Ledger:
         """Return what a stage's code is made of: module -> fingerprint of its source."""
         from bootsmith.cache.code import modules
 
-        module = stage.run.partition(":")[0]
-        return modules(module, memo=self.memo) | modules(SETTINGS, memo=self.memo)
+        return {name: digest for each in _code(stage) for name, digest in modules(each, memo=self.memo).items()}
 
     def about_tool(self, identity: str) -> Mapping[str, Any] | None:
         """Return what an identity of a host program stands for, where it is known; see tools/identity.py."""
@@ -108,3 +108,8 @@ class Ledger:
     def save(self) -> None:
         """Keep what was learned for the next process."""
         self.memo.save()
+
+
+def _code(stage: Stage) -> tuple[str, ...]:
+    """Return the modules that a stage's code begins with."""
+    return (stage.run.partition(":")[0], *stage.loads, SETTINGS)

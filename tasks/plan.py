@@ -65,9 +65,19 @@ class Plan:
 
 def make(recipe: Recipe, site: Site) -> Plan:
     """Return the plan of a recipe whose build lives at `site`."""
-    from bootsmith.tasks.boot import bootloader
-    from bootsmith.tasks.disk import assemble, convert, partition, populate
-    from bootsmith.tasks.tree import exports, initrd, kernel, layers, packaged, rootfs
+    from bootsmith.tasks.stages import (
+        assemble,
+        bootloader,
+        convert,
+        exports,
+        initrd,
+        kernel,
+        layers,
+        packaged,
+        partition,
+        populate,
+        rootfs,
+    )
 
     stages = [
         rootfs.stage(recipe, site),
@@ -137,6 +147,7 @@ def _stage(data: Mapping[str, Any]) -> Stage:
             "inputs": {role: Path(path) for role, path in data["inputs"].items()},
             "outputs": {role: Path(path) for role, path in data["outputs"].items()},
             "tools": tuple(data["tools"]),
+            "loads": tuple(data["loads"]),
             "secrets": {
                 role: Secret(Path(each["file"]) if each["file"] else None, each["env"], each["hash"])
                 for role, each in data["secrets"].items()

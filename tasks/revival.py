@@ -116,7 +116,7 @@ class _Past:
         work.mkdir(exist_ok=True)
         with (self._shop / "log").open("wb") as log:
             try:
-                function = self._builder.ledger.load(stage.run)
+                function = self._builder.ledger.load(stage)
             except (ImportError, AttributeError) as error:
                 raise self._gone(name, f"the code that made it is gone: {error}") from error
             function(StageContext(stage, made, work, None, log, self._say))

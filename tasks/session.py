@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 NOTHING: Mapping[str, str] = {}
 BEGINNING = 315_532_800
 """1 January 1980, the first day that FAT can tell: when everything was made in an image that needs no package."""
-PLANNING = "bootsmith.tasks.session"  # it imports, here or there, all that shapes a plan, and every stage
+PLANNING = "bootsmith.tasks.session"  # it imports, here or there, all that shapes a plan
 
 
 class Session:
@@ -120,14 +120,14 @@ class Session:
     # -- plans, and remembering them: parsing YAML again would be most of a no-op
 
     def _make(self, file: Path, name: str | None) -> plans.Plan:
-        from bootsmith.tasks.tree import lockfile
+        from bootsmith.tasks.tree import request
 
         recipe = self.recipe(name)
         lock = file.with_suffix(".lock")
         if not self.frozen:
             for choice in recipe.choices:
                 self.progress.tell(choice)
-        needed = lockfile.needed(recipe)
+        needed = request.needed(recipe)
         locked = self._locked(file, recipe, lock) if needed else None
         epoch = recipe.epoch if recipe.epoch is not None else locked.date if locked else BEGINNING
         folder = recipe.name if recipe.profile is None else f"{recipe.name}+{recipe.profile}"
@@ -139,15 +139,17 @@ class Session:
 
     def _locked(self, file: Path, recipe: Recipe, path: Path) -> LockFile | None:
         """Return a recipe's lock, made first for a build; else note what a build would have to do about it."""
-        from bootsmith.tasks.tree import lockfile
+        from bootsmith.tasks.tree import lockfile, request
 
         if not self.frozen:
-            return lockfile.ensure(recipe, path, self.ledger.store, self.progress.tell)
+            from bootsmith.tasks.tree import renewal
+
+            return renewal.ensure(recipe, path, self.ledger.store, self.progress.tell)
         if not path.exists():
             self._awaits[file] = f"there is no {path.name} yet: the packages are resolved first"
             return None
         locked = lockfile.read(path)
-        reason = lockfile.stale(locked, recipe)
+        reason = request.stale(locked, recipe)
         if reason:
             self._awaits[file] = f"{path.name} no longer fits the recipe ({reason}): it is resolved again first"
         return locked
@@ -162,30 +164,31 @@ class Session:
         }
         return self.ledger.root / "plans" / f"{keys.key(asked)}.json"
 
-    def _sources(self, files: Iterable[Path]) -> dict[str, str]:
-        from bootsmith.cache.code import module_identity
+    def _sources(self, files: Iterable[Path], codes: Iterable[str]) -> dict[str, str]:
+        """Return what a plan follows from: its files, and the code that made it and that its stages run."""
+        from bootsmith.cache.code import joint_identity
 
         found = {str(file): fingerprint(file, self.ledger.memo) for file in files}
-        return found | {PLANNING: module_identity(PLANNING, memo=self.ledger.memo)}
+        return found | {PLANNING: joint_identity([PLANNING, *codes], self.ledger.memo)}
 
     def _recall(self, file: Path) -> plans.Plan | None:
         """Return the plan made before of the very same files, options and code, if there is one."""
         try:
             noted = json.loads(self._notebook(file).read_bytes())
             files = [Path(name) for name in noted["sources"] if name != PLANNING]
-            if self._sources(files) == noted["sources"]:
+            if self._sources(files, noted["codes"]) == noted["sources"]:
                 self.ledger.codes |= noted["codes"]
                 return plans.from_json(noted["plan"])
-        except (OSError, ValueError, KeyError, TypeError):
+        except (OSError, ValueError, KeyError, TypeError, ModuleNotFoundError):
             pass  # nothing noted, or not ours to read: planning anew is always right
         return None
 
     def _remember(self, file: Path, plan: plans.Plan, files: Iterable[Path]) -> None:
         notebook = self._notebook(file)
         notebook.parent.mkdir(parents=True, exist_ok=True)
-        sources = self._sources(files)
         for stage in plan.stages:
             self.ledger.code(stage)
+        sources = self._sources(files, self.ledger.codes)
         noted = {"sources": sources, "codes": self.ledger.codes, "plan": plans.to_json(plan)}
         temporary.write(notebook, json.dumps(noted).encode())
 

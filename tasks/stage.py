@@ -28,6 +28,7 @@ class Stage:
 
     `inputs` and `outputs` map a role to a path (outputs are single files). `params` holds all that shapes the output;
     `hints` what the run needs but the output does not depend on (a mirror's URL): it never enters the key.
+    `loads` are modules the run imports by names that its source does not tell: part of its code, as what it imports is.
     `tools` are names from `bootsmith.tasks.tools.host.TOOLS`; only these can be run. `run` is "module:function",
     imported only when the stage really runs, so that a no-op stays quick; the function takes one `Context`.
     """
@@ -38,6 +39,7 @@ class Stage:
     outputs: Mapping[str, Path]
     params: Mapping[str, Json] = field(default_factory=dict)
     tools: tuple[str, ...] = ()
+    loads: tuple[str, ...] = ()
     secrets: Mapping[str, Secret] = field(default_factory=dict)
     hints: Mapping[str, Json] = field(default_factory=dict)
     stored: bool = True

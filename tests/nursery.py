@@ -9,7 +9,8 @@ import pytest
 from bootsmith.tasks.recipe.model import Recipe
 from bootsmith.tasks.site import Site
 from bootsmith.tasks.stage import Stage
-from bootsmith.tasks.tree import layer, layers
+from bootsmith.tasks.stages import layers
+from bootsmith.tasks.tree import layer
 from bootsmith.tasks.tree.layer import Entry
 from bootsmith.tasks.tree.merged import Tree
 from kitchen import SOURCE, Kitchen

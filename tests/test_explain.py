@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from bootsmith.tasks.recipe.load import load
 from bootsmith.tasks.tree import lockfile
+from bootsmith.tasks.tree.request import request
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 from toys import CHECKOUT, Project
@@ -378,7 +379,7 @@ def test_looking_at_a_recipe_does_not_settle_its_packages(tmp_path: Path) -> Non
     project = real(tmp_path)
     file = tmp_path / "real.yaml"
     bash = lockfile.Package("bash", "5.2", "amd64", "main", True, 1_500_792, "b" * 64, "pool/main/b/bash_5.2_amd64.deb")
-    lockfile.write(tmp_path / "real.lock", lockfile.Lock(lockfile.request(load(file)), 1_755_000_000, (bash,)))
+    lockfile.write(tmp_path / "real.lock", lockfile.Lock(request(load(file)), 1_755_000_000, (bash,)))
     assert explained(project)["rootfs"]["verdict"] == "build"
     file.write_text(file.read_text().replace("udev,", "udev, nano,"))
     before = (tmp_path / "real.lock").read_bytes()

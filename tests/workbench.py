@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bootsmith.tasks.boot import bootloader
-from bootsmith.tasks.disk import assemble, convert, partition, populate
 from bootsmith.tasks.recipe.load import load
 from bootsmith.tasks.recipe.model import Recipe
 from bootsmith.tasks.site import Layer, Site
 from bootsmith.tasks.stage import Stage
+from bootsmith.tasks.stages import assemble, bootloader, convert, partition, populate
+from bootsmith.tasks.stages import layers as tree_layers
 from bootsmith.tasks.tree import layer as layer_files
-from bootsmith.tasks.tree import layers as tree_layers
 from bootsmith.tasks.tree.layer import LayerWriter
 from staging import run_stage
 

@@ -61,9 +61,10 @@ def _case(request: Request, recipe: Recipe, plan: Plan, kind: Kind) -> Case:
     from bootsmith.tasks.machine import case, entry
     from bootsmith.tasks.machine.qemu import Kernel
     from bootsmith.tasks.machine.run import Subject
+    from bootsmith.tasks.stages import menu as menus
 
     site, test = plan.site, recipe.test
-    shown = _titled(menu.from_param(menu.menu(recipe)), site.kernel_facts)
+    shown = _titled(menu.from_param(menus.menu(recipe)), site.kernel_facts)
     name = test.entry or shown.default
     kernel = None
     if kind == "direct":

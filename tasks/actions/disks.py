@@ -80,7 +80,7 @@ def _output(request: Request, tree: Path) -> Path | None:
 def _recipe(request: Request, tree: Path, loader: str) -> Recipe:
     """Return the recipe: the tree as it is, but for /etc/fstab, which is of some other disk."""
     from bootsmith.tasks.recipe import load, model
-    from bootsmith.tasks.tree import system
+    from bootsmith.tasks.stages import system
 
     asked = {name: _literal(value) for name, value in request.options.items() if value is not None}
     path = _literal(str(tree))

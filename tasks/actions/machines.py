@@ -78,9 +78,9 @@ def run_direct(request: Request) -> None:
 
 
 def _run_recipe_directly(request: Request) -> None:
-    from bootsmith.tasks.boot import menu
     from bootsmith.tasks.machine.qemu import Kernel
     from bootsmith.tasks.machine.run import Subject
+    from bootsmith.tasks.stages import menu
 
     asked = request.options
     for name in ("initrd", "disk", "format"):
@@ -101,9 +101,9 @@ def _run_recipe_directly(request: Request) -> None:
 def run_tree(request: Request) -> None:
     """Boot a directory or a tar: its kernel, started by QEMU, finds it as a disk."""
     from bootsmith.tasks.actions import trees
-    from bootsmith.tasks.disk import bare
     from bootsmith.tasks.machine import kernel, qemu
     from bootsmith.tasks.machine.run import Subject
+    from bootsmith.tasks.stages import bare
 
     session, asked = request.session, request.options
     site = trees.site_of(request)

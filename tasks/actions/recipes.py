@@ -40,15 +40,16 @@ def schema(request: Request) -> None:
 
 def update(request: Request) -> None:
     """Resolve a recipe's packages again, and print what changed."""
-    from bootsmith.tasks.tree import lockfile
+    from bootsmith.tasks.tree import renewal
+    from bootsmith.tasks.tree.request import needed
 
     session = request.session
     recipe = session.recipe(request.recipe)
     lock = session.file(request.recipe).with_suffix(".lock")
-    if not lockfile.needed(recipe):
+    if not needed(recipe):
         session.progress.tell(f"{recipe.name} needs no packages, so it has no {lock.name}")
         return
-    changes = lockfile.update(recipe, lock, session.ledger.store, session.progress.tell)
+    changes = renewal.update(recipe, lock, session.ledger.store, session.progress.tell)
     for line in changes:
         session.progress.tell(line)
     session.progress.tell(f"{lock.name}: {len(changes)} packages changed" if changes else f"{lock.name}: as it was")
@@ -60,7 +61,7 @@ def fetch_mach(request: Request) -> None:
     from bootsmith.tasks.context import StageContext
     from bootsmith.tasks.recipe.model import Kernel, PackageFile
     from bootsmith.tasks.site import Site
-    from bootsmith.tasks.tree import lockfile
+    from bootsmith.tasks.tree import renewal
 
     session, name = request.session, request.recipe or _LITES
     given = name != _LITES or _SERVER in session.invocation.variables
@@ -72,7 +73,7 @@ def fetch_mach(request: Request) -> None:
         session.progress.tell(f"{recipe.name} takes its kernel out of no package, so there is nothing to fetch")
         return
     path = session.file(name).with_suffix(".lock")
-    locked = lockfile.ensure(recipe, path, session.ledger.store, session.progress.tell)
+    locked = renewal.ensure(recipe, path, session.ledger.store, session.progress.tell)
     plan = plans.make(recipe, Site(recipe.name, session.top / "build" / recipe.name, path, locked.date))
     checked = plan.stage("kernel")
     with TemporaryDirectory(prefix="bootsmith-") as folder:
@@ -80,7 +81,7 @@ def fetch_mach(request: Request) -> None:
         taken = next(stage for stage in plan.stages if checked.inputs["file"] in stage.outputs.values())
         for stage in (taken, replace(checked, inputs={"file": work / "file"})):
             outputs = {role: work / role for role in stage.outputs}
-            session.ledger.load(stage.run)(StageContext(stage, outputs, work, say=session.progress.tell))
+            session.ledger.load(stage)(StageContext(stage, outputs, work, say=session.progress.tell))
     session.ledger.store.sync()
     package = locked.files[kernel.file.key][0]
     session.progress.tell(f"{package.name} {package.version} ({package.arch}) is in the cache, and fits")

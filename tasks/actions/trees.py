@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bootsmith.tasks.actions import images
-from bootsmith.tasks.disk import bare
 from bootsmith.tasks.errors import InputMissing, UsageError
 from bootsmith.tasks.plan import Plan
 from bootsmith.tasks.site import Site
+from bootsmith.tasks.stages import bare
 
 if TYPE_CHECKING:
     from bootsmith.tasks.commands import Request

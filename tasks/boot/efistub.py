@@ -10,8 +10,9 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING
 
-from bootsmith.tasks.boot import pe, systemd_boot
+from bootsmith.tasks.boot import pe
 from bootsmith.tasks.boot.pe import Addition
+from bootsmith.tasks.boot.systemd import FOLDER, packages
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,20 +20,17 @@ if TYPE_CHECKING:
 
     from bootsmith.tasks.boot.loader import Making
 
+__all__ = ["HOST", "TOOLS", "make", "packages"]
+
 TOOLS: tuple[str, ...] = ()
 HOST: tuple[str, ...] = ("systemd-stub",)
 _STUB = "linuxx64.efi.stub"
 _SIZE_OF_IMAGE = 56  # in the optional header
 
 
-def packages(suite: str) -> tuple[str, ...]:
-    """Return the packages that bring the stub into a tree."""
-    return systemd_boot.packages(suite)
-
-
 def make(making: Making) -> None:
     """Add an image for each entry."""
-    found = making.tree_files(systemd_boot.FOLDER, [_STUB]).get(_STUB)
+    found = making.tree_files(FOLDER, [_STUB]).get(_STUB)
     stub = making.host_file("systemd-stub").read_bytes() if found is None else found
     several = len(making.menu.items) > 1
     for number, item in enumerate(making.menu.items, 1):

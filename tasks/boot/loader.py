@@ -1,6 +1,6 @@
 """What a bootloader's own file implements, and what it is handed to do so.
 
-A loader is a module with `packages`, `HOST` and `make`; bootloader.py holds the registry.
+A loader is a module with `packages`, `HOST` and `make`; registry.py names them all.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from bootsmith.tasks.boot.menu import Menu
 from bootsmith.tasks.disk import bootcode
 from bootsmith.tasks.disk.bootcode import BootCode, Pointer
 from bootsmith.tasks.errors import StageError
-from bootsmith.tasks.recipe.loaders import REMOVABLE
+from bootsmith.tasks.recipe.claims import REMOVABLE
 
 if TYPE_CHECKING:
     from pathlib import Path

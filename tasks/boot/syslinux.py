@@ -9,23 +9,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bootsmith.tasks.disk import fat
 from bootsmith.tasks.tools import host
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
     from bootsmith.tasks.boot.loader import Making
     from bootsmith.tasks.boot.menu import Item, Menu
-    from bootsmith.tasks.recipe.model import Recipe
-    from bootsmith.tasks.stage import Context
 
 TOOLS: tuple[str, ...] = ("syslinux-mbr", "syslinux-menu")
 HOST: tuple[str, ...] = ()
-INSTALLER = ("syslinux", "mtools", "sh")
-"""What `install` runs: the installer runs mtools, by a shell."""
-_MTOOLS = ("mattrib", "mcopy", "mmove")
 _SECTORS = {"mbr": "mbr.bin", "gpt": "gptmbr.bin"}
 _MENU_MODULES = ("menu.c32", "libutil.c32")
 
@@ -53,33 +44,6 @@ def make(making: Making) -> None:
 def folder(mount: str) -> str:
     """Return its folder on its partition, which is all its own where it is mounted at /boot/syslinux."""
     return "" if mount.rpartition("/")[2] == "syslinux" else "syslinux"
-
-
-def installation(recipe: Recipe, partition: str) -> Mapping[str, str] | None:
-    """Return what `install` is to do on a partition of a recipe, as a parameter; None where there is nothing to do."""
-    part = recipe.disk.partitions[partition]
-    if "syslinux" not in recipe.boot.loader or not (part.active or {"legacy-boot", 2} & {*part.attributes}):
-        return None
-    return {"folder": folder(part.mount or "")}
-
-
-def install(ctx: Context, image: Path, where: str) -> None:
-    """Put `ldlinux.sys` on a FAT filesystem, and the code that loads it into its first sector.
-
-    The installer has mtools read the image as /proc/PID/fd/N, which in a process namespace of its own is not what it
-    means; so mtools are put in its way that are told the image's name. All names are plain ones: a folder's may hold
-    anything.
-    """
-    desk = ctx.work / "syslinux"
-    desk.mkdir()
-    (desk / "image").symlink_to(image)
-    (desk / "settings").write_text(f'{fat.SETTINGS}drive s:\n  file="image"\n')
-    for name in _MTOOLS:
-        program = desk / name
-        program.write_text(f'#!{host.find("sh")}\nMTOOLSRC=settings exec {host.find("mtools")} -c {name} "$@"\n')
-        program.chmod(0o755)
-    place = ["--directory", f"/{where}"] if where else []
-    ctx.run("syslinux", "--install", *place, "image", cwd=desk, env={"PATH": f".:{host.PATH}"})
 
 
 def configuration(menu: Menu) -> str:

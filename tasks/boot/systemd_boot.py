@@ -7,19 +7,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bootsmith.tasks.boot.systemd import FOLDER, packages
+
 if TYPE_CHECKING:
     from bootsmith.tasks.boot.loader import Making
     from bootsmith.tasks.boot.menu import Item, Menu
 
+__all__ = ["HOST", "TOOLS", "make", "packages"]
+
 TOOLS: tuple[str, ...] = ()
 HOST: tuple[str, ...] = ("systemd-boot",)
-FOLDER = "usr/lib/systemd/boot/efi"
 _BINARY = "systemd-bootx64.efi"
-
-
-def packages(suite: str) -> tuple[str, ...]:
-    """Return the packages that bring the loader's files into a tree."""
-    return () if suite in ("buster", "bullseye") else ("systemd-boot-efi",)  # there it is part of systemd
 
 
 def make(making: Making) -> None:

@@ -7,65 +7,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from bootsmith.tasks.errors import StageError
-from bootsmith.tasks.stage import Context, Stage
+from bootsmith.tasks.stage import Context
 
 if TYPE_CHECKING:
-    from bootsmith.tasks.site import Site
     from bootsmith.tasks.tree.merged import Tree
 
 EXTRA = 1 << 30
 """Bytes free for the guest, which writes into a snapshot: they cost nothing."""
-EPOCH = 315_532_800
-"""When everything in it was made: 1980. mke2fs takes 0 for no time at all."""
 UUID = "7c9d35e2-0a5e-4c3b-9d1f-5b6f5d0a7e41"
 _NAME = "root"
 _KERNELS = "/boot/vmlinuz-* or /lib/modules/*/vmlinuz"
-
-
-def of_directory(top: Path, site: Site, *, kernel: bool) -> Stage:
-    """Return the stage for a directory; with `kernel` it takes kernel and initrd out, too. Raises StageError."""
-    from bootsmith.tasks.tree import ownership
-
-    params: dict[str, str | None] = {"owners": ownership.facts(top)}
-    return _stage("dir-disk", "pack_directory", top, params, site, kernel=kernel)
-
-
-def of_tar(file: Path, site: Site, *, kernel: bool) -> Stage:
-    """Return the stage for a tar, packed or not; with `kernel` it takes kernel and initrd out. Raises StageError."""
-    from bootsmith.tasks.tree import archive
-
-    packing = archive.packing(file)
-    tools = (packing,) if packing else ()
-    params = {"packing": packing}
-    return _stage("tgz-disk", "unpack_tar", file, params, site, kernel=kernel, tools=tools)
-
-
-def _stage(
-    name: str,
-    function: str,
-    tree: Path,
-    params: dict[str, str | None],
-    site: Site,
-    *,
-    kernel: bool,
-    tools: tuple[str, ...] = (),
-) -> Stage:
-    taken = {"kernel": site.kernel, "initrd": site.initrd} if kernel else {}
-    return Stage(
-        name,
-        f"bootsmith.tasks.disk.bare:{function}",
-        {"tree": tree},
-        {"disk": disk(site), **taken},
-        {**params, "epoch": EPOCH},
-        ("mke2fs", *tools),
-        stored=False,  # quicker to make again
-        doc="a tree as a disk without a loader",
-    )
-
-
-def disk(site: Site) -> Path:
-    """Return where the disk is made."""
-    return site.output("tree.img")
 
 
 def pack_directory(ctx: Context) -> None:

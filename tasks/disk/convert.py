@@ -5,80 +5,18 @@ Every format is said, none is probed: a guest, or whoever made a backing file, m
 
 from __future__ import annotations
 
-import os
 import struct
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
-from bootsmith.tasks.disk.assemble import raw_disk
-from bootsmith.tasks.errors import RecipeError, StageError, ToolFailed
-from bootsmith.tasks.recipe.model import Qcow2
-from bootsmith.tasks.stage import Context, Stage
-from bootsmith.tasks.tree import packaged
-
-if TYPE_CHECKING:
-    from bootsmith.tasks.recipe.model import Recipe
-    from bootsmith.tasks.site import Site
+from bootsmith.tasks.errors import StageError, ToolFailed
+from bootsmith.tasks.stage import Context
 
 PASSPHRASE = "passphrase"  # noqa: S105  the role of a secret
 """The role of an encrypted image's passphrase among a stage's secrets."""
 _TRIES = 50
 _SNAPSHOTS = 64  # in the header: where the table of snapshots is
 _DATE = 16  # in that table's first entry: seconds and nanoseconds
-
-
-def stages(recipe: Recipe, site: Site) -> tuple[Stage, ...]:
-    """Return the stages that convert a recipe's raw disk; several outputs of one format are numbered."""
-    found: list[Stage] = []
-    for output in recipe.outputs:
-        if isinstance(output, Qcow2):
-            number = sum(stage.name.startswith("convert/qcow2") for stage in found) + 1
-            name = "convert/qcow2" if number == 1 else f"convert/qcow2-{number}"
-            found.append(_stage(name, output, recipe, site))
-    return tuple(found)
-
-
-def _stage(name: str, output: Qcow2, recipe: Recipe, site: Site) -> Stage:
-    image = site.output(output.file)
-    backing = packaged.path(output.backing, recipe, site) if output.backing else None
-    made = {raw_disk(recipe, site), *(site.output(each.file) for each in recipe.outputs)}
-    if backing and Path(os.path.normpath(backing)) in made:
-        what = (
-            f"{recipe.file.name}: outputs.qcow2.backing: {backing.name} is made by this very recipe; name another image"
-        )
-        raise RecipeError([what])
-    return Stage(
-        name=name,
-        run="bootsmith.tasks.disk.convert:run_qcow2",
-        inputs={"disk": raw_disk(recipe, site), **({"backing": backing} if backing else {})},
-        outputs={"image": image},
-        params={
-            "options": list(qcow2_options(output)),
-            "compress": output.compress != "none",
-            "backing": [output.backing_format, os.path.relpath(backing, image.parent)] if backing else None,
-            "encrypt": output.encrypt is not None,
-            "snapshot": [output.snapshot, site.epoch] if output.snapshot else None,
-        },
-        tools=("qemu-img",),
-        secrets={PASSPHRASE: output.encrypt} if output.encrypt else {},
-        # Encryption is salted: only the store can give the same bytes again.
-        stored=output.encrypt is not None,
-        doc=f"the disk as qcow2: {output.file}",
-    )
-
-
-def qcow2_options(output: Qcow2) -> tuple[str, ...]:
-    """Return what qemu-img's `-o` says for an output, one option each."""
-    options = [f"compat={output.compat}", f"cluster_size={output.cluster}"]
-    if output.compat != "0.10":
-        options.append(f"lazy_refcounts={'on' if output.lazy_refcounts else 'off'}")
-        if output.compress != "none":
-            options.append(f"compression_type={output.compress}")
-    if output.compress == "none":
-        options.append(f"preallocation={output.preallocation}")
-    if output.encrypt:
-        options += ["encrypt.format=luks", "encrypt.key-secret=passphrase"]
-    return tuple(options)
 
 
 def run_qcow2(ctx: Context) -> None:

@@ -7,15 +7,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import TYPE_CHECKING, Any, cast
 
-from bootsmith.tasks.boot import placement, syslinux
 from bootsmith.tasks.disk import gpt, layout, mbr, sizing, sources
 from bootsmith.tasks.disk.sizing import MIB
-from bootsmith.tasks.stage import Context, Stage
+from bootsmith.tasks.stage import Context
 
 if TYPE_CHECKING:
     from bootsmith.tasks.disk.sources import Filling
-    from bootsmith.tasks.recipe.model import Partition, Recipe
-    from bootsmith.tasks.site import Site
 
 TYPES: Mapping[str, str] = {
     # UEFI 2.10, table 5.7, and the Discoverable Partitions Specification, for x86-64
@@ -33,57 +30,7 @@ MBR_TYPES: Mapping[str, str] = {
     "esp": "0xef", "linux": "0x83", "root": "0x83", "home": "0x83", "var": "0x83", "swap": "0x82", "lvm": "0x8e",
     "xbootldr": "0xea",
 }  # fmt: skip
-_ATTRIBUTES = {"legacy-boot": 2, "read-only": 60, "no-auto": 63}
 _LOADER_ALLOWANCE = 4 * MIB  # of an automatic size, for loader files, which are made elsewhere
-
-
-def stage(recipe: Recipe, site: Site) -> Stage:
-    """Return the stage that writes the table and says how large every filesystem is."""
-    outputs = {"table": site.table, "layout": site.layout}
-    contents = [each.name for each in recipe.disk.partitions.values() if each.fs == "vfat" and each.mount is not None]
-    for name in recipe.disk.partitions:
-        outputs[f"geometry.{name}"] = site.geometry(name)
-    for name in contents:
-        layer = site.content(name)
-        outputs |= {f"content.{name}.tar": layer.tar, f"content.{name}.index": layer.index}
-    return Stage(
-        name="partition",
-        run="bootsmith.tasks.disk.partition:run",
-        inputs={
-            **sources.indexes(recipe, site),
-            **(sources.tars(recipe, site) if contents else {}),
-            **sources.kernels(recipe, site),
-        },
-        outputs=outputs,
-        params={
-            **sources.params(recipe, site, kernels=True),
-            "size": recipe.disk.size,
-            "table": recipe.disk.table,
-            "id": recipe.disk.id,
-            "partitions": [_described(partition, recipe) for partition in recipe.disk.partitions.values()],
-            "contents": contents,
-            "images": placement.images(recipe),
-        },
-        doc="the partition table, and where every partition stands",
-    )
-
-
-def _described(partition: Partition, recipe: Recipe) -> dict[str, Any]:
-    types = MBR_TYPES if recipe.disk.table == "mbr" else TYPES
-    return {
-        "name": partition.name,
-        "fs": partition.fs,
-        "size": partition.size,
-        "extra": partition.extra,
-        "start": partition.start,
-        "kind": partition.type,
-        "type": types.get(partition.type, partition.type),
-        "active": partition.active,
-        "started": syslinux.installation(recipe, partition.name) is not None,
-        "gpt_name": partition.gpt_name,
-        "partuuid": partition.partuuid,
-        "attributes": [each if isinstance(each, int) else _ATTRIBUTES[each] for each in partition.attributes],
-    }
 
 
 def run(ctx: Context) -> None:

@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
-from bootsmith.tasks.boot import placement as places
 from bootsmith.tasks.disk import content
 from bootsmith.tasks.disk.content import Tree
-from bootsmith.tasks.site import Layer, Site
-from bootsmith.tasks.stage import Context, Json
+from bootsmith.tasks.disk.placement import Placement
+from bootsmith.tasks.stage import Context
 from bootsmith.tasks.tree.tar import Entry
-
-if TYPE_CHECKING:
-    from bootsmith.tasks.recipe.model import Recipe
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,41 +22,6 @@ class Filling:
     tree: Tree
     base: Tree
     sources: tuple[Path, ...]
-
-
-def _layers(recipe: Recipe, site: Site) -> tuple[Layer, ...]:
-    from bootsmith.tasks.tree import layers
-
-    return layers.stack(recipe, site) if places.mounted(recipe.disk) else ()
-
-
-def params(recipe: Recipe, site: Site, *, kernels: bool) -> dict[str, Json]:
-    """Return the parameters that `gather` reads; `kernels`: kernel and initrd are put where they belong."""
-    where = places.placement(recipe)
-    return {
-        "epoch": site.epoch,
-        "layers": [layer.name for layer in _layers(recipe, site)],
-        "mounts": dict(places.mounted(recipe.disk)),
-        "kernels": asdict(where) if kernels else None,
-    }
-
-
-def indexes(recipe: Recipe, site: Site) -> dict[str, Path]:
-    """Return the inputs that say what files there are."""
-    return {f"{layer.name}.index": layer.index for layer in _layers(recipe, site)}
-
-
-def tars(recipe: Recipe, site: Site) -> dict[str, Path]:
-    """Return the inputs that hold the files."""
-    return {f"{layer.name}.tar": layer.tar for layer in _layers(recipe, site)}
-
-
-def kernels(recipe: Recipe, site: Site) -> dict[str, Path]:
-    """Return the kernel, the initrd where there is one, and what is known of them, as inputs."""
-    if recipe.boot.kernel == "none":
-        return {}
-    initrd = {} if recipe.boot.initrd == "none" else {"initrd": site.initrd}
-    return {"kernel": site.kernel, **initrd, "facts": site.kernel_facts}
 
 
 def gather(ctx: Context, partition: str) -> Filling:
@@ -100,7 +61,7 @@ def _boot_files(ctx: Context) -> list[Path]:
 def _place_kernels(ctx: Context, partition: str, tree: Tree, number: int, epoch: int) -> None:
     if ctx.params["kernels"] is None:
         return
-    where = places.Placement(**cast("Mapping[str, Any]", ctx.params["kernels"]))
+    where = Placement(**cast("Mapping[str, Any]", ctx.params["kernels"]))
     if partition != where.partition:
         return
     kernel, initrd = where.named(json.loads(ctx.inputs["facts"].read_bytes()))

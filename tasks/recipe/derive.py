@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from bootsmith.tasks.recipe import loaders
+from bootsmith.tasks.recipe.claims import BOOT_SECTOR
 from bootsmith.tasks.recipe.model import Disk, Partition
 
 _TYPES = {"/": "root", "/home": "home", "/var": "var"}
@@ -86,7 +87,7 @@ def _on_mbr(part: Partition, written: Mapping[str, Any], partuuid: str) -> Parti
 
 def _with_bios_mark(found: Disk, written: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> Disk:
     """Return the disk with the mark by which a BIOS loader's partition is found, where nobody wrote one."""
-    kind = next((loaders.KINDS[name] for name in names if loaders.BOOT_SECTOR in loaders.KINDS[name].claims), None)
+    kind = next((loaders.KINDS[name] for name in names if BOOT_SECTOR in loaders.KINDS[name].claims), None)
     if kind is None or loaders.active(found) or any(each["active"] is not None for each in written.values()):
         return found
     lives_on_it = kind.places[:1] == ("active",)

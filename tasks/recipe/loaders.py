@@ -1,6 +1,6 @@
 """The bootloaders as a recipe knows them: what starts each, where it lives, what it reads kernels from. Data, and pure.
 
-What makes a loader's files is its module in tasks/boot/, registered in bootloader.py under the same name.
+What makes a loader's files is its module in tasks/boot/, registered there in registry.py under the same name.
 """
 
 from __future__ import annotations
@@ -9,12 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
+from bootsmith.tasks.recipe.claims import BOOT_SECTOR, REMOVABLE
+
 if TYPE_CHECKING:
     from bootsmith.tasks.recipe.model import Disk, Partition
     from bootsmith.tasks.recipe.nodes import Raw
-
-REMOVABLE = "EFI/BOOT/BOOTX64.EFI"
-BOOT_SECTOR = "the boot sector"
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from bootsmith.tasks.recipe import loaders
+from bootsmith.tasks.recipe.claims import BOOT_SECTOR, REMOVABLE
 from bootsmith.tasks.recipe.loaders import LoaderKind
 from bootsmith.tasks.recipe.nodes import shown
 from bootsmith.tasks.recipe.problems import Wrong, suggest
@@ -65,7 +66,7 @@ def read(file: Path) -> OwnLoader:
     if "FIRMWARE" not in found:
         raise Wrong(f"{shown(file)}: it does not say what starts it", 'write FIRMWARE = "uefi", "bios" or "direct"')
     firmware = found["FIRMWARE"]
-    claims = {"uefi": (loaders.REMOVABLE,), "bios": (loaders.BOOT_SECTOR,)}.get(firmware, ())
+    claims = {"uefi": (REMOVABLE,), "bios": (BOOT_SECTOR,)}.get(firmware, ())
     layouts = found.get("LAYOUTS", dict.fromkeys(_USUAL[firmware], loaders.USUAL[firmware]))
     kind = LoaderKind(
         firmware, layouts, found.get("READS", ()), found.get("PLACES", ()), claims, config=found.get("CONFIG", ())

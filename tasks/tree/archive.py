@@ -4,30 +4,14 @@ from __future__ import annotations
 
 import shutil
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from bootsmith.tasks.errors import StageError, ToolFailed
-from bootsmith.tasks.stage import Context, Stage
+from bootsmith.tasks.stage import Context
 from bootsmith.tasks.tree import layer, magic
-
-if TYPE_CHECKING:
-    from bootsmith.tasks.recipe.model import Tar
-    from bootsmith.tasks.site import Site
 
 PACKERS: Final = ("gzip", "zstd", "xz")
 """What unpacks each packing, by the packing's own name."""
-
-
-def stage(source: Tar, site: Site) -> Stage:
-    """Return the stage that unpacks a tar as the base layer."""
-    return Stage(
-        "rootfs",
-        "bootsmith.tasks.tree.archive:take",
-        {"file": source.file},
-        {"tar": site.base.tar, "index": site.base.index},
-        tools=PACKERS,
-        doc="base tree, as a tar",
-    )
 
 
 def packing(file: Path) -> str | None:

@@ -5,40 +5,15 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bootsmith.tasks.errors import StageError
-from bootsmith.tasks.stage import Context, Json, Stage
+from bootsmith.tasks.stage import Context
 
 if TYPE_CHECKING:
-    from bootsmith.tasks.recipe.model import Directory
-    from bootsmith.tasks.site import Site
     from bootsmith.tasks.tree.layer import LayerWriter
-
-NOTHING: Mapping[str, Json] = {}
-_RUN = "bootsmith.tasks.tree.directory:"
-
-
-def stage(source: Directory, site: Site) -> Stage:
-    """Return the stage that packs a directory as the base layer."""
-    from bootsmith.tasks.tree import ownership
-
-    kept: dict[str, Json] = {"owners": ownership.facts(source.path)} if source.owner == "keep" else {}
-    return _stage(site, "pack", {"directory": source.path}, "base tree, as a tar", kept)
-
-
-def empty(site: Site) -> Stage:
-    """Return the stage that makes an empty base layer."""
-    return _stage(site, "make_empty", {}, "an empty base tree, as a tar")
-
-
-def _stage(
-    site: Site, function: str, inputs: Mapping[str, Path], doc: str, params: Mapping[str, Json] = NOTHING
-) -> Stage:
-    outputs = {"tar": site.base.tar, "index": site.base.index}
-    return Stage("rootfs", _RUN + function, inputs, outputs, {"epoch": site.epoch, **params}, doc=doc)
 
 
 def pack(ctx: Context) -> None:

@@ -10,13 +10,11 @@ from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Final
 
 from bootsmith.tasks.errors import StageError
-from bootsmith.tasks.stage import Context, Stage
-from bootsmith.tasks.tree import layers, scratch, system
+from bootsmith.tasks.stage import Context
+from bootsmith.tasks.tree import scratch
 from bootsmith.tasks.tree.layer import OPAQUE, WHITEOUT, folders_above
 
 if TYPE_CHECKING:
-    from bootsmith.tasks.recipe.model import Recipe
-    from bootsmith.tasks.site import Site
     from bootsmith.tasks.tree.layer import Entry
 
 TOOLS: Final = (*scratch.TOOLS, "tar", "zstd")
@@ -94,29 +92,6 @@ if [ -e main.cpio ]; then
     "$zstd" $options -T0 <main.cpio >"$results/main"
 fi
 """
-
-
-def stages(recipe: Recipe, site: Site) -> list[Stage]:
-    """Return the stages that make the initrd: the layers' view of what matters to it, then the initrd."""
-    deltas = layers.stack(recipe, site)[1:]
-    view = Stage(
-        "initramfs/view",
-        "bootsmith.tasks.tree.initramfs:view",
-        system.lower(deltas, tars=True),
-        {"view": site.view},
-        {"epoch": site.epoch},
-        doc="of the layers, what the initramfs tools may read",
-    )
-    initrd = Stage(
-        "initramfs",
-        "bootsmith.tasks.tree.initramfs:run",
-        {"base": site.base.tar, "index": site.base.index, "view": site.view, "facts": site.kernel_facts},
-        {"initrd": site.initrd},
-        {"epoch": site.epoch},
-        TOOLS,
-        doc="the initrd",
-    )
-    return [view, initrd]
 
 
 def view(ctx: Context) -> None:

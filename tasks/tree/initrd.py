@@ -7,16 +7,12 @@ import shutil
 from typing import TYPE_CHECKING, Final
 
 from bootsmith.tasks.errors import StageError
-from bootsmith.tasks.recipe.model import Debian
-from bootsmith.tasks.stage import Context, Stage
-from bootsmith.tasks.tree import initramfs, layers, magic, packaged, system
+from bootsmith.tasks.stage import Context
+from bootsmith.tasks.tree import magic
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
-    from pathlib import Path
 
-    from bootsmith.tasks.recipe.model import Recipe
-    from bootsmith.tasks.site import Site
     from bootsmith.tasks.tree.merged import Tree
 
 PACK: Final[Mapping[str, tuple[str, ...]]] = {
@@ -24,51 +20,7 @@ PACK: Final[Mapping[str, tuple[str, ...]]] = {
     "gzip": ("gzip", "-nc"),
     "zstd": ("zstd", "-qc", "-9", "--single-thread"),
 }
-_RUN: Final = "bootsmith.tasks.tree.initrd:"
 _MAKE_INIT: Final = "Put the program or script that is to run first there: in the source, or by a files layer."
-
-
-def stages(recipe: Recipe, site: Site) -> list[Stage]:
-    """Return the stages that make a recipe's initrd."""
-    match recipe.boot.initrd:
-        case "none":
-            return []
-        case "auto" if isinstance(recipe.source, Debian):
-            return initramfs.stages(recipe, site)
-        case "auto":
-            inputs = {**system.lower(layers.stack(recipe, site), tars=True), "facts": site.kernel_facts}
-            return [
-                Stage("initramfs", f"{_RUN}find", inputs, {"initrd": site.initrd}, doc="the initrd, out of the tree")
-            ]
-        case "tree":
-            cpio = site.build / "initramfs/tree.cpio"
-            return [
-                Stage(
-                    "initramfs/tree",
-                    f"{_RUN}pack",
-                    system.lower(layers.stack(recipe, site), tars=True),
-                    {"cpio": cpio},
-                    stored=False,
-                    doc="the whole tree, as an archive that Linux unpacks",
-                ),
-                compressed("initramfs", "gzip", site, site.initrd, "the initrd: the tree, packed"),
-            ]
-        case file:
-            inputs = {"file": packaged.path(file, recipe, site)}
-            return [Stage("initramfs", f"{_RUN}take", inputs, {"initrd": site.initrd}, doc="the initrd")]
-
-
-def compressed(name: str, how: str, site: Site, target: Path, doc: str) -> Stage:
-    """Return a stage that packs the tree's archive: "none", "gzip" or "zstd"."""
-    return Stage(
-        name,
-        f"{_RUN}compress",
-        {"cpio": site.build / "initramfs/tree.cpio"},
-        {"initrd": target},
-        {"compress": how},
-        PACK[how][:1] if how in PACK else (),
-        doc=doc,
-    )
 
 
 def pack(ctx: Context) -> None:

@@ -9,41 +9,15 @@ import shutil
 from typing import TYPE_CHECKING, Final
 
 from bootsmith.tasks.errors import StageError
-from bootsmith.tasks.recipe.model import Nothing
-from bootsmith.tasks.stage import Context, Stage
-from bootsmith.tasks.tree import layers, own_kernel, system
+from bootsmith.tasks.stage import Context
 
 if TYPE_CHECKING:
-    from bootsmith.tasks.recipe.model import Recipe
-    from bootsmith.tasks.site import Site
     from bootsmith.tasks.tree.merged import Tree
 
 _PACKAGES: Final = {
     "debian": "linux-image-amd64, or linux-image-cloud-amd64 for virtual machines only",
     "ubuntu": "linux-image-generic, or linux-image-virtual for virtual machines only",
 }
-
-
-def stages(recipe: Recipe, site: Site) -> list[Stage]:
-    """Return the stage that has the kernel, where a recipe has one: out of the tree, or the recipe's own."""
-    kernel, tree = recipe.boot.kernel, system.lower(layers.stack(recipe, site), tars=True)
-    if kernel == "none":
-        return []
-    if kernel == "auto":
-        return [stage(recipe, site)]
-    nameless = isinstance(recipe.source, Nothing) or recipe.boot.initrd == "tree"  # a menu needs no name of it
-    return [own_kernel.stage(kernel, recipe, site, {} if nameless else tree)]
-
-
-def stage(recipe: Recipe, site: Site) -> Stage:
-    """Return the stage that takes the kernel out of the tree."""
-    return Stage(
-        "kernel",
-        "bootsmith.tasks.tree.kernel:run",
-        system.lower(layers.stack(recipe, site), tars=True),
-        {"kernel": site.kernel, "facts": site.kernel_facts},
-        doc="the kernel, out of the tree",
-    )
 
 
 def run(ctx: Context) -> None:

@@ -15,18 +15,13 @@ first NAME itself, then what it depends on exactly (`=`), nearest first.
 from __future__ import annotations
 
 import datetime as dt
-import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from bootsmith.tasks.errors import StageError
-
-if TYPE_CHECKING:
-    from bootsmith.cache.store import Store
-    from bootsmith.tasks.recipe.model import Recipe
 
 FORM: Final = "bootsmith lock 1"
 _HEAD: Final = (
@@ -65,66 +60,6 @@ class Lock:
     packages: tuple[Package, ...] = ()
     files: Mapping[str, tuple[Package, ...]] = field(default_factory=dict)
     """What files are taken out of, by `PackageFile.key`."""
-
-
-def needed(recipe: Recipe) -> bool:
-    """Tell whether a recipe needs any package, and so a lock file."""
-    from bootsmith.tasks.recipe.files import packaged
-    from bootsmith.tasks.recipe.model import Debian
-
-    return isinstance(recipe.source, Debian) or any(packaged(recipe))
-
-
-def request(recipe: Recipe) -> dict[str, str]:
-    """Return all of a recipe that decides which packages it needs, as a lock file writes it."""
-    from bootsmith.tasks.recipe.files import packaged
-    from bootsmith.tasks.recipe.model import Debian
-
-    debian = recipe.source
-    files = sorted({file.key for file in packaged(recipe)})
-    of_files = {"files": " ".join(files)} if files else {}
-    if not isinstance(debian, Debian):
-        return of_files
-    found = {
-        "suite": debian.suite,
-        "arch": recipe.arch,
-        "variant": debian.variant,
-        "components": " ".join(debian.components),
-        "packages": " ".join(sorted(set(debian.packages))),
-        "loader": " ".join(loader_packages(recipe)),
-        "exclude": " ".join(sorted(set(debian.exclude))),
-        "recommends": _yes(debian.recommends),
-        "security": _yes(debian.security),
-    }
-    for number, each in enumerate(debian.repositories, 1):
-        found[f"repository{number}"] = json.dumps([each.uri, each.suite, *each.components])
-    return found | of_files
-
-
-def loader_packages(recipe: Recipe) -> tuple[str, ...]:
-    """Return the packages the recipe's loader comes in, which belong to the tree."""
-    from bootsmith.tasks.boot import bootloader
-
-    return bootloader.packages(recipe)
-
-
-def _yes(value: bool) -> str:
-    return "yes" if value else "no"
-
-
-def stale(lock: Lock, recipe: Recipe) -> str | None:
-    """Return why a lock no longer fits the recipe, or None where it does."""
-    wanted = request(recipe)
-    for key in {**wanted, **lock.request}:
-        before, now = lock.request.get(key, ""), wanted.get(key, "")
-        if before == now:
-            continue
-        if key not in ("packages", "components", "exclude", "loader", "files"):
-            return f"{key}: {before or 'none'} became {now or 'none'}"
-        added = sorted(set(now.split()) - set(before.split()))
-        removed = sorted(set(before.split()) - set(now.split()))
-        return f"{key}: " + " ".join([*(f"+{name}" for name in added), *(f"-{name}" for name in removed)])
-    return None
 
 
 # -- the file
@@ -208,61 +143,6 @@ def write(path: Path, lock: Lock) -> None:
             f"the lock file {path} cannot be written: {error.strerror}",
             "It belongs beside the recipe: make that folder writable.",
         ) from error
-
-
-# -- keeping it up to date
-
-
-def ensure(recipe: Recipe, path: Path, store: Store, say: Callable[[str], None]) -> Lock:
-    """Return the recipe's lock, resolved first where there is none or it does not fit the recipe any more.
-
-    Raises RecipeError for packages and suites that are not there, StageError for what the user can mend otherwise.
-    """
-    old = None
-    if path.exists():
-        old = read(path)
-        reason = stale(old, recipe)
-        if reason is None:
-            return old
-        say(f"{path.name}: no longer fits the recipe ({reason}): resolving again")
-    else:
-        say(f"{path.name}: resolving the packages of {recipe.name}")
-    return _renew(recipe, path, old, store, say)
-
-
-def update(recipe: Recipe, path: Path, store: Store, say: Callable[[str], None]) -> list[str]:
-    """Resolve a recipe's packages again and write them down; return what changed, a line each."""
-    try:
-        old = read(path) if path.exists() else None
-    except StageError:
-        old = None  # an update is the way out of a damaged one
-    new = _renew(recipe, path, old, store, say)
-    return changes(old, new)
-
-
-def _renew(recipe: Recipe, path: Path, old: Lock | None, store: Store, say: Callable[[str], None]) -> Lock:
-    from bootsmith.tasks.tree import mirrors, resolve
-
-    try:
-        new = resolve.resolve(recipe, mirrors.find(*mirrors.named(recipe)), store.root, say)
-    except StageError as error:
-        raise _without(recipe, error) from error
-    if old is not None and (old.request, old.packages, old.files) == (new.request, new.packages, new.files):
-        new = old  # a later release with the same packages: nothing changes, time stamps neither
-    write(path, new)
-    return new
-
-
-def _without(recipe: Recipe, error: StageError) -> StageError:
-    """Return why packages cannot be had, with what was looked for before a file was to come out of one."""
-    from bootsmith.tasks.recipe.files import packaged
-
-    for file in packaged(recipe):
-        if file.instead_of:
-            missing = ", ".join(str(path) for path in file.instead_of)
-            what = f"{missing}: not there; and {file.path} of the package {file.package} cannot be had: {error.message}"
-            return StageError(what, f"{error.hint} Or create one of these files.")
-    return error
 
 
 def changes(old: Lock | None, new: Lock) -> list[str]:

@@ -10,13 +10,10 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import Final
 from urllib.parse import urlsplit
 
 from bootsmith.tasks.errors import StageError
-
-if TYPE_CHECKING:
-    from bootsmith.tasks.recipe.model import Recipe
 
 MAIN: Final = "main"
 UPDATES: Final = "updates"
@@ -43,14 +40,6 @@ class Mirrors:
 
     uris: Mapping[str, tuple[str, ...]]
     settings: Mapping[str, str] = field(default_factory=dict)
-
-
-def named(recipe: Recipe) -> tuple[str | None, list[str]]:
-    """Return what a recipe says of mirrors: its own, and the URIs of its further repositories."""
-    from bootsmith.tasks.recipe.model import Debian
-
-    source = recipe.source
-    return (source.mirror, [each.uri for each in source.repositories]) if isinstance(source, Debian) else (None, [])
 
 
 def find(

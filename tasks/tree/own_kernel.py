@@ -8,28 +8,11 @@ from typing import TYPE_CHECKING
 
 from bootsmith.tasks.boot import multiboot
 from bootsmith.tasks.errors import StageError, ToolFailed
-from bootsmith.tasks.stage import Context, Stage
-from bootsmith.tasks.tree import magic, packaged
+from bootsmith.tasks.stage import Context
+from bootsmith.tasks.tree import magic
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
-
-    from bootsmith.tasks.recipe.model import Kernel, Recipe
-    from bootsmith.tasks.site import Site
-
-
-def stage(kernel: Kernel, recipe: Recipe, site: Site, tree: Mapping[str, Path]) -> Stage:
-    """Return the stage that takes the recipe's own kernel; of the tree, given as inputs, it reads whose it is."""
-    return Stage(
-        "kernel",
-        "bootsmith.tasks.tree.own_kernel:run",
-        {"file": packaged.path(kernel.file, recipe, site), **tree},
-        {"kernel": site.kernel, "facts": site.kernel_facts},
-        {"protocol": recipe.boot.protocol, "arch": recipe.arch, "version": recipe.version},
-        ("zstd",),
-        doc="the kernel",
-    )
 
 
 def run(ctx: Context) -> None:

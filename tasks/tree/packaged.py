@@ -7,54 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from bootsmith.tasks.errors import StageError
-from bootsmith.tasks.recipe.files import packaged
-from bootsmith.tasks.recipe.model import PackageFile
-from bootsmith.tasks.stage import Context, Stage
+from bootsmith.tasks.stage import Context
 
 if TYPE_CHECKING:
-    from bootsmith.tasks.recipe.model import File, Recipe
-    from bootsmith.tasks.site import Site
     from bootsmith.tasks.tree.tar import Entry
 
 _MERGED = ("bin/", "lib/", "lib32/", "lib64/", "libx32/", "sbin/")
 """What packages may hold below /usr, though the guest's path is without it (file-hierarchy(7), the merged /usr)."""
 _LINKS = 8
-
-
-def stages(recipe: Recipe, site: Site) -> list[Stage]:
-    """Return a stage for each file that a recipe takes out of a package, in the order they stand in it."""
-    from bootsmith.tasks.tree import mirrors
-
-    mirror, extras = mirrors.named(recipe)
-    return [
-        Stage(
-            f"files/{_slug(file, recipe)}",
-            "bootsmith.tasks.tree.packaged:run",
-            {"lock": site.lock},
-            {"file": path(file, recipe, site)},
-            {"packages": file.key, "path": file.path},
-            ("dpkg-deb",),
-            hints={"mirror": mirror, "extras": extras},
-            doc=f"{file.path} of the package {file.package}",
-        )
-        for file in _all(recipe)
-    ]
-
-
-def path(file: File, recipe: Recipe, site: Site) -> Path:
-    """Return where a file that the recipe takes is: where it says, or where its stage puts it."""
-    return site.build / "files" / _slug(file, recipe) if isinstance(file, PackageFile) else file
-
-
-def _all(recipe: Recipe) -> list[PackageFile]:
-    return list(dict.fromkeys(packaged(recipe)))
-
-
-def _slug(file: PackageFile, recipe: Recipe) -> str:
-    """Return a file's name below `files/`: its package's, numbered where several come out of one."""
-    alike = [each for each in _all(recipe) if each.package == file.package]
-    number = alike.index(file) + 1
-    return file.package if number == 1 else f"{file.package}_{number}"  # a sign that no package's name holds
 
 
 def run(ctx: Context) -> None:

@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from urllib.parse import unquote
 
 from bootsmith.cache.lock import Lock as FileLock
+from bootsmith.tasks.boot.packages import packages
 from bootsmith.tasks.errors import RecipeError, StageError, ToolFailed, ToolMissing
 from bootsmith.tasks.recipe.files import packaged
 from bootsmith.tasks.recipe.model import Debian, PackageFile
 from bootsmith.tasks.tools import host
-from bootsmith.tasks.tree import lockfile
+from bootsmith.tasks.tree import request
 from bootsmith.tasks.tree.apt import Apt, Repository
 from bootsmith.tasks.tree.lockfile import Lock, Package
 from bootsmith.tasks.tree.mirrors import SECURITY, SUITES, UPDATES, Mirrors, extra, roles
@@ -97,7 +98,7 @@ def resolve(recipe: Recipe, mirrors: Mirrors, cache: Path, say: Callable[[str], 
             for file in release.files:
                 files[file.key] = _file(recipe, file, apt, known)
             dates.append(_date(apt.folder / "lists"))
-    return Lock(lockfile.request(recipe), max(dates), packages, files)
+    return Lock(request.request(recipe), max(dates), packages, files)
 
 
 @contextlib.contextmanager
@@ -260,7 +261,7 @@ def _tree(recipe: Recipe, release: _Release, apt: Apt, known: _Known) -> tuple[P
     debian = release.source
     assert debian is not None, "of this release the tree is made"
     _check_names(recipe, debian, known)
-    loader = [name for name in lockfile.loader_packages(recipe) if name in known.names]
+    loader = [name for name in packages(recipe) if name in known.names]
     asked = ["apt", *debian.packages, *loader]
     chosen = _chosen(recipe, debian, apt, [*asked, *(f"{name}-" for name in debian.exclude)])
     unique = {}

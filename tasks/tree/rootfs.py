@@ -10,12 +10,10 @@ import shlex
 from typing import TYPE_CHECKING, Final, cast
 from urllib.parse import quote
 
-from bootsmith.tasks.stage import Context, Stage
+from bootsmith.tasks.stage import Context
 from bootsmith.tasks.tree import scratch
 
 if TYPE_CHECKING:
-    from bootsmith.tasks.recipe.model import Recipe
-    from bootsmith.tasks.site import Site
     from bootsmith.tasks.tree.lockfile import Lock
 
 TOOLS: Final = ("mmdebstrap", "apt-get", "dpkg", "dpkg-deb", "tar", *scratch.TOOLS)
@@ -48,30 +46,6 @@ rm -f etc/apt/sources.list.d/*
 echo '# Which mirror to ask is for the image to say: see sources.list(5).' >etc/apt/sources.list
 cp {marks} var/lib/apt/extended_states
 """
-
-
-def stage(recipe: Recipe, site: Site) -> Stage:
-    """Return the stage that makes the base layer."""
-    from bootsmith.tasks.recipe.model import Debian, Directory, Tar
-    from bootsmith.tasks.tree import archive, directory
-
-    source = recipe.source
-    if isinstance(source, Directory):
-        return directory.stage(source, site)
-    if isinstance(source, Tar):
-        return archive.stage(source, site)
-    if not isinstance(source, Debian):
-        return directory.empty(site)
-    return Stage(
-        "rootfs",
-        "bootsmith.tasks.tree.rootfs:run",
-        {"lock": site.lock},
-        {"tar": site.base.tar, "index": site.base.index},
-        {"epoch": site.epoch, "docs": source.docs},
-        TOOLS,
-        hints={"mirror": source.mirror, "extras": [each.uri for each in source.repositories]},
-        doc="base tree, as a tar",
-    )
 
 
 def run(ctx: Context) -> None:

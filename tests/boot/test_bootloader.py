@@ -5,9 +5,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from bootsmith.tasks.boot import bootloader, grub, placement
+from bootsmith.tasks.boot import grub
+from bootsmith.tasks.boot import packages as loader_packages
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.recipe.load import load
+from bootsmith.tasks.stages import placement
 from bootsmith.tasks.tools import host
 from workbench import VERSION, Workbench, member
 
@@ -179,7 +181,7 @@ def test_a_loader_names_its_packages(bench: Workbench, suite: str, loader: str, 
     file = bench.folder / "other.yaml"
     for text, wanted in (("", packages), (", packages: false", ())):
         file.write_text(f"source: {{debian: {{suite: {suite}}}}}\nboot: {{loader: {loader}{text}}}\n")
-        assert bootloader.packages(load(file)) == wanted
+        assert loader_packages.packages(load(file)) == wanted
 
 
 @pytest.mark.parametrize(("word", "quoted"),

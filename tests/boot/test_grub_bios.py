@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 import tinykernel
-from bootsmith.tasks.boot import bootloader, grub_bios
+from bootsmith.tasks.boot import grub_bios
+from bootsmith.tasks.boot import packages as loader_packages
 from bootsmith.tasks.disk import bootcode
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.recipe.load import load
@@ -136,7 +137,7 @@ def test_its_own_package_in_the_tree_is_used(bench: Workbench) -> None:
         wanted[text] = [path.read_bytes() for path in bench.site.boot_code.values()]
     assert len({json.dumps([each.hex() for each in made]) for made in wanted.values()}) == 1
     assert "grub-bios-modules" not in bench.stages()["bootloader"].tools
-    assert bootloader.packages(bench.recipe) == ("grub-pc-bin",)
+    assert loader_packages.packages(bench.recipe) == ("grub-pc-bin",)
     bench.base({"./": member("d")})
     with pytest.raises(StageError, match="do not hold the loader's files"):
         bench.run("bootloader")
@@ -146,7 +147,7 @@ def test_several_loaders_bring_all_their_packages(tmp_path: Path) -> None:
     """Each once (C15)."""
     file = tmp_path / "box.yaml"
     file.write_text("source: {debian: {suite: trixie}}\nboot: {loader: [grub-efi, grub-bios]}\n")
-    assert bootloader.packages(load(file)) == ("grub-efi-amd64-bin", "grub-pc-bin")
+    assert loader_packages.packages(load(file)) == ("grub-efi-amd64-bin", "grub-pc-bin")
 
 
 @pytest.mark.parametrize("data", [b"", bytes(512), b"x" * 1024])

@@ -8,6 +8,7 @@ import pytest
 from bootsmith.tasks.boot import menu
 from bootsmith.tasks.boot.menu import Item, Serial
 from bootsmith.tasks.recipe.load import load
+from bootsmith.tasks.stages import menu as menus
 
 SOURCE = "source: {debian: {suite: trixie}}\n"
 UUIDS = "partuuid: AAAABBBB-1111-2222-3333-CCCCDDDDEEEE, uuid: 01234567-89ab-cdef-0123-456789abcdef"
@@ -18,7 +19,7 @@ def made(tmp_path: Path, boot: str) -> menu.Menu:
     """Return the menu of a recipe with that `boot:`."""
     file = tmp_path / "box.yaml"
     file.write_text(SOURCE + DISK + f"boot: {boot}\n")
-    return menu.from_param(menu.menu(load(file)))  # type: ignore[arg-type]
+    return menu.from_param(menus.menu(load(file)))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -49,4 +50,4 @@ def test_an_entrys_own_words_come_last(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_the_serial_port_is_the_first_among_the_consoles(console: list[str], found: Serial | None) -> None:
     """With its speed, where one is written."""
-    assert menu.serial(console) == found
+    assert menus.serial(console) == found

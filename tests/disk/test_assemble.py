@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bootsmith.tasks.disk import assemble
 from bootsmith.tasks.errors import StageError
+from bootsmith.tasks.stages.assemble import raw_disk
 from workbench import Workbench, member
 
 MIB = 1 << 20
@@ -104,16 +104,16 @@ def test_a_grown_partition_moves_the_others(bench: Workbench) -> None:
     bench.write_recipe(DISK.replace("size: 64M", "size: 100M"))
     patched = bench.build(patch=True).read_bytes()
     bench.run("assemble")
-    assert assemble.raw_disk(bench.recipe, bench.site).read_bytes() == patched
+    assert raw_disk(bench.recipe, bench.site).read_bytes() == patched
 
 
 def test_the_disk_is_the_raw_output_or_stays_inside(bench: Workbench) -> None:
     """raw is kept under the recipe's name for it, and only when listed (V17)."""
-    assert assemble.raw_disk(bench.recipe, bench.site) == bench.site.build / "box.raw"
+    assert raw_disk(bench.recipe, bench.site) == bench.site.build / "box.raw"
     bench.write_recipe(DISK + "outputs: [raw: {file: mine.img}]\n")
-    assert assemble.raw_disk(bench.recipe, bench.site) == bench.site.build / "mine.img"
+    assert raw_disk(bench.recipe, bench.site) == bench.site.build / "mine.img"
     bench.write_recipe(DISK + "outputs: [qcow2]\n")
-    assert assemble.raw_disk(bench.recipe, bench.site) == bench.site.build / "assemble/disk.raw"
+    assert raw_disk(bench.recipe, bench.site) == bench.site.build / "assemble/disk.raw"
 
 
 def test_a_partition_larger_than_its_place_is_refused(bench: Workbench) -> None:

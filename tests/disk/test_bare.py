@@ -9,9 +9,9 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from bootsmith.tasks.disk import bare
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.site import Site
+from bootsmith.tasks.stages import bare as stages
 from bootsmith.tasks.tree import kernel as kernels
 from extimage import read_tree
 from staging import run_stage
@@ -49,7 +49,7 @@ def packed(top: Path, name: str, *words: str) -> Path:
 
 def check_tree(site: Site) -> None:
     """Look at what the disk holds."""
-    disk = bare.disk(site)
+    disk = stages.disk(site)
     subprocess.run(["e2fsck", "-fn", disk], check=True, capture_output=True)
     found = read_tree(disk)
     assert found[b"sbin/init"].inode == found[b"sbin/twin"].inode
@@ -61,14 +61,14 @@ def check_tree(site: Site) -> None:
 
 def test_a_directory(top: Path, site: Site, tmp_path: Path) -> None:
     """The newest kernel and its initrd are taken out; the disk holds the tree, root's inside (A4, A2)."""
-    run_stage(bare.of_directory(top, site, kernel=True), tmp_path / "work")
+    run_stage(stages.of_directory(top, site, kernel=True), tmp_path / "work")
     check_tree(site)
 
 
 @pytest.mark.parametrize("packing", [(), ("--gzip",), ("--zstd",), ("--xz",)])
 def test_a_tar(top: Path, site: Site, tmp_path: Path, packing: tuple[str, ...]) -> None:
     """A tar, plain or packed whatever its name, becomes the same (A3)."""
-    run_stage(bare.of_tar(packed(top, "tree.tgz", *packing), site, kernel=True), tmp_path / "work")
+    run_stage(stages.of_tar(packed(top, "tree.tgz", *packing), site, kernel=True), tmp_path / "work")
     check_tree(site)
 
 
@@ -79,20 +79,20 @@ def test_the_same_tree_is_the_same_disk(top: Path, tmp_path: Path) -> None:
         copy = tmp_path / name
         subprocess.run(["cp", "-r", "--preserve=mode,links", top, copy], check=True)
         there = Site(name, tmp_path / "build" / name, tmp_path / "none.lock", 0)
-        run_stage(bare.of_directory(copy, there, kernel=False), tmp_path / f"work-{name}")
-        disks.append(bare.disk(there).read_bytes())
+        run_stage(stages.of_directory(copy, there, kernel=False), tmp_path / f"work-{name}")
+        disks.append(stages.disk(there).read_bytes())
     assert disks[0] == disks[1]
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files to others")
 def test_owners_count(top: Path, site: Site, tmp_path: Path) -> None:
     """Another owner of one file is another key, and stands in the disk; the top's owner is root inside."""
-    before = bare.of_directory(top, site, kernel=False).params
+    before = stages.of_directory(top, site, kernel=False).params
     os.chown(top / "etc", 33, 34)
-    stage = bare.of_directory(top, site, kernel=False)
+    stage = stages.of_directory(top, site, kernel=False)
     assert stage.params != before
     run_stage(stage, tmp_path / "work")
-    assert (found := read_tree(bare.disk(site))[b"etc"]).uid == 33
+    assert (found := read_tree(stages.disk(site))[b"etc"]).uid == 33
     assert found.gid == 34
 
 
@@ -101,15 +101,15 @@ def test_no_kernel_says_what_to_give(top: Path, site: Site, tmp_path: Path) -> N
     for kernel in (top / "boot").iterdir():
         kernel.unlink()
     with pytest.raises(StageError, match=r"no kernel in .*top.*vmlinuz.*\n.*--kernel"):
-        run_stage(bare.of_directory(top, site, kernel=True), tmp_path / "work")
-    run_stage(bare.of_directory(top, site, kernel=False), tmp_path / "again")
+        run_stage(stages.of_directory(top, site, kernel=True), tmp_path / "work")
+    run_stage(stages.of_directory(top, site, kernel=False), tmp_path / "again")
     assert not site.kernel.exists()
 
 
 def test_no_initrd_is_an_empty_one(top: Path, site: Site, tmp_path: Path) -> None:
     """An older kernel's initrd is not taken for the newer's: none is none."""
     (top / "boot/initrd.img-6.1.0-10-amd64").unlink()
-    run_stage(bare.of_directory(top, site, kernel=True), tmp_path / "work")
+    run_stage(stages.of_directory(top, site, kernel=True), tmp_path / "work")
     assert site.initrd.read_bytes() == b""
 
 
@@ -137,12 +137,12 @@ def test_a_hostile_tar_is_refused(site: Site, tmp_path: Path, member: str, said:
         subprocess.run(["sh", "-c", f"gzip -dc {file} | head -c 2000 | gzip -c > {file}.cut"], check=True)
         Path(f"{file}.cut").replace(file)
     with pytest.raises(StageError, match=rf"bad\.tgz.*{said}"):
-        run_stage(bare.of_tar(file, site, kernel=False), tmp_path / "work")
-    assert not bare.disk(site).exists()
+        run_stage(stages.of_tar(file, site, kernel=False), tmp_path / "work")
+    assert not stages.disk(site).exists()
 
 
 def test_a_packing_we_do_not_unpack(site: Site, tmp_path: Path) -> None:
     """What is packed otherwise is named, with what can be unpacked."""
     (tmp_path / "tree.tar.bz2").write_bytes(b"BZh91AY")
     with pytest.raises(StageError, match=r"packed by bzip2\n.*gzip, zstd, xz"):
-        bare.of_tar(tmp_path / "tree.tar.bz2", site, kernel=False)
+        stages.of_tar(tmp_path / "tree.tar.bz2", site, kernel=False)

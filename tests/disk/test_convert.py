@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bootsmith.tasks.disk import convert
+from bootsmith.tasks.stages import convert
 from workbench import Workbench, member
 
 DISK = "disk: {partitions: {esp: {size: 64M}, root: {mount: /, extra: 20M}}}\nboot: {packages: false}\n"

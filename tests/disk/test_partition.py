@@ -7,9 +7,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from bootsmith.tasks.boot import menu
 from bootsmith.tasks.disk import gpt
-from bootsmith.tasks.tree import system
+from bootsmith.tasks.stages import menu, system
 from workbench import Workbench, member
 
 MIB = 1 << 20

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bootsmith.tasks.disk import convert
 from bootsmith.tasks.disk.inspect import inspect
 from bootsmith.tasks.errors import BootsmithError, StageError, UsageError
 from bootsmith.tasks.machine import image as images
+from bootsmith.tasks.stages import convert
 from machkernel import bzimage, stand_in
 from project import dodo, doit
 from workbench import EPOCH, Workbench, member

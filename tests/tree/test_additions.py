@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.site import Site
-from bootsmith.tasks.tree import layers
+from bootsmith.tasks.stages import layers
 from nursery import EPOCH, Nursery, text
 from workbench import member
 

@@ -11,7 +11,8 @@ import pytest
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.recipe.load import load
 from bootsmith.tasks.site import Site
-from bootsmith.tasks.tree import layer, ownership, rootfs
+from bootsmith.tasks.stages import rootfs
+from bootsmith.tasks.tree import layer, ownership
 from bootsmith.tasks.tree.merged import Tree
 from staging import run_stage
 

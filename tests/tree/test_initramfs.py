@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 from bootsmith.tasks.errors import StageError, ToolFailed
+from bootsmith.tasks.stages import initrd
 from bootsmith.tasks.tools import room
-from bootsmith.tasks.tree import initramfs
 from bootsmith.tasks.tree import tar as tars
 from nursery import Nursery
 from workbench import member
@@ -70,7 +70,7 @@ def plant(nursery: Nursery, script: str = BY_INPUT) -> None:
 def make(nursery: Nursery, text: str = "") -> bytes:
     """Run all layers' stages, the view's and the initramfs's; return the initrd."""
     nursery.grow(text)
-    for stage in initramfs.stages(nursery.recipe(text), nursery.site):
+    for stage in initrd.stages(nursery.recipe(text), nursery.site):
         nursery.run(stage)
     return nursery.site.initrd.read_bytes()
 
@@ -78,7 +78,7 @@ def make(nursery: Nursery, text: str = "") -> bytes:
 def view(nursery: Nursery, text: str) -> dict[str, bytes]:
     """Return the view of a recipe's layers: path -> content."""
     nursery.grow(text)
-    nursery.run(initramfs.stages(nursery.recipe(text), nursery.site)[0])
+    nursery.run(initrd.stages(nursery.recipe(text), nursery.site)[0])
     raw = nursery.site.view.read_bytes()
     return {e.path: raw[e.offset : e.offset + e.size] for e in tars.scan(nursery.site.view) if e.type != "d"}
 
@@ -200,6 +200,6 @@ layers:
 
 def test_stages_read_the_base_and_the_view(nursery: Nursery) -> None:
     """The initramfs depends on the base, the view and the kernel's version; not on the layers themselves."""
-    stage = initramfs.stages(nursery.recipe("layers: [links: {/a: b}]"), nursery.site)[1]
+    stage = initrd.stages(nursery.recipe("layers: [links: {/a: b}]"), nursery.site)[1]
     site = nursery.site
     assert set(stage.inputs.values()) == {site.base.tar, site.base.index, site.view, site.kernel_facts}

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from bootsmith.tasks.errors import StageError
-from bootsmith.tasks.tree import exports, initrd, magic
+from bootsmith.tasks.stages import exports, initrd
+from bootsmith.tasks.tree import magic
 from nursery import Nursery
 from workbench import Member, member
 

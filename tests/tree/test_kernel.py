@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 from bootsmith.tasks.errors import StageError
+from bootsmith.tasks.stages import kernel as stages
 from bootsmith.tasks.tree import kernel
 from nursery import Nursery
 from workbench import member
@@ -22,7 +23,8 @@ def nursery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Nursery:
 def take(nursery: Nursery, text: str = "") -> dict[str, str]:
     """Run the layers' stages and the kernel's; return its facts."""
     nursery.grow(text)
-    nursery.run(kernel.stage(nursery.recipe(text), nursery.site))
+    (stage,) = stages.stages(nursery.recipe(text), nursery.site)
+    nursery.run(stage)
     facts: dict[str, str] = json.loads(nursery.site.kernel_facts.read_text())
     return facts
 

@@ -10,7 +10,7 @@ import pytest
 from bootsmith.cache.store import Store
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.recipe.model import Recipe
-from bootsmith.tasks.tree import lockfile, mirrors, resolve
+from bootsmith.tasks.tree import lockfile, mirrors, renewal, request, resolve
 from bootsmith.tasks.tree.lockfile import Lock, Package
 from kitchen import Kitchen
 
@@ -54,7 +54,7 @@ def cook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Recip
 
 def test_the_text_says_it_all(cook: Callable[..., Recipe], tmp_path: Path) -> None:
     """The file is text with one package a line, sorted whatever their order was, and reading it gives the lock back."""
-    lock = Lock(lockfile.request(cook()), DATE, (BASH, ADDUSER))
+    lock = Lock(request.request(cook()), DATE, (BASH, ADDUSER))
     lockfile.write(tmp_path / "x.lock", lock)
     assert (tmp_path / "x.lock").read_text() == TEXT
     assert lockfile.read(tmp_path / "x.lock") == dataclasses.replace(lock, packages=(ADDUSER, BASH))
@@ -87,13 +87,13 @@ def test_which_recipes_need_a_lock(cook: Callable[..., Recipe], tmp_path: Path) 
     (tmp_path / "recipes/init").write_text("x")
     (tmp_path / "recipes/init").chmod(0o755)
     own = "source: {directory: .}\nboot: {loader: direct, initrd: tree, kernel: KERNEL}\noutputs: [kernel]\n"
-    assert lockfile.needed(cook())
-    assert not lockfile.needed(kitchen.cook(own.replace("KERNEL", "init")))
+    assert request.needed(cook())
+    assert not request.needed(kitchen.cook(own.replace("KERNEL", "init")))
     recipe = kitchen.cook(own.replace("KERNEL", "{package: kernel, path: /boot/x}"))
-    assert lockfile.needed(recipe)
-    assert lockfile.request(recipe) == {"files": "kernel/trixie/amd64"}
+    assert request.needed(recipe)
+    assert request.request(recipe) == {"files": "kernel/trixie/amd64"}
     lock = Lock({"files": "busybox/trixie/amd64"}, DATE)
-    assert lockfile.stale(lock, recipe) == "files: +kernel/trixie/amd64 -busybox/trixie/amd64"
+    assert request.stale(lock, recipe) == "files: +kernel/trixie/amd64 -busybox/trixie/amd64"
 
 
 @pytest.mark.parametrize(
@@ -151,8 +151,8 @@ def test_a_lock_is_stale_when_its_question_changed(
     path = tmp_path / "x.lock"
     path.write_text(TEXT)
     lock = lockfile.read(path)
-    assert lockfile.stale(lock, cook(more, rest)) == reason
-    assert lockfile.stale(lock, cook(more, rest, suite="sid")) == "suite: trixie became sid"
+    assert request.stale(lock, cook(more, rest)) == reason
+    assert request.stale(lock, cook(more, rest, suite="sid")) == "suite: trixie became sid"
 
 
 @pytest.fixture
@@ -162,7 +162,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Package, ...]]:
 
     def answer(recipe: Recipe, *_: object) -> Lock:
         packages = given.pop(0) if len(given) > 1 else given[0]
-        return Lock(lockfile.request(recipe), DATE + len(given), packages)
+        return Lock(request.request(recipe), DATE + len(given), packages)
 
     monkeypatch.setattr(mirrors, "find", lambda *_, **__: mirrors.Mirrors({}))
     monkeypatch.setattr(resolve, "resolve", answer)
@@ -172,21 +172,21 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Package, ...]]:
 def test_a_lock_is_made_once(cook: Callable[..., Recipe], answers: list[object], tmp_path: Path) -> None:
     """A missing lock is made, saying so; one that fits is left alone."""
     path, said = tmp_path / "x.lock", []
-    made = lockfile.ensure(cook(), path, Store(tmp_path), said.append)
+    made = renewal.ensure(cook(), path, Store(tmp_path), said.append)
     assert lockfile.read(path) == made
     assert said == ["x.lock: resolving the packages of x"]
     before = path.stat()
     answers[:] = [()]
-    assert lockfile.ensure(cook(), path, Store(tmp_path), said.append) == made
+    assert renewal.ensure(cook(), path, Store(tmp_path), said.append) == made
     assert (path.stat(), len(said)) == (before, 1)
 
 
 def test_a_stale_lock_is_made_again(cook: Callable[..., Recipe], answers: list[object], tmp_path: Path) -> None:
     """An edit that changes the packages resolves again and says why."""
     path, said = tmp_path / "x.lock", []
-    lockfile.ensure(cook(), path, Store(tmp_path), lambda _: None)
+    renewal.ensure(cook(), path, Store(tmp_path), lambda _: None)
     answers[:] = [(BASH,)]
-    made = lockfile.ensure(cook("packages: [udev, vim]"), path, Store(tmp_path), said.append)
+    made = renewal.ensure(cook("packages: [udev, vim]"), path, Store(tmp_path), said.append)
     assert made.packages == (BASH,)
     assert said == ["x.lock: no longer fits the recipe (packages: +vim -openssh-server): resolving again"]
 
@@ -197,8 +197,8 @@ def test_an_update_tells_what_changed(cook: Callable[..., Recipe], answers: list
     newer = dataclasses.replace(BASH, version="5.3", sha256="c" * 64)
     answers[:] = [(ADDUSER, BASH), (newer, dataclasses.replace(ADDUSER, name="vim"))]
     recipe, store = cook(), Store(tmp_path)
-    assert lockfile.update(recipe, path, store, lambda _: None) == ["+adduser 3.152", "+bash 5.2.37-2+b10"]
-    assert lockfile.update(recipe, path, store, lambda _: None) == [
+    assert renewal.update(recipe, path, store, lambda _: None) == ["+adduser 3.152", "+bash 5.2.37-2+b10"]
+    assert renewal.update(recipe, path, store, lambda _: None) == [
         "-adduser 3.152",
         "bash 5.2.37-2+b10 -> 5.3",
         "+vim 3.152",
@@ -211,9 +211,9 @@ def test_an_update_without_news_changes_nothing(
     """A later release with the same packages keeps the lock's date, so nothing is built again."""
     path = tmp_path / "x.lock"
     answers[:] = [(ADDUSER, BASH), (ADDUSER, BASH)]
-    lockfile.update(cook(), path, Store(tmp_path), lambda _: None)
+    renewal.update(cook(), path, Store(tmp_path), lambda _: None)
     before = path.read_bytes()
-    assert lockfile.update(cook(), path, Store(tmp_path), lambda _: None) == []
+    assert renewal.update(cook(), path, Store(tmp_path), lambda _: None) == []
     assert path.read_bytes() == before
 
 
@@ -222,11 +222,11 @@ def test_an_update_mends_a_damaged_lock(cook: Callable[..., Recipe], answers: li
     path = tmp_path / "x.lock"
     path.write_text("scrambled")
     assert answers
-    lockfile.update(cook(), path, Store(tmp_path), lambda _: None)
+    renewal.update(cook(), path, Store(tmp_path), lambda _: None)
     assert lockfile.read(path).packages == (ADDUSER, BASH)
 
 
 def test_a_lock_that_cannot_be_written_is_said(cook: Callable[..., Recipe], tmp_path: Path) -> None:
     """A recipe's folder that is missing or closed gives an error naming the lock file."""
     with pytest.raises(StageError, match=r"x\.lock cannot be written"):
-        lockfile.write(tmp_path / "absent/x.lock", Lock(lockfile.request(cook()), DATE, (BASH,)))
+        lockfile.write(tmp_path / "absent/x.lock", Lock(request.request(cook()), DATE, (BASH,)))

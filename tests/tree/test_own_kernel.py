@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 from bootsmith.tasks.errors import StageError
-from bootsmith.tasks.tree import kernel, magic
+from bootsmith.tasks.stages import kernel
+from bootsmith.tasks.tree import magic
 from machkernel import bzimage, elf, multiboot
 from nursery import Nursery
 

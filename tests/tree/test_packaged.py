@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from archive import deb
 from bootsmith.tasks.errors import StageError
+from bootsmith.tasks.stages import packaged as stages
 from bootsmith.tasks.tree import lockfile, packaged
 from bootsmith.tasks.tree.lockfile import Lock, Package
 from bootsmith.tasks.tree.tar import Entry
@@ -44,7 +45,7 @@ class Shelf:
         recipe = self.nursery.kitchen.cook(
             f"source: {{debian: {{suite: trixie, mirror: '{mirror}'}}}}\nboot: {{initrd: {FILE % path}}}\n"
         )
-        (stage,) = packaged.stages(recipe, self.nursery.site)
+        (stage,) = stages.stages(recipe, self.nursery.site)
         self.nursery.run(stage)
         return stage.outputs["file"].read_bytes()
 
@@ -118,5 +119,5 @@ def test_two_files_of_one_package_are_two(nursery: Nursery) -> None:
     recipe = nursery.recipe(
         "layers: [files: {/a: {package: pk, path: /a}, /b: {package: pk, path: /b}, /c: {package: pk, path: /a}}]\n"
     )
-    names = [stage.name for stage in packaged.stages(recipe, nursery.site)]
+    names = [stage.name for stage in stages.stages(recipe, nursery.site)]
     assert names == ["files/pk", "files/pk_2"]

@@ -15,7 +15,8 @@ import psutil
 import pytest
 from bootsmith.cache.store import Store
 from bootsmith.tasks.site import Site
-from bootsmith.tasks.tree import layer, lockfile, rootfs
+from bootsmith.tasks.stages import rootfs as stages
+from bootsmith.tasks.tree import layer, lockfile, renewal, rootfs
 from bootsmith.tasks.tree.lockfile import Lock, Package
 from bootsmith.tasks.tree.merged import Tree
 from kitchen import Kitchen
@@ -27,7 +28,8 @@ import sys
 from pathlib import Path
 from bootsmith.tasks.recipe.load import load
 from bootsmith.tasks.site import Site
-from bootsmith.tasks.tree import lockfile, rootfs
+from bootsmith.tasks.stages import rootfs
+from bootsmith.tasks.tree import lockfile
 from staging import run_stage
 
 here = Path.cwd()
@@ -43,8 +45,8 @@ def test_the_mirror_is_no_parameter(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     monkeypatch.chdir(tmp_path)
     recipe = Kitchen(tmp_path).cook(RECIPE)
     site = Site("x", tmp_path / "build", tmp_path / "x.lock", 1)
-    one = rootfs.stage(recipe, site)
-    other = rootfs.stage(
+    one = stages.stage(recipe, site)
+    other = stages.stage(
         dataclasses.replace(recipe, source=dataclasses.replace(recipe.source, mirror="file:///m")), site
     )
     assert dataclasses.replace(one, hints={}) == dataclasses.replace(other, hints={})
@@ -91,7 +93,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     """Return a project that was built once."""
     with pytest.MonkeyPatch.context() as monkeypatch:
         made = Project(tmp_path_factory.mktemp("rootfs") / "one", monkeypatch)
-        lockfile.ensure(made.recipe, made.lock, Store(made.cache), lambda _: None)
+        renewal.ensure(made.recipe, made.lock, Store(made.cache), lambda _: None)
         made.build()
     return made
 

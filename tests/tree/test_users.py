@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 from bootsmith.tasks.errors import StageError
-from bootsmith.tasks.tree import crypt, system
+from bootsmith.tasks.stages import system
+from bootsmith.tasks.tree import crypt
 from bootsmith.tasks.tree.merged import Tree
 from nursery import GROUP, PASSWD, SHADOW, Nursery, text
 from workbench import member

@@ -1,4 +1,4 @@
-"""The delta layers: one stage for each item of the recipe's `layers`, and the declared system on top of them."""
+"""The stages `layers/...`: one for each item of the recipe's `layers`, and the declared system on top of them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bootsmith.tasks.recipe.model import Devices, Directories, Files, FileSpec, LayerSpec, Links, Overlay, Remove
 from bootsmith.tasks.stage import Json, Stage
-from bootsmith.tasks.tree import packaged, system
+from bootsmith.tasks.stages import packaged, system
 from bootsmith.tasks.tree.accounts import is_name
 
 if TYPE_CHECKING:

@@ -1,0 +1,43 @@
+"""SYSLINUX's second half: `ldlinux.sys` on the FAT partition that a BIOS goes on with, put there by its installer."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from bootsmith.tasks.disk import fat, populate
+from bootsmith.tasks.tools import host
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from bootsmith.tasks.stage import Context
+
+INSTALLER = ("syslinux", "mtools", "sh")
+"""What `install` runs: the installer runs mtools, by a shell."""
+_MTOOLS = ("mattrib", "mcopy", "mmove")
+
+
+def install(ctx: Context, image: Path, where: str) -> None:
+    """Put `ldlinux.sys` on a FAT filesystem, and the code that loads it into its first sector.
+
+    The installer has mtools read the image as /proc/PID/fd/N, which in a process namespace of its own is not what it
+    means; so mtools are put in its way that are told the image's name. All names are plain ones: a folder's may hold
+    anything.
+    """
+    desk = ctx.work / "syslinux"
+    desk.mkdir()
+    (desk / "image").symlink_to(image)
+    (desk / "settings").write_text(f'{fat.SETTINGS}drive s:\n  file="image"\n')
+    for name in _MTOOLS:
+        program = desk / name
+        program.write_text(f'#!{host.find("sh")}\nMTOOLSRC=settings exec {host.find("mtools")} -c {name} "$@"\n')
+        program.chmod(0o755)
+    place = ["--directory", f"/{where}"] if where else []
+    ctx.run("syslinux", "--install", *place, "image", cwd=desk, env={"PATH": f".:{host.PATH}"})
+
+
+def run(ctx: Context) -> None:
+    """Fill the partition, then make it one that SYSLINUX starts from."""
+    populate.run_fat(ctx)
+    install(ctx, ctx.outputs["image"], cast("Mapping[str, str]", ctx.params["syslinux"])["folder"])

@@ -1,0 +1,39 @@
+"""The stages `convert/kernel` and `convert/initramfs`: the outputs that are no disk."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bootsmith.tasks.recipe.model import InitramfsOutput, KernelOutput
+from bootsmith.tasks.stage import Stage
+from bootsmith.tasks.stages import initrd
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+    from bootsmith.tasks.recipe.model import Recipe
+    from bootsmith.tasks.site import Site
+
+
+def stages(recipe: Recipe, site: Site) -> Iterator[Stage]:
+    """Yield a stage for each such output; several of one kind are numbered."""
+    counts: dict[str, int] = {}
+    for output in recipe.outputs:
+        if not isinstance(output, KernelOutput | InitramfsOutput):
+            continue
+        kind = "kernel" if isinstance(output, KernelOutput) else "initramfs"
+        counts[kind] = counts.get(kind, 0) + 1
+        name = f"convert/{kind}" + (f"-{counts[kind]}" if counts[kind] > 1 else "")
+        target = site.output(output.file)
+        if isinstance(output, KernelOutput):
+            yield _copy(name, site.kernel, target, f"the kernel: {output.file}")
+        elif output.compress in (None, "gzip"):  # as the initrd is anyway
+            yield _copy(name, site.initrd, target, f"the initrd: {output.file}")
+        else:
+            yield initrd.compressed(name, str(output.compress), site, target, f"the initrd: {output.file}")
+
+
+def _copy(name: str, source: Path, target: Path, doc: str) -> Stage:
+    run = "bootsmith.tasks.tree.exports:run"
+    return Stage(name, run, {"file": source}, {"copy": target}, stored=False, doc=doc)

@@ -1,0 +1,67 @@
+"""The request: all of a recipe that decides which packages it needs, as its lock file notes it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from bootsmith.tasks.boot.packages import packages
+from bootsmith.tasks.recipe.files import packaged
+from bootsmith.tasks.recipe.model import Debian
+
+if TYPE_CHECKING:
+    from bootsmith.tasks.recipe.model import Recipe
+    from bootsmith.tasks.tree.lockfile import Lock
+
+
+def needed(recipe: Recipe) -> bool:
+    """Tell whether a recipe needs any package, and so a lock file."""
+    return isinstance(recipe.source, Debian) or any(packaged(recipe))
+
+
+def request(recipe: Recipe) -> dict[str, str]:
+    """Return all of a recipe that decides which packages it needs, as a lock file writes it."""
+    debian = recipe.source
+    files = sorted({file.key for file in packaged(recipe)})
+    of_files = {"files": " ".join(files)} if files else {}
+    if not isinstance(debian, Debian):
+        return of_files
+    found = {
+        "suite": debian.suite,
+        "arch": recipe.arch,
+        "variant": debian.variant,
+        "components": " ".join(debian.components),
+        "packages": " ".join(sorted(set(debian.packages))),
+        "loader": " ".join(packages(recipe)),
+        "exclude": " ".join(sorted(set(debian.exclude))),
+        "recommends": _yes(debian.recommends),
+        "security": _yes(debian.security),
+    }
+    for number, each in enumerate(debian.repositories, 1):
+        found[f"repository{number}"] = json.dumps([each.uri, each.suite, *each.components])
+    return found | of_files
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
+
+
+def stale(lock: Lock, recipe: Recipe) -> str | None:
+    """Return why a lock no longer fits the recipe, or None where it does."""
+    wanted = request(recipe)
+    for key in {**wanted, **lock.request}:
+        before, now = lock.request.get(key, ""), wanted.get(key, "")
+        if before == now:
+            continue
+        if key not in ("packages", "components", "exclude", "loader", "files"):
+            return f"{key}: {before or 'none'} became {now or 'none'}"
+        added = sorted(set(now.split()) - set(before.split()))
+        removed = sorted(set(before.split()) - set(now.split()))
+        return f"{key}: " + " ".join([*(f"+{name}" for name in added), *(f"-{name}" for name in removed)])
+    return None
+
+
+def mirrors(recipe: Recipe) -> tuple[str | None, list[str]]:
+    """Return what a recipe says of mirrors: its own, and the URIs of its further repositories."""
+    source = recipe.source
+    return (source.mirror, [each.uri for each in source.repositories]) if isinstance(source, Debian) else (None, [])
