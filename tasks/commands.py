@@ -33,6 +33,8 @@ class Command(NamedTuple):
     """Whether it is about a recipe of its own choice, where none is named, instead of the default one."""
     past: bool = False
     """Whether `at=ID` gives it the image of a past build."""
+    check: str = ""
+    """The function that refuses options, where some were given, before anything is made."""
     relays: bool = False
     """Whether its words are a command for somebody else: options among them are not its own."""
 
@@ -88,6 +90,7 @@ KERNEL = (
 )
 FORMAT = option("format", "the image file's format, where it cannot be told: raw, qcow2, vmdk, vhd, vhdx, vdi or iso")
 SECURE_BOOT = option("secure-boot", "let the firmware refuse what is not signed", kind=bool)
+MACHINES = "bootsmith.tasks.actions.machines:check"
 
 COMMANDS = (
     Command(
@@ -97,6 +100,7 @@ COMMANDS = (
         (*MACHINE, FORMAT, SECURE_BOOT),
         positional="image",
         needs="assemble",
+        check=MACHINES,
         image=True,
         past=True,
     ),
@@ -107,6 +111,7 @@ COMMANDS = (
         (*MACHINE, FORMAT),
         positional="image",
         needs="assemble",
+        check=MACHINES,
         image=True,
         past=True,
     ),
@@ -123,6 +128,7 @@ COMMANDS = (
         ),
         positional="kernel",
         needs="assemble",
+        check=MACHINES,
         image=True,
         past=True,
     ),
@@ -133,6 +139,7 @@ COMMANDS = (
         (*MACHINE, *KERNEL),
         positional="directory",
         plan="bootsmith.tasks.actions.trees:of_directory",
+        check=MACHINES,
     ),
     Command(
         "run-tgz",
@@ -141,6 +148,7 @@ COMMANDS = (
         (*MACHINE, *KERNEL),
         positional="file",
         plan="bootsmith.tasks.actions.trees:of_tar",
+        check=MACHINES,
     ),
     *(
         Command(
@@ -186,6 +194,7 @@ COMMANDS = (
             option("timing", "print what each phase of the boot took", kind=bool),
         ),
         needs="assemble",
+        check="bootsmith.tasks.actions.boottest:check",
         past=True,
     ),
     Command(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bootsmith.tasks.commands import COMMANDS, GROUPS, Command
 from bootsmith.tasks.errors import BootsmithError, UsageError
@@ -57,6 +57,23 @@ class Selection:
                 return  # what follows a task of the dodo's own, or one that takes words, is its
             if base in BY_NAME:
                 rest = _after(BY_NAME[base], rest)
+
+    def calls(self) -> Iterator[tuple[Command, str | None, dict[str, Any], tuple[str, ...]]]:
+        """Yield the commands asked for, each with its recipe's name, its options and its words. Raises UsageError."""
+        asked = self.session.invocation
+        rest = list(asked.words)
+        while rest:
+            word = rest.pop(0)
+            base, _, name = word.partition(":")
+            command = BY_NAME.get(base)
+            if base in self._others:
+                return
+            if command and command.positional:
+                yield command, name or None, *asked.positional(command)
+            elif command:
+                chosen, left = options(word, command.params, rest)
+                yield command, name or None, chosen, ()
+                rest = list(left)
 
     def recipes(self) -> list[str | None]:
         """Return the names of the recipes that are meant; None is the default one, and always among them."""

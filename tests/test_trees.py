@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -75,6 +76,20 @@ def test_options_of_the_tree_s_kernel(project: Project) -> None:
     assert "-initrd" not in text
     assert "no initrd" in text
     assert "-append 'root=/dev/sda rw fstab=no console=ttyS0 quiet a=b'" in text
+
+
+@pytest.mark.parametrize("command", ["run-uefi", "run-bios", "run-direct", "inspect"])
+@pytest.mark.parametrize(
+    ("name", "message"), [("gone", "gone does not exist"), ("pipe", "pipe is not a file"), ("empty", "empty is empty"),
+                          ("two", "two is not a file"), ("one/boot/vmlinuz-1/x", "x does not exist")],
+)  # fmt: skip
+def test_what_is_no_file_to_run(project: Project, command: str, name: str, message: str) -> None:
+    """What is not there, holds nothing, or would be waited for without end is a mistake of the command line (A16)."""
+    os.mkfifo(project.top.parent / "pipe")
+    (project.top.parent / "empty").touch()
+    done = project.doit(command, f"../{name}")
+    assert done.returncode == 3, done.stdout
+    assert message in done.stdout
 
 
 @pytest.mark.parametrize(

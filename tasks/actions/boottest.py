@@ -23,12 +23,7 @@ if TYPE_CHECKING:
 
 def qemu_test(request: Request) -> None:
     """Boot the image under each firmware that its recipe names, and demand proof."""
-    from bootsmith.tasks.recipe import options
-
-    session, asked = request.session, request.options
-    test = {name: asked[name] for name in ("firmware", "entry", "timeout", "silence")}
-    words = options.words("test", test) | options.words("machine", {"accel": asked["accel"]})
-    recipe = session.recipe(request.recipe, words)
+    recipe = _recipe(request)
     plan = images.plan(request)
     disk = _made(plan, "assemble", "disk")
     with kept(request, disk) if disk else contextlib.nullcontext():
@@ -36,6 +31,26 @@ def qemu_test(request: Request) -> None:
         for kind in found:
             case = _case(request, recipe, plan, kind)
             _prove(request, case, plan.site.test if len(found) == 1 else plan.site.test / kind)
+
+
+def check(request: Request) -> None:
+    """Refuse options that no test can have. Raises RecipeError."""
+    if _asked(request):
+        _recipe(request)
+
+
+def _asked(request: Request) -> dict[str, str]:
+    """Return the words of the command line that say what the options say."""
+    from bootsmith.tasks.recipe import options
+
+    given = request.options
+    test = {name: given[name] for name in ("firmware", "entry", "timeout", "silence")}
+    return options.words("test", test) | options.words("machine", {"accel": given["accel"]})
+
+
+def _recipe(request: Request) -> Recipe:
+    """Return the recipe, with what the options say of its test. Raises RecipeError."""
+    return request.session.recipe(request.recipe, _asked(request))
 
 
 def kinds(recipe: Recipe) -> list[Kind]:

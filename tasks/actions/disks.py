@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from bootsmith.tasks import plan, session, workshop
 from bootsmith.tasks.actions import images
-from bootsmith.tasks.errors import InputMissing, UsageError
+from bootsmith.tasks.errors import UsageError
 from bootsmith.tasks.site import Site
 
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ def deliver(request: Request) -> None:
 def _plan(request: Request, loader: str) -> plan.Plan:
     tree = images.named(request).resolve()
     if not tree.exists():
-        raise InputMissing(f"{tree} does not exist", "Name a tar of a tree, or a directory that holds one.")
+        raise UsageError(f"{tree} does not exist", "Name a tar of a tree, or a directory that holds one.")
     if (request.session.top / "build").is_relative_to(tree):
         raise UsageError(f"{tree} holds the build directory, which changes", "Name the root of a tree.")
     _output(request, tree)

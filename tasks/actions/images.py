@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shlex
+import stat
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -32,7 +33,7 @@ def disk(request: Request) -> Path:
     StageError for an output that is not built as it is now.
     """
     if request.words:
-        return named(request)
+        return existing(named(request), "Name a disk image, or build one first: `doit image`.")
     found = plan(request)
     form = request.options.get("format") or "raw"
     if form != "raw":
@@ -72,10 +73,30 @@ def named(request: Request) -> Path:
     if at:
         raise UsageError(f"at={at} and {shlex.join(request.words)} are two images", "Name one of them.")
     if not request.words:
-        raise UsageError("no file is named", "Name one.")
+        task = request.session.invocation.taker
+        raise UsageError(f"{task}: no file is named", f"`doit help {task}` shows what it takes.")
     if len(request.words) > 1:
         raise UsageError(f"one file, not {len(request.words)}: {shlex.join(request.words)}", "Name one file.")
     return request.session.shell / request.words[0]
+
+
+def existing(file: Path, hint: str, noun: str = "") -> Path:
+    """Return a file that the command line names. Raises UsageError where there is none, or nothing in it.
+
+    What is opened later must be one that opens: a pipe would be waited for without end.
+    """
+    named = f"{noun} {file}".lstrip()
+    try:
+        found = file.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise UsageError(f"{named} does not exist", hint) from None
+    except OSError as error:
+        raise UsageError(f"{named} cannot be read: {error.strerror}", hint) from error
+    if not (stat.S_ISREG(found.st_mode) or stat.S_ISBLK(found.st_mode)):
+        raise UsageError(f"{named} is not a file", hint)
+    if stat.S_ISREG(found.st_mode) and not found.st_size:
+        raise UsageError(f"{named} is empty", hint)
+    return file
 
 
 def shown(request: Request, file: Path) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import chdir, contextmanager, nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bootsmith.tasks.actions import images
 from bootsmith.tasks.errors import BootsmithError, Ended, InputMissing, StageError, UsageError
@@ -63,13 +63,12 @@ def run_direct(request: Request) -> None:
     from bootsmith.tasks.machine.qemu import Kernel
     from bootsmith.tasks.machine.run import Subject
 
-    session, asked = request.session, request.options
+    asked = request.options
     if not request.words:
         _run_recipe_directly(request)
         return
-    file = images.named(request)
-    initrd = _given(request, "initrd")
-    disk = session.shell / asked["disk"] if asked["disk"] else None
+    file = images.existing(images.named(request), "Name a kernel, such as /boot/vmlinuz-*.", "the kernel")
+    initrd, disk = _given(request, "initrd"), _given(request, "disk")
     machine, folder, _ = _machine(request, disk or file)
     kernel.check(file)
     form = image.identify(disk, asked["format"]) if disk else "raw"
@@ -121,13 +120,11 @@ def run_tree(request: Request) -> None:
 
 
 def _given(request: Request, name: str) -> Path | None:
-    """Return the file that an option names. Raises InputMissing."""
+    """Return the file that an option names. Raises UsageError."""
     if not request.options[name]:
         return None
     file = request.session.shell / str(request.options[name])
-    if not file.is_file():
-        raise InputMissing(f"the {name} {file} does not exist", f"Name a file, or leave out --{name}.")
-    return file
+    return images.existing(file, f"Name a file, or leave out --{name}.", f"the {name}")
 
 
 def ssh(request: Request) -> None:
@@ -174,18 +171,41 @@ def _running(request: Request, found: list[Noted]) -> Noted:
     )
 
 
-def _machine(request: Request, file: Path) -> tuple[Machine, Path, Recipe | None]:
-    """Return the machine asked for, the directory for what its run leaves, and the recipe where no file was named."""
+def check(request: Request) -> None:
+    """Refuse options that no machine can have. Raises BootsmithError."""
+    from bootsmith.tasks.machine import image
+
+    form = request.options.get("format")
+    if form is not None and form not in image.FORMATS:
+        raise UsageError(f"--format {form}: there is no such format", f"Known here: {', '.join(image.FORMATS)}.")
+    if _asked(request):
+        _wanted(request)
+
+
+def _asked(request: Request) -> dict[str, Any]:
+    """Return the options that are keys of a recipe's `machine:`, and were given."""
     from bootsmith.tasks.recipe import options
 
-    session = request.session
-    asked = {name: value for name, value in request.options.items() if name in options.MACHINE}
+    return {name: value for name, value in request.options.items() if name in options.MACHINE and value}
+
+
+def _wanted(request: Request) -> tuple[Machine, Recipe | None]:
+    """Return the machine asked for, and the recipe where no file was named. Raises BootsmithError."""
+    from bootsmith.tasks.recipe import options
+
     if request.words:
-        with chdir(session.shell):  # paths among the options are the user's
-            machine = options.machine(asked)
-        return machine, session.top / "build/run" / images.own_name(file), None
-    recipe = session.recipe(request.recipe, options.words("machine", asked))
-    return recipe.machine, images.plan(request).site.build, recipe
+        with chdir(request.session.shell):  # paths among the options are the user's
+            return options.machine(_asked(request)), None
+    recipe = request.session.recipe(request.recipe, options.words("machine", _asked(request)))
+    return recipe.machine, recipe
+
+
+def _machine(request: Request, file: Path) -> tuple[Machine, Path, Recipe | None]:
+    """Return the machine asked for, the directory for what its run leaves, and the recipe where no file was named."""
+    machine, recipe = _wanted(request)
+    if recipe is None:
+        return machine, request.session.top / "build/run" / images.own_name(file), None
+    return machine, images.plan(request).site.build, recipe
 
 
 def _run(request: Request, machine: Machine, subject: Subject, folder: Path) -> None:

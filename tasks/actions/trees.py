@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bootsmith.tasks.actions import images
-from bootsmith.tasks.errors import InputMissing, UsageError
+from bootsmith.tasks.errors import UsageError
 from bootsmith.tasks.plan import Plan
 from bootsmith.tasks.site import Site
 from bootsmith.tasks.stages import bare
@@ -20,7 +20,7 @@ def of_directory(request: Request) -> Plan:
     """Return the plan for the directory named. Raises BootsmithError."""
     top = images.named(request)
     if not top.is_dir():
-        raise InputMissing(f"{top} is not a directory", "Name the root of a tree; for a tar there is run-tgz.")
+        raise UsageError(f"{top} is not a directory", "Name the root of a tree; for a tar there is run-tgz.")
     top = top.resolve()
     if (request.session.top / "build").is_relative_to(top):
         raise UsageError(f"{top} holds the build directory, which changes", "Name the root of a tree.")
@@ -32,7 +32,7 @@ def of_tar(request: Request) -> Plan:
     """Return the plan for the tar named. Raises BootsmithError."""
     file = images.named(request)
     if not file.is_file():
-        raise InputMissing(f"{file} is not a file", "Name a tar of a tree; for a directory there is run-dir.")
+        raise UsageError(f"{file} is not a file", "Name a tar of a tree; for a directory there is run-dir.")
     site = site_of(request)
     return _plan(file, site, bare.of_tar(file, site, kernel=not request.options["kernel"]))
 

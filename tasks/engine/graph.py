@@ -34,6 +34,8 @@ class Graph:
         """Return the tasks of every recipe this command line can mean. Raises BootsmithError."""
         asked = self.session.invocation
         self.selection.check_past()
+        if asked.runs:
+            self._check_options()
         found: list[Task] = []
         for name in self.selection.recipes():
             suffix = f":{name}" if name is not None else ""
@@ -47,6 +49,15 @@ class Graph:
             for name in self.selection.meant():
                 self.session.recipe(name)  # nothing planned, but a misspelt variable is still a mistake
         return found
+
+    def _check_options(self) -> None:
+        """Refuse options that mean nothing before anything is made for them. Raises BootsmithError."""
+        from importlib import import_module
+
+        for command, recipe, chosen, given in self.selection.calls():
+            if command.check and any(value not in (None, False) for value in chosen.values()):
+                module, _, function = command.check.partition(":")
+                getattr(import_module(module), function)(Request(self.session, recipe, chosen, given))
 
     def _stage_tasks(self, builder: Builder, suffix: str) -> Iterator[Task]:
         plan = builder.plan
@@ -83,6 +94,8 @@ class Graph:
     def _own_stages(self, command: Command, recipe: str | None) -> list[Task]:
         """Return the stages of a command that makes a plan of its positional argument."""
         asked = self.session.invocation
+        if command.plan and not (asked.runs or asked.tail):
+            return []  # it is looked at: what it does, not what it would be done to
         if not command.plan or asked.taker != (command.name if recipe is None else f"{command.name}:{recipe}"):
             return []
         if recipe is not None:

@@ -20,6 +20,8 @@ _MAGICS: tuple[tuple[int, bytes, str], ...] = (
 )
 _CD = 16 * 2048 + 1  # ECMA-119: the first volume descriptor's identifier
 _OTHER_NAMES = {"vhd": "vpc"}
+FORMATS = ("raw", "qcow2", "vmdk", "vhd", "vhdx", "vdi", "iso")
+"""The formats that a user can name."""
 _NOT_DISKS: tuple[tuple[bytes, str, str], ...] = (
     (b"\x1f\x8b", "compressed with gzip", "Unpack it first: gunzip FILE."),
     (b"\xfd7zXZ\0", "compressed with xz", "Unpack it first: unxz FILE."),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from bootsmith.tasks.commands import COMMANDS, Command
 from toys import ALL, Project
 
 
@@ -48,10 +49,10 @@ def test_options_of_one_command_are_not_anothers(built: Project) -> None:
     """`run-uefi --print` is not read as an option of `inspect`; a file in place of the recipe builds nothing."""
     done = built.doit("run-uefi", "--print", "--memory", "64", "toy=1.img")
     assert done.returncode == 3
-    assert "machine.memory" in done.stdout
+    assert "machine.memory" in done.stderr
     done = built.doit("inspect", "--json", "toy=1.img")
     assert done.returncode == 3
-    assert "toy=1.img is not a file" in done.stdout
+    assert "toy=1.img does not exist" in done.stdout
     assert len(built.runs()) == len(ALL)
 
 
@@ -114,7 +115,41 @@ def test_several_firmwares_are_one_option(project: Project) -> None:
     (project.top / "real.yaml").write_text("source: {directory: tree}\n")
     done = project.doit("qemu-test:real", "--firmware", "uefi,boos")
     assert done.returncode == 3
-    assert "command line: test.firmware: 'boos' is not a choice; did you mean bios?" in done.stdout
+    assert "command line: test.firmware: 'boos' is not a choice; did you mean bios?" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("qemu-test:real", "--entry", "nope"), "test.entry: there is no entry 'nope'; only default is known here"),
+        (("qemu-test:real", "--timeout", "5"), "test.timeout: 5 has no unit; did you mean 5s?"),
+        (("run-uefi:real", "--memory", "2"), "machine.memory: 2 has no unit; did you mean 2G?"),
+        (("run-bios:real", "--cpus", "zero", "--gdb"), "machine.cpus: 'zero' is not a whole number"),
+        (("image:real", "run-direct:real", "--qemu", "-x 'y"), "--qemu: No closing quotation"),
+        (("run-uefi:real", "--format", "vdmk"), "--format vdmk: there is no such format\n  Known here: raw, qcow2,"),
+        (("run-tgz", "--memory", "2", "tree.tgz"), "machine.memory: 2 has no unit; did you mean 2G?"),
+        (("run-dir",), "run-dir: no file is named\n  `doit help run-dir` shows what it takes."),
+    ],
+)
+def test_options_that_mean_nothing_are_refused_first(project: Project, words: tuple[str, ...], message: str) -> None:
+    """The value of an option is looked at before anything is built for the command that takes it."""
+    (project.top / "real.yaml").write_text("source: {directory: tree}\n")
+    (project.top / "tree.tgz").write_bytes(b"")
+    done = project.doit(*words)
+    assert done.returncode == 3, done.stdout
+    assert message in done.stderr
+    assert done.stdout == ""
+    assert project.runs() == []
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_every_command_has_help(project: Project, command: Command) -> None:
+    """`doit help COMMAND` says what it does, and every option with its meaning."""
+    text = " ".join(project.doit("help", command.name).stdout.split())
+    assert text.startswith(f"{command.name} {command.doc}")
+    for param in command.params:
+        assert f"--{param['long']}" in text
+        assert param["help"] in text
 
 
 def test_unknown_variables_are_refused(project: Project) -> None:
@@ -141,7 +176,7 @@ def task_mine():
 
 def test_the_value_of_an_option_names_no_task(project: Project) -> None:
     """A command of another recipe takes its options without the default recipe, which may lack its variables."""
-    (project.top / "toy.yaml").rename(project.top / "other.yaml")
+    (project.top / "other.yaml").write_text("source: {directory: tree}\nboot: {entries: {one: {}, rescue: {}}}\n")
     (project.top / "toy.yaml").write_text("broken\n")
     done = project.doit("qemu-test:other", "--entry", "rescue")
     assert "rootfs" in project.runs(), done.stderr
