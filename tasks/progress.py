@@ -34,6 +34,7 @@ class Progress:
         self._color = self._live and not os.environ.get("NO_COLOR")
         self._running: dict[str, _Running] = {}
         self._drawn = 0
+        self._told: set[str] = set()
         self._guard = threading.RLock()
         self._ticker: threading.Thread | None = None
         self._stop = threading.Event()
@@ -76,6 +77,13 @@ class Progress:
             self._erase()
             self._write(text.rstrip("\n") + "\n")
             self._draw()
+
+    def tell_once(self, text: str) -> None:
+        """Print a line of its own, unless it was printed so before."""
+        with self._guard:
+            if text not in self._told:
+                self._told.add(text)
+                self.tell(text)
 
     def close(self) -> None:
         """Stop drawing; leave no live line behind."""

@@ -230,6 +230,15 @@ class Session:
 
         roots.note(self.ledger.root, builder.plan.site.build, [builder.plan.site.lock])
 
+    def remark_on_root(self) -> None:
+        """Say, once, to who works as root that nothing here needs it."""
+        if os.geteuid() == 0:
+            caller = os.environ.get("SUDO_USER")
+            self.progress.tell_once(
+                "run as root, which it does not need: what is made here will be root's"
+                + (f"; {caller} can run it without sudo" if caller else "")
+            )
+
     def only_looks(self) -> None:
         """Let others build here from now on, where one command is all there is to run: its stages are done."""
         if len(self.invocation.words) == 1:

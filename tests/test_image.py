@@ -39,7 +39,7 @@ class TestMinimal:
     """Debian 13, systemd-boot."""
 
     def test_it_boots_to_a_login(self, minimal: Project) -> None:
-        """OVMF boots it to a login, proved from inside the guest, and the image is left as it was (W5, V12)."""
+        """OVMF boots it to a login, proved from inside the guest, and the image is left as it was (V12)."""
         before = minimal.digest("minimal/minimal.raw")
         said = minimal.doit("qemu-test")
         assert "nonce seen" in said
@@ -310,7 +310,7 @@ def killed(project: Project, situation: str, deadline: Deadline) -> set[str]:
 
 @pytest.mark.xdist_group("grub")
 def test_grub_on_debian_12_boots_and_takes_the_password(tmp_path: Path) -> None:
-    """GRUB on the removable path, the root password from a file: a login with it succeeds (C1)."""
+    """GRUB on the removable path, the root password from a file: a login with it succeeds (C1, W5)."""
     user = ordinary_user(tmp_path)
     project = Project.make(user.home / "project", user)
     project.doit("image:grub")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import sys
 import time
 from collections.abc import Iterator
@@ -215,8 +214,7 @@ def _run(request: Request, machine: Machine, subject: Subject, folder: Path) -> 
     if not subject.disk:
         session.only_looks()
     with kept(request, subject.disk) if subject.disk else nullcontext():
-        if os.geteuid() == 0:
-            session.progress.tell("QEMU is run as root, which it does not need")
+        session.remark_on_root()
         status = run.run(
             machine, subject, folder=folder, register=_register(request), print_only=request.options["print"],
             say=session.progress.tell,

@@ -88,6 +88,7 @@ class StageAction(Action):
 
     def act(self) -> None:
         progress = self.session.progress
+        self.session.remark_on_root()
         progress.start(self.name)
         outcome = self.builder.ensure(
             self.stage,

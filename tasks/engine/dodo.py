@@ -26,6 +26,8 @@ from doit.globals import Globals
 if TYPE_CHECKING:
     from doit.task import Task
 
+NO_ROOT = "needs no root"  # true of every command and stage
+
 
 def image_tasks(recipe: Path) -> tuple[dict[str, Any], Callable[[], Iterator[Any]]]:
     """Return DOIT_CONFIG and the task creator for a dodo.py; see `bootsmith.tasks.image_tasks`."""
@@ -49,6 +51,9 @@ def image_tasks(recipe: Path) -> tuple[dict[str, Any], Callable[[], Iterator[Any
         except (BootsmithError, CacheError) as error:
             refuse(error)
         Dependency(graph).take_over(Globals.dep_manager)
+        if asked.command == "help":  # which prints a task's line; `list` stays as short as it is
+            for task in tasks:
+                task.doc = "; ".join(filter(None, (task.doc, NO_ROOT)))
         yield from tasks
 
     config = {

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
+import subprocess
+import sys
 
 from toys import Project, snapshot
 
@@ -61,3 +64,20 @@ def test_a_build_directory_that_cannot_be_made_is_said(project: Project) -> None
     assert "cannot be made" in done.stderr
     assert "Traceback" not in done.stdout + done.stderr
     assert (project.top / "build").read_text() == "mine"
+
+
+def test_root_used_for_nothing_is_said(project: Project) -> None:
+    """Once, by what root makes and by the machine root starts, with who else could; of what is fresh nothing (A19)."""
+    (project.top / "disk.img").write_bytes(b"\xf4".ljust(510, b"\0") + b"\x55\xaa" + bytes(1 << 20))
+    root = ["unshare", "--user", "--map-root-user"] if os.geteuid() else []
+
+    def said(*words: str) -> int:
+        done = subprocess.run(
+            [*root, sys.executable, "-m", "doit", *words], cwd=project.top, text=True, capture_output=True, check=False,
+            env=project.environment() | {"SUDO_USER": "ann"},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout.count("run as root, which it does not need: what is made here will be root's; ann can run")
+
+    assert [said("image"), said("image"), said("list")] == [1, 0, 0]
+    assert said("run-bios", "--print", "--accel", "tcg", "--format", "raw", "disk.img") == 1

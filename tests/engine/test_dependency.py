@@ -106,3 +106,14 @@ def test_list_is_short(built: Project) -> None:
     assert "layers" in names
     assert "layers/upper" not in names
     assert "layers/upper" in built.doit("list", "--all").stdout
+
+
+def test_help_says_that_no_root_is_needed(project: Project) -> None:
+    """Of every command and stage, in its line; a task of the dodo's own is not spoken for (A13)."""
+    dodo = project.top / "dodo.py"
+    dodo.write_text(dodo.read_text() + "\ndef task_mine():\n    return {'actions': None, 'doc': 'mine'}\n")
+    for name in ("image", "rootfs", "layers/upper", "run-uefi", "run-dir", "build-efistub", "ssh", "cache"):
+        first, _, _ = project.doit("help", name).stdout.partition("\n")
+        assert first.startswith(f"{name}  ")
+        assert first.endswith(" needs no root")
+    assert project.doit("help", "mine").stdout == "mine  mine\n"
