@@ -88,6 +88,7 @@ KERNEL = (
     option("initrd", "its initrd"),
     option("cmdline", "words for the kernel"),
 )
+WRITE = option("write", "when the machine has ended, write what it changed into DIRECTORY", kind=bool)
 FORMAT = option("format", "the image file's format, where it cannot be told: raw, qcow2, vmdk, vhd, vhdx, vdi or iso")
 SECURE_BOOT = option("secure-boot", "let the firmware refuse what is not signed", kind=bool)
 MACHINES = "bootsmith.tasks.actions.machines:check"
@@ -134,9 +135,9 @@ COMMANDS = (
     ),
     Command(
         "run-dir",
-        "boot a DIRECTORY as the root of a machine; it stays as it is",
+        "boot a DIRECTORY as the root of a machine; it stays as it is, unless --write",
         "bootsmith.tasks.actions.machines:run_tree",
-        (*MACHINE, *KERNEL),
+        (*MACHINE, *KERNEL, WRITE),
         positional="directory",
         plan="bootsmith.tasks.actions.trees:of_directory",
         check=MACHINES,

@@ -115,7 +115,15 @@ def run_tree(request: Request) -> None:
     # Its fstab is of some other disk: whatever that names is not here, and would be waited for.
     words = " ".join(filter(None, (f"root={qemu.device(machine)} rw fstab=no console=ttyS0", asked["cmdline"])))
     started = qemu.Kernel(given or site.kernel, initrd, words)
-    _run(request, machine, Subject(bare.disk(site), "raw", "direct", started), folder)
+    subject = Subject(bare.disk(site), "raw", "direct", started)
+    if not asked.get("write"):
+        _run(request, machine, subject, folder)
+        return
+    writing = trees.writing(request)
+    with writing.alone():
+        writing.begin(bare.disk(site), trees.packed_from(request))
+        _run(request, machine, replace(subject, disk=writing.disk, writes=True), folder)
+        writing.finish()
 
 
 def _given(request: Request, name: str) -> Path | None:

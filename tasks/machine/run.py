@@ -27,7 +27,8 @@ class Subject:
     """What a machine is made around: a disk in QEMU's `format` (or "iso"), and what starts it.
 
     `kernel` goes with the kind "direct"; `recipe` is the file of the recipe it comes from, `certificate` that of the
-    key it is signed with, `program` the path of an EFI program for which the firmware needs an entry.
+    key it is signed with, `program` the path of an EFI program for which the firmware needs an entry. With `writes` the
+    guest writes to the disk itself.
     """
 
     disk: Path | None
@@ -38,6 +39,7 @@ class Subject:
     recipe: Path | None = None
     certificate: Path | None = None
     program: str | None = None
+    writes: bool = False
 
     @property
     def name(self) -> str:
@@ -135,8 +137,9 @@ def prepare(
     if machine.keep and folder and disk and form != "iso":
         disk, code = overlay.kept(disk, form, code, folder.absolute())
         form = "qcow2"
+    snapshot = not (machine.keep or subject.writes)
     argv = qemu.command(
-        machine, disk=disk, format=form, firmware=code, accel=accel, kernel=kernel, snapshot=not machine.keep,
+        machine, disk=disk, format=form, firmware=code, accel=accel, kernel=kernel, snapshot=snapshot,
         wires=wires, credentials=credentials(asked), ports=ports, program=host.find(qemu.PROGRAMS[subject.arch]),
         debug=(folder / "debug.log").absolute() if folder else None, sockets=sockets,
     )  # fmt: skip

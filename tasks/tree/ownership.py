@@ -31,6 +31,10 @@ class Owners:
         """Return user and group of a file as the guest sees them."""
         return _inside(status.st_uid, self.uid, self.uids), _inside(status.st_gid, self.gid, self.gids)
 
+    def outside(self, uid: int, gid: int) -> tuple[int | None, int | None]:
+        """Return whose a file has to be here for the guest to see this user and group; None where nobody will do."""
+        return _outside(uid, self.uid, self.uids), _outside(gid, self.gid, self.gids)
+
 
 def _inside(number: int, top: int, ranges: Sequence[Range]) -> int:
     if number == top:
@@ -41,6 +45,17 @@ def _inside(number: int, top: int, ranges: Sequence[Range]) -> int:
             return number - first + shift
         shift += count
     return number
+
+
+def _outside(number: int, top: int, ranges: Sequence[Range]) -> int | None:
+    found = number
+    shift = 0 if any(first <= top < first + count for first, count in ranges) else 1
+    for first, count in ranges:
+        if shift <= number < shift + count:
+            found = first + number - shift
+        shift += count
+    found = found if number else top
+    return found if _inside(found, top, ranges) == number else None
 
 
 def of(top: Path) -> Owners:
