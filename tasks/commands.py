@@ -35,6 +35,8 @@ class Command(NamedTuple):
     """Whether `at=ID` gives it the image of a past build."""
     check: str = ""
     """The function that refuses options, where some were given, before anything is made."""
+    delivered: bool = False
+    """Whether it is about an encrypted image, where the recipe keeps no other disk than such."""
     relays: bool = False
     """Whether its words are a command for somebody else: options among them are not its own."""
 
@@ -90,6 +92,7 @@ KERNEL = (
 )
 WRITE = option("write", "when the machine has ended, write what it changed into DIRECTORY", kind=bool)
 FORMAT = option("format", "the image file's format, where it cannot be told: raw, qcow2, vmdk, vhd, vhdx, vdi or iso")
+PASSPHRASE = option("passphrase", "an encrypted image's: file:PATH or env:NAME")
 SECURE_BOOT = option("secure-boot", "let the firmware refuse what is not signed", kind=bool)
 MACHINES = "bootsmith.tasks.actions.machines:check"
 
@@ -98,7 +101,7 @@ COMMANDS = (
         "run-uefi",
         "boot the image, or any disk FILE, under UEFI (OVMF); the serial console on this terminal",
         "bootsmith.tasks.actions.machines:run_uefi",
-        (*MACHINE, FORMAT, SECURE_BOOT),
+        (*MACHINE, FORMAT, PASSPHRASE, SECURE_BOOT),
         positional="image",
         needs="assemble",
         check=MACHINES,
@@ -109,7 +112,7 @@ COMMANDS = (
         "run-bios",
         "boot the image, or any disk FILE, under a BIOS (SeaBIOS); the serial console on this terminal",
         "bootsmith.tasks.actions.machines:run_bios",
-        (*MACHINE, FORMAT),
+        (*MACHINE, FORMAT, PASSPHRASE),
         positional="image",
         needs="assemble",
         check=MACHINES,
@@ -126,6 +129,7 @@ COMMANDS = (
             option("cmdline", "KERNEL's command line; with a recipe, words after its own"),
             option("disk", "a disk for KERNEL"),
             FORMAT,
+            PASSPHRASE,
         ),
         positional="kernel",
         needs="assemble",
@@ -197,6 +201,7 @@ COMMANDS = (
         needs="assemble",
         check="bootsmith.tasks.actions.boottest:check",
         past=True,
+        delivered=True,
     ),
     Command(
         "update",
@@ -250,9 +255,10 @@ COMMANDS = (
         "inspect",
         "partitions, filesystems, loaders and sizes of the image, or of any disk FILE",
         "bootsmith.tasks.actions.images:inspect",
-        (option("json", "as JSON", kind=bool),),
+        (option("json", "as JSON", kind=bool), PASSPHRASE),
         positional="image",
         needs="assemble",
+        check="bootsmith.tasks.actions.images:check",
         image=True,
         past=True,
     ),

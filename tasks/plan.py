@@ -31,6 +31,13 @@ class Plan:
                 return stage
         raise KeyError(name)
 
+    @property
+    def sealed(self) -> Stage | None:
+        """The stage of an encrypted image, where the recipe keeps no other disk than such."""
+        raw = {path for stage in self.stages if stage.name == "assemble" for path in stage.outputs.values()}
+        disks = [each for each in self.finals() if raw.intersection((*each.inputs.values(), *each.outputs.values()))]
+        return disks[0] if disks and all(each.secrets for each in disks) else None
+
     def producers(self, stage: Stage) -> tuple[Stage, ...]:
         """Return the stages whose outputs `stage` reads, in plan order."""
         wanted = set(stage.inputs.values())

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from bootsmith.tasks.machine.accelerator import Accel
@@ -27,6 +29,8 @@ _TEST = Test(
 # mov si, text; mov dx, 0x3f8; next: lodsb; test al, al; jz end; out dx, al; jmp next: COM1's data port.
 # end: hlt; jmp end.
 _PRINTING = bytes.fromhex("fc31c08ed88ec0 b80103b90200b600bb007ccd13 be257cbaf803 ac84c07403eeebf8 f4ebfd")
+# The same, but end: mov al, 0xfe; out 0x64, al: the keyboard controller pulls the reset line. Its text is four later.
+_ENDING = _PRINTING.replace(bytes.fromhex("be257c"), bytes.fromhex("be297c"))[:-3] + bytes.fromhex("b0fee664 f4ebfd")
 
 
 def machine(**keys: Any) -> Machine:
@@ -39,11 +43,34 @@ def demands(**keys: Any) -> Test:
     return replace(_TEST, **keys)
 
 
-def printing_disk(text: str) -> bytes:
-    """Return a disk whose boot sector writes to the disk, prints `text` on the serial port, and hangs."""
-    code = _PRINTING + text.encode("ascii") + b"\0"
+def printing_disk(text: str, *, ends: bool = False) -> bytes:
+    """Return a disk whose boot sector writes to the disk, prints `text` on the serial port, and hangs, or resets."""
+    code = (_ENDING if ends else _PRINTING) + text.encode("ascii") + b"\0"
     assert len(code) <= 510, "it has to fit into a sector"
     return (code.ljust(510, b"\0") + b"\x55\xaa").ljust(1 << 20, b"\0")
+
+
+def encrypted(raw: Path, image: Path, passphrase: str) -> Path:
+    """Make an encrypted qcow2 of a raw disk; qemu-img is asked again where it cannot tell how fast it is."""
+    options = "encrypt.format=luks,encrypt.key-secret=p,encrypt.iter-time=10"
+    words = [
+        "qemu-img",
+        "convert",
+        "--object",
+        "secret,id=p,file=/dev/stdin",
+        "-f",
+        "raw",
+        "-O",
+        "qcow2",
+        "-o",
+        options,
+    ]
+    for _ in range(50):
+        done = subprocess.run([*words, raw, image], input=passphrase.encode(), capture_output=True, check=False)
+        if b"accurate CPU usage" not in done.stderr:
+            break
+    assert done.returncode == 0, done.stderr
+    return image
 
 
 KERNEL = "[    0.000000] Linux version 6.1.0\r\n[    0.000000] Command line: root=/dev/vda2 ro console=ttyS0\r\n"

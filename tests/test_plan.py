@@ -28,6 +28,33 @@ def test_a_cycle_is_refused() -> None:
         plans.in_order([stage("a", ["b"], ["a"]), stage("b", ["a"], ["b"])])
 
 
+@pytest.mark.parametrize(
+    ("kept", "sealed"),
+    [
+        (("convert/qcow2",), "convert/qcow2"),
+        (("convert/qcow2", "convert/kernel"), "convert/qcow2"),
+        (("convert/qcow2", "convert/qcow2-2"), None),
+        (("assemble", "convert/qcow2"), None),
+        (("convert/qcow2-2",), None),
+        (("convert/kernel",), None),
+        ((), None),
+    ],
+)
+def test_what_is_kept_in_no_clear_form(kept: tuple[str, ...], sealed: str | None) -> None:
+    """A plan knows whether an encrypted image is the only disk that is kept."""
+    disk = Path("/b/disk.raw")
+    stages = (
+        Stage("kernel", "m:f", {}, {"kernel": Path("/b/kernel")}),
+        Stage("assemble", "m:f", {}, {"disk": disk}),
+        Stage("convert/qcow2", "m:f", {"disk": disk}, {"image": Path("/b/1")}, secrets={"passphrase": Secret(env="P")}),
+        Stage("convert/qcow2-2", "m:f", {"disk": disk}, {"image": Path("/b/2")}),
+        Stage("convert/kernel", "m:f", {"kernel": Path("/b/kernel")}, {"image": Path("/b/3")}),
+    )
+    outputs = tuple(path for stage in stages if stage.name in kept for path in stage.outputs.values())
+    plan = plans.Plan(Site("toy", Path("/b"), Path("/toy.lock"), 7), Path("/toy.yaml"), "a toy", stages, outputs)
+    assert (plan.sealed.name if plan.sealed else None) == sealed
+
+
 def test_a_plan_survives_being_remembered() -> None:
     """JSON and back gives an equal plan: paths, secrets, flags and all."""
     full = Stage(

@@ -6,7 +6,7 @@ import contextlib
 import json
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from bootsmith.tasks.actions import images
 from bootsmith.tasks.actions.machines import kept
@@ -15,6 +15,7 @@ from bootsmith.tasks.errors import UsageError
 if TYPE_CHECKING:
     from bootsmith.tasks.boot.menu import Menu
     from bootsmith.tasks.commands import Request
+    from bootsmith.tasks.disk.passphrase import Passphrase
     from bootsmith.tasks.machine.case import Case
     from bootsmith.tasks.machine.firmware import Kind
     from bootsmith.tasks.plan import Plan
@@ -25,11 +26,11 @@ def qemu_test(request: Request) -> None:
     """Boot the image under each firmware that its recipe names, and demand proof."""
     recipe = _recipe(request)
     plan = images.plan(request)
-    disk = _made(plan, "assemble", "disk")
-    with kept(request, disk) if disk else contextlib.nullcontext():
+    disk = _disk(request, plan)
+    with kept(request, disk.path) if disk else contextlib.nullcontext():
         found = kinds(recipe)
         for kind in found:
-            case = _case(request, recipe, plan, kind)
+            case = _case(request, recipe, plan, disk, kind)
             _prove(request, case, plan.site.test if len(found) == 1 else plan.site.test / kind)
 
 
@@ -64,12 +65,24 @@ def kinds(recipe: Recipe) -> list[Kind]:
     return list(dict.fromkeys(auto if each == "auto" else each for each in recipe.test.firmware))
 
 
-def _made(plan: Plan, name: str, role: str) -> Path | None:
-    """Return what a stage makes, None where a recipe has no such stage."""
-    return next((stage.outputs[role] for stage in plan.stages if stage.name == name), None)
+class _Disk(NamedTuple):
+    """The disk that is tested."""
+
+    path: Path
+    format: str
+    passphrase: Passphrase | None
 
 
-def _case(request: Request, recipe: Recipe, plan: Plan, kind: Kind) -> Case:
+def _disk(request: Request, plan: Plan) -> _Disk | None:
+    """Return a recipe's raw disk, or its encrypted image, if that is all it keeps; None where it has no disk."""
+    sealed = None if "at" in request.session.invocation.reserved else plan.sealed
+    if sealed:
+        return _Disk(sealed.outputs["image"], "qcow2", images.sealing(sealed))
+    made = next((stage.outputs["disk"] for stage in plan.stages if stage.name == "assemble"), None)
+    return _Disk(made, "raw", None) if made else None
+
+
+def _case(request: Request, recipe: Recipe, plan: Plan, disk: _Disk | None, kind: Kind) -> Case:
     from bootsmith.tasks.boot import menu
     from bootsmith.tasks.context import read_secret
     from bootsmith.tasks.disk import bootable
@@ -90,11 +103,12 @@ def _case(request: Request, recipe: Recipe, plan: Plan, kind: Kind) -> Case:
         kernel = Kernel(site.kernel, site.initrd if site.initrd in made else None, words)
     password = read_secret(test.login.password, "test.login.password") if test.login else b""
     secure = recipe.boot.secure_boot
-    disk = _made(plan, "assemble", "disk")
     alone = disk and kind == "uefi" and recipe.boot.removable == "no"
     subject = Subject(
-        disk, "raw", kind, kernel, recipe.arch, recipe.file, secure.certificate if secure else None,
-        bootable.vendors(disk, "raw", recipe.boot.loader) if disk and alone else None,
+        disk and disk.path, disk.format if disk else "raw", kind, kernel, recipe.arch, recipe.file,
+        secure.certificate if secure else None,
+        bootable.vendors(disk.path, disk.format, recipe.boot.loader, disk.passphrase) if disk and alone else None,
+        passphrase=disk.passphrase if disk else None,
     )  # fmt: skip
     return case.prepare(
         recipe.machine, test, subject,

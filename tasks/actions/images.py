@@ -12,14 +12,17 @@ from bootsmith.tasks.errors import StageError, UsageError
 
 if TYPE_CHECKING:
     from bootsmith.tasks.commands import Request
+    from bootsmith.tasks.disk.passphrase import Passphrase
     from bootsmith.tasks.plan import Plan
+    from bootsmith.tasks.stage import Secret, Stage
 
 
 def inspect(request: Request) -> None:
     """Print what an image holds, without mounting it."""
     from bootsmith.tasks.disk import inspect as inspection
 
-    found = inspection.inspect(disk(request))
+    image = disk(request)
+    found = inspection.inspect(image, passphrase(request, image))
     as_json = request.options["json"]
     request.session.progress.tell(
         json.dumps(inspection.to_json(found), indent=2) if as_json else inspection.to_text(found)
@@ -42,6 +45,41 @@ def disk(request: Request) -> Path:
         return found.stage("assemble").outputs["disk"]
     except KeyError:
         raise UsageError(f"{found.site.name} has no disk", "Name a disk image, or another recipe.") from None
+
+
+def check(request: Request) -> None:
+    """Refuse a passphrase that is none. Raises BootsmithError."""
+    from bootsmith.tasks.disk.passphrase import named
+
+    if request.options.get("passphrase"):
+        named(request.options["passphrase"], request.session.shell)
+
+
+def passphrase(request: Request, image: Path) -> Passphrase | None:
+    """Return what opens an encrypted image: the passphrase given, else the recipe's own. Raises BootsmithError."""
+    from bootsmith.tasks.disk.passphrase import named
+
+    given = request.options["passphrase"]
+    if given:
+        return _read(named(given, request.session.shell), "--passphrase")
+    if request.words:
+        return None
+    return sealing(next((stage for stage in plan(request).stages if image in stage.outputs.values()), None))
+
+
+def sealing(stage: Stage | None) -> Passphrase | None:
+    """Return the passphrase by which a stage encrypts what it makes; None where it does not. Raises BootsmithError."""
+    from bootsmith.tasks.disk.passphrase import ID
+
+    found = stage.secrets.get(ID) if stage else None
+    return _read(found, "outputs.qcow2.encrypt") if found else None
+
+
+def _read(secret: Secret, what: str) -> Passphrase:
+    from bootsmith.tasks.context import read_secret
+    from bootsmith.tasks.disk.passphrase import Passphrase, checked
+
+    return Passphrase(secret, checked(read_secret(secret, what), what))
 
 
 def plan(request: Request) -> Plan:

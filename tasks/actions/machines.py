@@ -32,23 +32,26 @@ def run_bios(request: Request) -> None:
 
 
 def _run_disk(request: Request, kind: Kind) -> None:
-    from bootsmith.tasks.disk import bootable
+    from bootsmith.tasks.disk import bootable, reader
     from bootsmith.tasks.machine import firmware, image
     from bootsmith.tasks.machine.run import Subject
 
     disk = images.disk(request)
     machine, folder, recipe = _machine(request, disk)
-    form = image.identify(disk, request.options["format"])
+    passphrase = images.passphrase(request, disk)
+    form = image.identify(disk, request.options["format"], opens=passphrase is not None)
     program = None
     if not (machine.keep and (folder / "run.qcow2").exists()):  # what a guest wrote there may start it now
-        able = set(bootable.firmware(disk, form))
+        able = set(bootable.firmware(disk, form, passphrase))
         if kind == "uefi" and (kind not in able or (recipe and recipe.boot.removable == "no")):
-            program = bootable.vendors(disk, form, recipe.boot.loader if recipe else ())
+            program = bootable.vendors(disk, form, recipe.boot.loader if recipe else (), passphrase)
         if program:
             able.add("uefi")
             request.session.progress.tell(f"a copy of the firmware's variables gets a boot entry for {program}")
         firmware.choose(kind, able, images.shown(request, disk))
-    subject = Subject(disk, form, kind, program=program)
+    elif passphrase:
+        reader.check(disk, form, passphrase)
+    subject = Subject(disk, form, kind, program=program, passphrase=passphrase)
     if recipe:
         secure = recipe.boot.secure_boot
         certificate = secure.certificate if secure else None
@@ -58,7 +61,9 @@ def _run_disk(request: Request, kind: Kind) -> None:
 
 def run_direct(request: Request) -> None:
     """Let QEMU start a kernel, the console on this terminal."""
-    from bootsmith.tasks.machine import image, kernel
+    from bootsmith.tasks.disk import reader
+    from bootsmith.tasks.machine import image
+    from bootsmith.tasks.machine import kernel as kernels
     from bootsmith.tasks.machine.qemu import Kernel
     from bootsmith.tasks.machine.run import Subject
 
@@ -69,10 +74,13 @@ def run_direct(request: Request) -> None:
     file = images.existing(images.named(request), "Name a kernel, such as /boot/vmlinuz-*.", "the kernel")
     initrd, disk = _given(request, "initrd"), _given(request, "disk")
     machine, folder, _ = _machine(request, disk or file)
-    kernel.check(file)
-    form = image.identify(disk, asked["format"]) if disk else "raw"
-    words = asked["cmdline"] or "console=ttyS0"
-    _run(request, machine, Subject(disk, form, "direct", Kernel(file, initrd, words)), folder)
+    kernels.check(file)
+    passphrase = images.passphrase(request, disk) if disk else None
+    form = image.identify(disk, asked["format"], opens=passphrase is not None) if disk else "raw"
+    if disk and passphrase:
+        reader.check(disk, form, passphrase)
+    kernel = Kernel(file, initrd, asked["cmdline"] or "console=ttyS0")
+    _run(request, machine, Subject(disk, form, "direct", kernel, passphrase=passphrase), folder)
 
 
 def _run_recipe_directly(request: Request) -> None:
@@ -81,7 +89,7 @@ def _run_recipe_directly(request: Request) -> None:
     from bootsmith.tasks.stages import menu
 
     asked = request.options
-    for name in ("initrd", "disk", "format"):
+    for name in ("initrd", "disk", "format", "passphrase"):
         if asked[name]:
             raise UsageError(f"--{name} goes with a KERNEL: the recipe has its own", "Name a kernel, or leave it out.")
     plan = images.plan(request)
@@ -185,6 +193,7 @@ def check(request: Request) -> None:
     form = request.options.get("format")
     if form is not None and form not in image.FORMATS:
         raise UsageError(f"--format {form}: there is no such format", f"Known here: {', '.join(image.FORMATS)}.")
+    images.check(request)
     if _asked(request):
         _wanted(request)
 

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
-import os
 import re
 import struct
-import tempfile
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from bootsmith.tasks.disk import gpt, superblock
+from bootsmith.tasks.disk.passphrase import Passphrase
+from bootsmith.tasks.disk.reader import Disk, opened
 from bootsmith.tasks.recipe.loaders import KINDS
 from bootsmith.tasks.tools import host, process
 
@@ -27,35 +23,28 @@ _PROGRAMS = {
 """What loaders' programs are called on their vendors' paths."""
 _FOREIGN = re.compile(r"(ia32|ia64|arm|aa64|riscv64|loongarch64)\.efi$", re.IGNORECASE)
 """What programs for other machines end in."""
-_WINDOW = 1 << 20
 _MBR_ENTRY = struct.Struct("<B3xB3xII")
 _CD = 2048  # bytes in a sector
 _VOLUMES = 16  # the sector where an ISO 9660's volume descriptors begin
 _PLATFORMS = {0x00: "bios", 0xEF: "uefi"}
 
 
-class Disk(Protocol):
-    """A disk image's content."""
-
-    @property
-    def size(self) -> int: ...
-
-    def read(self, offset: int, length: int) -> bytes:
-        """Return bytes of the disk, fewer at its end."""
-        ...
-
-    def part(self, start: int, size: int) -> contextlib.AbstractContextManager[tuple[Path, int]]:
-        """Yield a file, and the offset in it where that stretch of the disk begins."""
-        ...
-
-
-def firmware(image: Path, format: str) -> frozenset[str]:  # noqa: A002  the word of the recipe and of QEMU
+def firmware(
+    image: Path,
+    format: str,  # noqa: A002  the word of the recipe and of QEMU
+    passphrase: Passphrase | None = None,
+) -> frozenset[str]:
     """Return which of "uefi" and "bios" find something to start; `format` is QEMU's name, or "iso" for a CD."""
-    with _opened(image, format) as disk:
+    with opened(image, format, passphrase) as disk:
         return _of_cd(disk) if format == "iso" else _of_disk(disk)
 
 
-def vendors(image: Path, format: str, loaders: Sequence[str] = ()) -> str | None:  # noqa: A002
+def vendors(
+    image: Path,
+    format: str,  # noqa: A002
+    loaders: Sequence[str] = (),
+    passphrase: Passphrase | None = None,
+) -> str | None:
     """Return the path of the EFI program that an entry in a firmware's variables is to name; None where there is none.
 
     What shows a menu comes before kernel images, and among that the first of `loaders`, which are a recipe's.
@@ -71,18 +60,9 @@ def vendors(image: Path, format: str, loaders: Sequence[str] = ()) -> str | None
         loader = _PROGRAMS.get(name, "efistub" if folder == "linux" else "")
         return order.index(loader), [*_PROGRAMS, name].index(name), path
 
-    with _opened(image, format) as disk:
+    with opened(image, format, passphrase) as disk:
         found = [path for stretch in _stretches(disk, disk.read(0, gpt.SECTOR)) for path in _programs(disk, *stretch)]
     return min(found, key=rank, default=None)
-
-
-@contextlib.contextmanager
-def _opened(image: Path, format: str) -> Iterator[Disk]:  # noqa: A002
-    if format in ("raw", "iso"):
-        with image.open("rb") as file:
-            yield _Raw(image, file.fileno(), os.fstat(file.fileno()).st_size)
-    else:
-        yield _Converted(image.absolute(), format)
 
 
 def _of_disk(disk: Disk) -> frozenset[str]:
@@ -128,9 +108,9 @@ def _listed(disk: Disk, start: int, size: int, *words: str) -> bytes:
     found = superblock.probe(inside)
     if found is None or not found.kind.startswith("FAT"):
         return b""
-    with disk.part(start, size) as (file, offset):
+    with disk.part(start, size) as (fd, offset):  # by number: mtools have a shell expand an image's name
         listed = process.run(
-            [host.find("mdir"), "-b", "-i", f"{file}@@{offset}", *words],
+            [host.find("mdir"), "-b", "-i", f"/dev/fd/{fd}@@{offset}", *words], pass_fds=[fd],
             env={"PATH": host.PATH, "LC_ALL": "C.UTF-8", "MTOOLS_SKIP_CHECK": "1"}, cwd=Path("/"), check=False,
         )  # fmt: skip
     return listed.stdout if listed.status == 0 else b""
@@ -157,57 +137,3 @@ def _of_catalog(catalog: bytes) -> frozenset[str]:
         elif entry[0] == 0x88 and platform in _PLATFORMS:  # bootable
             found.add(_PLATFORMS[platform])
     return frozenset(found)
-
-
-@dataclass(frozen=True, slots=True)
-class _Raw:
-    """A raw image, read where it is."""
-
-    path: Path
-    fd: int
-    size: int
-
-    def read(self, offset: int, length: int) -> bytes:
-        return os.pread(self.fd, length, offset) if 0 <= offset < self.size and length > 0 else b""
-
-    @contextlib.contextmanager
-    def part(self, start: int, size: int) -> Iterator[tuple[Path, int]]:  # noqa: ARG002  all of it is there
-        yield self.path.resolve(), start
-
-
-class _Converted:
-    """An image of another format, of which qemu-img takes out what is asked for: windows, and whole partitions."""
-
-    def __init__(self, path: Path, format: str) -> None:  # noqa: A002
-        self._node = {"driver": format, "file": {"driver": "file", "filename": str(path)}}
-        self._windows: dict[int, bytes] = {}
-        self.size: int = json.loads(_qemu_img("info", "--output=json", "-f", format, path))["virtual-size"]
-
-    def read(self, offset: int, length: int) -> bytes:
-        end = min(offset + length, self.size)
-        found = b""
-        while 0 <= offset < end:
-            first = offset - offset % _WINDOW
-            piece = self._window(first)[offset - first : end - first]
-            found += piece
-            offset += len(piece)
-        return found
-
-    def _window(self, start: int) -> bytes:
-        if start not in self._windows:
-            with self.part(start, _WINDOW) as (file, _):
-                self._windows[start] = file.read_bytes()
-        return self._windows[start]
-
-    @contextlib.contextmanager
-    def part(self, start: int, size: int) -> Iterator[tuple[Path, int]]:
-        stretch = {"driver": "raw", "offset": start, "size": min(size, self.size - start), "file": self._node}
-        with tempfile.TemporaryDirectory(prefix="bootsmith-") as folder:
-            file = Path(folder, "part")
-            _qemu_img("convert", "-O", "raw", f"json:{json.dumps(stretch)}", file)
-            yield file, 0
-
-
-def _qemu_img(*words: str | Path) -> bytes:
-    env = {"PATH": host.PATH, "LC_ALL": "C.UTF-8"}
-    return process.run([host.find("qemu-img"), *words], env=env, cwd=Path("/")).stdout

@@ -9,12 +9,12 @@ import struct
 from pathlib import Path
 from typing import cast
 
-from bootsmith.tasks.errors import StageError, ToolFailed
+from bootsmith.tasks.disk import passphrase as passphrases
+from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.stage import Context
 
-PASSPHRASE = "passphrase"  # noqa: S105  the role of a secret
+PASSPHRASE = passphrases.ID
 """The role of an encrypted image's passphrase among a stage's secrets."""
-_TRIES = 50
 _SNAPSHOTS = 64  # in the header: where the table of snapshots is
 _DATE = 16  # in that table's first entry: seconds and nanoseconds
 
@@ -38,9 +38,12 @@ def run_qcow2(ctx: Context) -> None:
 
 def _difference(ctx: Context, kind: str, base: Path) -> Path:
     """Return a qcow2 over `base` of the clusters that are another in the disk: of all the disk, rebased."""
-    from bootsmith.tasks.machine.image import identify
+    from bootsmith.tasks.machine.image import Encrypted, identify
 
-    identify(base, kind)  # a chain of further files, which no key knows of, is refused
+    try:
+        identify(base, kind)  # a chain of further files, which no key knows of, is refused
+    except Encrypted as error:
+        raise StageError(error.message, "An image in clear can be a backing file.") from None
     made = ctx.work / "difference.qcow2"
     cluster = [each for each in cast("list[str]", ctx.params["options"]) if each.startswith("cluster_size=")]
     _qemu_img(ctx, "create", "-q", "-f", "qcow2", "-o", *cluster, "-F", "raw", "-b", ctx.inputs["disk"], made)
@@ -68,16 +71,6 @@ def _qemu_img(ctx: Context, command: str, *words: str | Path) -> None:
     if not ctx.params["encrypt"]:
         ctx.run("qemu-img", command, *words)
         return
-    passphrase = ctx.secret(PASSPHRASE)
-    if not passphrase or b"\0" in passphrase or passphrase.decode(errors="replace").encode() != passphrase:
-        raise StageError("outputs.qcow2.encrypt: this is no passphrase", "Give one line of text, in UTF-8.")
-    by_pipe = ("--object", f"secret,id={PASSPHRASE},file=/dev/stdin")
-    for left in reversed(range(_TRIES)):
-        try:
-            ctx.run("qemu-img", command, *by_pipe, *words, input=passphrase)
-        except ToolFailed as error:
-            # It measures how fast it hashes before it begins, and gives up where the clock is too coarse to tell.
-            if not left or "accurate CPU usage" not in f"{error} {error.tail}":
-                raise
-        else:
-            return
+    text = passphrases.encode(passphrases.checked(ctx.secret(PASSPHRASE), "outputs.qcow2.encrypt"))
+    by_pipe = ("--object", passphrases.definition(0))
+    passphrases.patiently(lambda: ctx.run("qemu-img", command, *by_pipe, *words, input=text))

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import os
-import tempfile
-from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
-from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from bootsmith.tasks.disk import bootcode, gpt, mbr, superblock
 from bootsmith.tasks.disk.partition import TYPES
-from bootsmith.tasks.disk.superblock import Filesystem, Read
+from bootsmith.tasks.disk.passphrase import Passphrase
+from bootsmith.tasks.disk.reader import Disk, opened
+from bootsmith.tasks.disk.superblock import Filesystem
 from bootsmith.tasks.errors import UsageError
 from bootsmith.tasks.tools import host, process
 
@@ -89,16 +86,17 @@ def to_text(found: Inspection) -> str:
     return "\n".join([*lines, *(f"problem: {problem}" for problem in found.problems)])
 
 
-def inspect(image: Path) -> Inspection:
+def inspect(image: Path, passphrase: Passphrase | None = None) -> Inspection:
     """Return what a raw or qcow2 image holds. Raises UsageError for anything else."""
     if not image.is_file():
         raise UsageError(f"{image} is not a file", "Name a disk image, or build one first: `doit image`.")
     kind = _format(image)
     facts = image.stat()
-    with _as_raw(image, kind) as raw, raw.open("rb") as disk:
-        size = os.fstat(disk.fileno()).st_size
-        table, identity, parts, problems = _parts(raw, disk, size)
-        code, damage = bootcode.recognised(partial(_read, disk.fileno(), size)) if table != "none" else ("", "")
+    _check(image, kind, opens=passphrase is not None)
+    with opened(image, kind, passphrase) as disk:
+        size = disk.size
+        table, identity, parts, problems = _parts(disk)
+        code, damage = bootcode.recognised(disk.read) if table != "none" else ("", "")
     return Inspection(
         path=str(image), format=kind, disk=size, file=facts.st_size, occupied=facts.st_blocks * 512, table=table,
         id=identity, code=code, parts=tuple(parts), problems=(*problems, *filter(None, [damage])),
@@ -111,80 +109,67 @@ def _format(image: Path) -> str:
     return next((name for magic, name in _FORMATS if first.startswith(magic)), "raw")
 
 
-@contextlib.contextmanager
-def _as_raw(image: Path, kind: str) -> Iterator[Path]:
-    """Yield the raw disk: the image itself, or a sparse copy that is gone afterwards."""
-    if kind == "raw":
-        yield image
-        return
-    if kind != "qcow2":
+def _check(image: Path, kind: str, *, opens: bool) -> None:
+    """Raise UsageError for what cannot be inspected; `opens` says that there is a passphrase."""
+    if kind not in ("raw", "qcow2"):
         raise UsageError(f"{image} is a {kind} image; raw and qcow2 can be inspected")
-    with image.open("rb") as file:
-        header = file.read(80)
+    header = bytes(80)
+    if kind == "qcow2":
+        with image.open("rb") as file:
+            header = file.read(80)
     backing, version, features, encryption = header[8:16], header[4:8], header[72:80], header[32:36]
-    if any(encryption):
-        raise UsageError(f"{image} is encrypted", "Name the raw disk it was made of, or decrypt it first.")
+    if any(encryption) and not opens:
+        raise UsageError(f"{image} is encrypted", "Give its passphrase: --passphrase file:PATH or env:NAME.")
+    if opens and not any(encryption):
+        raise UsageError(f"{image} is not encrypted, and needs no passphrase", "Leave the passphrase out.")
     if any(backing) or (int.from_bytes(version, "big") > 2 and int.from_bytes(features, "big") & _EXTERNAL_DATA):
         raise UsageError(
             f"{image} holds only part of a disk: it names another file", "Convert it into a whole one first."
         )
-    with tempfile.TemporaryDirectory(prefix="bootsmith-") as folder:
-        raw = Path(folder, "disk.raw")
-        words: list[str | Path] = [host.find("qemu-img"), "convert", "-f", "qcow2", "-O", "raw", image.resolve(), raw]
-        process.run(words, env={"PATH": host.PATH, "LC_ALL": "C.UTF-8"}, cwd=Path(folder))
-        yield raw
 
 
-def _parts(path: Path, disk: BinaryIO, size: int) -> tuple[str, str, list[Part], list[str]]:
+def _parts(disk: Disk) -> tuple[str, str, list[Part], list[str]]:
     """Return the table's kind and id, the partitions, and what is wrong."""
-    read = partial(_read, disk.fileno(), size)
+    read, size = disk.read, disk.size
     table = gpt.decode(read, size)
     if table is not None:
         names = {guid: name for name, guid in TYPES.items()}
         slots = [replace(slot, type=names.get(slot.type, slot.type)) for slot in table.slots]
-        parts = [_part(path, read, number, slot) for number, slot in enumerate(slots, 1)]
+        parts = [_part(disk, number, slot) for number, slot in enumerate(slots, 1)]
         outside = [
             f"partition {each.number} reaches beyond the disk" for each in parts if each.start + each.size > size
         ]
         return "gpt", table.guid, parts, [*table.problems, *outside]
     if superblock.probe(read) is not None:
-        return "none", "", [_part(path, read, 0, gpt.Slot(0, size, "whole disk", ""))], []
+        return "none", "", [_part(disk, 0, gpt.Slot(0, size, "whole disk", ""))], []
     primaries = mbr.decode(read(0, mbr.SECTOR), size)
     if primaries is None:
         return "none", "", [], []
     parts = [
-        replace(_part(path, read, number, gpt.Slot(slot.start, slot.size, f"0x{slot.type:02x}", "")),
+        replace(_part(disk, number, gpt.Slot(slot.start, slot.size, f"0x{slot.type:02x}", "")),
                 mark="active" if slot.active else "")
         for number, slot in primaries.slots.items()
     ]  # fmt: skip
     return "mbr", primaries.signature, parts, list(primaries.problems)
 
 
-def _part(path: Path, read: Read, number: int, slot: gpt.Slot) -> Part:
+def _part(disk: Disk, number: int, slot: gpt.Slot) -> Part:
     def inside(offset: int, length: int) -> bytes:
-        return read(slot.start + offset, min(length, slot.size - offset))
+        return disk.read(slot.start + offset, min(length, slot.size - offset))
 
     found = superblock.probe(inside)
-    loader = _loader_files(path, slot.start) if found and found.kind.startswith("FAT") else ()
+    loader = _loader_files(disk, slot.start, slot.size) if found and found.kind.startswith("FAT") else ()
     mark = "legacy-boot" if slot.attributes & _LEGACY_BOOT else ""
     return Part(number, slot.name, slot.type, slot.guid, slot.start, slot.size, found, loader, mark)
 
 
-def _read(fd: int, size: int, offset: int, length: int) -> bytes:
-    """Return bytes of a disk, fewer at its end; a table may name any place at all."""
-    return os.pread(fd, length, offset) if 0 <= offset < size and length > 0 else b""
-
-
-def _loader_files(path: Path, start: int) -> tuple[str, ...]:
+def _loader_files(disk: Disk, start: int, size: int) -> tuple[str, ...]:
     """Return the paths of loaders and their configuration on a FAT partition."""
-    with tempfile.TemporaryDirectory(prefix="bootsmith-") as folder:
-        Path(folder, "image").symlink_to(path.resolve())  # mtools have a shell expand an image's name
+    with disk.part(start, size) as (fd, offset):  # by number: mtools have a shell expand an image's name
         listed = process.run(
-            [host.find("mdir"), "-/", "-a", "-b", "-i", f"image@@{start}", "::"],
-            env={"PATH": host.PATH, "LC_ALL": "C.UTF-8", "MTOOLS_SKIP_CHECK": "1"},
-            cwd=Path(folder),
-            check=False,
-        )
+            [host.find("mdir"), "-/", "-a", "-b", "-i", f"/dev/fd/{fd}@@{offset}", "::"], pass_fds=[fd],
+            env={"PATH": host.PATH, "LC_ALL": "C.UTF-8", "MTOOLS_SKIP_CHECK": "1"}, cwd=Path("/"), check=False,
+        )  # fmt: skip
     names = (line.removeprefix("::/") for line in listed.stdout.decode(errors="replace").splitlines())
     return tuple(sorted(name for name in names if name.lower().startswith(_LOADER_FILES) and not name.endswith("/")))
 

@@ -117,7 +117,9 @@ class Graph:
             self.held[name] = builder
         if command.needs and builder and not self.selection.has_image(command):
             made = {stage.name for stage in builder.plan.stages}
-            needs = [command.needs if command.needs in made else "image"]  # without a disk, what there is instead
+            sealed = builder.plan.sealed if command.delivered else None
+            needed = sealed.name if sealed else command.needs
+            needs = [needed if needed in made else "image"]  # without a disk, what there is instead
             needs = [f"{each}:{recipe}" if recipe else each for each in needs]
         return (WordsTask if command.positional else Task)(
             name,

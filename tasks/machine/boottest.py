@@ -108,11 +108,14 @@ def boot_and_judge(case: Case, out: Path, say: Callable[[str], None]) -> Verdict
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bootsmith-")))
             firmware = variables.changed(firmware, lambda flash, what: variables.with_entry(flash, file, what), folder)
 
+        secret = [stack.enter_context(case.subject.passphrase.pipe())] if case.subject.passphrase else []
+
         def command(wires: qemu.Wires) -> list[str]:
             words = qemu.command(
                 case.machine, disk=disk and disk.absolute(), format=case.subject.format, firmware=firmware,
                 accel=case.accel, kernel=kernel, program=program, wires=wires,
                 credentials=credentials(Asked(nonce=nonce)), ports=qemu.Ports(), reboot=False,
+                passphrase=secret[0] if secret else None,
             )  # fmt: skip
             return [*words, "-smbios", f"type=3,asset={nonce}"]
 
@@ -120,7 +123,7 @@ def boot_and_judge(case: Case, out: Path, say: Callable[[str], None]) -> Verdict
             stack.enter_context(image.in_use(disk, say))
         console = Console(test.fail, began=test.began, direct=direct)
         has_text = case.subject.kind != "uefi" and case.machine.gpu != "none"
-        booted = stack.enter_context(guest.start(command, console, out / LOG, text_screen=has_text))
+        booted = stack.enter_context(guest.start(command, console, out / LOG, text_screen=has_text, pass_fds=secret))
         trial = Trial(
             booted, test, nonce, patience=case.accel.patience, password=case.password, entry=case.entry, say=say
         )

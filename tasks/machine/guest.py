@@ -149,11 +149,17 @@ class Guest:
 
 @contextlib.contextmanager
 def start(
-    command: Callable[[Wires], list[str]], console: Console, log: Path | None = None, *, text_screen: bool = False
+    command: Callable[[Wires], list[str]],
+    console: Console,
+    log: Path | None = None,
+    *,
+    text_screen: bool = False,
+    pass_fds: Sequence[int] = (),
 ) -> Iterator[Guest]:
     """Run the command that is made around our sockets. What QEMU itself says goes to qemu.log beside `log`.
 
-    `text_screen` says that the machine has a graphics card that a BIOS writes text on.
+    `text_screen` says that the machine has a graphics card that a BIOS writes text on. It inherits the descriptors
+    `pass_fds`.
     """
     with contextlib.ExitStack() as stack:
         folder = log.parent if log else Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bootsmith-")))
@@ -161,7 +167,7 @@ def start(
         pairs = [[stack.enter_context(each) for each in socket.socketpair()] for _ in range(3)]
         theirs = [pair[1].fileno() for pair in pairs]
         argv = command(Wires(*theirs))
-        running = stack.enter_context(process.start(argv, stderr=messages, pass_fds=theirs))
+        running = stack.enter_context(process.start(argv, stderr=messages, pass_fds=[*theirs, *pass_fds]))
         for _, their in pairs:
             their.close()
         ends = [pair[0] for pair in pairs]

@@ -30,23 +30,33 @@ _NOT_DISKS: tuple[tuple[bytes, str, str], ...] = (
     (b"\x7fELF", "an ELF program", "Name a disk image."),
     (b"QED\0", "a QED image", "Convert it: qemu-img convert."),
 )
+_UNLOCK = "Give its passphrase: --passphrase file:PATH or --passphrase env:NAME."
+_CLEAR, _LUKS = 0, 2  # qcow2's crypt_method
 _DATA_FILE = 1 << 2  # incompatible feature bit of the qcow2 specification: guest data is in another file
 
 
-def identify(path: Path, given: str | None = None) -> str:
+class Encrypted(BootsmithError):
+    """An image is encrypted, and nothing opens it."""
+
+
+def identify(path: Path, given: str | None = None, *, opens: bool = False) -> str:
     """Return the format of a disk image, as QEMU names it, or "iso"; "raw" where no magic is known, or `given` says so.
 
-    Raises InputMissing, and BootsmithError for what is no disk, is not in the format `given`, is encrypted, or refers
-    to another file: QEMU would open whatever file of this host the image names.
+    `opens` says that there is a passphrase for it. Raises InputMissing, and BootsmithError for what is no disk, is not
+    in the format `given`, is encrypted where nothing opens it, or the reverse, or refers to another file: QEMU would
+    open whatever file of this host the image names.
     """
     given = _OTHER_NAMES.get(given or "", given)
-    found = _by_magic(path, raw=given == "raw")
+    found, encrypted = _by_magic(path, raw=given == "raw", opens=opens)
+    if opens and not encrypted:
+        raise BootsmithError(f"{path} is not encrypted, and needs no passphrase", "Leave the passphrase out.")
     if given not in (None, found):
         raise BootsmithError(f"{path} is not {given} but {found}", f"Leave out the format, or say {found}.")
     return found
 
 
-def _by_magic(path: Path, *, raw: bool) -> str:
+def _by_magic(path: Path, *, raw: bool, opens: bool) -> tuple[str, bool]:
+    """Return a format, and whether the content is encrypted."""
     try:
         with path.open("rb") as file:
             head = file.read(4096).ljust(SECTOR, b"\0")
@@ -61,24 +71,28 @@ def _by_magic(path: Path, *, raw: bool) -> str:
     except OSError as error:
         raise BootsmithError(f"{path} cannot be read: {error.strerror}") from error
     if raw:
-        return "raw"
+        return "raw", False
     for magic, what, hint in _NOT_DISKS:
         if head.startswith(magic):
             raise BootsmithError(f"{path} cannot be run: it is {what}", hint)
     for offset, magic, name in _MAGICS:
         if head[offset : offset + len(magic)] == magic:
-            _refuse_encrypted(path, name, head)
+            encrypted = _is_encrypted(path, name, head, opens=opens)
             _refuse_references(path, name, head)
-            return name
-    return "iso" if is_cd else "vpc" if tail == b"conectix" else "raw"
+            return name, encrypted
+    return "iso" if is_cd else "vpc" if tail == b"conectix" else "raw", False
 
 
-def _refuse_encrypted(path: Path, name: str, head: bytes) -> None:
-    if name == "qcow2" and any(head[32:36]):
+def _is_encrypted(path: Path, name: str, head: bytes, *, opens: bool) -> bool:
+    method = int.from_bytes(head[32:36], "big") if name == "qcow2" else _CLEAR
+    if method not in (_CLEAR, _LUKS):
         raise BootsmithError(
-            f"{path} is encrypted, and no passphrase is taken here",
-            "Name the raw disk it was made of, or decrypt it with qemu-img convert: see docs/how-to/qcow2.md.",
+            f"{path} is encrypted in the old way (AES-CBC), which QEMU runs no more",
+            "Convert it, with encrypt.format=luks: see docs/how-to/qcow2.md.",
         )
+    if method == _LUKS and not opens:
+        raise Encrypted(f"{path} is encrypted", _UNLOCK)
+    return method == _LUKS
 
 
 def _refuse_references(path: Path, name: str, head: bytes) -> None:

@@ -7,6 +7,7 @@ import shutil
 from dataclasses import replace
 from pathlib import Path
 
+from bootsmith.tasks.disk.passphrase import ID, Passphrase, definition, patiently
 from bootsmith.tasks.errors import BootsmithError
 from bootsmith.tasks.machine.firmware import Firmware
 from bootsmith.tasks.tools import host, process
@@ -17,11 +18,12 @@ def kept(
     format: str,  # noqa: A002
     firmware: Firmware | None,
     folder: Path,
+    passphrase: Passphrase | None = None,
 ) -> tuple[Path, Firmware | None]:
     """Return the overlay over `disk` in `folder`, made if there is none, and firmware whose variables may be written.
 
     An overlay holds single clusters and means nothing over any other image: raises BootsmithError where `disk` is no
-    longer what it was made over.
+    longer what it was made over. What is written over an encrypted disk is encrypted by the same passphrase.
     """
     folder.mkdir(parents=True, exist_ok=True)
     over = folder / "run.qcow2"
@@ -35,12 +37,27 @@ def kept(
                 f"Remove it to start afresh: rm {over}",
             )
     else:
-        words: list[str | Path] = ["create", "-q", "-f", "qcow2", "-F", format, "-b", disk, over]
         for old in folder.glob("run.vars.*"):
             old.unlink()
-        process.run([host.find("qemu-img"), *words], env={"PATH": host.PATH, "LC_ALL": "C.UTF-8"}, cwd=folder)
+        if passphrase:
+            _make_encrypted(disk, format, over, passphrase)
+        else:
+            _qemu_img("create", "-q", "-f", "qcow2", "-F", format, "-b", disk, over)
         note.write_text(json.dumps(now))
     return over, firmware and _own_variables(firmware, folder)
+
+
+def _make_encrypted(disk: Path, format: str, over: Path, passphrase: Passphrase) -> None:  # noqa: A002
+    size = json.loads(_qemu_img("info", "--output=json", "-f", format, disk))["virtual-size"]
+    words = ["--object", definition(0), "-o", f"encrypt.format=luks,encrypt.key-secret={ID}", "-u", "-F", format]
+    patiently(
+        lambda: _qemu_img("create", "-q", "-f", "qcow2", *words, "-b", disk, over, str(size), input=passphrase.encoded)
+    )
+
+
+def _qemu_img(*words: str | Path, input: bytes | None = None) -> bytes:  # noqa: A002  as subprocess calls it
+    env = {"PATH": host.PATH, "LC_ALL": "C.UTF-8"}
+    return process.run([host.find("qemu-img"), *words], env=env, cwd=Path("/"), input=input).stdout
 
 
 def _own_variables(firmware: Firmware, folder: Path) -> Firmware:

@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bootsmith.tasks.disk.passphrase import ID, definition
 from bootsmith.tasks.errors import UsageError
 from bootsmith.tasks.machine.accelerator import Accel
 from bootsmith.tasks.machine.firmware import Firmware
@@ -89,16 +90,19 @@ def command(
     sockets: Mapping[str, Path] | None = None,
     debug: Path | None = None,
     reboot: bool = True,
+    passphrase: int | None = None,
     program: str | Path = PROGRAM,
 ) -> list[str]:
     """Return the words that run `machine` with `disk`; without `firmware` under SeaBIOS.
 
     `format` may be "iso": a CD. `wires` stand in for the terminal. A tag among `sockets` is shared by the virtiofsd
-    that listens there, any other by QEMU itself (9p). `debug` is the file that `machine.debug` goes to. Raises
-    UsageError where `machine.qemu` would take the terminal a second time.
+    that listens there, any other by QEMU itself (9p). `debug` is the file that `machine.debug` goes to. Through the
+    descriptor `passphrase` comes that of an encrypted disk, and of the overlay over it where there is no snapshot.
+    Raises UsageError where `machine.qemu` would take the terminal a second time.
     """
     ports = ports or Ports(machine.forward)
     sockets = sockets or {}
+    unlock = () if passphrase is None else ("",) if snapshot else ("", "backing.")
     return [
         str(program), "-nodefaults", "-no-user-config",
         "-machine", _board(machine, firmware, shared_memory=bool(sockets)), *accel.words,
@@ -106,7 +110,8 @@ def command(
         "-m", _memory(machine),
         *_firmware(firmware, snapshot=snapshot),
         *_kernel(kernel),
-        *(_disk(machine, disk, format, snapshot=snapshot, first=not kernel) if disk else ()),
+        *(("-object", definition(passphrase)) if passphrase is not None else ()),
+        *(_disk(machine, disk, format, snapshot=snapshot, first=not kernel, unlock=unlock) if disk else ()),
         *_network(machine, ports),
         *_shares(machine, sockets),
         *_display(machine, ports),
@@ -172,14 +177,26 @@ def _kernel(kernel: Kernel | None) -> tuple[str, ...]:
     return ("-kernel", str(kernel.image), *initrd, "-append", kernel.cmdline)
 
 
-def _disk(machine: Machine, disk: Path, format: str, *, snapshot: bool, first: bool) -> list[str]:  # noqa: A002
-    """Return the disk, `first` in the boot order: with -kernel QEMU takes that place itself."""
+def _disk(
+    machine: Machine,
+    disk: Path,
+    format: str,  # noqa: A002
+    *,
+    snapshot: bool,
+    first: bool,
+    unlock: Sequence[str],
+) -> list[str]:
+    """Return the disk, `first` in the boot order: with -kernel QEMU takes that place itself.
+
+    `unlock` names the layers that the passphrase opens, as QEMU's options do: "" is the file itself.
+    """
     if format == "iso":
         options = f"format=raw,media=cdrom,readonly=on,cache={machine.cache},file={_value(disk)}"
         *controllers, device = _SCSI_CD if machine.drive == "scsi" or machine.type == "microvm" else (_CD,)
     else:
         options = f"format={format},snapshot={'on' if snapshot else 'off'},cache={machine.cache},file={_value(disk)}"
         *controllers, device = _DRIVES[machine.drive, machine.type]
+    options += "".join(f",{layer}encrypt.key-secret={ID}" for layer in unlock)
     words = ["-drive", f"if=none,id=disk,{options}"]
     for controller in controllers:
         words += ["-device", controller]

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bootsmith.tasks.disk import passphrase as passphrases
+from bootsmith.tasks.disk.passphrase import Passphrase
 from bootsmith.tasks.errors import BootsmithError, UsageError
 from bootsmith.tasks.machine import accelerator, clock, firmware, image, overlay, qemu, running, shares, ssh
 from bootsmith.tasks.machine.credentials import Asked, credentials
@@ -27,8 +29,8 @@ class Subject:
     """What a machine is made around: a disk in QEMU's `format` (or "iso"), and what starts it.
 
     `kernel` goes with the kind "direct"; `recipe` is the file of the recipe it comes from, `certificate` that of the
-    key it is signed with, `program` the path of an EFI program for which the firmware needs an entry. With `writes` the
-    guest writes to the disk itself.
+    key it is signed with, `program` the path of an EFI program for which the firmware needs an entry, `passphrase` what
+    opens an encrypted disk. With `writes` the guest writes to the disk itself.
     """
 
     disk: Path | None
@@ -40,6 +42,7 @@ class Subject:
     certificate: Path | None = None
     program: str | None = None
     writes: bool = False
+    passphrase: Passphrase | None = None
 
     @property
     def name(self) -> str:
@@ -75,7 +78,8 @@ def run(
             stack.enter_context(image.in_use(subject.disk or Path(), say))
         sockets = {} if print_only else stack.enter_context(shares.served(machine.share, say))
         prepared = prepare(machine, subject, folder=folder, say=say, sockets=sockets)
-        say(qemu.printable(prepared.argv))
+        passphrase, argv, descriptors = subject.passphrase, prepared.argv, []
+        say(qemu.printable(argv) + (passphrase.here_document if passphrase else ""))
         for note in prepared.notes:
             say(note)
         if print_only:
@@ -83,8 +87,12 @@ def run(
         if register and prepared.key and prepared.ssh_port:
             noted = running.Noted(subject.recipe, subject.name, prepared.ssh_port, prepared.key.private, os.getpid())
             stack.enter_context(running.note(register, noted))
+        if passphrase:
+            descriptors = [stack.enter_context(passphrase.pipe())]
+            printed, real = passphrases.definition(passphrases.SHOWN), passphrases.definition(descriptors[0])
+            argv = [real if word == printed else word for word in argv]
         with _terminal_as_it_was():
-            return process.spawn_interactive(prepared.argv)
+            return process.spawn_interactive(argv, pass_fds=descriptors)
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,13 +143,14 @@ def prepare(
     ports = free_ports(machine, say)
     disk, form = subject.disk, subject.format
     if machine.keep and folder and disk and form != "iso":
-        disk, code = overlay.kept(disk, form, code, folder.absolute())
+        disk, code = overlay.kept(disk, form, code, folder.absolute(), subject.passphrase)
         form = "qcow2"
     snapshot = not (machine.keep or subject.writes)
     argv = qemu.command(
         machine, disk=disk, format=form, firmware=code, accel=accel, kernel=kernel, snapshot=snapshot,
         wires=wires, credentials=credentials(asked), ports=ports, program=host.find(qemu.PROGRAMS[subject.arch]),
         debug=(folder / "debug.log").absolute() if folder else None, sockets=sockets,
+        passphrase=passphrases.SHOWN if subject.passphrase else None,
     )  # fmt: skip
     mounts = _mounts(machine, sockets or {})
     return Prepared(argv, ports, key, (*mounts, *_notes(machine, ports, key, disk, folder)))

@@ -73,7 +73,9 @@ class Verdicts:
         test = asdict(case.test)
         if case.test.login:
             test["login"] = {"user": case.test.login.user, "password": secret.digest(self._root, case.password)}
+        opened = case.subject.passphrase
         return {
+            "passphrase": secret.digest(self._root, opened.text) if opened else None,
             "files": {role: fingerprint(path, self._memo) for role, path in case.files.items()},
             "settings": _plain(case.settings),
             "machine": _plain(asdict(case.machine)),

@@ -48,11 +48,13 @@ def run(
     network: bool = False,
     check: bool = True,
     usage: Usage | None = None,
+    pass_fds: Sequence[int] = (),
 ) -> Completed:
     """Run a program to its end and return what it printed; a status above 128 is 128 + the signal that ended it.
 
     `argv` begins with the program's path. With `root` it is uid 0 of a mount and user namespace that holds the caller's
-    subordinate ids. Its words and all it prints go to `log` as they come, the latter line by line to `on_line` too.
+    subordinate ids. Its words and all it prints go to `log` as they come, the latter line by line to `on_line` too. It
+    inherits the descriptors `pass_fds`.
     Raises ToolFailed with its last lines, ToolMissing, StageError.
     """
     words = [str(word) for word in argv]
@@ -61,7 +63,7 @@ def run(
     with contextlib.ExitStack() as stack:
         out: int | BinaryIO = stack.enter_context(stdout.open("wb")) if stdout else subprocess.PIPE
         child = stack.enter_context(
-            _started(words, env, cwd, out, has_input=input is not None, root=root, network=network)
+            _started(words, env, cwd, out, has_input=input is not None, root=root, network=network, pass_fds=pass_fds)
         )
         if log:
             caveat = f"({child.wall.caveat})\n" if child.wall.caveat else ""
@@ -127,6 +129,7 @@ def _started(
     has_input: bool,
     root: bool,
     network: bool,
+    pass_fds: Sequence[int],
 ) -> Iterator[_Child]:
     """Start a program behind the best wall that can be had; leave none of it behind."""
     known = _chosen.get((root, network))
@@ -135,6 +138,7 @@ def _started(
         process = subprocess.Popen(
             [*isolation.command(wall, has_input=has_input), *argv], env=dict(env), cwd=cwd, bufsize=0,
             stdin=subprocess.PIPE, stdout=out, stderr=subprocess.PIPE, start_new_session=True, umask=UMASK,
+            pass_fds=pass_fds,
         )  # fmt: skip
         alive.running[process.pid] = True
         child = _Child(process, wall)

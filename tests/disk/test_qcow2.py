@@ -153,7 +153,7 @@ def test_an_encrypted_image_opens_by_its_passphrase_alone(bench: Workbench) -> N
     assert b"contentcontent" not in image.read_bytes()
     with pytest.raises(UsageError, match="is encrypted"):
         inspect(image)
-    with pytest.raises(BootsmithError, match="is encrypted, and no passphrase is taken here"):
+    with pytest.raises(BootsmithError, match=r"is encrypted\n  Give its passphrase: --passphrase file:PATH"):
         images.identify(image)
 
 

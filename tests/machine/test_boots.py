@@ -15,6 +15,7 @@ from typing import Any
 
 import peer
 import pytest
+from bootsmith.tasks.disk import passphrase
 from bootsmith.tasks.errors import TestFailed
 from bootsmith.tasks.machine import boottest, case, guest, image, overlay, qemu, shares
 from bootsmith.tasks.machine.accelerator import Accel, choose
@@ -23,7 +24,8 @@ from bootsmith.tasks.machine.firmware import Firmware
 from bootsmith.tasks.machine.guest import Guest
 from bootsmith.tasks.machine.run import Subject
 from bootsmith.tasks.machine.trial import Trial, Unmet
-from machines import KERNEL, demands, machine, printing_disk
+from bootsmith.tasks.stage import Secret
+from machines import KERNEL, demands, encrypted, machine, printing_disk
 
 pytestmark = pytest.mark.boot
 LONG = 120  # seconds: how long a busy host may take for what takes it less than one when idle
@@ -83,6 +85,38 @@ def test_a_qcow2_boots_and_stays_as_it_is(tmp_path: Path, accel: Accel) -> None:
     with booted(disk, accel, form=image.identify(disk)) as running:
         until(running, lambda: "hello" in running.console.heard)
     assert disk.read_bytes() == before
+
+
+@pytest.mark.parametrize("keep", [False, True])
+def test_an_encrypted_disk_boots(tmp_path: Path, accel: Accel, keep: bool) -> None:
+    """A guest reads and writes an encrypted disk; what it writes is kept encrypted too, or not at all (L17)."""
+    raw = written(tmp_path / "disk.raw", printing_disk("hello from the safe"))
+    disk = encrypted(raw, tmp_path / "disk.qcow2", "sesame")
+    key = passphrase.Passphrase(Secret(env="KEY"), b"sesame")
+    before, over = disk.read_bytes(), disk
+    if keep:
+        over, _ = overlay.kept(disk, "qcow2", None, tmp_path / "run", key)
+    with key.pipe() as fd:
+
+        def command(wires: qemu.Wires) -> list[str]:
+            return qemu.command(
+                machine(), disk=over, format=image.identify(disk, opens=True), firmware=None, accel=accel,
+                snapshot=not keep, wires=wires, passphrase=fd,
+            )  # fmt: skip
+
+        with guest.start(command, Console(), pass_fds=[fd]) as running:
+            until(running, lambda: "hello from the safe" in running.console.heard)
+            assert b"sesame" not in Path(f"/proc/{running.pid}/cmdline").read_bytes()
+    assert disk.read_bytes() == before
+    if keep:
+        assert b"hello from" not in over.read_bytes()
+        with key.pipe() as fd:
+            options = (
+                f"driver=qcow2,file.filename={over},encrypt.key-secret=passphrase,backing.encrypt.key-secret=passphrase"
+            )
+            words = ["--object", passphrase.definition(fd), "--image-opts", options, "-O", "raw", tmp_path / "seen.raw"]
+            subprocess.run(["qemu-img", "convert", *words], check=True, pass_fds=[fd])
+        assert (tmp_path / "seen.raw").read_bytes()[512:1024] == raw.read_bytes()[:512]
 
 
 @pytest.mark.parametrize(("drive", "board"), [("virtio", "q35"), ("ide", "pc"), ("scsi", "q35")])

@@ -168,7 +168,7 @@ def test_the_image_is_locked_while_it_runs(disk: Path, monkeypatch: pytest.Monke
     """While a guest runs a build cannot have the image to itself; afterwards it can."""
     tried: list[bool] = []
 
-    def spawn(_argv: list[str]) -> int:
+    def spawn(_argv: list[str], **_: object) -> int:
         with disk.open("rb") as other:
             try:
                 fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -189,7 +189,7 @@ def test_temporary_keys_do_not_stay(disk: Path, tmp_path: Path, monkeypatch: pyt
     (tmp_path / "temporary").mkdir()
     seen: list[bool] = []
 
-    def spawn(_argv: list[str]) -> int:
+    def spawn(_argv: list[str], **_: object) -> int:
         seen.append(any((tmp_path / "temporary").rglob("ssh_key")))
         return 0
 
@@ -205,7 +205,7 @@ def test_shares_are_served_for_the_run(disk: Path, monkeypatch: pytest.MonkeyPat
     share = {"work": disk.parent, "odd": disk.parent / "a,b"}
     share["odd"].mkdir()
 
-    def spawn(argv: list[str]) -> int:
+    def spawn(argv: list[str], **_: object) -> int:
         path = next(word for word in argv if word.startswith("socket,id=share0")).partition("path=")[2]
         with socket.socket(socket.AF_UNIX) as client:
             client.connect(path)
@@ -283,7 +283,7 @@ def test_a_running_machine_is_noted(disk: Path, monkeypatch: pytest.MonkeyPatch)
     seen: list[running.Noted] = []
     register = disk.parent / "register"
 
-    def spawn(_argv: list[str]) -> int:
+    def spawn(_argv: list[str], **_: object) -> int:
         seen.extend(running.find(register))
         return 0
 

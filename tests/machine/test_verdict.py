@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from bootsmith.cache.memo import Memo
+from bootsmith.tasks.disk.passphrase import Passphrase
 from bootsmith.tasks.errors import TestFailed
 from bootsmith.tasks.machine import boottest
 from bootsmith.tasks.machine.accelerator import Accel
@@ -150,6 +151,9 @@ CHANGES: dict[str, Callable[[Bench], Case]] = {
     "an expectation": lambda b: other(b, test=replace(b.case.test, expect=("up",))),
     "a limit": lambda b: other(b, test=replace(b.case.test, limits={"kernel": 5})),
     "the password": lambda b: other(b, password=b"other"),
+    "the passphrase": lambda b: other(
+        b, subject=replace(b.case.subject, passphrase=Passphrase(Secret(env="P"), b"open"))
+    ),
     "who logs in": lambda b: other(b, test=replace(b.case.test, login=Login("me", Secret(env="PW")))),
     "the entry": lambda b: other(b, test=replace(b.case.test, entry="rescue")),
     "how it is chosen": lambda b: other(b, entry=Wanted("grub-efi", "debug")),
@@ -259,9 +263,12 @@ def test_a_damaged_verdict_is_none(bench: Bench, damage: bytes | None) -> None:
 
 def test_no_secret_is_in_a_verdict(bench: Bench) -> None:
     """The password enters the key by a digest that nobody can guess from, and the verdict not at all (C1)."""
-    parts = Verdicts(bench.root, Memo(bench.top / "memo")).parts(bench.case)
+    sealed = other(bench, subject=replace(bench.case.subject, passphrase=Passphrase(Secret(env="P"), b"sesame")))
+    bench.prove(sealed)
+    parts = Verdicts(bench.root, Memo(bench.top / "memo")).parts(sealed)
+    assert len(str(parts["passphrase"])) == 64
     assert "sesame" not in repr(parts)
-    assert "sesame" not in repr(bench.case)
+    assert "sesame" not in repr(sealed)
     assert all(b"sesame" not in file.read_bytes() for file in bench.root.rglob("*") if file.is_file())
     assert not bench.kept[0].stat().st_mode & 0o077 or not bench.kept[0].parent.stat().st_mode & 0o077
 
