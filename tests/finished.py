@@ -5,13 +5,23 @@ from __future__ import annotations
 from pathlib import Path
 
 from bootsmith.cache import record as records
+from bootsmith.cache.record import Record
 from bootsmith.cache.store import Store
 
 
 def recorded(build: Path) -> dict[str, str]:
     """Return the keys of the stages that have a record below `build`, by stage."""
+    return {record.stage: record.key for record in _records(build)}
+
+
+def seconds(build: Path) -> float:
+    """Return what all stages recorded below `build` took together, when they were last built."""
+    return sum(record.seconds for record in _records(build))
+
+
+def _records(build: Path) -> list[Record]:
     found = map(records.read, (build / ".bootsmith/records").glob("[!.]*.json"))
-    return {record.stage: record.key for record in found if record}
+    return [record for record in found if record]
 
 
 def stored(cache: Path) -> set[str]:
