@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -16,13 +16,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Plan:
-    """The stages of one image, producers before consumers. `outputs` are the files a user asked for."""
+    """The stages of one image, producers before consumers. `outputs` are the files a user asked for.
+
+    `named` are the files and folders that the recipe names, by the keys that do.
+    """
 
     site: Site
     recipe: Path
     description: str
     stages: tuple[Stage, ...]
     outputs: tuple[Path, ...]
+    named: Mapping[str, Path] = field(default_factory=dict)
 
     def stage(self, name: str) -> Stage:
         """Return the stage of that name. Raises KeyError."""
@@ -72,6 +76,7 @@ class Plan:
 
 def make(recipe: Recipe, site: Site) -> Plan:
     """Return the plan of a recipe whose build lives at `site`."""
+    from bootsmith.tasks import intake
     from bootsmith.tasks.stages import (
         assemble,
         bootloader,
@@ -103,7 +108,7 @@ def make(recipe: Recipe, site: Site) -> Plan:
         ]
     stages += exports.stages(recipe, site)
     outputs = tuple(site.output(output.file) for output in recipe.outputs)
-    return Plan(site, recipe.file, recipe.description, tuple(in_order(stages)), outputs)
+    return Plan(site, recipe.file, recipe.description, tuple(in_order(stages)), outputs, intake.named(recipe))
 
 
 def in_order(stages: Iterable[Stage]) -> list[Stage]:
@@ -130,6 +135,7 @@ def to_json(plan: Plan) -> dict[str, Json]:
             "recipe": str(plan.recipe),
             "description": plan.description,
             "outputs": [str(path) for path in plan.outputs],
+            "named": {key: str(path) for key, path in plan.named.items()},
             "stages": [_plain(asdict(stage)) for stage in plan.stages],
         },
     )
@@ -144,6 +150,7 @@ def from_json(data: Mapping[str, Any]) -> Plan:
         data["description"],
         tuple(_stage(each) for each in data["stages"]),
         tuple(Path(path) for path in data["outputs"]),
+        {key: Path(path) for key, path in data["named"].items()},
     )
 
 

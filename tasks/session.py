@@ -7,6 +7,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
@@ -14,9 +15,11 @@ from typing import TYPE_CHECKING, NoReturn
 
 from bootsmith.cache import key as keys
 from bootsmith.cache import location, temporary
+from bootsmith.cache.clock import settled
 from bootsmith.cache.fingerprint import fingerprint
 from bootsmith.cache.location import default_root
 from bootsmith.cache.lock import Lock
+from bootsmith.tasks import intake
 from bootsmith.tasks import plan as plans
 from bootsmith.tasks.builder import Builder
 from bootsmith.tasks.errors import StageError, UsageError
@@ -47,6 +50,7 @@ class Session:
         self.progress = progress
         self.frozen = not invocation.runs
         """Whether lock files are taken as they are: this command line builds nothing."""
+        self._began = time.time_ns()
         self._default = top / default
         self._builders: dict[Path, Builder] = {}
         self._recipes: dict[Path, Recipe] = {}
@@ -100,7 +104,7 @@ class Session:
         if file not in self._builders:
             plan = self._recall(file) or self._make(file, name)
             builder = Builder(plan, self.ledger, self._awaits.get(file, ""))
-            twin = next((f for f, b in self._builders.items() if b.plan.site.build == builder.plan.site.build), None)
+            twin = next((f for f, b in self._builders.items() if intake.same(b.plan.site.build, plan.site.build)), None)
             if twin:
                 raise UsageError(
                     f"{file} and {twin} both build in {builder.plan.site.build}", "Give one of them another `name:`."
@@ -109,7 +113,8 @@ class Session:
         return self._builders[file]
 
     def adopt(self, plan: plans.Plan) -> Builder:
-        """Return the builder of a plan that no recipe made."""
+        """Return the builder of a plan that no recipe's file made. Raises RecipeError."""
+        intake.check(plan.named, plan.site, plan.recipe)
         return self._builders.setdefault(plan.site.build, Builder(plan, self.ledger))
 
     @property
@@ -131,10 +136,12 @@ class Session:
         locked = self._locked(file, recipe, lock) if needed else None
         epoch = recipe.epoch if recipe.epoch is not None else locked.date if locked else BEGINNING
         folder = recipe.name if recipe.profile is None else f"{recipe.name}+{recipe.profile}"
-        plan = plans.make(recipe, Site(recipe.name, self.top / "build" / folder, lock, epoch))
+        site = Site(recipe.name, self.top / "build" / folder, lock, epoch)
+        intake.check(intake.named(recipe), site, file)
+        plan = plans.make(recipe, site)
         at_home = all(each.parent == file.parent for each in recipe.files)  # else a new file here could be the parent
         if file not in self._awaits and at_home and not recipe.volatile:
-            self._remember(file, plan, [*recipe.files, *([lock] if needed else [])])
+            self._remember(file, plan, recipe.files, locked)
         return plan
 
     def _locked(self, file: Path, recipe: Recipe, path: Path) -> LockFile | None:
@@ -178,19 +185,34 @@ class Session:
             files = [Path(name) for name in noted["sources"] if name != PLANNING]
             if self._sources(files, noted["codes"]) == noted["sources"]:
                 self.ledger.codes |= noted["codes"]
-                return plans.from_json(noted["plan"])
+                plan = plans.from_json(noted["plan"])
+                intake.check(plan.named, plan.site, file)
+                return plan
         except (OSError, ValueError, KeyError, TypeError, ModuleNotFoundError):
             pass  # nothing noted, or not ours to read: planning anew is always right
         return None
 
-    def _remember(self, file: Path, plan: plans.Plan, files: Iterable[Path]) -> None:
+    def _remember(self, file: Path, plan: plans.Plan, files: tuple[Path, ...], locked: LockFile | None) -> None:
+        """Note a plan for runs to come, unless a file that it follows from was edited since it was read."""
         notebook = self._notebook(file)
         notebook.parent.mkdir(parents=True, exist_ok=True)
         for stage in plan.stages:
             self.ledger.code(stage)
-        sources = self._sources(files, self.ledger.codes)
+        followed = [*files, *([plan.site.lock] if locked else [])]
+        sources = self._sources(followed, self.ledger.codes)
+        if any(settled(each.stat()) >= self._began for each in files) or not self._is(plan.site.lock, locked):
+            return
+        if self._sources(followed, self.ledger.codes) != sources:
+            return
         noted = {"sources": sources, "codes": self.ledger.codes, "plan": plans.to_json(plan)}
         temporary.write(notebook, json.dumps(noted).encode())
+
+    @staticmethod
+    def _is(lock: Path, locked: LockFile | None) -> bool:
+        """Tell whether a lock file, where there is one, still says what was read of it, or written to it."""
+        from bootsmith.tasks.tree import lockfile
+
+        return locked is None or lockfile.read(lock) == locked
 
     # -- a run
 

@@ -20,7 +20,7 @@ FLOORS = (
     ("cache",),
     ("tasks.errors", "tasks.stage", "tasks.site", "tasks.recipe", "tasks.tools"),
     ("tasks.context", "tasks.tree", "tasks.disk", "tasks.boot", "tasks.machine"),
-    ("tasks.plan", "tasks.stages"),
+    ("tasks.plan", "tasks.stages", "tasks.intake"),
     ("tasks",),
 )
 """The floors from the ground up: a module imports from its own floor and those below it, never from above."""

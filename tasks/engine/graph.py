@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from bootsmith.tasks import intake
 from bootsmith.tasks.commands import COMMANDS, GROUPS, Command, Request
 from bootsmith.tasks.engine.action import CommandAction, ImageTask, Report, StageAction, StageTask, WordsTask
 from bootsmith.tasks.errors import UsageError
@@ -37,9 +38,11 @@ class Graph:
         if asked.runs:
             self._check_options()
         found: list[Task] = []
-        for name in self.selection.recipes():
+        names = self.selection.recipes()
+        planned = {name: self.session.builder(name) for name in names if self.selection.needs_plan(name)}
+        for name in names:
             suffix = f":{name}" if name is not None else ""
-            builder = self.session.builder(name) if self.selection.needs_plan(name) else None
+            builder = planned.get(name)
             if builder is not None:
                 found += self._stage_tasks(builder, suffix)
             for command in COMMANDS:
@@ -61,6 +64,7 @@ class Graph:
 
     def _stage_tasks(self, builder: Builder, suffix: str) -> Iterator[Task]:
         plan = builder.plan
+        others = [each.plan for each in self.session.builders if each is not builder]
         members: dict[str, list[str]] = {group: [] for group in GROUPS}
         for stage in plan.stages:
             group = stage.name.partition("/")[0]
@@ -71,7 +75,7 @@ class Graph:
             yield StageTask(
                 name,
                 [StageAction(self.session, builder, stage, name)],
-                file_dep=[str(path) for path in stage.inputs.values()],
+                file_dep=[str(path) for path in (*stage.inputs.values(), *intake.makers(stage, others))],
                 targets=[str(path) for path in stage.outputs.values()],
                 doc=stage.doc or GROUPS.get(stage.name, ""),
                 subtask_of=None if group == stage.name and not suffix else f"{group}{suffix}",

@@ -14,7 +14,7 @@ from bootsmith.tasks.stage import Secret
 
 STAGES = (
     *("rootfs", "layers", "initramfs", "kernel", "partition", "populate", "bootloader", "assemble", "convert"),
-    *("files", "test", "log", "disk.raw", "run.qcow2", "run.json", "debug.log"),
+    *("files", "test", "log", "at", "disk.raw", "run.qcow2", "run.json", "debug.log"),
 )
 """What bootsmith itself keeps in a build directory."""
 LAYERS = ("base", "system", "modules", "loader")

@@ -28,8 +28,8 @@ def _mounts(recipe: Recipe) -> Iterable[Finding]:
         seen.setdefault(part.mount, name)
         if part.fs == "none":
             yield (*PARTS, name, "mount"), "there is no filesystem to mount; write fs:, or remove the mount"
-    if "layout" in parts:  # partition/NAME.json is its geometry, partition/layout.json the disk's
-        yield (*PARTS, "layout"), "bootsmith keeps a file of that name; take another name"
+    for name in {"layout", "base"} & parts.keys():  # partition/layout.json is the disk's, populate/base no partition's
+        yield (*PARTS, name), "bootsmith keeps a file of that name; take another name"
     if "/" not in seen and (recipe.boot.initrd == "tree" or (not parts and "direct" in recipe.boot.loader)):
         return
     if "/" not in seen:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bootsmith.tasks.disk.convert import PASSPHRASE
-from bootsmith.tasks.errors import RecipeError
 from bootsmith.tasks.recipe.model import Qcow2
 from bootsmith.tasks.stage import Stage
 from bootsmith.tasks.stages import packaged
@@ -32,12 +30,6 @@ def stages(recipe: Recipe, site: Site) -> tuple[Stage, ...]:
 def _stage(name: str, output: Qcow2, recipe: Recipe, site: Site) -> Stage:
     image = site.output(output.file)
     backing = packaged.path(output.backing, recipe, site) if output.backing else None
-    made = {raw_disk(recipe, site), *(site.output(each.file) for each in recipe.outputs)}
-    if backing and Path(os.path.normpath(backing)) in made:
-        what = (
-            f"{recipe.file.name}: outputs.qcow2.backing: {backing.name} is made by this very recipe; name another image"
-        )
-        raise RecipeError([what])
     return Stage(
         name=name,
         run="bootsmith.tasks.disk.convert:run_qcow2",
