@@ -142,9 +142,17 @@ def to_text(forecasts: list[Forecast]) -> str:
         (verdict, sum(each.verdict == verdict for each in forecasts)) for verdict in ("build", "restore", "depends")
     ]
     words = [f"{count} to {verdict}" for verdict, count in counted[:2] if count]
-    words += [f"{count} depending on what those give" for verdict, count in counted[2:] if count]
-    took = sum(each.seconds or 0 for each in forecasts)
-    return "\n".join([*lines, (", ".join(words) + f": at most about {took:.1f} s") if words else "nothing to do"])
+    given = "those give" if words else "is not known yet"
+    words += [f"{count} depending on what {given}" for verdict, count in counted[2:] if count]
+    return "\n".join([*lines, (", ".join(words) + _duration(forecasts)) if words else "nothing to do"])
+
+
+def _duration(forecasts: list[Forecast]) -> str:
+    """Return how long it may take, as far as it is known: of a stage that was never built it is not."""
+    known = [each.seconds for each in forecasts if each.verdict in {"build", "depends"}]
+    if None in known or not known:
+        return ""
+    return f": at most about {sum(each or 0 for each in known):.1f} s"
 
 
 def to_json(builder: Builder, forecasts: list[Forecast]) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bootsmith.tasks.explain import Forecast, Verdict, to_text
 from bootsmith.tasks.recipe.load import load
 from bootsmith.tasks.tree import lockfile
 from bootsmith.tasks.tree.request import request
@@ -341,6 +342,24 @@ def test_a_run_says_what_changed(built: Project) -> None:
     lines = {line.split()[1]: line for line in said.splitlines() if line.startswith("built ")}
     assert lines["layers/tree"].endswith("  b added")
     assert lines["assemble"].endswith("KiB")
+
+
+@pytest.mark.parametrize(
+    ("forecasts", "last"),
+    [
+        ((("build", 2.0), ("depends", 0.5), ("fresh", 9.0)), 
+         "1 to build, 1 depending on what those give: at most about 2.5 s"),
+        ((("build", 2.0), ("depends", None)), "1 to build, 1 depending on what those give"),
+        ((("depends", None), ("depends", None)), "2 depending on what is not known yet"),
+        ((("restore", None), ("fresh", 1.0)), "1 to restore"),
+        ((("restore", None), ("build", 1.0)), "1 to build, 1 to restore: at most about 1.0 s"),
+        ((("fresh", 1.0),), "nothing to do"),
+    ],
+)  # fmt: skip
+def test_no_time_is_told_that_is_not_known(forecasts: tuple[tuple[Verdict, float | None], ...], last: str) -> None:
+    """`at most` is said where each stage to build was timed before; a stage that never ran has no time, not 0.0 s."""
+    found = [Forecast(f"stage{place}", verdict, seconds=took) for place, (verdict, took) in enumerate(forecasts)]
+    assert to_text(found).splitlines()[-1] == last
 
 
 def test_without_details_reasons_are_coarser(built: Project) -> None:

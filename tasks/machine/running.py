@@ -29,6 +29,7 @@ class Noted:
 def note(folder: Path, machine: Noted) -> Iterator[None]:
     """Note a machine in `folder` for as long as the context lasts, and no longer than this process."""
     folder.mkdir(parents=True, exist_ok=True)
+    find(folder)  # machines that were killed have left notes
     name = f"{time.time_ns()}-{os.getpid()}"
     draft, final = folder / f"{name}.new", folder / f"{name}.json"
     facts = {

@@ -97,8 +97,11 @@ def _members(view: mmap.mmap) -> Iterator[Entry]:
 
 
 def _verify(header: bytes, position: int) -> None:
-    # the sum is taken with its own eight bytes as spaces
-    if sum(header) - sum(header[148:156]) + 8 * 32 != _number(header[148:156]):
+    try:
+        said = _number(header[148:156])
+    except ValueError:  # not even a number
+        said = -1
+    if sum(header) - sum(header[148:156]) + 8 * 32 != said:  # taken with its own eight bytes as spaces
         raise ValueError(f"the header at byte {position} has a wrong checksum")
 
 

@@ -50,3 +50,10 @@ def test_a_killed_machine_s_note_counts_no_more(tmp_path: Path) -> None:
     assert len(list(tmp_path.iterdir())) == 1
     assert running.find(tmp_path) == []
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_next_run_clears_notes_away(tmp_path: Path) -> None:
+    """What runs that were killed have left does not pile up where nobody uses `ssh`."""
+    (tmp_path / "1-1.json").write_text("{}")
+    with running.note(tmp_path, noted(2222)):
+        assert [each.name == "1-1.json" for each in tmp_path.iterdir()] == [False]

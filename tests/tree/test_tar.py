@@ -164,6 +164,15 @@ def damaged() -> dict[str, bytes]:
     }
 
 
+def test_what_is_no_tar_is_told_in_words(tmp_path: Path) -> None:
+    """A text is not a tar, and the message is no programmer's."""
+    text = tmp_path / "passwd"
+    text.write_text("root:x:0:0:root:/root:/bin/bash\n" * 40)
+    with pytest.raises(StageError) as caught:
+        list(tars.scan(text))
+    assert caught.value.message == f"{text} is damaged or not a tar: the header at byte 0 has a wrong checksum"
+
+
 @pytest.mark.parametrize("how", damaged())
 def test_a_damaged_tar_is_refused(how: str, tmp_path: Path) -> None:
     """A tar that is cut, altered or no tar at all is an error naming the file, never a short list."""
