@@ -347,7 +347,7 @@ def test_a_run_says_what_changed(built: Project) -> None:
 @pytest.mark.parametrize(
     ("forecasts", "last"),
     [
-        ((("build", 2.0), ("depends", 0.5), ("fresh", 9.0)), 
+        ((("build", 2.0), ("depends", 0.5), ("fresh", 9.0)),
          "1 to build, 1 depending on what those give: at most about 2.5 s"),
         ((("build", 2.0), ("depends", None)), "1 to build, 1 depending on what those give"),
         ((("depends", None), ("depends", None)), "2 depending on what is not known yet"),
