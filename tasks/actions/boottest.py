@@ -75,7 +75,7 @@ class _Disk(NamedTuple):
 
 def _disk(request: Request, plan: Plan) -> _Disk | None:
     """Return a recipe's raw disk, or its encrypted image, if that is all it keeps; None where it has no disk."""
-    sealed = None if "at" in request.session.invocation.reserved else plan.sealed
+    sealed = None if images.is_past(request) else plan.sealed
     if sealed:
         return _Disk(sealed.outputs["image"], "qcow2", images.sealing(sealed))
     made = next((stage.outputs["disk"] for stage in plan.stages if stage.name == "assemble"), None)
@@ -85,7 +85,6 @@ def _disk(request: Request, plan: Plan) -> _Disk | None:
 def _case(request: Request, recipe: Recipe, plan: Plan, disk: _Disk | None, kind: Kind) -> Case:
     from bootsmith.tasks.boot import menu
     from bootsmith.tasks.context import read_secret
-    from bootsmith.tasks.disk import bootable
     from bootsmith.tasks.machine import case, entry
     from bootsmith.tasks.machine.qemu import Kernel
     from bootsmith.tasks.machine.run import Subject
@@ -103,17 +102,27 @@ def _case(request: Request, recipe: Recipe, plan: Plan, disk: _Disk | None, kind
         kernel = Kernel(site.kernel, site.initrd if site.initrd in made else None, words)
     password = read_secret(test.login.password, "test.login.password") if test.login else b""
     secure = recipe.boot.secure_boot
-    alone = disk and kind == "uefi" and recipe.boot.removable == "no"
     subject = Subject(
         disk and disk.path, disk.format if disk else "raw", kind, kernel, recipe.arch, recipe.file,
         secure.certificate if secure else None,
-        bootable.vendors(disk.path, disk.format, recipe.boot.loader, disk.passphrase) if disk and alone else None,
+        _entered(request, recipe, disk) if disk and kind == "uefi" else None,
         passphrase=disk.passphrase if disk else None,
     )  # fmt: skip
     return case.prepare(
         recipe.machine, test, subject,
         entry=entry.wanted(recipe.boot, shown, name, kind), password=password, say=request.session.progress.tell,
     )  # fmt: skip
+
+
+def _entered(request: Request, recipe: Recipe, disk: _Disk) -> str | None:
+    """Return the program for which the firmware needs an entry; of a past build its disk tells, not the recipe."""
+    from bootsmith.tasks.disk import bootable
+
+    if not images.is_past(request):
+        alone = recipe.boot.removable == "no"
+        return bootable.vendors(disk.path, disk.format, recipe.boot.loader, disk.passphrase) if alone else None
+    found = bootable.firmware(disk.path, disk.format)
+    return None if "uefi" in found else bootable.vendors(disk.path, disk.format)
 
 
 def _titled(shown: Menu, facts: Path) -> Menu:

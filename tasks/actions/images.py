@@ -82,6 +82,11 @@ def _read(secret: Secret, what: str) -> Passphrase:
     return Passphrase(secret, checked(read_secret(secret, what), what))
 
 
+def is_past(request: Request) -> bool:
+    """Tell whether a command is about a past build: the recipe as it is now says nothing of that."""
+    return "at" in request.session.invocation.reserved
+
+
 def plan(request: Request) -> Plan:
     """Return the plan whose files a command takes: the recipe's, or with `at=ID` those of that build."""
     at = request.session.invocation.reserved.get("at")

@@ -43,12 +43,14 @@ def _run_disk(request: Request, kind: Kind) -> None:
     program = None
     if not (machine.keep and (folder / "run.qcow2").exists()):  # what a guest wrote there may start it now
         able = set(bootable.firmware(disk, form, passphrase))
-        if kind == "uefi" and (kind not in able or (recipe and recipe.boot.removable == "no")):
-            program = bootable.vendors(disk, form, recipe.boot.loader if recipe else (), passphrase)
+        present = None if images.is_past(request) else recipe
+        if not able or (kind == "uefi" and (kind not in able or (present and present.boot.removable == "no"))):
+            program = bootable.vendors(disk, form, present.boot.loader if present else (), passphrase)
         if program:
             able.add("uefi")
-            request.session.progress.tell(f"a copy of the firmware's variables gets a boot entry for {program}")
         firmware.choose(kind, able, images.shown(request, disk))
+        if program:
+            request.session.progress.tell(f"a copy of the firmware's variables gets a boot entry for {program}")
     elif passphrase:
         reader.check(disk, form, passphrase)
     subject = Subject(disk, form, kind, program=program, passphrase=passphrase)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import json
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -133,10 +134,24 @@ def test_a_vendors_path_alone_boots_by_an_entry_in_the_firmware(
     assert "EFI/BOOT" not in project.doit(f"inspect:{name}")
     assert f"gets a boot entry for {program}" in project.doit(f"run-uefi:{name}", "--print")
     assert f"gets a boot entry for {program}" in project.doit("run-uefi", "--print", str(disk))
+    assert "It starts otherwise: `doit run-uefi`." in doit(project.top, "run-bios", "--print", str(disk), status=1)
     before = disk.read_bytes()
     assert "1 of 1 expectations met" in project.doit(f"qemu-test:{name}")
     assert "passed (cached" in project.doit(f"qemu-test:{name}")
     assert disk.read_bytes() == before
+
+
+def test_a_past_build_starts_as_its_disk_says(project: Project) -> None:
+    """What a recipe says now of the loader's path is not what it said then: the disk tells, either way (C14)."""
+    project.image("past", f"boot: {{loader: grub-efi, {ONE}, removable: no}}")
+    project.image("past", f"boot: {{loader: grub-efi, {ONE}}}")
+    new, old = (each["id"] for each in json.loads(project.doit("log:past", "--json"))["builds"])
+    entry = "gets a boot entry for /EFI/linux/grubx64.efi"
+    assert entry in project.doit(f"at={old}", "run-uefi:past", "--print")
+    assert "1 of 1 expectations met" in project.doit(f"at={old}", "qemu-test:past")
+    project.image("past", f"boot: {{loader: grub-efi, {ONE}, removable: no}}")
+    assert entry not in project.doit(f"at={new}", "run-uefi:past", "--print")
+    assert entry in project.doit("run-uefi:past", "--print")
 
 
 def test_a_bare_filesystem_is_the_root_of_a_kernel_started_directly(project: Project) -> None:
