@@ -171,7 +171,10 @@ class TestMinimal:
         """GRUB for both on one GPT, with one menu: OVMF and SeaBIOS each start it to a login (C5)."""
         minimal.doit("image:hybrid")
         before = minimal.digest("hybrid/hybrid.raw")
-        assert minimal.doit("qemu-test:hybrid").count("nonce seen") == 2
+        said = minimal.doit("qemu-test:hybrid")
+        assert said.count("nonce seen") == 2
+        assert "\nuefi: login reached" in said
+        assert "\nbios: login reached" in said
         assert minimal.digest("hybrid/hybrid.raw") == before
         assert "GRUB, its core at sector 2048" in minimal.doit("inspect:hybrid")
         assert "/grub.cfg/" in minimal.inside("hybrid", "ls -p /boot/grub")

@@ -31,7 +31,8 @@ def qemu_test(request: Request) -> None:
         found = kinds(recipe)
         for kind in found:
             case = _case(request, recipe, plan, disk, kind)
-            _prove(request, case, plan.site.test if len(found) == 1 else plan.site.test / kind)
+            out, which = (plan.site.test, "") if len(found) == 1 else (plan.site.test / kind, f"{kind}: ")
+            _prove(request, case, out, which)
 
 
 def check(request: Request) -> None:
@@ -132,7 +133,7 @@ def _titled(shown: Menu, facts: Path) -> Menu:
     return shown
 
 
-def _prove(request: Request, case: Case, out: Path) -> None:
+def _prove(request: Request, case: Case, out: Path, which: str) -> None:
     from bootsmith.tasks.machine import boottest
     from bootsmith.tasks.machine.verdict import Verdicts
 
@@ -145,9 +146,9 @@ def _prove(request: Request, case: Case, out: Path) -> None:
     )  # fmt: skip
     if verdict.cached:
         progress.finish(name, "passed")
-        progress.tell(f"passed (cached, {verdict.seconds:.0f} s saved): {verdict.summary}")
+        progress.tell(f"{which}passed (cached, {verdict.seconds:.0f} s saved): {verdict.summary}")
     else:
         progress.finish(name, "passed", verdict.seconds)
-        progress.tell(verdict.summary)
+        progress.tell(f"{which}{verdict.summary}")
     if request.options["timing"] or (sys.stdout.isatty() and not verdict.cached):
         progress.tell((out / boottest.TIMING).read_text())

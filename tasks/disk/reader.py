@@ -97,6 +97,7 @@ class _Converted:
     """An image of another format, of which qemu-img takes out what is asked for: windows, and whole partitions."""
 
     def __init__(self, path: Path, format: str) -> None:  # noqa: A002
+        self._path = path
         self._node = {"driver": format, "file": _file(path)}
         self._windows: dict[int, bytes] = {}
         self.size = _size(path, format)
@@ -122,7 +123,8 @@ class _Converted:
         stretch = {"driver": "raw", "offset": start, "size": min(size, self.size - start), "file": self._node}
         with tempfile.TemporaryDirectory(prefix="bootsmith-") as folder:
             file = Path(folder, "part")
-            _qemu_img("convert", "-O", "raw", f"json:{json.dumps(stretch)}", file)
+            with _damage_told(self._path):
+                _qemu_img("convert", "-O", "raw", f"json:{json.dumps(stretch)}", file)
             with file.open("rb") as found:
                 yield found.fileno(), 0
 
@@ -133,8 +135,24 @@ def _file(path: Path) -> dict[str, str]:
 
 def _size(path: Path, format: str) -> int:  # noqa: A002
     """Return the size of the disk that an image holds; nothing need be decrypted for it."""
-    found: int = json.loads(_qemu_img("info", "--output=json", "-f", format, path))["virtual-size"]
+    with _damage_told(path):
+        found: int = json.loads(_qemu_img("info", "--output=json", "-f", format, path))["virtual-size"]
     return found
+
+
+@contextlib.contextmanager
+def _damage_told(image: Path) -> Iterator[None]:
+    """Say of which image it is that qemu-img can make nothing."""
+    try:
+        yield
+    except ToolFailed as error:
+        said = error.tail.splitlines()[-1:]
+        if error.status > 128 or not said or "No space left" in error.tail:
+            raise
+        raise BootsmithError(
+            f"{image} is damaged or cut off: {said[0].removeprefix('qemu-img: ')}",
+            "Make or copy it again; `qemu-img check` tells more.",
+        ) from error
 
 
 def _qemu_img(*words: str | Path, input: bytes | None = None, pass_fds: list[int] | None = None) -> bytes:  # noqa: A002

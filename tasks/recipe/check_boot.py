@@ -60,7 +60,7 @@ def _kernels(recipe: Recipe) -> Iterable[Finding]:
             what = f"{needy} needs a FAT partition; write `boot: {{fs: vfat, size: 256M, mount: /boot/syslinux}}` too"
             yield PARTS, what
         elif place != "esp" and disk.partitions:  # an ESP that is missing is told by who needs it
-            yield ("boot", "place"), f"there is no such partition: {_PLACES[place]}; add it, or write root"
+            yield ("boot", "place"), f"there is no such partition: {_PLACES[place]}; add it, or write auto"
         return
     for name in readers:
         kind = KINDS[name]

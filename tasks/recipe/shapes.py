@@ -179,7 +179,11 @@ class ListOf(Type):
 
     def read(self, node: Node, path: KeyPath, problems: Problems) -> Any:
         if not isinstance(node, Items):
-            hint = f"[{node.text}]" if isinstance(node, Text) and node.text else self.said
+            hint = self.said
+            if isinstance(node, Text) and node.text:
+                from bootsmith.tasks.recipe.show import flow
+
+                hint = flow([node.text], node.place.base)  # quoted where YAML wants that: `[login:]` is no list of texts
             problems.add(node.place, path, f"this takes a list; write {hint}")
             return FAILED
         if len(node.items) < self._at_least:

@@ -87,7 +87,7 @@ class Accounts:
         if texts["passwd"] is None or texts["group"] is None:
             raise StageError(
                 "the tree has no /etc/passwd and /etc/group, so it can have no users",
-                "Install a distribution's base files, or bring both files in a layer.",
+                "Install a distribution's base files, bring both files in a layer, or write `system: none`.",
             )
         self.passwd, self.group = Table(texts["passwd"]), Table(texts["group"])
         self.shadow = None if texts["shadow"] is None else Table(texts["shadow"])

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from bootsmith.tasks.disk import bootable
+from bootsmith.tasks.errors import BootsmithError
 
 MIB = 1 << 20
 CODE = b"\xfa\xeb\xfd"  # cli; jmp $
@@ -101,6 +102,19 @@ def test_any_format_is_looked_into(tmp_path: Path, form: str) -> None:
     before = image.read_bytes()
     assert bootable.firmware(image, form) == BOTH
     assert image.read_bytes() == before
+
+
+@pytest.mark.parametrize("left", [60, -1000])
+def test_an_image_that_is_cut_off_is_named(tmp_path: Path, left: int) -> None:
+    """A download that broke off is told as one, by its name, whatever of it is missing; no program's words alone."""
+    raw = disk(tmp_path, table="gpt", loader="EFI/BOOT/BOOTX64.EFI")
+    image = tmp_path / "cut.qcow2"
+    subprocess.run(["qemu-img", "convert", "-c", "-f", "raw", "-O", "qcow2", raw, image], check=True)
+    image.write_bytes(image.read_bytes()[:left])
+    with pytest.raises(BootsmithError) as caught:
+        bootable.firmware(image, "qcow2")
+    assert caught.value.message.startswith(f"{image} is damaged or cut off: ")
+    assert "qemu-img check" in caught.value.hint
 
 
 def test_a_filesystem_without_a_table(tmp_path: Path) -> None:

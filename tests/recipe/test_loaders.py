@@ -235,6 +235,13 @@ BAD = [
         ],
     ),
     (
+        "systemd-boot, place: active",
+        "",
+        [
+            "2:37: boot.place: there is no such partition: the active partition; add it, or write auto",
+        ],
+    ),
+    (
         "grub-bios",
         "disk: {size: 3T}\n",
         [

@@ -97,6 +97,7 @@ BAD = [
     (SOURCE + "test: {timeout: 90}\n", ["2:17: test.timeout: 90 has no unit; did you mean 90s?"]),
     (SOURCE + "test: {timeout: soon}\n", ["2:17: test.timeout: 'soon' is not a time; write it like 90s or 5m"]),
     (SOURCE + "test: {expect: login}\n", ["2:16: test.expect: this takes a list; write [login]"]),
+    (SOURCE + "test: {expect: 'login:'}\n", ['2:16: test.expect: this takes a list; write ["login:"]']),
     (
         SOURCE + "test: {expect: ['a(']}\n",
         [
