@@ -23,6 +23,7 @@ TAKERS = [command.name for command in COMMANDS if command.positional]
 OWN = ("test", "soak", "bench")  # tasks of this repository's dodo.py
 DOITS: dict[str, dict[str, type]] = {"list": {"-s": bool}, "info": {}, "clean": {}, "forget": {}, "help": {}}
 STAND_INS = ("ARGS", "STAGE")
+EXAMPLES = ("base", "web")  # recipes that a reader has
 ABSENT = re.compile(r"none of these is there: ([^ ,;]+)|([^ ]+) does not exist;")
 
 
@@ -101,7 +102,8 @@ def unknown(line: str, page: str = "") -> list[str]:
         elif taker:
             continue  # the file that it takes
         elif task in TASKS:
-            options, recipe, taker = TASKS[task], name or recipe, task if task in TAKERS else ""
+            options, taker = TASKS[task], task if task in TAKERS else ""
+            recipe = name if name and name not in EXAMPLES else recipe
         elif option != word:
             variables[option] = re.sub("^~/", "/home/me/", word.partition("=")[2])
         elif word not in STAND_INS:

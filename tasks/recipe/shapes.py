@@ -183,7 +183,7 @@ class ListOf(Type):
             if isinstance(node, Text) and node.text:
                 from bootsmith.tasks.recipe.show import flow
 
-                hint = flow([node.text], node.place.base)  # quoted where YAML wants that: `[login:]` is no list of texts
+                hint = flow([node.text], node.place.base)  # quoted where YAML wants it: `[login:]` holds no text
             problems.add(node.place, path, f"this takes a list; write {hint}")
             return FAILED
         if len(node.items) < self._at_least:
