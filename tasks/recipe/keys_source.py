@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bootsmith.tasks.recipe import lexicon as words
 from bootsmith.tasks.recipe import model
-from bootsmith.tasks.recipe.scalars import Bool, Choice, FilePath
+from bootsmith.tasks.recipe.scalars import Bool, Choice, FilePath, integer
 from bootsmith.tasks.recipe.shapes import Choose, Key, Kind, ListOf, Section
 
 PACKAGES = ListOf(words.PACKAGE, once=True)
@@ -48,7 +48,15 @@ _DIRECTORY_TREE = Section(
     model.Directory,
     bare="path",
 )
-_TAR_TREE = Section({"file": Key(FilePath("file"), "the archive", required=True)}, model.Tar, bare="file")
+_TAR_TREE = Section(
+    {
+        "file": Key(FilePath("file"), "the archive", required=True),
+        "subdir": Key(words.FOLDER, "the folder of it that holds the tree; what is beside it is left out", "/"),
+        "strip": Key(integer(0, 100), "how many leading folders its paths lose, before `subdir` is looked for", 0),
+    },
+    model.Tar,
+    bare="file",
+)
 SOURCE = Choose(
     {
         "debian": Kind(_DEBIAN, "a tree installed from Debian's packages", model.Debian),

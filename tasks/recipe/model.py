@@ -79,6 +79,8 @@ class Tar:
     """`source: tar`: a tree in an archive, plain or packed; owners and modes as they are there."""
 
     file: Path
+    subdir: str
+    strip: int
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,11 +58,13 @@ def _packed(source: Directory, site: Site) -> Stage:
 
 
 def _unpacked(source: Tar, site: Site) -> Stage:
+    whole = source.subdir == "/" and not source.strip
     return Stage(
         "rootfs",
         "bootsmith.tasks.tree.archive:take",
         {"file": source.file},
         {"tar": site.base.tar, "index": site.base.index},
+        {} if whole else {"subdir": source.subdir, "strip": source.strip},
         tools=archive.PACKERS,
         doc="base tree, as a tar",
     )

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -27,13 +29,28 @@ def packing(file: Path) -> str | None:
 
 
 def take(ctx: Context) -> None:
-    """Unpack the tar, and index it."""
+    """Unpack the tar, or the part of it that is wanted, and index it."""
     file, tar = ctx.inputs["file"], ctx.outputs["tar"]
+    if "subdir" in ctx.params:
+        _take_part(ctx, file, tar)
+        return
     if packing(file) is None:
         shutil.copyfile(file, tar)
     else:
         unpack(ctx, file, tar)
     index(tar, ctx.outputs["index"], file)
+
+
+def _take_part(ctx: Context, file: Path, tar: Path) -> None:
+    from bootsmith.tasks.tree import excerpt
+
+    whole = file
+    if packing(file) is not None:
+        whole = ctx.work / "whole.tar"
+        unpack(ctx, file, whole)
+    with _told_of(file, whole):
+        subdir, strip = str(ctx.params["subdir"]), int(str(ctx.params["strip"]))
+        excerpt.write(whole, tar, ctx.outputs["index"], subdir=subdir, strip=strip)
 
 
 def unpack(ctx: Context, file: Path, tar: Path) -> None:
@@ -49,7 +66,15 @@ def unpack(ctx: Context, file: Path, tar: Path) -> None:
 
 def index(tar: Path, target: Path, file: Path) -> None:
     """Write the index of a tar. What is wrong with it is told of `file`, the user's, not of our copy of it."""
-    try:
+    with _told_of(file, tar):
         layer.index_tar(tar, target)
+
+
+@contextmanager
+def _told_of(file: Path, copy: Path) -> Iterator[None]:
+    """Tell of the user's file what is wrong with our copy of it."""
+    try:
+        yield
     except StageError as error:
-        raise StageError(error.message.replace(str(tar), str(file)), error.hint.replace(str(tar), str(file))) from error
+        message, hint = (text.replace(str(copy), str(file)) for text in (error.message, error.hint))
+        raise StageError(message, hint) from error

@@ -196,16 +196,26 @@ def header(entry: Entry) -> bytes:
         pax["path"], prefix, name = path, b"", path[:100]
     if len(link) > 100:
         pax["linkpath"] = link
-    for key, value, limit in (("uid", entry.uid, 8**7), ("gid", entry.gid, 8**7), ("size", entry.size, 8**11)):
-        if value >= limit:
+    numbers = (
+        ("uid", entry.uid, 8**7),
+        ("gid", entry.gid, 8**7),
+        ("size", entry.size, 8**11),
+        ("mtime", entry.mtime, 8**11),
+    )
+    for key, value, limit in numbers:
+        if not 0 <= value < limit:
             pax[key] = b"%d" % value
     blocks = b""
     if pax:
         records = b"".join(_record(key.encode("utf-8", "surrogateescape"), value) for key, value in pax.items())
-        blocks = _ustar(b"PaxHeaders", b"", b"x", Entry("", "f", size=len(records), mtime=entry.mtime))
+        blocks = _ustar(b"PaxHeaders", b"", b"x", Entry("", "f", size=len(records), mtime=entry.mtime % 8**11))
         blocks += records + b"\0" * (-len(records) % BLOCK)
     flat = dataclasses.replace(
-        entry, uid=entry.uid % 8**7, gid=entry.gid % 8**7, size=entry.size % 8**11 if entry.type == "f" else 0
+        entry,
+        uid=entry.uid % 8**7,
+        gid=entry.gid % 8**7,
+        size=entry.size % 8**11 if entry.type == "f" else 0,
+        mtime=entry.mtime % 8**11,
     )
     return blocks + _ustar(name, prefix, _FLAGS[entry.type], flat, link[:100])
 

@@ -50,6 +50,15 @@ BAD = [
         "source: {squashfs: root.img}\n",
         ["1:10: source.squashfs: no such kind; known here: debian, directory, tar, none"],
     ),
+    (
+        "source: {tar: {file: recipes.tar, subdir: mnt, strip: -1}}\n",
+        [
+            "1:22: source.tar.file: recipes/recipes.tar does not exist; create that file",
+            "1:43: source.tar.subdir: 'mnt' is not a path in the tree; begin it with /, and leave out //, /., /.. and "
+            "a last /",
+            "1:55: source.tar.strip: -1 is too small; write at least 0",
+        ],
+    ),
     ("source: [debian]\n", ["1:9: source: this is a list, not one of debian, directory, tar, none; write one of them"]),
     (SOURCE + "dsk: {size: 8G}\n", ["2:1: dsk: unknown key; did you mean disk?"]),
     (SOURCE + "disk: {siez: 8G, sector: 512}\n", ["2:8: disk.siez: unknown key; did you mean size?"]),
