@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from types import MappingProxyType
+from typing import Any, Literal, NamedTuple
 
-from bootsmith.cache import sealed
+from bootsmith.cache import clock, sealed
 from bootsmith.cache.clock import boot_id
 from bootsmith.cache.errors import CacheError
 
@@ -18,8 +17,7 @@ __all__ = ["Record", "boot_id", "read", "remove", "write"]
 KIND = "record 2"
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
+class Record(NamedTuple):
     """One stage's record.
 
     `parts` is what `key` is the key of. `outputs` maps a role to its "file" (name), "hash" (fingerprint) and "size".
@@ -39,16 +37,16 @@ class Record:
     peak: int = 0
     space: int = 0
     kept: int = 0
-    details: Mapping[str, Any] = field(default_factory=dict)
-    built: float = field(default_factory=time.time)
+    details: Mapping[str, Any] = MappingProxyType({})
+    built: float = 0.0
     how: Literal["built", "restored"] = "built"
     log: str = ""
-    boot_id: str = field(default_factory=boot_id)
+    boot_id: str = clock.boot_id()
 
 
 def write(path: Path, record: Record) -> None:
     """Write a record, atomically, making its directory where needed. Raises CacheError."""
-    body = json.dumps({name: getattr(record, name) for name in Record.__slots__}, default=_plain)
+    body = json.dumps(record._asdict(), default=_plain)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         sealed.write(path, KIND, body.encode())

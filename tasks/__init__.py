@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ def image_tasks(recipe: str | Path) -> tuple[dict[str, Any], Callable[[], Iterat
 
     Recipes beside it are reached as `COMMAND:NAME`, any other by `doit recipe=PATH COMMAND`.
     """
-    from bootsmith.tasks.engine import dodo
+    from bootsmith.tasks.dodo import Dodo
 
-    return dodo.image_tasks(Path(recipe))
+    dodo = Dodo(Path(recipe), sys._getframe(1).f_globals)  # noqa: SLF001  # the dodo.py: which tasks are its own
+    return dodo.config, dodo.task_bootsmith

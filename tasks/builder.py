@@ -6,11 +6,9 @@ temporary name on the same file system, inputs are fingerprinted again, outputs 
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -163,10 +161,16 @@ class Builder:
         if not all(store.fetch(result[role]["hash"], made[role], older.get(role)) for role in made):
             return False
         record = records.Record(
-            stage.name, key, parts, result, how="restored", details=details.keep(stage, self.ledger, trees)
+            stage.name,
+            key,
+            parts,
+            result,
+            built=time.time(),
+            how="restored",
+            details=details.keep(stage, self.ledger, trees),
         )
         if cost:  # what it takes to build is worth knowing still
-            record = replace(record, **{name: getattr(cost, name) for name in COSTS})
+            record = record._replace(**{name: getattr(cost, name) for name in COSTS})
         self._finish(stage, made, record)
         return True
 
@@ -184,10 +188,10 @@ class Builder:
                 f"{stage.name}: its inputs changed during each of {ATTEMPTS} builds",
                 "Let whatever writes them finish, then run it again.",
             )
-        record = replace(record, details=details.keep(stage, self.ledger, trees))
+        record = record._replace(details=details.keep(stage, self.ledger, trees))
         if stage.stored:
             kept = sum(self.ledger.store.put(path, record.outputs[role]["hash"]) for role, path in made.items())
-            record = replace(record, kept=kept)
+            record = record._replace(kept=kept)
         with nullcontext() if stage.stored else suppress(CacheError):  # of what is not stored it only tells
             self.ledger.store.put_result(record.key, record.outputs)
         self.freshness.forgotten(stage).unlink(missing_ok=True)  # before the record: else a kill between builds twice
@@ -203,7 +207,7 @@ class Builder:
         except (BootsmithError, OSError):
             if previous is None:
                 raise
-            shutil.rmtree(shop)
+            shops.remove_tree(shop)
             return self._run(stage, shop, parts, say, None)  # a patch that failed is made anew
 
     def _run(

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import BinaryIO
 
 from bootsmith.tasks.errors import StageError
-from bootsmith.tasks.stage import Completed, Json, Secret, Stage
+from bootsmith.tasks.secret import Secret
+from bootsmith.tasks.stage import Completed, Json, Stage
 from bootsmith.tasks.tools import host, process
 
 

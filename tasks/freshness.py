@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -208,7 +207,7 @@ class Freshness:
         for name, record in self._old.items():
             stage = self.plan.stage(name)
             if self.known(stage) and records.read(self.record(stage)) == record:
-                records.write(self.record(stage), replace(record, boot_id=records.boot_id()))
+                records.write(self.record(stage), record._replace(boot_id=records.boot_id()))
         self._old.clear()
 
     # -- where things are

@@ -6,7 +6,6 @@ asked of where a path really leads, in every run: a link can be turned while no 
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
@@ -30,6 +29,8 @@ def named(recipe: Recipe) -> dict[str, Path]:
 
 
 def _paths(key: str, value: Any) -> Iterator[tuple[str, Path]]:
+    from dataclasses import fields, is_dataclass  # whose loading would be most of a build with nothing to do
+
     match value:
         case Path():
             yield key, value
@@ -41,8 +42,8 @@ def _paths(key: str, value: Any) -> Iterator[tuple[str, Path]]:
         case tuple():
             for number, each in enumerate(value):
                 yield from _paths(f"{key}.{number}", each)
-        case _ if dataclasses.is_dataclass(value):
-            for field in dataclasses.fields(value):
+        case _ if is_dataclass(value):
+            for field in fields(value):
                 if field.name != "instead_of":  # looked for, and not there
                     name = "from" if field.name == "source" else field.name  # which is no name in Python
                     yield from _paths(f"{key}.{name}", getattr(value, field.name))

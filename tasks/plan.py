@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
 from bootsmith.tasks.site import Site
-from bootsmith.tasks.stage import Json, Secret, Stage
+from bootsmith.tasks.stage import NOTHING, Json, Stage
 
 if TYPE_CHECKING:
     from bootsmith.tasks.recipe.model import Recipe
+    from bootsmith.tasks.secret import Secret
 
 
-@dataclass(frozen=True)
-class Plan:
+class Plan(NamedTuple):
     """The stages of one image, producers before consumers. `outputs` are the files a user asked for.
 
     `named` are the files and folders that the recipe names, by the keys that do.
@@ -26,7 +25,7 @@ class Plan:
     description: str
     stages: tuple[Stage, ...]
     outputs: tuple[Path, ...]
-    named: Mapping[str, Path] = field(default_factory=dict)
+    named: Mapping[str, Path] = NOTHING
 
     def stage(self, name: str) -> Stage:
         """Return the stage of that name. Raises KeyError."""
@@ -57,17 +56,29 @@ class Plan:
         def move(paths: Mapping[str, Path]) -> dict[str, Path]:
             return {role: to(path) for role, path in paths.items()}
 
-        stages = tuple(replace(each, inputs=move(each.inputs), outputs=move(each.outputs)) for each in self.stages)
-        site = replace(self.site, build=folder)
-        return replace(self, site=site, stages=stages, outputs=tuple(to(path) for path in self.outputs))
+        stages = tuple(each._replace(inputs=move(each.inputs), outputs=move(each.outputs)) for each in self.stages)
+        site = self.site._replace(build=folder)
+        return self._replace(site=site, stages=stages, outputs=tuple(to(path) for path in self.outputs))
 
     def finals(self) -> tuple[Stage, ...]:
         """Return the stages that make the files a user asked for."""
         return tuple(stage for stage in self.stages if set(stage.outputs.values()).intersection(self.outputs))
 
-    def needed(self) -> tuple[Stage, ...]:
-        """Return the stages that the files a user asked for need, themselves included, in plan order."""
-        found = {stage.name for stage in self.finals()}
+    def groups(self) -> dict[str, list[str]]:
+        """Return the names that stand for several stages, and for which; a stage of that name stands for itself."""
+        found: dict[str, list[str]] = {}
+        whole = {stage.name for stage in self.stages}
+        for stage in self.stages:
+            group, slash, _ = stage.name.partition("/")
+            if slash:
+                found.setdefault(group, []).append(stage.name)
+        found["image"] = [stage.name for stage in self.finals()]
+        found["raw"] = ["assemble"] if "assemble" in whole else []
+        return {group: names for group, names in found.items() if names and group not in whole}
+
+    def needed(self, wanted: Iterable[str] | None = None) -> tuple[Stage, ...]:
+        """Return the stages called `wanted`, or those of the files a user asked for, with all they need, in order."""
+        found = {stage.name for stage in self.finals()} if wanted is None else set(wanted)
         for stage in reversed(self.stages):
             if stage.name in found:
                 found.update(other.name for other in self.producers(stage))
@@ -131,12 +142,12 @@ def to_json(plan: Plan) -> dict[str, Json]:
     return cast(
         "dict[str, Json]",
         {
-            "site": _plain(asdict(plan.site)),
+            "site": _plain(plan.site._asdict()),
             "recipe": str(plan.recipe),
             "description": plan.description,
             "outputs": [str(path) for path in plan.outputs],
             "named": {key: str(path) for key, path in plan.named.items()},
-            "stages": [_plain(asdict(stage)) for stage in plan.stages],
+            "stages": [_plain(stage._asdict() | {"secrets": _references(stage)}) for stage in plan.stages],
         },
     )
 
@@ -162,12 +173,24 @@ def _stage(data: Mapping[str, Any]) -> Stage:
             "outputs": {role: Path(path) for role, path in data["outputs"].items()},
             "tools": tuple(data["tools"]),
             "loads": tuple(data["loads"]),
-            "secrets": {
-                role: Secret(Path(each["file"]) if each["file"] else None, each["env"], each["hash"])
-                for role, each in data["secrets"].items()
-            },
+            "secrets": _secrets(data["secrets"]),
         }
     )
+
+
+def _references(stage: Stage) -> dict[str, Any]:
+    return {role: vars(secret) for role, secret in stage.secrets.items()}
+
+
+def _secrets(references: Mapping[str, Any]) -> dict[str, Secret]:
+    if not references:
+        return {}
+    from bootsmith.tasks.secret import Secret
+
+    return {
+        role: Secret(Path(each["file"]) if each["file"] else None, each["env"], each["hash"])
+        for role, each in references.items()
+    }
 
 
 def _plain(value: Any) -> Any:

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import os
-import shutil
 import sys
 import threading
 import time
-from dataclasses import dataclass
 from typing import TextIO
 
 from bootsmith.cache.amounts import human
@@ -19,10 +17,12 @@ TICK = 0.2  # seconds between redraws of the live lines
 COLORS = {"fresh": "2", "restored": "36", "built": "32", "failed": "31"}  # SGR: dim, cyan, green, red
 
 
-@dataclass
 class _Running:
-    started: float
-    doing: str = ""
+    """A stage at work: since when, and what it does."""
+
+    def __init__(self) -> None:
+        self.started = time.monotonic()
+        self.doing = ""
 
 
 class Progress:
@@ -42,7 +42,7 @@ class Progress:
     def start(self, name: str) -> None:
         """Note that a stage begins to run."""
         with self._guard:
-            self._running[name] = _Running(time.monotonic())
+            self._running[name] = _Running()
             if self._live and self._ticker is None:
                 self._ticker = threading.Thread(target=self._tick, daemon=True)
                 self._ticker.start()
@@ -101,6 +101,8 @@ class Progress:
     def _draw(self) -> None:
         if not self._live:
             return
+        import shutil
+
         width = shutil.get_terminal_size().columns
         now = time.monotonic()
         for name, running in self._running.items():

@@ -4,10 +4,27 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 from bootsmith.tasks.errors import Ended
-from bootsmith.tasks.progress import Progress
+from bootsmith.tasks.progress import Progress, human
+
+if TYPE_CHECKING:
+    from bootsmith.tasks.builder import Builder
+    from bootsmith.tasks.stage import Stage
+
+
+def tell_fresh(builder: Builder, stage: Stage, progress: Progress, name: str) -> None:
+    """Say of a stage, called `name` on the command line, that there was nothing to do."""
+    progress.finish(name, "fresh", size=builder.occupied(stage))
+
+
+def tell_outputs(builder: Builder, top: Path, progress: Progress) -> None:
+    """Name the files that a user asked for, and what they weigh."""
+    for path in builder.plan.outputs:
+        found = path.stat()
+        shown = path.relative_to(top) if path.is_relative_to(top) else path
+        progress.tell(f"{shown}  {human(found.st_size)}, {human(found.st_blocks * 512)} on disk")
 
 
 def reporter_class(progress: Progress) -> Callable[[TextIO, Mapping[str, Any]], Reporter]:

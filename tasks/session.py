@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from bootsmith.cache import key as keys
-from bootsmith.cache import location, temporary
+from bootsmith.cache import location, sealed, temporary
 from bootsmith.cache.clock import settled
 from bootsmith.cache.fingerprint import fingerprint
 from bootsmith.cache.location import default_root
@@ -37,6 +37,7 @@ if TYPE_CHECKING:
 NOTHING: Mapping[str, str] = {}
 BEGINNING = 315_532_800
 """1 January 1980, the first day that FAT can tell: when everything was made in an image that needs no package."""
+KIND = "plan 1"
 PLANNING = "bootsmith.tasks.session"  # it imports, here or there, all that shapes a plan
 
 
@@ -112,6 +113,13 @@ class Session:
             self._builders[file] = builder
         return self._builders[file]
 
+    def recalled(self) -> Builder | None:
+        """Return the default recipe's builder, where its plan is remembered: nothing is planned."""
+        plan = self._recall(self._default)
+        if plan and self._default not in self._builders:
+            self._builders[self._default] = Builder(plan, self.ledger)
+        return self._builders.get(self._default)
+
     def adopt(self, plan: plans.Plan) -> Builder:
         """Return the builder of a plan that no recipe's file made. Raises RecipeError."""
         intake.check(plan.named, plan.site, plan.recipe)
@@ -181,7 +189,7 @@ class Session:
     def _recall(self, file: Path) -> plans.Plan | None:
         """Return the plan made before of the very same files, options and code, if there is one."""
         try:
-            noted = json.loads(self._notebook(file).read_bytes())
+            noted = json.loads(sealed.read(self._notebook(file), KIND) or b"null")
             files = [Path(name) for name in noted["sources"] if name != PLANNING]
             if self._sources(files, noted["codes"]) == noted["sources"]:
                 self.ledger.codes |= noted["codes"]
@@ -205,7 +213,7 @@ class Session:
         if self._sources(followed, self.ledger.codes) != sources:
             return
         noted = {"sources": sources, "codes": self.ledger.codes, "plan": plans.to_json(plan)}
-        temporary.write(notebook, json.dumps(noted).encode())
+        sealed.write(notebook, KIND, json.dumps(noted).encode())
 
     @staticmethod
     def _is(lock: Path, locked: LockFile | None) -> bool:

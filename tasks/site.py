@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 
-@dataclass(frozen=True)
 class Layer:
     """A tar in OCI layer form (whiteouts included) and the index of its members beside it."""
 
-    name: str
-    tar: Path
-    index: Path
+    __slots__ = ("index", "name", "tar")  # no tuple, whose `index` is another, and no dataclass, which takes its time
+
+    def __init__(self, name: str, tar: Path, index: Path) -> None:
+        self.name = name
+        self.tar = tar
+        self.index = index
 
 
-@dataclass(frozen=True)
-class Site:
+class Site(NamedTuple):
     """The paths of one build. `build` is `build/NAME`, absolute; `lock` the recipe's lock file; `epoch` in seconds."""
 
     name: str

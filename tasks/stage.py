@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple, Protocol, TypeAlias
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from bootsmith.tasks.secret import Secret
 
 Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
 
-
-@dataclass(frozen=True)
-class Secret:
-    """A password or key by reference: where to read it, never the text itself.
-
-    Exactly one of `file`, `env`, `hash` is set; `hash` is a crypt(3) string, public enough to stand in a recipe.
-    """
-
-    file: Path | None = None
-    env: str | None = None
-    hash: str | None = None
+NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
-@dataclass(frozen=True)
-class Stage:
+class Stage(NamedTuple):
     """A pure step: the same inputs, parameters, tools and code give the same output bytes.
 
     `inputs` and `outputs` map a role to a path (outputs are single files). `params` holds all that shapes the output;
@@ -37,11 +29,11 @@ class Stage:
     run: str
     inputs: Mapping[str, Path]
     outputs: Mapping[str, Path]
-    params: Mapping[str, Json] = field(default_factory=dict)
+    params: Mapping[str, Json] = NOTHING
     tools: tuple[str, ...] = ()
     loads: tuple[str, ...] = ()
-    secrets: Mapping[str, Secret] = field(default_factory=dict)
-    hints: Mapping[str, Json] = field(default_factory=dict)
+    secrets: Mapping[str, Secret] = NOTHING
+    hints: Mapping[str, Json] = NOTHING
     stored: bool = True
     """False where making the output again costs no more than restoring it, or it would share nothing in the store."""
     carry: str | None = None

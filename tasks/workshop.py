@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import os
-import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -77,6 +76,8 @@ def remove_tree(path: Path) -> None:
     """Remove a tree, if it is there: even where its directories forbid it, or a killed sandbox's ids own it."""
     if not path.is_dir():
         return
+    import shutil
+
     try:
         shutil.rmtree(path, onerror=_open_up)
     except PermissionError:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 from bootsmith.tasks.boot import signing
 from bootsmith.tasks.context import StageContext
-from bootsmith.tasks.stage import Secret, Stage
+from bootsmith.tasks.secret import Secret
+from bootsmith.tasks.stage import Stage
 
 
 def make_key(folder: Path, name: str = "mine", algorithm: str = "rsa:2048") -> tuple[Path, Path]:

@@ -65,7 +65,7 @@ def fixture_checkout(tmp_path: Path) -> Checkout:
 def test_passes_every_word_on(checkout: Checkout) -> None:
     """Words reach doit as they are, whatever they hold."""
     done = checkout.run("image", "disk.size=64G", "two words", "--", "*")
-    assert done.stdout == "<-m><doit><image><disk.size=64G><two words><--><*>\n"
+    assert done.stdout == "<-m><bootsmith.tasks.start><image><disk.size=64G><two words><--><*>\n"
     assert not checkout.was_set_up()
 
 
@@ -84,7 +84,7 @@ def test_can_be_called_from_anywhere(checkout: Checkout, tmp_path: Path, way: st
         done = checkout.run("list", cwd=tmp_path, program="link/doitw")
     else:
         done = checkout.run("list", program=way)
-    assert done.stdout == "<-m><doit><list>\n"
+    assert done.stdout == "<-m><bootsmith.tasks.start><list>\n"
     assert not checkout.was_set_up()
 
 

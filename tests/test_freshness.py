@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import os
 import shutil
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from bootsmith.cache import record as records
-from toys import ALL, Project, snapshot
+from toys import ALL, ENTRIES, Project, snapshot
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Project:
-    """A toy project, nothing built."""
-    return Project.make(tmp_path)
+@pytest.fixture(params=ENTRIES)
+def project(request: pytest.FixtureRequest, tmp_path: Path) -> Project:
+    """A toy project, nothing built; whichever way it is run, it is run the same."""
+    made = Project.make(tmp_path)
+    made.entry = ENTRIES[request.param]
+    return made
 
 
 @pytest.fixture
@@ -196,7 +197,7 @@ def test_a_record_of_an_earlier_boot_counts_after_the_outputs_are_read(built: Pr
     before = path.read_bytes()
     found = records.read(path)
     assert found is not None
-    records.write(path, replace(found, boot_id="an earlier boot"))
+    records.write(path, found._replace(boot_id="an earlier boot"))
     assert built.image() == []
     again = records.read(path)
     assert again is not None

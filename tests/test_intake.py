@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from bootsmith.tasks import intake
 from bootsmith.tasks.plan import Plan
+from bootsmith.tasks.secret import Secret
 from bootsmith.tasks.site import Site
-from bootsmith.tasks.stage import Secret, Stage
+from bootsmith.tasks.stage import Stage
 from machkernel import bzimage
 from project import dodo, doit
 

@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 from bootsmith.tasks import plan as plans
+from bootsmith.tasks.secret import Secret
 from bootsmith.tasks.site import Site
-from bootsmith.tasks.stage import Secret, Stage
+from bootsmith.tasks.stage import Stage
 
 
 def stage(name: str, reads: list[str], makes: list[str]) -> Stage:

@@ -7,6 +7,7 @@ the file `runs`, which no key sees.
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import textwrap
@@ -29,7 +30,8 @@ PLAN = '''
     from bootsmith.tasks.plan import Plan
     from bootsmith.tasks.session import Session
     from bootsmith.tasks.site import Site
-    from bootsmith.tasks.stage import Secret, Stage
+    from bootsmith.tasks.secret import Secret
+    from bootsmith.tasks.stage import Stage
     from bootsmith.tasks.tools import host
 
     def make(session, file, name):
@@ -54,9 +56,15 @@ PLAN = '''
         return Plan(Site(stem, build, top / "toy.lock", 0), file, "a toy", stages,
                     (build / "disk.raw", build / "disk.qcow2"))
 
+    def recall(session, file):
+        try:
+            return make(session, file, None)
+        except (RecipeError, OSError):
+            return None
+
     def install():
         Session._make = make
-        Session._recall = lambda self, file: None
+        Session._recall = recall
         tool = next(iter(host.TOOLS.values()))
         host.TOOLS = {**host.TOOLS, "toytool": type(tool)("toytool", "toys", tool.packages)}
 '''
@@ -112,16 +120,23 @@ echo toy 1
 """
 
 
+ENTRIES = {"doit": "doit", "doitw": "bootsmith.tasks.start"}
+"""What a user types, and the module that is run."""
+
 ALL = ["assemble", "convert/qcow2", "layers/tree", "layers/upper", "rootfs"]
 """The stages, in name order."""
 
 
 @dataclass
 class Project:
-    """A toy project in a folder of its own, with a cache of its own; `variables` are added to doit's environment."""
+    """A toy project in a folder of its own, with a cache of its own; `variables` are added to doit's environment.
+
+    `entry` is the module that is run as doit: doit itself, or what ./doitw runs.
+    """
 
     top: Path
     variables: dict[str, str] = field(default_factory=dict)
+    entry: str = "doit"
 
     @classmethod
     def make(cls, top: Path, cache: Path | None = None) -> Project:
@@ -153,7 +168,7 @@ class Project:
     def doit(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run `doit WORDS` here."""
         return subprocess.run(
-            [sys.executable, "-m", "doit", *words],
+            [sys.executable, "-m", self.entry, *words],
             cwd=self.top,
             env=self.environment(),
             text=True,
@@ -162,10 +177,29 @@ class Project:
             check=False,
         )
 
+    def before_doit(self, *words: str) -> str | None:
+        """Run `doitw WORDS` where doit cannot be loaded: what it said, or None where it asked for doit."""
+        program = "import sys; sys.modules['doit'] = None; from bootsmith.tasks.start import main; main()"
+        done = subprocess.run(
+            [sys.executable, "-c", program, *words],
+            cwd=self.top,
+            env=self.environment(),
+            text=True,
+            capture_output=True,
+            timeout=60,
+            check=False,
+        )
+        if done.returncode:
+            assert re.search(r"ModuleNotFoundError: .*\bdoit\b.*\n$", done.stderr), done.stderr
+            assert "fresh" not in done.stdout
+            return None
+        assert done.stderr == ""
+        return done.stdout
+
     def start(self, *words: str) -> subprocess.Popen[str]:
         """Start `doit WORDS` here, in a process group of its own."""
         return subprocess.Popen(
-            [sys.executable, "-m", "doit", *words],
+            [sys.executable, "-m", self.entry, *words],
             cwd=self.top,
             env=self.environment(),
             text=True,

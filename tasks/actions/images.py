@@ -14,7 +14,8 @@ if TYPE_CHECKING:
     from bootsmith.tasks.commands import Request
     from bootsmith.tasks.disk.passphrase import Passphrase
     from bootsmith.tasks.plan import Plan
-    from bootsmith.tasks.stage import Secret, Stage
+    from bootsmith.tasks.secret import Secret
+    from bootsmith.tasks.stage import Stage
 
 
 def inspect(request: Request) -> None:

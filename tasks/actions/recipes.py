@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
@@ -79,7 +78,7 @@ def fetch_mach(request: Request) -> None:
     with TemporaryDirectory(prefix="bootsmith-") as folder:
         work = Path(folder)
         taken = next(stage for stage in plan.stages if checked.inputs["file"] in stage.outputs.values())
-        for stage in (taken, replace(checked, inputs={"file": work / "file"})):
+        for stage in (taken, checked._replace(inputs={"file": work / "file"})):
             outputs = {role: work / role for role in stage.outputs}
             session.ledger.load(stage)(StageContext(stage, outputs, work, say=session.progress.tell))
     session.ledger.store.sync()

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from bootsmith.tasks.errors import StageError, ToolFailed, UsageError
-from bootsmith.tasks.stage import Secret
+from bootsmith.tasks.secret import Secret
 
 T = TypeVar("T")
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from bootsmith.cache.errors import CacheError
 from bootsmith.tasks.commands import Command, Request
 from bootsmith.tasks.errors import BootsmithError
-from bootsmith.tasks.progress import human
+from bootsmith.tasks.reporter import tell_fresh, tell_outputs
 from bootsmith.tasks.session import Session
 from doit.action import BaseAction
 from doit.exceptions import BaseFail, TaskError, TaskFailed
@@ -107,7 +107,7 @@ class StageAction(Action):
 
     def fresh(self) -> None:
         """Say that there was nothing to do."""
-        self.session.progress.finish(self.name, "fresh", size=self.builder.occupied(self.stage))
+        tell_fresh(self.builder, self.stage, self.session.progress, self.name)
 
     @property
     def log(self) -> Path:
@@ -122,10 +122,7 @@ class Report(Action):
         self.session, self.builder = session, builder
 
     def act(self) -> None:
-        for path in self.builder.plan.outputs:
-            found = path.stat()
-            shown = path.relative_to(self.session.top) if path.is_relative_to(self.session.top) else path
-            self.session.progress.tell(f"{shown}  {human(found.st_size)}, {human(found.st_blocks * 512)} on disk")
+        tell_outputs(self.builder, self.session.top, self.session.progress)
 
     fresh = act
 

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from bootsmith.cache.errors import CacheError
+from bootsmith.tasks.dodo import DATABASE
 from bootsmith.tasks.engine.graph import Graph
 from bootsmith.tasks.errors import BootsmithError
 from doit.cmd_info import Info
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
     from bootsmith.tasks.stage import Stage
     from doit.task import Task
 
-DATABASE = "build/.doit.json"
 BECAUSE = "because"  # a kind of reason for not being up to date that doit has not: our words, as they are
 
 

@@ -63,14 +63,11 @@ class Graph:
                 getattr(import_module(module), function)(Request(self.session, recipe, chosen, given))
 
     def _stage_tasks(self, builder: Builder, suffix: str) -> Iterator[Task]:
-        plan = builder.plan
+        groups = builder.plan.groups()
         others = [each.plan for each in self.session.builders if each is not builder]
-        members: dict[str, list[str]] = {group: [] for group in GROUPS}
-        for stage in plan.stages:
+        for stage in builder.plan.stages:
             group = stage.name.partition("/")[0]
             name = stage.name + suffix
-            if group != stage.name:
-                members[group].append(name)
             self.stages[name] = (builder, stage)
             yield StageTask(
                 name,
@@ -80,16 +77,13 @@ class Graph:
                 doc=stage.doc or GROUPS.get(stage.name, ""),
                 subtask_of=None if group == stage.name and not suffix else f"{group}{suffix}",
             )
-        members["image"] = [stage.name + suffix for stage in plan.finals()]
-        whole = {stage.name for stage in plan.stages}  # a stage of the group's own name stands for the group
-        members["raw"] = [f"assemble{suffix}"] if "assemble" in whole else []
         for group, doc in GROUPS.items():
-            if members[group] and group not in whole:
-                self.groups[group + suffix] = members[group]
+            if group in groups:
+                members = self.groups[group + suffix] = [name + suffix for name in groups[group]]
                 yield (ImageTask if group == "image" else Task)(
                     group + suffix,
                     [Report(self.session, builder)] if group == "image" else None,
-                    task_dep=members[group],
+                    task_dep=members,
                     doc=doc,
                     has_subtask=group not in ("image", "raw"),
                     subtask_of=f"image{suffix}" if suffix else None,

@@ -10,7 +10,7 @@ from bootsmith.tasks.recipe.nodes import Place, Text
 from bootsmith.tasks.recipe.problems import Finding, KeyPath, Problems, Wrong, suggest
 from bootsmith.tasks.recipe.shapes import NOWHERE
 from bootsmith.tasks.recipe.units import show_size
-from bootsmith.tasks.stage import Secret
+from bootsmith.tasks.secret import Secret
 
 STAGES = (
     *("rootfs", "layers", "initramfs", "kernel", "partition", "populate", "bootloader", "assemble", "convert"),

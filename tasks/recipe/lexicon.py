@@ -11,7 +11,8 @@ from bootsmith.tasks.recipe import units
 from bootsmith.tasks.recipe.nodes import Node, Raw, Table, Text, shown
 from bootsmith.tasks.recipe.problems import KeyPath, Problems, Wrong, near, suggest
 from bootsmith.tasks.recipe.scalars import FAILED, Choice, FilePath, Parsed, Str, Type
-from bootsmith.tasks.stage import Json, Secret
+from bootsmith.tasks.secret import Secret
+from bootsmith.tasks.stage import Json
 
 _HOST = r"(?=.{1,64}$)[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*"
 _UUID = "[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}"

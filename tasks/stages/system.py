@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from bootsmith.tasks.stage import Json, Secret, Stage
+from bootsmith.tasks.secret import Secret
+from bootsmith.tasks.stage import Json, Stage
 
 if TYPE_CHECKING:
     from bootsmith.tasks.recipe.model import Partition, Recipe, User

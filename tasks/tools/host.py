@@ -6,7 +6,6 @@ Needs nothing beyond the standard library: the wrapper asks before there is a vi
 from __future__ import annotations
 
 import os
-import shlex
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -106,6 +105,8 @@ def install_command(tools: Iterable[Tool]) -> str:
     manager = package_manager()
     if manager is None:
         return f"with your package manager: {' '.join(sorted(tool.name for tool in tools))}"
+    import shlex
+
     return shlex.join([*manager.install, *packages(tools, manager)])
 
 

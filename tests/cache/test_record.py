@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
@@ -58,7 +57,7 @@ def test_writing_again_gives_the_same_bytes(file: Path) -> None:
 def test_the_key_can_be_told_again_from_the_parts(tmp_path: Path) -> None:
     """Going through the file changes no part, so that old and new parts can be compared."""
     parts = {"params": MappingProxyType({"a": (1, 2.5, None, True), "b": {"c": "x"}}), "outputs": ("one",)}
-    records.write(tmp_path / "record", dataclasses.replace(RECORD, parts=parts))
+    records.write(tmp_path / "record", RECORD._replace(parts=parts))
     found = records.read(tmp_path / "record")
     assert found is not None
     assert keys.key(found.parts) == keys.key(parts)
@@ -68,7 +67,7 @@ def test_the_key_can_be_told_again_from_the_parts(tmp_path: Path) -> None:
 def test_a_record_is_of_this_boot_unless_it_says_otherwise(file: Path) -> None:
     """Who reads a record can tell whether the host was restarted since."""
     assert Record("stage", "key", {}, {}).boot_id == records.boot_id()
-    records.write(file, dataclasses.replace(RECORD, boot_id="an earlier one"))
+    records.write(file, RECORD._replace(boot_id="an earlier one"))
     found = records.read(file)
     assert found is not None
     assert found.boot_id != records.boot_id()
@@ -113,7 +112,7 @@ def test_a_half_written_record_is_not_in_its_place(file: Path, monkeypatch: pyte
 
     monkeypatch.setattr(Path, "replace", stop)
     with pytest.raises(CacheError, match="cannot be written: No space left on device"):
-        records.write(file, dataclasses.replace(RECORD, key="f" * 32))
+        records.write(file, RECORD._replace(key="f" * 32))
     assert records.read(file) == RECORD
 
 
@@ -135,5 +134,5 @@ def test_a_place_that_cannot_be_written_is_named(tmp_path: Path) -> None:
 def test_what_json_cannot_say_is_a_mistake_of_ours(tmp_path: Path) -> None:
     """A record never holds something it would read back as something else."""
     with pytest.raises(TypeError, match="a record cannot hold bytes"):
-        records.write(tmp_path / "record", dataclasses.replace(RECORD, parts={"params": b"bytes"}))
+        records.write(tmp_path / "record", RECORD._replace(parts={"params": b"bytes"}))
     assert not (tmp_path / "record").exists()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from bootsmith.tasks.disk import passphrase
 from bootsmith.tasks.errors import StageError, ToolFailed, UsageError
-from bootsmith.tasks.stage import Secret
+from bootsmith.tasks.secret import Secret
 
 TEXT = "open $sesame, 'it' \"is\" \\n me"
 

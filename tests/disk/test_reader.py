@@ -9,7 +9,7 @@ import pytest
 from bootsmith.tasks.disk import bootable, passphrase, reader
 from bootsmith.tasks.disk.inspect import inspect, to_json
 from bootsmith.tasks.errors import BootsmithError, UsageError
-from bootsmith.tasks.stage import Secret
+from bootsmith.tasks.secret import Secret
 from machines import encrypted
 
 MIB = 1 << 20

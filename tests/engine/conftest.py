@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from toys import ALL, Project
+from toys import ALL, ENTRIES, Project
 
 
-@pytest.fixture
-def project(tmp_path: Path) -> Project:
-    """A toy project, nothing built."""
-    return Project.make(tmp_path)
+@pytest.fixture(params=ENTRIES)
+def project(request: pytest.FixtureRequest, tmp_path: Path) -> Project:
+    """A toy project, nothing built; whichever way it is run, it is run the same."""
+    made = Project.make(tmp_path)
+    made.entry = ENTRIES[request.param]
+    return made
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from bootsmith.tasks.machine.firmware import Firmware
 from bootsmith.tasks.machine.guest import Guest
 from bootsmith.tasks.machine.run import Subject
 from bootsmith.tasks.machine.trial import Trial, Unmet
-from bootsmith.tasks.stage import Secret
+from bootsmith.tasks.secret import Secret
 from machines import KERNEL, demands, encrypted, machine, printing_disk
 
 pytestmark = pytest.mark.boot

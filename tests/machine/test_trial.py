@@ -7,7 +7,7 @@ from bootsmith.tasks.machine.console import Console
 from bootsmith.tasks.machine.phrases import Phase
 from bootsmith.tasks.machine.trial import Trial, Unmet, began
 from bootsmith.tasks.recipe.model import Keystrokes, Login
-from bootsmith.tasks.stage import Secret
+from bootsmith.tasks.secret import Secret
 from machines import KERNEL, MadeUpGuest, demands
 
 NONCE = "cafe01"

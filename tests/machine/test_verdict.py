@@ -24,7 +24,7 @@ from bootsmith.tasks.machine.qemu import Kernel
 from bootsmith.tasks.machine.run import Subject
 from bootsmith.tasks.machine.verdict import Verdict, Verdicts
 from bootsmith.tasks.recipe.model import Login
-from bootsmith.tasks.stage import Secret
+from bootsmith.tasks.secret import Secret
 from bootsmith.tasks.tools import host
 from machines import TCG, demands, machine
 

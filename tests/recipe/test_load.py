@@ -11,7 +11,7 @@ import pytest
 from bootsmith.tasks.errors import RecipeError
 from bootsmith.tasks.recipe.load import load
 from bootsmith.tasks.recipe.model import Qcow2, Raw
-from bootsmith.tasks.stage import Secret
+from bootsmith.tasks.secret import Secret
 from hypothesis import example, given
 from hypothesis import strategies as some
 from kitchen import LARGE, SOURCE, Kitchen

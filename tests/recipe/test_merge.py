@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from bootsmith.tasks.errors import RecipeError
 from bootsmith.tasks.recipe.model import Overlay, Qcow2, Raw
-from bootsmith.tasks.stage import Secret
+from bootsmith.tasks.secret import Secret
 from kitchen import SOURCE, Kitchen
 
 BASE = """

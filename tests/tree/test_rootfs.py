@@ -49,7 +49,7 @@ def test_the_mirror_is_no_parameter(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     other = stages.stage(
         dataclasses.replace(recipe, source=dataclasses.replace(recipe.source, mirror="file:///m")), site
     )
-    assert dataclasses.replace(one, hints={}) == dataclasses.replace(other, hints={})
+    assert one._replace(hints={}) == other._replace(hints={})
     assert one.inputs == {"lock": site.lock}
 
 
