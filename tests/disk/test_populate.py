@@ -110,8 +110,8 @@ def test_layers_over_the_base_are_the_tree_they_merge_to(bench: Workbench, seed:
     stage = bench.stages()["populate/root"]
     whole = bench.folder / "whole.img"
     inputs = {role: path for role, path in stage.inputs.items() if role != "base"}
-    full = dataclasses.replace(
-        stage, run="bootsmith.tasks.disk.populate:run_ext", inputs=inputs, outputs={"image": whole}, carry=None
+    full = stage._replace(
+        run="bootsmith.tasks.disk.populate:run_ext", inputs=inputs, outputs={"image": whole}, carry=None
     )
     run_stage(full, bench.folder / "full")
     check(quick)
