@@ -125,6 +125,11 @@ class Store:
         found = hashlib.sha256()
         return found.hexdigest() if self._read(digest, found.update) else None
 
+    def weight(self, digest: str) -> int | None:
+        """Return the bytes that a blob takes at most where it is fetched: holes apart; None without a sound index."""
+        index = self._index(digest)
+        return None if index is None else sum(chunk.size for chunk in index.chunks())
+
     def chunks(self, digest: str) -> tuple[str, ...] | None:
         """Return the digests of the chunks that a blob needs, each once; None where it has no sound index."""
         index = self._index(digest)

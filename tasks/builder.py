@@ -103,10 +103,8 @@ class Builder:
         if not force and before.fresh:
             return Outcome("fresh", time.monotonic() - started, self.occupied(stage))
         cost = self.cost(stage)
-        if cost:
-            self._check_room(stage, before, force=force)
+        notes = self._check_room(stage, before, force=force) if cost else []
         state: State = "built"
-        notes: list[str] = []
         with self._workshop(stage) as shop:
             self._unnoted.touch()
             records.remove(self.freshness.record(stage))
@@ -123,12 +121,16 @@ class Builder:
         self.freshness.touch(stage, Status(True))
         return Outcome(state, time.monotonic() - started, self.occupied(stage), before.reasons, tuple(notes))
 
-    def _check_room(self, stage: Stage, before: Status, *, force: bool) -> None:
-        from bootsmith.tasks.space import shortage
+    def _check_room(self, stage: Stage, before: Status, *, force: bool) -> list[str]:
+        """Raise StageError for a stage that will not have room; return it as a note where the user lets it try."""
+        from bootsmith.tasks.space import may_try, shortage
 
-        error = shortage(self, stage, restored=not force and self.restorable(stage, before))
-        if error:
+        error = shortage(self, stage, key=before.key if not force and self.restorable(stage, before) else None)
+        if error is None:
+            return []
+        if not may_try():
             raise error
+        return [f"{error.message}: it was tried all the same"]
 
     def restorable(self, stage: Stage, status: Status) -> bool:
         """Tell whether the store has what a stage's key gives; whether it is whole, only fetching it can tell."""

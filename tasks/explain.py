@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.progress import human
 from bootsmith.tasks.reason import Reason, shown
-from bootsmith.tasks.space import shortage
+from bootsmith.tasks.space import may_try, shortage
 from bootsmith.tasks.workshop import guard_target
 
 if TYPE_CHECKING:
@@ -122,8 +122,8 @@ class _Oracle:
                 guard_target(stage.name, path)
         except StageError as error:
             return str(error)
-        short = shortage(self._builder, stage, restored=restored)
-        return str(short) if short else ""
+        short = shortage(self._builder, stage, key=status.key if restored else None)
+        return str(short) if short and not may_try() else ""
 
 
 def to_text(forecasts: list[Forecast]) -> str:

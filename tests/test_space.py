@@ -113,6 +113,39 @@ def test_restoring_asks_for_room_too(project: Project) -> None:
     assert project.disk() == original
 
 
+def test_what_is_restored_needs_its_own_size(project: Project) -> None:
+    """After a large build an earlier, small one comes out of the store into little room: its size is known."""
+    (project.top / "source").write_text("small\n")
+    project.image()
+    (project.top / "source").write_text(line(1))
+    project.image()
+    (project.top / "source").write_text("small\n")
+    free(project, SIZE // 2)
+    done = project.doit("rootfs")
+    assert done.returncode == 0, done.stdout
+    assert "restored rootfs" in done.stdout
+
+
+def test_a_stage_that_shrank_may_try(project: Project) -> None:
+    """What was large is small now, which nobody can know: the refusal names the way out, and then it is built."""
+    (project.top / "source").write_text("small\n")
+    free(project, SIZE // 2)
+    assert "needs about" in refused(project, "rootfs")
+    assert "BOOTSMITH_SPACE=try begins" in project.doit("image").stdout
+    project.variables["BOOTSMITH_SPACE"] = "no"
+    wrong = project.doit("image")
+    assert "BOOTSMITH_SPACE=no means nothing" in wrong.stdout + wrong.stderr
+    project.variables["BOOTSMITH_SPACE"] = "try"
+    assert "will fail" not in project.doit("explain").stdout
+    said = project.doit("image")
+    assert said.returncode == 0, said.stdout
+    assert "rootfs needs about 64.0 KiB, 32.0 KiB free in build/toy: it was tried all the same" in said.stdout
+    assert project.disk().startswith("SMALL")
+    del project.variables["BOOTSMITH_SPACE"]
+    (project.top / "source").write_text("other\n")
+    assert "rootfs" in project.image()  # it is known by now
+
+
 def test_storing_counts_where_it_is_the_same_disk(project: Project) -> None:
     """A store that has nothing of a stage needs as much as it took; where it has the last version, nobody knows."""
     (project.top / "source").write_text(line(2))

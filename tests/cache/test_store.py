@@ -121,6 +121,7 @@ def test_blobs_share_chunks_and_zeros_cost_nothing(store: Store, tmp_path: Path)
     (tmp_path / "disk").write_bytes(disk)
     store.put(tmp_path / "disk", of_bytes(disk))
     assert files(store.root / "chunks") == before
+    assert store.weight(of_bytes(disk)) == 2 * MIB + len(CONTENT)
     assert store.fetch(of_bytes(disk), tmp_path / "out")
     assert (tmp_path / "out").read_bytes() == disk
     assert (tmp_path / "out").stat().st_blocks * 512 < len(disk) - 3 * MIB
@@ -187,6 +188,7 @@ def test_what_is_no_digest_is_refused(store: Store, source: Path, tmp_path: Path
         lambda: store.get_bytes(name),
         lambda: store.sha256(name),
         lambda: store.chunks(name),
+        lambda: store.weight(name),
         lambda: store.result(name),
         lambda: store.path_sha256(name),
         lambda: store.put_sha256(source, name),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kitchen import SOURCE, Kitchen, each_of
 
+NO_TREE_PATH = "begin it with /, and leave out //, /., /.. and a last /"
 BAD = [
     # -- YAML itself
     ("", ["1:1: the recipe is empty; write at least `source:`"]),
@@ -54,8 +55,7 @@ BAD = [
         "source: {tar: {file: recipes.tar, subdir: mnt, strip: -1}}\n",
         [
             "1:22: source.tar.file: recipes/recipes.tar does not exist; create that file",
-            "1:43: source.tar.subdir: 'mnt' is not a path in the tree; begin it with /, and leave out //, /., /.. and "
-            "a last /",
+            "1:43: source.tar.subdir: 'mnt' is not a path in the tree; " + NO_TREE_PATH,
             "1:55: source.tar.strip: -1 is too small; write at least 0",
         ],
     ),
