@@ -127,6 +127,7 @@ COMMANDS = (
             *MACHINE,
             option("initrd", "the initrd of KERNEL"),
             option("cmdline", "KERNEL's command line; with a recipe, words after its own"),
+            option("entry", "the recipe's menu entry whose kernel, initrd and command line are taken"),
             option("disk", "a disk for KERNEL"),
             FORMAT,
             PASSPHRASE,

@@ -15,7 +15,7 @@ from bootsmith.tasks.errors import RecipeError
 
 if TYPE_CHECKING:
     from bootsmith.tasks.plan import Plan
-    from bootsmith.tasks.recipe.model import Recipe
+    from bootsmith.tasks.recipe.model import Boot, Recipe
     from bootsmith.tasks.site import Site
     from bootsmith.tasks.stage import Stage
 
@@ -25,7 +25,24 @@ SECTIONS = ("source", "layers", "system", "boot", "outputs")
 
 def named(recipe: Recipe) -> dict[str, Path]:
     """Return the files and folders that a recipe names, secrets included, by the keys that do."""
-    return {key: path for section in SECTIONS for key, path in _paths(section, getattr(recipe, section))}
+    said = {section: getattr(recipe, section) for section in SECTIONS}
+    said["boot"] = _once(recipe.boot)
+    return {key: path for section, value in said.items() for key, path in _paths(section, value)}
+
+
+def _once(boot: Boot) -> dict[str, Any]:
+    """Return what a recipe says of booting, its entries without what they have of it: that is said once."""
+    entries = {
+        name: {field: value for field, value in _fields(entry).items() if value != getattr(boot, field, None)}
+        for name, entry in boot.entries.items()
+    }
+    return _fields(boot) | {"entries": entries}
+
+
+def _fields(value: Any) -> dict[str, Any]:
+    from dataclasses import fields
+
+    return {field.name: getattr(value, field.name) for field in fields(value)}
 
 
 def _paths(key: str, value: Any) -> Iterator[tuple[str, Path]]:

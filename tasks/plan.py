@@ -88,6 +88,7 @@ class Plan(NamedTuple):
 def make(recipe: Recipe, site: Site) -> Plan:
     """Return the plan of a recipe whose build lives at `site`."""
     from bootsmith.tasks import intake
+    from bootsmith.tasks.recipe import boot_files
     from bootsmith.tasks.stages import (
         assemble,
         bootloader,
@@ -118,8 +119,11 @@ def make(recipe: Recipe, site: Site) -> Plan:
             *convert.stages(recipe, site),
         ]
     stages += exports.stages(recipe, site)
-    outputs = tuple(site.output(output.file) for output in recipe.outputs)
-    return Plan(site, recipe.file, recipe.description, tuple(in_order(stages)), outputs, intake.named(recipe))
+    outputs = [site.output(output.file) for output in recipe.outputs]
+    if not recipe.disk.partitions:  # nothing else needs what entries have of their own, and they boot
+        outputs += [site.kernel_for(entry) for entry in boot_files.kernels(recipe.boot) if entry]
+        outputs += [site.initrd_for(entry) for entry in boot_files.initrds(recipe.boot) if entry]
+    return Plan(site, recipe.file, recipe.description, tuple(in_order(stages)), tuple(outputs), intake.named(recipe))
 
 
 def in_order(stages: Iterable[Stage]) -> list[Stage]:

@@ -22,7 +22,7 @@ from bootsmith.cache.lock import Lock
 from bootsmith.tasks import intake
 from bootsmith.tasks import plan as plans
 from bootsmith.tasks.builder import Builder
-from bootsmith.tasks.errors import StageError, UsageError
+from bootsmith.tasks.errors import RecipeError, StageError, UsageError
 from bootsmith.tasks.invocation import Invocation
 from bootsmith.tasks.ledger import Ledger
 from bootsmith.tasks.progress import Progress
@@ -133,24 +133,36 @@ class Session:
     # -- plans, and remembering them: parsing YAML again would be most of a no-op
 
     def _make(self, file: Path, name: str | None) -> plans.Plan:
-        from bootsmith.tasks.tree import request
+        from bootsmith.tasks.tree import preflight, request
 
         recipe = self.recipe(name)
         lock = file.with_suffix(".lock")
         if not self.frozen:
             for choice in recipe.choices:
                 self.progress.tell(choice)
+        with contextlib.chdir(self.shell):
+            wrong = preflight.files(recipe, self.top / "build")
+        self._refuse(wrong)
         needed = request.needed(recipe)
         locked = self._locked(file, recipe, lock) if needed else None
+        if locked and file not in self._awaits:
+            with contextlib.chdir(self.shell):
+                wrong += preflight.packages(recipe, locked)
+        self._refuse(wrong)
         epoch = recipe.epoch if recipe.epoch is not None else locked.date if locked else BEGINNING
         folder = recipe.name if recipe.profile is None else f"{recipe.name}+{recipe.profile}"
         site = Site(recipe.name, self.top / "build" / folder, lock, epoch)
         intake.check(intake.named(recipe), site, file)
         plan = plans.make(recipe, site)
         at_home = all(each.parent == file.parent for each in recipe.files)  # else a new file here could be the parent
-        if file not in self._awaits and at_home and not recipe.volatile:
+        if file not in self._awaits and not wrong and at_home and not recipe.volatile:
             self._remember(file, plan, recipe.files, locked)
         return plan
+
+    def _refuse(self, wrong: list[str]) -> None:
+        """Refuse what is wrong with a recipe, where something is to be built: one can look at it still."""
+        if wrong and not self.frozen:
+            raise RecipeError(wrong)
 
     def _locked(self, file: Path, recipe: Recipe, path: Path) -> LockFile | None:
         """Return a recipe's lock, made first for a build; else note what a build would have to do about it."""

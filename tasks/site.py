@@ -53,6 +53,21 @@ class Site(NamedTuple):
         return self.build / "kernel/kernel.json"
 
     @property
+    def entries(self) -> Path:
+        """A folder for each entry of the menu with a kernel or an initrd of its own."""
+        return self.build / "entries"
+
+    def kernel_for(self, entry: str) -> Path:
+        """Return the kernel of an entry that has its own; of "", the one of `boot` itself."""
+        return self.entries / f"{entry}/vmlinuz" if entry else self.kernel
+
+    def kernel_facts_for(self, entry: str) -> Path:
+        return self.entries / f"{entry}/kernel.json" if entry else self.kernel_facts
+
+    def initrd_for(self, entry: str) -> Path:
+        return self.entries / f"{entry}/initrd.img" if entry else self.initrd
+
+    @property
     def table(self) -> Path:
         """The partition table alone, as a sparse file of the disk's full size."""
         return self.build / "partition/table.img"

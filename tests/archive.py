@@ -33,6 +33,9 @@ PACKAGES: dict[str, list[Fields]] = {
         {"Package": "mailer", "Version": "1", "Provides": "mail-agent (= 1), smtp"},
         {"Package": "broken", "Version": "1", "Depends": "nowhere"},
         {"Package": "rival", "Version": "1", "Conflicts": "tool"},
+        {"Package": "linux-image-amd64", "Version": "6.12", "Depends": "linux-image-6.12-amd64 (= 6.12)"},
+        {"Package": "linux-image-6.12-amd64", "Version": "6.12"},
+        {"Package": "linux-image-6.12-amd64-dbg", "Version": "6.12"},
     ],
     "trixie-updates": [{"Package": "tzdata", "Version": "2025b-0", "Architecture": "all", "Priority": "required"}],
     "trixie-security": [{"Package": "lib", "Version": "1.1"}],
@@ -69,58 +72,58 @@ RELEASES: dict[str, Fields] = {
 KEY = """\
 -----BEGIN PGP PUBLIC KEY BLOCK-----
 
-mDMEZ3SFgBYJKwYBBAHaRw8BAQdAxgHFMN8dqPkmWivRUKANWRKCeur77TMbBZw3
-MbrDx/W0DFRlc3QgYXJjaGl2ZYiQBBMWCAA4FiEEIjW4PzkJ/lbM563X1GDS5UaF
-QVYFAmd0hYACGwMFCwkIBwIGFQoJCAsCBBYCAwECHgECF4AACgkQ1GDS5UaFQVb1
-8AD+IUJtqFmPDgRB/XdH2K3pXctj+/N8TBHaTxnmMzBNOJsA/A1oZDyb0SX1bKdo
-5O4ensOSacqDAlaL41+rAl0pDlUJ
-=HJL6
+mDMEZ3SFgBYJKwYBBAHaRw8BAQdA27ifK71XASFbdc1GR74p8fIADDFlc/IelwkF
+LJlW8nW0DFRlc3QgYXJjaGl2ZYiQBBMWCAA4FiEELiKC5nne6xZpwXv4zgN0XYIc
+ePMFAmd0hYACGwMFCwkIBwIGFQoJCAsCBBYCAwECHgECF4AACgkQzgN0XYIcePM8
+qQEAr9cyeHf9UKLv5pfq2gLPdmD8O/4086oni5O9nUY5NM4BAOimCDD6wmS7ONEp
+VgZwZV2H05tAprhp/9dEcqOKFfkJ
+=eEja
 -----END PGP PUBLIC KEY BLOCK-----
 """
 SIGNATURES: dict[str, str] = {
     "trixie": """\
 -----BEGIN PGP SIGNATURE-----
 
-iHUEARYKAB0WIQQiNbg/OQn+VsznrdfUYNLlRoVBVgUCaLOQgAAKCRDUYNLlRoVB
-VsNMAQCX5aBV0rsmlBwFqhB+f68sc4lnfEu9FMU/8zOHgFjxnAEA3ctqXuZCRcFj
-Gx6vSdru/7w9WY7OFV4COmXBpn0FPgM=
-=eXjV
+iHUEARYKAB0WIQQuIoLmed7rFmnBe/jOA3Rdghx48wUCaLOQgAAKCRDOA3Rdghx4
+8yN+APoCNee9XHXH1Jh1s48tMS3VZMLtlktRI2J7fSiCG7OT2gD9GfxIyUQ6uLtn
+x8q7xcaCGv75c3oJOJSW6XnTOg1OdgQ=
+=x9gw
 -----END PGP SIGNATURE-----
 """,
     "trixie-updates": """\
 -----BEGIN PGP SIGNATURE-----
 
-iHUEARYKAB0WIQQiNbg/OQn+VsznrdfUYNLlRoVBVgUCaLOQgAAKCRDUYNLlRoVB
-VqGJAQCbsIkXgQWCDwHW1WBlVeEqySx25vyOmo3Hfy6+vsFmRgEA75EioaUfXbSp
-3N2FW+yn4ywwMYkUKHhBqtBLLr6xSAc=
-=X9/z
+iHUEARYKAB0WIQQuIoLmed7rFmnBe/jOA3Rdghx48wUCaLOQgAAKCRDOA3Rdghx4
+8zjCAQDX8IVxr1CVvQAkiLtLz1axMi/9BdNcrbW48J/f2S84dQD/YvSJww8XavKS
+r1lpU03DVDHi1MNSuCaGrCaPhDGcUgw=
+=GCWx
 -----END PGP SIGNATURE-----
 """,
     "trixie-security": """\
 -----BEGIN PGP SIGNATURE-----
 
-iHUEARYKAB0WIQQiNbg/OQn+VsznrdfUYNLlRoVBVgUCaLOQgAAKCRDUYNLlRoVB
-Vkz9AP4wc4AdcDMWoHZyfpFqX/CYeDDNNq3MO+D9+m5KnaSdKAD+ItOKl8X5WB5e
-w4bVlisF/0cx79OnabWVgYVIIHIu1gI=
-=/qcz
+iHUEARYKAB0WIQQuIoLmed7rFmnBe/jOA3Rdghx48wUCaLOQgAAKCRDOA3Rdghx4
+89+HAQC4qZBcGSJLfn3yEQe/AOYlz4sM3kd6gZKwOV0EOlEOQQEA1rdf5Co7BRG7
+HIzlJEGu7K+x+l9SqqhycSB97+tmBAg=
+=bblI
 -----END PGP SIGNATURE-----
 """,
     "trixie-later": """\
 -----BEGIN PGP SIGNATURE-----
 
-iHUEARYKAB0WIQQiNbg/OQn+VsznrdfUYNLlRoVBVgUCaLOQgAAKCRDUYNLlRoVB
-VowiAP4t3gf5a3prZ5UHA0bzoc6Y0rd/Gccj8dml8gDgQMQ1oQD/QLb4jZw653WD
-KxBKoGw2G5lgdf9QouoPpPg8iTnBIgI=
-=mggK
+iHUEARYKAB0WIQQuIoLmed7rFmnBe/jOA3Rdghx48wUCaLOQgAAKCRDOA3Rdghx4
+8wLmAQDD1IMyEZMmf8ZknMgcW4mg0zQwPpA4bJCTresNq+rgyAEArhNjUZEPVEu4
+BiQobXsmJ3rJGGBzKOGgSkRnviEm5gM=
+=U40k
 -----END PGP SIGNATURE-----
 """,
     "bookworm": """\
 -----BEGIN PGP SIGNATURE-----
 
-iHUEARYKAB0WIQQiNbg/OQn+VsznrdfUYNLlRoVBVgUCaLOQgAAKCRDUYNLlRoVB
-VpyLAQDsAvpNsHYgFIgg8kV6NM0cfDbuuDsixBL9lZL8jA9CKQEAt3+dbhYO9xkC
-ahHjYMFGFUAiPQrWCYA3jALunYdHBQw=
-=tiRu
+iHUEARYKAB0WIQQuIoLmed7rFmnBe/jOA3Rdghx48wUCaLOQgAAKCRDOA3Rdghx4
+83+cAQCBK+2scckgQfRQW0LiMOGlysoNrO3Uq2TDL0cdWe9CBQEA/ePpRdBhGdf5
+C0dt3+MLoQQxIHF2gBeHPZoNGvIhyAY=
+=B3al
 -----END PGP SIGNATURE-----
 """,
 }

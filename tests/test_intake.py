@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from bootsmith.tasks import intake
 from bootsmith.tasks.plan import Plan
+from bootsmith.tasks.recipe.load import load
 from bootsmith.tasks.secret import Secret
 from bootsmith.tasks.site import Site
 from bootsmith.tasks.stage import Stage
@@ -144,3 +145,14 @@ def test_secrets_are_read_too(tmp_path: Path) -> None:
     reader = Stage("convert", "m:f", {}, {}, secrets={"key": Secret(file=tmp_path / "x/../build/other/key")})
     assert intake.makers(reader, [other]) == [key]
     assert intake.makers(Stage("convert", "m:f", {"x": tmp_path / "x"}, {}), [other]) == []
+
+
+def test_what_entries_have_of_all_is_named_once(tmp_path: Path) -> None:
+    """An entry's own kernel is named by its own key, the one of all by that of all."""
+    for name in ("linux", "mine"):
+        (tmp_path / name).write_bytes(bzimage())
+    text = "boot: {kernel: linux, initrd: none, entries: {a: {}, b: {kernel: mine}}}\n"
+    (tmp_path / "x.yaml").write_text(f"source: {{directory: .}}\n{text}")
+    named = intake.named(load(tmp_path / "x.yaml"))
+    boot = {key: path.name for key, path in named.items() if key.startswith("boot.")}
+    assert boot == {"boot.kernel.file": "linux", "boot.entries.b.kernel.file": "mine"}

@@ -49,6 +49,15 @@ class Workbench:
         file.write_text(SOURCE + text)
         self.recipe: Recipe = load(file)
 
+    def own(self, entry: str, kernel: bytes, initrd: bytes | None = None, version: str = "6.9-mine") -> None:
+        """Write the kernel of an entry of the menu, as its stage would have made it, and its initrd."""
+        facts = {"version": version, "pretty_name": "Debian GNU/Linux 13 (trixie)", "id": "debian"}
+        self.site.kernel_for(entry).parent.mkdir(parents=True, exist_ok=True)
+        self.site.kernel_for(entry).write_bytes(kernel)
+        self.site.kernel_facts_for(entry).write_text(json.dumps(facts))
+        if initrd is not None:
+            self.site.initrd_for(entry).write_bytes(initrd)
+
     def base(self, members: Mapping[str, Any]) -> None:
         """Make the base layer, in the order given: path -> file's bytes, or a TarInfo to complete."""
         self.site.base.tar.parent.mkdir(parents=True, exist_ok=True)

@@ -9,11 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from bootsmith.tasks.actions import images
-from bootsmith.tasks.actions.machines import kept
+from bootsmith.tasks.actions.machines import kept, started
 from bootsmith.tasks.errors import UsageError
 
 if TYPE_CHECKING:
-    from bootsmith.tasks.boot.menu import Menu
     from bootsmith.tasks.commands import Request
     from bootsmith.tasks.disk.passphrase import Passphrase
     from bootsmith.tasks.machine.case import Case
@@ -87,20 +86,17 @@ def _case(request: Request, recipe: Recipe, plan: Plan, disk: _Disk | None, kind
     from bootsmith.tasks.boot import menu
     from bootsmith.tasks.context import read_secret
     from bootsmith.tasks.machine import case, entry
-    from bootsmith.tasks.machine.qemu import Kernel
     from bootsmith.tasks.machine.run import Subject
+    from bootsmith.tasks.recipe import boot_files
     from bootsmith.tasks.stages import menu as menus
 
     site, test = plan.site, recipe.test
-    shown = _titled(menu.from_param(menus.menu(recipe)), site.kernel_facts)
+    facts = {owner: _facts(site.kernel_facts_for(owner)) for owner in boot_files.kernels(recipe.boot)}
+    shown = menu.from_param(menus.menu(recipe)).completed({own: each for own, each in facts.items() if each}, {}, {})
     name = test.entry or shown.default
-    kernel = None
-    if kind == "direct":
-        made = {path for stage in plan.stages for path in stage.outputs.values()}
-        if site.kernel not in made:
-            raise UsageError(f"{site.name} has no kernel that QEMU could start", "Test it under uefi or bios.")
-        words = next(item.cmdline for item in shown.items if item.name == name)
-        kernel = Kernel(site.kernel, site.initrd if site.initrd in made else None, words)
+    kernel = started(recipe, plan, name) if kind == "direct" else None
+    if kind == "direct" and kernel is None:
+        raise UsageError(f"{site.name} has no kernel that QEMU could start", "Test it under uefi or bios.")
     password = read_secret(test.login.password, "test.login.password") if test.login else b""
     secure = recipe.boot.secure_boot
     subject = Subject(
@@ -126,11 +122,12 @@ def _entered(request: Request, recipe: Recipe, disk: _Disk) -> str | None:
     return None if "uefi" in found else bootable.vendors(disk.path, disk.format)
 
 
-def _titled(shown: Menu, facts: Path) -> Menu:
-    """Return the menu with the titles that loaders show."""
-    with contextlib.suppress(OSError, ValueError, KeyError):  # not every kernel is a distribution's
-        return shown.completed(json.loads(facts.read_bytes())["pretty_name"], "", "")
-    return shown
+def _facts(file: Path) -> dict[str, str]:
+    """Return what is known of a kernel; nothing of one that is not there."""
+    with contextlib.suppress(OSError, ValueError):  # of a past build there may be the disk alone
+        found: dict[str, str] = json.loads(file.read_bytes())
+        return found
+    return {}
 
 
 def _prove(request: Request, case: Case, out: Path, which: str) -> None:

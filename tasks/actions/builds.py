@@ -62,7 +62,11 @@ def past_plan(request: Request, at: str) -> Plan:
     builder, entry = _past(request, at)
     site = builder.plan.site
     direct = (site.kernel, site.kernel_facts, site.initrd)
-    needed = [stage.name for stage in builder.plan.stages if set(stage.outputs.values()).intersection(direct)]
+    needed = [
+        stage.name
+        for stage in builder.plan.stages
+        if any(path in direct or path.is_relative_to(site.entries) for path in stage.outputs.values())
+    ]
     say = request.session.progress.tell
     if "assemble" in entry.stages:
         revive(builder, entry, say, ["assemble"])

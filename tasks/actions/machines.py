@@ -16,8 +16,10 @@ from bootsmith.tasks.errors import BootsmithError, Ended, InputMissing, StageErr
 if TYPE_CHECKING:
     from bootsmith.tasks.commands import Request
     from bootsmith.tasks.machine.firmware import Kind
+    from bootsmith.tasks.machine.qemu import Kernel
     from bootsmith.tasks.machine.run import Subject
     from bootsmith.tasks.machine.running import Noted
+    from bootsmith.tasks.plan import Plan
     from bootsmith.tasks.recipe.model import Machine, Recipe
 
 
@@ -73,6 +75,8 @@ def run_direct(request: Request) -> None:
     if not request.words:
         _run_recipe_directly(request)
         return
+    if asked["entry"]:
+        raise UsageError("--entry is one of a recipe's, and a KERNEL is none", "Leave out one of the two.")
     file = images.existing(images.named(request), "Name a kernel, such as /boot/vmlinuz-*.", "the kernel")
     initrd, disk = _given(request, "initrd"), _given(request, "disk")
     machine, folder, _ = _machine(request, disk or file)
@@ -86,24 +90,44 @@ def run_direct(request: Request) -> None:
 
 
 def _run_recipe_directly(request: Request) -> None:
-    from bootsmith.tasks.machine.qemu import Kernel
     from bootsmith.tasks.machine.run import Subject
-    from bootsmith.tasks.stages import menu
 
     asked = request.options
-    for name in ("initrd", "disk", "format", "passphrase"):
-        if asked[name]:
-            raise UsageError(f"--{name} goes with a KERNEL: the recipe has its own", "Name a kernel, or leave it out.")
+    for option in ("initrd", "disk", "format", "passphrase"):
+        if asked[option]:
+            raise UsageError(
+                f"--{option} goes with a KERNEL: the recipe has its own", "Name a kernel, or leave it out."
+            )
     plan = images.plan(request)
-    made = {path for stage in plan.stages for path in stage.outputs.values()}
-    if plan.site.kernel not in made:
-        raise UsageError(f"{plan.site.name} has no kernel", "Name a KERNEL, or another recipe.")
     disk = images.disk(request) if any(stage.name == "assemble" for stage in plan.stages) else None
     machine, folder, recipe = _machine(request, plan.site.kernel)
     assert recipe is not None, "no file was named"
-    words = " ".join(filter(None, (menu.direct_cmdline(recipe), asked["cmdline"])))
-    kernel = Kernel(plan.site.kernel, plan.site.initrd if plan.site.initrd in made else None, words)
+    name = entry_name(recipe, asked["entry"])
+    kernel = started(recipe, plan, name)
+    if kernel is None:
+        raise UsageError(f"{plan.site.name} has no kernel", "Name a KERNEL, or another recipe.")
+    kernel = replace(kernel, cmdline=" ".join(filter(None, (kernel.cmdline, asked["cmdline"]))))
     _run(request, machine, Subject(disk, "raw", "direct", kernel, recipe.arch, recipe.file), folder)
+
+
+def entry_name(recipe: Recipe, asked: str | None) -> str:
+    """Return the entry that was asked for, else the one that boots by itself. Raises UsageError."""
+    if asked and asked not in recipe.boot.entries:
+        raise UsageError(f"--entry: there is no entry {asked!r}", f"There are: {', '.join(recipe.boot.entries)}.")
+    return asked or recipe.boot.default
+
+
+def started(recipe: Recipe, plan: Plan, entry: str) -> Kernel | None:
+    """Return what QEMU starts directly for an entry; None where the recipe has no kernel for it."""
+    from bootsmith.tasks.boot import menu
+    from bootsmith.tasks.machine.qemu import Kernel
+    from bootsmith.tasks.stages import menu as menus
+
+    item = next(item for item in menu.from_param(menus.menu(recipe)).items if item.name == entry)
+    image, initrd = plan.site.kernel_for(item.kernel_of), plan.site.initrd_for(item.initrd_of)
+    if image not in {path for stage in plan.stages for path in stage.outputs.values()}:
+        return None
+    return Kernel(image, None if item.initrd is None else initrd, item.cmdline)
 
 
 def run_tree(request: Request) -> None:

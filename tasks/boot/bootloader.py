@@ -6,17 +6,11 @@ kernel command line costs no more than a few text files.
 
 from __future__ import annotations
 
-import json
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from bootsmith.tasks.boot import enrolment, menu, own, registry, signing
-from bootsmith.tasks.disk import placement
+from bootsmith.tasks.disk import placement, sources
 from bootsmith.tasks.stage import Context
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-_NO_KERNEL: Mapping[str, str] = {"version": "", "id": "linux", "version_id": "", "pretty_name": "Linux"}
 
 
 def run(ctx: Context) -> None:
@@ -25,9 +19,10 @@ def run(ctx: Context) -> None:
     from bootsmith.tasks.tree.layer import LayerWriter
 
     params = cast("dict[str, Any]", ctx.params)
-    facts = json.loads(ctx.inputs["facts"].read_bytes()) if "facts" in ctx.inputs else _NO_KERNEL
-    where = placement.Placement(**params["kernels"])
-    shown = menu.from_param(params["menu"]).completed(facts["pretty_name"], *where.named(facts))
+    known = sources.read_facts(ctx)
+    where = placement.Placement(**params["kernels"]).named(known)
+    shown = menu.from_param(params["menu"]).completed(known, where.kernels, where.initrds)
+    facts = known.get(shown.default_item.kernel_of, menu.NO_KERNEL)
     signer = signing.Signer(ctx) if params["signed"] else None
     keys: dict[str, bytes] = {}
     if signer and params["enroll"]:

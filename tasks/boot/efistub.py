@@ -40,14 +40,13 @@ def make(making: Making) -> None:
             "PRETTY_NAME": item.title or item.name,
             "IMAGE_ID": f"{number:04}.{item.name.lower()}" if several else "",  # what systemd-boot sorts by
         }
-        inputs = making.ctx.inputs
         image = unify(
             stub,
-            kernel=inputs["kernel"],
-            initrd=inputs.get("initrd") if item.initrd is not None else None,
+            kernel=making.kernel_file(item),
+            initrd=making.initrd_file(item),
             cmdline=item.cmdline,
             release=os_release(about),
-            version=making.version,
+            version=item.version,
         )
         name = f"EFI/Linux/{item.name}.efi"
         if "systemd-boot" in making.loaders:

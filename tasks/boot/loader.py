@@ -10,9 +10,10 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol, cast
 
-from bootsmith.tasks.boot.menu import Menu
+from bootsmith.tasks.boot.menu import Item, Menu
 from bootsmith.tasks.disk import bootcode
 from bootsmith.tasks.disk.bootcode import BootCode, Pointer
+from bootsmith.tasks.disk.placement import role
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.recipe.claims import REMOVABLE
 
@@ -51,10 +52,10 @@ class Loader(Protocol):
 class Making:
     """One run of the loaders' `make`, the same for all loaders of a disk.
 
-    `menu` is complete, `version` the kernel's, `table` the kind of partition table. `esp`, `active` and `kernels` name
-    the partitions that hold what the firmware starts and what is started, the first two empty on a disk without;
-    `mounts` says where the guest mounts each. `loaders` are all that the disk has, `facts` the id, version_id and
-    pretty_name of os-release. `keys` are variables for the firmware, signed, where they are to be offered to it.
+    `menu` is complete, `version` the default entry's kernel's, `table` the kind of partition table. `esp`, `active` and
+    `kernels` name the partitions that hold what the firmware starts and what is started, the first two empty on a disk
+    without; `mounts` says where the guest mounts each. `loaders` are all that the disk has, `facts` the id, version_id
+    and pretty_name of os-release. `keys` are variables for the firmware, signed, where they are to be offered to it.
     """
 
     ctx: Context
@@ -100,6 +101,14 @@ class Making:
     def configured(self, name: str, usual: bytes) -> bytes | Path:
         """Return the recipe's own configuration file of that name, else the usual one."""
         return self.ctx.inputs.get(f"config/{name}", usual)
+
+    def kernel_file(self, item: Item) -> Path:
+        """Return the kernel that an entry starts, as a file."""
+        return self.ctx.inputs[role("kernel", item.kernel_of)]
+
+    def initrd_file(self, item: Item) -> Path | None:
+        """Return the initrd that an entry starts with, as a file."""
+        return None if item.initrd is None else self.ctx.inputs[role("initrd", item.initrd_of)]
 
     def embed(self, code: bytes, core: bytes = b"", pointers: Iterable[Pointer] = ()) -> None:
         """Put code into the disk's first sector, and a core into the room that its table leaves, if that has room."""

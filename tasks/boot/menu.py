@@ -7,6 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 Protocol = Literal["linux", "multiboot", "multiboot2"]
+Facts = Mapping[str, Mapping[str, str]]
+"""Of each kernel, by the entry whose it is: version, id, version_id and pretty_name."""
+NO_KERNEL: Mapping[str, str] = {"version": "", "id": "linux", "version_id": "", "pretty_name": "Linux"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +24,9 @@ class Module:
 class Item:
     """A menu entry.
 
-    Paths are inside the partition that holds the kernels, without a slash before them. Once a menu is `completed`, no
-    title is None and no path empty; an `initrd` of None is an entry without one.
+    Paths are inside the partition that holds the kernels, without a slash before them. Until a menu is `completed`,
+    paths and version are empty, as paths are where a loader brings its kernels along; an `initrd` of None is an entry
+    without one.
     """
 
     name: str
@@ -30,11 +34,14 @@ class Item:
     """None: the distribution's name."""
     cmdline: str
     kernel: str = ""
-    """Empty: the tree's own."""
     initrd: str | None = ""
-    """Empty: the tree's own."""
     modules: tuple[Module, ...] = ()
     protocol: Protocol = "linux"
+    kernel_of: str = ""
+    """The entry whose kernel it starts, empty: the one of `boot`."""
+    initrd_of: str = ""
+    version: str = ""
+    """The kernel's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,17 +61,25 @@ class Menu:
     timeout: int
     serial: Serial | None
 
-    def completed(self, title: str, kernel: str, initrd: str) -> Menu:
-        """Return the menu with what its items leave to the tree: its distribution's name, its kernel and initrd."""
-        items = (
-            replace(
-                item,
-                title=item.title or title,
-                kernel=item.kernel or kernel,
-                initrd=item.initrd if item.initrd is None else item.initrd or initrd,
+    @property
+    def default_item(self) -> Item:
+        """The entry that boots by itself."""
+        return next(item for item in self.items if item.name == self.default)
+
+    def completed(self, facts: Facts, kernels: Mapping[str, str], initrds: Mapping[str, str]) -> Menu:
+        """Return the menu with what is known of the kernels that were built, and their paths where they have some."""
+        items = []
+        for item in self.items:
+            known = facts.get(item.kernel_of, NO_KERNEL)
+            items.append(
+                replace(
+                    item,
+                    title=item.title or known["pretty_name"],
+                    kernel=kernels.get(item.kernel_of, ""),
+                    initrd=None if item.initrd is None else initrds.get(item.initrd_of, ""),
+                    version=known["version"],
+                )
             )
-            for item in self.items
-        )
         return replace(self, items=tuple(items))
 
 

@@ -31,7 +31,7 @@ def make(making: Making) -> None:
     for name, value in making.keys.items():
         making.add(f"loader/keys/auto/{name}.auth", value)
     for number, item in enumerate(making.menu.items if not unified else (), 1):
-        text = entry(number, item, making.version)
+        text = entry(number, item)
         making.add(f"loader/entries/{item.name}.conf", text.encode(), partition=making.kernels)
 
 
@@ -40,11 +40,11 @@ def configuration(menu: Menu, *, unified: bool = False) -> str:
     return f"default {menu.default}.{'efi' if unified else 'conf'}\ntimeout {menu.timeout}\n"
 
 
-def entry(number: int, item: Item, version: str) -> str:
+def entry(number: int, item: Item) -> str:
     """Return an entry's file; `number` is its place in the menu."""
     lines = {
         "title": item.title,
-        "version": version,
+        "version": item.version,
         "sort-key": f"{number:04}",  # else they would be sorted by title
         "linux": f"/{item.kernel}",
         "initrd": item.initrd and f"/{item.initrd}",

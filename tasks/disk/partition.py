@@ -40,9 +40,8 @@ def run(ctx: Context) -> None:
     mounts = cast("Mapping[str, str]", ctx.params["mounts"])
     demands = [_demand(each["fs"], mounts.get(each["name"]), fillings[each["name"]]) for each in partitions]
     kernels = cast("Mapping[str, str]", ctx.params["kernels"])["partition"]
-    unified = cast("int", ctx.params["images"]) * sum(
-        ctx.inputs[each].stat().st_size for each in ("kernel", "initrd") if each in ctx.inputs
-    )
+    images = cast("list[list[str]]", ctx.params["images"])
+    unified = sum(ctx.inputs[role].stat().st_size for roles in images for role in roles)
     wanted = [_wanted(each, demand, kernels, unified) for each, demand in zip(partitions, demands, strict=True)]
     planned = layout.plan(cast("Any", ctx.params["size"]), wanted, layout.BOUNDS[str(ctx.params["table"])])
     _write_table(ctx, planned, partitions)

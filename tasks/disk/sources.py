@@ -10,9 +10,12 @@ from typing import Any, cast
 
 from bootsmith.tasks.disk import content
 from bootsmith.tasks.disk.content import Tree
-from bootsmith.tasks.disk.placement import Placement
+from bootsmith.tasks.disk.placement import Placement, role
 from bootsmith.tasks.stage import Context
 from bootsmith.tasks.tree.tar import Entry
+
+FACTS = "facts"
+"""The role of what is known of a kernel."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,6 +25,12 @@ class Filling:
     tree: Tree
     base: Tree
     sources: tuple[Path, ...]
+
+
+def read_facts(ctx: Context) -> dict[str, dict[str, str]]:
+    """Return what is known of each kernel, by the entry whose it is."""
+    found = {name: path for name, path in ctx.inputs.items() if name.partition("/")[0] == FACTS}
+    return {name.partition("/")[2]: json.loads(path.read_bytes()) for name, path in found.items()}
 
 
 def gather(ctx: Context, partition: str) -> Filling:
@@ -46,31 +55,35 @@ def gather_all(ctx: Context, partitions: list[str]) -> dict[str, Filling]:
         tree = dict(trees.get(partition, {}))
         content.make_directories(tree, [""], epoch)
         alone = base.get(partition, {}) if mounts.get(partition) == "/" else {}
-        found[partition] = Filling(tree, alone, (*sources, *_boot_files(ctx)))
-        _place_kernels(ctx, partition, tree, len(sources), epoch)
+        numbers = {role: number for number, role in enumerate(_boot_roles(ctx), len(sources))}
+        found[partition] = Filling(tree, alone, (*sources, *(ctx.inputs[role] for role in numbers)))
+        _place_kernels(ctx, partition, tree, numbers, epoch)
         if "loader.index" in ctx.inputs:
-            number = len(found[partition].sources) - 1
-            _place_loader(partition, tree, layer.read_index(ctx.inputs["loader.index"]), number, epoch)
+            entries = layer.read_index(ctx.inputs["loader.index"])
+            _place_loader(partition, tree, entries, numbers["loader.tar"], epoch)
     return found
 
 
-def _boot_files(ctx: Context) -> list[Path]:
-    return [ctx.inputs[role] for role in ("kernel", "initrd", "loader.tar") if role in ctx.inputs]
+def _boot_roles(ctx: Context) -> list[str]:
+    """Return the inputs that follow the layers."""
+    kinds = ("kernel", "initrd", "loader.tar")
+    return sorted(role for role in ctx.inputs if role.partition("/")[0] in kinds)
 
 
-def _place_kernels(ctx: Context, partition: str, tree: Tree, number: int, epoch: int) -> None:
+def _place_kernels(ctx: Context, partition: str, tree: Tree, numbers: Mapping[str, int], epoch: int) -> None:
     if ctx.params["kernels"] is None:
         return
     where = Placement(**cast("Mapping[str, Any]", ctx.params["kernels"]))
     if partition != where.partition:
         return
-    kernel, initrd = where.named(json.loads(ctx.inputs["facts"].read_bytes()))
-    wanted = {}
-    if "initrd" in ctx.inputs:
-        wanted[initrd] = (number + 1, ctx.inputs["initrd"].stat().st_size)
-    if where.own or kernel not in tree:  # a distribution's kernel stands in its own tree already
-        wanted[kernel] = (number, ctx.inputs["kernel"].stat().st_size)
-    content.place(tree, wanted, epoch)
+    where = where.named(read_facts(ctx))
+    wanted = {path: role("initrd", owner) for owner, path in where.initrds.items()}
+    for owner, path in where.kernels.items():
+        if owner in where.own or path not in tree:  # a distribution's kernel stands in its own tree already
+            wanted[path] = role("kernel", owner)
+    content.place(
+        tree, {path: (numbers[role], ctx.inputs[role].stat().st_size) for path, role in wanted.items()}, epoch
+    )
 
 
 def _place_loader(partition: str, tree: Tree, entries: tuple[Entry, ...], number: int, epoch: int) -> None:

@@ -37,7 +37,8 @@ class Wanted:
     """The entry `name` of a loader's menu, its number `position` from 0, that of the default one being `default`.
 
     `title` is what GRUB repeats, "" where nobody knows it. `cmdline` is what Linux repeats. `file` is the entry's name
-    for systemd-boot.
+    for systemd-boot. `version` is what its kernel says it is, `others` what the kernels of other entries say; "" and
+    none where nobody knows.
     """
 
     loader: str
@@ -47,6 +48,8 @@ class Wanted:
     title: str = ""
     cmdline: str = ""
     file: str = ""
+    version: str = ""
+    others: tuple[str, ...] = ()
 
     @property
     def way(self) -> Way:
@@ -72,6 +75,7 @@ def wanted(boot: Boot, shown: Shown, name: str, kind: Kind) -> Wanted | None:
     found = Wanted(
         loader, name, names.index(name), names.index(shown.default), item.title or "", item.cmdline,
         f"{name}.{'efi' if 'efistub' in boot.loader else 'conf'}",
+        item.version, tuple(each.version for each in shown.items if each.version not in ("", item.version)),
     )  # fmt: skip
     if found.way != "variable" and not (shown.serial and shown.timeout):
         lacks = "boot.console has no serial port" if not shown.serial else "boot.timeout is 0"
@@ -113,6 +117,10 @@ class Menu:
         booting = re.findall(r"^ *Booting [`'](.*)'$", console.heard, re.MULTILINE)
         if wanted.way == "grub" and wanted.title and booting and booting[-1] != wanted.title:
             return Failure("entry", f"GRUB booted {booting[-1]!r}, not the entry {wanted.name} ({wanted.title!r})")
+        kernels = {*re.findall(r"Linux version (\S+)", console.said)}
+        if wanted.version not in kernels and (wrong := kernels.intersection(wanted.others)):
+            what = f"Linux {wrong.pop()} was booted, which is another entry's; {wanted.name} has {wanted.version}"
+            return Failure("entry", what)
         # Linux says it twice: on a busy host a serial port loses bytes, and no line is judged by its half.
         told = re.findall(r"[Cc]ommand line: (.*)\n", console.said)
         settled = len(told) > 1 or console.phase >= Phase.USERSPACE

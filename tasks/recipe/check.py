@@ -14,7 +14,7 @@ from bootsmith.tasks.secret import Secret
 
 STAGES = (
     *("rootfs", "layers", "initramfs", "kernel", "partition", "populate", "bootloader", "assemble", "convert"),
-    *("files", "test", "log", "at", "disk.raw", "run.qcow2", "run.json", "debug.log"),
+    *("files", "entries", "test", "log", "at", "disk.raw", "run.qcow2", "run.json", "debug.log"),
 )
 """What bootsmith itself keeps in a build directory."""
 LAYERS = ("base", "system", "modules", "loader")
@@ -27,7 +27,7 @@ def check(recipe: Recipe, place: Callable[[KeyPath], Place], problems: Problems)
     """
     for reads, rule in _RULES:
         if problems.trusted(*reads):
-            for path, what in list(rule(recipe)):
+            for path, what in dict.fromkeys(rule(recipe)):
                 problems.add(place(path), path, what)
 
 

@@ -151,16 +151,20 @@ def settle(value: Any, suite: str | None, arch: str) -> Any:
 
 
 def packaged(value: Any) -> Iterator[PackageFile]:
-    """Yield the files of packages that a recipe, or a part of one, takes."""
+    """Yield the files of packages that a recipe, or a part of one, takes, each once."""
+    yield from dict.fromkeys(_packaged(value))
+
+
+def _packaged(value: Any) -> Iterator[PackageFile]:
     match value:
         case PackageFile():
             yield value
         case Mapping():
             for each in value.values():
-                yield from packaged(each)
+                yield from _packaged(each)
         case tuple():
             for each in value:
-                yield from packaged(each)
+                yield from _packaged(each)
         case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
             for field in dataclasses.fields(value):
-                yield from packaged(getattr(value, field.name))
+                yield from _packaged(getattr(value, field.name))

@@ -27,6 +27,9 @@ _MODULES = ListOf(
     )
 )
 
+_KERNELS = WordOr("auto", "install", "none", other=_KERNEL)
+_INITRDS = WordOr("auto", "none", "tree", other=File())
+
 LOADER = words.LoaderName(*loaders.KINDS)
 BOOT = Section(
     {
@@ -36,12 +39,13 @@ BOOT = Section(
             "systemd-boot",
         ),
         "kernel": Key(
-            WordOr("auto", "none", other=_KERNEL),
-            "auto: the newest in the tree; or a kernel of your own",
+            _KERNELS,
+            "auto: the newest in the tree; install: that, with the distribution's package added where none brings one; "
+            "or a kernel of your own",
             "auto",
         ),
         "initrd": Key(
-            WordOr("auto", "none", "tree", other=File()),
+            _INITRDS,
             "auto: made by the tree's own tools, of a directory or tar the kernel's own in /boot, none for multiboot; "
             "tree: the whole tree, packed; or one of your own",
             "auto",
@@ -66,6 +70,14 @@ BOOT = Section(
                     {
                         "title": Key(words.LINE, "what the menu shows", derived="the distribution's name"),
                         "cmdline": Key(words.LINE, "words for the kernel after boot.cmdline", ""),
+                        "kernel": Key(
+                            _KERNELS,
+                            "its own kernel, in `entries/NAME` beside the others unless `as` says where",
+                            derived="boot.kernel",
+                        ),
+                        "initrd": Key(
+                            _INITRDS, "its own initrd; auto goes by the entry's kernel", derived="boot.initrd"
+                        ),
                         "modules": Key(_MODULES, "its own modules", derived="boot.modules"),
                     }
                 ),

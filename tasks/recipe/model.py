@@ -252,11 +252,13 @@ class Module:
 
 @dataclass(frozen=True, slots=True)
 class BootEntry:
-    """A menu entry; `title` None is the distribution's PRETTY_NAME. `modules` are the entry's own or boot's."""
+    """A menu entry; `title` None is the distribution's PRETTY_NAME. The rest is the entry's own, or else boot's."""
 
     name: str
     title: str | None
     cmdline: str
+    kernel: Kernel | Literal["auto", "install", "none"]
+    initrd: File | Literal["auto", "none", "tree"]
     modules: tuple[Module, ...]
 
 
@@ -278,7 +280,7 @@ class Boot:
     """
 
     loader: tuple[str, ...]
-    kernel: Kernel | Literal["auto", "none"]
+    kernel: Kernel | Literal["auto", "install", "none"]
     initrd: File | Literal["auto", "none", "tree"]
     protocol: Literal["linux", "multiboot", "multiboot2"]
     modules: tuple[Module, ...]

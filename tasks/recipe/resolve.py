@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from bootsmith.tasks.recipe import derive, files, loaders, model
+from bootsmith.tasks.recipe import boot_files, derive, files, loaders, model
 from bootsmith.tasks.recipe.keys import SYSTEM, USER
 from bootsmith.tasks.recipe.shapes import Chosen
 
@@ -38,7 +38,7 @@ def recipe(
         system=_system(values["system"], boot, name),
         disk=disk,
         boot=boot,
-        outputs=tuple(_outputs(values["outputs"], name, packed=boot.initrd == "tree")),
+        outputs=tuple(_outputs(values["outputs"], name, packed=_packed(boot))),
         machine=machine(values["machine"]),
         test=values["test"],
         choices=tuple(choices),
@@ -84,8 +84,17 @@ def _entries(values: Mapping[str, Any]) -> Iterator[tuple[str, model.BootEntry]]
     """Yield the menu's entries but for those with a module of which the recipe says that there is none."""
     for name, each in values["entries"].items():
         modules = values["modules"] if each["modules"] is None else each["modules"]
-        if not any(module.file == "none" for module in modules):
-            yield name, model.BootEntry(name, **{**each, "modules": modules})
+        if any(module.file == "none" for module in modules):
+            continue
+        kernel, initrd = values["kernel"] if each["kernel"] is None else each["kernel"], each["initrd"]
+        initrd = values["initrd"] if initrd is None else initrd
+        found = {"kernel": kernel, "initrd": _initrd(initrd, values["protocol"]), "modules": modules}
+        yield name, model.BootEntry(name, **{**each, **found})
+
+
+def _initrd(said: Any, protocol: str) -> Any:
+    """Return an initrd as it is meant: to a kernel that is not Linux none goes by itself."""
+    return "none" if said == "auto" and protocol != "linux" else said
 
 
 def _root(initrd: object, disk: model.Disk) -> str:
@@ -101,7 +110,7 @@ def _boot(values: Mapping[str, Any], disk: model.Disk) -> model.Boot:
     return model.Boot(
         **{
             **values,
-            "initrd": "none" if values["initrd"] == "auto" and values["protocol"] != "linux" else values["initrd"],
+            "initrd": _initrd(values["initrd"], values["protocol"]),
             "root": values["root"] or ("none" if values["protocol"] != "linux" else _root(values["initrd"], disk)),
             "entries": entries,
             "default": values["default"] or next(iter(entries), ""),
@@ -111,6 +120,12 @@ def _boot(values: Mapping[str, Any], disk: model.Disk) -> model.Boot:
             else values["place"],
         }
     )
+
+
+def _packed(boot: model.Boot) -> bool:
+    """Tell whether the initrd that an output keeps is the tree, which is packed as one wants it."""
+    entry = boot_files.default(boot)
+    return entry is not None and entry.initrd == "tree"
 
 
 def _outputs(chosen: Iterable[Chosen], name: str, *, packed: bool) -> Iterable[model.OutputSpec]:

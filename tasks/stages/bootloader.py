@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -39,7 +40,7 @@ def stage(recipe: Recipe, site: Site) -> Stage:
             "table": recipe.disk.table,
             "room": list(bootcode.room(recipe.disk)) if has_boot_code(recipe) else None,
             "mounts": dict(placement.mounted(recipe.disk)),
-            "kernels": {"partition": where.partition, "kernel": where.kernel, "initrd": where.initrd},
+            "kernels": asdict(where),
             "kernels_uuid": recipe.disk.partitions[where.partition].uuid if where.partition else "",
             "host": from_host(recipe),
             "removable": recipe.boot.removable,
@@ -74,8 +75,7 @@ def _inputs(recipe: Recipe, site: Site) -> dict[str, Path]:
     found = {"base.tar": site.base.tar, "base.index": site.base.index}
     found |= {f"config/{name}": packaged.path(file, recipe, site) for name, file in recipe.boot.config.items()}
     found |= {_role(recipe, name): Path(name) for name in recipe.boot.loader if own_loader.is_own(name)}
-    if recipe.boot.kernel != "none":
-        found |= filling.kernels(recipe, site) if _wants_kernel(recipe) else {"facts": site.kernel_facts}
+    found |= filling.kernels(recipe, site) if _wants_kernel(recipe) else filling.facts(recipe, site)
     if recipe.boot.secure_boot:
         found[signing.CERTIFICATE] = recipe.boot.secure_boot.certificate
     return found

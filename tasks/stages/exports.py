@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bootsmith.tasks.recipe import boot_files
 from bootsmith.tasks.recipe.model import InitramfsOutput, KernelOutput
 from bootsmith.tasks.stage import Stage
 from bootsmith.tasks.stages import initrd
@@ -17,8 +18,10 @@ if TYPE_CHECKING:
 
 
 def stages(recipe: Recipe, site: Site) -> Iterator[Stage]:
-    """Yield a stage for each such output; several of one kind are numbered."""
+    """Yield a stage for each such output, which is the default entry's; several of one kind are numbered."""
     counts: dict[str, int] = {}
+    entry = recipe.boot.entries[recipe.boot.default]
+    kernel, ramdisk = boot_files.kernel_of(recipe.boot, entry), boot_files.initrd_of(recipe.boot, entry) or ""
     for output in recipe.outputs:
         if not isinstance(output, KernelOutput | InitramfsOutput):
             continue
@@ -27,9 +30,9 @@ def stages(recipe: Recipe, site: Site) -> Iterator[Stage]:
         name = f"convert/{kind}" + (f"-{counts[kind]}" if counts[kind] > 1 else "")
         target = site.output(output.file)
         if isinstance(output, KernelOutput):
-            yield _copy(name, site.kernel, target, f"the kernel: {output.file}")
+            yield _copy(name, site.kernel_for(kernel), target, f"the kernel: {output.file}")
         elif output.compress in (None, "gzip"):  # as the initrd is anyway
-            yield _copy(name, site.initrd, target, f"the initrd: {output.file}")
+            yield _copy(name, site.initrd_for(ramdisk), target, f"the initrd: {output.file}")
         else:
             yield initrd.compressed(name, str(output.compress), site, target, f"the initrd: {output.file}")
 

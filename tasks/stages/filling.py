@@ -6,6 +6,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bootsmith.tasks.disk.placement import role
+from bootsmith.tasks.disk.sources import FACTS
+from bootsmith.tasks.recipe import boot_files
 from bootsmith.tasks.stages import layers
 from bootsmith.tasks.stages import placement as places
 
@@ -41,8 +44,16 @@ def tars(recipe: Recipe, site: Site) -> dict[str, Path]:
 
 
 def kernels(recipe: Recipe, site: Site) -> dict[str, Path]:
-    """Return the kernel, the initrd where there is one, and what is known of them, as inputs."""
-    if recipe.boot.kernel == "none":
-        return {}
-    initrd = {} if recipe.boot.initrd == "none" else {"initrd": site.initrd}
-    return {"kernel": site.kernel, **initrd, "facts": site.kernel_facts}
+    """Return the kernels, the initrds where there are some, and what is known of them, as inputs."""
+    found = boot_files.kernels(recipe.boot)
+    initrds = boot_files.initrds(recipe.boot) if found else ()
+    return {
+        **{role("kernel", entry): site.kernel_for(entry) for entry in found},
+        **{role("initrd", entry): site.initrd_for(entry) for entry in initrds},
+        **facts(recipe, site),
+    }
+
+
+def facts(recipe: Recipe, site: Site) -> dict[str, Path]:
+    """Return what is known of the kernels, as inputs."""
+    return {role(FACTS, entry): site.kernel_facts_for(entry) for entry in boot_files.kernels(recipe.boot)}

@@ -1,9 +1,11 @@
-"""The stages `initramfs...`: the initrd, made by the tree's own tools, of the tree itself, or a file."""
+"""The stages `initramfs...`: the initrds, each made by the tree's own tools, of the tree itself, or a file."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from bootsmith.tasks.disk.placement import key, role
+from bootsmith.tasks.recipe import boot_files
 from bootsmith.tasks.recipe.model import Debian
 from bootsmith.tasks.stage import Stage
 from bootsmith.tasks.stages import layers, packaged, system
@@ -13,6 +15,7 @@ from bootsmith.tasks.tree.initrd import PACK
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from bootsmith.tasks.recipe.boot_files import Initrd
     from bootsmith.tasks.recipe.model import Recipe
     from bootsmith.tasks.site import Site
 
@@ -21,33 +24,49 @@ _RUN: Final = "bootsmith.tasks.tree.initrd:"
 
 
 def stages(recipe: Recipe, site: Site) -> list[Stage]:
-    """Return the stages that make a recipe's initrd."""
-    match recipe.boot.initrd:
-        case "none":
-            return []
+    """Return the stages that make the initrds which entries start with."""
+    wanted = boot_files.initrds(recipe.boot)
+    sources = [initrd.source for initrd in wanted.values()]
+    found = []
+    if "auto" in sources and isinstance(recipe.source, Debian):
+        found.append(_view(recipe, site))
+    if "tree" in sources:
+        found.append(_packing(recipe, site))
+    return [*found, *(_stage(recipe, site, entry, initrd) for entry, initrd in wanted.items())]
+
+
+def _stage(recipe: Recipe, site: Site, entry: str, initrd: Initrd) -> Stage:
+    """Return the stage that has the initrd of an entry, or that of `boot` itself."""
+    name, outputs = role("initramfs", entry), {"initrd": site.initrd_for(entry)}
+    whose = f" of the entry {entry}" if entry else ""
+    hints = {"key": key(entry, "initrd")}
+    match initrd.source:
         case "auto" if isinstance(recipe.source, Debian):
-            return _by_its_tools(recipe, site)
+            inputs = {"base": site.base.tar, "index": site.base.index, "view": site.view}
+            inputs["facts"] = site.kernel_facts_for(initrd.kernel)
+            run, params = "bootsmith.tasks.tree.initramfs:run", {"epoch": site.epoch}
+            return Stage(name, run, inputs, outputs, params, initramfs.TOOLS, hints=hints, doc=f"the initrd{whose}")
         case "auto":
-            inputs = {**system.lower(layers.stack(recipe, site), tars=True), "facts": site.kernel_facts}
-            return [
-                Stage("initramfs", f"{_RUN}find", inputs, {"initrd": site.initrd}, doc="the initrd, out of the tree")
-            ]
+            inputs = system.lower(layers.stack(recipe, site), tars=True)
+            inputs["facts"] = site.kernel_facts_for(initrd.kernel)
+            return Stage(name, f"{_RUN}find", inputs, outputs, hints=hints, doc=f"the initrd{whose}, out of the tree")
         case "tree":
-            cpio = site.build / "initramfs/tree.cpio"
-            return [
-                Stage(
-                    "initramfs/tree",
-                    f"{_RUN}pack",
-                    system.lower(layers.stack(recipe, site), tars=True),
-                    {"cpio": cpio},
-                    stored=False,
-                    doc="the whole tree, as an archive that Linux unpacks",
-                ),
-                compressed("initramfs", "gzip", site, site.initrd, "the initrd: the tree, packed"),
-            ]
+            return compressed(name, "gzip", site, site.initrd_for(entry), f"the initrd{whose}: the tree, packed")
         case file:
+            assert not isinstance(file, str), "there is no other word"
             inputs = {"file": packaged.path(file, recipe, site)}
-            return [Stage("initramfs", f"{_RUN}take", inputs, {"initrd": site.initrd}, doc="the initrd")]
+            return Stage(name, f"{_RUN}take", inputs, outputs, hints=hints, doc=f"the initrd{whose}")
+
+
+def _packing(recipe: Recipe, site: Site) -> Stage:
+    return Stage(
+        "initramfs/tree",
+        f"{_RUN}pack",
+        system.lower(layers.stack(recipe, site), tars=True),
+        {"cpio": site.build / "initramfs/tree.cpio"},
+        stored=False,
+        doc="the whole tree, as an archive that Linux unpacks",
+    )
 
 
 def compressed(name: str, how: str, site: Site, target: Path, doc: str) -> Stage:
@@ -63,24 +82,13 @@ def compressed(name: str, how: str, site: Site, target: Path, doc: str) -> Stage
     )
 
 
-def _by_its_tools(recipe: Recipe, site: Site) -> list[Stage]:
-    """Return the stages that make the initrd: the layers' view of what matters to it, then the initrd."""
-    deltas = layers.stack(recipe, site)[1:]
-    view = Stage(
+def _view(recipe: Recipe, site: Site) -> Stage:
+    """Return the stage that makes the layers' view of what matters to an initrd, the same for all kernels."""
+    return Stage(
         "initramfs/view",
         "bootsmith.tasks.tree.initramfs:view",
-        system.lower(deltas, tars=True),
+        system.lower(layers.stack(recipe, site)[1:], tars=True),
         {"view": site.view},
         {"epoch": site.epoch},
         doc="of the layers, what the initramfs tools may read",
     )
-    initrd = Stage(
-        "initramfs",
-        "bootsmith.tasks.tree.initramfs:run",
-        {"base": site.base.tar, "index": site.base.index, "view": site.view, "facts": site.kernel_facts},
-        {"initrd": site.initrd},
-        {"epoch": site.epoch},
-        initramfs.TOOLS,
-        doc="the initrd",
-    )
-    return [view, initrd]

@@ -1,9 +1,11 @@
-"""The stage `kernel`: the newest kernel in the tree, or the recipe's own."""
+"""The stages `kernel`, and `kernel/ENTRY` of an entry with another one: the newest in the tree, or the recipe's own."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bootsmith.tasks.disk.placement import key, role
+from bootsmith.tasks.recipe import boot_files
 from bootsmith.tasks.recipe.model import Nothing
 from bootsmith.tasks.stage import Stage
 from bootsmith.tasks.stages import layers, packaged, system
@@ -17,35 +19,37 @@ if TYPE_CHECKING:
 
 
 def stages(recipe: Recipe, site: Site) -> list[Stage]:
-    """Return the stage that has the kernel, where a recipe has one: out of the tree, or the recipe's own."""
-    kernel, tree = recipe.boot.kernel, system.lower(layers.stack(recipe, site), tars=True)
-    if kernel == "none":
-        return []
-    if kernel == "auto":
-        return [_in_tree(tree, site)]
+    """Return the stages that have the kernels which entries start: out of the tree, or the recipe's own."""
+    tree = system.lower(layers.stack(recipe, site), tars=True)
     nameless = isinstance(recipe.source, Nothing) or recipe.boot.initrd == "tree"  # a menu needs no name of it
-    return [_own(kernel, recipe, site, {} if nameless else tree)]
+    return [
+        _in_tree(tree, site, entry)
+        if isinstance(kernel, str)
+        else _own(kernel, recipe, site, {} if nameless else tree, entry)
+        for entry, kernel in boot_files.kernels(recipe.boot).items()
+    ]
 
 
-def _in_tree(tree: Mapping[str, Path], site: Site) -> Stage:
-    """Return the stage that takes the kernel out of the tree."""
+def _in_tree(tree: Mapping[str, Path], site: Site, entry: str) -> Stage:
+    """Return the stage that takes the kernel out of the tree, for an entry or for `boot` itself."""
     return Stage(
-        "kernel",
+        role("kernel", entry),
         "bootsmith.tasks.tree.kernel:run",
         tree,
-        {"kernel": site.kernel, "facts": site.kernel_facts},
-        doc="the kernel, out of the tree",
+        {"kernel": site.kernel_for(entry), "facts": site.kernel_facts_for(entry)},
+        doc="the kernel, out of the tree" + (f", for the entry {entry}" if entry else ""),
     )
 
 
-def _own(kernel: Kernel, recipe: Recipe, site: Site, tree: Mapping[str, Path]) -> Stage:
+def _own(kernel: Kernel, recipe: Recipe, site: Site, tree: Mapping[str, Path], entry: str) -> Stage:
     """Return the stage that takes the recipe's own kernel; of the tree, given as inputs, it reads whose it is."""
     return Stage(
-        "kernel",
+        role("kernel", entry),
         "bootsmith.tasks.tree.own_kernel:run",
         {"file": packaged.path(kernel.file, recipe, site), **tree},
-        {"kernel": site.kernel, "facts": site.kernel_facts},
+        {"kernel": site.kernel_for(entry), "facts": site.kernel_facts_for(entry)},
         {"protocol": recipe.boot.protocol, "arch": recipe.arch, "version": recipe.version},
         ("zstd",),
-        doc="the kernel",
+        hints={"key": key(entry, "kernel")},
+        doc=f"the kernel of the entry {entry}" if entry else "the kernel",
     )

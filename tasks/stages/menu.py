@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from bootsmith.tasks.boot.menu import Item, Menu, Module, Serial
 from bootsmith.tasks.disk.content import owner
+from bootsmith.tasks.recipe import boot_files
 from bootsmith.tasks.stages.placement import mounted
 
 if TYPE_CHECKING:
@@ -19,24 +20,22 @@ if TYPE_CHECKING:
 def menu(recipe: Recipe) -> dict[str, Json]:
     """Return a recipe's menu as a parameter of a stage."""
     boot = recipe.boot
-    initrd = None if boot.initrd == "none" else ""
-    items = tuple(
-        Item(
-            name,
-            entry.title,
-            _cmdline(recipe, entry),
-            initrd=initrd,
-            modules=tuple(_module(recipe, each) for each in entry.modules),
-            protocol=boot.protocol,
+    items = []
+    for name, entry in boot.entries.items():
+        initrd = boot_files.initrd_of(boot, entry)
+        items.append(
+            Item(
+                name,
+                entry.title,
+                _cmdline(recipe, entry),
+                initrd=None if initrd is None else "",
+                modules=tuple(_module(recipe, each) for each in entry.modules),
+                protocol=boot.protocol,
+                kernel_of="" if entry.kernel == "none" else boot_files.kernel_of(boot, entry),
+                initrd_of=initrd or "",
+            )
         )
-        for name, entry in boot.entries.items()
-    )
-    return asdict(Menu(items, boot.default, boot.timeout, serial(boot.console)))
-
-
-def direct_cmdline(recipe: Recipe) -> str:
-    """Return the default entry's command line, for a kernel that no loader starts: there may be no disk at all."""
-    return _cmdline(recipe, recipe.boot.entries[recipe.boot.default])
+    return asdict(Menu(tuple(items), boot.default, boot.timeout, serial(boot.console)))
 
 
 def _cmdline(recipe: Recipe, entry: model.BootEntry) -> str:

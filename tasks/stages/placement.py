@@ -1,48 +1,74 @@
-"""Where a recipe puts kernel and initrd, and which partitions its loaders put files on. Pure."""
+"""Where a recipe puts kernels and initrds, and which partitions its loaders put files on. Pure."""
 
 from __future__ import annotations
 
-from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
-from bootsmith.tasks.disk.content import owner
-from bootsmith.tasks.disk.placement import Placement
-from bootsmith.tasks.recipe import loaders
+from bootsmith.tasks.disk.content import owner as owner_of
+from bootsmith.tasks.disk.placement import Placement, role
+from bootsmith.tasks.recipe import boot_files, loaders
 
 if TYPE_CHECKING:
-    from bootsmith.tasks.recipe.model import Disk, Recipe
+    from bootsmith.tasks.recipe.model import Disk, Kernel, Recipe
+
+ENTRIES: Final = "entries"
+"""The folder of what entries have of their own, beside the usual kernels."""
 
 
 def placement(recipe: Recipe) -> Placement:
-    """Return where a recipe puts kernel and initrd.
+    """Return where a recipe puts kernels and initrds.
 
     On the ESP as the Boot Loader Specification lays its type 1 entries out; elsewhere as Debian names them, so that the
-    guest's own tools find them; or where the recipe says that its own kernel stands.
+    guest's own tools find them; or where the recipe says that its own kernel stands. What an entry has of its own
+    stands in a folder of the entry's name, where it meets nothing else.
     """
-    if recipe.boot.place == "none" or recipe.boot.kernel == "none":
-        return Placement("", "", "")
-    kernel, initrd = "vmlinuz-{version}", "initrd.img-{version}"
-    own = not isinstance(recipe.boot.kernel, str)
+    boot, found = recipe.boot, boot_files.kernels(recipe.boot)
+    if boot.place == "none" or not found:
+        return Placement()
+    partition, folder = _home(recipe)
+    kernel, initrd = ("linux", "initrd") if boot.place == "esp" else ("vmlinuz", "initrd.img")
+    usual = ("{id}/{version}/linux", "{id}/{version}/initrd")
+    if boot.place != "esp":
+        usual = ("vmlinuz-{version}", "initrd.img-{version}")
+
+    def place(owner: str, said: Kernel | str) -> str:
+        if not isinstance(said, str) and said.path is not None:
+            _, inside = owner_of(mounted(recipe.disk), said.path.strip("/"))
+            return inside.replace("{", "{{").replace("}", "}}")
+        return folder + (f"{ENTRIES}/{owner}/{kernel}" if owner else usual[0])
+
+    return Placement(
+        partition,
+        {owner: place(owner, said) for owner, said in found.items()},
+        {owner: folder + (f"{ENTRIES}/{owner}/{initrd}" if owner else usual[1]) for owner in boot_files.initrds(boot)},
+        [owner for owner, said in found.items() if owner or not isinstance(said, str)],
+    )
+
+
+def _home(recipe: Recipe) -> tuple[str, str]:
+    """Return the partition that holds kernels, and the folder in it, with a slash behind it, that they stand in."""
     if recipe.boot.place == "esp":
-        found = Placement(esp(recipe.disk), "{id}/{version}/linux", "{id}/{version}/initrd", own)
-    elif recipe.boot.place == "active":
-        found = Placement(active(recipe.disk), kernel, initrd, own)
-    else:
-        mounts = mounted(recipe.disk)
-        partition, inside = owner(mounts, f"boot/{kernel}")
-        found = Placement(partition, inside, owner(mounts, f"boot/{initrd}")[1], own)
-    if isinstance(recipe.boot.kernel, str) or recipe.boot.kernel.path is None:
-        return found
-    _, inside = owner(mounted(recipe.disk), recipe.boot.kernel.path.strip("/"))
-    return replace(found, kernel=inside.replace("{", "{{").replace("}", "}}"))
+        return esp(recipe.disk), ""
+    if recipe.boot.place == "active":
+        return active(recipe.disk), ""
+    partition, inside = owner_of(mounted(recipe.disk), "boot/vmlinuz")
+    return partition, inside.removesuffix("vmlinuz")
 
 
-def images(recipe: Recipe) -> int:
-    """Return how many unified kernel images the ESP holds."""
+def images(recipe: Recipe) -> list[list[str]]:
+    """Return the unified kernel images that the ESP holds, each by the roles of the files that it is made of."""
     boot = recipe.boot
     if "efistub" not in boot.loader:
-        return 0
-    return len(boot.entries) if "systemd-boot" in boot.loader else 2 if boot.removable == "also" else 1
+        return []
+    entries = [*boot.entries.values()]
+    if "systemd-boot" not in boot.loader:
+        entries = entries[:1] * (2 if boot.removable == "also" else 1)
+    found = []
+    for entry in entries:
+        initrd = boot_files.initrd_of(boot, entry)
+        roles = [role("kernel", boot_files.kernel_of(boot, entry))]
+        found.append(roles if initrd is None else [*roles, role("initrd", initrd)])
+    return found
 
 
 def esp(disk: Disk) -> str:

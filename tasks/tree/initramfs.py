@@ -146,6 +146,7 @@ def run(ctx: Context) -> None:
     _check(
         {each.path for each in base if not removed & {each.path, *folders_above(each.path)}} | {e.path for e in seen},
         version,
+        str(ctx.hints["key"]),
     )
     (ctx.work / "gone").write_bytes(b"".join(os.fsencode(f"./{path}") + b"\0" for path in sorted(gone)))
     (ctx.work / "stand-in").write_text(_STAND_IN)
@@ -176,7 +177,7 @@ def _gone(entry: Entry, base: Sequence[Entry]) -> list[str]:
     return [each.path for each in base if each.parent == hidden] if entry.name == OPAQUE else [hidden]
 
 
-def _check(paths: Collection[str], version: str) -> None:
+def _check(paths: Collection[str], version: str, key: str) -> None:
     if not any(f"{folder}/mkinitramfs" in paths for folder in ("usr/sbin", "sbin")):
         also = " (dracut, which it has, is not used)" if "usr/bin/dracut" in paths else ""
         raise StageError(
@@ -186,5 +187,6 @@ def _check(paths: Collection[str], version: str) -> None:
     if not any(f"{folder}/modules/{version}" in paths for folder in ("usr/lib", "lib")):
         raise StageError(
             f"the tree has no modules for its kernel {version} (/lib/modules/{version})",
-            "Add the package they come in, or remove that kernel in a layer.",
+            "Add the package they come in, or as a layer what `make modules_install` made of a kernel of your own; "
+            f"or let {key} be a file, or none where the kernel has all it needs within.",
         )

@@ -73,7 +73,7 @@ def find(ctx: Context) -> None:
         names = ", ".join(f"/{name}" for name in kernel.initrd_names(version))
         raise StageError(
             f"the tree has no initrd for its kernel {version} ({names})",
-            "Name one by boot.initrd, or --initrd; none, where the kernel has the drivers for its disk within.",
+            f"Name one by {ctx.hints['key']}, or --initrd; none, where the kernel has the drivers for its disk within.",
         )
     with tree.open(path) as source, ctx.outputs["initrd"].open("wb") as target:
         shutil.copyfileobj(source, target, 1 << 20)
@@ -85,7 +85,7 @@ def take(ctx: Context) -> None:
     with file.open("rb") as source:
         if not magic.initrd(source.read(8)):
             what = "it is no cpio archive, nor packed by anything Linux unpacks"
-            raise StageError(f"{file} cannot be the initrd: {what}", "Let boot.initrd name another file.")
+            raise StageError(f"{file} cannot be the initrd: {what}", f"Let {ctx.hints['key']} name another file.")
         source.seek(0)
         with ctx.outputs["initrd"].open("wb") as target:
             shutil.copyfileobj(source, target, 1 << 20)

@@ -51,8 +51,8 @@ class Package:
 class Lock:
     """What a recipe's source was resolved to.
 
-    `request` is what of the recipe it was resolved for, each value one line of text; `date` the newest release's, in
-    seconds UTC.
+    `request` is what of the recipe it was resolved for, each value one line of text, and for `boot.kernel: install` the
+    kernel's package where it had to be added; `date` the newest release's, in seconds UTC.
     """
 
     request: Mapping[str, str]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import zlib
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from bootsmith.tasks.boot import multiboot
 from bootsmith.tasks.errors import StageError, ToolFailed
@@ -13,6 +13,9 @@ from bootsmith.tasks.tree import magic
 
 if TYPE_CHECKING:
     from pathlib import Path
+
+HEAD: Final = 64 << 10
+"""Bytes within which a kernel says what it is, packed by gzip or not."""
 
 
 def run(ctx: Context) -> None:
@@ -23,16 +26,34 @@ def run(ctx: Context) -> None:
     file = ctx.inputs["file"]
     data = _unpacked(ctx, file)
     kind = magic.kernel(data)
-    protocol, arch = str(ctx.params["protocol"]), str(ctx.params["arch"])
-    why = _no_linux(data, arch, kind) if protocol == "linux" else multiboot.refusal(data, protocol, arch, kind)
+    why = refusal(data, str(ctx.params["protocol"]), str(ctx.params["arch"]))
     if why:
-        raise StageError(f"{file} cannot be the kernel: it {why}", "Let boot.kernel name another file.")
+        raise StageError(f"{file} cannot be the kernel: it {why}", f"Let {ctx.hints['key']} name another file.")
     version = magic.linux_version(data) if kind == "bzImage" else ""
     ctx.say(f"kernel {version or kind}")
     ctx.outputs["kernel"].write_bytes(data)
     tree = tree_below(ctx) if "0.index" in ctx.inputs else None
     known = facts(tree, version or str(ctx.params["version"]))
     ctx.outputs["facts"].write_text(json.dumps(known, sort_keys=True) + "\n")
+
+
+def refusal(data: bytes, protocol: str, arch: str) -> str | None:
+    """Return why no loader could start a kernel, None where one could."""
+    kind = magic.kernel(data)
+    return _no_linux(data, arch, kind) if protocol == "linux" else multiboot.refusal(data, protocol, arch, kind)
+
+
+def early_refusal(head: bytes, protocol: str, arch: str) -> str | None:
+    """Return the same of a kernel's first `HEAD` bytes, where they tell: what zstd packed is only known unpacked."""
+    match magic.packing(head):
+        case "gzip":
+            try:
+                head = zlib.decompressobj(wbits=31).decompress(head, HEAD)
+            except zlib.error:
+                return None
+        case "zstd":
+            return None
+    return refusal(head, protocol, arch)
 
 
 def _no_linux(data: bytes, arch: str, kind: str) -> str | None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from bootsmith.tasks.boot.packages import packages
 from bootsmith.tasks.recipe.files import packaged
 from bootsmith.tasks.recipe.model import Debian
+from bootsmith.tasks.tree import kernel_package
 
 if TYPE_CHECKING:
     from bootsmith.tasks.recipe.model import Recipe
@@ -49,15 +50,18 @@ def _yes(value: bool) -> str:
 def stale(lock: Lock, recipe: Recipe) -> str | None:
     """Return why a lock no longer fits the recipe, or None where it does."""
     wanted = request(recipe)
+    added = kernel_package.FACT in lock.request or not kernel_package.is_among(lock.packages)
+    if added and kernel_package.is_asked(recipe):
+        wanted[kernel_package.FACT] = kernel_package.name(recipe)
     for key in {**wanted, **lock.request}:
         before, now = lock.request.get(key, ""), wanted.get(key, "")
         if before == now:
             continue
-        if key not in ("packages", "components", "exclude", "loader", "files"):
+        if key not in ("packages", "components", "exclude", "loader", "kernel", "files"):
             return f"{key}: {before or 'none'} became {now or 'none'}"
-        added = sorted(set(now.split()) - set(before.split()))
-        removed = sorted(set(before.split()) - set(now.split()))
-        return f"{key}: " + " ".join([*(f"+{name}" for name in added), *(f"-{name}" for name in removed)])
+        more = sorted(set(now.split()) - set(before.split()))
+        less = sorted(set(before.split()) - set(now.split()))
+        return f"{key}: " + " ".join([*(f"+{name}" for name in more), *(f"-{name}" for name in less)])
     return None
 
 

@@ -21,7 +21,7 @@ from bootsmith.tasks.errors import RecipeError, StageError, ToolFailed, ToolMiss
 from bootsmith.tasks.recipe.files import packaged
 from bootsmith.tasks.recipe.model import Debian, PackageFile
 from bootsmith.tasks.tools import host
-from bootsmith.tasks.tree import request
+from bootsmith.tasks.tree import kernel_package, request
 from bootsmith.tasks.tree.apt import Apt, Repository
 from bootsmith.tasks.tree.lockfile import Lock, Package
 from bootsmith.tasks.tree.mirrors import SECURITY, SUITES, UPDATES, Mirrors, extra, roles
@@ -87,6 +87,7 @@ def _releases(recipe: Recipe) -> list[_Release]:
 def resolve(recipe: Recipe, mirrors: Mirrors, cache: Path, say: Callable[[str], None]) -> Lock:
     """Return the packages a recipe comes to today. Raises RecipeError, StageError, ToolMissing."""
     packages: tuple[Package, ...] = ()
+    added: dict[str, str] = {}
     files: dict[str, tuple[Package, ...]] = {}
     dates = []
     for release in _releases(recipe):
@@ -95,10 +96,13 @@ def resolve(recipe: Recipe, mirrors: Mirrors, cache: Path, say: Callable[[str], 
             known = _Known(apt, repositories)
             if release.source:
                 packages = _tree(recipe, release, apt, known)
+                if kernel_package.is_asked(recipe) and not kernel_package.is_among(packages):
+                    added[kernel_package.FACT] = _kernel(recipe, release, known)
+                    packages = _tree(recipe, release, apt, known, [*added.values()])
             for file in release.files:
                 files[file.key] = _file(recipe, file, apt, known)
             dates.append(_date(apt.folder / "lists"))
-    return Lock(request.request(recipe), max(dates), packages, files)
+    return Lock(request.request(recipe) | added, max(dates), packages, files)
 
 
 @contextlib.contextmanager
@@ -256,13 +260,15 @@ class _Known:
         )
 
 
-def _tree(recipe: Recipe, release: _Release, apt: Apt, known: _Known) -> tuple[Package, ...]:
-    """Return the packages of the recipe's tree."""
+def _tree(
+    recipe: Recipe, release: _Release, apt: Apt, known: _Known, further: Sequence[str] = ()
+) -> tuple[Package, ...]:
+    """Return the packages of the recipe's tree, with those that `further` names."""
     debian = release.source
     assert debian is not None, "of this release the tree is made"
     _check_names(recipe, debian, known)
     loader = [name for name in packages(recipe) if name in known.names]
-    asked = ["apt", *debian.packages, *loader]
+    asked = ["apt", *debian.packages, *loader, *further]
     chosen = _chosen(recipe, debian, apt, [*asked, *(f"{name}-" for name in debian.exclude)])
     unique = {}
     for about in _stanzas(apt.text("apt-cache", "show", *chosen)):
@@ -271,6 +277,15 @@ def _tree(recipe: Recipe, release: _Release, apt: Apt, known: _Known) -> tuple[P
         important = about.get("Essential") == "yes" or about.get("Priority") in _PRIORITIES[debian.variant]
         unique[about["Package"]] = known.package(about, asked=important or about["Package"] in asked)
     return tuple(unique[name] for name in sorted(unique))
+
+
+def _kernel(recipe: Recipe, release: _Release, known: _Known) -> str:
+    """Return the distribution's kernel package, which must be there."""
+    name = kernel_package.name(recipe)
+    if name not in known.names:
+        what = f"{release.suite} has no package {name}; name a kernel in source.debian.packages, or one of your own"
+        raise _mistake(recipe, "install", "boot.kernel", what)
+    return name
 
 
 def _file(recipe: Recipe, file: PackageFile, apt: Apt, known: _Known) -> tuple[Package, ...]:

@@ -197,4 +197,5 @@ def test_names_follow_the_kernel_that_was_built(bench: Workbench) -> None:
     """Version and distribution are known only then."""
     where = placement.placement(bench.recipe)
     assert where.partition == "esp"
-    assert where.named({"id": "ubuntu", "version": "6.8"}) == ("ubuntu/6.8/linux", "ubuntu/6.8/initrd")
+    named = where.named({"": {"id": "ubuntu", "version": "6.8"}})
+    assert (named.kernels, named.initrds) == ({"": "ubuntu/6.8/linux"}, {"": "ubuntu/6.8/initrd"})

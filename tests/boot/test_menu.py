@@ -44,6 +44,22 @@ def test_an_entrys_own_words_come_last(tmp_path: Path) -> None:
     assert (found.default, found.timeout) == ("b", 5)
 
 
+def test_an_entry_tells_whose_kernel_it_starts(tmp_path: Path) -> None:
+    """Its own or that of all; completed, it has the path, the version and the title of that very kernel."""
+    for name in ("k", "i"):
+        (tmp_path / name).write_bytes(b"")
+    own = "mine: {kernel: k, initrd: i}, bare: {kernel: k, initrd: none, title: Bare}"
+    found = made(tmp_path, f"{{root: none, console: [], entries: {{all: {{}}, {own}}}}}")
+    assert [(item.kernel_of, item.initrd, item.initrd_of) for item in found.items] == [
+        ("", "", ""), ("mine", "", "mine"), ("mine", None, "")
+    ]  # fmt: skip
+    facts = {"": {"version": "1", "pretty_name": "Debian"}, "mine": {"version": "2", "pretty_name": "Linux"}}
+    whole = found.completed(facts, {"": "a/k", "mine": "b/k"}, {"": "a/i", "mine": "b/i"})
+    assert [(item.title, item.version, item.kernel, item.initrd) for item in whole.items] == [
+        ("Debian", "1", "a/k", "a/i"), ("Linux", "2", "b/k", "b/i"), ("Bare", "2", "b/k", None)
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(("console", "found"),
     [(["tty0", "ttyS0"], Serial(0, 115200)), (["ttyS1,9600n8"], Serial(1, 9600)), (["tty0"], None), (["ttyS"], None),
      (["ttyAMA0"], None)],

@@ -10,13 +10,14 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.tree.layer import LayerWriter
 from extimage import check, header, read_tree
+from fatimage import read_fat
 from ordinary import ordinary_user
 from staging import run_stage
 from workbench import EPOCH, VERSION, Workbench, member
@@ -301,17 +302,6 @@ def test_a_layer_that_is_shorter_than_its_index_says_is_noticed(bench: Workbench
 
 
 # -- FAT
-
-
-def read_fat(image: Path) -> Mapping[str, bytes]:
-    """Return the files of a FAT image, as mtools reads them."""
-    env = {**os.environ, "MTOOLS_SKIP_CHECK": "1", "LC_ALL": "C.UTF-8"}
-    listing = subprocess.run(["mdir", "-/", "-b", "-i", image, "::"], env=env, capture_output=True, check=True).stdout
-    paths = [line.removeprefix("::/") for line in listing.decode().splitlines() if not line.endswith("/")]
-    return {
-        path: subprocess.run(["mtype", "-i", image, f"::/{path}"], env=env, capture_output=True, check=True).stdout
-        for path in paths
-    }
 
 
 def test_fat_holds_what_is_laid_below_its_mount(bench: Workbench) -> None:

@@ -80,6 +80,31 @@ def test_what_the_kernel_was_told_is_checked() -> None:
         judged(MadeUpGuest([(3, kernel("ro"))]), entry)
 
 
+def test_another_entrys_kernel_is_found_out() -> None:
+    """Two entries with the same words and other kernels: the version that Linux prints tells which one it was."""
+    entry = Wanted("systemd-boot", "mine", 1, cmdline="ro", version="6.9-mine", others=("6.1.0", "6.5"))
+    assert judged(MadeUpGuest([(3, kernel("ro").replace("6.1.0", "6.9-mine"))]), entry)
+    with pytest.raises(
+        Unmet, match=r"Linux 6\.1\.0 was booted, which is another entry's; mine has 6\.9-mine"
+    ) as caught:
+        judged(MadeUpGuest([(3, kernel("ro"))]), entry)
+    assert caught.value.failure.kind == "entry"
+
+
+def test_a_version_that_lost_bytes_accuses_nobody() -> None:
+    """What no entry's kernel is called was garbled on its way."""
+    entry = Wanted("systemd-boot", "mine", 1, cmdline="ro", version="6.9-mine", others=("6.1.0",))
+    assert judged(MadeUpGuest([(3, kernel("ro").replace("6.1.0", "6.9-ine"))]), entry)
+
+
+def test_versions_come_from_the_menu(boot: Boot) -> None:
+    """The entry's own, and those that are not."""
+    items = (Item("a", "A", "ro", version="1"), Item("b", "B", "ro", version="2"), Item("c", "C", "ro", version="2"))
+    found = wanted(boot, replace(SHOWN, items=items, default="a"), "b", "uefi")
+    assert found is not None
+    assert (found.version, found.others) == ("2", ("1",))
+
+
 def test_a_line_that_lost_bytes_is_not_the_last_word() -> None:
     """Linux says its command line twice: one whole line of the two is enough."""
     entry = Wanted("systemd-boot", "recovery", position=2, title="Recovery", cmdline="ro single")

@@ -155,6 +155,37 @@ def test_what_is_missing_is_named(layer: str, what: str, hint: str, nursery: Nur
     assert hint in caught.value.hint
 
 
+OWN = "boot: {entries: {debian: {}, mine: {kernel: k}, bare: {kernel: k, initrd: none}}}\n"
+
+
+@pytest.fixture
+def own(nursery: Nursery) -> Nursery:
+    """The tree, and the kernel of an entry, of a release of its own."""
+    (nursery.folder / "recipes/k").write_bytes(b"")
+    facts = nursery.site.kernel_facts_for("mine")
+    facts.parent.mkdir(parents=True, exist_ok=True)
+    facts.write_text(json.dumps({"version": "6.9-mine"}))
+    return nursery
+
+
+def test_an_entrys_kernel_has_an_initrd_of_its_own(own: Nursery) -> None:
+    """Made by the same tools in the same view of the layers, for that kernel's release; another entry needs none."""
+    text = "layers: [directories: {/lib/modules/6.9-mine: {}}]\n" + OWN
+    debian = make(own, text)
+    assert unpacked(debian)[1].startswith(f"{VERSION} ")
+    assert unpacked(own.site.initrd_for("mine").read_bytes())[1].startswith("6.9-mine ")
+    names = [stage.name for stage in initrd.stages(own.recipe(text), own.site)]
+    assert names == ["initramfs/view", "initramfs", "initramfs/mine"]
+
+
+def test_modules_that_nobody_brought_are_named(own: Nursery) -> None:
+    """The kernel's release, and what else the entry could say."""
+    with pytest.raises(StageError, match=r"the tree has no modules for its kernel 6\.9-mine") as caught:
+        make(own, OWN)
+    assert "`make modules_install`" in caught.value.hint
+    assert "let boot.entries.mine.initrd be a file, or none" in caught.value.hint
+
+
 def test_what_no_hook_reads_is_not_in_the_view(nursery: Nursery) -> None:
     """An edit of /etc/motd, a user or a service does not make the initramfs again: the view stays as it was."""
     plain = view(nursery, "")

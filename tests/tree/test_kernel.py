@@ -11,6 +11,7 @@ import pytest
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.stages import kernel as stages
 from bootsmith.tasks.tree import kernel
+from machkernel import bzimage
 from nursery import Nursery
 from workbench import member
 
@@ -48,6 +49,23 @@ def test_a_layers_kernel_counts(nursery: Nursery) -> None:
     assert take(nursery, "layers: [files: {/boot/vmlinuz-2: mine}]")["version"] == "2"
     assert take(nursery, "layers: [files: {/boot/vmlinuz-2: mine}, remove: [/boot/vmlinuz-2]]")["version"] == "1"
     assert nursery.site.kernel.read_bytes() == b"old"
+
+
+def test_an_entry_may_take_the_trees_kernel(nursery: Nursery) -> None:
+    """Where all others start one's own: each is had by a stage of its own, with the facts of that very kernel."""
+    nursery.base({"./boot/vmlinuz-6.1": b"debian"})
+    (nursery.folder / "recipes/mine").write_bytes(bzimage("6.9-mine (me)"))
+    text = "boot: {kernel: mine, entries: {mine: {}, debian: {kernel: auto}, again: {kernel: auto}}}\n"
+    nursery.grow(text)
+    made = stages.stages(nursery.recipe(text), nursery.site)
+    assert [stage.name for stage in made] == ["kernel", "kernel/debian"]
+    for stage in made:
+        nursery.run(stage)
+    site = nursery.site
+    assert site.kernel_for("debian").read_bytes() == b"debian"
+    assert site.kernel.read_bytes() == bzimage("6.9-mine (me)")
+    versions = [json.loads(site.kernel_facts_for(owner).read_text())["version"] for owner in ("", "debian")]
+    assert versions == ["6.9-mine", "6.1"]
 
 
 def test_a_kernel_beside_its_modules(nursery: Nursery) -> None:

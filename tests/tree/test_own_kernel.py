@@ -91,5 +91,8 @@ def test_what_could_not_start_is_refused(text: str, data: bytes, what: str, nurs
 def test_a_recipe_without_a_kernel_has_no_stage(nursery: Nursery) -> None:
     """`kernel: none` takes none."""
     recipe = nursery.recipe("")
-    recipe = dataclasses.replace(recipe, boot=dataclasses.replace(recipe.boot, kernel="none"))
+    entry = dataclasses.replace(recipe.boot.entries["default"], kernel="none")
+    recipe = dataclasses.replace(
+        recipe, boot=dataclasses.replace(recipe.boot, kernel="none", entries={"default": entry})
+    )
     assert kernel.stages(recipe, nursery.site) == []
