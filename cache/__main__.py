@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from bootsmith.cache import limits, location
-from bootsmith.cache.errors import CacheError
+from bootsmith.cache.errors import CacheError, Misuse
 from bootsmith.cache.limits import Limits
 from bootsmith.cache.location import default_root
 
@@ -21,12 +21,6 @@ exit status: 0 done; 1 damage was found, or the store cannot be used; 3 a wrong 
 """
 
 Say = Callable[[str], None]
-
-
-class Misuse(CacheError):
-    """A wrong word: which, and what the right ones are."""
-
-    exit_code = 3
 
 
 class _Parser(argparse.ArgumentParser):

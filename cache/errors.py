@@ -15,3 +15,9 @@ class CacheError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message}\n  {self.hint}" if self.hint else self.message
+
+
+class Misuse(CacheError):
+    """A wrong word: which, and what the right ones are."""
+
+    exit_code = 3

@@ -69,6 +69,17 @@ def test_passes_every_word_on(checkout: Checkout) -> None:
     assert not checkout.was_set_up()
 
 
+@pytest.mark.parametrize("word", ["help", "--help", "-h"])
+def test_help_is_about_us(checkout: Checkout, word: str) -> None:
+    """Whoever asks for help is told how to go on, at once; help about something is doit's."""
+    done = checkout.run(word)
+    assert done.returncode == 0
+    assert "./doitw list" in done.stdout
+    assert "./doitw help TASK" in done.stdout
+    assert not checkout.was_set_up()
+    assert checkout.run(word, "image").stdout.endswith(f"<{word}><image>\n")
+
+
 def test_an_empty_word_is_refused(checkout: Checkout) -> None:
     """A word such as "$ID" without a value is a mistake that is said, exit 3, where doit ends in a traceback."""
     done = checkout.run("restore", "--at", "")

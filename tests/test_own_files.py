@@ -78,7 +78,7 @@ def test_an_init_that_vanishes_is_told(top: Path) -> None:
 def test_a_disk_is_missed_where_there_is_none(top: Path) -> None:
     """Commands that are about a disk say that the recipe has none."""
     doit(top, "image")
-    assert "own has no disk" in doit(top, "inspect", status=3)
+    assert "own has no disk\n  `doit run-direct` starts its kernel." in doit(top, "inspect", status=3)
 
 
 def test_no_kernel_anywhere_names_package_and_places(top: Path) -> None:

@@ -24,13 +24,15 @@ def tools(request: Request) -> None:
 
 def cache(request: Request) -> None:
     """Look into the cache, or make room there: as `python -m bootsmith.cache` does."""
-    from bootsmith.cache.__main__ import Misuse, main
+    from bootsmith.cache.__main__ import main
+    from bootsmith.cache.errors import Misuse
 
     given = {name.replace("_", "-"): value for name, value in request.options.items() if value}
     options = [f"--{name}" if value is True else f"--{name}={value}" for name, value in given.items()]
     try:
         status = main([*request.words, *options], request.session.progress.tell, "doit cache")
     except Misuse as error:
-        raise UsageError(error.message, "Write stat, verify, gc, explain KEY, or path.") from None
+        usage = error.hint.startswith("usage:")  # of the other form of this command
+        raise UsageError(error.message, "Write stat, verify, gc, explain KEY, or path." if usage else error.hint) from None
     if status:
         raise Ended(status)

@@ -45,7 +45,10 @@ def disk(request: Request) -> Path:
     try:
         return found.stage("assemble").outputs["disk"]
     except KeyError:
-        raise UsageError(f"{found.site.name} has no disk", "Name a disk image, or another recipe.") from None
+        kernel = any(found.site.kernel in stage.outputs.values() for stage in found.stages)
+        task = f"run-direct:{request.recipe}" if request.recipe else "run-direct"
+        hint = f"`doit {task}` starts its kernel." if kernel else "Name a disk image, or another recipe."
+        raise UsageError(f"{found.site.name} has no disk", hint) from None
 
 
 def check(request: Request) -> None:

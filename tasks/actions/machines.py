@@ -175,11 +175,12 @@ def ssh(request: Request) -> None:
     from bootsmith.tasks.tools import host, process
 
     asked = request.options
-    machine = _running(request, running.find(_register(request)))
     try:
         seconds = float(asked["timeout"] or 300)
     except ValueError:
         raise UsageError(f"--timeout {asked['timeout']}: not a number of seconds", "Write one, like 60.") from None
+    request.session.file(request.recipe)  # one that there is
+    machine = _running(request, running.find(_register(request)))
 
     def pause(moment: float) -> None:
         time.sleep(moment)

@@ -281,6 +281,8 @@ def test_explain_what_is_ambiguous(root: Path) -> None:
         (("foo",), "invalid choice: 'foo'"),
         (("gc", "--size", "12"), "--size: '12' is no limit"),
         (("explain",), "KEY|DIGEST"),
+        (("explain", "zz"), "'zz' is no key or digest"),
+        (("explain", "0123456789"), "never there"),
     ],
 )
 def test_a_wrong_word_ends_with_status_3(root: Path, words: tuple[str, ...], message: str) -> None:

@@ -110,6 +110,20 @@ def test_words_for_ssh_name_nothing_else(project: Project) -> None:
         assert (done.returncode, "no such machine is running" in done.stdout) == (1, True), done.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("ssh:nowhere",), "there is no recipe 'nowhere'"),
+        (("ssh", "--timeout", "soon"), "--timeout soon: not a number of seconds"),
+    ],
+)
+def test_what_ssh_is_told_is_looked_at_first(project: Project, words: tuple[str, ...], message: str) -> None:
+    """A recipe that is nowhere, or a time that is none, is told though nothing runs."""
+    done = project.doit(*words)
+    assert done.returncode == 3
+    assert message in done.stdout
+
+
 def test_several_firmwares_are_one_option(project: Project) -> None:
     """`qemu-test --firmware uefi,bios` reaches the recipe as two."""
     (project.top / "real.yaml").write_text("source: {directory: tree}\n")
