@@ -32,7 +32,9 @@ def cache(request: Request) -> None:
     try:
         status = main([*request.words, *options], request.session.progress.tell, "doit cache")
     except Misuse as error:
-        usage = error.hint.startswith("usage:")  # of the other form of this command
-        raise UsageError(error.message, "Write stat, verify, gc, explain KEY, or path." if usage else error.hint) from None
+        hint = error.hint
+        if hint.startswith("usage:"):  # of the other form of this command
+            hint = "Write stat, verify, gc, explain KEY, or path."
+        raise UsageError(error.message, hint) from None
     if status:
         raise Ended(status)
