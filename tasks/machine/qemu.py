@@ -87,7 +87,7 @@ def command(
     credentials: Mapping[str, bytes] | None = None,
     wires: Wires | None = None,
     ports: Ports | None = None,
-    sockets: Mapping[str, Path] | None = None,
+    sockets: Mapping[str, int] | None = None,
     debug: Path | None = None,
     reboot: bool = True,
     passphrase: int | None = None,
@@ -96,7 +96,7 @@ def command(
     """Return the words that run `machine` with `disk`; without `firmware` under SeaBIOS.
 
     `format` may be "iso": a CD. `wires` stand in for the terminal. A tag among `sockets` is shared by the virtiofsd
-    that listens there, any other by QEMU itself (9p). `debug` is the file that `machine.debug` goes to. Through the
+    at that descriptor, any other by QEMU itself (9p). `debug` is the file that `machine.debug` goes to. Through the
     descriptor `passphrase` comes that of an encrypted disk, and of the overlay over it where there is no snapshot.
     Raises UsageError where `machine.qemu` would take the terminal a second time.
     """
@@ -211,12 +211,12 @@ def _network(machine: Machine, ports: Ports) -> tuple[str, ...]:
     return ("-netdev", f"user,id=net{forwards}", "-device", f"{_NICS[machine.nic]},netdev=net,romfile=")
 
 
-def _shares(machine: Machine, sockets: Mapping[str, Path]) -> list[str]:
+def _shares(machine: Machine, sockets: Mapping[str, int]) -> list[str]:
     words = ["-object", f"memory-backend-memfd,id=ram,size={_memory(machine)},share=on"] if sockets else []
     for number, (tag, folder) in enumerate(machine.share.items()):
         name = f"share{number}"
         if tag in sockets:
-            words += ["-chardev", f"socket,id={name},path={_value(sockets[tag])}"]
+            words += ["-chardev", f"socket,id={name},fd={sockets[tag]}"]
             words += ["-device", f"vhost-user-fs-pci,chardev={name},tag={tag}"]
         else:
             words += ["-virtfs", f"local,id={name},path={_value(folder)},mount_tag={tag},security_model=none"]

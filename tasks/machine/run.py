@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
-import socket
 import sys
 import tempfile
 import termios
@@ -16,7 +15,7 @@ from pathlib import Path
 from bootsmith.tasks.disk import passphrase as passphrases
 from bootsmith.tasks.disk.passphrase import Passphrase
 from bootsmith.tasks.errors import BootsmithError, UsageError
-from bootsmith.tasks.machine import accelerator, clock, firmware, image, overlay, qemu, running, shares, ssh
+from bootsmith.tasks.machine import accelerator, clock, firmware, image, overlay, ports, qemu, running, shares, ssh
 from bootsmith.tasks.machine.credentials import Asked, credentials
 from bootsmith.tasks.recipe.model import Machine
 from bootsmith.tasks.tools import host, process
@@ -76,9 +75,14 @@ def run(
         if subject.disk:
             subject = replace(subject, disk=subject.disk.absolute())
             stack.enter_context(image.in_use(subject.disk or Path(), say))
-        sockets = {} if print_only else stack.enter_context(shares.served(machine.share, say))
-        prepared = prepare(machine, subject, folder=folder, say=say, sockets=sockets)
-        passphrase, argv, descriptors = subject.passphrase, prepared.argv, []
+        sockets, take = {}, ports.is_free
+        if not print_only:
+            sockets = stack.enter_context(shares.served(machine.share, say))
+            take = stack.enter_context(ports.Holding()).take
+            if machine.keep and folder:
+                stack.enter_context(overlay.alone(folder))
+        prepared = prepare(machine, subject, folder=folder, say=say, sockets=sockets, is_free=take)
+        passphrase, argv, descriptors = subject.passphrase, prepared.argv, [*sockets.values()]
         say(qemu.printable(argv) + (passphrase.here_document if passphrase else ""))
         for note in prepared.notes:
             say(note)
@@ -88,8 +92,8 @@ def run(
             noted = running.Noted(subject.recipe, subject.name, prepared.ssh_port, prepared.key.private, os.getpid())
             stack.enter_context(running.note(register, noted))
         if passphrase:
-            descriptors = [stack.enter_context(passphrase.pipe())]
-            printed, real = passphrases.definition(passphrases.SHOWN), passphrases.definition(descriptors[0])
+            descriptors.append(stack.enter_context(passphrase.pipe()))
+            printed, real = passphrases.definition(passphrases.SHOWN), passphrases.definition(descriptors[-1])
             argv = [real if word == printed else word for word in argv]
         with _terminal_as_it_was():
             return process.spawn_interactive(argv, pass_fds=descriptors)
@@ -117,11 +121,13 @@ def prepare(
     folder: Path | None,
     say: Callable[[str], None],
     wires: qemu.Wires | None = None,
-    sockets: Mapping[str, Path] | None = None,
+    sockets: Mapping[str, int] | None = None,
+    is_free: Callable[[int], bool] | None = None,
 ) -> Prepared:
     """Make ready what a run needs; with `wires` it is without a terminal, without `folder` it has no ssh key.
 
-    `sockets` are those on which virtiofsd serves folders, by tag.
+    `sockets` are those at which virtiofsd serves folders, by tag;
+    `is_free` tells whether a port can be had.
     """
     _check(machine, subject.kind)
     accel = accelerator.choose(machine.accel)
@@ -140,7 +146,7 @@ def prepare(
         if SSH not in (guest for _, guest in machine.forward):
             machine = replace(machine, forward=(*machine.forward, (2222, SSH)))
     asked = Asked(autologin=machine.login == "auto", ssh_key=key.public if key else "")
-    ports = free_ports(machine, say)
+    given = free_ports(machine, say, is_free)
     disk, form = subject.disk, subject.format
     if machine.keep and folder and disk and form != "iso":
         disk, code = overlay.kept(disk, form, code, folder.absolute(), subject.passphrase)
@@ -148,12 +154,12 @@ def prepare(
     snapshot = not (machine.keep or subject.writes)
     argv = qemu.command(
         machine, disk=disk, format=form, firmware=code, accel=accel, kernel=kernel, snapshot=snapshot,
-        wires=wires, credentials=credentials(asked), ports=ports, program=host.find(qemu.PROGRAMS[subject.arch]),
+        wires=wires, credentials=credentials(asked), ports=given, program=host.find(qemu.PROGRAMS[subject.arch]),
         debug=(folder / "debug.log").absolute() if folder else None, sockets=sockets,
         passphrase=passphrases.SHOWN if subject.passphrase else None,
     )  # fmt: skip
     mounts = _mounts(machine, sockets or {})
-    return Prepared(argv, ports, key, (*mounts, *_notes(machine, ports, key, disk, folder)))
+    return Prepared(argv, given, key, (*mounts, *_notes(machine, given, key, disk, folder)))
 
 
 def _check(machine: Machine, kind: firmware.Kind) -> None:
@@ -175,7 +181,7 @@ def free_ports(
     machine: Machine, say: Callable[[str], None], is_free: Callable[[int], bool] | None = None
 ) -> qemu.Ports:
     """Return the ports the machine asks for, those that are taken replaced by free ones."""
-    is_free = is_free or _is_free
+    is_free = is_free or ports.is_free
     taken: set[int] = set()
 
     def pick(wanted: int, what: str) -> int:
@@ -194,17 +200,7 @@ def free_ports(
     )
 
 
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # a port just closed is free; a listener is not
-        try:
-            probe.bind((ssh.LOOPBACK, port))
-        except OSError:
-            return False
-    return True
-
-
-def _mounts(machine: Machine, sockets: Mapping[str, Path]) -> Iterator[str]:
+def _mounts(machine: Machine, sockets: Mapping[str, int]) -> Iterator[str]:
     for tag, path in machine.share.items():
         how = "virtiofs" if tag in sockets else "9p -o trans=virtio,version=9p2000.L"
         yield f"{path} in the guest: mount -t {how} {tag} /mnt"

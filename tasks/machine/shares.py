@@ -28,40 +28,55 @@ def daemon() -> Path | None:
 
 
 @contextlib.contextmanager
-def served(shares: Mapping[str, Path], say: Callable[[str], None] = lambda _: None) -> Iterator[dict[str, Path]]:
-    """Serve folders by virtiofsd, each on a socket of its own, as long as the context lasts; yield tag -> socket.
+def served(shares: Mapping[str, Path], say: Callable[[str], None] = lambda _: None) -> Iterator[dict[str, int]]:
+    """Serve folders by virtiofsd as long as the context lasts; yield tag -> descriptor of a socket that leads there.
 
-    Those it cannot serve are left out: they are QEMU's to share. The daemons end with us, and with QEMU.
+    Those it cannot serve are left out: they are QEMU's to share. The daemons end with us, and with QEMU, and there is
+    no file of theirs that could be left behind.
     """
     program = daemon()
     with contextlib.ExitStack() as stack:
-        sockets: dict[str, Path] = {}
-        if program and shares:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bootsmith-")))
-            for number, (tag, path) in enumerate(shares.items()):
-                name = folder / f"{number}.sock"
-                if "," in str(path):  # it takes options as one list
-                    continue
-                refusal = _serve(stack, program, path.absolute(), name)
-                if refusal:
-                    say(f"virtiofsd cannot share {path}, so QEMU does: {refusal}")
-                else:
-                    sockets[tag] = name
+        sockets: dict[str, int] = {}
+        for tag, path in shares.items():
+            if not program or "," in str(path):  # it takes options as one list
+                continue
+            socket_, refusal = _serve(stack, program, path.absolute())
+            if refusal:
+                say(f"virtiofsd cannot share {path}, so QEMU does: {refusal}")
+            else:
+                sockets[tag] = socket_.fileno()
         yield sockets
 
 
-def _serve(stack: contextlib.ExitStack, program: Path, path: Path, name: Path) -> str:
-    """Start a daemon that listens on a socket; return "", or why it ended at once."""
-    said = name.with_suffix(".log")
+def _serve(stack: contextlib.ExitStack, program: Path, path: Path) -> tuple[socket.socket, str]:
+    """Start a daemon; return a socket that is connected to it, and "", or why it ended at once."""
     # As an ordinary user it is root of a namespace, for it changes its ids as the guest asks.
     wall: list[str | Path] = [] if os.geteuid() == 0 else [host.find("unshare"), "--user", "--map-root-user"]
-    with socket.socket(socket.AF_UNIX) as listener:  # the daemon's alone from then on: gone where it is gone
-        listener.bind(os.fspath(name))
-        listener.listen(1)
+    said = os.memfd_create("virtiofsd")
+    stack.callback(os.close, said)
+    listener, ours = _connected()
+    stack.enter_context(ours)
+    with listener:
         words = [*wall, program, f"--fd={listener.fileno()}", "-o", f"source={path}", "-o", "sandbox=chroot"]
-        running = stack.enter_context(process.start(words, stderr=said, pass_fds=[listener.fileno()]))
+        messages = Path(f"/dev/fd/{said}")
+        running = stack.enter_context(process.start(words, stderr=messages, pass_fds=[listener.fileno()]))
     end = time.monotonic() + PATIENCE
-    while time.monotonic() < end and READY not in said.read_bytes():
+    while time.monotonic() < end and READY not in _heard(said):
         if running.wait(0.02) is not None:
-            return said.read_text(errors="replace").strip() or "it said nothing"
-    return ""
+            return ours, _heard(said).decode(errors="replace").strip() or "it said nothing"
+    return ours, ""
+
+
+def _connected() -> tuple[socket.socket, socket.socket]:
+    """Return a socket that listens, and one that waits there to be accepted; their file is gone already."""
+    listener, ours = socket.socket(socket.AF_UNIX), socket.socket(socket.AF_UNIX)
+    with tempfile.TemporaryDirectory(prefix="bootsmith-") as folder:
+        name = os.path.join(folder, "sock")  # noqa: PTH118  what a socket is bound to
+        listener.bind(name)
+        listener.listen(1)
+        ours.connect(name)
+    return listener, ours
+
+
+def _heard(fd: int) -> bytes:
+    return os.pread(fd, 65536, 0)

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from bootsmith.cache.lock import Lock
 from bootsmith.tasks.errors import BootsmithError
 from bootsmith.tasks.stage import Completed
 from bootsmith.tasks.tools import host, process
@@ -33,12 +34,18 @@ def key(folder: Path) -> Key:
     private = folder / "ssh_key"
     public = private.with_suffix(".pub")
     if not (private.is_file() and public.is_file()):
-        for file in (private, public):
-            file.unlink(missing_ok=True)
-        words: list[str | Path] = ["-q", "-t", "ed25519", "-N", "", "-C", "bootsmith", "-f", private]
-        process.run([host.find("ssh-keygen"), *words], env={"PATH": host.PATH}, cwd=folder)
+        with Lock(folder / "ssh_key.lock"):  # of two that begin at once, one makes it for both
+            if not (private.is_file() and public.is_file()):
+                _make(private, public)
     private.chmod(0o600)  # a key that others may read, as after a copy of the folder, ssh refuses
     return Key(private, public.read_text().strip())
+
+
+def _make(private: Path, public: Path) -> None:
+    for file in (private, public):
+        file.unlink(missing_ok=True)
+    words: list[str | Path] = ["-q", "-t", "ed25519", "-N", "", "-C", "bootsmith", "-f", private]
+    process.run([host.find("ssh-keygen"), *words], env={"PATH": host.PATH}, cwd=private.parent)
 
 
 def command(port: int, key: Path, *words: str, user: str = "root", program: str | Path = "ssh") -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shlex
 from collections.abc import Mapping
 from pathlib import Path
@@ -48,7 +49,7 @@ def _text(name: str, value: Any) -> str:
     if name in ("forward", "firmware"):
         return json.dumps(value.split(","), ensure_ascii=False)
     if name == "share":
-        pairs = [each.partition("=") for each in value.split(",")]
+        pairs = [each.partition("=") for each in re.split(r",(?=[\w.-]+=)", value)]  # folders may have commas too
         if not all(folder for _, _, folder in pairs):
             raise UsageError(f"--share={value}: no folder", "Write --share=TAG=FOLDER.")
         return json.dumps({tag: folder for tag, _, folder in pairs}, ensure_ascii=False)

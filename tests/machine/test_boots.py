@@ -156,7 +156,7 @@ def test_a_shared_folder(tmp_path: Path, accel: Accel) -> None:
                 machine(share=share), disk=disk, firmware=None, accel=accel, wires=wires, sockets=sockets
             )
 
-        with guest.start(command, Console()) as running:
+        with guest.start(command, Console(), pass_fds=[*sockets.values()]) as running:
             until(running, lambda: "hello" in running.console.heard)
 
 

@@ -201,10 +201,10 @@ def test_a_cd_on_scsi() -> None:
 def test_a_share_by_virtiofsd() -> None:
     """A folder that virtiofsd shares needs memory that both can see; the others are shared by QEMU itself."""
     shares = {"work": Path("/s/work"), "home": Path("/h")}
-    _, gained = changed({"sockets": {"work": Path("/b/work.sock")}}, share=shares, memory=256 << 20)
+    _, gained = changed({"sockets": {"work": 5}}, share=shares, memory=256 << 20)
     assert gained == (
         "q35,memory-backend=ram 256M -object memory-backend-memfd,id=ram,size=256M,share=on "
-        "socket,id=share0,path=/b/work.sock vhost-user-fs-pci,chardev=share0,tag=work "
+        "socket,id=share0,fd=5 vhost-user-fs-pci,chardev=share0,tag=work "
         "-virtfs local,id=share1,path=/h,mount_tag=home,security_model=none"
     )
 

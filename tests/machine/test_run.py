@@ -7,6 +7,8 @@ import json
 import os
 import shlex
 import socket
+import struct
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -205,10 +207,14 @@ def test_shares_are_served_for_the_run(disk: Path, monkeypatch: pytest.MonkeyPat
     share = {"work": disk.parent, "odd": disk.parent / "a,b"}
     share["odd"].mkdir()
 
-    def spawn(argv: list[str], **_: object) -> int:
-        path = next(word for word in argv if word.startswith("socket,id=share0")).partition("path=")[2]
-        with socket.socket(socket.AF_UNIX) as client:
-            client.connect(path)
+    def spawn(argv: list[str], pass_fds: Sequence[int] = ()) -> int:
+        fd = int(next(word for word in argv if word.startswith("socket,id=share0")).partition("fd=")[2])
+        assert fd in pass_fds
+        with socket.socket(fileno=os.dup(fd)) as client:
+            assert (client.family, client.type) == (socket.AF_UNIX, socket.SOCK_STREAM)
+            client.settimeout(60)
+            client.sendall(struct.pack("<III", 1, 1, 0))  # vhost-user: what do you have?
+            assert struct.unpack("<III", client.recv(12)) == (1, 5, 8)
         return 0
 
     monkeypatch.setattr(run.process, "spawn_interactive", spawn)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from bootsmith.tasks.errors import RecipeError, UsageError
 from bootsmith.tasks.recipe import options
@@ -32,3 +34,17 @@ def test_a_wrong_option_is_refused_as_the_key_would_be() -> None:
 def test_words_for_a_recipe() -> None:
     """The same options as words to be laid over a recipe that is loaded."""
     assert options.words("test", {"timeout": "5m", "silence": None}) == {"test.timeout": "5m"}
+
+
+@pytest.mark.parametrize(
+    ("given", "found"),
+    [
+        ("work=/a", {"work": "/a"}),
+        ("work=/a,home=/b c", {"work": "/a", "home": "/b c"}),
+        ("work=/a, mine,home=/b,,c", {"work": "/a, mine", "home": "/b,,c"}),
+        ("work=/a=b", {"work": "/a=b"}),
+    ],
+)
+def test_folders_to_share(given: str, found: dict[str, str]) -> None:
+    """Several with commas between them; a comma in a folder's name is its own."""
+    assert json.loads(options.words("machine", {"share": given})["machine.share"]) == found
