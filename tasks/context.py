@@ -46,6 +46,12 @@ class StageContext:
         """Return the bytes of a declared secret."""
         return read_secret(self.stage.secrets[role], f"{self.stage.name}: the secret for {role}")
 
+    def tool(self, name: str) -> Path:
+        """Return where a declared host program or file is."""
+        if name not in self.stage.tools:
+            raise AssertionError(f"{self.stage.name} runs {name!r}, which it does not declare")
+        return host.find(name)
+
     def run(
         self,
         tool: str,
@@ -59,10 +65,8 @@ class StageContext:
         stdout: Path | None = None,
     ) -> Completed:
         """Run a declared host program; see `Context.run`."""
-        if tool not in self.stage.tools:
-            raise AssertionError(f"{self.stage.name} runs {tool!r}, which it does not declare")
         return process.run(
-            [host.find(tool), *args],
+            [self.tool(tool), *args],
             env=self._environment() | dict(env or {}),
             cwd=cwd or self.work,
             input=input,

@@ -67,6 +67,10 @@ class Context(Protocol):
         """Return the bytes of a declared secret. Never log them or put them on a command line."""
         ...
 
+    def tool(self, name: str) -> Path:
+        """Return where a declared host program or file is, for what is handed its path. Raises ToolMissing."""
+        ...
+
     def run(
         self,
         tool: str,

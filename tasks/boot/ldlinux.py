@@ -31,7 +31,7 @@ def install(ctx: Context, image: Path, where: str) -> None:
     (desk / "settings").write_text(f'{fat.SETTINGS}drive s:\n  file="image"\n')
     for name in _MTOOLS:
         program = desk / name
-        program.write_text(f'#!{host.find("sh")}\nMTOOLSRC=settings exec {host.find("mtools")} -c {name} "$@"\n')
+        program.write_text(f'#!{ctx.tool("sh")}\nMTOOLSRC=settings exec {ctx.tool("mtools")} -c {name} "$@"\n')
         program.chmod(0o755)
     place = ["--directory", f"/{where}"] if where else []
     ctx.run("syslinux", "--install", *place, "image", cwd=desk, env={"PATH": f".:{host.PATH}"})

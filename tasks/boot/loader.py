@@ -135,11 +135,9 @@ class Making:
 
     def host_file(self, tool: str) -> Path:
         """Return a file of the host that stands in for one the tree has not. Raises StageError, ToolMissing."""
-        from bootsmith.tasks.tools import host
-
         if not self.ctx.params["host"]:
             raise StageError(
                 "bootloader: the packages in the image's tree do not hold the loader's files",
                 f"Set `boot.packages: false` to use this host's ({tool}).",
             )
-        return host.find(tool)
+        return self.ctx.tool(tool)

@@ -9,8 +9,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bootsmith.tasks.tools import host
-
 if TYPE_CHECKING:
     from bootsmith.tasks.boot.loader import Making
     from bootsmith.tasks.boot.menu import Item, Menu
@@ -34,10 +32,10 @@ def make(making: Making) -> None:
     text = making.configured("syslinux.cfg", usual)
     making.add(f"{prefix}syslinux.cfg", text, partition=making.active)
     if making.menu.timeout or text is not usual:
-        modules = host.find("syslinux-menu").parent
+        modules = making.ctx.tool("syslinux-menu").parent
         for name in _MENU_MODULES:
             making.add(f"{prefix}{name}", modules / name, partition=making.active)
-    sector = host.find("syslinux-mbr").parent / _SECTORS[making.table]
+    sector = making.ctx.tool("syslinux-mbr").parent / _SECTORS[making.table]
     making.embed(sector.read_bytes())
 
 

@@ -64,7 +64,7 @@ def _make(ctx: Context, tar: Path, index: Path) -> None:
     ctx.say("writing the disk")
     image = ctx.outputs["disk"]
     ext4.make(ctx, image, geometry, fs="ext4", uuid=UUID, label=_NAME, extra=())
-    ext4.update(image, _NAME, present={}, wanted=tree, sources=[tar], epoch=epoch)
+    ext4.update(ctx, image, _NAME, present={}, wanted=tree, sources=[tar], epoch=epoch)
 
 
 def _take_kernel(ctx: Context, tree: Tree) -> None:

@@ -65,25 +65,26 @@ def make(ctx: Context, path: Path, geometry: Geometry, *, fs: str, uuid: str, la
     )  # fmt: skip
 
 
-def library() -> Path:
-    """Return the libext2fs that the host's mke2fs runs with: the one its identity covers. Raises StageError."""
-    from bootsmith.tasks.tools import host, identity
+def library(program: Path) -> Path:
+    """Return the libext2fs that a mke2fs runs with: the one its identity covers. Raises StageError."""
+    from bootsmith.tasks.tools import identity
 
-    program = host.find("mke2fs")
     for found in identity.libraries(program):
         if Path(found).name.startswith("libext2fs.so."):
             return Path(found)
     raise StageError(f"{program} is not linked with libext2fs", "Install e2fsprogs as your distribution packages it.")
 
 
-def update(path: Path, name: str, *, present: Tree, wanted: Tree, sources: Sequence[Path], epoch: int) -> None:
+def update(
+    ctx: Context, path: Path, name: str, *, present: Tree, wanted: Tree, sources: Sequence[Path], epoch: int
+) -> None:
     """Turn the tree in a filesystem from `present`, which it must hold, into `wanted`.
 
     An entry's number in `wanted` is the index of the source with its data; `name` is the partition's, for messages.
     Raises StageError, naming the path, where the filesystem is full or cannot hold an entry.
     """
     try:
-        volume = Volume(load(library()), path, epoch)
+        volume = Volume(load(library(ctx.tool("mke2fs"))), path, epoch)
         try:
             _Update(volume, name, present, wanted, sources).run()
             volume.close()

@@ -58,7 +58,9 @@ def run_fat(ctx: Context) -> None:
 def _put(ctx: Context, present: Tree, filling: Filling, name: str) -> None:
     """Bring the image, which holds `present`, to the partition's tree."""
     epoch = cast("int", ctx.params["epoch"])
-    ext4.update(ctx.outputs["image"], name, present=present, wanted=filling.tree, sources=filling.sources, epoch=epoch)
+    ext4.update(
+        ctx, ctx.outputs["image"], name, present=present, wanted=filling.tree, sources=filling.sources, epoch=epoch
+    )
 
 
 def _gathered(ctx: Context) -> tuple[str, Filling]:

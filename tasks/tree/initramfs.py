@@ -135,7 +135,6 @@ def _hides(entry: Entry) -> str:
 
 def run(ctx: Context) -> None:
     """Unpack what is needed, run mkinitramfs in it, compress what it made. Raises StageError."""
-    from bootsmith.tasks.tools import host
     from bootsmith.tasks.tree import layer, tar
 
     version = json.loads(ctx.inputs["facts"].read_bytes())["version"]
@@ -155,9 +154,9 @@ def run(ctx: Context) -> None:
         ctx,
         "mkinitramfs",
         ctx.inputs["base"].stat().st_size + ROOM,
-        host.find("sh"), "-c", _MAKE, "sh",
+        ctx.tool("sh"), "-c", _MAKE, "sh",
         ctx.inputs["base"], ctx.inputs["view"], ctx.work / "gone", ctx.work / "stand-in",
-        version, host.find("zstd"), ctx.work,
+        version, ctx.tool("zstd"), ctx.work,
         *(f"--exclude={pattern}" for pattern in _LEFT_OUT),
         env={"HOME": "/nonexistent"},
     )  # fmt: skip

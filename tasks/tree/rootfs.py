@@ -52,7 +52,6 @@ def run(ctx: Context) -> None:
     """Fetch the packages, then install them."""
     from bootsmith.cache.location import default_root
     from bootsmith.cache.store import Store
-    from bootsmith.tasks.tools import host
     from bootsmith.tasks.tree import debs, layer, lockfile, mirrors, packages
 
     lock = lockfile.read(ctx.inputs["lock"])
@@ -78,7 +77,7 @@ def run(ctx: Context) -> None:
         ctx,
         "mmdebstrap",
         GROWTH * size,
-        host.find("mmdebstrap"),
+        ctx.tool("mmdebstrap"),
         "--mode=root",
         "--variant=minbase",
         "--format=tar",

@@ -21,7 +21,9 @@ RESERVE: Final = 1 << 30
 """Bytes of memory left to everybody else."""
 
 # $1: size of the tree's tmpfs or "", $2: where the tree goes; the rest is the program and its arguments.
-# Of the host, programs see no name and no name servers. What they mount into the tree is gone before the tree goes.
+# Of the host, programs see no name, no name servers, and no settings of apt and dpkg, which are its own affair: dpkg
+# may be told to leave files out, and what PATH packages run with is asked of apt. What they mount into the tree is
+# gone before the tree goes.
 _PRELUDE: Final = r"""
 set -eu
 umask 022
@@ -32,12 +34,18 @@ export TMPDIR
 for file in hostname resolv.conf hosts; do
     [ ! -e "/etc/$file" ] || mount --bind "$from/$file" "/etc/$file"
 done
+for file in apt/apt.conf dpkg/dpkg.cfg; do
+    [ ! -e "/etc/$file" ] || mount --bind "$from/resolv.conf" "/etc/$file"
+done
+for folder in apt/apt.conf.d dpkg/dpkg.cfg.d; do
+    [ ! -d "/etc/$folder" ] || mount --bind "$from/nothing" "/etc/$folder"
+done
 if [ "$size" ]; then
     mount -t tmpfs -o "mode=0755,size=$size" tmpfs "$TMPDIR"
 else
     trap 'rm -rf --one-file-system -- "$TMPDIR"' EXIT
 fi
-unset file from size
+unset file folder from size
 unshare --mount -- "$@"
 """
 
@@ -51,6 +59,7 @@ def run_as_root(
     """
     tree = ctx.work / "tree"
     tree.mkdir()
+    (ctx.work / "nothing").mkdir(exist_ok=True)
     for file, text in (("hostname", "localhost\n"), ("resolv.conf", ""), ("hosts", "127.0.0.1 localhost\n")):
         (ctx.work / file).write_text(text)
     available = room.memory_available() - RESERVE

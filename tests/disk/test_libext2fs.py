@@ -29,12 +29,12 @@ def image(tmp_path: Path) -> Path:
 
 def volume(image: Path) -> Volume:
     """Open it."""
-    return Volume(load(ext4.library()), image, EPOCH)
+    return Volume(load(ext4.library(host.find("mke2fs"))), image, EPOCH)
 
 
 def test_the_library_is_the_one_that_mke2fs_runs_with() -> None:
     """So the tool's identity, which enters the keys, covers it."""
-    assert str(ext4.library()) in identity.libraries(host.find("mke2fs"))
+    assert str(ext4.library(host.find("mke2fs"))) in identity.libraries(host.find("mke2fs"))
 
 
 def test_a_library_that_is_another_is_refused() -> None:

@@ -112,6 +112,27 @@ def test_kinds_of_trees_and_disks_stand_alone(module: str) -> None:
     assert code(module) & {*RUN} - {module} <= calls.get(module, set())
 
 
+LOOKS = re.compile(r"\b(host\.(find|identity|missing)|(process|identity|identities|companion)\.\w+)\(")
+FINDERS = {
+    "tasks/tree/mirrors.py",  # apt-config, by whose settings the host reaches mirrors; what comes from there is checked
+    "tasks/disk/ext4.py",  # which library mke2fs, whose identity counts it, is linked with
+}
+"""Who of those that run stages look at the host by themselves, and what for."""
+
+
+@pytest.mark.parametrize("module", [*RUN, *LOADERS.values()])
+def test_host_programs_are_had_through_the_context(module: str) -> None:
+    """What a stage runs, or hands on to be run, it declares: the context refuses all else (V10)."""
+    ours = {name: Path(importlib.import_module(name).__file__ or "") for name in code(module)}
+    rooms = tuple(f"bootsmith.tasks.{each}." for each in ("tree", "disk", "boot"))
+    found = {
+        str(path.relative_to(CHECKOUT))
+        for name, path in ours.items()
+        if name.startswith(rooms) and LOOKS.search(path.read_text())
+    }
+    assert found <= FINDERS
+
+
 def test_an_own_loader_may_import_the_stage_s_code_alone() -> None:
     """What a loader's file may import are modules, each with a source that counts."""
     assert all(code(name) for name in own_loader.OURS)

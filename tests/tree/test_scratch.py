@@ -62,3 +62,13 @@ def test_room_is_asked_for(ctx: StageContext, monkeypatch: pytest.MonkeyPatch) -
     (ctx.work / "tree").rmdir()
     monkeypatch.setattr(room, "memory_available", lambda: scratch.RESERVE + (1 << 19))
     assert scratch.run_as_root(ctx, "toy", 1 << 20, host.find("sh"), "-ec", 'touch "$TMPDIR/x"').status == 0
+
+
+def test_nothing_of_the_host_s_package_settings_is_seen(ctx: StageContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How the host's own packages are installed is no business of an image's (V10)."""
+    script = """
+        for file in apt/apt.conf dpkg/dpkg.cfg; do [ ! -s "/etc/$file" ] || echo "$file"; done
+        for folder in apt/apt.conf.d dpkg/dpkg.cfg.d; do [ ! -d "/etc/$folder" ] || ls "/etc/$folder"; done
+        echo seen
+    """
+    assert run(ctx, script, True, monkeypatch).splitlines() == ["seen"]
