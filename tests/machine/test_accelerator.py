@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 from bootsmith.tasks.errors import BootsmithError
-from bootsmith.tasks.machine import accelerator
+from bootsmith.tasks.machine import accelerator, qemu
 from bootsmith.tasks.machine.accelerator import KVM, Accel
 from bootsmith.tasks.tools import host, process
+from machines import machine
 
 STALLS = "a one-sector guest did not come to its end in 2 s"
 
@@ -146,6 +150,90 @@ def test_the_smoke_guest_reaches_its_end(tmp_path: Path) -> None:
     under_tcg = {"kvm": "tcg", KVM.cpu: "max"}
     with process.start([under_tcg.get(word, word) for word in words]) as running:
         assert running.wait(60) == accelerator.SMOKE_STATUS
+
+
+@pytest.mark.parametrize(
+    ("script", "answer"),
+    [
+        ("exec sleep 1000", "a one-sector guest did not come to its end in 0.5 s"),
+        (
+            "trap '' TERM; echo $$ > PID; while :; do sleep 1000; done",
+            "a one-sector guest did not come to its end in 0.5 s",
+        ),
+        (
+            "echo 'qemu: failed to initialize kvm: busy' >&2; exit 1",
+            "QEMU ended with status 1: failed to initialize kvm: busy",
+        ),
+        ("kill -ABRT $$", "QEMU ended with status 134: it said nothing"),
+        ("exit 0", "QEMU ended with status 0: it said nothing"),
+        (f"exit {accelerator.SMOKE_STATUS}", ""),
+    ],
+)
+def test_a_real_process_is_judged(tmp_path: Path, script: str, answer: str) -> None:
+    """A QEMU that stalls is killed and its guest did not run; so is one that dies; the one status alone counts."""
+    program, pid = tmp_path / "qemu", tmp_path / "pid"
+    program.write_text("#!/bin/sh\n" + script.replace("PID", str(pid)) + "\n")
+    program.chmod(0o755)
+    qemu = accelerator.HostQemu(program)
+    assert qemu.smoke(0.5) == answer
+    if pid.exists():
+        assert not Path(f"/proc/{pid.read_text().strip()}").exists()
+
+
+def test_the_device_of_this_host_is_judged_by_a_guest(tmp_path: Path) -> None:
+    """What the kernel here has as /dev/kvm is used if it runs a guest, and else for no reason but a true one.
+
+    Where it opens and stalls, as KVM that another hypervisor emulates, a real guest under it is waited for and killed.
+    """
+    device, memory = Path("/dev/kvm"), tmp_path / "accelerator.json"
+    before = {child.pid for child in psutil.Process().children(recursive=True)}
+    found = accelerator.choose("auto", memory=memory)
+    assert {child.pid for child in psutil.Process().children(recursive=True)} == before
+    if found.kind == "kvm":
+        assert found == KVM == accelerator.choose("kvm", memory=memory)
+        return
+    _, _, reason = found.note.partition("no KVM, so TCG, which takes longer: ")
+    if not device.exists():
+        assert reason == "/dev/kvm does not exist"
+    elif not os.access(device, os.R_OK | os.W_OK):
+        assert reason == "/dev/kvm may not be opened by you (are you in the group kvm?)"
+    else:
+        assert re.fullmatch(rf"{STALLS}|QEMU ended with status \d+: .+", reason)
+        noted = json.loads(memory.read_text())["qemu"]
+        assert [each["kvm"] for each in noted.values()] == [reason]
+    with pytest.raises(BootsmithError, match="KVM does not work here: "):
+        accelerator.choose("kvm", memory=memory)
+
+
+@pytest.mark.parametrize("cpu", ["host", "qemu64"])
+def test_no_guest_under_kvm_outlives_its_probe(monkeypatch: pytest.MonkeyPatch, cpu: str) -> None:
+    """A real guest under what this host calls KVM ends with the one status, or by itself, or is killed in time.
+
+    KVM that another hypervisor emulates may refuse one processor, and stall with another.
+    """
+    monkeypatch.setattr(accelerator, "KVM", Accel("kvm", cpu))
+    before = {child.pid for child in psutil.Process().children(recursive=True)}
+    answer = accelerator.HostQemu(host.find("qemu-system-x86_64")).smoke(1)
+    assert re.fullmatch(r"|a one-sector guest did not come to its end in 1 s|QEMU ended with status \d+: .+", answer)
+    assert answer or Path("/dev/kvm").exists()
+    assert {child.pid for child in psutil.Process().children(recursive=True)} == before
+
+
+def test_what_asks_for_kvm() -> None:
+    """A machine under KVM has the host's own processor, and the smoke guest is run by the very same words."""
+    asked = ["-accel", "kvm", "-cpu", "host"]
+    smoke = accelerator.smoke_command(Path("/usr/bin/qemu"), Path("/t/smoke.img"))
+    assert smoke == [
+        "/usr/bin/qemu", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-machine", "q35", *asked,
+        "-smp", "2", "-m", "64M", "-drive", "if=none,id=disk,file=/t/smoke.img,format=raw,snapshot=on",
+        "-device", "ide-hd,drive=disk,bootindex=0", "-device", "isa-debug-exit,iobase=0xf4,iosize=1",
+    ]  # fmt: skip
+    for board in ("q35", "pc", "microvm"):
+        words = qemu.command(machine(type=board), disk=None, firmware=None, accel=KVM)
+        assert words[words.index("-accel") :][:4] == asked
+        assert not any("tcg" in word for word in words)
+    own = qemu.command(machine(cpu="Skylake-Server"), disk=None, firmware=None, accel=KVM)
+    assert own[own.index("-cpu") + 1] == "Skylake-Server"
 
 
 def test_the_qemu_of_this_host_is_known() -> None:
