@@ -28,7 +28,7 @@ def pack_directory(ctx: Context) -> None:
     ctx.say("reading the directory")
     tar, index = ctx.work / "tree.tar", ctx.work / "tree.index"
     owners = ownership.of(top)
-    with LayerWriter(tar, index, int(str(ctx.params["epoch"]))) as writer:
+    with directory.steady(top), LayerWriter(tar, index, int(str(ctx.params["epoch"]))) as writer:
         writer.add_directory("", top.stat().st_mode & 0o7777)
         directory.add_tree(writer, top, owners.inside)
     if ownership.facts(top) != ctx.params["owners"]:

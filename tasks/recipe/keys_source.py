@@ -44,6 +44,11 @@ _DIRECTORY_TREE = Section(
     {
         "path": Key(FilePath("directory"), "the folder", required=True),
         "owner": Key(Choice("root", "keep"), "root: everything becomes root's; keep: whose it is, by number", "root"),
+        "modes": Key(
+            Choice("keep", "exec"),
+            "keep: as they are; exec: 0755 or 0644 by the exec bit, so that a checkout's umask changes nothing",
+            "keep",
+        ),
     },
     model.Directory,
     bare="path",

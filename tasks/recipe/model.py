@@ -67,11 +67,13 @@ class Debian:
 class Directory:
     """`source: directory`: a tree that is there already; `owner` "root" makes everything root's.
 
-    "keep" keeps owners by number, but for whoever owns the top, who becomes root.
+    "keep" keeps owners by number, but for whoever owns the top, who becomes root. `modes` "exec" keeps of modes only
+    whether files can be executed.
     """
 
     path: Path
     owner: Literal["root", "keep"]
+    modes: Literal["keep", "exec"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,6 +47,7 @@ def _installed(source: Debian, site: Site) -> Stage:
 
 def _packed(source: Directory, site: Site) -> Stage:
     kept = {"owners": ownership.facts(source.path)} if source.owner == "keep" else {}
+    kept |= {"modes": "exec"} if source.modes == "exec" else {}
     return Stage(
         "rootfs",
         "bootsmith.tasks.tree.directory:pack",

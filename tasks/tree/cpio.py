@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 _TYPES: Final = {"f": 0o100000, "d": 0o040000, "l": 0o120000, "c": 0o020000, "b": 0o060000, "p": 0o010000}
 _LARGEST: Final = (1 << 32) - 1
 _BLOCK: Final = 512
+_LONGEST: Final = 4095
+"""Bytes of a name, or of a symlink's target, that Linux reads (PATH_MAX, with the NUL behind it)."""
 
 
 def write(target: BinaryIO, tree: Tree) -> None:
@@ -38,6 +40,11 @@ def write(target: BinaryIO, tree: Tree) -> None:
             raise StageError(f"/{path} is larger than 4 GiB, which no initramfs can hold", "Leave it out of the tree.")
         inode = inodes.setdefault(home, len(inodes) + 1)
         held = os.fsencode(entry.link) if entry.type == "l" else b""
+        if max(len(os.fsencode(path)), len(held)) > _LONGEST:
+            raise StageError(
+                f"/{path[:40]}: its name or target is longer than {_LONGEST} bytes, which Linux would pass over",
+                "Leave it out of the tree.",
+            )
         target.write(_header(os.fsencode(path), entry, inode, links[home], size or len(held)))
         if size:
             with tree.open(home) as data:

@@ -6,6 +6,7 @@ import errno
 import os
 import stat
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def pack(ctx: Context) -> None:
-    """Pack a directory: everything root's unless owners are kept, all else as it is but for the top, open to all."""
+    """Pack a directory: all root's unless owners are kept, modes as they are or by exec bit; the top open to all."""
     from bootsmith.tasks.tree import ownership
 
     top = ctx.inputs["directory"]
@@ -25,13 +26,38 @@ def pack(ctx: Context) -> None:
         raise StageError(f"{top} is not a directory", "Let source.directory name one.")
     keep = "owners" in ctx.params
     owners = ownership.of(top)
-    with _writer(ctx) as writer:
-        add_tree(writer, top, owners.inside if keep else lambda _: (0, 0))
+    with steady(top), _writer(ctx) as writer:
+        mode = by_exec_bit if "modes" in ctx.params else kept_mode
+        add_tree(writer, top, owners.inside if keep else lambda _: (0, 0), mode)
     if keep and ownership.facts(top) != ctx.params["owners"]:
         raise StageError(f"{top}: owners changed while it was packed", "Run the same command again.")
 
 
-def add_tree(writer: LayerWriter, top: Path, owner: Callable[[os.stat_result], tuple[int, int]]) -> None:
+@contextmanager
+def steady(top: Path) -> Iterator[None]:
+    """Tell in words of a file that goes away while a directory is packed. Raises StageError."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise StageError(f"{error.filename} went away while {top} was packed", "Run the same command again.") from error
+
+
+def kept_mode(status: os.stat_result) -> int:
+    """Return a file's mode as it is."""
+    return stat.S_IMODE(status.st_mode)
+
+
+def by_exec_bit(status: os.stat_result) -> int:
+    """Return the mode that a file has whatever the umask was when it was checked out."""
+    return 0o755 if stat.S_ISDIR(status.st_mode) or status.st_mode & 0o111 else 0o644
+
+
+def add_tree(
+    writer: LayerWriter,
+    top: Path,
+    owner: Callable[[os.stat_result], tuple[int, int]],
+    mode: Callable[[os.stat_result], int] = kept_mode,
+) -> None:
     """Add all that is in a directory, but for the top itself; `owner` tells user and group of a file."""
     from bootsmith.tasks.tree.layer import WHITEOUT
 
@@ -45,11 +71,12 @@ def add_tree(writer: LayerWriter, top: Path, owner: Callable[[os.stat_result], t
             writer.add_hard_link(path, names[inode])
             continue
         names[inode] = path
-        _add(writer, path, Path(entry.path), status, owner(status))
+        _add(writer, path, Path(entry.path), status, owner(status), mode(status))
 
 
-def _add(writer: LayerWriter, path: str, file: Path, status: os.stat_result, owner: tuple[int, int]) -> None:
-    mode = stat.S_IMODE(status.st_mode)
+def _add(  # noqa: PLR0917  the order of chown and chmod
+    writer: LayerWriter, path: str, file: Path, status: os.stat_result, owner: tuple[int, int], mode: int
+) -> None:
     uid, gid = owner
     match stat.S_IFMT(status.st_mode):
         case stat.S_IFREG:

@@ -112,7 +112,7 @@ def merge(indexes: Sequence[Sequence[Entry]]) -> dict[str, tuple[int, Entry]]:
 
     Whiteouts are applied and gone. Every entry's parent is there; one that no layer lists is root:root 0755. A hard
     link is a link to a name in the tree whose entry holds the data: when that name was replaced or removed by a
-    later layer, the first of the other names takes the data over.
+    later layer, the first of the other names takes the data over. Raises StageError for what no filesystem could hold.
     """
     found: dict[str, tuple[int, Entry]] = {}
     inodes: dict[str, tuple[int, Entry]] = {}  # of each hard link: the file it is
@@ -127,12 +127,24 @@ def merge(indexes: Sequence[Sequence[Entry]]) -> dict[str, tuple[int, Entry]]:
                 target = inodes.get(entry.link) or found.get(entry.link)
                 if target is None:
                     raise StageError(f"{entry.path} is a hard link to {entry.link}, which is in no layer")
+                if target[1].type == "d":
+                    raise StageError(f"{entry.path} is a hard link to {entry.link}, which is a directory")
                 inodes[entry.path] = target
             found[entry.path] = (number, entry)
             if entry.parent not in found:
                 _add_parents(found, number, entry)
     _settle_links(found, inodes)
+    _check_parents(found)
     return found
+
+
+def _check_parents(found: dict[str, tuple[int, Entry]]) -> None:
+    """Refuse what lies below a file or a link of its own layer: that would be written who knows where."""
+    for path, (_, entry) in found.items():
+        if path and found[entry.parent][1].type != "d":
+            raise StageError(
+                f"{path} lies in {entry.parent}, which is no directory", "Make the layer anew: it holds both at once."
+            )
 
 
 def _make_room(

@@ -91,6 +91,8 @@ class Tree:
                 continue
             done.append(step)
             entry = self.entries.get("/".join(done), (0, None))[1]
+            if entry is not None and entry.type == "h":
+                entry = self.entries[entry.link][1]  # a symlink may have two names, too
             if entry is None or entry.type != "l":
                 continue
             followed += 1

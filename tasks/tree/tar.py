@@ -117,6 +117,8 @@ def _entry(header: bytes, pax: Mapping[str, bytes], offset: int, size: int) -> E
         if header[345] and header[257:263] == b"ustar\0":
             path = _text(header[345:500]) + b"/" + path
     link = pax.get("linkpath") or _text(header[157:257])
+    if b"\0" in path or b"\0" in link:
+        raise ValueError(f"the name or the link of its member {_text(header[:100])!r} holds a NUL")
     if path.endswith(b"/") and kind == "f":
         kind = "d"  # as tars before POSIX wrote directories
     device = kind in "cb"

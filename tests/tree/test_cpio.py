@@ -116,3 +116,16 @@ def test_what_the_form_cannot_hold_is_refused(trunk: Trunk) -> None:
         layer.add_file("x", b"", uid=1 << 32)
     with pytest.raises(StageError, match="/x: its user"):
         trunk.packed()
+
+
+def test_what_linux_would_pass_over_is_refused(trunk: Trunk) -> None:
+    """Linux skips a name or a target longer than PATH_MAX without a word: it is an error here."""
+    for path, target in (("/".join(["d" * 200] * 21), ""), ("link", "t" * 4096)):
+        with trunk.layer() as layer:
+            if target:
+                layer.add_symlink(path, target)
+            else:
+                layer.add_file(path, b"x")
+        with pytest.raises(StageError, match="longer than 4095 bytes, which Linux would pass over"):
+            trunk.packed()
+        trunk.layers.clear()

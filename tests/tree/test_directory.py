@@ -110,6 +110,44 @@ def test_the_same_tree_elsewhere_is_the_same_layer(site: Site, tmp_path: Path) -
     assert site.base.tar.read_bytes() == before
 
 
+def test_a_checkout_s_umask_shapes_nothing_where_the_recipe_says_so(site: Site, tmp_path: Path) -> None:
+    """`modes: exec`: checkouts with other umasks give the same bytes, 0755 or 0644 as an overlay does. V11."""
+    text = "source: {directory: {path: tree, modes: exec}}" + REST
+    (tmp_path / "x.yaml").write_text(text)
+    made = []
+    for umask in (0o022, 0o077, 0o002):
+        before = os.umask(umask)
+        try:
+            (tmp_path / "tree/etc").mkdir(parents=True)
+            (tmp_path / "tree/etc/conf").write_text("x")
+            (tmp_path / "tree/init").write_text("#!/x\n")
+            (tmp_path / "tree/init").chmod(0o777 & ~umask)
+            (tmp_path / "tree/link").symlink_to("init")
+        finally:
+            os.umask(before)
+        run_stage(rootfs.stage(load(tmp_path / "x.yaml"), site), tmp_path / f"scratch-{umask}")
+        made.append(site.base.tar.read_bytes())
+        (tmp_path / "tree").rename(tmp_path / f"tree-{umask}")
+    assert made[0] == made[1] == made[2]
+    modes = {each.path: each.mode for each in layer.read_index(site.base.index)}
+    assert modes == {"": 0o755, "etc": 0o755, "etc/conf": 0o644, "init": 0o755, "link": 0o777}
+
+
+def test_a_file_that_goes_while_it_is_packed(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Somebody removes a file in the midst: an error in words, not a traceback."""
+    (site.lock.parent / "tree").mkdir()
+    (site.lock.parent / "tree/gone").write_text("x")
+    really = layer.LayerWriter.close
+
+    def close(writer: layer.LayerWriter) -> None:
+        (site.lock.parent / "tree/gone").unlink()
+        really(writer)
+
+    monkeypatch.setattr(layer.LayerWriter, "close", close)
+    with pytest.raises(StageError, match=r"tree/gone went away while .*tree was packed"):
+        pack(site)
+
+
 def test_owners_are_kept_where_the_recipe_says_so(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever owns the top is root; others keep their number, and another owner is another stage. V2."""
     here = site.lock.parent

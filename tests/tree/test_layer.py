@@ -123,6 +123,24 @@ def test_a_hard_link_to_nothing_is_refused() -> None:
         layer.merge([[h("b", "a")]])
 
 
+def test_a_hard_link_to_a_folder_is_refused() -> None:
+    """No filesystem could hold it: a folder with two names."""
+    with pytest.raises(StageError, match="b is a hard link to a, which is a directory"):
+        layer.merge([[d("a"), h("b", "a")]])
+    with pytest.raises(StageError, match="b is a hard link to a, which is a directory"):
+        layer.merge([[d("a")], [h("b", "a")]])
+
+
+@pytest.mark.parametrize("above", [f("a"), l("a", "/etc"), Entry("a", "p"), h("a", "x")])
+def test_what_lies_in_no_folder_is_refused(above: Entry) -> None:
+    """A member below a file or a link, which a careless reader would write elsewhere, is an error in any layer."""
+    for members in ([f("x"), above, f("a/b")], [f("x"), d("a"), f("a/b"), above]):
+        with pytest.raises(StageError, match="a/b lies in a, which is no directory"):
+            layer.merge([members])
+        with pytest.raises(StageError, match="a/b lies in a, which is no directory"):
+            layer.merge([[f("y")], members])
+
+
 def test_an_index_says_what_the_tar_holds(tmp_path: Path) -> None:
     """Reading the index gives what a scan gives: names that are not UTF-8 and attributes with any byte included."""
     with LayerWriter(tmp_path / "t", tmp_path / "i", 7) as writer:

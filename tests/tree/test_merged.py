@@ -79,3 +79,18 @@ def test_circles_are_refused(tree: Tree) -> None:
     """Links that lead to each other are an error, not an endless loop."""
     with pytest.raises(StageError, match="/one leads round in circles"):
         tree.read("one")
+
+
+def test_a_hard_link_to_a_link_is_followed_as_that(tmp_path: Path) -> None:
+    """Two names of one symlink lead to the same place, whichever of them a tar has as the link."""
+    with LayerWriter(tmp_path / "0.tar", tmp_path / "0.index", 0) as writer:
+        writer.add_file("usr/lib/data", b"data")
+        writer.add_symlink("lib", "usr/lib")
+        writer.add_hard_link("lib64", "lib")
+    tree = Tree([tmp_path / "0.index"], [tmp_path / "0.tar"])
+    assert tree.read("lib64/data") == b"data"
+    assert tree.place("lib64/new") == "usr/lib/new"
+    assert tree.names("lib64") == ["data"]
+    link = tree.link("lib64")
+    assert link is not None
+    assert link.type == "h"

@@ -180,3 +180,15 @@ def test_a_damaged_tar_is_refused(how: str, tmp_path: Path) -> None:
     tar.write_bytes(damaged()[how])
     with pytest.raises(StageError, match=r"broken\.tar is (damaged|empty)"):
         list(tars.scan(tar))
+
+
+@pytest.mark.parametrize("field", ["path", "linkpath"])
+def test_a_name_with_a_nul_is_refused(tmp_path: Path, field: str) -> None:
+    """PAX can say what no system can name: it would be cut short somewhere on its way."""
+    info = tarfile.TarInfo("x")
+    info.type = tarfile.SYMTYPE if field == "linkpath" else tarfile.REGTYPE
+    info.pax_headers = {field: "etc/shadow\0.txt"}
+    with tarfile.open(tmp_path / "x.tar", "w", format=tarfile.PAX_FORMAT) as tar:
+        tar.addfile(info)
+    with pytest.raises(StageError, match="holds a NUL"):
+        list(tars.scan(tmp_path / "x.tar"))
