@@ -61,6 +61,8 @@ def kinds(recipe: Recipe) -> list[Kind]:
     able = loaders.served(recipe.boot.loader)
     usual: tuple[Kind, ...] = ("uefi", "bios", "direct")
     first: Kind = next((kind for kind in usual if kind in able), "direct")
+    if recipe.machine.type == "microvm":
+        first = "direct"  # it starts nothing else
     auto: Kind = first if recipe.machine.firmware == "auto" else recipe.machine.firmware
     return list(dict.fromkeys(auto if each == "auto" else each for each in recipe.test.firmware))
 

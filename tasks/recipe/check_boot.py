@@ -173,6 +173,8 @@ def _firmware(recipe: Recipe) -> Iterable[Finding]:
         if firmware in ("uefi", "bios") and firmware not in served:
             fitting = " or ".join(name for name, kind in KINDS.items() if kind.firmware == firmware)
             yield path, f"no loader here starts under {firmware}; add {fitting} to boot.loader, or write auto"
+        elif firmware in ("uefi", "bios") and recipe.machine.type == "microvm" and path[0] == "test":
+            yield path, "microvm starts kernels directly only; write direct, or machine.type: q35"
 
 
 _READS: tuple[KeyPath, ...] = (("disk",), ("boot", "loader"), ("boot", "place"))
@@ -188,5 +190,5 @@ RULES: tuple[tuple[tuple[KeyPath, ...], Callable[[Recipe], Iterable[Finding]]], 
     (_READS, _gap),
     ((("boot", "loader"), ("boot", "cmdline"), ("boot", "entries"), ("boot", "modules")), _words),
     ((("boot", "loader"), ("boot", "protocol")), _protocol),
-    ((("boot", "loader"), ("machine", "firmware"), ("test", "firmware")), _firmware),
+    ((("boot", "loader"), ("machine", "firmware"), ("machine", "type"), ("test", "firmware")), _firmware),
 )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+from bootsmith.tasks.actions import boottest
 from kitchen import SOURCE, Kitchen, each_of
 
 BAD = [
@@ -15,6 +17,10 @@ BAD = [
             "2:33: machine.drive: microvm has no ide; write virtio, nvme or scsi",
             "2:48: machine.firmware: microvm starts kernels directly only; write direct, or type: q35",
         ],
+    ),
+    (
+        SOURCE + "machine: {type: microvm}\ntest: {firmware: [auto, uefi]}\n",
+        ["3:25: test.firmware: microvm starts kernels directly only; write direct, or machine.type: q35"],
     ),
     (
         SOURCE + "machine: {type: microvm, display: gtk}\n",
@@ -79,3 +85,18 @@ BAD = [
 def test_a_mistake_is_told_with_place_key_reason_and_remedy(stocked: Kitchen, text: str, lines: list[str]) -> None:
     """Before anything is started."""
     assert stocked.mistakes(text) == lines
+
+
+@pytest.mark.parametrize(
+    ("more", "found"),
+    [
+        ("", ["uefi"]),
+        ("machine: {type: microvm}\n", ["direct"]),
+        ("test: {firmware: [auto, direct]}\n", ["uefi", "direct"]),
+        ("boot: {loader: [grub-efi, grub-bios]}\ntest: {firmware: [bios, auto, uefi]}\n", ["bios", "uefi"]),
+        ("boot: {loader: [grub-efi, grub-bios]}\nmachine: {firmware: bios}\n", ["bios"]),
+    ],
+)
+def test_under_what_a_recipe_is_tested(kitchen: Kitchen, more: str, found: list[str]) -> None:
+    """`auto` is what the machine says, else what its board can, else its loaders' first; each once."""
+    assert boottest.kinds(kitchen.cook(SOURCE + more)) == found
