@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from bootsmith.tasks import plan as plans
+from bootsmith.tasks.recipe.load import load
 from bootsmith.tasks.secret import Secret
 from bootsmith.tasks.site import Site
 from bootsmith.tasks.stage import Stage
@@ -80,3 +81,19 @@ def test_a_plan_survives_being_remembered() -> None:
     assert again.stage("assemble") == full
     with pytest.raises(KeyError):
         again.stage("nothing")
+
+
+def test_what_boots_without_a_disk_is_made(tmp_path: Path) -> None:
+    """Where there is no disk to hold them, an entry's own kernel and initrd are among what an image is."""
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree/init").write_text("#!/bin/sh\n")
+    (tmp_path / "tree/init").chmod(0o755)
+    for name in ("k", "mine"):
+        (tmp_path / name).write_bytes(b"")
+    entries = "entries: {all: {}, own: {kernel: mine, initrd: tree}}"
+    boot = f"boot: {{loader: direct, kernel: k, initrd: tree, {entries}}}\noutputs: [kernel]\n"
+    (tmp_path / "x.yaml").write_text(f"source: {{directory: tree}}\n{boot}")
+    plan = plans.make(load(tmp_path / "x.yaml"), Site("x", tmp_path / "build/x", tmp_path / "x.lock", 1))
+    names = [str(path.relative_to(tmp_path / "build/x")) for path in plan.outputs]
+    assert names == ["x.vmlinuz", "entries/own/vmlinuz"]
+    assert {"kernel", "kernel/own"} <= {stage.name for stage in plan.needed()}
