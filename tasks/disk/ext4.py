@@ -69,7 +69,7 @@ def library(program: Path) -> Path:
     """Return the libext2fs that a mke2fs runs with: the one its identity covers. Raises StageError."""
     from bootsmith.tasks.tools import identity
 
-    for found in identity.libraries(program):
+    for found in identity.linked(program):
         if Path(found).name.startswith("libext2fs.so."):
             return Path(found)
     raise StageError(f"{program} is not linked with libext2fs", "Install e2fsprogs as your distribution packages it.")

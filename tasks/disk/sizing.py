@@ -64,7 +64,9 @@ def ext_need(tree: Tree, fs: str) -> Need:
     names = {path: 24 for path, (_, entry) in tree.items() if entry.type == "d"} | {"": 24}  # "." and ".."
     for path, (_, entry) in tree.items():
         if path:
-            names[entry.parent] += 8 + round_up(len(os.fsencode(entry.name)), 4)
+            parent, _, name = path.rpartition("/")
+            length = len(name) if name.isascii() else len(os.fsencode(name))
+            names[parent] += 8 + (length + 3) // 4 * 4
         if entry.type != "h":
             inodes += 1
         if entry.type == "f":

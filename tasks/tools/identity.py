@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 Stat: TypeAlias = "list[int] | None"
 
-KIND = "tools 1"
+KIND = "tools 2"
 ABOUT = "tools.about 1"
 KEPT = 256  # identities that can be told about
 LOADER_FILES = ("/etc/ld.so.cache", "/etc/ld.so.preload")
 
 _guard = threading.Lock()
 _answers: dict[Path, dict[str, Any]] = {}
-"""Per file of answers: program -> {"data", "watched": {path: stat}, "identity"}."""
+"""Per file of answers: program -> {"data", "watched": {path: stat}, "identity", "libraries"}."""
 
 
 def identity(path: Path, data: tuple[str, ...], memo: Memo, version: tuple[str, ...] = ()) -> str:
@@ -59,17 +59,17 @@ def _identity(path: Path, data: tuple[str, ...], memo: Memo, version: tuple[str,
     if known and known["data"] == list(data) and all(_stat(each) == was for each, was in known["watched"].items()):
         return str(known["identity"])
     began = time.time_ns()
-    watched, files, found = _examine(path, data, memo)
+    watched, files, shared, found = _examine(path, data, memo)
     _tell(found, path, version, files, memo)
     answers.pop(str(path), None)
     if all(_settled(each, began) for each in watched):
-        answers[str(path)] = {"data": list(data), "watched": watched, "identity": found}
+        answers[str(path)] = {"data": list(data), "watched": watched, "identity": found, "libraries": shared}
         _write(book, answers)
     return found
 
 
-def _examine(path: Path, data: tuple[str, ...], memo: Memo) -> tuple[dict[str, Stat], dict[str, str], str]:
-    """Return the stats the answer rests on, taken before anything was read, what each file holds, and the answer."""
+def _examine(path: Path, data: tuple[str, ...], memo: Memo) -> tuple[dict[str, Stat], dict[str, str], list[str], str]:
+    """Return the stats the answer rests on, taken before anything was read, what each file holds, libraries, answer."""
     from bootsmith.cache.fingerprint import fingerprint
     from bootsmith.cache.key import key
 
@@ -83,7 +83,7 @@ def _examine(path: Path, data: tuple[str, ...], memo: Memo) -> tuple[dict[str, S
     content = {
         f"{role} {index} {Path(each).name}": held[each] for role, files in roles for index, each in enumerate(files)
     }
-    return watched, held, key(content)
+    return watched, held, shared, key(content)
 
 
 def _tell(identity: str, path: Path, version: tuple[str, ...], files: dict[str, str], memo: Memo) -> None:
@@ -122,6 +122,19 @@ def interpreters(path: Path) -> list[Path]:
 
         found += [find(word) for word in words[1:2]]
     return found
+
+
+def linked(path: Path) -> list[str]:
+    """Return the shared libraries of a program, those its identity covers where it was asked for. Raises ToolMissing.
+
+    Who runs a stage asked a moment ago, and asks again when the stage has run: an answer that is true no more is found.
+    """
+    with _guard:
+        for answers in _answers.values():
+            found: list[str] | None = answers.get(str(path), {}).get("libraries")
+            if found is not None:
+                return found
+    return libraries(path)
 
 
 def libraries(path: Path) -> list[str]:

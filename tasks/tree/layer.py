@@ -11,8 +11,9 @@ import json
 import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, BinaryIO, Final, Self, TypeAlias
 
 from bootsmith.tasks.errors import StageError
@@ -58,12 +59,22 @@ def write_index(index: Path, entries: Iterable[Entry]) -> None:
 def read_index(path: Path) -> tuple[Entry, ...]:
     """Return the members an index lists. Raises StageError where it is damaged."""
     try:
-        rows: list[list[Any]] = json.loads(path.read_bytes())
-        for row in rows[:]:  # what is no list has no slices
-            row[-1] = {name: value.encode("latin-1") for name, value in row[-1].items()} if row[-1] else NO_XATTRS
-        return tuple(Entry(*row) for row in rows)
+        return _members(path.read_bytes())
     except (ValueError, TypeError, AttributeError, LookupError) as error:
         raise StageError(f"{path} is not an index of a layer: {error}", "Remove it; it is made again.") from error
+
+
+@lru_cache(16)
+def _members(index: bytes) -> tuple[Entry, ...]:
+    """Return what an index of this content lists: most stages of a build read the same few, one after the other."""
+    rows: list[list[Any]] = json.loads(index)
+    for row in rows[:]:  # what is no list has no slices
+        row[-1] = _xattrs(row[-1]) if row[-1] else NO_XATTRS
+    return tuple(Entry(*row) for row in rows)
+
+
+def _xattrs(texts: Mapping[str, str]) -> Mapping[str, bytes]:
+    return MappingProxyType({name: value.encode("latin-1") for name, value in texts.items()})
 
 
 def open_member(tar: Path, entry: Entry) -> BinaryIO:
@@ -120,18 +131,20 @@ def merge(indexes: Sequence[Sequence[Entry]]) -> dict[str, tuple[int, Entry]]:
         if number:
             _make_room(found, inodes, entries)
         for entry in entries:
-            if entry.name.startswith(WHITEOUT):
+            path = entry.path
+            parent, _, name = path.rpartition("/")
+            if name.startswith(WHITEOUT):
                 continue
-            inodes.pop(entry.path, None)
+            inodes.pop(path, None)
             if entry.type == "h":
                 target = inodes.get(entry.link) or found.get(entry.link)
                 if target is None:
-                    raise StageError(f"{entry.path} is a hard link to {entry.link}, which is in no layer")
+                    raise StageError(f"{path} is a hard link to {entry.link}, which is in no layer")
                 if target[1].type == "d":
-                    raise StageError(f"{entry.path} is a hard link to {entry.link}, which is a directory")
-                inodes[entry.path] = target
-            found[entry.path] = (number, entry)
-            if entry.parent not in found:
+                    raise StageError(f"{path} is a hard link to {entry.link}, which is a directory")
+                inodes[path] = target
+            found[path] = (number, entry)
+            if parent not in found:
                 _add_parents(found, number, entry)
     _settle_links(found, inodes)
     _check_parents(found)

@@ -41,7 +41,7 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     examined: list[Path] = []
     examine = identity._examine
 
-    def noting(path: Path, data: tuple[str, ...], memo: Memo) -> tuple[dict[str, identity.Stat], dict[str, str], str]:
+    def noting(path: Path, data: tuple[str, ...], memo: Memo) -> object:
         examined.append(path)
         return examine(path, data, memo)
 
@@ -99,6 +99,23 @@ def test_the_loader_names_the_libraries() -> None:
     assert any(name.startswith(("libc.so", "libc.musl", "ld-musl")) for name in names)
     assert any(name.startswith("ld-") for name in names)
     assert all(Path(each).is_file() for each in identity.libraries(host.find("mke2fs")))
+
+
+def test_libraries_are_known_from_the_identity(
+    identify: Callable[..., str], memo: Memo, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Whose identity was asked for, in this process or an earlier one, has its loader asked no more; others have."""
+    program = host.find("mke2fs")
+    wanted = sorted(identity.libraries(program))
+    identify(program)
+    identify(program)  # as another process
+    new = tmp_path / "cat"
+    shutil.copy("/bin/cat", new)
+    identity.identity(new, (), memo)
+    monkeypatch.setattr(identity, "libraries", lambda _path: ["asked"])
+    assert identity.linked(program) == wanted
+    assert identity.linked(host.find("tar")) == ["asked"]
+    assert identity.linked(new) == ["asked"]  # it had not rested: its answer is not kept
 
 
 def test_a_script_has_no_libraries_but_an_interpreter(tmp_path: Path) -> None:

@@ -161,6 +161,22 @@ def test_a_damaged_index_is_refused(text: str, tmp_path: Path) -> None:
         layer.read_index(tmp_path / "i")
 
 
+def test_an_index_that_is_read_again_is_read_as_it_is(tmp_path: Path) -> None:
+    """Readers share what an index said, and can change nothing of it; an index that changed says something else."""
+    index = tmp_path / "index"
+    entries = [Entry("a", "f", xattrs={"user.x": b"1"}), Entry("b", "d")]
+    layer.write_index(index, entries)
+    first = layer.read_index(index)
+    with pytest.raises(TypeError):
+        first[0].xattrs["user.x"] = b"2"  # type: ignore[index]
+    assert layer.read_index(index) == tuple(entries)
+    before = index.stat()
+    layer.write_index(index, [Entry("a", "f", xattrs={"user.x": b"2"}), Entry("c", "d")])
+    os.utime(index, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert [entry.path for entry in layer.read_index(index)] == ["a", "c"]
+    assert layer.read_index(index)[0].xattrs == {"user.x": b"2"}
+
+
 def test_members_are_read_back(tmp_path: Path) -> None:
     """A file's data comes back whole, from bytes and from a file, empty ones too."""
     big = tmp_path / "big"
