@@ -21,7 +21,7 @@ QEMU = """
 import shutil
 from pathlib import Path
 from bootsmith.tasks.tools import process
-def pretend(argv):
+def pretend(argv, **_):
     for disk in Path("build/run").glob("*/write/guest.img"):
         if Path("guest.img").exists():
             shutil.copyfile("guest.img", disk)
@@ -109,6 +109,17 @@ def test_without_the_option_nothing_is_written(bench: Bench) -> None:
     bench.doit("run-dir", "--accel", "tcg", "../one")
     assert described(bench.one) == before
     assert not list(bench.project.top.glob("build/run/*/write"))
+
+
+def test_a_file_system_without_hard_links(bench: Bench) -> None:
+    """Where the disk as it was cannot be kept by another name, it is copied."""
+    (bench.two / "etc/motd").write_text("from the guest\n")
+    bench.leave()
+    dodo = bench.project.top / "dodo.py"
+    refusing = "import os\ndef refuse(*_, **__): raise PermissionError(1, 'no links here')\nos.link = refuse\n"
+    dodo.write_text(dodo.read_text() + refusing)
+    assert "wrote back 1 file in" in bench.write()
+    assert described(bench.one) == described(bench.two)
 
 
 @pytest.mark.parametrize("other", ["--print", "--keep"])

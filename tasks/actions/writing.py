@@ -95,8 +95,15 @@ class Writing:
         host.find("e2fsck")  # missed now, not when the guest has ended
         check_writable(self.top)
         self._clear()
-        os.link(disk, self._before)  # the stage makes new files, never writes into old ones
-        splice.copy_file(disk, self.disk)
+        try:
+            try:
+                os.link(disk, self._before)  # the stage makes new files, never writes into old ones
+            except OSError:  # a file system without hard links
+                splice.copy_file(disk, self._before)
+            splice.copy_file(disk, self.disk)
+        except OSError as error:
+            self._clear()
+            raise workshop.in_words(error, "--write", self.folder) from error
         untouched = self.disk.stat().st_mtime_ns
         note = {"tree": tree.fingerprint, "owners": tree.owners, "untouched": untouched, "begun": False}
         temporary.write(self._note, json.dumps(note).encode())
@@ -115,7 +122,10 @@ class Writing:
             if not self.pending:
                 raise
             words = workshop.in_words(error, "--write", self.top) if isinstance(error, OSError) else error
-            message, hint = (words.message, words.hint) if isinstance(words, BootsmithError) else (str(words), "")
+            if isinstance(words, BootsmithError):
+                message, hint = words.message, words.hint
+            else:
+                message, hint = f"{words.filename or self.top}: {words.strerror}", ""
             raise StageError(message, f"{hint}\n  {self._kept()}".strip()) from error
         self.progress.finish(_STEP, "written", time.monotonic() - started)
         self.progress.tell("\n".join(said))

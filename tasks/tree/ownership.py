@@ -12,6 +12,7 @@ from bootsmith.tasks.errors import StageError
 
 Range = tuple[int, int]
 """First id and how many."""
+_NOBODY = (1 << 32) - 1  # -1, which chown takes for "leave it"
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +56,8 @@ def _outside(number: int, top: int, ranges: Sequence[Range]) -> int | None:
             found = first + number - shift
         shift += count
     found = found if number else top
+    if found >= _NOBODY:
+        return None
     return found if _inside(found, top, ranges) == number else None
 
 

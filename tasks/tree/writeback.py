@@ -164,13 +164,24 @@ class WriteBack:
                 say(f"writing {number} of {count} files")
             here = self._staging + b"/%d" % number
             node = self.changes.after[names[0]]
-            if self._make(here, node, names):
+            with self._told_of(names[0]):
+                made = self._make(here, node, names)
+            if made:
                 self._staged.append((here, names[0]))
                 for index, name in enumerate(names[1:], 1):
                     twin = here + b".%d" % index
                     with self.top.place(here) as (fd, one), self.top.place(twin) as (_, other):
                         os.link(one, other, src_dir_fd=fd, dst_dir_fd=fd, follow_symlinks=False)
                     self._staged.append((twin, name))
+
+    @contextmanager
+    def _told_of(self, path: bytes) -> Iterator[None]:
+        """Name the file that is to be, not what it is called until then, in whatever goes wrong."""
+        try:
+            yield
+        except OSError as error:
+            error.filename = self._shown(path)
+            raise
 
     def _make(self, here: bytes, node: Node, names: tuple[bytes, ...]) -> bool:
         """Make a file under a passing name, with all that belongs to it; tell whether it could be made."""
@@ -273,13 +284,12 @@ class WriteBack:
         for user, group in ((-1, gid), (uid, -1)):  # the group first: who gave a file away can do no more with it
             if user is None or group is None:
                 continue
-            try:
+            with _tolerated() as failed:
                 if folder is None:
                     os.chown(file, user, group)
                 else:
                     os.chown(file, user, group, dir_fd=folder, follow_symlinks=False)
-            except PermissionError:
-                kept = False
+            kept = kept and not failed
         if not kept:
             self.report.owners += names
 

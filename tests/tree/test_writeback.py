@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 import stat
@@ -244,6 +245,44 @@ def test_sockets_are_left_out_and_named(bench: Bench, top: Path) -> None:
     work, _ = bench.run("sif var/pipe mode 0140644")
     assert work.changes.sockets == (b"var/pipe",)
     assert not (top / "var/pipe").exists()
+
+
+def test_an_owner_that_nobody_can_be(bench: Bench, top: Path) -> None:
+    """An inode may say -1, which chown takes for "leave it": the file is ours then, and that is said."""
+    (bench.guest / "etc/motd").write_text("changed")
+    _, report = bench.run("sif etc/motd uid 0xffffffff")
+    assert report.owners == [b"etc/motd"]
+    assert (top / "etc/motd").stat().st_uid == os.geteuid()
+
+
+def test_an_owner_that_has_no_number_here(bench: Bench, top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """In a container an id may be unknown to the kernel (EINVAL): that is told, and the rest is written."""
+    (bench.guest / "etc/motd").write_text("changed")
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
+
+    monkeypatch.setattr(os, "chown", refuse)
+    _, report = bench.run()
+    assert b"etc/motd" in report.owners
+    assert (top / "etc/motd").read_text() == "changed"
+
+
+def test_a_file_that_cannot_be_made_is_named(bench: Bench, top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What the host's file system refuses is told with the file's own name, and nothing has changed."""
+    (bench.guest / "etc/motd").write_text("changed")
+    before = states(top)
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EFBIG, os.strerror(errno.EFBIG))
+
+    monkeypatch.setattr(os, "ftruncate", refuse)
+    with pytest.raises(OSError, match="File too large") as raised:
+        bench.run()
+    assert raised.value.filename == f"{top}/etc/motd"
+    assert {path: states(top)[path] for path in before if path != "."} == {
+        path: state for path, state in before.items() if path != "."
+    }
 
 
 # -- hostile trees, and directories that change at the wrong moment
