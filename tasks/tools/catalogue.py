@@ -32,6 +32,14 @@ _DPKG = _packages("dpkg")
 _OPENSSH = _packages("openssh-client", "openssh-clients", "openssh")
 _UTIL_LINUX = _packages("util-linux", apk="util-linux-misc")
 
+_CODE_PAGE = (
+    "/usr/lib/x86_64-linux-gnu/gconv/IBM850.so",
+    "/usr/lib/aarch64-linux-gnu/gconv/IBM850.so",
+    "/usr/lib64/gconv/IBM850.so",
+    "/usr/lib/gconv/IBM850.so",
+)
+"""By what FAT's short names are written. Folders are named out: one that a pattern matches would not be watched."""
+
 _ALL = (
     # packages and trees
     Tool("mmdebstrap", "installs a distribution's packages into a tree", _packages("mmdebstrap")),
@@ -63,11 +71,11 @@ _ALL = (
     Tool("debugfs", "writes into and reads from ext filesystems", _E2FSPROGS, version=("-V",)),
     Tool("resize2fs", "resizes ext filesystems", _E2FSPROGS, version=()),
     Tool("dumpe2fs", "reads ext superblocks", _E2FSPROGS, version=("-V",)),
-    Tool("mkfs.vfat", "makes FAT", _packages("dosfstools"), version=("--help",)),
-    Tool("mcopy", "writes into FAT", _packages("mtools"), version=("-V",)),
-    Tool("mmd", "makes directories in FAT", _packages("mtools"), version=("-V",)),
+    Tool("mkfs.vfat", "makes FAT", _packages("dosfstools"), _CODE_PAGE, ("--help",)),
+    Tool("mcopy", "writes into FAT", _packages("mtools"), _CODE_PAGE, ("-V",)),
+    Tool("mmd", "makes directories in FAT", _packages("mtools"), _CODE_PAGE, ("-V",)),
     Tool("mdir", "lists FAT", _packages("mtools"), version=("-V",)),
-    Tool("mtools", "what mcopy and its sisters are", _packages("mtools"), version=("-V",)),
+    Tool("mtools", "what mcopy and its sisters are", _packages("mtools"), _CODE_PAGE, ("-V",)),
     Tool("mtype", "reads files out of FAT", _packages("mtools"), version=("-V",)),
     Tool("sfdisk", "writes partition tables", _packages("fdisk", "util-linux", "util-linux", "sfdisk")),
     Tool("qemu-img", "converts and checks disk images", _packages("qemu-utils", "qemu-img", "qemu-img", "qemu-img")),
