@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
@@ -74,6 +75,14 @@ class Selection:
                 chosen, left = options(word, command.params, rest)
                 yield command, name or None, chosen, ()
                 rest = list(left)
+
+    def built_before(self, command: Command, recipe: str | None) -> list[str]:
+        """Return the stages, and groups of them, that stand before a command, which is to find what they make."""
+        before = list(itertools.takewhile(lambda task: task != (command.name, recipe), self._tasks()))
+        if len(before) == len(list(self._tasks())):
+            return []  # it is not asked for
+        named = [(base, name) for base, name in before if base not in BY_NAME and base.partition("/")[0] in GROUPS]
+        return [f"{base}:{name}" if name else base for base, name in named]
 
     def recipes(self) -> list[str | None]:
         """Return the names of the recipes that are meant; None is the default one, and always among them."""

@@ -119,6 +119,8 @@ class Graph:
             needed = sealed.name if sealed else command.needs
             needs = [needed if needed in made else "image"]  # without a disk, what there is instead
             needs = [f"{each}:{recipe}" if recipe else each for each in needs]
+        if self.session.invocation.runs:  # `image run-uefi --format qcow2`: side by side they would run else
+            needs += [each for each in self.selection.built_before(command, recipe) if each not in needs]
         return (WordsTask if command.positional else Task)(
             name,
             [CommandAction(self.session, command, recipe)],

@@ -110,6 +110,17 @@ def test_words_for_ssh_name_nothing_else(project: Project) -> None:
         assert (done.returncode, "no such machine is running" in done.stdout) == (1, True), done.stderr
 
 
+def test_a_command_waits_for_what_is_built_before_it(project: Project) -> None:
+    """`image run-uefi --format qcow2` finds the qcow2 that `image` makes, though it needs no more than the raw disk."""
+    (project.top / "other.yaml").write_text("two\n")
+    for words in (("image", "run-uefi"), ("image:other", "run-bios:other"), ("raw", "convert/qcow2:other", "inspect")):
+        done = project.doit("-n", "4", *words, *(["--format", "qcow2", "--print"] if words[-1] != "inspect" else []))
+        assert "is not what the recipe makes now" not in done.stdout
+        last = done.stdout.index(f"failed   {words[-1]}") if "failed" in done.stdout else len(done.stdout)
+        assert done.stdout.index("convert/qcow2") < last
+        (project.top / "source").write_text(f"{words}\n")
+
+
 @pytest.mark.parametrize(
     ("words", "message"),
     [
