@@ -1,11 +1,14 @@
-"""The request: all of a recipe that decides which packages it needs, as its lock file notes it."""
+"""The request: all of a recipe that decides which packages it needs, as its lock file notes it, and mistakes in it."""
 
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bootsmith.tasks.boot.packages import packages
+from bootsmith.tasks.errors import RecipeError
 from bootsmith.tasks.recipe.files import packaged
 from bootsmith.tasks.recipe.model import Debian
 from bootsmith.tasks.tree import kernel_package
@@ -69,3 +72,18 @@ def mirrors(recipe: Recipe) -> tuple[str | None, list[str]]:
     """Return what a recipe says of mirrors: its own, and the URIs of its further repositories."""
     source = recipe.source
     return (source.mirror, [each.uri for each in source.repositories]) if isinstance(source, Debian) else (None, [])
+
+
+def mistake(recipe: Recipe, word: str, key: str, what: str) -> RecipeError:
+    """Return a mistake in the recipe, placed where the word stands."""
+    for file in recipe.files:
+        for number, line in enumerate(file.read_text(errors="replace").splitlines(), 1):
+            found = re.search(rf"(?<![\w.+-]){re.escape(word)}(?![\w.+-])", line.partition(" #")[0])
+            if found:
+                return RecipeError([f"{_shown(file)}:{number}:{found.start() + 1}: {key}: {what}"])
+    return RecipeError([f"{_shown(recipe.file)}: {key}: {what}"])
+
+
+def _shown(file: Path) -> str:
+    here = Path.cwd()
+    return str(file.relative_to(here)) if file.is_relative_to(here) else str(file)
