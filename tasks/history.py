@@ -208,9 +208,10 @@ def _held(stages: Mapping[str, Mapping[str, Any]], made: list[Stage]) -> dict[st
 
 
 def products(builder: Builder) -> list[Stage]:
-    """Return the stages whose outputs are what a build is for: the files asked for, and the disk."""
-    finals = {stage.name for stage in builder.plan.finals()}
-    return [stage for stage in builder.plan.stages if stage.name in finals or stage.name == "assemble"]
+    """Return the stages whose outputs are what a build is for: files asked for, the disk, what boots without."""
+    plan = builder.plan
+    wanted = {stage.name for stage in (*plan.finals(), *plan.direct())} | {"assemble"}
+    return [stage for stage in plan.stages if stage.name in wanted]
 
 
 def finals(entry: Entry) -> list[str]:

@@ -64,6 +64,18 @@ class Plan(NamedTuple):
         """Return the stages that make the files a user asked for."""
         return tuple(stage for stage in self.stages if set(stage.outputs.values()).intersection(self.outputs))
 
+    def direct(self) -> tuple[Stage, ...]:
+        """Return the stages that make what boots without a disk's loader: kernels and initrds."""
+        site = self.site
+        return tuple(
+            stage
+            for stage in self.stages
+            if any(
+                path in (site.kernel, site.initrd) or path.is_relative_to(site.entries)
+                for path in stage.outputs.values()
+            )
+        )
+
     def groups(self) -> dict[str, list[str]]:
         """Return the names that stand for several stages, and for which; a stage of that name stands for itself."""
         found: dict[str, list[str]] = {}

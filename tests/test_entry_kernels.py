@@ -158,23 +158,25 @@ class TestEdits:
         assert not (small.top / "recipes/wrong.lock").exists()
         assert not (small.top / "build/wrong").exists()
 
-    def test_an_entry_is_run_directly(self, small: Small, own: Path) -> None:
-        """`run-direct --entry` takes the entry's kernel, initrd and words, of a past build too."""
-        write(small, "run", self.made("run", "systemd-boot", cmdline="mine=1"))
-        small.doit("image:run")
-        said = small.doit("run-direct:run", "--print", "--entry", "mine")
-        assert "build/run/entries/mine/vmlinuz" in said
-        assert "build/run/entries/mine/initrd.img" in said
+    @pytest.mark.parametrize("loader", ["systemd-boot", "direct"])
+    def test_an_entry_is_run_directly(self, small: Small, own: Path, loader: str) -> None:
+        """`run-direct --entry` takes the entry's kernel, initrd and words; a past build's too."""
+        name = f"run-{loader}"
+        write(small, name, self.made(name, loader, cmdline="mine=1"))
+        small.doit(f"image:{name}")
+        said = small.doit(f"run-direct:{name}", "--print", "--entry", "mine")
+        assert f"build/{name}/entries/mine/vmlinuz" in said
+        assert f"build/{name}/entries/mine/initrd.img" in said
         assert "mine=1" in said
-        said = small.doit("run-direct:run", "--print")
-        assert "build/run/kernel/vmlinuz" in said
+        said = small.doit(f"run-direct:{name}", "--print")
+        assert f"build/{name}/kernel/vmlinuz" in said
         assert "mine=1" not in said
         with pytest.raises(AssertionError, match=r"there is no entry 'mien'\n  There are: first, mine\."):
-            small.doit("run-direct:run", "--print", "--entry", "mien")
-        first = json.loads(small.doit("log:run", "--json"))["builds"][-1]["id"]
+            small.doit(f"run-direct:{name}", "--print", "--entry", "mien")
+        first = json.loads(small.doit(f"log:{name}", "--json"))["builds"][-1]["id"]
         before = (own / "bzImage").read_bytes()
         (own / "bzImage").write_bytes(before + b"another build")
-        small.doit("image:run")
-        said = small.doit(f"at={first}", "run-direct:run", "--print", "--entry", "mine")
+        small.doit(f"image:{name}")
+        said = small.doit(f"at={first}", f"run-direct:{name}", "--print", "--entry", "mine")
         (kernel,) = re.findall(r"\S+/at/\S+/entries/mine/vmlinuz", said)
         assert Path(kernel.strip("'")).read_bytes() == before

@@ -60,13 +60,7 @@ def past_plan(request: Request, at: str) -> Plan:
     from bootsmith.tasks.revival import place, revive
 
     builder, entry = _past(request, at)
-    site = builder.plan.site
-    direct = (site.kernel, site.kernel_facts, site.initrd)
-    needed = [
-        stage.name
-        for stage in builder.plan.stages
-        if any(path in direct or path.is_relative_to(site.entries) for path in stage.outputs.values())
-    ]
+    needed = [stage.name for stage in builder.plan.direct()]
     say = request.session.progress.tell
     if "assemble" in entry.stages:
         revive(builder, entry, say, ["assemble"])
