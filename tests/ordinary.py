@@ -58,7 +58,7 @@ class OrdinaryUser:
     def command(self, *argv: str | Path) -> list[str]:
         """Return the words that run `argv` as this user, with HOME in `home`, and else the caller's environment."""
         settings = [f"{name}={value}" for name, value in self.variables.items()]
-        return ["env", *settings, *self.words, *map(str, argv)]
+        return ["env", "-u", "TMPDIR", *settings, *self.words, *map(str, argv)]  # it may be another user's
 
 
 def ordinary_user(scratch: Path, *, readable: Iterable[Path] = (), subordinate: bool = True) -> OrdinaryUser:

@@ -20,7 +20,8 @@ _HARMLESS: Final = re.compile(
     r"(?:[^:]*: )?(?:recovering journal|(Clearing|Truncating) orphaned inode .*"
     r"|was not cleanly unmounted, check forced\.|Free (blocks|inodes) count wrong.*"
     r"|(Block|Inode) bitmap differences: .*|Padding at end of .* bitmap is not set\..*"
-    r"|Superblock last (mount|write) time .*|.* files \(.*\), .* blocks)?"
+    r"|Superblock last (mount|write) time .*|\(by less than a day, probably due to the hardware clock .*"
+    r"|.* files \(.*\), .* blocks)?"
 )
 
 

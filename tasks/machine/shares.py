@@ -71,10 +71,14 @@ def _connected() -> tuple[socket.socket, socket.socket]:
     """Return a socket that listens, and one that waits there to be accepted; their file is gone already."""
     listener, ours = socket.socket(socket.AF_UNIX), socket.socket(socket.AF_UNIX)
     with tempfile.TemporaryDirectory(prefix="bootsmith-") as folder:
-        name = os.path.join(folder, "sock")  # noqa: PTH118  what a socket is bound to
-        listener.bind(name)
-        listener.listen(1)
-        ours.connect(name)
+        fd = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            name = f"/proc/self/fd/{fd}/sock"  # a socket's name holds 107 bytes, however deep the folder is
+            listener.bind(name)
+            listener.listen(1)
+            ours.connect(name)
+        finally:
+            os.close(fd)
     return listener, ours
 
 

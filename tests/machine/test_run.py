@@ -8,6 +8,7 @@ import os
 import shlex
 import socket
 import struct
+import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -300,6 +301,16 @@ def test_a_running_machine_is_noted(disk: Path, monkeypatch: pytest.MonkeyPatch)
     assert (found.recipe, found.what, found.pid) == (Path("/r/minimal.yaml"), "disk.img", os.getpid())
     assert found.key.read_text().startswith("-----BEGIN")
     assert running.find(register) == []
+
+
+def test_a_share_s_socket_has_a_short_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However deep temporary files are: the name of a socket holds 107 bytes. None of them is left."""
+    deep = tmp_path / ("deep" * 30)
+    deep.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(deep))
+    with shares.served({"work": tmp_path}) as sockets:
+        assert set(sockets) == {"work"}
+    assert list(deep.iterdir()) == []
 
 
 def test_a_daemon_that_cannot_work_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
