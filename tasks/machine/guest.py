@@ -1,23 +1,38 @@
-"""A machine that runs without a terminal: its console, its second serial port and its monitor, on sockets of ours.
+"""A machine that runs without a terminal: its console, its second serial port and its monitor, all led to us.
 
 It ends with the context, and with the thread that started it, however that ends.
+
+The console comes through a pipe. Linux waits 10 ms for a serial port to take a character, then sends it all the same;
+QEMU takes none while nobody reads what it sends on. A socket holds no more than 278 single characters, so that on a
+busy host what a kernel says at its start came with holes; a pipe holds all that a kernel has to say.
 """
 
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import os
+import select
 import selectors
 import socket
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 from bootsmith.tasks.errors import BootsmithError, TestFailed
 from bootsmith.tasks.machine import qmp
 from bootsmith.tasks.machine.console import Console, clean
 from bootsmith.tasks.machine.qemu import Wires
 from bootsmith.tasks.tools import process
+
+_ROOM = 1 << 20
+"""Bytes that the console's pipe is to hold unread: as many as Linux allows anybody."""
+_OPENING = 300
+"""Seconds that QEMU may take to open what it is given."""
+_TYPING = 5
+"""Seconds that what is typed may wait for a guest to read it."""
 
 
 class Guest:
@@ -26,7 +41,7 @@ class Guest:
     def __init__(
         self,
         running: process.Running,
-        ends: Sequence[socket.socket],
+        wired: _Wired,
         *,
         console: Console,
         log: Path | None,
@@ -41,13 +56,13 @@ class Guest:
         self._running = running
         self._messages = messages
         self._has_text_screen = text_screen
-        self._console, self._second, self._qmp = ends
+        self._wired = wired
         self._log = log.open("wb", buffering=0) if log else None
         self._hidden = b""
         self._held = b""
         self._selector = selectors.DefaultSelector()
-        for end in (self._console, self._second):
-            end.setblocking(False)
+        for end in (wired.printed, wired.second.fileno()):
+            os.set_blocking(end, False)
             self._selector.register(end, selectors.EVENT_READ)
 
     @property
@@ -68,15 +83,15 @@ class Guest:
         """Take what the guest prints; come back as soon as there was something, it ended, or the seconds are over."""
         for key, _ in self._selector.select(max(0.0, seconds)):
             try:
-                data = key.fileobj.recv(65536)  # type: ignore[union-attr]  # sockets are registered, no numbers
+                data = os.read(key.fd, _ROOM)
             except BlockingIOError:
                 continue
             except ConnectionResetError:
                 data = b""
             if not data:
-                self._selector.unregister(key.fileobj)
+                self._selector.unregister(key.fd)
                 self.ended = True
-            elif key.fileobj is self._console:
+            elif key.fd == self._wired.printed:
                 self.quiet_since = time.monotonic()
                 self._write(data)
                 self.console.feed(data, self.now())
@@ -91,11 +106,11 @@ class Guest:
 
     def send(self, text: bytes) -> None:
         """Type on the console."""
-        self._push(self._console, text)
+        self._push(self._wired.typed, text)
 
     def send_second(self, text: bytes) -> None:
         """Send through the second serial port."""
-        self._push(self._second, text)
+        self._push(self._wired.second.fileno(), text)
 
     def hide(self, secret: bytes) -> None:
         """Keep `secret` out of the log from now on, should the guest echo it."""
@@ -103,11 +118,11 @@ class Guest:
 
     def screenshot(self, png: Path) -> bool:
         """Save what the machine's screen shows; False where there is none to save."""
-        return qmp.screenshot(self._qmp, png)
+        return qmp.screenshot(self._wired.monitor, png)
 
     def screen(self) -> list[str]:
         """Return what the machine's screen shows where it shows text, as under a BIOS."""
-        return qmp.text_screen(self._qmp) if self._has_text_screen and not self.ended else []
+        return qmp.text_screen(self._wired.monitor) if self._has_text_screen and not self.ended else []
 
     def status(self) -> tuple[int | None, str]:
         """Return QEMU's exit status, None while it runs, and what it said."""
@@ -123,16 +138,13 @@ class Guest:
             self._log.write(self._held)
             self._log.close()
 
-    def _push(self, end: socket.socket, text: bytes) -> None:
+    def _push(self, end: int, text: bytes) -> None:
         """Send without ever waiting for long: a guest that does not read must not hang us."""
+        late = time.monotonic() + _TYPING
         with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-            end.settimeout(5)
-            try:
-                end.sendall(text)
-            except TimeoutError:
-                pass
-            finally:
-                end.setblocking(False)
+            while text and select.select([], [end], [], max(0.0, late - time.monotonic()))[1]:
+                with contextlib.suppress(BlockingIOError):
+                    text = text[os.write(end, text) :]
 
     def _write(self, data: bytes) -> None:
         if not self._log:
@@ -156,24 +168,57 @@ def start(
     text_screen: bool = False,
     pass_fds: Sequence[int] = (),
 ) -> Iterator[Guest]:
-    """Run the command that is made around our sockets. What QEMU itself says goes to qemu.log beside `log`.
+    """Run the command that is made around our wires. What QEMU itself says goes to qemu.log beside `log`.
 
     `text_screen` says that the machine has a graphics card that a BIOS writes text on. It inherits the descriptors
-    `pass_fds`.
+    `pass_fds`. Raises TestFailed where QEMU does not even begin.
     """
     with contextlib.ExitStack() as stack:
         folder = log.parent if log else Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bootsmith-")))
         messages = folder / "qemu.log"
-        pairs = [[stack.enter_context(each) for each in socket.socketpair()] for _ in range(3)]
-        theirs = [pair[1].fileno() for pair in pairs]
-        argv = command(Wires(*theirs))
-        running = stack.enter_context(process.start(argv, stderr=messages, pass_fds=[*theirs, *pass_fds]))
-        for _, their in pairs:
-            their.close()
-        ends = [pair[0] for pair in pairs]
-        guest = Guest(running, ends, console=console, log=log, messages=messages, text_screen=text_screen)
-        stack.callback(guest.close)
+        with tempfile.TemporaryDirectory(prefix="bootsmith-") as names:
+            pipe = Path(names) / "console"
+            wired, theirs = _wire(pipe, stack)
+            argv = command(Wires(pipe, *(their.fileno() for their in theirs)))
+            passed = [*(their.fileno() for their in theirs), *pass_fds]
+            running = stack.enter_context(process.start(argv, stderr=messages, pass_fds=passed))
+            for their in theirs:
+                their.close()
+            guest = Guest(running, wired, console=console, log=log, messages=messages, text_screen=text_screen)
+            stack.callback(guest.close)
+            if not select.select([wired.monitor], [], [], _OPENING)[0]:  # a greeting, or its end: the pipe was opened
+                raise TestFailed(
+                    f"QEMU did not begin within {_OPENING} s", "Is the disk it opens on a file system that hangs?"
+                )
         yield guest
+
+
+class _Wired(NamedTuple):
+    """Our ends: what the console prints, what is typed on it, the second serial port, the monitor."""
+
+    printed: int
+    typed: int
+    second: socket.socket
+    monitor: socket.socket
+
+
+def _wire(pipe: Path, stack: contextlib.ExitStack) -> tuple[_Wired, Sequence[socket.socket]]:
+    """Return our ends, and QEMU's of the sockets; the pipe it finds by its name. `stack` closes them all."""
+
+    def opened(suffix: str, flags: int) -> int:
+        name = f"{pipe}{suffix}"
+        os.mkfifo(name, 0o600)
+        end = os.open(name, flags | os.O_NONBLOCK)
+        stack.callback(os.close, end)
+        return end
+
+    printed = opened(".out", os.O_RDONLY)
+    with contextlib.suppress(OSError):  # an ordinary user may have used up all room there is for pipes
+        fcntl.fcntl(printed, fcntl.F_SETPIPE_SZ, _ROOM)
+    typed = opened(".in", os.O_RDWR)  # nobody could open it for writing alone before QEMU reads it
+    pairs = [[stack.enter_context(each) for each in socket.socketpair()] for _ in range(2)]
+    (second, monitor), theirs = zip(*pairs, strict=True)
+    return _Wired(printed, typed, second, monitor), theirs
 
 
 def explain_early_end(guest: Guest) -> BootsmithError | None:

@@ -68,9 +68,12 @@ class Kernel:
 
 @dataclass(frozen=True, slots=True)
 class Wires:
-    """Sockets of ours that QEMU inherits, by descriptor: the console, the second serial port, the monitor (QMP)."""
+    """What leads to us: named pipes, CONSOLE.in and CONSOLE.out, and two sockets that QEMU inherits, by descriptor.
 
-    console: int
+    The sockets are the second serial port and the monitor (QMP).
+    """
+
+    console: Path
     second: int
     qmp: int
 
@@ -249,7 +252,7 @@ def _console(machine: Machine) -> list[str]:
 
 def _wired(wires: Wires) -> list[str]:
     return [
-        "-chardev", f"socket,id=console,fd={wires.console}", "-serial", "chardev:console",
+        "-chardev", f"pipe,id=console,path={_value(wires.console)}", "-serial", "chardev:console",
         "-chardev", f"socket,id=second,fd={wires.second}", "-serial", "chardev:second",
         "-chardev", f"socket,id=qmp,fd={wires.qmp}", "-mon", "chardev=qmp,mode=control",
     ]  # fmt: skip
