@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import replace
@@ -32,6 +33,15 @@ _PRINTING = bytes.fromhex("fc31c08ed88ec0 b80103b90200b600bb007ccd13 be257cbaf80
 # The same, but end: mov al, 0xfe; out 0x64, al: the keyboard controller pulls the reset line. Its text is four later.
 _ENDING = _PRINTING.replace(bytes.fromhex("be257c"), bytes.fromhex("be297c"))[:-3] + bytes.fromhex("b0fee664 f4ebfd")
 
+_ALPHABETS = bytes.fromhex(
+    "b3 61"  # mov bl, 'a'
+    "ba fd03 be 8813"  # again: mov dx, the line's status; mov si, 5000
+    "ec a8 20 75 03 4e 75 f8"  # wait: in al, dx; test al, "it takes one"; jnz put; dec si; jnz wait
+    "ba f803 88d8 ee"  # put: mov dx, the port; mov al, bl; out dx, al
+    "fec3 80fb 7b 72 02 b3 61 e2 e1"  # inc bl; cmp bl, 'z' + 1; jb over; mov bl, 'a'; over: loop again
+    "b0 2e ee f4 eb fd"  # mov al, '.'; out dx, al; halt: hlt; jmp halt
+)
+
 
 def machine(**keys: Any) -> Machine:
     """Return the machine of a recipe that says nothing, but for `keys`."""
@@ -45,7 +55,16 @@ def demands(**keys: Any) -> Test:
 
 def printing_disk(text: str, *, ends: bool = False) -> bytes:
     """Return a disk whose boot sector writes to the disk, prints `text` on the serial port, and hangs, or resets."""
-    code = (_ENDING if ends else _PRINTING) + text.encode("ascii") + b"\0"
+    return _boots((_ENDING if ends else _PRINTING) + text.encode("ascii") + b"\0")
+
+
+def alphabets(letters: int) -> bytes:
+    """Return a disk that prints so many letters (16 bits) and a dot, and waits for the port as long as Linux does."""
+    return _boots(b"\xfa\xb9" + struct.pack("<H", letters) + _ALPHABETS)
+
+
+def _boots(code: bytes) -> bytes:
+    """Return a disk with that boot sector."""
     assert len(code) <= 510, "it has to fit into a sector"
     return (code.ljust(510, b"\0") + b"\x55\xaa").ljust(1 << 20, b"\0")
 

@@ -44,7 +44,7 @@ class Guest:
         wired: _Wired,
         *,
         console: Console,
-        log: Path | None,
+        log: Path,
         messages: Path,
         text_screen: bool = False,
     ) -> None:
@@ -57,7 +57,7 @@ class Guest:
         self._messages = messages
         self._has_text_screen = text_screen
         self._wired = wired
-        self._log = log.open("wb", buffering=0) if log else None
+        self._log = log.open("wb", buffering=0)
         self._hidden = b""
         self._held = b""
         self._selector = selectors.DefaultSelector()
@@ -134,9 +134,8 @@ class Guest:
     def close(self) -> None:
         """Write the log's end."""
         self._selector.close()
-        if self._log:
-            self._log.write(self._held)
-            self._log.close()
+        self._log.write(self._held)
+        self._log.close()
 
     def _push(self, end: int, text: bytes) -> None:
         """Send without ever waiting for long: a guest that does not read must not hang us."""
@@ -147,8 +146,6 @@ class Guest:
                     text = text[os.write(end, text) :]
 
     def _write(self, data: bytes) -> None:
-        if not self._log:
-            return
         waiting = self._held + data
         if self._hidden:
             waiting = waiting.replace(self._hidden, b"********")
@@ -163,7 +160,7 @@ class Guest:
 def start(
     command: Callable[[Wires], list[str]],
     console: Console,
-    log: Path | None = None,
+    log: Path,
     *,
     text_screen: bool = False,
     pass_fds: Sequence[int] = (),
@@ -174,8 +171,7 @@ def start(
     `pass_fds`. Raises TestFailed where QEMU does not even begin.
     """
     with contextlib.ExitStack() as stack:
-        folder = log.parent if log else Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bootsmith-")))
-        messages = folder / "qemu.log"
+        messages = log.parent / "qemu.log"
         with tempfile.TemporaryDirectory(prefix="bootsmith-") as names:
             pipe = Path(names) / "console"
             wired, theirs = _wire(pipe, stack)

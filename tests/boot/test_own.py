@@ -66,7 +66,7 @@ def test_a_loader_of_ones_own_boots(tmp_path: Path) -> None:
     def command(wires: qemu.Wires) -> list[str]:
         return qemu.command(machine(memory=64 << 20), disk=disk, format="raw", firmware=None, accel=accel, wires=wires)
 
-    with guest.start(command, Console()) as running:
+    with guest.start(command, Console(), tmp_path / "log") as running:
         end = time.monotonic() + LONG
         while "my own loader runs" not in running.console.heard:
             assert time.monotonic() < end, running.console.last_lines
