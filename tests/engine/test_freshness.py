@@ -4,26 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-from pathlib import Path
 
 import pytest
 from bootsmith.cache import record as records
-from toys import ALL, ENTRIES, Project, snapshot
-
-
-@pytest.fixture(params=ENTRIES)
-def project(request: pytest.FixtureRequest, tmp_path: Path) -> Project:
-    """A toy project, nothing built; whichever way it is run, it is run the same."""
-    made = Project.make(tmp_path)
-    made.entry = ENTRIES[request.param]
-    return made
-
-
-@pytest.fixture
-def built(project: Project) -> Project:
-    """A toy project, built."""
-    assert project.image() == ALL
-    return project
+from toys import ALL, Project, snapshot
 
 
 def test_a_second_run_does_nothing(built: Project) -> None:
