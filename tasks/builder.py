@@ -180,7 +180,7 @@ class Builder:
         for attempt in range(ATTEMPTS):
             trees: dict[str, dict[str, str]] = {}
             before = self.freshness.parts(stage, trees=trees)
-            made, record = self._attempt(stage, shop / str(attempt), before, say)
+            made, record = self._attempt(stage, shop / str(attempt), before, say, tell)
             after = self.freshness.parts(stage, reread=True)
             if keys.key(after) == keys.key(before):
                 break
@@ -200,20 +200,31 @@ class Builder:
         self._finish(stage, made, record)
 
     def _attempt(
-        self, stage: Stage, shop: Path, parts: Mapping[str, Any], say: Callable[[str], None]
+        self,
+        stage: Stage,
+        shop: Path,
+        parts: Mapping[str, Any],
+        say: Callable[[str], None],
+        tell: Callable[[str], None],
     ) -> tuple[dict[str, Path], Record]:
         """Run the stage once; return its outputs, still under temporary names, and the record to be."""
         previous = self._previous(stage, shop)
         try:
-            return self._run(stage, shop, parts, say, previous)
+            return self._run(stage, shop, parts, say, tell, previous)
         except (BootsmithError, OSError):
             if previous is None:
                 raise
             shops.remove_tree(shop)
-            return self._run(stage, shop, parts, say, None)  # a patch that failed is made anew
+            return self._run(stage, shop, parts, say, tell, None)  # a patch that failed is made anew
 
-    def _run(
-        self, stage: Stage, shop: Path, parts: Mapping[str, Any], say: Callable[[str], None], previous: Path | None
+    def _run(  # noqa: PLR0917  in the order of those above
+        self,
+        stage: Stage,
+        shop: Path,
+        parts: Mapping[str, Any],
+        say: Callable[[str], None],
+        tell: Callable[[str], None],
+        previous: Path | None,
     ) -> tuple[dict[str, Path], Record]:
         from bootsmith.tasks.context import StageContext
 
@@ -224,7 +235,7 @@ class Builder:
         log.parent.mkdir(parents=True, exist_ok=True)
         started = time.monotonic()
         with log.open("wb") as sink:
-            context = StageContext(stage, made, work, previous, sink, say)
+            context = StageContext(stage, made, work, previous, sink, say, lambda text: tell(f"{stage.name}: {text}"))
             function = self.ledger.load(stage)
             try:
                 function(context)

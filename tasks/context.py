@@ -28,6 +28,7 @@ class StageContext:
     previous: Path | None = None
     log: BinaryIO | None = None
     say: Callable[[str], None] = _silent
+    tell: Callable[[str], None] = _silent
     usage: process.Usage = field(default_factory=process.Usage)
 
     @property

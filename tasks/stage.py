@@ -97,6 +97,10 @@ class Context(Protocol):
         """Tell the user what is happening right now: one short line."""
         ...
 
+    def tell(self, text: str) -> None:
+        """Tell the user, when the stage is done, what is to be known of its output: what it could not hold."""
+        ...
+
 
 class Completed(NamedTuple):
     """A program that ended: its exit status and what it printed."""

@@ -32,6 +32,13 @@ def pack(ctx: Context) -> None:
     check_init(tree)
     with ctx.outputs["cpio"].open("wb") as target:
         cpio.write(target, tree)
+    deprived = sorted(path for path, (_, entry) in tree.entries.items() if "security.capability" in entry.xattrs)
+    if deprived:
+        among = f" and {len(deprived) - 1} more" if deprived[1:] else ""
+        ctx.tell(
+            f"/{deprived[0]}{among}: without its capabilities, which no initramfs can hold: root may all the same, "
+            "others where mode 4755 lets them"
+        )
 
 
 def check_init(tree: Tree) -> None:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import copy
 import gzip
 import subprocess
 from pathlib import Path
 
 import pytest
+import tinykernel
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.stages import exports, initrd
 from bootsmith.tasks.tree import magic
 from nursery import Nursery
-from workbench import Member, member
+from project import dodo, doit
+from workbench import Member, member, write_tar
 
 TREE = "boot: {loader: direct, kernel: k, initrd: tree}\noutputs: [{outputs}]\n"
 INIT = {"./init": member(data=b"#!/bin/sh\n", mode=0o755)}
@@ -114,3 +117,18 @@ def test_what_is_no_initrd_is_refused(nursery: Nursery) -> None:
     (stage,) = initrd.stages(nursery.recipe("boot: {initrd: i}\n"), nursery.site)
     with pytest.raises(StageError, match="recipes/i cannot be the initrd: it is no cpio archive"):
         nursery.run(stage)
+
+
+def test_what_no_initramfs_holds_is_said(tmp_path: Path) -> None:
+    """A program loses its capabilities in an initramfs, and the build says of which one it is (A2)."""
+    capability = b"\x01\0\0\x02\0\x20\0\0" + bytes(12)  # cap_net_raw=ep, as the kernel keeps it
+    able = member(data=b"x", mode=0o755, xattrs={"security.capability": capability})
+    members = {"./a": able, "./b": copy.copy(able)}
+    write_tar(tmp_path / "tree.tar", INIT | members | {"./c": member(data=b"x", xattrs={"user.origin": b"here"})})
+    (tmp_path / "linux").write_bytes(tinykernel.kernel())
+    (tmp_path / "dodo.py").write_text(dodo("box.yaml"))
+    boot = "boot: {loader: direct, kernel: linux, initrd: tree}\noutputs: [initramfs]\n"
+    (tmp_path / "box.yaml").write_text(f"source: {{tar: tree.tar}}\nsystem: none\n{boot}")
+    said = "initramfs/tree: /a and 1 more: without its capabilities, which no initramfs can hold"
+    assert said in doit(tmp_path, "image")
+    assert said not in doit(tmp_path, "image")
