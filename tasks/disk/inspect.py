@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bootsmith.tasks.disk import bootcode, gpt, mbr, superblock
+from bootsmith.tasks.disk import bootcode, gpt, mbr, qcow2, superblock
 from bootsmith.tasks.disk.partition import TYPES
 from bootsmith.tasks.disk.passphrase import Passphrase
 from bootsmith.tasks.disk.reader import Disk, opened
@@ -87,7 +87,7 @@ def to_text(found: Inspection) -> str:
 
 
 def inspect(image: Path, passphrase: Passphrase | None = None) -> Inspection:
-    """Return what a raw or qcow2 image holds. Raises UsageError for anything else."""
+    """Return what a raw or qcow2 image holds. Raises UsageError for anything else, BootsmithError where it is damaged."""
     if not image.is_file():
         raise UsageError(f"{image} is not a file", "Name a disk image, or build one first: `doit image`.")
     kind = _format(image)
@@ -126,6 +126,7 @@ def _check(image: Path, kind: str, *, opens: bool) -> None:
         raise UsageError(
             f"{image} holds only part of a disk: it names another file", "Convert it into a whole one first."
         )
+    qcow2.check_whole(image)
 
 
 def _parts(disk: Disk) -> tuple[str, str, list[Part], list[str]]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from bootsmith.cache.lock import Lock
+from bootsmith.tasks.disk import qcow2
 from bootsmith.tasks.errors import BootsmithError, InputMissing
 
 SECTOR = 512
@@ -43,8 +44,8 @@ def identify(path: Path, given: str | None = None, *, opens: bool = False) -> st
     """Return the format of a disk image, as QEMU names it, or "iso"; "raw" where no magic is known, or `given` says so.
 
     `opens` says that there is a passphrase for it. Raises InputMissing, and BootsmithError for what is no disk, is not
-    in the format `given`, is encrypted where nothing opens it, or the reverse, or refers to another file: QEMU would
-    open whatever file of this host the image names.
+    in the format `given`, is encrypted where nothing opens it, or the reverse, is cut off, or refers to another file:
+    QEMU would open whatever file of this host the image names.
     """
     given = _OTHER_NAMES.get(given or "", given)
     found, encrypted = _by_magic(path, raw=given == "raw", opens=opens)
@@ -79,6 +80,8 @@ def _by_magic(path: Path, *, raw: bool, opens: bool) -> tuple[str, bool]:
         if head[offset : offset + len(magic)] == magic:
             encrypted = _is_encrypted(path, name, head, opens=opens)
             _refuse_references(path, name, head)
+            if name == "qcow2":
+                qcow2.check_whole(path)
             return name, encrypted
     return "iso" if is_cd else "vpc" if tail == b"conectix" else "raw", False
 

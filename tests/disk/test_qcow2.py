@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import random
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -219,3 +221,30 @@ def test_an_output_is_not_its_own_backing_file(tmp_path: Path) -> None:
     for name in ("own.qcow2", "own.raw"):
         recipe.write_text(OWN + f"outputs: [raw, qcow2: {{backing: ../build/own/{name}}}]\n")
         assert f"{name} is made by this very recipe; name another image" in doit(tmp_path, "image", status=3)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        "preallocation=off", "preallocation=metadata", "preallocation=full", "compat=0.10", "cluster_size=2M",
+        "extended_l2=on,cluster_size=16K", "compression_type=zlib", "compression_type=zstd",
+    ],
+)  # fmt: skip
+def test_one_cut_off_is_refused(options: str, tmp_path: Path) -> None:
+    """Where a qcow2 ends too soon QEMU reads zeros, and would start, or read, half a disk: it is refused."""
+    raw, image = tmp_path / "disk", tmp_path / "disk.qcow2"
+    with raw.open("wb") as disk:
+        for start in (0, 3 << 20, 9 << 20, 63 << 20):
+            disk.seek(start)
+            disk.write(random.Random(start).randbytes(1 << 20))
+        disk.seek(70 << 20)
+        disk.truncate()
+    packed = ["-c"] if "compression" in options else []
+    qemu_img("convert", "-O", "qcow2", *packed, "-o", options, raw, image)
+    assert images.identify(image) == inspect(image).format == "qcow2"
+    whole = image.stat().st_size
+    for size in (whole - (2 << 20), whole // 2, whole // 8, 8 << 10):
+        os.truncate(image, size)
+        for look in (inspect, images.identify):
+            with pytest.raises(BootsmithError, match=rf"disk\.qcow2 is damaged or cut off: it ends after {size} bytes"):
+                look(image)

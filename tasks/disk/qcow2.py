@@ -1,0 +1,64 @@
+"""QEMU's own format, as far as it says which clusters an image has: docs/interop/qcow2.txt of QEMU. Read only."""
+
+from __future__ import annotations
+
+import os
+import struct
+import sys
+from array import array
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from bootsmith.tasks.errors import BootsmithError
+
+MAGIC: Final = b"QFI\xfb"
+_HEADER: Final = struct.Struct(">4sIQIIQIIQ")
+_FEATURES: Final = 72  # incompatible ones, of version 3
+_LONG_ENTRIES: Final = 1 << 4  # a second word for each cluster: which parts of it are there
+_OFFSET: Final = 0x00FF_FFFF_FFFF_FE00
+_COMPRESSED: Final = 1 << 62
+_ZERO: Final = 1
+_LARGEST_TABLE: Final = 32 << 20  # bytes of the first table that QEMU accepts
+
+
+def check_whole(image: Path) -> None:
+    """Refuse an image that was cut off: what its tables name beyond its end QEMU reads as zeros, without a word.
+
+    Raises BootsmithError. What is wrong with it otherwise is for QEMU to say.
+    """
+    with image.open("rb") as file:
+        descriptor, size = file.fileno(), os.fstat(file.fileno()).st_size
+        if any(offset >= size for offset in _offsets(descriptor)):
+            raise BootsmithError(
+                f"{image} is damaged or cut off: it ends after {size} bytes, and what it holds goes on",
+                "Make or copy it again; `qemu-img check` tells more.",
+            )
+
+
+def _offsets(file: int) -> Iterator[int]:
+    """Yield where each table, and each cluster of the disk that is not all zeros, begins in the file."""
+    header = os.pread(file, _FEATURES + 8, 0).ljust(_FEATURES + 8, b"\0")
+    magic, version, _, _, bits, _, _, count, first = _HEADER.unpack_from(header)
+    if magic != MAGIC or not 9 <= bits <= 21 or 8 * count > _LARGEST_TABLE:
+        return
+    (features,) = struct.unpack_from(">Q", header, _FEATURES) if version > 2 else (0,)
+    step = 2 if features & _LONG_ENTRIES else 1
+    in_sectors = (1 << (62 - (bits - 8))) - 1  # of a compressed cluster's entry: where it begins, to the byte
+    yield first + 8 * count - 1 if count else 0
+    for table in filter(None, (entry & _OFFSET for entry in _words(file, first, 8 * count))):
+        yield table
+        for entry in _words(file, table, 1 << bits)[::step]:
+            if entry & _COMPRESSED:
+                yield entry & in_sectors
+            elif entry & _OFFSET and not (step == 1 and entry & _ZERO):
+                yield entry & _OFFSET
+
+
+def _words(file: int, offset: int, length: int) -> array[int]:
+    """Return the numbers of a table, those that the file still has."""
+    data = os.pread(file, length, offset)
+    found = array("Q", data[: len(data) // 8 * 8])
+    if sys.byteorder == "little":
+        found.byteswap()
+    return found
