@@ -87,7 +87,7 @@ def to_text(found: Inspection) -> str:
 
 
 def inspect(image: Path, passphrase: Passphrase | None = None) -> Inspection:
-    """Return what a raw or qcow2 image holds. Raises UsageError for anything else, BootsmithError where it is damaged."""
+    """Return what a raw or qcow2 image holds. Raises UsageError for all else, BootsmithError for a damaged one."""
     if not image.is_file():
         raise UsageError(f"{image} is not a file", "Name a disk image, or build one first: `doit image`.")
     kind = _format(image)
