@@ -11,7 +11,7 @@ import shlex
 import shutil
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import finished
@@ -151,7 +151,7 @@ class TestMinimal:
                 qemu = next(line for line in said if "qemu-system" in line)
                 assert not re.search(r"hostfwd=tcp::|-vnc :|snapshot=off", qemu)
                 ssh = shlex.split(said[-1])
-                wait_for_banner(int(ssh[ssh.index("-p") + 1]), 900)
+                wait_for_banner(int(ssh[ssh.index("-p") + 1]), 900, while_it_runs(run))
                 inside = subprocess.run(
                     [*ssh, "cat /etc/hostname; id -u; cat /etc/machine-id | wc -c"], text=True, capture_output=True,
                     timeout=900, check=False,
@@ -266,6 +266,18 @@ class TestMinimal:
             motd = project.top / "recipes/files/minimal/etc/motd"
             shutil.copyfile(CHECKOUT / "recipes/files/minimal/etc/motd", motd)
         shutil.rmtree(folder)
+
+
+def while_it_runs(run: subprocess.Popen[str]) -> Callable[[float], None]:
+    """Return a pause that fails the test as soon as a machine has ended: nobody answers any more."""
+
+    def pause(seconds: float) -> None:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            status = run.wait(seconds)
+            assert run.stdout is not None
+            pytest.fail(f"the machine ended, with status {status}: {run.stdout.read()}")
+
+    return pause
 
 
 SITUATIONS = {"new": 0.8, "deleted": 0.1, "edited": 0.1, "forced": 0.8, "edited and reverted": 0.1}
