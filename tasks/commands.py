@@ -49,6 +49,15 @@ class Request(NamedTuple):
     options: Mapping[str, Any]
     words: tuple[str, ...]
 
+    def typed(self, task: str) -> str:
+        """Return how another task of the same recipe is typed, with the variables that chose and filled it."""
+        from shlex import join
+
+        asked = self.session.invocation
+        chosen = {name: value for name, value in {**asked.reserved, **asked.variables}.items() if name != "at"}
+        variables = [f"{name}={value}" for name, value in chosen.items()]
+        return join(["doit", *variables, f"{task}:{self.recipe}" if self.recipe else task])
+
 
 def option(name: str, text: str, *, kind: type = str, short: str = "") -> Param:
     """Return a doit parameter; None, or False for a flag, stands for "not given"."""

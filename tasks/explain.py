@@ -128,7 +128,7 @@ class _Oracle:
 
 def to_text(forecasts: list[Forecast]) -> str:
     """Return the forecasts as a user reads them."""
-    lines = []
+    lines = [*dict.fromkeys(reason.text for each in forecasts for reason in each.reasons if reason.kind == "lock")]
     for each in forecasts:
         cost = [] if each.verdict in {"fresh", "restore"} or each.seconds is None else [f"about {each.seconds:.1f} s"]
         if each.verdict != "fresh" and each.space:
@@ -136,7 +136,7 @@ def to_text(forecasts: list[Forecast]) -> str:
         lines.append(f"{each.verdict:9}{each.stage:22}  {', '.join(cost)}".rstrip())
         if each.waits:
             lines.append(f"{'':11}on {', '.join(each.waits)}")
-        lines += [f"{'':11}{reason.text}" for reason in each.reasons if reason.kind != "depends"]
+        lines += [f"{'':11}{reason.text}" for reason in each.reasons if reason.kind not in ("depends", "lock")]
         lines += [f"{'':11}will fail: {line}" for line in each.fails.splitlines()[:1]]
     counted = [
         (verdict, sum(each.verdict == verdict for each in forecasts)) for verdict in ("build", "restore", "depends")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,8 +69,11 @@ class History:
         """Return the entry of the last build."""
         return next((entry for path in self._files() if (entry := _read(path))), None)
 
-    def find(self, prefix: str) -> Entry:
-        """Return the entry whose id begins so. Raises UsageError with what there is."""
+    def find(self, prefix: str, typed: Callable[[str], str]) -> Entry:
+        """Return the entry whose id begins so. Raises UsageError with what there is.
+
+        `typed` says how a task of this build's recipe is typed.
+        """
         entries = self.entries()
         found = [entry for entry in entries if entry.id.startswith(prefix.lower())] if prefix else []
         if len(found) == 1:
@@ -79,14 +82,13 @@ class History:
             among = ", ".join(f"{entry.short} of {moment(entry.last)}" for entry in found)
             raise UsageError(f"{prefix} may be any of {among}", "Give more of its digits.")
         if not entries:
-            raise UsageError(f"there is no build {prefix}: none was noted yet", "`doit image` makes the first.")
+            raise UsageError(f"there is no build {prefix}: none was noted yet", f"`{typed('image')}` makes the first.")
         from bootsmith.tasks.invocation import nearest
 
         ids = [entry.id[: max(len(prefix), SHORT)] for entry in entries]
         hint = nearest(prefix, ids)
-        raise UsageError(
-            f"there is no build {prefix}", hint if hint.startswith("Did") else "`doit log` lists the builds there were."
-        )
+        listed = f"`{typed('log')}` lists the builds there were."
+        raise UsageError(f"there is no build {prefix}", hint if hint.startswith("Did") else listed)
 
     def note(self) -> bool:
         """Note the build that is there now, if this run made or met all of one; tell whether. Raises OSError."""

@@ -22,16 +22,16 @@ if TYPE_CHECKING:
 
 
 def revive(
-    builder: Builder, entry: Entry, say: Callable[[str], None], only: Collection[str] | None = None
+    builder: Builder, entry: Entry, say: Callable[[str], None], log: str, only: Collection[str] | None = None
 ) -> list[Path]:
     """Bring back an entry's files, or those of some stages `only`, and return where they are now.
 
     The build directory is held. What is there already, and right, is left alone. Raises StageError where a file cannot
-    be had any more, with those that can in place.
+    be had any more, with those that can in place; its hint names `log`, by which a user sees what there is.
     """
     with shops.workshop(builder.state / "tmp" / f"at-{entry.short}", f"build {entry.short}") as shop:
         wanted = finals(entry) if only is None else only
-        past = _Past(builder, entry, shop, say, {*finals(entry), *wanted})
+        past = _Past(builder, entry, shop, say, log=log, lasting={*finals(entry), *wanted})
         found: list[Path] = []
         errors: list[BootsmithError] = []
         for name in wanted:
@@ -53,12 +53,13 @@ class _Past:
     """One entry's files: those that are kept go to its folder, what only leads to them stays in the workshop."""
 
     def __init__(
-        self, builder: Builder, entry: Entry, shop: Path, say: Callable[[str], None], lasting: set[str]
+        self, builder: Builder, entry: Entry, shop: Path, say: Callable[[str], None], *, log: str, lasting: set[str]
     ) -> None:
         self._builder = builder
         self._entry = entry
         self._shop = shop
         self._say = say
+        self._log = log
         self._lasting = lasting
 
     def files(self, name: str) -> list[Path]:
@@ -89,7 +90,7 @@ class _Past:
         store = self._builder.ledger.store
         lost = StageError(
             f"{name} of build {self._entry.short} is not in the store any more",
-            "`doit log` shows which builds are complete.",
+            f"`{self._log}` shows which builds are complete.",
         )
         for role, path in wanted.items():
             digest = self._entry.stages[name]["outputs"][role]["hash"]

@@ -271,10 +271,12 @@ def real(top: Path) -> Project:
 
 def test_explain_makes_no_lock_file(tmp_path: Path) -> None:
     """Where the lock is missing, everything depends on it; nothing is resolved, or written beside the recipe."""
-    told = explained(real(tmp_path))
+    project = real(tmp_path)
+    told = explained(project)
     assert {each["verdict"] for each in told.values()} == {"depends"}
     assert told["rootfs"]["reasons"][0]["kind"] == "lock"
     assert "there is no real.lock yet" in told["rootfs"]["reasons"][0]["text"]
+    assert project.doit("explain").stdout.count("there is no real.lock yet") == 1, "true of all, said once"
     assert not list(tmp_path.glob("*.lock"))
     assert not (tmp_path / "build/real").exists()
 

@@ -198,6 +198,33 @@ def test_wrong_words_are_refused(project: Project, words: tuple[str, ...], said:
     assert project.runs() == before
 
 
+@pytest.mark.parametrize(
+    ("words", "typed"),
+    [
+        ((), ""),
+        (("recipe=other.yaml",), "recipe=other.yaml "),
+        (("option=a b",), "'option=a b' "),
+    ],
+)
+def test_hints_name_the_recipe_that_is_meant(project: Project, words: tuple[str, ...], typed: str) -> None:
+    """What a hint says can be typed, and is about the same recipe: another one's log lists nothing of it."""
+    (project.top / "other.yaml").write_text("two\n")
+    name = "" if words else ":other"
+    missing = project.doit(*words, f"restore{name}")
+    assert f"`doit {typed}restore{name} --at ID`; `doit {typed}log{name}` lists" in missing.stdout
+    if "recipe" in typed or name:
+        none = project.doit(*words, f"restore{name}", "--at", "nosuchid")
+        assert f"`doit {typed}image{name}` makes the first." in none.stdout
+    project.image(*words, f"image{name}")
+    wrong = project.doit(*words, f"restore{name}", "--at", "nosuchid")
+    assert f"`doit {typed}log{name}` lists the builds there were." in wrong.stdout
+    shutil.rmtree(project.cache / "indexes")
+    (build, *_) = json.loads(project.doit(*words, f"log{name}", "--json").stdout)["builds"]
+    shutil.rmtree(project.top / "build")
+    lost = project.doit(*words, f"restore{name}", "--at", build["id"])
+    assert f"`doit {typed}log{name}` shows which builds are complete." in lost.stdout, lost.stdout
+
+
 def test_an_id_that_is_not_unique_gets_the_choice(project: Project) -> None:
     """Near ids are named; several that begin alike are all named."""
     ids = [build["id"] for build in log(project)]

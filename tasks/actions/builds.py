@@ -49,9 +49,10 @@ def restore(request: Request) -> None:
 
     at = request.options["at"] or request.session.invocation.reserved.get("at")
     if not at:
-        raise UsageError("restore: which build?", "`doit restore --at ID`; `doit log` lists the builds there were.")
+        hint = f"`{request.typed('restore')} --at ID`; `{request.typed('log')}` lists the builds there were."
+        raise UsageError("restore: which build?", hint)
     builder, entry = _past(request, at)
-    for path in revive(builder, entry, request.session.progress.tell):
+    for path in revive(builder, entry, request.session.progress.tell, request.typed("log")):
         request.session.progress.tell(str(path))
 
 
@@ -61,11 +62,11 @@ def past_plan(request: Request, at: str) -> Plan:
 
     builder, entry = _past(request, at)
     needed = [stage.name for stage in builder.plan.direct()]
-    say = request.session.progress.tell
+    say, log = request.session.progress.tell, request.typed("log")
     if "assemble" in entry.stages:
-        revive(builder, entry, say, ["assemble"])
+        revive(builder, entry, say, log, ["assemble"])
     with suppress(StageError) if "assemble" in entry.stages else nullcontext():  # a disk mostly boots by itself
-        revive(builder, entry, say, [name for name in needed if name in entry.stages])
+        revive(builder, entry, say, log, [name for name in needed if name in entry.stages])
     return builder.plan.moved(place(builder, entry))
 
 
@@ -73,4 +74,4 @@ def _past(request: Request, at: str) -> tuple[Builder, Entry]:
     from bootsmith.tasks.history import History
 
     builder = request.session.builder(request.recipe)
-    return builder, History(builder).find(at)
+    return builder, History(builder).find(at, request.typed)

@@ -46,8 +46,8 @@ def disk(request: Request) -> Path:
         return found.stage("assemble").outputs["disk"]
     except KeyError:
         kernel = any(found.site.kernel in stage.outputs.values() for stage in found.stages)
-        task = f"run-direct:{request.recipe}" if request.recipe else "run-direct"
-        hint = f"`doit {task}` starts its kernel." if kernel else "Name a disk image, or another recipe."
+        starts = f"`{request.typed('run-direct')}` starts its kernel."
+        hint = starts if kernel else "Name a disk image, or another recipe."
         raise UsageError(f"{found.site.name} has no disk", hint) from None
 
 
@@ -109,8 +109,8 @@ def _output(request: Request, plan: Plan, form: str) -> Path:
         raise UsageError(f"of an earlier build there is the raw disk, and no {form}", "Leave out --format.")
     file = next(iter(stage.outputs.values()))
     if not request.session.builder(request.recipe).status(stage).fresh:
-        name = f"image:{request.recipe}" if request.recipe else "image"
-        raise StageError(f"{relative(file, request.session.shell)} is not what the recipe makes now", f"`doit {name}`")
+        what = f"{relative(file, request.session.shell)} is not what the recipe makes now"
+        raise StageError(what, f"`{request.typed('image')}`")
     return file
 
 
