@@ -242,8 +242,7 @@ class Session:
             return
         if not self._locks:
             self._check_limits()
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-                self._old_handlers[number] = signal.signal(number, self._interrupted)
+            self.heed(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         try:
             builder.state.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -257,6 +256,12 @@ class Session:
         builder.open()
         if not location.root(self.ledger.root, builder.plan.site.build).exists():
             self._note(builder)
+
+    def heed(self, *numbers: int) -> None:
+        """End in good order on these signals until the run ends; one that is ignored, as under nohup, stays so."""
+        for number in numbers:
+            if number not in self._old_handlers and signal.getsignal(number) is not signal.SIG_IGN:
+                self._old_handlers[number] = signal.signal(number, self._interrupted)
 
     @staticmethod
     def _check_limits() -> None:
@@ -323,6 +328,7 @@ class Session:
 
         process.kill_all()
         self.progress.close()
-        sys.stderr.write("interrupted; what was finished is kept, run the same command to go on\n")
+        kept = "; what was finished is kept, run the same command to go on" if self._builders else ""
+        sys.stderr.write(f"interrupted{kept}\n")
         sys.stderr.flush()
         os._exit(128 + number)

@@ -8,6 +8,8 @@ import os
 import select
 import signal
 import subprocess
+import sys
+import termios
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -128,6 +130,62 @@ def test_a_killed_run_leaves_nothing(project: Project, number: signal.Signals) -
         fcntl.flock(image, fcntl.LOCK_EX | fcntl.LOCK_NB)
     assert "no such machine is running" in project.doit("ssh").stdout
     assert list((project.top / "build/.running").iterdir()) == []
+
+
+@contextlib.contextmanager
+def on_a_terminal(project: Project, *words: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """Run `doit WORDS` on a terminal of its own, kept as it is by the far end that is given too."""
+    far, near = os.openpty()
+    argv = ["setsid", "--ctty", "env", "--default-signal=INT,HUP", sys.executable, "-m", "doit", *words]
+    with subprocess.Popen(
+        argv, cwd=project.top, env=project.environment(), stdin=near, stdout=near, stderr=near
+    ) as running:  # fmt: skip
+        try:
+            yield running, far
+        finally:
+            running.kill()
+            os.close(far)
+            os.close(near)
+
+
+def read_until(far: int, text: bytes) -> bytes:
+    """Return what came out of a terminal until `text` did."""
+    said = b""
+    while text not in said:
+        assert select.select([far], [], [], LONG)[0], said
+        said += os.read(far, 65536)
+    return said
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("before", [(), ("rootfs",)], ids=["alone", "after a stage"])
+def test_a_killed_run_gives_the_terminal_back(
+    project: Project, before: tuple[str, ...], number: signal.Signals
+) -> None:
+    """QEMU had it raw and could not say goodbye: who typed the command sees again what is typed."""
+    with on_a_terminal(project, *before, *WORDS) as (running, far):
+        whole = termios.tcgetattr(far)
+        read_until(far, b"hello from the disk")
+        assert not termios.tcgetattr(far)[3] & termios.ICANON
+        running.send_signal(number)
+        assert b"interrupted" in read_until(far, b"interrupted")
+        assert running.wait(LONG) == 128 + number
+        assert termios.tcgetattr(far) == whole
+
+
+def test_a_run_that_ignores_hangups_goes_on(project: Project) -> None:
+    """Under nohup a machine outlives its terminal."""
+    nohup = ["env", "--ignore-signal=HUP", sys.executable, "-m", "doit", *WORDS]
+    words = {"cwd": project.top, "env": project.environment(), "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(nohup, start_new_session=True, **words) as running:
+        try:
+            heard(running)
+            running.send_signal(signal.SIGHUP)
+            running.send_signal(signal.SIGTERM)
+            assert running.wait(LONG) == 128 + signal.SIGTERM
+        finally:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(running.pid, signal.SIGKILL)
 
 
 def test_a_killed_machine_is_told(project: Project) -> None:

@@ -199,8 +199,8 @@ class Project:
     def start(self, *words: str) -> subprocess.Popen[str]:
         """Start `doit WORDS` here, in a process group of its own."""
         return subprocess.Popen(
-            # SIGINT as on a terminal: a shell that starts the tests in its background has them ignore it
-            ["env", "--default-signal=INT", sys.executable, "-m", self.entry, *words],
+            # As on a terminal: a shell that starts the tests in its background, or by nohup, has them ignore some
+            ["env", "--default-signal=INT,HUP", sys.executable, "-m", self.entry, *words],
             cwd=self.top,
             env=self.environment(),
             text=True,

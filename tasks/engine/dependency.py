@@ -8,6 +8,7 @@ or do anything our records do not. Its database holds nothing we rely on.
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
@@ -64,8 +65,8 @@ class Dependency:
         ask, forget, forget_all, close = manager.get_status, manager.remove, manager.remove_all, manager.close
 
         def get_status(task: Task, tasks: Any, get_log: bool = False) -> DependencyStatus:
-            if task.name in self.graph.held and self.session.invocation.runs:
-                self.session.begin(self.graph.held[task.name])  # here, for signals are the main thread's business
+            if task.name in self.graph.commands and self.session.invocation.runs:
+                self._expect_signals(task.name)
             if task.name in self.graph.stages:
                 return self._status(task, get_log=get_log)
             if task.name in self.graph.groups:
@@ -90,6 +91,12 @@ class Dependency:
         manager.get_status, manager.remove, manager.remove_all = get_status, remove, remove_all
         Info.get_reasons = staticmethod(partial(_reasons, Info.get_reasons))
         manager.ignore, manager.close, manager.status_is_ignore = _refuse_to_ignore, shut, lambda _task: False
+
+    def _expect_signals(self, name: str) -> None:
+        """Be ready to end while a command runs; here, for signals are the main thread's business."""
+        self.session.heed(signal.SIGTERM, signal.SIGHUP)  # SIGINT is mostly for the program that has the terminal
+        if name in self.graph.held:
+            self.session.begin(self.graph.held[name])
 
     def _forget(self, names: Iterable[str]) -> None:
         for name in names:

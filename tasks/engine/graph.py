@@ -27,6 +27,7 @@ class Graph:
         self._others = others
         self.stages: dict[str, tuple[Builder, Stage]] = {}
         self.groups: dict[str, list[str]] = {}
+        self.commands: set[str] = set()
         self.held: dict[str, Builder] = {}  # commands that write where a builder does, without needing a stage
         self.selection = Selection(session, others)
         session.frozen |= self.selection.only_looks()
@@ -111,6 +112,7 @@ class Graph:
     ) -> Task:
         name = command.name if recipe is None else f"{command.name}:{recipe}"
         needs = list(own)
+        self.commands.add(name)
         if builder and command.past and self.selection.is_frozen(command):
             self.held[name] = builder
         if command.needs and builder and not self.selection.has_image(command):

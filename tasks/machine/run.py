@@ -5,9 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
-import sys
 import tempfile
-import termios
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -95,8 +93,7 @@ def run(
             descriptors.append(stack.enter_context(passphrase.pipe()))
             printed, real = passphrases.definition(passphrases.SHOWN), passphrases.definition(descriptors[-1])
             argv = [real if word == printed else word for word in argv]
-        with _terminal_as_it_was():
-            return process.spawn_interactive(argv, pass_fds=descriptors)
+        return process.spawn_interactive(argv, pass_fds=descriptors)
 
 
 @dataclass(frozen=True, slots=True)
@@ -227,16 +224,3 @@ def _notes(
         yield f"the console is written to {machine.serial}; here is the monitor: `quit` ends the machine"
     else:
         yield f"the console is written to {machine.serial}; Ctrl-C ends the machine"
-
-
-@contextlib.contextmanager
-def _terminal_as_it_was() -> Iterator[None]:
-    """Bring the terminal back to its senses, should QEMU be killed while it has it raw."""
-    if not sys.stdin.isatty():
-        yield
-        return
-    before = termios.tcgetattr(sys.stdin)
-    try:
-        yield
-    finally:
-        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)

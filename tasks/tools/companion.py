@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Self
 
-from bootsmith.tasks.tools import alive, isolation
+from bootsmith.tasks.tools import alive, isolation, terminal
 
 
 def spawn_interactive(
@@ -21,9 +21,13 @@ def spawn_interactive(
     """Run a program on the user's terminal and return its exit status; it dies with us.
 
     It inherits stdin, stdout, stderr and, without `env`, the environment. Ctrl-C reaches the program and not us.
+    However it ends, the terminal is as it was.
     """
     words = [*isolation.companion(), *map(str, argv)]
-    with _deaf_to_ctrl_c(), subprocess.Popen(words, env=env, pass_fds=pass_fds) as child, _listed(child):
+    with (
+        terminal.lent(), _deaf_to_ctrl_c(),
+        subprocess.Popen(words, env=env, pass_fds=pass_fds) as child, _listed(child),
+    ):  # fmt: skip
         return alive.shell_status(child.wait())
 
 
