@@ -81,7 +81,18 @@ def test_the_printed_command_starts_the_same_machine(project: Project, shell: st
     disk = (project.top / "ending.img").rename(folder / DISK)
     words = ("--share", f"work={folder}", "--serial", str(folder / "the, log"), "--qemu", "-no-reboot -name 'a  b'")
     done = project.doit(
-        "run-bios", str(disk), "--print", "--accel", "tcg", "--memory", "64M", "--drive", "sata", *words
+        "run-bios",
+        str(disk),
+        "--print",
+        "--accel",
+        "tcg",
+        "--memory",
+        "64M",
+        "--drive",
+        "sata",
+        "--nic",
+        "none",
+        *words,
     )
     assert done.returncode == 0, done.stdout + done.stderr
     said = done.stdout[done.stdout.index("/usr/bin/qemu-system") :]
