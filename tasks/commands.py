@@ -37,6 +37,8 @@ class Command(NamedTuple):
     """The function that refuses options, where some were given, before anything is made."""
     delivered: bool = False
     """Whether it is about an encrypted image, where the recipe keeps no other disk than such."""
+    secrets: str = ""
+    """The function that tells, of a plan, which secrets it reads besides those of the stages it needs."""
     relays: bool = False
     """Whether its words are a command for somebody else: options among them are not its own."""
 
@@ -114,6 +116,7 @@ COMMANDS = (
         positional="image",
         needs="assemble",
         check=MACHINES,
+        secrets="bootsmith.tasks.actions.images:secrets",
         image=True,
         past=True,
     ),
@@ -125,6 +128,7 @@ COMMANDS = (
         positional="image",
         needs="assemble",
         check=MACHINES,
+        secrets="bootsmith.tasks.actions.images:secrets",
         image=True,
         past=True,
     ),
@@ -144,6 +148,7 @@ COMMANDS = (
         positional="kernel",
         needs="assemble",
         check=MACHINES,
+        secrets="bootsmith.tasks.actions.images:secrets",
         image=True,
         past=True,
     ),
@@ -210,6 +215,7 @@ COMMANDS = (
         ),
         needs="assemble",
         check="bootsmith.tasks.actions.boottest:check",
+        secrets="bootsmith.tasks.actions.boottest:secrets",
         past=True,
         delivered=True,
     ),

@@ -7,7 +7,7 @@ depends on it. That a stored file is damaged, or an input edited meanwhile, no f
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -126,8 +126,8 @@ class _Oracle:
         return str(short) if short and not may_try() else ""
 
 
-def to_text(forecasts: list[Forecast]) -> str:
-    """Return the forecasts as a user reads them."""
+def to_text(forecasts: list[Forecast], refused: Sequence[str] = ()) -> str:
+    """Return the forecasts as a user reads them; `refused` says why nothing would be begun."""
     lines = [*dict.fromkeys(reason.text for each in forecasts for reason in each.reasons if reason.kind == "lock")]
     for each in forecasts:
         cost = [] if each.verdict in {"fresh", "restore"} or each.seconds is None else [f"about {each.seconds:.1f} s"]
@@ -138,6 +138,8 @@ def to_text(forecasts: list[Forecast]) -> str:
             lines.append(f"{'':11}on {', '.join(each.waits)}")
         lines += [f"{'':11}{reason.text}" for reason in each.reasons if reason.kind not in ("depends", "lock")]
         lines += [f"{'':11}will fail: {line}" for line in each.fails.splitlines()[:1]]
+    if refused:
+        return "\n".join([*lines, "refused before anything is built:", *(f"{'':11}{each}" for each in refused)])
     counted = [
         (verdict, sum(each.verdict == verdict for each in forecasts)) for verdict in ("build", "restore", "depends")
     ]
@@ -155,7 +157,7 @@ def _duration(forecasts: list[Forecast]) -> str:
     return f": at most about {sum(each or 0 for each in known):.1f} s"
 
 
-def to_json(builder: Builder, forecasts: list[Forecast]) -> dict[str, Any]:
+def to_json(builder: Builder, forecasts: list[Forecast], refused: Sequence[str] = ()) -> dict[str, Any]:
     """Return the forecasts as docs/reference/explain.md describes them."""
     return {
         "version": VERSION,
@@ -174,4 +176,5 @@ def to_json(builder: Builder, forecasts: list[Forecast]) -> dict[str, Any]:
             }
             for each in forecasts
         ],
+        "refused": [*refused],
     }

@@ -195,7 +195,7 @@ def _stage(data: Mapping[str, Any]) -> Stage:
 
 
 def _references(stage: Stage) -> dict[str, Any]:
-    return {role: vars(secret) for role, secret in stage.secrets.items()}
+    return {role: {"file": each.file, "env": each.env, "hash": each.hash} for role, each in stage.secrets.items()}
 
 
 def _secrets(references: Mapping[str, Any]) -> dict[str, Secret]:

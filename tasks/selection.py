@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import fnmatch
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from bootsmith.tasks.commands import COMMANDS, GROUPS, Command
+from bootsmith.tasks.commands import COMMANDS, GROUPS, Command, Request
 from bootsmith.tasks.errors import BootsmithError, UsageError
 from bootsmith.tasks.invocation import options
 
 if TYPE_CHECKING:
+    from bootsmith.tasks.plan import Plan
+    from bootsmith.tasks.secret import Secret
     from bootsmith.tasks.session import Session
 
 BY_NAME = {command.name: command for command in COMMANDS}
@@ -18,11 +22,13 @@ ONE_PLAN = ("run", "info", "clean", "forget", "ignore")  # doit commands that na
 
 
 class Selection:
-    """`others` are the names of the dodo's own tasks."""
+    """`others` are the names of the dodo's own tasks, `usual` the words that a run without any stands for."""
 
-    def __init__(self, session: Session, others: set[str]) -> None:
+    def __init__(self, session: Session, others: set[str], usual: Iterable[str] = ("image",)) -> None:
         self.session = session
         self._others = others
+        asked = session.invocation
+        self._words = asked.words or (tuple(usual) if asked.runs else ())
 
     def only_looks(self) -> bool:
         """Tell whether all that is asked for are commands that take lock files as they are."""
@@ -48,7 +54,7 @@ class Selection:
 
     def _tasks(self) -> Iterator[tuple[str, str | None]]:
         """Yield the words that may name a task, without and then with only the recipe's name; no option's value."""
-        rest = list(self.session.invocation.words)
+        rest = list(self._words)
         while rest:
             word = rest.pop(0)
             base, _, name = word.partition(":")
@@ -62,7 +68,7 @@ class Selection:
     def calls(self) -> Iterator[tuple[Command, str | None, dict[str, Any], tuple[str, ...]]]:
         """Yield the commands asked for, each with its recipe's name, its options and its words. Raises UsageError."""
         asked = self.session.invocation
-        rest = list(asked.words)
+        rest = list(self._words)
         while rest:
             word = rest.pop(0)
             base, _, name = word.partition(":")
@@ -138,6 +144,38 @@ class Selection:
         """Tell whether a command was given a file, or a past build, in place of the recipe's own image."""
         given = command.image and bool(self.session.invocation.positional(command)[1])
         return given or self._is_past(command)
+
+    def needed(self, command: Command, plan: Plan) -> str | None:
+        """Return the stage, or the group of them, that must be fresh before a command; None where none must."""
+        if not command.needs or self.has_image(command):
+            return None
+        sealed = plan.sealed if command.delivered else None
+        needed = sealed.name if sealed else command.needs
+        made = {stage.name for stage in plan.stages}
+        return needed if needed in made else "image"  # without a disk, what there is instead
+
+    def secrets(self, recipe: str | None, plan: Plan) -> list[Secret]:
+        """Return the secrets of a recipe's plan that what is asked for will read; they are parts of stages' keys.
+
+        What tasks of the dodo's own make or need is not known here: what follows one is left to the stages.
+        """
+        if not self.session.invocation.runs:
+            return []
+        members = {stage.name: [stage.name] for stage in plan.stages} | plan.groups()
+        members |= {str(path): [stage.name] for stage in plan.stages for path in stage.outputs.values()}
+        stages: list[str] = []
+        for base, name in self._tasks():
+            if name == recipe:
+                word = self.needed(BY_NAME[base], plan) if base in BY_NAME else base
+                names = fnmatch.filter(members, base) if "*" in base else [word]
+                stages += [stage for each in names for stage in members.get(each or "", ())]
+        found = [each for stage in plan.needed(stages) for each in stage.secrets.values()]
+        for command, name, chosen, given in self.calls():
+            if command.secrets and name == recipe:
+                module, _, function = command.secrets.partition(":")
+                own = getattr(import_module(module), function)
+                found += own(Request(self.session, recipe, chosen, given), plan)
+        return found
 
 
 def _after(command: Command, words: list[str]) -> list[str]:

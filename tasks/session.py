@@ -8,7 +8,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from types import FrameType
 
     from bootsmith.tasks.recipe.model import Recipe
+    from bootsmith.tasks.secret import Secret
     from bootsmith.tasks.tree.lockfile import Lock as LockFile
 
 NOTHING: Mapping[str, str] = {}
@@ -39,6 +40,10 @@ BEGINNING = 315_532_800
 """1 January 1980, the first day that FAT can tell: when everything was made in an image that needs no package."""
 KIND = "plan 1"
 PLANNING = "bootsmith.tasks.session"  # it imports, here or there, all that shapes a plan
+
+
+def _nothing(_plan: plans.Plan) -> Iterable[Secret]:
+    return ()
 
 
 class Session:
@@ -99,11 +104,17 @@ class Session:
             self._recipes[file] = found
         return self._recipes[file]
 
-    def builder(self, name: str | None = None) -> Builder:
-        """Return the builder of a recipe, its lock file made first when a run needs one. Raises RecipeError."""
+    def builder(self, name: str | None = None, reads: Callable[[plans.Plan], Iterable[Secret]] = _nothing) -> Builder:
+        """Return the builder of a recipe, its lock file made first when a run needs one. Raises RecipeError.
+
+        `reads` tells which secrets will be read, of a plan; where one is missing, no lock file is made.
+        """
         file = self.file(name)
-        if file not in self._builders:
-            plan = self._recall(file) or self._make(file, name)
+        known = self._builders.get(file)
+        plan = known.plan if known else self._recall(file)
+        if plan is None or self._missing(reads(plan)):  # of which planning anew says where
+            plan = self._make(file, name, reads)
+        if known is None:
             builder = Builder(plan, self.ledger, self._awaits.get(file, ""))
             twin = next((f for f, b in self._builders.items() if intake.same(b.plan.site.build, plan.site.build)), None)
             if twin:
@@ -112,6 +123,16 @@ class Session:
                 )
             self._builders[file] = builder
         return self._builders[file]
+
+    def _missing(self, secrets: Iterable[Secret]) -> list[str]:
+        """Return what is wrong with secrets that will be read, as far as it can be told before."""
+        found = [*secrets]
+        if not found:
+            return []
+        from bootsmith.tasks import keyring
+
+        with contextlib.chdir(self.shell):
+            return keyring.missing(found, self.top / "build")
 
     def recalled(self) -> Builder | None:
         """Return the default recipe's builder, where its plan is remembered: nothing is planned."""
@@ -132,32 +153,40 @@ class Session:
 
     # -- plans, and remembering them: parsing YAML again would be most of a no-op
 
-    def _make(self, file: Path, name: str | None) -> plans.Plan:
+    def _make(
+        self, file: Path, name: str | None, reads: Callable[[plans.Plan], Iterable[Secret]] = _nothing
+    ) -> plans.Plan:
         from bootsmith.tasks.tree import preflight, request
 
         recipe = self.recipe(name)
-        lock = file.with_suffix(".lock")
         if not self.frozen:
             for choice in recipe.choices:
                 self.progress.tell(choice)
         with contextlib.chdir(self.shell):
             wrong = preflight.files(recipe, self.top / "build")
+        lacking = self._missing(reads(self._plan(recipe, BEGINNING)))
+        if lacking:
+            raise RecipeError([*wrong, *lacking])
         self._refuse(wrong)
         needed = request.needed(recipe)
-        locked = self._locked(file, recipe, lock) if needed else None
+        locked = self._locked(file, recipe, file.with_suffix(".lock")) if needed else None
         if locked and file not in self._awaits:
             with contextlib.chdir(self.shell):
                 wrong += preflight.packages(recipe, locked)
         self._refuse(wrong)
         epoch = recipe.epoch if recipe.epoch is not None else locked.date if locked else BEGINNING
-        folder = recipe.name if recipe.profile is None else f"{recipe.name}+{recipe.profile}"
-        site = Site(recipe.name, self.top / "build" / folder, lock, epoch)
-        intake.check(intake.named(recipe), site, file)
-        plan = plans.make(recipe, site)
+        plan = self._plan(recipe, epoch)
         at_home = all(each.parent == file.parent for each in recipe.files)  # else a new file here could be the parent
         if file not in self._awaits and not wrong and at_home and not recipe.volatile:
             self._remember(file, plan, recipe.files, locked)
         return plan
+
+    def _plan(self, recipe: Recipe, epoch: int) -> plans.Plan:
+        """Return a recipe's plan; before its lock is known all that is yet to come is its epoch. Raises RecipeError."""
+        folder = recipe.name if recipe.profile is None else f"{recipe.name}+{recipe.profile}"
+        site = Site(recipe.name, self.top / "build" / folder, recipe.file.with_suffix(".lock"), epoch)
+        intake.check(intake.named(recipe), site, recipe.file)
+        return plans.make(recipe, site)
 
     def _refuse(self, wrong: list[str]) -> None:
         """Refuse what is wrong with a recipe, where something is to be built: one can look at it still."""

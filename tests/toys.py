@@ -34,7 +34,7 @@ PLAN = '''
     from bootsmith.tasks.stage import Stage
     from bootsmith.tasks.tools import host
 
-    def make(session, file, name):
+    def make(session, file, name, reads=None):
         top, stem = session.top, file.stem
         option = file.read_text().strip()
         if option == "broken":

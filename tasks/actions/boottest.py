@@ -13,12 +13,15 @@ from bootsmith.tasks.actions.machines import kept, started
 from bootsmith.tasks.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from bootsmith.tasks.commands import Request
     from bootsmith.tasks.disk.passphrase import Passphrase
     from bootsmith.tasks.machine.case import Case
     from bootsmith.tasks.machine.firmware import Kind
     from bootsmith.tasks.plan import Plan
     from bootsmith.tasks.recipe.model import Recipe
+    from bootsmith.tasks.secret import Secret
 
 
 def qemu_test(request: Request) -> None:
@@ -38,6 +41,12 @@ def check(request: Request) -> None:
     """Refuse options that no test can have. Raises RecipeError."""
     if _asked(request):
         _recipe(request)
+
+
+def secrets(request: Request, _plan: Plan) -> Iterable[Secret]:
+    """Return the password that the test logs in with. Raises RecipeError."""
+    login = request.session.recipe(request.recipe).test.login
+    return [login.password] if login else []
 
 
 def _asked(request: Request) -> dict[str, str]:

@@ -6,13 +6,14 @@ import json
 from contextlib import nullcontext, suppress
 from typing import TYPE_CHECKING
 
-from bootsmith.tasks.errors import StageError, UsageError
+from bootsmith.tasks.errors import RecipeError, StageError, UsageError
 
 if TYPE_CHECKING:
     from bootsmith.tasks.builder import Builder
     from bootsmith.tasks.commands import Request
     from bootsmith.tasks.history import Entry
     from bootsmith.tasks.plan import Plan
+    from bootsmith.tasks.secret import Secret
 
 
 def explain(request: Request) -> None:
@@ -22,10 +23,26 @@ def explain(request: Request) -> None:
     session = request.session
     builder = session.builder(request.recipe)
     found = explanations.explain(builder, always=bool(session.invocation.options.get("always")))
+    refused = _refused(request)
     as_json = request.options["json"]
     session.progress.tell(
-        json.dumps(explanations.to_json(builder, found), indent=2) if as_json else explanations.to_text(found)
+        json.dumps(explanations.to_json(builder, found, refused), indent=2)
+        if as_json
+        else explanations.to_text(found, refused)
     )
+
+
+def _refused(request: Request) -> list[str]:
+    """Return why a build would not begin: a secret is missing."""
+
+    def reads(plan: Plan) -> list[Secret]:
+        return [secret for stage in plan.needed() for secret in stage.secrets.values()]
+
+    try:
+        request.session.builder(request.recipe, reads)
+    except RecipeError as error:
+        return error.problems
+    return []
 
 
 def log(request: Request) -> None:

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING
 from bootsmith.tasks.errors import StageError, UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from bootsmith.tasks.commands import Request
     from bootsmith.tasks.disk.passphrase import Passphrase
     from bootsmith.tasks.plan import Plan
@@ -71,6 +73,13 @@ def passphrase(request: Request, image: Path) -> Passphrase | None:
     return sealing(next((stage for stage in plan(request).stages if image in stage.outputs.values()), None))
 
 
+def secrets(request: Request, plan: Plan) -> Iterable[Secret]:
+    """Return the passphrase by which the recipe's output of the `--format` asked for is encrypted."""
+    form = request.options["format"]
+    stage = _converter(plan, form) if form and not (request.words or is_past(request)) else None
+    return stage.secrets.values() if stage else ()
+
+
 def sealing(stage: Stage | None) -> Passphrase | None:
     """Return the passphrase by which a stage encrypts what it makes; None where it does not. Raises BootsmithError."""
     from bootsmith.tasks.disk.passphrase import ID
@@ -102,7 +111,7 @@ def plan(request: Request) -> Plan:
 
 
 def _output(request: Request, plan: Plan, form: str) -> Path:
-    stage = next((stage for stage in plan.stages if stage.name in (f"convert/{form}", f"convert/{form}-1")), None)
+    stage = _converter(plan, form)
     if stage is None:
         raise UsageError(f"{plan.site.name} has no output {form}", "Add it to `outputs`, or leave out --format.")
     if request.session.invocation.reserved.get("at"):
@@ -112,6 +121,10 @@ def _output(request: Request, plan: Plan, form: str) -> Path:
         what = f"{relative(file, request.session.shell)} is not what the recipe makes now"
         raise StageError(what, f"`{request.typed('image')}`")
     return file
+
+
+def _converter(plan: Plan, form: str) -> Stage | None:
+    return next((stage for stage in plan.stages if stage.name in (f"convert/{form}", f"convert/{form}-1")), None)
 
 
 def named(request: Request) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -34,7 +34,7 @@ def run() -> NoReturn:
 def tasks(dodo: Dodo) -> Iterator[Task]:
     """Yield the tasks that a dodo.py has of us."""
     try:
-        graph = Graph(dodo.session or _session(dodo), _others(dodo.namespace))
+        graph = Graph(dodo.session or _session(dodo), _others(dodo.namespace), _usual(dodo))
         found = graph.tasks()
         graph.check_words(found)
     except (BootsmithError, CacheError) as error:
@@ -55,6 +55,12 @@ def _session(dodo: Dodo) -> Session:
     )
     shell = Path(get_initial_workdir() or dodo.top)
     return Session(dodo.recipe, asked, dodo.top, shell, dodo.progress)
+
+
+def _usual(dodo: Dodo) -> Iterable[str]:
+    """Return the tasks that doit runs where none is named, as far as the dodo.py tells."""
+    configuration = dodo.namespace.get("DOIT_CONFIG", dodo.config)
+    return configuration.get("default_tasks", ()) if isinstance(configuration, dict) else ()
 
 
 def _others(namespace: Mapping[str, Any]) -> set[str]:

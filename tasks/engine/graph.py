@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bootsmith.tasks import intake
@@ -22,14 +23,14 @@ if TYPE_CHECKING:
 class Graph:
     """The tasks of one session, by what they stand for: stages, groups of them, commands."""
 
-    def __init__(self, session: Session, others: set[str]) -> None:
+    def __init__(self, session: Session, others: set[str], usual: Iterable[str]) -> None:
         self.session = session
         self._others = others
         self.stages: dict[str, tuple[Builder, Stage]] = {}
         self.groups: dict[str, list[str]] = {}
         self.commands: set[str] = set()
         self.held: dict[str, Builder] = {}  # commands that write where a builder does, without needing a stage
-        self.selection = Selection(session, others)
+        self.selection = Selection(session, others, usual)
         session.frozen |= self.selection.only_looks()
 
     def tasks(self) -> list[Task]:
@@ -40,7 +41,11 @@ class Graph:
             self._check_options()
         found: list[Task] = []
         names = self.selection.recipes()
-        planned = {name: self.session.builder(name) for name in names if self.selection.needs_plan(name)}
+        planned = {
+            name: self.session.builder(name, partial(self.selection.secrets, name))
+            for name in names
+            if self.selection.needs_plan(name)
+        }
         for name in names:
             suffix = f":{name}" if name is not None else ""
             builder = planned.get(name)
@@ -115,12 +120,9 @@ class Graph:
         self.commands.add(name)
         if builder and command.past and self.selection.is_frozen(command):
             self.held[name] = builder
-        if command.needs and builder and not self.selection.has_image(command):
-            made = {stage.name for stage in builder.plan.stages}
-            sealed = builder.plan.sealed if command.delivered else None
-            needed = sealed.name if sealed else command.needs
-            needs = [needed if needed in made else "image"]  # without a disk, what there is instead
-            needs = [f"{each}:{recipe}" if recipe else each for each in needs]
+        needed = self.selection.needed(command, builder.plan) if builder else None
+        if needed:
+            needs = [f"{needed}:{recipe}" if recipe else needed]
         if self.session.invocation.runs:  # `image run-uefi --format qcow2`: side by side they would run else
             needs += [each for each in self.selection.built_before(command, recipe) if each not in needs]
         return (WordsTask if command.positional else Task)(

@@ -104,7 +104,11 @@ BOOT = Section(
         "secure_boot": Key(
             Section(
                 {
-                    "key": Key(words.SecretRef(), "the RSA key to sign with, PEM", required=True),
+                    "key": Key(
+                        words.SecretRef(holds="an RSA key, such as `openssl genrsa 2048` prints,"),
+                        "the RSA key to sign with, PEM",
+                        required=True,
+                    ),
                     "certificate": Key(FilePath("file"), "its certificate, PEM or DER", required=True),
                     "enroll": Key(Bool(), "let systemd-boot offer the certificate to a firmware without keys", False),
                 },

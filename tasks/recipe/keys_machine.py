@@ -76,7 +76,7 @@ TEST = Section(
             Section(
                 {
                     "user": Key(words.USER, "who", required=True),
-                    "password": Key(words.SecretRef(), "with which password", required=True),
+                    "password": Key(words.SecretRef(holds="the password"), "with which password", required=True),
                 },
                 model.Login,
             ),

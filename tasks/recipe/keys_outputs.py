@@ -35,7 +35,9 @@ OUTPUT = Choose(
                         "what that image is; never told by its content, which a guest may have written",
                         derived="qcow2 for a file of that ending, else raw",
                     ),
-                    "encrypt": Key(words.SecretRef(), "the passphrase to encrypt it with, by LUKS"),
+                    "encrypt": Key(
+                        words.SecretRef(holds="the passphrase"), "the passphrase to encrypt it with, by LUKS"
+                    ),
                     "snapshot": Key(words.SNAPSHOT, "keep the disk as it was made under this name"),
                 }
             ),

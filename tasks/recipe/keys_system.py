@@ -10,7 +10,7 @@ from bootsmith.tasks.recipe.shapes import Key, ListOf, Named, Section
 USER = Section(
     {
         "password": Key(
-            words.SecretRef("locked", "empty", hashed=True),
+            words.SecretRef("locked", "empty", holds="the password", hashed=True),
             "none that works, none at all, or the password (or its hash) by reference",
             "locked",
         ),

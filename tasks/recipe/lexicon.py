@@ -9,7 +9,7 @@ from typing import Any
 
 from bootsmith.tasks.recipe import units
 from bootsmith.tasks.recipe.nodes import Node, Raw, Table, Text, shown
-from bootsmith.tasks.recipe.problems import KeyPath, Problems, Wrong, near, suggest
+from bootsmith.tasks.recipe.problems import KeyPath, Problems, Wrong, dotted, near, suggest
 from bootsmith.tasks.recipe.scalars import FAILED, Choice, FilePath, Parsed, Str, Type
 from bootsmith.tasks.secret import Secret
 from bootsmith.tasks.stage import Json
@@ -268,12 +268,16 @@ class SshKey(Str):
 
 
 class SecretRef(Type):
-    """A password or key by reference; or one of `words`. What a recipe says in clear is refused and not repeated."""
+    """A password or key by reference; or one of `words`. What a recipe says in clear is refused and not repeated.
+
+    `holds` is what is to be found where it refers to.
+    """
 
     blank = Secret()
 
-    def __init__(self, *words: str, hashed: bool = False) -> None:
+    def __init__(self, *words: str, holds: str, hashed: bool = False) -> None:
         self._words = words
+        self._holds = holds
         self._forms = {"file": "PATH", "env": "NAME"} | ({"hash": "CRYPT"} if hashed else {})
         self.said = "|".join([*words, "SECRET"])
 
@@ -299,7 +303,8 @@ class SecretRef(Type):
         form, entry = next(iter(node.entries.items()))
         reader = {"file": FilePath(), "env": _ENVIRONMENT, "hash": _HASH}[form]
         found = reader.read(entry.value, (*path, form), problems)
-        return FAILED if found is FAILED else Secret(**{form: found})
+        said = {form: found, "where": f"{node.place}: {dotted(path)}", "holds": self._holds}
+        return FAILED if found is FAILED else Secret(**said)
 
     def write(self, value: Any) -> Raw:
         if not isinstance(value, Secret):
