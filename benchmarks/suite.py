@@ -59,7 +59,7 @@ class Bench:
 
     def seconds(self, argv: Sequence[str | Path]) -> float:
         """Run a program to its end, quietly; return its seconds. Raises SystemExit where it fails."""
-        environment = os.environ | {"BOOTSMITH_CACHE": str(self.cache), "PYTHONPATH": str(CHECKOUT)}
+        environment = os.environ | {"BOOTSMITH_CACHE": str(self.cache), "PYTHONPATH": str(CHECKOUT / "src")}
         environment.pop("PYTHONDONTWRITEBYTECODE", None)  # compiled code is what users have
         started = time.perf_counter()
         done = subprocess.run(argv, cwd=self.project, env=environment, capture_output=True, text=True, check=False)

@@ -219,7 +219,7 @@ _LIBRARIES: WeakKeyDictionary[Memo, _Library] = WeakKeyDictionary()
 
 
 def _top(name: str) -> tuple[str | None, list[str]]:
-    """Place a top-level name; one that is imported already may have said where its modules are (bootsmith.py does)."""
+    """Place a top-level name; one that is imported already has said where its modules are."""
     module = sys.modules.get(name)
     if module is not None:
         return getattr(module, "__file__", None), list(getattr(module, "__path__", ()))

@@ -15,10 +15,10 @@ TIMEOUT = 60
 
 def start(code: str, *args: object) -> subprocess.Popen[str]:
     """Start a process that runs `code`, its arguments in sys.argv[1:]; both ends of it are pipes."""
-    checkout = str(Path(bootsmith.__file__).parent)
+    source = str(Path(bootsmith.__file__).parent.parent)
     return subprocess.Popen(
         [sys.executable, "-c", code, *map(str, args)],
-        env=os.environ | {"PYTHONPATH": checkout},
+        env=os.environ | {"PYTHONPATH": source},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,

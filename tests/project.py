@@ -27,7 +27,7 @@ def dodo(recipe: str) -> str:
 
 def environment(top: Path) -> dict[str, str]:
     """Return what doit runs with in a project that has a cache of its own."""
-    return {**os.environ, "BOOTSMITH_CACHE": str(top / "cache"), "PYTHONPATH": str(CHECKOUT)}
+    return {**os.environ, "BOOTSMITH_CACHE": str(top / "cache"), "PYTHONPATH": str(CHECKOUT / "src")}
 
 
 def doit(top: Path, *words: str, status: int = 0, **env: str) -> str:

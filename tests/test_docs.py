@@ -204,7 +204,7 @@ def test_the_loader_that_its_page_writes_boots(tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-m", "doit", "qemu-test", "--accel", "tcg"],
         cwd=tmp_path, text=True, capture_output=True, check=False,
-        env={**os.environ, "BOOTSMITH_CACHE": str(tmp_path / "cache"), "PYTHONPATH": str(CHECKOUT)},
+        env={**os.environ, "BOOTSMITH_CACHE": str(tmp_path / "cache"), "PYTHONPATH": str(CHECKOUT / "src")},
     )  # fmt: skip
     assert done.returncode == 0, done.stdout + done.stderr
     assert "1 of 1 expectations met" in done.stdout

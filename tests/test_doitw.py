@@ -123,7 +123,7 @@ def test_sets_up_what_changed(checkout: Checkout, change: str) -> None:
     else:
         (venv / "programs").unlink()
     checkout.run("list")
-    assert checkout.log.read_text() == f"{checkout.folder}: -m bootsmith.tasks.tools.setup {checkout.folder}\n"
+    assert checkout.log.read_text() == f"{checkout.folder}/src: -m bootsmith.tasks.tools.setup {checkout.folder}\n"
 
 
 def test_a_failed_set_up_ends_it(checkout: Checkout) -> None:

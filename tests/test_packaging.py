@@ -39,7 +39,8 @@ def fixture_checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
         shutil.copytree(
             CHECKOUT / room, checkout / room, ignore=shutil.ignore_patterns("*.lock", "secrets", "__pycache__")
         )
-    for name in ("bootsmith.py", "pyproject.toml", "README.md", "LICENSE", ".gitignore"):
+    shutil.copytree(CHECKOUT / "src", checkout / "src", symlinks=True)
+    for name in ("pyproject.toml", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", ".gitignore"):
         shutil.copy(CHECKOUT / name, checkout)
     for name in PRIVATE:
         (checkout / name).parent.mkdir(exist_ok=True)
@@ -102,7 +103,11 @@ def test_a_wheel_holds_the_house(wheel: Path, checkout: Path) -> None:
     files = {
         str(path.relative_to(checkout)) for room in HOUSE for path in (checkout / room).rglob("*") if path.is_file()
     }
-    assert names == {"bootsmith/__init__.py", *(f"bootsmith/{name}" for name in files - {*PRIVATE})}
+    assert names == {
+        "bootsmith/__init__.py",
+        "bootsmith/py.typed",
+        *(f"bootsmith/{name}" for name in files - {*PRIVATE}),
+    }
 
 
 def test_a_source_distribution_keeps_secrets_out(checkout: Path) -> None:
@@ -111,8 +116,10 @@ def test_a_source_distribution_keeps_secrets_out(checkout: Path) -> None:
     (archive,) = checkout.parent.glob("*.tar.gz")
     with tarfile.open(archive) as packed:
         names = {name.partition("/")[2] for name in packed.getnames()}
-    assert names.isdisjoint(PRIVATE)
-    assert {"bootsmith.py", "tasks/plan.py", "recipes/minimal.yaml", "LICENSE", "pyproject.toml"} <= names
+    assert names.isdisjoint(f"src/bootsmith/{name}" for name in PRIVATE)
+    assert {name.partition("/")[0] for name in names}.isdisjoint(HOUSE)
+    house = {f"src/bootsmith/{name}" for name in ("__init__.py", "tasks/plan.py", "recipes/minimal.yaml")}
+    assert house | {"LICENSE", "pyproject.toml"} <= names
 
 
 def test_a_project_of_ones_own(project: Path, installed: dict[str, str]) -> None:
@@ -138,8 +145,10 @@ def test_a_project_uses_the_wheel(project: Path, installed: dict[str, str]) -> N
 
 def test_the_checkout_is_the_package() -> None:
     """In a checkout the tests run the checkout's own code, never a copy of it."""
-    assert Path(str(bootsmith.cache.__file__)) == CHECKOUT / "cache/__init__.py"
-    assert Path(str(bootsmith.tasks.__file__)) == CHECKOUT / "tasks/__init__.py"
+    for room in (bootsmith.cache, bootsmith.tasks):
+        assert Path(str(room.__file__)).is_relative_to(CHECKOUT / "src")
+    assert Path(str(bootsmith.cache.__file__)).resolve() == CHECKOUT / "cache/__init__.py"
+    assert Path(str(bootsmith.tasks.__file__)).resolve() == CHECKOUT / "tasks/__init__.py"
 
 
 def test_the_checkout_is_found_from_anywhere(tmp_path: Path) -> None:
@@ -148,7 +157,7 @@ def test_the_checkout_is_found_from_anywhere(tmp_path: Path) -> None:
     (tmp_path / "cache/__init__.py").write_text("raise RuntimeError\n")
     program = "import bootsmith.cache; print(bootsmith.cache.__file__)"
     done = subprocess.run([sys.executable, "-c", program], check=True, cwd=tmp_path, stdout=subprocess.PIPE, text=True)
-    assert done.stdout == f"{CHECKOUT}/cache/__init__.py\n"
+    assert done.stdout == f"{CHECKOUT}/src/bootsmith/cache/__init__.py\n"
 
 
 def test_the_public_face_is_pinned() -> None:

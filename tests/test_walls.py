@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 CHECKOUT = Path(__file__).resolve().parent.parent
-HOUSE = ("bootsmith.py", "dodo.py", "tasks", "cache")
+HOUSE = ("src/bootsmith/__init__.py", "dodo.py", "tasks", "cache")
 PROJECT = (*HOUSE, "tests", "benchmarks", "recipes", "docs", ".ci", "doitw", "pyproject.toml")
 
 FLOORS = (

@@ -280,7 +280,7 @@ def test_ended_at_any_instant(bench: Bench, rounds: int, kind: str) -> None:
 
     def finish(at: int, kind: str) -> subprocess.CompletedProcess[str]:
         extra = faults.environment(hooks, kind, at, [bench.one, folder], ".unspared")
-        env = {**bench.project.environment(), **extra, "PYTHONPATH": f"{extra['HOOK']}:{CHECKOUT}"}
+        env = {**bench.project.environment(), **extra, "PYTHONPATH": f"{extra['HOOK']}:{CHECKOUT / 'src'}"}
         argv = [sys.executable, script, folder, bench.one]
         return subprocess.run(argv, env=env, text=True, capture_output=True, timeout=60, check=False)
 
@@ -341,7 +341,7 @@ def test_folders_that_are_closed_to_their_owner(bench: Bench) -> None:
         paths = {
             "CHMODS": str(chmods),
             "BOOTSMITH_CACHE": str(user.home / "cache"),
-            "PYTHONPATH": f"{hooks}/hook:{CHECKOUT}",
+            "PYTHONPATH": f"{hooks}/hook:{CHECKOUT / 'src'}",
         }
         argv = user.command(sys.executable, script, work, top)
         env = {**os.environ, **extra, **paths}
@@ -414,7 +414,7 @@ def test_a_machine_writes(small: Path, tmp_path: Path, end: str) -> None:
     )
     if os.geteuid() == 0:
         subprocess.run(["chown", "-R", f"{user.home.stat().st_uid}:{user.home.stat().st_gid}", user.home], check=True)
-    env = {**os.environ, "BOOTSMITH_CACHE": str(user.home / "cache"), "PYTHONPATH": str(CHECKOUT)}
+    env = {**os.environ, "BOOTSMITH_CACHE": str(user.home / "cache"), "PYTHONPATH": str(CHECKOUT / "src")}
 
     def run() -> str:
         words = ["run-dir", "--write", "--accel", "tcg", "--memory", "256M", "--nic", "none",

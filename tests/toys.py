@@ -160,7 +160,7 @@ class Project:
         return {
             "PATH": f"{self.top / 'bin'}:{os.environ['PATH']}",
             "HOME": str(self.top),
-            "PYTHONPATH": str(CHECKOUT),
+            "PYTHONPATH": str(CHECKOUT / "src"),
             "BOOTSMITH_CACHE": str(self.cache),
             **self.variables,
         }

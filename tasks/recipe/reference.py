@@ -12,7 +12,7 @@ from bootsmith.tasks.recipe.shapes import Choose, Key, ListOf, Named, Section, W
 from bootsmith.tasks.recipe.show import flow
 
 MARK = "<!-- Below: made from tasks/recipe/keys*.py by `python -m bootsmith.tasks.recipe.reference`. -->\n\n"
-FOLDER = Path(__file__).parents[2] / "docs/reference"
+FOLDER = Path(__file__).resolve().parents[2] / "docs/reference"
 
 
 def page(before: str) -> str:

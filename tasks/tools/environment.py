@@ -69,7 +69,7 @@ def _make(new: Path, final: Path, checkout: Path, wanted: list[str]) -> None:
     if wanted:
         _step([*pip, *wanted])
     (packages,) = new.glob("lib/python*/site-packages")
-    (packages / POINTER).write_text(f"{checkout}\n")
+    (packages / POINTER).write_text(f"{checkout}/src\n")
     _step(
         [python, "-m", "compileall", "-q", "-s", new, "-p", final, packages], check=False
     )  # broken examples are no harm

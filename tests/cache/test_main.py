@@ -76,7 +76,7 @@ def at_a_shell(*words: str) -> subprocess.CompletedProcess[str]:
     """Run the command as a person would."""
     return subprocess.run(
         [sys.executable, "-m", "bootsmith.cache", *words],
-        env=os.environ | {"PYTHONPATH": str(Path(bootsmith.__file__).parent)},
+        env=os.environ | {"PYTHONPATH": str(Path(bootsmith.__file__).parent.parent)},
         text=True,
         capture_output=True,
         timeout=peer.TIMEOUT,
@@ -112,7 +112,7 @@ def test_stat_counts_and_tells_what_is_saved(root: Path) -> None:
 
 def test_the_reference_names_every_key_of_stat(root: Path) -> None:
     """docs/reference/cache-commands.md is about this very output."""
-    text = (Path(bootsmith.__file__).parent / "docs/reference/cache-commands.md").read_text()
+    text = (Path(bootsmith.__file__).parents[2] / "docs/reference/cache-commands.md").read_text()
     found = json.loads(said("stat", "--json"))
     inner = [*found["limits"], *found["kinds"], *found["files"], *found["builds"][0]]
     assert root.is_dir()
@@ -311,7 +311,7 @@ def test_a_reader_that_leaves_is_no_error(root: Path) -> None:
             "-c",
             "import sys; sys.stdin.readline(); from bootsmith.cache.__main__ import run; run(['stat'])",
         ],
-        env=os.environ | {"PYTHONPATH": str(Path(bootsmith.__file__).parent), "BOOTSMITH_CACHE": str(root)},
+        env=os.environ | {"PYTHONPATH": str(Path(bootsmith.__file__).parent.parent), "BOOTSMITH_CACHE": str(root)},
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -248,7 +248,7 @@ def test_a_full_disk_is_told_and_nothing_is_half(tmp_path: Path, rounds: int) ->
         small = [str(room), str(tmp_path / "small")]
         program = [sys.executable, "-c", SMALL, str(tmp_path / "small"), DOWNLOAD]
         done = subprocess.run([*enter, *small, *program], capture_output=True, text=True, check=False,
-            env=os.environ | {"PYTHONPATH": str(ordinary.CHECKOUT)})  # fmt: skip
+            env=os.environ | {"PYTHONPATH": str(ordinary.CHECKOUT / "src")})  # fmt: skip
         assert done.returncode == 0, done.stderr
         told.append(int(done.stdout))
     assert told[0] == 2
@@ -306,7 +306,7 @@ def test_a_store_that_is_only_read_serves_all_the_same(tmp_path: Path) -> None:
     enter = ["unshare", *(["--user", "--map-root-user"] if os.geteuid() else []), "--mount", "sh", "-c", BOUND, "sh"]
     program = [sys.executable, "-c", READ_ONLY, str(store.root), of_bytes(OLD), str(top / "out"), DOWNLOAD]
     done = subprocess.run([*enter, str(store.root), *program], capture_output=True, text=True, check=False,
-        env=os.environ | {"PYTHONPATH": str(ordinary.CHECKOUT)})  # fmt: skip
+        env=os.environ | {"PYTHONPATH": str(ordinary.CHECKOUT / "src")})  # fmt: skip
     assert done.returncode == 0, done.stderr
     assert {path: path.lstat().st_ctime_ns for path in store.root.rglob("*")} == before
 

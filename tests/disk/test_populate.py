@@ -126,7 +126,7 @@ def test_layers_over_the_base_are_the_tree_they_merge_to(bench: Workbench, seed:
 
 _AGAIN = """
 import os, sys, time
-sys.path[:0] = [sys.argv[1], sys.argv[1] + "/tests"]
+sys.path[:0] = [sys.argv[1] + "/src", sys.argv[1] + "/tests"]
 os.umask(0o077)
 import pytest, bootsmith
 from pathlib import Path

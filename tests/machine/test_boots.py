@@ -280,7 +280,7 @@ def test_a_machine_dies_with_us(tmp_path: Path) -> None:
     disk = written(tmp_path / "disk.raw", printing_disk("hello"))
     checkout = Path(__file__).parents[2]
     env = os.environ | {
-        "PYTHONPATH": f"{checkout}:{checkout / 'tests'}",
+        "PYTHONPATH": f"{checkout / 'src'}:{checkout / 'tests'}",
         "PYTHONDONTWRITEBYTECODE": "1",
         "TMPDIR": str(temporary),
     }

@@ -41,7 +41,7 @@ def test_a_killed_machine_s_note_counts_no_more(tmp_path: Path) -> None:
     """A run that was killed leaves a note; nobody holds it, so it is removed, whoever has its process id now (A12)."""
     with subprocess.Popen(
         [sys.executable, "-c", HOLDER, tmp_path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        env=os.environ | {"PYTHONPATH": str(CHECKOUT), "PYTHONDONTWRITEBYTECODE": "1"},
+        env=os.environ | {"PYTHONPATH": str(CHECKOUT / "src"), "PYTHONDONTWRITEBYTECODE": "1"},
     ) as holder:  # fmt: skip
         assert holder.stdout is not None
         assert holder.stdout.readline() == "noted\n"

@@ -123,7 +123,7 @@ FINDERS = {
 @pytest.mark.parametrize("module", [*RUN, *LOADERS.values()])
 def test_host_programs_are_had_through_the_context(module: str) -> None:
     """What a stage runs, or hands on to be run, it declares: the context refuses all else (V10)."""
-    ours = {name: Path(importlib.import_module(name).__file__ or "") for name in code(module)}
+    ours = {name: Path(importlib.import_module(name).__file__ or "").resolve() for name in code(module)}
     rooms = tuple(f"bootsmith.tasks.{each}." for each in ("tree", "disk", "boot"))
     found = {
         str(path.relative_to(CHECKOUT))
@@ -145,7 +145,7 @@ class Copy:
         self.top = top
         for name in ("tasks", "cache"):
             shutil.copytree(CHECKOUT / name, top / "code" / name, ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copy(CHECKOUT / "bootsmith.py", top / "code")
+        shutil.copytree(CHECKOUT / "src", top / "code/src", symlinks=True)
         (top / "tree").mkdir()
         (top / "tree/init").write_text("#!/bin/sh\n")
         (top / "tree/init").chmod(0o755)
@@ -160,7 +160,7 @@ class Copy:
 
     def built(self) -> list[str]:
         """Build; return the stages that were built or restored."""
-        env = {**os.environ, "PYTHONPATH": str(self.top / "code"), "BOOTSMITH_CACHE": str(self.top / "cache")}
+        env = {**os.environ, "PYTHONPATH": str(self.top / "code/src"), "BOOTSMITH_CACHE": str(self.top / "cache")}
         done = subprocess.run(
             [sys.executable, "-m", "doit", "image"], cwd=self.top, env=env, text=True, capture_output=True, check=False
         )

@@ -27,7 +27,8 @@ def fixture_checkout(tmp_path: Path) -> Path:
     checkout = tmp_path / "my checkout"
     checkout.mkdir()
     (checkout / "pyproject.toml").write_text(PROJECT.format(""))
-    (checkout / "marker.py").write_text("print('from the checkout')\n")
+    (checkout / "src").mkdir()
+    (checkout / "src/marker.py").write_text("print('from the checkout')\n")
     return checkout
 
 

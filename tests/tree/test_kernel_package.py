@@ -165,7 +165,7 @@ def test_nothing_is_built_of_a_tree_without_a_kernel(cook: Cook, tmp_path: Path)
     cook("tool", "kernel: auto")
     dodo = 'from bootsmith.tasks import image_tasks\nDOIT_CONFIG, task_bootsmith = image_tasks("recipes/x.yaml")\n'
     (tmp_path / "dodo.py").write_text(dodo)
-    environment = {**os.environ, "BOOTSMITH_CACHE": str(tmp_path / "store"), "PYTHONPATH": str(CHECKOUT)}
+    environment = {**os.environ, "BOOTSMITH_CACHE": str(tmp_path / "store"), "PYTHONPATH": str(CHECKOUT / "src")}
 
     def doit(*words: str) -> subprocess.CompletedProcess[str]:
         argv = [sys.executable, "-m", "doit", *words]

@@ -74,7 +74,11 @@ class Project:
         self.site = Site("x", top / "build", self.lock, 0)
 
     def environment(self) -> dict[str, str]:
-        return {**os.environ, "BOOTSMITH_CACHE": str(self.cache), "PYTHONPATH": f"{CHECKOUT}:{CHECKOUT / 'tests'}"}
+        return {
+            **os.environ,
+            "BOOTSMITH_CACHE": str(self.cache),
+            "PYTHONPATH": f"{CHECKOUT / 'src'}:{CHECKOUT / 'tests'}",
+        }
 
     def build(self, *before: str) -> None:
         words = [*before, sys.executable, "-c", BUILD]
