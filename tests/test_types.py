@@ -74,7 +74,9 @@ def fixture_unfollowed(house: Path) -> set[tuple[str, int]]:
     for path in (each for place in places for each in [house / place, *(house / place).rglob("*")]):
         if path.suffix == ".py":
             path.write_text(emptied(path.read_text()))
-    told = json.loads(run(house, "basedpyright", "--outputjson", "--pythonpath", sys.executable, *places))
+    said = run(house, "basedpyright", "--outputjson", "--pythonpath", sys.executable, *places)
+    assert said.lstrip().startswith("{"), said
+    told = json.loads(said)
     assert told["summary"]["filesAnalyzed"] > 1
     return {
         (str(Path(each["file"]).relative_to(house)), each["range"]["start"]["line"] + 1)
