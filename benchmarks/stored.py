@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from bootsmith.cache.fingerprint import fingerprint
-from bootsmith.cache.store import Store
+from bootsmith.cache.digest.fingerprint import fingerprint
+from bootsmith.cache.store.store import Store
 
 MIB = 1 << 20
 TIMES = 9

@@ -17,8 +17,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from bootsmith.cache.fingerprint import fingerprint
-from bootsmith.cache.store import Store
+from bootsmith.cache.digest.fingerprint import fingerprint
+from bootsmith.cache.store.store import Store
 
 from benchmarks import stored
 
@@ -89,7 +89,7 @@ class Bench:
             shutil.rmtree(work)
 
     def _make_repository(self, repository: Path) -> None:
-        from bootsmith.tasks.tree import debs, lockfile
+        from bootsmith.tasks.packages import debs, lockfile
 
         lock = lockfile.read(self.recipe.with_suffix(".lock"))
         store = Store(self.cache)

@@ -9,10 +9,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from bootsmith.cache import limits, location
 from bootsmith.cache.errors import CacheError, Misuse
-from bootsmith.cache.limits import Limits
-from bootsmith.cache.location import default_root
+from bootsmith.cache.keep import limits
+from bootsmith.cache.keep.limits import Limits
+from bootsmith.cache.store import location
+from bootsmith.cache.store.location import default_root
 
 DONE, FAILED = 0, 1
 INTERRUPTED = 130  # as a shell has it: 128 + SIGINT
@@ -45,23 +46,23 @@ def main(words: Sequence[str], say: Say = print, program: str = "python -m boots
 
 def stat(root: Path, asked: argparse.Namespace, say: Say) -> int:
     """Tell how much of what there is."""
-    from bootsmith.cache import census
+    from bootsmith.cache.report import statistics
 
-    found = census.take(root, limits.from_environment())
+    found = statistics.take(root, limits.from_environment())
     if asked.json:
         import json
 
         say(json.dumps(found.to_json(), indent=2))
     else:
-        say(census.in_words(found))
+        say(statistics.in_words(found))
     return DONE
 
 
 def verify(root: Path, asked: argparse.Namespace, say: Say) -> int:
     """Read everything, tell what is damaged."""
-    from bootsmith.cache import wording
-    from bootsmith.cache.store import Store
-    from bootsmith.cache.survey import look
+    from bootsmith.cache.keep.contents import look
+    from bootsmith.cache.report import wording
+    from bootsmith.cache.store.store import Store
 
     store = Store(root)
     damaged = 0
@@ -83,8 +84,8 @@ def verify(root: Path, asked: argparse.Namespace, say: Say) -> int:
 
 def gc(root: Path, asked: argparse.Namespace, say: Say) -> int:
     """Remove what was used least recently."""
-    from bootsmith.cache import wording
-    from bootsmith.cache.gc import collect
+    from bootsmith.cache.keep.gc import collect
+    from bootsmith.cache.report import wording
 
     usual = limits.from_environment()
     size = usual.size if asked.size is None else limits.parse_size(asked.size, "--size")
@@ -103,9 +104,9 @@ def gc(root: Path, asked: argparse.Namespace, say: Say) -> int:
 
 def explain(root: Path, asked: argparse.Namespace, say: Say) -> int:
     """Tell of one thing what it is and who needs it."""
-    from bootsmith.cache import account
+    from bootsmith.cache.report import explanation
 
-    say(account.explain(root, asked.name))
+    say(explanation.explain(root, asked.name))
     return DONE
 
 

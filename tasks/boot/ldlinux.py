@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from bootsmith.tasks.disk import fat, populate
+from bootsmith.tasks.disk import fat, filesystems
 from bootsmith.tasks.tools import host
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from bootsmith.tasks.stage import Context
+    from bootsmith.tasks.build.stage import Context
 
 INSTALLER = ("syslinux", "mtools", "sh")
 """What `install` runs: the installer runs mtools, by a shell."""
@@ -39,5 +39,5 @@ def install(ctx: Context, image: Path, where: str) -> None:
 
 def run(ctx: Context) -> None:
     """Fill the partition, then make it one that SYSLINUX starts from."""
-    populate.run_fat(ctx)
+    filesystems.run_fat(ctx)
     install(ctx, ctx.outputs["image"], cast("Mapping[str, str]", ctx.params["syslinux"])["folder"])

@@ -13,15 +13,15 @@ from typing import TYPE_CHECKING, Protocol, cast
 from bootsmith.tasks.boot.menu import Item, Menu
 from bootsmith.tasks.disk import bootcode
 from bootsmith.tasks.disk.bootcode import BootCode, Pointer
-from bootsmith.tasks.disk.placement import role
+from bootsmith.tasks.disk.kernel_paths import role
 from bootsmith.tasks.errors import StageError
-from bootsmith.tasks.recipe.claims import REMOVABLE
+from bootsmith.tasks.recipe.boot_places import REMOVABLE
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from bootsmith.tasks.boot.signing import Signer
-    from bootsmith.tasks.stage import Context
+    from bootsmith.tasks.build.stage import Context
     from bootsmith.tasks.tree.layer import LayerWriter
     from bootsmith.tasks.tree.tar import Entry
 

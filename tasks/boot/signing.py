@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from bootsmith.tasks.stage import Context
+    from bootsmith.tasks.build.stage import Context
 
 TOOLS: tuple[str, ...] = ("openssl",)
 CERTIFICATE = "certificate"

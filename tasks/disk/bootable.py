@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bootsmith.tasks.disk import gpt, superblock
+from bootsmith.tasks.disk.image_content import Disk, opened
 from bootsmith.tasks.disk.passphrase import Passphrase
-from bootsmith.tasks.disk.reader import Disk, opened
 from bootsmith.tasks.recipe.loaders import KINDS
 from bootsmith.tasks.tools import host, process
 

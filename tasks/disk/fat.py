@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
+from bootsmith.tasks.build.stage import Context
 from bootsmith.tasks.disk import sizing, splice
 from bootsmith.tasks.disk.content import Tree
 from bootsmith.tasks.errors import StageError
-from bootsmith.tasks.stage import Context
 
 # All of mtools' settings, so that none of the host's /etc/mtools.conf is left in force.
 SETTINGS = """\

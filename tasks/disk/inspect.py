@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from bootsmith.tasks.disk import bootcode, gpt, mbr, qcow2, superblock
-from bootsmith.tasks.disk.partition import TYPES
+from bootsmith.tasks.disk.image_content import Disk, opened
+from bootsmith.tasks.disk.partition_table import TYPES
 from bootsmith.tasks.disk.passphrase import Passphrase
-from bootsmith.tasks.disk.reader import Disk, opened
 from bootsmith.tasks.disk.superblock import Filesystem
 from bootsmith.tasks.errors import UsageError
 from bootsmith.tasks.tools import host, process

@@ -15,8 +15,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
+from bootsmith.tasks.build.secret import Secret
 from bootsmith.tasks.errors import StageError, ToolFailed, UsageError
-from bootsmith.tasks.secret import Secret
 
 T = TypeVar("T")
 

@@ -8,10 +8,10 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
 
+from bootsmith.tasks.build.stage import Context
 from bootsmith.tasks.disk import content
 from bootsmith.tasks.disk.content import Tree
-from bootsmith.tasks.disk.placement import Placement, role
-from bootsmith.tasks.stage import Context
+from bootsmith.tasks.disk.kernel_paths import Placement, role
 from bootsmith.tasks.tree.tar import Entry
 
 FACTS = "facts"

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
-from bootsmith.cache.location import default_root
+from bootsmith.cache.store.location import default_root
 from bootsmith.tasks.errors import BootsmithError
 from bootsmith.tasks.tools import host, process
 

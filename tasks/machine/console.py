@@ -11,7 +11,7 @@ import re
 from collections import deque
 from collections.abc import Sequence
 
-from bootsmith.tasks.machine.phrases import (
+from bootsmith.tasks.machine.console_messages import (
     COMPLAINT,
     ECHO,
     GUEST,
@@ -23,8 +23,8 @@ from bootsmith.tasks.machine.phrases import (
     Failure,
     Phase,
     phases,
-    stuck,
-)  # fmt: skip
+    stuck,  # fmt: skip
+)
 
 LAST_LINES = 15
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from bootsmith.tasks.errors import BootsmithError
-from bootsmith.tasks.machine.phrases import Failure, Phase
+from bootsmith.tasks.machine.console_messages import Failure, Phase
 from bootsmith.tasks.recipe.loaders import KINDS
 
 if TYPE_CHECKING:

@@ -104,7 +104,7 @@ def with_program(found: Firmware, path: str) -> Firmware:
 
 
 def with_microsoft_keys(found: Firmware) -> Firmware:
-    """Return firmware that starts what Microsoft signed, as machines in shops do. Raises ToolMissing."""
+    """Return firmware that starts what Microsoft signed, as machines in workdirs do. Raises ToolMissing."""
     if found.microsoft is None:
         raise ToolMissing(
             f"there are no variables with Microsoft's keys beside {found.code}",

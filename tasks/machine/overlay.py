@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
-from bootsmith.cache.lock import Lock
+from bootsmith.cache.files.lock import FileLock
 from bootsmith.tasks.disk.passphrase import ID, Passphrase, definition, patiently
 from bootsmith.tasks.errors import BootsmithError
 from bootsmith.tasks.machine.firmware import Firmware
@@ -19,7 +19,7 @@ from bootsmith.tasks.tools import host, process
 @contextlib.contextmanager
 def alone(folder: Path) -> Iterator[None]:
     """Let no other machine write to what is kept in `folder`. Raises BootsmithError where one does."""
-    lock = Lock(folder / "run.lock")
+    lock = FileLock(folder / "run.lock")
     if not lock.try_acquire():
         raise BootsmithError(
             f"another machine keeps its writes in {folder / 'run.qcow2'}", "End that one first, or leave out --keep."

@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bootsmith.tasks.disk import image_format
 from bootsmith.tasks.disk import passphrase as passphrases
 from bootsmith.tasks.disk.passphrase import Passphrase
 from bootsmith.tasks.errors import BootsmithError, UsageError
-from bootsmith.tasks.machine import accelerator, clock, firmware, image, overlay, ports, qemu, running, shares, ssh
+from bootsmith.tasks.machine import accelerator, firmware, microvm_clock, overlay, ports, qemu, running, shares, ssh
 from bootsmith.tasks.machine.credentials import Asked, credentials
 from bootsmith.tasks.recipe.model import Machine
 from bootsmith.tasks.tools import host, process
@@ -72,7 +73,7 @@ def run(
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bootsmith-")))
         if subject.disk:
             subject = replace(subject, disk=subject.disk.absolute())
-            stack.enter_context(image.in_use(subject.disk or Path(), say))
+            stack.enter_context(image_format.in_use(subject.disk or Path(), say))
         sockets, take = {}, ports.is_free
         if not print_only:
             sockets = stack.enter_context(shares.served(machine.share, say))
@@ -130,8 +131,8 @@ def prepare(
     accel = accelerator.choose(machine.accel)
     if accel.note:
         say(accel.note)
-    kernel = clock.told(machine, accel, subject.kernel)
-    if clock.is_missing(machine, accel, kernel):
+    kernel = microvm_clock.told(machine, accel, subject.kernel)
+    if microvm_clock.is_missing(machine, accel, kernel):
         say("microvm under TCG: Linux has no clock there to measure others by, and may stand still; --type q35 has one")
     code = firmware_of(machine, subject) if subject.kind == "uefi" else None
     if machine.type == "microvm" and machine.login == "auto":

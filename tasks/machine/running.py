@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bootsmith.cache.errors import CacheError
-from bootsmith.cache.lock import Lock
+from bootsmith.cache.files.lock import FileLock
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +40,7 @@ def note(folder: Path, machine: Noted) -> Iterator[None]:
         "pid": machine.pid,
     }
     draft.write_text(json.dumps(facts))
-    with Lock(draft, create=False):  # before it can be found: an unlocked note is a dead machine's
+    with FileLock(draft, create=False):  # before it can be found: an unlocked note is a dead machine's
         draft.rename(final)
         try:
             yield
@@ -64,7 +64,7 @@ def find(folder: Path) -> list[Noted]:
 
 def _is_held(file: Path) -> bool:
     """Tell whether somebody holds the note. A process id would prove nothing: another may have it by now."""
-    lock = Lock(file, create=False)
+    lock = FileLock(file, create=False)
     if not lock.try_acquire(shared=True):
         return True
     lock.release()

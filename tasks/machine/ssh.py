@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from bootsmith.cache.lock import Lock
+from bootsmith.cache.files.lock import FileLock
+from bootsmith.tasks.build.stage import Completed
 from bootsmith.tasks.errors import BootsmithError
-from bootsmith.tasks.stage import Completed
 from bootsmith.tasks.tools import host, process
 
 LOOPBACK = "127.0.0.1"
@@ -34,7 +34,7 @@ def key(folder: Path) -> Key:
     private = folder / "ssh_key"
     public = private.with_suffix(".pub")
     if not (private.is_file() and public.is_file()):
-        with Lock(folder / "ssh_key.lock"):  # of two that begin at once, one makes it for both
+        with FileLock(folder / "ssh_key.lock"):  # of two that begin at once, one makes it for both
             if not (private.is_file() and public.is_file()):
                 _make(private, public)
     private.chmod(0o600)  # a key that others may read, as after a copy of the folder, ssh refuses

@@ -144,7 +144,7 @@ def changed(found: Firmware, change: Callable[[bytes, str], bytes], folder: Path
     They are a file of ours, named by what is in it, in `folder` or in the cache; a machine writes to copies alone.
     Raises BootsmithError where it cannot be written.
     """
-    from bootsmith.cache.location import default_root
+    from bootsmith.cache.store.location import default_root
 
     folder = folder or default_root() / "firmware"
     try:

@@ -17,15 +17,15 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bootsmith.cache import key as keys
-from bootsmith.cache import sealed, temporary
+from bootsmith.cache.digest import key as keys
+from bootsmith.cache.files import sealed, temporary
 
 if TYPE_CHECKING:
-    from bootsmith.cache.memo import Memo
-    from bootsmith.tasks.machine.case import Case
+    from bootsmith.cache.digest.memo import Memo
+    from bootsmith.tasks.machine.boot_setup import Case
 
 KIND = "verdict 1"
-BOOT = "bootsmith.tasks.machine.boottest"
+BOOT = "bootsmith.tasks.machine.boot_test"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,17 +65,17 @@ class Verdicts:
 
     def parts(self, case: Case) -> dict[str, keys.Value]:
         """Return what a boot depends on, by name."""
-        from bootsmith.cache import secret
-        from bootsmith.cache.code import module_identity
-        from bootsmith.cache.fingerprint import fingerprint
+        from bootsmith.cache.digest import secret_digest
+        from bootsmith.cache.digest.code import module_identity
+        from bootsmith.cache.digest.fingerprint import fingerprint
         from bootsmith.tasks.tools import host
 
         test = asdict(case.test)
         if case.test.login:
-            test["login"] = {"user": case.test.login.user, "password": secret.digest(self._root, case.password)}
+            test["login"] = {"user": case.test.login.user, "password": secret_digest.digest(self._root, case.password)}
         opened = case.subject.passphrase
         return {
-            "passphrase": secret.digest(self._root, opened.text) if opened else None,
+            "passphrase": secret_digest.digest(self._root, opened.text) if opened else None,
             "files": {role: fingerprint(path, self._memo) for role, path in case.files.items()},
             "settings": _plain(case.settings),
             "machine": _plain(asdict(case.machine)),

@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 from bootsmith.tasks.errors import UsageError
-from bootsmith.tasks.recipe.nodes import shown
-from bootsmith.tasks.recipe.problems import suggest
+from bootsmith.tasks.recipe.text.nodes import shown
+from bootsmith.tasks.recipe.text.problems import suggest
 
 
 def names(folder: Path) -> list[str]:

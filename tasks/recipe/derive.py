@@ -8,7 +8,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from bootsmith.tasks.recipe import loaders
-from bootsmith.tasks.recipe.claims import BOOT_SECTOR
+from bootsmith.tasks.recipe.boot_places import BOOT_SECTOR
 from bootsmith.tasks.recipe.model import Disk, Partition
 
 _TYPES = {"/": "root", "/home": "home", "/var": "var"}

@@ -7,16 +7,17 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from bootsmith.tasks.recipe import loaders, overrides, own_loader, resolve
-from bootsmith.tasks.recipe.check import check
-from bootsmith.tasks.recipe.keys import BOOT, DISK, LOADER, RECIPE
-from bootsmith.tasks.recipe.lineage import Document, gather
-from bootsmith.tasks.recipe.merge import lay
+from bootsmith.tasks.recipe import completion, loaders, own_loader
+from bootsmith.tasks.recipe.checks.recipe import check
+from bootsmith.tasks.recipe.inheritance import overrides
+from bootsmith.tasks.recipe.inheritance.merge import lay
+from bootsmith.tasks.recipe.inheritance.parents import Document, gather
+from bootsmith.tasks.recipe.inheritance.variables import Variables, declare, predefined
+from bootsmith.tasks.recipe.keys.recipe import BOOT, DISK, LOADER, RECIPE
 from bootsmith.tasks.recipe.model import Recipe
-from bootsmith.tasks.recipe.nodes import COMMAND_LINE, Items, Place, Raw, Table, Text, locate, node
-from bootsmith.tasks.recipe.problems import Problems, suggest
-from bootsmith.tasks.recipe.scalars import FAILED
-from bootsmith.tasks.recipe.variables import Variables, declare, predefined
+from bootsmith.tasks.recipe.text.nodes import COMMAND_LINE, Items, Place, Raw, Table, Text, locate, node
+from bootsmith.tasks.recipe.text.problems import Problems, suggest
+from bootsmith.tasks.recipe.values.scalars import FAILED
 
 NOTHING: Mapping[str, str] = MappingProxyType({})
 TAKEN = ("recipe", "profile", "extends", "vars", "profiles", *RECIPE.keys)
@@ -74,7 +75,7 @@ def _settled(
     values = RECIPE.read(tree, (), problems)
     own = [Path(name) for name in values["boot"]["loader"] if own_loader.is_own(name)]
     files = tuple(dict.fromkeys([path, *(document.path for document in documents), *own]))
-    recipe = resolve.recipe(values, path, files, profile, problems.notes)
+    recipe = completion.recipe(values, path, files, profile, problems.notes)
     check(recipe, lambda key: locate(tree, key), problems)
     return recipe
 

@@ -9,11 +9,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
-from bootsmith.tasks.recipe.claims import BOOT_SECTOR, REMOVABLE
+from bootsmith.tasks.recipe.boot_places import BOOT_SECTOR, REMOVABLE
 
 if TYPE_CHECKING:
     from bootsmith.tasks.recipe.model import Disk, Partition
-    from bootsmith.tasks.recipe.nodes import Raw
+    from bootsmith.tasks.recipe.text.nodes import Raw
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal, TypeAlias
 
-from bootsmith.tasks.secret import Secret
+from bootsmith.tasks.build.secret import Secret
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any
 
 from bootsmith.tasks.recipe import loaders
-from bootsmith.tasks.recipe.claims import BOOT_SECTOR, REMOVABLE
+from bootsmith.tasks.recipe.boot_places import BOOT_SECTOR, REMOVABLE
 from bootsmith.tasks.recipe.loaders import LoaderKind
-from bootsmith.tasks.recipe.nodes import shown
-from bootsmith.tasks.recipe.problems import Wrong, suggest
+from bootsmith.tasks.recipe.text.nodes import shown
+from bootsmith.tasks.recipe.text.problems import Wrong, suggest
 from bootsmith.tasks.tools.catalogue import TOOLS
 
 OURS = (

@@ -6,10 +6,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from bootsmith.tasks.recipe.keys import RECIPE
+from bootsmith.tasks.recipe.keys.recipe import RECIPE
 from bootsmith.tasks.recipe.model import Recipe
-from bootsmith.tasks.recipe.nodes import NULLS, Raw
-from bootsmith.tasks.recipe.scalars import PathText
+from bootsmith.tasks.recipe.text.nodes import NULLS, Raw
+from bootsmith.tasks.recipe.values.scalars import PathText
 
 WIDTH = 100
 _WORD = "[A-Za-z0-9/._+%s](?:[A-Za-z0-9/._+@%%=:-]*[A-Za-z0-9/._+@%%=-])?"

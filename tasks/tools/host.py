@@ -14,7 +14,7 @@ from bootsmith.tasks.errors import ToolMissing
 from bootsmith.tasks.tools.catalogue import TOOLS, Tool
 
 if TYPE_CHECKING:
-    from bootsmith.cache.memo import Memo
+    from bootsmith.cache.digest.memo import Memo
 
 __all__ = ["PATH", "TOOLS", "Tool", "find", "identity", "install_command", "missing", "package_manager"]
 

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from bootsmith.tasks.errors import ToolMissing
 
 if TYPE_CHECKING:
-    from bootsmith.cache.memo import Memo
+    from bootsmith.cache.digest.memo import Memo
 
 Stat: TypeAlias = "list[int] | None"
 
@@ -70,8 +70,8 @@ def _identity(path: Path, data: tuple[str, ...], memo: Memo, version: tuple[str,
 
 def _examine(path: Path, data: tuple[str, ...], memo: Memo) -> tuple[dict[str, Stat], dict[str, str], list[str], str]:
     """Return the stats the answer rests on, taken before anything was read, what each file holds, libraries, answer."""
-    from bootsmith.cache.fingerprint import fingerprint
-    from bootsmith.cache.key import key
+    from bootsmith.cache.digest.fingerprint import fingerprint
+    from bootsmith.cache.digest.key import key
 
     programs = [path, *interpreters(path)]
     shared = sorted({library for program in programs for library in libraries(program)})
@@ -88,12 +88,12 @@ def _examine(path: Path, data: tuple[str, ...], memo: Memo) -> tuple[dict[str, S
 
 def _tell(identity: str, path: Path, version: tuple[str, ...], files: dict[str, str], memo: Memo) -> None:
     """Note what a new identity stands for. Where that cannot be done, later words about a change say less."""
-    from bootsmith.cache import sealed
+    from bootsmith.cache.files import sealed
 
     known = _read_about(memo)
     if identity in known:
         return
-    from bootsmith.tasks.tools.survey import printed_version
+    from bootsmith.tasks.tools.host_table import printed_version
 
     known[identity] = {"version": printed_version(path, version), "files": files}
     kept = dict(list(known.items())[-KEPT:])
@@ -103,7 +103,7 @@ def _tell(identity: str, path: Path, version: tuple[str, ...], files: dict[str, 
 
 
 def _read_about(memo: Memo) -> dict[str, Any]:
-    from bootsmith.cache import sealed
+    from bootsmith.cache.files import sealed
 
     body = sealed.read(memo.path.with_name("tools.about"), ABOUT)
     return json.loads(body) if body else {}
@@ -179,7 +179,7 @@ def _stat(path: str) -> Stat:
 
 def _settled(path: str, moment: int) -> bool:
     """Tell whether a file had rested so long at a moment (in ns) that any later change shows in its stat."""
-    from bootsmith.cache import clock
+    from bootsmith.cache.files import clock
 
     try:
         return clock.settled(os.stat(path)) < moment  # noqa: PTH116  as above
@@ -189,7 +189,7 @@ def _settled(path: str, moment: int) -> bool:
 
 def _read(book: Path) -> dict[str, Any]:
     """Return the answers kept in a file; none where it is missing, damaged, or of an earlier boot (see clock.py)."""
-    from bootsmith.cache import clock, sealed
+    from bootsmith.cache.files import clock, sealed
 
     body = sealed.read(book, KIND)
     if body is None:
@@ -200,7 +200,7 @@ def _read(book: Path) -> dict[str, Any]:
 
 def _write(book: Path, answers: dict[str, Any]) -> None:
     """Keep the answers; where that cannot be done, they are found again next time."""
-    from bootsmith.cache import clock, sealed
+    from bootsmith.cache.files import clock, sealed
 
     with contextlib.suppress(OSError):
         book.parent.mkdir(parents=True, exist_ok=True)

@@ -17,12 +17,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import BinaryIO
 
+from bootsmith.tasks.build.stage import Completed
 from bootsmith.tasks.errors import StageError, ToolFailed, ToolMissing
-from bootsmith.tasks.stage import Completed
-from bootsmith.tasks.tools import alive, isolation, subordinate
-from bootsmith.tasks.tools.alive import kill_all
-from bootsmith.tasks.tools.companion import Running, spawn_interactive, start
+from bootsmith.tasks.tools import children, isolation, subordinate_ids
+from bootsmith.tasks.tools.children import kill_all
 from bootsmith.tasks.tools.lines import Lines
+from bootsmith.tasks.tools.popen import Running, spawn_interactive, start
 from bootsmith.tasks.tools.usage import Usage, own_peak, resident
 
 __all__ = ["Completed", "Running", "Usage", "caveats", "kill_all", "run", "spawn_interactive", "start"]
@@ -107,12 +107,12 @@ class _Child:
     def reap(self) -> int:
         """Wait for its end; add up what it used."""
         os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOWAIT)
-        alive.running.pop(self.process.pid, None)  # before its number can be another's
+        children.running.pop(self.process.pid, None)  # before its number can be another's
         _, status, used = os.wait4(self.process.pid, 0)
         self.process.returncode = os.waitstatus_to_exitcode(status)
         self.cpu = used.ru_utime + used.ru_stime
         self.peak = max(self.peak, own_peak(used.ru_maxrss))
-        return alive.shell_status(self.process.returncode)
+        return children.shell_status(self.process.returncode)
 
 
 _chosen: dict[tuple[bool, bool], isolation.Wall] = {}
@@ -140,13 +140,13 @@ def _started(
             stdin=subprocess.PIPE, stdout=out, stderr=subprocess.PIPE, start_new_session=True, umask=UMASK,
             pass_fds=pass_fds,
         )  # fmt: skip
-        alive.running[process.pid] = True
+        children.running[process.pid] = True
         child = _Child(process, wall)
         try:
             stands, said = _handshake(process)
             if stands:
                 if wall.unmapped:
-                    subordinate.map_ids(process.pid)
+                    subordinate_ids.map_ids(process.pid)
                 _chosen[root, network] = wall
                 yield child
                 return
@@ -169,7 +169,7 @@ def _handshake(process: subprocess.Popen[bytes]) -> tuple[bool, bytes]:
 
 def _no_wall(said: str, *, root: bool) -> StageError:
     if root and os.geteuid() != 0:
-        return subordinate.refusal(said)
+        return subordinate_ids.refusal(said)
     return StageError(
         f"no host program can be run here: {said}",
         "In a container, allow it to make mount and pid namespaces (CAP_SYS_ADMIN), or build outside of it.",
@@ -180,7 +180,7 @@ def _end(child: _Child) -> None:
     """Kill whatever is left of a child, wait until none of it can write any more, and close its pipes."""
     process = child.process
     if process.returncode is None:
-        alive.kill(process.pid, own_group=True)
+        children.kill(process.pid, own_group=True)
         if child.wall.namespaced and process.stderr:
             # unshare dies first, the namespace's processes a moment later: the last one closes the pipe.
             with contextlib.suppress(OSError, ValueError):  # ValueError: closed already, so all of them are gone
@@ -220,7 +220,7 @@ def _pump(child: _Child, feed: bytes, log: BinaryIO | None, on_line: Callable[[s
                     selector.unregister(key.fileobj)
                     key.fileobj.close()  # type: ignore[union-attr]  # Popen's pipes, never bare numbers
             if child.overflow or (time.monotonic() >= next_look and child.left_daemons()):
-                alive.kill(child.process.pid, own_group=True)
+                children.kill(child.process.pid, own_group=True)
                 return
             if time.monotonic() >= next_look:
                 next_look = _look(child)

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bootsmith.tasks.errors import BootsmithError, ToolMissing, UsageError
-from bootsmith.tasks.tools import environment, host
+from bootsmith.tasks.tools import host, virtualenv
 from bootsmith.tasks.tools.catalogue import Tool
 
 CERTIFICATES = Tool(
@@ -41,7 +41,7 @@ def main(arguments: Sequence[str]) -> int:
             still = missing(checkout)
             if still:
                 raise ToolMissing(f"still missing: {', '.join(tool.name for tool in still)}")
-        environment.ensure(checkout)
+        virtualenv.ensure(checkout)
         programs = [host.find(name) for name in host.TOOLS]
         (checkout / ".venv/programs").write_text("".join(f"{path}\n" for path in programs))
     except BootsmithError as error:
@@ -59,7 +59,7 @@ def missing(checkout: Path) -> list[Tool]:
     if not any(Path(place).exists() for place in CERTIFICATES.files):
         absent.append(CERTIFICATES)
     importlib.invalidate_caches()
-    made = environment.is_current(checkout / ".venv", checkout, environment.requirements(checkout))
+    made = virtualenv.is_current(checkout / ".venv", checkout, virtualenv.requirements(checkout))
     if not made and importlib.util.find_spec("ensurepip") is None:
         absent.append(VENV)
     return absent

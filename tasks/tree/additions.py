@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from bootsmith.tasks.build.stage import Context
 from bootsmith.tasks.errors import StageError
-from bootsmith.tasks.stage import Context
 from bootsmith.tasks.tree import accounts, patterns
 from bootsmith.tasks.tree.delta import Delta
 from bootsmith.tasks.tree.merged import Tree

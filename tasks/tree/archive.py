@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
+from bootsmith.tasks.build.stage import Context
 from bootsmith.tasks.errors import StageError, ToolFailed
-from bootsmith.tasks.stage import Context
-from bootsmith.tasks.tree import layer, magic
+from bootsmith.tasks.tree import boot_formats, layer
 
 PACKERS: Final = ("gzip", "zstd", "xz")
 """What unpacks each packing, by the packing's own name."""
@@ -20,7 +20,7 @@ def packing(file: Path) -> str | None:
     """Return how a tar is packed, None where it is not. Raises StageError where nobody here unpacks it."""
     try:
         with file.open("rb") as opened:
-            found = magic.packing(opened.read(16))
+            found = boot_formats.packing(opened.read(16))
     except OSError as error:
         raise StageError(f"{file} cannot be read: {error.strerror}", "Name a tar of a tree.") from error
     if found is not None and found not in PACKERS:

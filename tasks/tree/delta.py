@@ -6,8 +6,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from bootsmith.tasks.build.stage import Context
 from bootsmith.tasks.errors import StageError
-from bootsmith.tasks.stage import Context
 from bootsmith.tasks.tree.layer import Entry, LayerWriter
 from bootsmith.tasks.tree.merged import Tree
 

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bootsmith.tasks.build.stage import Context
 from bootsmith.tasks.errors import StageError
-from bootsmith.tasks.stage import Context
 
 if TYPE_CHECKING:
     from bootsmith.tasks.tree.layer import LayerWriter
@@ -120,7 +120,7 @@ def _walk(folder: Path, above: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
 
 def _attributes(file: Path) -> dict[str, bytes]:
     """Return a file's extended attributes, but for those that a host gives by itself and a fingerprint leaves out."""
-    from bootsmith.cache.fingerprint import HOST_GIVEN
+    from bootsmith.cache.digest.fingerprint import HOST_GIVEN
 
     try:
         names = os.listxattr(file, follow_symlinks=False)

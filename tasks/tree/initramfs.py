@@ -9,8 +9,8 @@ import re
 from collections.abc import Collection, Sequence
 from typing import TYPE_CHECKING, Final
 
+from bootsmith.tasks.build.stage import Context
 from bootsmith.tasks.errors import StageError
-from bootsmith.tasks.stage import Context
 from bootsmith.tasks.tree import scratch
 from bootsmith.tasks.tree.layer import OPAQUE, WHITEOUT, folders_above
 

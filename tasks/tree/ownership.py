@@ -63,10 +63,12 @@ def _outside(number: int, top: int, ranges: Sequence[Range]) -> int | None:
 
 def of(top: Path) -> Owners:
     """Return the rule for the tree at `top`."""
-    from bootsmith.tasks.tools import subordinate
+    from bootsmith.tasks.tools import subordinate_ids
 
     status = top.stat()
-    return Owners(status.st_uid, status.st_gid, tuple(subordinate.mine("subuid")), tuple(subordinate.mine("subgid")))
+    return Owners(
+        status.st_uid, status.st_gid, tuple(subordinate_ids.mine("subuid")), tuple(subordinate_ids.mine("subgid"))
+    )
 
 
 def facts(top: Path) -> str:
@@ -74,7 +76,7 @@ def facts(top: Path) -> str:
 
     A fingerprint does not tell owners. Raises StageError for what cannot be read, and where something is mounted.
     """
-    from bootsmith.cache import key
+    from bootsmith.cache.digest import key
 
     owners = of(top)
     device = top.stat().st_dev

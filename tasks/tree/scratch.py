@@ -10,9 +10,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from bootsmith.tasks.build.stage import Completed, Context
 from bootsmith.tasks.errors import ToolFailed
-from bootsmith.tasks.stage import Completed, Context
-from bootsmith.tasks.tools import room
+from bootsmith.tasks.tools import capacity
 
 TOOLS: Final = ("sh", "unshare", "mount", "hostname", "rm")
 """What a stage declares that works this way, beside its own."""
@@ -62,7 +62,7 @@ def run_as_root(
     (ctx.work / "nothing").mkdir(exist_ok=True)
     for file, text in (("hostname", "localhost\n"), ("resolv.conf", ""), ("hosts", "127.0.0.1 localhost\n")):
         (ctx.work / file).write_text(text)
-    available = room.memory_available() - RESERVE
+    available = capacity.memory_available() - RESERVE
     size = str(available) if available > need else ""
     prelude: list[str | Path] = ["--uts", "--", "sh", "-c", _PRELUDE, "sh", size, tree, ctx.work]
     try:

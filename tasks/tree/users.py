@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from bootsmith.tasks.build.stage import Context
 from bootsmith.tasks.errors import StageError
-from bootsmith.tasks.stage import Context
 from bootsmith.tasks.tree import crypt
 from bootsmith.tasks.tree.accounts import LOCKED, Account, Accounts
 from bootsmith.tasks.tree.delta import Delta

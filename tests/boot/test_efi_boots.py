@@ -12,12 +12,13 @@ from pathlib import Path
 
 import pytest
 from bootsmith.tasks.errors import TestFailed
-from bootsmith.tasks.machine import boottest, case, firmware, qemu
+from bootsmith.tasks.machine import boot_setup, boot_test, firmware, qemu
 from bootsmith.tasks.machine.accelerator import choose
 from bootsmith.tasks.machine.run import Subject
-from machines import demands, machine
-from project import CHECKOUT, dodo, doit
-from signers import make_key
+
+from tests.support.project import CHECKOUT, dodo, doit
+from tests.support.scripted_guests import demands, machine
+from tests.support.signing_keys import make_key
 
 LONG = 600
 SMALL = machine(accel="tcg", memory=256 << 20, nic="none")
@@ -62,7 +63,9 @@ def refusal(disk: Path, certificate: Path, out: Path) -> str:
     subject = Subject(disk, "raw", "uefi", certificate=certificate)
     out.mkdir()
     with pytest.raises(TestFailed) as caught:
-        boottest.boot_and_judge(case.prepare(replace(SMALL, secure_boot=True), wanted, subject), out, lambda _: None)
+        boot_test.boot_and_judge(
+            boot_setup.prepare(replace(SMALL, secure_boot=True), wanted, subject), out, lambda _: None
+        )
     return caught.value.message
 
 
@@ -179,4 +182,6 @@ def test_a_tar_without_a_recipe_becomes_a_disk(project: Project, tmp_path: Path)
     wanted = demands(expect=("small is up",), timeout=LONG, screenshot=False)
     (tmp_path / "out").mkdir()
     subject = Subject(disk, "raw", "uefi")
-    assert boottest.boot_and_judge(case.prepare(SMALL, wanted, subject), tmp_path / "out", lambda _: None).evidence
+    assert boot_test.boot_and_judge(
+        boot_setup.prepare(SMALL, wanted, subject), tmp_path / "out", lambda _: None
+    ).evidence

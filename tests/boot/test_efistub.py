@@ -13,8 +13,9 @@ from bootsmith.tasks.disk import gpt
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.tools import host
 from bootsmith.tasks.tree import layer
-from signers import make_key
-from workbench import Workbench, member
+
+from tests.support.disk_stages import Workbench, member
+from tests.support.signing_keys import make_key
 
 STUB = host.find("systemd-stub").read_bytes()
 SYSTEMD_BOOT = host.find("systemd-boot").read_bytes()

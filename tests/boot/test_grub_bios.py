@@ -8,14 +8,15 @@ import subprocess
 from pathlib import Path
 
 import pytest
-import tinykernel
 from bootsmith.tasks.boot import grub_bios
-from bootsmith.tasks.boot import packages as loader_packages
 from bootsmith.tasks.disk import bootcode
 from bootsmith.tasks.errors import StageError
+from bootsmith.tasks.packages import loader_packages
 from bootsmith.tasks.recipe.load import load
 from bootsmith.tasks.tools import host
-from workbench import VERSION, Workbench, member
+
+from tests.support import tiny_kernel
+from tests.support.disk_stages import VERSION, Workbench, member
 
 MBR = "disk: {partitions: {root: {mount: /, extra: 10M}}}\nboot: {loader: grub-bios, packages: false}\n"
 GPT = (
@@ -36,7 +37,7 @@ ON_THE_ESP = (
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workbench:
     """A workbench whose kernel is the tiny one."""
-    return tinykernel.workbench(tmp_path, monkeypatch, MBR)
+    return tiny_kernel.workbench(tmp_path, monkeypatch, MBR)
 
 
 @pytest.mark.parametrize("text", [MBR, GPT, SPLIT, ON_THE_ESP], ids=["mbr", "gpt", "split", "esp"])
@@ -44,7 +45,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workbench:
 def test_seabios_boots_it(bench: Workbench, text: str) -> None:
     """From the MBR gap and from a bios-boot partition, kernels on ext and FAT: with the command line and the initrd."""
     bench.write_recipe(text)
-    heard, cmdline = tinykernel.boot(bench)
+    heard, cmdline = tiny_kernel.boot(bench)
     assert f" {cmdline}; initrd: tiny initrd" in heard, heard
 
 
@@ -88,7 +89,7 @@ def test_the_default_entry_starts_with_its_very_words(bench: Workbench) -> None:
     entries = r"""{one: {}, two: {title: "it's {2}", cmdline: "$x $(y) {z} a;b *? k=\"q r\" <&|> #"}}"""
     further = f"packages: false, root: none, console: [ttyS0], default: two, timeout: 1, entries: {entries}"
     bench.write_recipe(MBR.replace("packages: false", further))
-    heard, _ = tinykernel.boot(bench)
+    heard, _ = tiny_kernel.boot(bench)
     assert "it's {2}" in heard
     assert """ console=ttyS0 $x $(y) {z} a;b *? "k=q r" <&|> #; initrd: tiny initrd""" in heard, heard
 

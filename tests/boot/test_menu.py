@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from bootsmith.tasks.boot import menu
 from bootsmith.tasks.boot.menu import Item, Serial
+from bootsmith.tasks.planning.stages import entries as menus
 from bootsmith.tasks.recipe.load import load
-from bootsmith.tasks.stages import menu as menus
 
 SOURCE = "source: {debian: {suite: trixie}}\n"
 UUIDS = "partuuid: AAAABBBB-1111-2222-3333-CCCCDDDDEEEE, uuid: 01234567-89ab-cdef-0123-456789abcdef"

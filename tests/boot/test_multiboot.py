@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pytest
 from bootsmith.tasks.boot import multiboot
-from bootsmith.tasks.tree import magic
-from machkernel import bzimage, elf
-from machkernel import multiboot as kernel
-from machkernel import multiboot2 as kernel2
+from bootsmith.tasks.tree import boot_formats
+
+from tests.support.kernel_files import bzimage, elf
+from tests.support.kernel_files import multiboot as kernel
+from tests.support.kernel_files import multiboot2 as kernel2
 
 
 @pytest.mark.parametrize("at", [64, 68, 4096, 8192 - 12])
@@ -35,7 +36,7 @@ def test_a_header_is_found(at: int) -> None:
 )
 def test_what_no_loader_could_start_is_refused(data: bytes, what: str) -> None:
     """Another format, another width, no header, one too late, askew or with a wrong checksum: each is said."""
-    assert multiboot.refusal(data, "multiboot", "i386", magic.kernel(data)) == what
+    assert multiboot.refusal(data, "multiboot", "i386", boot_formats.kernel(data)) == what
 
 
 def test_the_second_form_has_its_own_header() -> None:

@@ -6,15 +6,16 @@ import time
 from pathlib import Path
 
 import pytest
-from bootsmith.cache import code
+from bootsmith.cache.digest import code
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.machine import guest, qemu
 from bootsmith.tasks.machine.accelerator import choose
 from bootsmith.tasks.machine.console import Console
 from bootsmith.tasks.recipe import own_loader
-from machines import machine
-from project import dodo, doit
-from workbench import Workbench, member
+
+from tests.support.disk_stages import Workbench, member
+from tests.support.project import dodo, doit
+from tests.support.scripted_guests import machine
 
 LONG = 120
 
@@ -114,5 +115,5 @@ def test_what_goes_wrong_in_it_is_told_with_its_line(bench: Workbench, body: str
 
 def test_what_it_may_import_is_the_stages_code() -> None:
     """All that such a file is allowed to import counts in the stage's key."""
-    known = code.sources("bootsmith.tasks.boot.bootloader")
+    known = code.sources("bootsmith.tasks.boot.loader_layer")
     assert {*own_loader.OURS} <= {*known}

@@ -10,7 +10,8 @@ import pytest
 from bootsmith.tasks.boot import der, enrolment, pe, signing
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.tools import host
-from signers import context, make_key
+
+from tests.support.signing_keys import context, make_key
 
 LOADER = host.find("systemd-boot").read_bytes()
 

@@ -6,10 +6,11 @@ import subprocess
 from pathlib import Path
 
 import pytest
-import tinykernel
 from bootsmith.tasks.boot import syslinux
 from bootsmith.tasks.boot.menu import Item, Menu, Serial
-from workbench import VERSION, Workbench
+
+from tests.support import tiny_kernel
+from tests.support.disk_stages import VERSION, Workbench
 
 PARTS = "partitions: {boot: {fs: vfat, mount: /boot/syslinux, size: 64M}, root: {mount: /, extra: 10M}}"
 MBR = f"disk: {{{PARTS}}}\nboot: {{loader: syslinux}}\n"
@@ -24,7 +25,7 @@ BOTH = (
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workbench:
     """A workbench whose kernel is the tiny one, in a folder with an awkward name."""
-    return tinykernel.workbench(tmp_path / 'a $b "c": d', monkeypatch, MBR)
+    return tiny_kernel.workbench(tmp_path / 'a $b "c": d', monkeypatch, MBR)
 
 
 @pytest.mark.parametrize(
@@ -34,7 +35,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workbench:
 def test_seabios_boots_it(bench: Workbench, text: str) -> None:
     """On a partition of its own, on /boot and on the ESP: with the command line and the initrd (A5)."""
     bench.write_recipe(text)
-    heard, cmdline = tinykernel.boot(bench)
+    heard, cmdline = tiny_kernel.boot(bench)
     assert f" {cmdline} initrd=/" in heard, heard
     assert "; initrd: tiny initrd" in heard, heard
 
@@ -57,7 +58,7 @@ def test_the_same_recipe_gives_the_same_filesystem(bench: Workbench) -> None:
     image = bench.site.partition_image("boot")
     bench.build()
     first = image.read_bytes()
-    other = tinykernel.workbench(bench.folder.parent / "elsewhere", bench.monkeypatch, MBR)
+    other = tiny_kernel.workbench(bench.folder.parent / "elsewhere", bench.monkeypatch, MBR)
     other.build()
     assert other.site.partition_image("boot").read_bytes() == first
 

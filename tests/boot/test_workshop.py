@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 from bootsmith.tasks.disk import gpt
-from project import CHECKOUT, dodo, environment
+
+from tests.support.project import CHECKOUT, dodo, environment
 
 pytestmark = [pytest.mark.boot, pytest.mark.xdist_group("efi")]
 

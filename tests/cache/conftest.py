@@ -5,11 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from bootsmith.cache import record as records
-from bootsmith.cache.record import Record
-from bootsmith.cache.store import Store
-from fourresults import DAY, KEYS, OWN, SHARED, make, outputs
-from storehouse import CONTENT, DIGEST, OUTPUTS, SHA256
+from bootsmith.cache.store import record as records
+from bootsmith.cache.store.record import Record
+from bootsmith.cache.store.store import Store
+
+from tests.support.four_results import DAY, KEYS, OWN, SHARED, make, outputs
+from tests.support.stored_files import CONTENT, DIGEST, OUTPUTS, SHA256
 
 
 @pytest.fixture

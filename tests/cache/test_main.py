@@ -11,16 +11,17 @@ import sys
 from pathlib import Path
 
 import bootsmith
-import peer
 import pytest
-from bootsmith.cache import record as records
-from bootsmith.cache import roots
 from bootsmith.cache.__main__ import main
+from bootsmith.cache.digest.fingerprint import fingerprint
 from bootsmith.cache.errors import CacheError
-from bootsmith.cache.fingerprint import fingerprint
-from bootsmith.cache.lease import Lease
-from bootsmith.cache.record import Record
-from bootsmith.cache.store import Store
+from bootsmith.cache.keep import roots
+from bootsmith.cache.store import record as records
+from bootsmith.cache.store.lease import Lease
+from bootsmith.cache.store.record import Record
+from bootsmith.cache.store.store import Store
+
+from tests.support import other_process
 
 MIB = 1 << 20
 KEY, OTHER = "a" * 32, "b" * 32
@@ -79,7 +80,7 @@ def at_a_shell(*words: str) -> subprocess.CompletedProcess[str]:
         env=os.environ | {"PYTHONPATH": str(Path(bootsmith.__file__).parent.parent)},
         text=True,
         capture_output=True,
-        timeout=peer.TIMEOUT,
+        timeout=other_process.TIMEOUT,
         check=False,
     )
 
@@ -320,6 +321,6 @@ def test_a_reader_that_leaves_is_no_error(root: Path) -> None:
     assert process.stdout is not None
     process.stdout.close()
     process.stdout = None
-    _, errors = process.communicate("go\n", timeout=peer.TIMEOUT)
+    _, errors = process.communicate("go\n", timeout=other_process.TIMEOUT)
     assert errors == ""
     assert process.returncode != -signal.SIGPIPE

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from bootsmith.tasks.disk.inspect import inspect, to_json, to_text
 from bootsmith.tasks.errors import UsageError
-from workbench import VERSION, Workbench, member
+
+from tests.support.disk_stages import VERSION, Workbench, member
 
 MIB = 1 << 20
 DISK = "disk: {partitions: {esp: {size: 64M}, root: {mount: /, extra: 20M}}}\nboot: {packages: false}\n"

@@ -9,9 +9,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from bootsmith.tasks.build.secret import Secret
 from bootsmith.tasks.disk import passphrase
 from bootsmith.tasks.errors import StageError, ToolFailed, UsageError
-from bootsmith.tasks.secret import Secret
 
 TEXT = "open $sesame, 'it' \"is\" \\n me"
 

@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bootsmith.tasks.disk import image_format as images
 from bootsmith.tasks.disk.inspect import inspect
 from bootsmith.tasks.errors import BootsmithError, StageError, UsageError
-from bootsmith.tasks.machine import image as images
-from bootsmith.tasks.stages import convert
-from machkernel import bzimage, stand_in
-from project import dodo, doit
-from workbench import EPOCH, Workbench, member
+from bootsmith.tasks.planning.stages import convert
+
+from tests.support.disk_stages import EPOCH, Workbench, member
+from tests.support.kernel_files import bzimage, stand_in
+from tests.support.project import dodo, doit
 
 DISK = "disk: {partitions: {esp: {size: 64M}, root: {mount: /, extra: 20M}}}\nboot: {packages: false}\n"
 PASSPHRASE = "open, sesame"

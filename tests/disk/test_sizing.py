@@ -11,8 +11,9 @@ from bootsmith.tasks.disk import sizing
 from bootsmith.tasks.disk.content import Tree
 from bootsmith.tasks.disk.sizing import MIB, Demand, ext_capacity, ext_geometry, ext_need, fat_capacity, human
 from bootsmith.tasks.tree.tar import Entry
-from extimage import check, header
-from workbench import Workbench, member
+
+from tests.support.disk_stages import Workbench, member
+from tests.support.ext_image import check, header
 
 
 def tree(files: int, size: int = 5000) -> Tree:

@@ -14,7 +14,8 @@ from bootsmith.tasks.errors import BootsmithError
 from bootsmith.tasks.machine import accelerator, qemu
 from bootsmith.tasks.machine.accelerator import KVM, Accel
 from bootsmith.tasks.tools import host, process
-from machines import machine
+
+from tests.support.scripted_guests import machine
 
 STALLS = "a one-sector guest did not come to its end in 2 s"
 

@@ -13,19 +13,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import peer
 import pytest
-from bootsmith.tasks.disk import passphrase
+from bootsmith.tasks.build.secret import Secret
+from bootsmith.tasks.disk import image_format, passphrase
 from bootsmith.tasks.errors import TestFailed
-from bootsmith.tasks.machine import boottest, case, guest, image, overlay, qemu, shares
+from bootsmith.tasks.machine import boot_setup, boot_test, guest, overlay, qemu, shares
 from bootsmith.tasks.machine.accelerator import Accel, choose
+from bootsmith.tasks.machine.boot_run import BootRun, Unmet
 from bootsmith.tasks.machine.console import Console
 from bootsmith.tasks.machine.firmware import Firmware
 from bootsmith.tasks.machine.guest import Guest
 from bootsmith.tasks.machine.run import Subject
-from bootsmith.tasks.machine.trial import Trial, Unmet
-from bootsmith.tasks.secret import Secret
-from machines import KERNEL, alphabets, demands, encrypted, machine, printing_disk
+
+from tests.support import other_process
+from tests.support.scripted_guests import KERNEL, alphabets, demands, encrypted, machine, printing_disk
 
 pytestmark = pytest.mark.boot
 LONG = 120  # seconds: how long a busy host may take for what takes it less than one when idle
@@ -82,7 +83,7 @@ def test_a_qcow2_boots_and_stays_as_it_is(tmp_path: Path, accel: Accel) -> None:
     raw, disk = written(tmp_path / "disk.raw", printing_disk("hello")), tmp_path / "disk.qcow2"
     subprocess.run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", raw, disk], check=True)
     before = disk.read_bytes()
-    with booted(disk, accel, form=image.identify(disk)) as running:
+    with booted(disk, accel, form=image_format.identify(disk)) as running:
         until(running, lambda: "hello" in running.console.heard)
     assert disk.read_bytes() == before
 
@@ -100,7 +101,7 @@ def test_an_encrypted_disk_boots(tmp_path: Path, accel: Accel, keep: bool) -> No
 
         def command(wires: qemu.Wires) -> list[str]:
             return qemu.command(
-                machine(), disk=over, format=image.identify(disk, opens=True), firmware=None, accel=accel,
+                machine(), disk=over, format=image_format.identify(disk, opens=True), firmware=None, accel=accel,
                 snapshot=not keep, wires=wires, passphrase=fd,
             )  # fmt: skip
 
@@ -133,7 +134,7 @@ def test_a_cd_boots(tmp_path: Path, accel: Accel, drive: str, board: str) -> Non
     for number, data in sectors.items():
         content[number * 2048 : number * 2048 + len(data)] = data
     cd = written(tmp_path / "cd.iso", bytes(content))
-    with booted(cd, accel, form=image.identify(cd), drive=drive, type=board) as running:
+    with booted(cd, accel, form=image_format.identify(cd), drive=drive, type=board) as running:
         until(running, lambda: "hello from the CD" in running.console.heard)
 
 
@@ -177,7 +178,7 @@ def verdict(tmp_path: Path, accel: Accel, text: str, **test: Any) -> Unmet:
     """Return why a disk that prints `text` does not pass."""
     disk = written(tmp_path / "disk.raw", printing_disk(text))
     with booted(disk, accel) as running, pytest.raises(Unmet) as caught:
-        Trial(running, demands(timeout=LONG, **test), "cafe01").judge()
+        BootRun(running, demands(timeout=LONG, **test), "cafe01").judge()
     return caught.value
 
 
@@ -210,7 +211,7 @@ def test_no_bootable_device(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     out.mkdir()
     (out / "serial.log").write_text("an earlier test's")
     with pytest.raises(TestFailed) as caught:
-        boottest.prove(case.prepare(machine(accel="tcg"), demands(timeout=LONG), Subject(disk)), out)
+        boot_test.prove(boot_setup.prepare(machine(accel="tcg"), demands(timeout=LONG), Subject(disk)), out)
     assert "failed in phase firmware (uefi, tcg): the firmware found nothing to boot" in caught.value.message
     assert '\n  | BdsDxe: failed to load Boot0001 "UEFI Misc Device"' in caught.value.message
     assert caught.value.hint == f"Kept: {out}/serial.log and {out}/screenshot.png"
@@ -229,7 +230,7 @@ def test_no_bootable_device_under_a_bios(tmp_path: Path, monkeypatch: pytest.Mon
     disk = written(tmp_path / "disk.raw", bytes(1 << 20))
     asked = demands(timeout=LONG, screenshot=False)
     with pytest.raises(TestFailed, match=r"failed in phase firmware \(bios, tcg\): the firmware found nothing to boot"):
-        boottest.prove(case.prepare(machine(accel="tcg"), asked, Subject(disk, kind="bios")), tmp_path / "test")
+        boot_test.prove(boot_setup.prepare(machine(accel="tcg"), asked, Subject(disk, kind="bios")), tmp_path / "test")
     result = json.loads((tmp_path / "test/result.json").read_text())
     assert (result["kind"], result["firmware"]) == ("no bootable device", "bios")
 
@@ -239,8 +240,8 @@ def test_a_machine_that_cannot_start(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv("BOOTSMITH_CACHE", str(tmp_path / "cache"))
     disk = written(tmp_path / "disk.raw", printing_disk(""))
     with pytest.raises(TestFailed, match=r"QEMU ended with status 1: .*-bogus"):
-        boottest.prove(
-            case.prepare(machine(accel="tcg", qemu=("-bogus",)), demands(), Subject(disk)), tmp_path / "test"
+        boot_test.prove(
+            boot_setup.prepare(machine(accel="tcg", qemu=("-bogus",)), demands(), Subject(disk)), tmp_path / "test"
         )
     assert json.loads((tmp_path / "test/result.json").read_text())["kind"] == "qemu"
     assert "-bogus" in (tmp_path / "test/qemu.log").read_text()
@@ -287,7 +288,7 @@ def test_a_machine_dies_with_us(tmp_path: Path) -> None:
     child = subprocess.Popen(
         [sys.executable, "-c", KILLED, disk], stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=env, text=True
     )
-    assert peer.dies_with(child, LONG)
+    assert other_process.dies_with(child, LONG)
     assert not list(temporary.iterdir())
 
 

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import pytest
 from bootsmith.tasks.machine.console import Console, Expectations, clean
-from bootsmith.tasks.machine.phrases import Phase
-from machines import KERNEL
+from bootsmith.tasks.machine.console_messages import Phase
+
+from tests.support.scripted_guests import KERNEL
 
 CLEAR = "\x1b[2J\x1b[01;01H"
 OVMF = (

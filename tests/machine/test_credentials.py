@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from bootsmith.tasks.machine import qemu
 from bootsmith.tasks.machine.credentials import ROOM, Asked, credentials
-from machines import TCG, machine
+
+from tests.support.scripted_guests import TCG, machine
 
 KEY = f"ssh-ed25519 {'A' * 68} bootsmith"
 ALL = Asked(nonce="0123456789abcdef", autologin=True, ssh_key=KEY)

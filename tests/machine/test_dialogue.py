@@ -6,7 +6,8 @@ import base64
 import subprocess
 
 from bootsmith.tasks.machine.dialogue import Agent, Question, Shell
-from machines import KERNEL, MadeUpGuest
+
+from tests.support.scripted_guests import KERNEL, MadeUpGuest
 
 NONCE = "cafe01"
 

@@ -9,11 +9,12 @@ import pytest
 from bootsmith.tasks.boot.menu import Item, Serial
 from bootsmith.tasks.boot.menu import Menu as Shown
 from bootsmith.tasks.errors import BootsmithError
+from bootsmith.tasks.machine.boot_run import BootRun, Unmet
 from bootsmith.tasks.machine.entry import Wanted, wanted
-from bootsmith.tasks.machine.trial import Trial, Unmet
 from bootsmith.tasks.recipe.load import load
 from bootsmith.tasks.recipe.model import Boot
-from machines import MadeUpGuest, demands
+
+from tests.support.scripted_guests import MadeUpGuest, demands
 
 RECOVERY = Wanted("grub-bios", "recovery", 2, 1, "Recovery", "ro single")
 SHOWN = Shown(
@@ -50,8 +51,8 @@ class Grub:
         return self.draw()
 
 
-def judged(guest: MadeUpGuest, entry: Wanted) -> Trial:
-    trial = Trial(guest, demands(), "cafe01", entry=entry)
+def judged(guest: MadeUpGuest, entry: Wanted) -> BootRun:
+    trial = BootRun(guest, demands(), "cafe01", entry=entry)
     trial.judge()
     return trial
 

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bootsmith.tasks.commands import COMMANDS
+from bootsmith.tasks.command.table import COMMANDS
 from bootsmith.tasks.errors import UsageError
 from bootsmith.tasks.machine import qemu
 from bootsmith.tasks.machine.accelerator import KVM
 from bootsmith.tasks.machine.firmware import Firmware
 from bootsmith.tasks.recipe.model import Machine
-from machines import TCG, machine
+
+from tests.support.scripted_guests import TCG, machine
 
 OVMF = Firmware(Path("/fw/CODE.fd"), Path("/fw/VARS.fd"))
 GOLDEN = [

@@ -15,10 +15,11 @@ from pathlib import Path
 
 import pytest
 from bootsmith.tasks.errors import BootsmithError, UsageError
-from bootsmith.tasks.machine import accelerator, clock, firmware, overlay, qemu, run, running, shares
+from bootsmith.tasks.machine import accelerator, firmware, microvm_clock, overlay, qemu, run, running, shares
 from bootsmith.tasks.machine.firmware import Firmware
 from bootsmith.tasks.machine.run import Subject
-from machines import TCG, machine, printing_disk
+
+from tests.support.scripted_guests import TCG, machine, printing_disk
 
 
 @pytest.fixture(name="here", autouse=True)
@@ -251,7 +252,7 @@ def test_a_microvm_under_tcg_is_told_its_clock(
     words: str,
 ) -> None:
     """A board on which Linux would stand still under TCG tells it the clock; where that cannot be, this is said."""
-    monkeypatch.setattr(clock, "_rate", lambda _: rate)
+    monkeypatch.setattr(microvm_clock, "_rate", lambda _: rate)
     told: list[str] = []
     subject = Subject(None, kind="direct", kernel=qemu.Kernel(disk, None, "quiet"))
     assert run.run(machine(type=board), subject, print_only=True, say=told.append) == 0

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from bootsmith.tasks.errors import BootsmithError
 from bootsmith.tasks.machine import firmware, variables
-from signers import make_key
+
+from tests.support.signing_keys import make_key
 
 CERTIFICATE = b"a certificate, DER"
 

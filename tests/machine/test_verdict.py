@@ -12,21 +12,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bootsmith.cache.memo import Memo
+from bootsmith.cache.digest.memo import Memo
+from bootsmith.tasks.build.secret import Secret
 from bootsmith.tasks.disk.passphrase import Passphrase
 from bootsmith.tasks.errors import TestFailed
-from bootsmith.tasks.machine import boottest
+from bootsmith.tasks.machine import boot_test
 from bootsmith.tasks.machine.accelerator import Accel
-from bootsmith.tasks.machine.case import Case
+from bootsmith.tasks.machine.boot_setup import Case
 from bootsmith.tasks.machine.entry import Wanted
 from bootsmith.tasks.machine.firmware import Firmware
 from bootsmith.tasks.machine.qemu import Kernel
 from bootsmith.tasks.machine.run import Subject
 from bootsmith.tasks.machine.verdict import Verdict, Verdicts
 from bootsmith.tasks.recipe.model import Login
-from bootsmith.tasks.secret import Secret
 from bootsmith.tasks.tools import host
-from machines import TCG, demands, machine
+
+from tests.support.scripted_guests import TCG, demands, machine
 
 
 class Boots:
@@ -77,7 +78,7 @@ class Bench:
     def prove(self, case: Case | None = None, *, force: bool = False) -> Verdict:
         """Prove a case, with a memo of its own as a new process has."""
         verdicts = Verdicts(self.root, Memo(self.top / "memo"))
-        return boottest.prove(case or self.case, self.out, verdicts=verdicts, force=force, boot=self.boots)
+        return boot_test.prove(case or self.case, self.out, verdicts=verdicts, force=force, boot=self.boots)
 
     @property
     def kept(self) -> list[Path]:
@@ -89,7 +90,7 @@ class Bench:
 def fixture_qemu(monkeypatch: pytest.MonkeyPatch) -> None:
     """Save reading all that QEMU brings along, and all our own modules, for every test anew."""
     monkeypatch.setattr(host, "identity", lambda name, _memo: f"the {name} of this host")
-    monkeypatch.setattr("bootsmith.cache.code.module_identity", lambda name, **_: f"the code of {name}")
+    monkeypatch.setattr("bootsmith.cache.digest.code.module_identity", lambda name, **_: f"the code of {name}")
 
 
 @pytest.fixture(name="bench")
@@ -186,7 +187,7 @@ def test_other_programs_boot_again(bench: Bench, monkeypatch: pytest.MonkeyPatch
     if what == "QEMU":
         monkeypatch.setattr(host, "identity", lambda name, _memo: f"another {name}")
     else:
-        monkeypatch.setattr("bootsmith.cache.code.module_identity", lambda *_a, **_k: "edited")
+        monkeypatch.setattr("bootsmith.cache.digest.code.module_identity", lambda *_a, **_k: "edited")
     assert not bench.prove().cached
 
 
@@ -221,12 +222,12 @@ def test_a_boot_that_a_busy_host_spoilt_is_tried_again(bench: Bench, spoilt: int
     def boot(case: Case, out: Path, say: Callable[[str], None]) -> Verdict:
         if next(tried) < spoilt:
             (out / "screenshot.png").write_bytes(b"of a panic")
-            raise boottest.Starved("no time\n  reached: kernel")
+            raise boot_test.Starved("no time\n  reached: kernel")
         assert not (out / "screenshot.png").exists()
         return bench.boots(case, out, say)
 
     with contextlib.nullcontext() if passes else pytest.raises(TestFailed, match="no time"):
-        assert boottest.prove(bench.case, bench.out, boot=boot, say=said.append).evidence == ("nonce seen",)
+        assert boot_test.prove(bench.case, bench.out, boot=boot, say=said.append).evidence == ("nonce seen",)
     assert said == ["no time: booting again"] * min(spoilt, 2)
 
 

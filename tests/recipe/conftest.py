@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from kitchen import Kitchen
+
+from tests.support.recipe_folder import Kitchen
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ from bootsmith.tasks.recipe import boot_files
 from bootsmith.tasks.recipe.boot_files import Initrd
 from bootsmith.tasks.recipe.model import Boot
 from bootsmith.tasks.recipe.show import show
-from kitchen import SOURCE, Kitchen
+
+from tests.support.recipe_folder import SOURCE, Kitchen
 
 SAID = [
     # boot:, each entry's kernel and initrd by whose they are, kernels and initrds that are needed

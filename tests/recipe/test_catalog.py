@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from bootsmith.tasks.errors import UsageError
 from bootsmith.tasks.recipe import catalog
-from kitchen import SOURCE, Kitchen
+
+from tests.support.recipe_folder import SOURCE, Kitchen
 
 
 def test_a_name_is_a_file_of_the_folder_and_a_path_is_itself(kitchen: Kitchen) -> None:

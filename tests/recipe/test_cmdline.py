@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from bootsmith.tasks.errors import RecipeError
 from bootsmith.tasks.recipe.cmdline import words
-from kitchen import SOURCE, Kitchen
+
+from tests.support.recipe_folder import SOURCE, Kitchen
 
 
 @pytest.mark.parametrize(("text", "found"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kitchen import SOURCE, Kitchen, each_of
+from tests.support.recipe_folder import SOURCE, Kitchen, each_of
 
 BAD = [
     (SOURCE + "disk: {table: bsd}\n", ["2:15: disk.table: 'bsd' is not a choice; known here: gpt, mbr, none"]),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 from bootsmith.tasks.errors import RecipeError
-from kitchen import SOURCE, Kitchen
+
+from tests.support.recipe_folder import SOURCE, Kitchen
 
 MACH = (
     "arch: i386\nsource: none\ndisk: {partitions: {root: {fs: ext2, mount: /}}}\n"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kitchen import SOURCE, Kitchen, each_of
+from tests.support.recipe_folder import SOURCE, Kitchen, each_of
 
 BAD = [
     (SOURCE + "layers: [overlay]\n", ["2:10: layers.overlay.from: this must be given; write `from: PATH`"]),

@@ -8,13 +8,14 @@ import re
 from pathlib import Path
 
 import pytest
+from bootsmith.tasks.build.secret import Secret
 from bootsmith.tasks.errors import RecipeError
 from bootsmith.tasks.recipe.load import load
 from bootsmith.tasks.recipe.model import Qcow2, Raw
-from bootsmith.tasks.secret import Secret
 from hypothesis import example, given
 from hypothesis import strategies as some
-from kitchen import LARGE, SOURCE, Kitchen
+
+from tests.support.recipe_folder import LARGE, SOURCE, Kitchen
 
 GIB = 1 << 30
 MIB = 1 << 20
@@ -269,7 +270,7 @@ def test_aliases_repeat_what_they_name(kitchen: Kitchen) -> None:
 def test_python_alone_reads_the_same(kitchen: Kitchen, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where PyYAML lacks its C part, recipes and places are the same."""
     import yaml
-    from bootsmith.tasks.recipe import parse
+    from bootsmith.tasks.recipe.text import parse
 
     text = SOURCE + "layers:\n  - files: {/a: {content: 'x'}}\nboot:\n  cmdline: >-\n    a\n    b\n"
     quick = kitchen.cook(text)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from kitchen import SOURCE, Kitchen, each_of
+
+from tests.support.recipe_folder import SOURCE, Kitchen, each_of
 
 KEYS = "secure_boot: {key: {file: files/key.gpg}, certificate: files/key.gpg"
 BAD = [

@@ -9,8 +9,9 @@ from bootsmith.tasks.errors import RecipeError
 from bootsmith.tasks.recipe.loaders import KINDS
 from bootsmith.tasks.recipe.model import Recipe
 from bootsmith.tasks.recipe.show import show
-from bootsmith.tasks.recipe.units import show_size
-from kitchen import SOURCE, Kitchen
+from bootsmith.tasks.recipe.values.units import show_size
+
+from tests.support.recipe_folder import SOURCE, Kitchen
 
 PLAIN = "disk: {partitions: {root: {mount: /}}}\n"
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from bootsmith.tasks.actions import boottest
-from kitchen import SOURCE, Kitchen, each_of
+from bootsmith.tasks.command.actions import qemu_test
+
+from tests.support.recipe_folder import SOURCE, Kitchen, each_of
 
 BAD = [
     (
@@ -99,4 +100,4 @@ def test_a_mistake_is_told_with_place_key_reason_and_remedy(stocked: Kitchen, te
 )
 def test_under_what_a_recipe_is_tested(kitchen: Kitchen, more: str, found: list[str]) -> None:
     """`auto` is what the machine says, else what its board can, else its loaders' first; each once."""
-    assert boottest.kinds(kitchen.cook(SOURCE + more)) == found
+    assert qemu_test.kinds(kitchen.cook(SOURCE + more)) == found

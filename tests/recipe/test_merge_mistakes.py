@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kitchen import SOURCE, Kitchen, each_of
+from tests.support.recipe_folder import SOURCE, Kitchen, each_of
 
 BAD = [
     (SOURCE + "extends: minimal\n", ["2:10: extends: there is no recipe 'minimal'; there is none here"]),

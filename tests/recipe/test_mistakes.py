@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kitchen import SOURCE, Kitchen, each_of
+from tests.support.recipe_folder import SOURCE, Kitchen, each_of
 
 NO_TREE_PATH = "begin it with /, and leave out //, /., /.. and a last /"
 BAD = [

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kitchen import SOURCE, Kitchen, each_of
+from tests.support.recipe_folder import SOURCE, Kitchen, each_of
 
 BAD = [
     (SOURCE + "outputs: raw\n", ["2:10: outputs: this takes a list; write [raw]"]),

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 from bootsmith.tasks.errors import RecipeError
-from kitchen import SOURCE, Kitchen
+
+from tests.support.recipe_folder import SOURCE, Kitchen
 
 BAD = [
     ("FIRMWARE = \n", ":1: this is no Python: invalid syntax; mend that line"),

@@ -6,16 +6,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from bootsmith.tasks.recipe.inheritance.variables import Variables
 from bootsmith.tasks.recipe.load import load
 from bootsmith.tasks.recipe.model import Recipe
-from bootsmith.tasks.recipe.nodes import Place, Text
-from bootsmith.tasks.recipe.parse import parse_text
-from bootsmith.tasks.recipe.problems import Problems
 from bootsmith.tasks.recipe.show import flow, show
-from bootsmith.tasks.recipe.variables import Variables
+from bootsmith.tasks.recipe.text.nodes import Place, Text
+from bootsmith.tasks.recipe.text.parse import parse_text
+from bootsmith.tasks.recipe.text.problems import Problems
 from hypothesis import given
 from hypothesis import strategies as some
-from kitchen import LARGE, SOURCE, Kitchen
+
+from tests.support.recipe_folder import LARGE, SOURCE, Kitchen
 
 
 def again(recipe: Recipe, folder: Path) -> Recipe:

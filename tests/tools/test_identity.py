@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from bootsmith.cache.memo import Memo
+from bootsmith.cache.digest.memo import Memo
 from bootsmith.tasks.errors import ToolMissing
 from bootsmith.tasks.tools import host, identity
 
@@ -166,7 +166,7 @@ def test_a_file_still_in_flux_is_not_remembered(
     identify: Callable[..., str], memo: Memo, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A program changed this very moment is looked at again: its next change might not show in its times."""
-    monkeypatch.setattr("bootsmith.cache.clock.settled", lambda _status: 1 << 62)
+    monkeypatch.setattr("bootsmith.cache.files.clock.settled", lambda _status: 1 << 62)
     examined = counted(monkeypatch)
     for _ in range(2):
         identify(Path("/bin/cat"))
@@ -186,7 +186,7 @@ def test_an_earlier_boot_is_no_witness(identify: Callable[..., str], monkeypatch
     """After a restart, which a power cut may have been, every program is looked at again."""
     identify(Path("/bin/cat"))
     examined = counted(monkeypatch)
-    monkeypatch.setattr("bootsmith.cache.clock.boot_id", lambda: "another")
+    monkeypatch.setattr("bootsmith.cache.files.clock.boot_id", lambda: "another")
     identify(Path("/bin/cat"))
     assert examined == [Path("/bin/cat")]
 

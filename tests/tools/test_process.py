@@ -12,11 +12,12 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import peer
 import pytest
 from bootsmith.tasks.errors import StageError, ToolFailed, ToolMissing
-from bootsmith.tasks.tools import alive, isolation, process
-from ordinary import OrdinaryUser, ordinary_user
+from bootsmith.tasks.tools import children, isolation, process
+
+from tests.support import other_process
+from tests.support.ordinary_user import OrdinaryUser, ordinary_user
 
 ENV = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin"}
 PATIENCE = 30
@@ -359,7 +360,7 @@ process.run(["/usr/bin/touch", "started"], env={}, cwd=Path(sys.argv[1]), root=s
 def test_kill_9_before_a_tool_was_let_go_ends_it_unrun(command: Command, user: OrdinaryUser, root: str) -> None:
     """Killed between starting the walls and letting the program go, we leave neither."""
     words = command(UNANSWERED, user.home, root)
-    assert peer.dies_with(subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
+    assert other_process.dies_with(subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True))
     assert not (user.home / "started").exists()
 
 
@@ -377,7 +378,7 @@ def test_daemons_end_with_their_tool(leftovers: Leftovers, way: str) -> None:
             sh(leftovers.HOLD + "echo line; wait", leftovers.folder, on_line=fall)
     assert leftovers.up()
     assert leftovers.gone()
-    assert alive.running == {}
+    assert children.running == {}
 
 
 def test_kill_all_ends_what_other_threads_run(leftovers: Leftovers) -> None:

@@ -6,7 +6,7 @@ import io
 from pathlib import Path
 
 import pytest
-from bootsmith.tasks.tools import environment, host, setup
+from bootsmith.tasks.tools import host, setup, virtualenv
 from bootsmith.tasks.tools.catalogue import TOOLS
 
 MCOPY = TOOLS["mcopy"]
@@ -42,7 +42,7 @@ def fixture_world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
     monkeypatch.setattr(host, "_os_release", lambda: {"ID": "debian"})
     monkeypatch.setattr(setup, "_run", world.run)
     monkeypatch.setattr(setup, "missing", lambda _checkout: list(world.absent))
-    monkeypatch.setattr(environment, "ensure", lambda checkout: (checkout / ".venv").mkdir())
+    monkeypatch.setattr(virtualenv, "ensure", lambda checkout: (checkout / ".venv").mkdir())
     monkeypatch.setattr("os.geteuid", lambda: 1000)
     monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
     monkeypatch.setattr("sys.stdin", io.StringIO())
@@ -154,7 +154,7 @@ def test_what_the_environment_needs_is_part_of_it(tmp_path: Path, monkeypatch: p
     assert setup.VENV in setup.missing(tmp_path)
     monkeypatch.setattr(host, "_os_release", lambda: {"ID": "debian"})
     assert "python3-venv" in host.install_command(setup.missing(tmp_path)).split()
-    monkeypatch.setattr(environment, "is_current", lambda *_: True)
+    monkeypatch.setattr(virtualenv, "is_current", lambda *_: True)
     assert setup.VENV not in setup.missing(tmp_path)
 
 

@@ -6,11 +6,12 @@ import os
 from pathlib import Path
 
 import pytest
+from bootsmith.tasks.build.site import Site
 from bootsmith.tasks.errors import StageError
-from bootsmith.tasks.site import Site
-from bootsmith.tasks.stages import layers
-from nursery import EPOCH, Nursery, text
-from workbench import member
+from bootsmith.tasks.planning.stages import layers
+
+from tests.support.disk_stages import member
+from tests.support.tree_layers import EPOCH, Nursery, text
 
 
 @pytest.fixture

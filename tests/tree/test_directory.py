@@ -8,13 +8,14 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from bootsmith.tasks.build.site import Site
 from bootsmith.tasks.errors import StageError
+from bootsmith.tasks.planning.stages import rootfs
 from bootsmith.tasks.recipe.load import load
-from bootsmith.tasks.site import Site
-from bootsmith.tasks.stages import rootfs
 from bootsmith.tasks.tree import layer, ownership
 from bootsmith.tasks.tree.merged import Tree
-from staging import run_stage
+
+from tests.support.single_stage import run_stage
 
 EPOCH = 1_755_331_200
 REST = "\nboot: {loader: direct, kernel: k, initrd: tree}\noutputs: [initramfs]\n"

@@ -7,13 +7,14 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from bootsmith.tasks.build.site import Site
 from bootsmith.tasks.errors import StageError
+from bootsmith.tasks.planning.stages import rootfs
 from bootsmith.tasks.recipe.model import Tar
-from bootsmith.tasks.site import Site
-from bootsmith.tasks.stages import rootfs
 from bootsmith.tasks.tree import layer, tar
-from guestdisks import described
-from staging import run_stage
+
+from tests.support.guest_disks import described
+from tests.support.single_stage import run_stage
 
 
 @pytest.fixture(name="top")

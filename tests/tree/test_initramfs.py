@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 from bootsmith.tasks.errors import StageError, ToolFailed
-from bootsmith.tasks.stages import initrd
-from bootsmith.tasks.tools import room
+from bootsmith.tasks.planning.stages import initrd
+from bootsmith.tasks.tools import capacity
 from bootsmith.tasks.tree import tar as tars
-from nursery import Nursery
-from workbench import member
+
+from tests.support.disk_stages import member
+from tests.support.tree_layers import Nursery
 
 VERSION = "6.1.0-9-amd64"
 BY_INPUT = """\
@@ -128,7 +129,7 @@ layers:
 def test_memory_or_disk_make_no_difference(nursery: Nursery, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without room in memory the work is done on disk, with the same bytes, and nothing of it stays."""
     quick = make(nursery)
-    monkeypatch.setattr(room, "memory_available", lambda: 0)
+    monkeypatch.setattr(capacity, "memory_available", lambda: 0)
     assert make(nursery) == quick
     assert not list(nursery.folder.glob("scratch/*/initramfs/scratch/tree/*"))
 

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 from bootsmith.tasks.errors import StageError
-from nursery import Nursery, text
-from workbench import Member, member
+
+from tests.support.disk_stages import Member, member
+from tests.support.tree_layers import Nursery, text
 
 UNIT = "usr/lib/systemd/system"
 ETC = "etc/systemd/system"

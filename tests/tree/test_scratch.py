@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from bootsmith.tasks.context import StageContext
+from bootsmith.tasks.build.context import StageContext
+from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.errors import ToolFailed
-from bootsmith.tasks.stage import Stage
-from bootsmith.tasks.tools import host, room
+from bootsmith.tasks.tools import capacity, host
 from bootsmith.tasks.tree import scratch
 
 PLACES = pytest.mark.parametrize("memory", [True, False], ids=["in memory", "on disk"])
@@ -22,7 +22,7 @@ def ctx(tmp_path: Path) -> StageContext:
 
 def run(ctx: StageContext, script: str, memory: bool, monkeypatch: pytest.MonkeyPatch) -> str:
     if not memory:
-        monkeypatch.setattr(room, "memory_available", lambda: 0)
+        monkeypatch.setattr(capacity, "memory_available", lambda: 0)
     return scratch.run_as_root(ctx, "toy", 1 << 20, host.find("sh"), "-ec", script).stdout.decode()
 
 
@@ -57,10 +57,10 @@ def test_the_host_has_no_name(memory: bool, ctx: StageContext, monkeypatch: pyte
 def test_room_is_asked_for(ctx: StageContext, monkeypatch: pytest.MonkeyPatch) -> None:
     """Memory is used when there is enough beside a reserve, disk otherwise."""
     script = 'stat -f -c %T "$TMPDIR"'
-    monkeypatch.setattr(room, "memory_available", lambda: scratch.RESERVE + (1 << 21))
+    monkeypatch.setattr(capacity, "memory_available", lambda: scratch.RESERVE + (1 << 21))
     assert scratch.run_as_root(ctx, "toy", 1 << 20, host.find("sh"), "-ec", script).stdout == b"tmpfs\n"
     (ctx.work / "tree").rmdir()
-    monkeypatch.setattr(room, "memory_available", lambda: scratch.RESERVE + (1 << 19))
+    monkeypatch.setattr(capacity, "memory_available", lambda: scratch.RESERVE + (1 << 19))
     assert scratch.run_as_root(ctx, "toy", 1 << 20, host.find("sh"), "-ec", 'touch "$TMPDIR/x"').status == 0
 
 

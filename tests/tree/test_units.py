@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 from bootsmith.tasks.errors import StageError
-from nursery import Nursery
-from workbench import Member, member
+
+from tests.support.disk_stages import Member, member
+from tests.support.tree_layers import Nursery
 
 UNIT = "usr/lib/systemd/system"
 ETC = "etc/systemd/system"

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 from bootsmith.tasks.errors import StageError
-from bootsmith.tasks.stages import system
+from bootsmith.tasks.planning.stages import system
 from bootsmith.tasks.tree import crypt
 from bootsmith.tasks.tree.merged import Tree
-from nursery import GROUP, PASSWD, SHADOW, Nursery, text
-from workbench import member
+
+from tests.support.disk_stages import member
+from tests.support.tree_layers import GROUP, PASSWD, SHADOW, Nursery, text
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB me@example"
 TODAY = "20316"  # the nursery's epoch, in days

@@ -1,0 +1,186 @@
+"""Fingerprints: what a file or a tree holds, in 128 bits. docs/reference/cache-format.md defines them."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+import struct
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
+
+from bootsmith.cache.digest.index import CHUNK, LENGTH, index_of, index_of_bytes, remember
+from bootsmith.cache.digest.key import encode
+from bootsmith.cache.files import clock
+from xxhash import xxh3_128, xxh3_128_hexdigest
+
+if TYPE_CHECKING:
+    from bootsmith.cache.digest.memo import Memo
+
+__all__ = ["CHUNK", "fingerprint", "note", "of_bytes", "of_descriptor"]
+
+StrPath: TypeAlias = "str | os.PathLike[str]"
+
+ENTRY = struct.Struct("<BHQQ")  # kind, permission bits, length of the name, length of what it holds; then those two
+
+LINKED = 0  # the kind of an entry that is a hard link to an earlier one; the others are S_IFMT's, shifted
+HOST_GIVEN = (b"trusted.", b"security.selinux", b"security.SMACK64", b"security.ima", b"security.evm")
+
+WORTH_WAITING = 32 << 20  # reading so much again at the next run costs about as much as a few ms of waiting now
+PATIENCE = clock.SECOND // 50
+
+
+def fingerprint(path: StrPath, memo: Memo | None = None, listing: dict[str, str] | None = None) -> str:
+    """Return the fingerprint of a regular file or a directory tree, 32 hex digits; a link is followed.
+
+    What `memo` knows is not read again, and what was read is noted there. A tree's entries are put into `listing`:
+    path -> "KIND MODE HELD", mode in octal, HELD in hex and "" for a directory. Raises FileNotFoundError, OSError.
+    """
+    name = os.fsencode(path)
+    status = os.stat(name)  # noqa: PTH116  # here and below: paths are bytes, as any name may be
+    if stat.S_ISREG(status.st_mode):
+        return _file(name, status, memo, follow=True)
+    if stat.S_ISDIR(status.st_mode):
+        return _tree(name, status, memo, listing)
+    return xxh3_128_hexdigest(encode(["special", _kind(status), status.st_rdev]))
+
+
+def note(path: StrPath, digest: str, memo: Memo) -> None:
+    """Remember what a file that was just made or renamed holds, without reading it again; the caller vouches for it."""
+    status = Path(path).stat()
+    if status.st_size >= WORTH_WAITING:
+        _rest(status)
+    if _same(status, Path(path).stat()):
+        memo.put(status, digest, time.time_ns())
+
+
+def of_bytes(content: bytes) -> str:
+    """Return the fingerprint of a file with this content."""
+    return index_of_bytes(content).digest
+
+
+def of_descriptor(descriptor: int) -> str:
+    """Return the fingerprint of an open regular file. Moves the descriptor's position. Raises OSError."""
+    index = index_of(descriptor)
+    digest = index.digest
+    remember(index, digest)
+    return digest
+
+
+def _file(name: bytes, status: os.stat_result, memo: Memo | None, *, follow: bool) -> str:
+    known = memo.get(status) if memo else None
+    if known:
+        return known
+    if memo and status.st_size >= WORTH_WAITING:
+        _rest(status)
+    started = time.time_ns()
+    descriptor = os.open(name, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | (0 if follow else os.O_NOFOLLOW))
+    try:
+        before = os.fstat(descriptor)
+        digest = of_descriptor(descriptor)
+        after = os.fstat(descriptor)
+    finally:
+        os.close(descriptor)
+    if memo and _same(before, after):
+        memo.put(before, digest, started)
+    return digest
+
+
+def _rest(status: os.stat_result) -> None:
+    """Wait until the file's times are past, if that is soon: hashed before, it must be hashed again next time."""
+    left = clock.settled(status) + 1 - time.time_ns()
+    if 0 < left < PATIENCE:
+        time.sleep(left / clock.SECOND)
+
+
+def _same(one: os.stat_result, other: os.stat_result) -> bool:
+    return (one.st_size, one.st_mtime_ns, one.st_ctime_ns) == (other.st_size, other.st_mtime_ns, other.st_ctime_ns)
+
+
+class _Directory(NamedTuple):
+    path: bytes
+    inside: bytes  # the same, from the tree's root
+    entries: list[tuple[bytes, bytes, os.stat_result]]  # path, name, status; sorted by name
+
+
+def _tree(root: bytes, status: os.stat_result, memo: Memo | None, listing: dict[str, str] | None) -> str:
+    directories = [_Directory(root, b"", _entries(root))]
+    for above in directories:  # grows while it is walked: level by level
+        for path, name, entry in above.entries:
+            if stat.S_ISDIR(entry.st_mode):
+                directories.append(_Directory(path, above.inside + name + b"/", _entries(path)))
+    links = _hard_links(directories)
+    digests: dict[bytes, bytes] = {}
+    for directory in reversed(directories):  # below before above
+        total = xxh3_128()
+        for path, name, entry in directory.entries:
+            first = links.get((entry.st_dev, entry.st_ino)) if entry.st_nlink > 1 else None
+            inside = directory.inside + name
+            try:
+                if first is None or first == inside:
+                    kind = _kind(entry)
+                    held = _held(path, inside, entry, digests, memo) + _attributes(path)
+                else:
+                    kind, held = LINKED, first
+            except FileNotFoundError:
+                continue  # removed while we looked: as if it had been before
+            mode = stat.S_IMODE(entry.st_mode)
+            total.update(ENTRY.pack(kind, mode, len(name), len(held)) + name + held)
+            if listing is not None:
+                below = digests.get(inside + b"/", b"")
+                listing[os.fsdecode(inside)] = f"{kind} {mode:o} {held.removeprefix(below).hex()}"
+        digests[directory.inside] = total.digest()
+    return xxh3_128_hexdigest(encode(["tree", stat.S_IMODE(status.st_mode), _attributes(root), digests[b""]]))
+
+
+def _entries(path: bytes) -> list[tuple[bytes, bytes, os.stat_result]]:
+    found = []
+    try:
+        with os.scandir(path) as listing:
+            for entry in listing:
+                try:
+                    found.append((entry.path, entry.name, entry.stat(follow_symlinks=False)))
+                except FileNotFoundError:
+                    continue  # removed while we looked
+    except FileNotFoundError:
+        pass
+    found.sort(key=lambda entry: entry[1])
+    return found
+
+
+def _hard_links(directories: list[_Directory]) -> dict[tuple[int, int], bytes]:
+    """Return, for each inode that may have several names, the first of them in the tree."""
+    first: dict[tuple[int, int], bytes] = {}
+    for directory in directories:
+        for _, name, entry in directory.entries:
+            if entry.st_nlink > 1 and not stat.S_ISDIR(entry.st_mode):
+                first.setdefault((entry.st_dev, entry.st_ino), directory.inside + name)
+    return first
+
+
+def _held(path: bytes, inside: bytes, entry: os.stat_result, digests: dict[bytes, bytes], memo: Memo | None) -> bytes:
+    """Return what an entry holds, of a length that its kind tells, or prefixed with it."""
+    if stat.S_ISREG(entry.st_mode):
+        return bytes.fromhex(_file(path, entry, memo, follow=False))
+    if stat.S_ISDIR(entry.st_mode):
+        return digests[inside + b"/"]
+    if stat.S_ISLNK(entry.st_mode):
+        target = os.readlink(path)  # noqa: PTH115
+        return LENGTH.pack(len(target)) + target
+    return LENGTH.pack(entry.st_rdev)
+
+
+def _kind(status: os.stat_result) -> int:
+    return stat.S_IFMT(status.st_mode) >> 12
+
+
+def _attributes(path: bytes) -> bytes:
+    try:
+        names = os.listxattr(path, follow_symlinks=False)
+    except OSError as error:
+        if error.errno not in (errno.EOPNOTSUPP, errno.ENOSYS):
+            raise
+        return b""  # a file system without any
+    kept = [name for name in map(os.fsencode, names) if not name.startswith(HOST_GIVEN)]
+    return encode({name: os.getxattr(path, name, follow_symlinks=False) for name in kept}) if kept else b""

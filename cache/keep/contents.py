@@ -1,0 +1,193 @@
+"""What is in a store: every thing that can be removed by itself, what it occupies, and what it names."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import NamedTuple
+
+from bootsmith.cache.digest.index import Index
+from bootsmith.cache.files import sealed
+from bootsmith.cache.files.temporary import PREFIX
+from bootsmith.cache.store import result as results
+from bootsmith.cache.store.blobs import Blobs, unique
+from bootsmith.cache.store.objects import PACKED, Damaged
+
+BY_DIGEST = {"results": "results", "indexes": "blobs", "chunks": "chunks", "sha256": "sha256"}  # folder: kind
+BY_FILE = {"history": "history", "verdicts": "verdicts", "plans": "plans", "quarantine": "quarantine", "blobs": "old"}
+BY_FOLDER = ("apt",)
+DIGEST = re.compile(r"[0-9a-f]{32}|[0-9a-f]{64}")
+HISTORY = "history 1"  # the form in which the programs above keep past builds
+
+
+@dataclass(slots=True)
+class Item:
+    """One thing, under the name that leases call it by: "results/KEY", "blobs/DIGEST", "chunks/DIGEST", ...
+
+    `size` is what it occupies on disk, in bytes; `used` when that was last, in seconds since 1970. `paths` are one, or
+    two where a chunk was stored both plain and packed.
+    """
+
+    name: str
+    paths: tuple[str, ...]
+    size: int
+    used: float
+
+    @property
+    def kind(self) -> str:
+        return self.name.partition("/")[0]
+
+
+class Output(NamedTuple):
+    """What a result says of one output."""
+
+    role: str
+    digest: str
+    size: int
+
+
+@dataclass
+class Survey:
+    """The things in the store below `root`, as they were found; whoever writes meanwhile may be seen or not."""
+
+    root: Path
+    items: dict[str, Item] = field(default_factory=dict)
+    drafts: list[str] = field(default_factory=list)
+    """Files under a passing name, somebody's or nobody's."""
+    rest: int = 0
+    """Bytes on disk of what is small, and nobody's to remove."""
+
+    def __post_init__(self) -> None:
+        self._blobs = Blobs(self.root, lambda _: None)
+        self._indexes: dict[str, Index] = {}
+
+    @property
+    def size(self) -> int:
+        """Bytes that all of the store occupies on disk; blocks that files share are counted for each."""
+        return self.rest + sum(item.size for item in self.items.values())
+
+    def of(self, kind: str) -> list[Item]:
+        """Return the things of one kind."""
+        return [item for item in self.items.values() if item.kind == kind]
+
+    def counts(self) -> Counter[str]:
+        """Return how many things of each kind there are."""
+        return Counter(item.kind for item in self.items.values())
+
+    def outputs(self, result: str) -> tuple[Output, ...] | None:
+        """Return what a result, "results/KEY", gave; None where that cannot be read."""
+        found = results.read(self.root, result.partition("/")[2])
+        if found is None:
+            return None
+        return tuple(Output(role, given["hash"], given["size"]) for role, given in found.items())
+
+    def index(self, blob: str) -> Index | None:
+        """Return the index of a blob, "blobs/DIGEST"; None where that is missing or damaged. Kept once it was read."""
+        if blob not in self._indexes:
+            with suppress(Damaged):
+                index = self._blobs.index(blob.partition("/")[2])
+                if index is not None:
+                    self._indexes[blob] = index
+        return self._indexes.get(blob)
+
+    def named(self, name: str) -> list[str]:
+        """Return the names of what a thing needs: of a result its blobs, of a blob its chunks."""
+        if name.startswith("results/"):
+            return list(dict.fromkeys(f"blobs/{output.digest}" for output in self.outputs(name) or ()))
+        if name.startswith("blobs/"):
+            index = self.index(name)
+            return [] if index is None else [f"chunks/{chunk.digest.hex()}" for chunk in unique(index)]
+        return []
+
+    def results_of(self, build: str) -> list[str]:
+        """Return the names of the results that a past build, "history/...", is made of; none, where nobody can tell."""
+        body = sealed.read(Path(self.items[build].paths[0]), HISTORY)
+        if body is None:
+            return []
+        stages = json.loads(body)["stages"].values()
+        return list(dict.fromkeys(f"results/{stage['key']}" for stage in stages if stage["stored"]))
+
+    def is_whole(self, name: str) -> bool:
+        """Tell whether all that a result or a blob needs is there; whether it is undamaged only reading it can tell."""
+        if name.startswith("results/"):
+            outputs = self.outputs(name)
+            return outputs is not None and all(self.is_whole(f"blobs/{output.digest}") for output in outputs)
+        if name.startswith("blobs/"):
+            return self.index(name) is not None and all(chunk in self.items for chunk in self.named(name))
+        return name in self.items
+
+
+def look(root: Path) -> Survey:
+    """Return what is in the store below `root`; nothing, where there is no store. Raises OSError."""
+    found = Survey(root)
+    seen: set[tuple[int, int]] = set()
+    for entry in _entries(root):
+        if entry.name in BY_FOLDER:
+            for folder in _entries(entry.path):
+                _add(found, f"{entry.name}/{folder.name}", folder.path, list(_files(folder)), seen)
+        else:
+            for file in _files(entry):
+                _sort(found, entry.name, file, seen)
+    return found
+
+
+def _sort(found: Survey, folder: str, file: os.DirEntry[str], seen: set[tuple[int, int]]) -> None:
+    """Put one file of a folder at the store's top where it belongs."""
+    if file.name.startswith(PREFIX):
+        found.drafts.append(file.path)
+        return
+    digest = file.name.removesuffix(PACKED)
+    if folder in BY_DIGEST and DIGEST.fullmatch(digest):
+        _add(found, f"{BY_DIGEST[folder]}/{digest}", file.path, [file], seen)
+    elif folder in BY_FILE:
+        _add(found, f"{BY_FILE[folder]}/{os.path.relpath(file.path, found.root / folder)}", file.path, [file], seen)
+    else:
+        with suppress(FileNotFoundError):
+            found.rest += _occupied(file, seen)
+
+
+def _add(found: Survey, name: str, path: str, files: list[os.DirEntry[str]], seen: set[tuple[int, int]]) -> None:
+    """Note one thing, of these files; what is gone since it was listed is nothing."""
+    size, used = 0, 0.0
+    for file in files:
+        with suppress(FileNotFoundError):
+            used = max(used, file.stat(follow_symlinks=False).st_mtime)
+            size += _occupied(file, seen)
+    other = found.items.get(name)
+    if other:
+        found.items[name] = Item(name, (*other.paths, path), other.size + size, max(other.used, used))
+    else:
+        found.items[name] = Item(name, (path,), size, used)
+
+
+def _occupied(file: os.DirEntry[str], seen: set[tuple[int, int]]) -> int:
+    """Return the bytes a file occupies on disk, unless another name of it was counted before."""
+    status = file.stat(follow_symlinks=False)
+    if status.st_nlink > 1:
+        if (status.st_dev, status.st_ino) in seen:
+            return 0
+        seen.add((status.st_dev, status.st_ino))
+    return status.st_blocks * 512
+
+
+def _files(entry: os.DirEntry[str]) -> Iterator[os.DirEntry[str]]:
+    """Yield every file below a folder, or the file itself."""
+    if not entry.is_dir(follow_symlinks=False):
+        yield entry
+        return
+    for each in _entries(entry.path):
+        yield from _files(each)
+
+
+def _entries(folder: str | Path) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(folder) as listing:
+            return list(listing)
+    except FileNotFoundError:
+        return []

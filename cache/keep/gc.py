@@ -1,0 +1,247 @@
+"""The garbage collector: removes what was used least recently, never what a running build or a current record needs.
+
+It looks without a lock, chooses, and then removes in short batches, alone, reading the leases again for each. What
+names goes before what is named, so it can be killed at any instant: the next one finds the rest.
+"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bootsmith.cache.errors import CacheError
+from bootsmith.cache.files import temporary
+from bootsmith.cache.files.lock import FileLock
+from bootsmith.cache.keep import key_lock, roots
+from bootsmith.cache.keep.contents import BY_FOLDER, Item, Survey, look
+from bootsmith.cache.keep.limits import Limits
+from bootsmith.cache.store.lease import GC, REMOVAL, Leased
+
+BATCH = 64  # files removed while others wait: a few milliseconds
+BREATH = 0.001  # seconds between batches, for those who waited
+TRIES = 100  # of one breath each, where nobody is to be waited for
+SHORT_LIVED = {"quarantine": 7 * 86400.0, "plans": 30 * 86400.0}  # seconds for which these are kept unused, at most
+
+
+@dataclass(frozen=True, slots=True)
+class Needs:
+    """The names gc leaves alone: what the current records of `builds` need, and what living processes hold."""
+
+    records: set[str]
+    leases: set[str]
+    builds: tuple[Path, ...] = ()
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.records or name in self.leases
+
+
+@dataclass(slots=True)
+class Report:
+    """What gc did, or would do. Sizes are bytes on disk; `removed` counts things by kind."""
+
+    limits: Limits
+    before: int = 0
+    after: int = 0
+    removed: Counter[str] = field(default_factory=Counter)
+    builds: tuple[Path, ...] = ()
+    for_records: int = 0
+    for_leases: int = 0
+
+    @property
+    def is_over(self) -> bool:
+        """Whether the store is larger than it may be, all the same."""
+        return self.limits.size is not None and self.after > self.limits.size
+
+    def count(self, item: Item) -> None:
+        """Count a thing as removed."""
+        self.removed[item.kind] += 1
+        self.after -= item.size
+
+
+class Busy(CacheError):
+    """Another gc is at work, or a process keeps gc out, and it was not to be waited for."""
+
+
+def collect(
+    root: Path, limits: Limits, *, dry_run: bool = False, waiting: Callable[[str], None] | None = None
+) -> Report:
+    """Bring the store below `root` within its limits, as far as nothing needed is in the way.
+
+    Whoever is in the way is waited for, and `waiting` told who that is; without `waiting` Busy is raised. A dry run
+    changes nothing. Raises CacheError where the store cannot be read or written.
+    """
+    if not root.exists():
+        return Report(limits)
+    try:
+        if dry_run:
+            *_, doomed, report = _choose(root, Leased(root, clear=False), limits)
+            for item in doomed:
+                report.count(item)
+            return report
+        with held(FileLock(root / GC), waiting):
+            return collect_alone(root, limits, waiting)
+    except OSError as error:
+        raise CacheError(
+            f"the store {root} cannot be cleared: {error.strerror} ({error.filename})",
+            "Let it be read and written, or let BOOTSMITH_CACHE name another.",
+        ) from error
+
+
+def needs(survey: Survey, noted: Iterable[roots.Root], leased: Iterable[str], now: float) -> Needs:
+    """Return what must stay: what is named by records or leases, and all that those need in turn."""
+    records: set[str] = set()
+    builds = []
+    for each in noted:
+        state = each.state(now)
+        if state != "gone":
+            builds.append(each.build)
+            records |= each.names(state)
+    return Needs(closure(survey, records), closure(survey, leased), tuple(builds))
+
+
+def choose(survey: Survey, kept: Needs, limits: Limits, now: float) -> list[Item]:
+    """Return what to remove, in order: things past their age or of no use, the least recently used beyond the size.
+
+    Then past builds of which nothing is left, or, beyond the size, not all; then what nothing names any more: blobs,
+    then chunks.
+    """
+    references = _References(survey, kept)
+    size = survey.size - sum(item.size for item in references.freed)
+    doomed = []
+    units = [item for item in survey.items.values() if item.kind not in ("blobs", "chunks") and item.name not in kept]
+    for unit in sorted(units, key=lambda item: item.used):
+        ages = (limits.age, SHORT_LIVED.get(unit.kind))
+        is_old = any(age is not None and now - unit.used > age for age in ages)
+        is_useless = unit.kind == "old" or (unit.kind == "results" and survey.outputs(unit.name) is None)
+        is_too_much = limits.size is not None and size > limits.size and unit.kind != "history"
+        if is_old or is_useless or is_too_much:
+            doomed.append(unit)
+            size -= unit.size + references.drop(unit.name)
+    left = survey.items.keys() - {item.name for item in doomed}
+    builds = [unit for unit in units if unit.kind == "history" and unit.name in left]
+    for build in sorted(builds, key=lambda item: item.used):
+        results = survey.results_of(build.name)
+        is_too_much = limits.size is not None and size > limits.size
+        if results and (left.isdisjoint(results) or (is_too_much and not left.issuperset(results))):
+            doomed.append(build)
+            size -= build.size
+    freed = references.freed
+    return [*doomed, *(each for kind in ("blobs", "chunks") for each in freed if each.kind == kind)]
+
+
+class _References:
+    """How often each blob and chunk is named; `freed` are those that are not, or no more."""
+
+    def __init__(self, survey: Survey, kept: Needs) -> None:
+        self._items = survey.items
+        self._named = {item.name: survey.named(item.name) for kind in ("results", "blobs") for item in survey.of(kind)}
+        self._counts = Counter([*kept.records, *kept.leases])
+        for result in survey.of("results"):
+            self._counts.update(self._named[result.name])
+        self.freed: list[Item] = []
+        for blob in survey.of("blobs"):
+            if self._counts[blob.name]:
+                self._counts.update(self._named[blob.name])
+            else:
+                self.freed.append(blob)
+        self.freed += [chunk for chunk in survey.of("chunks") if not self._counts[chunk.name]]
+
+    def drop(self, name: str) -> int:
+        """Let go of what a thing names; return the bytes on disk that this frees."""
+        size = 0
+        for each in self._named.get(name, ()):
+            self._counts[each] -= 1
+            if not self._counts[each] and each in self._items:
+                self.freed.append(self._items[each])
+                size += self._items[each].size + self.drop(each)
+        return size
+
+
+def closure(survey: Survey, names: Iterable[str]) -> set[str]:
+    """Return these names and those of all that they need."""
+    found: set[str] = set()
+    rest = list(names)
+    while rest:
+        name = rest.pop()
+        if name not in found:
+            found.add(name)
+            rest += survey.named(name)
+    return found
+
+
+def _choose(root: Path, leased: Leased, limits: Limits) -> tuple[Survey, Needs, list[Item], Report]:
+    now = time.time()
+    leased.refresh()
+    survey = look(root)
+    kept = needs(survey, roots.read(root).values(), leased.names, now)
+    sizes = {name: survey.items[name].size for name in kept.records | kept.leases if name in survey.items}
+    report = Report(
+        limits,
+        before=survey.size,
+        after=survey.size,
+        builds=kept.builds,
+        for_records=sum(size for name, size in sizes.items() if name in kept.records),
+        for_leases=sum(size for name, size in sizes.items() if name not in kept.records),
+    )
+    return survey, kept, choose(survey, kept, limits, now), report
+
+
+def collect_alone(root: Path, limits: Limits, waiting: Callable[[str], None] | None = None) -> Report:
+    """Do as `collect`, for who holds `locks/gc`. Raises Busy, OSError."""
+    removal = FileLock(root / REMOVAL)
+    with held(removal, waiting):
+        leased = Leased(root)
+    survey, kept, doomed, report = _choose(root, leased, limits)
+    for path, noted in roots.read(root).items():
+        if noted.state(time.time()) == "gone":
+            path.unlink(missing_ok=True)
+    for start in range(0, len(doomed), BATCH):
+        with held(removal, waiting):
+            kept.leases.update(closure(survey, leased.refresh()))
+            for item in doomed[start : start + BATCH]:
+                if item.name not in kept and _remove(item):
+                    report.count(item)
+        time.sleep(BREATH)
+    for folder in {Path(draft).parent for draft in survey.drafts}:
+        temporary.sweep(folder)
+    key_lock.sweep(root)
+    return report
+
+
+def _remove(item: Item) -> bool:
+    """Remove one thing; False where somebody has it."""
+    if item.kind not in BY_FOLDER:
+        for path in item.paths:
+            Path(path).unlink(missing_ok=True)
+        return True
+    folder = Path(item.paths[0])
+    lock = FileLock(folder / "lock")
+    if not lock.try_acquire():
+        return False
+    try:
+        shutil.rmtree(folder)
+    finally:
+        lock.release()
+    return True
+
+
+@contextmanager
+def held(lock: FileLock, waiting: Callable[[str], None] | None) -> Iterator[None]:
+    """Hold a lock that most hold for a moment only; beyond that raise Busy where no one is to be told of the wait."""
+    for _ in range(TRIES):
+        if lock.try_acquire():
+            break
+        time.sleep(BREATH)
+    else:
+        if waiting is None:
+            raise Busy(f"{lock.path} is held", "Try again later.")
+        lock.acquire(waiting=waiting)
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,49 @@
+"""What gc did, and what was in its way, in words."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from bootsmith.cache.keep.gc import Report
+from bootsmith.cache.report.amounts import count, human
+
+NOUNS = {
+    "results": "result",
+    "blobs": "file",
+    "chunks": "chunk",
+    "sha256": "download",
+    "history": "past build",
+    "verdicts": "boot verdict",
+    "plans": "plan",
+    "apt": "package list",
+    "quarantine": "damaged file",
+    "old": "outdated file",
+}
+NAMED = 5  # build directories in one sentence, at most
+
+
+def things(counts: Counter[str]) -> str:
+    """Return things counted by kind: 2 results, 3 files, 700 chunks."""
+    return ", ".join(count(counts[kind], noun) for kind, noun in NOUNS.items() if counts[kind])
+
+
+def removal(report: Report) -> str:
+    """Return what was removed."""
+    return f"removed {human(report.before - report.after)}: {things(report.removed)}"
+
+
+def shortfall(report: Report, limit: int) -> str:
+    """Return why a store is still larger than its limit."""
+    needed = []
+    if report.for_records:
+        names = [str(build) for build in report.builds[:NAMED]]
+        more = [f"{len(report.builds) - NAMED} more"] if len(report.builds) > NAMED else []
+        builds = count(len(report.builds), "current build")
+        needed.append(f"{human(report.for_records)} needed by {builds} ({', '.join([*names, *more])})")
+    if report.for_leases:
+        needed.append(f"{human(report.for_leases)} in use by running builds")
+    why = f": {' and '.join(needed)}" if needed else ""
+    return (
+        f"{human(report.after)} are kept, more than the limit of {human(limit)}{why}. "
+        "Raise BOOTSMITH_CACHE_SIZE, or remove build directories that are no longer needed."
+    )

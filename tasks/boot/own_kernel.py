@@ -1,0 +1,85 @@
+"""A kernel of the recipe's own: told by its content, unpacked where it is packed, refused where it could not start."""
+
+from __future__ import annotations
+
+import json
+import zlib
+from typing import TYPE_CHECKING, Final
+
+from bootsmith.tasks.boot import multiboot
+from bootsmith.tasks.build.stage import Context
+from bootsmith.tasks.errors import StageError, ToolFailed
+from bootsmith.tasks.tree import boot_formats
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+HEAD: Final = 64 << 10
+"""Bytes within which a kernel says what it is, packed by gzip or not."""
+
+
+def run(ctx: Context) -> None:
+    """Check and copy the kernel; write down its version and whose it is. Raises StageError."""
+    from bootsmith.tasks.tree.additions import tree_below
+    from bootsmith.tasks.tree.installed_kernel import facts
+
+    file = ctx.inputs["file"]
+    data = _unpacked(ctx, file)
+    kind = boot_formats.kernel(data)
+    why = refusal(data, str(ctx.params["protocol"]), str(ctx.params["arch"]))
+    if why:
+        raise StageError(f"{file} cannot be the kernel: it {why}", f"Let {ctx.hints['key']} name another file.")
+    version = boot_formats.linux_version(data) if kind == "bzImage" else ""
+    ctx.say(f"kernel {version or kind}")
+    ctx.outputs["kernel"].write_bytes(data)
+    tree = tree_below(ctx) if "0.index" in ctx.inputs else None
+    known = facts(tree, version or str(ctx.params["version"]))
+    ctx.outputs["facts"].write_text(json.dumps(known, sort_keys=True) + "\n")
+
+
+def refusal(data: bytes, protocol: str, arch: str) -> str | None:
+    """Return why no loader could start a kernel, None where one could."""
+    kind = boot_formats.kernel(data)
+    return _no_linux(data, arch, kind) if protocol == "linux" else multiboot.refusal(data, protocol, arch, kind)
+
+
+def early_refusal(head: bytes, protocol: str, arch: str) -> str | None:
+    """Return the same of a kernel's first `HEAD` bytes, where they tell: what zstd packed is only known unpacked."""
+    match boot_formats.packing(head):
+        case "gzip":
+            try:
+                head = zlib.decompressobj(wbits=31).decompress(head, HEAD)
+            except zlib.error:
+                return None
+        case "zstd":
+            return None
+    return refusal(head, protocol, arch)
+
+
+def _no_linux(data: bytes, arch: str, kind: str) -> str | None:
+    """Return why no loader could start this as Linux, None where it could."""
+    if kind != "bzImage":
+        packed = boot_formats.packing(data)
+        what = f"is a Linux that no loader takes ({kind})" if kind else "is no Linux"
+        what = f"is packed by {packed}" if packed else what
+        return f"{what}: what is needed is a bzImage, as make bzImage or a distribution's /boot/vmlinuz-* has it"
+    if arch == "i386" and boot_formats.needs_64_bits(data):
+        return "is a Linux for 64-bit machines, and the recipe says arch: i386"
+    return None
+
+
+def _unpacked(ctx: Context, file: Path) -> bytes:
+    """Return a kernel's bytes, unpacked where they are packed as a whole."""
+    data = file.read_bytes()
+    match boot_formats.packing(data):
+        case "gzip":
+            try:
+                return zlib.decompress(data, wbits=31)
+            except zlib.error as error:
+                raise StageError(f"{file} is damaged: gzip: {error}", "Copy or build it again.") from error
+        case "zstd":
+            try:
+                return ctx.run("zstd", "-dcq", file).stdout
+            except ToolFailed as error:
+                raise StageError(f"{file} is damaged: {error}", "Copy or build it again.") from error
+    return data

@@ -1,0 +1,52 @@
+"""What a key need not see but words about a change want: names inside trees, packages of a lock, modules of the code.
+
+Kept as JSON in the store when a stage is built, named by the stage's record. All of it may be lost at any time: words
+about a change then only say less.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from bootsmith.tasks.build.identities import Identities
+    from bootsmith.tasks.build.stage import Stage
+
+ENTRIES = 20_000  # of a tree: one with more is only told to have changed
+LOCK_SIZE = 4 << 20  # bytes; a lock file of a thousand packages has a fifth of a MiB
+
+
+def keep(stage: Stage, identities: Identities, trees: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
+    """Keep the details of a stage that is being built; `trees` are the listings of its inputs by role."""
+    inputs = {role: identities.keep(each) for role, each in of_inputs(stage, trees).items()}
+    kept = {role: digest for role, digest in inputs.items() if digest}
+    return {"code": identities.keep(identities.modules(stage)), "inputs": kept}
+
+
+def of_inputs(stage: Stage, trees: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, Any]]:
+    """Return what is told of each input: {"tree": path -> entry} or {"packages": "NAME ARCH" -> version}."""
+    found: dict[str, dict[str, Any]] = {
+        role: {"tree": dict(listing)} for role, listing in trees.items() if len(listing) <= ENTRIES
+    }
+    for role, path in stage.inputs.items():
+        packages = _packages(path) if role not in trees else None
+        if packages is not None:
+            found[role] = {"packages": packages}
+    return found
+
+
+def _packages(path: Path) -> dict[str, str] | None:
+    """Return the packages of a lock file; None for any other file."""
+    if path.suffix != ".lock":
+        return None
+    from bootsmith.tasks.errors import StageError
+    from bootsmith.tasks.packages import lockfile
+
+    try:
+        if path.stat().st_size > LOCK_SIZE:
+            return None
+        return {f"{each.name} {each.arch}": each.version for each in lockfile.read(path).packages}
+    except (OSError, StageError):
+        return None

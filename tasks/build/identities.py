@@ -1,0 +1,115 @@
+"""What one process knows and remembers of files, code and host programs."""
+
+from __future__ import annotations
+
+import json
+import sys
+import threading
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bootsmith.cache.digest.memo import Memo
+from bootsmith.cache.errors import CacheError
+from bootsmith.tasks.build.stage import Stage
+from bootsmith.tasks.errors import StageError
+
+if TYPE_CHECKING:
+    from bootsmith.cache.store.store import Store
+    from bootsmith.tasks.build.context import StageContext
+
+SETTINGS = "bootsmith.tasks.build.context"  # how tools are run shapes every output
+
+
+class Identities:
+    """What one process knows and remembers of files, code and tools: shared by all builders."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.memo = Memo(root / "memo")
+        self.codes: dict[str, str] = {}
+        """Identities of modules, as far as they are known."""
+        self._loaded: set[str] = set()
+        self._guard = threading.Lock()
+
+    @cached_property
+    def store(self) -> Store:
+        from bootsmith.cache.store.store import Store
+
+        return Store(self.root)
+
+    def code(self, stage: Stage, *, reread: bool = False) -> str:
+        """Return the identity of a stage's modules, of all they import, and of the Python that runs them.
+
+        Sources are looked at once in a process, unless `reread`.
+        """
+        from bootsmith.cache.digest.code import module_identity
+
+        names = _code(stage)
+        for name in names:
+            if reread or name not in self.codes:
+                self.codes[name] = module_identity(name, memo=self.memo, reread=reread)
+        return f"{' '.join(self.codes[name] for name in names)} {sys.implementation.cache_tag}"
+
+    def load(self, stage: Stage) -> Callable[[StageContext], None]:
+        """Return the function a stage runs: of the code the key names. Raises StageError if too late."""
+        from importlib import import_module
+
+        from bootsmith.cache.digest.bytecode import discard_stale
+        from bootsmith.cache.digest.code import sources
+
+        with self._guard:
+            fresh = [name for name in _code(stage) if name not in self._loaded]
+            stale = [each for name in fresh for each in discard_stale(sources(name, memo=self.memo))]
+            too_late = [name for name in stale if name in sys.modules]
+            if too_late:
+                raise StageError(
+                    f"{', '.join(too_late)} changed while it was being loaded: an older version is running",
+                    "Run the same command again.",
+                )
+            self._loaded.update(fresh)
+            module, _, function = stage.run.partition(":")
+            found: Callable[[StageContext], None] = getattr(import_module(module), function)
+            return found
+
+    def tool(self, name: str) -> str:
+        """Return the identity of a host program. Raises ToolMissing."""
+        from bootsmith.tasks.tools import host
+
+        return host.identity(name, self.memo)
+
+    # -- for words about a change, see details.py
+
+    def modules(self, stage: Stage) -> dict[str, str]:
+        """Return what a stage's code is made of: module -> fingerprint of its source."""
+        from bootsmith.cache.digest.code import modules
+
+        return {name: digest for each in _code(stage) for name, digest in modules(each, memo=self.memo).items()}
+
+    def about_tool(self, identity: str) -> Mapping[str, Any] | None:
+        """Return what an identity of a host program stands for, where it is known; see tools/identity.py."""
+        from bootsmith.tasks.tools import identity as identities
+
+        return identities.about(identity, self.memo)
+
+    def keep(self, value: Mapping[str, Any]) -> str | None:
+        """Put something into the store that nothing rests on; return its name, or None where it cannot be kept."""
+        try:
+            return self.store.put_bytes(json.dumps(value, sort_keys=True).encode())
+        except CacheError:
+            return None
+
+    def kept(self, digest: str | None) -> Any:
+        """Return what was kept under a name; None where it is not there any more."""
+        data = self.store.get_bytes(digest) if digest else None
+        return None if data is None else json.loads(data)
+
+    def save(self) -> None:
+        """Keep what was learned for the next process."""
+        self.memo.save()
+
+
+def _code(stage: Stage) -> tuple[str, ...]:
+    """Return the modules that a stage's code begins with."""
+    return (stage.run.partition(":")[0], *stage.loads, SETTINGS)

@@ -1,0 +1,110 @@
+"""The contract every stage keeps: declared inputs in, declared outputs out, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+
+if TYPE_CHECKING:
+    from bootsmith.tasks.build.secret import Secret
+
+Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
+
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+class Stage(NamedTuple):
+    """A pure step: the same inputs, parameters, tools and code give the same output bytes.
+
+    `inputs` and `outputs` map a role to a path (outputs are single files). `params` holds all that shapes the output;
+    `hints` what the run needs but the output does not depend on (a mirror's URL): it never enters the key.
+    `loads` are modules the run imports by names that its source does not tell: part of its code, as what it imports is.
+    `tools` are names from `bootsmith.tasks.tools.host.TOOLS`; only these can be run. `run` is "module:function",
+    imported only when the stage really runs, so that a no-op stays quick; the function takes one `Context`.
+    """
+
+    name: str
+    run: str
+    inputs: Mapping[str, Path]
+    outputs: Mapping[str, Path]
+    params: Mapping[str, Json] = NOTHING
+    tools: tuple[str, ...] = ()
+    loads: tuple[str, ...] = ()
+    secrets: Mapping[str, Secret] = NOTHING
+    hints: Mapping[str, Json] = NOTHING
+    stored: bool = True
+    """False where making the output again costs no more than restoring it, or it would share nothing in the store."""
+    carry: str | None = None
+    """The output role whose previous file, where it may be had exclusively, is offered as `Context.previous`."""
+    doc: str = ""
+
+
+class Context(Protocol):
+    """What a running stage may touch.
+
+    Paths in `outputs` lie in a temporary directory on the build directory's file system; the engine renames them into
+    place when `run` returns. `work` is an empty scratch directory there, removed afterwards.
+    """
+
+    @property
+    def inputs(self) -> Mapping[str, Path]: ...
+    @property
+    def outputs(self) -> Mapping[str, Path]: ...
+    @property
+    def params(self) -> Mapping[str, Json]: ...
+    @property
+    def hints(self) -> Mapping[str, Json]: ...
+    @property
+    def work(self) -> Path: ...
+    @property
+    def previous(self) -> Path | None:
+        """The previous output of the `carry` role, ours to change and rename to `outputs[carry]`; content untrusted."""
+        ...
+
+    def secret(self, role: str) -> bytes:
+        """Return the bytes of a declared secret. Never log them or put them on a command line."""
+        ...
+
+    def tool(self, name: str) -> Path:
+        """Return where a declared host program or file is, for what is handed its path. Raises ToolMissing."""
+        ...
+
+    def run(
+        self,
+        tool: str,
+        *args: str | Path,
+        input: bytes | None = None,  # noqa: A002  # as subprocess calls it
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        root: bool = False,
+        network: bool = False,
+        check: bool = True,
+        stdout: Path | None = None,
+    ) -> Completed:
+        """Run a declared host program, its argv a list, never a shell.
+
+        The environment is empty but for PATH, LC_ALL=C.UTF-8, TZ=UTC, HOME and TMPDIR (both in `work`),
+        SOURCE_DATE_EPOCH where `params["epoch"]` is given, and `env`. `root` runs it as uid 0 of a user and mount
+        namespace with the caller's subordinate ids mapped (as real root without one: in a mount namespace).
+        Without `network` no network is reachable. It never outlives this process. `stdout` redirects to a file.
+        Raises ToolFailed (unless `check` is False), ToolMissing.
+        """
+        ...
+
+    def say(self, text: str) -> None:
+        """Tell the user what is happening right now: one short line."""
+        ...
+
+    def tell(self, text: str) -> None:
+        """Tell the user, when the stage is done, what is to be known of its output: what it could not hold."""
+        ...
+
+
+class Completed(NamedTuple):
+    """A program that ended: its exit status and what it printed."""
+
+    status: int
+    stdout: bytes
+    stderr: bytes

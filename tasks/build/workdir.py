@@ -1,0 +1,101 @@
+"""Where a stage is made: a temporary directory beside its outputs, and what goes wrong with it in words."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from bootsmith.cache.report.amounts import human
+from bootsmith.tasks.errors import BootsmithError, StageError
+
+FULL = (errno.ENOSPC, errno.EDQUOT)
+REFUSED = (errno.EACCES, errno.EROFS, errno.EPERM, errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE)
+
+
+@contextmanager
+def workdir(folder: Path, name: str) -> Iterator[Path]:
+    """Hold an empty directory for the work called `name`, gone afterwards whatever happens. Raises StageError."""
+    remove_tree(folder)
+    try:
+        folder.mkdir(parents=True)
+        yield folder
+    except OSError as error:
+        raise in_words(error, name, folder) from error
+    finally:
+        remove_tree(folder)
+
+
+def in_words(error: OSError, name: str, folder: Path) -> BootsmithError | OSError:
+    """Turn a full disk and its like into words for the user; other errors stay what they are."""
+    if error.errno in FULL:
+        return StageError(
+            f"{name}: no space left for {error.filename or folder}: {human(free(folder))} free",
+            "Free some, or point BOOTSMITH_CACHE at a larger disk; nothing finished is lost.",
+        )
+    if error.errno in REFUSED:
+        return StageError(f"{name}: {error.filename or folder}: {error.strerror}")
+    return error
+
+
+def existing(path: Path) -> Path:
+    """Return a path, or the nearest folder above it that is there."""
+    while not path.exists():
+        path = path.parent
+    return path
+
+
+def free(path: Path) -> int:
+    """Return the bytes that we may still write where `path` is, or will be."""
+    status = os.statvfs(existing(path))
+    return status.f_bavail * status.f_frsize
+
+
+def occupied(folder: Path) -> int:
+    """Return the bytes that the files below a folder occupy on disk; each once, whatever links lead to it."""
+    found: dict[tuple[int, int], int] = {}
+    for top, _, names in os.walk(folder):
+        for name in names:
+            status = os.lstat(f"{top}/{name}")
+            found[status.st_dev, status.st_ino] = status.st_blocks * 512
+    return sum(found.values())
+
+
+def guard_target(name: str, final: Path) -> None:
+    """Refuse to put an output where something stands that is no regular file. Raises StageError."""
+    if final.is_symlink() or (final.exists() and not final.is_file()):
+        raise StageError(
+            f"{name}: {final} is in the way: not a regular file",
+            "Move it away; bootsmith replaces only regular files.",
+        )
+
+
+def remove_tree(path: Path) -> None:
+    """Remove a tree, if it is there: even where its directories forbid it, or a killed sandbox's ids own it."""
+    if not path.is_dir():
+        return
+    import shutil
+
+    try:
+        shutil.rmtree(path, onerror=_open_up)
+    except PermissionError:
+        from bootsmith.tasks.tools import host, process
+
+        process.run([host.find("rm"), "-rf", "--", path], env={"PATH": host.PATH}, cwd=path.parent, root=True)
+
+
+def _open_up(function: Callable[[str], object], name: str, _error: object) -> None:
+    path = Path(name)
+    path.parent.chmod(0o700)
+    if path.is_dir() and not path.is_symlink():
+        path.chmod(0o700)
+    function(name)
+
+
+def prune(folder: Path, top: Path) -> None:
+    """Remove empty folders from `folder` up to, not including, `top`."""
+    while folder != top and top in folder.parents and not any(os.scandir(folder)):
+        folder.rmdir()
+        folder = folder.parent

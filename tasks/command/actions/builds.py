@@ -1,0 +1,94 @@
+"""Commands about builds: what one would do, what past ones did."""
+
+from __future__ import annotations
+
+import json
+from contextlib import nullcontext, suppress
+from typing import TYPE_CHECKING
+
+from bootsmith.tasks.errors import RecipeError, StageError, UsageError
+
+if TYPE_CHECKING:
+    from bootsmith.tasks.build.builder import Builder
+    from bootsmith.tasks.build.history import Entry
+    from bootsmith.tasks.build.plan import Plan
+    from bootsmith.tasks.build.secret import Secret
+    from bootsmith.tasks.command.table import Request
+
+
+def explain(request: Request) -> None:
+    """Print what a build would do, and why."""
+    from bootsmith.tasks.build import forecast as explanations
+
+    session = request.session
+    builder = session.builder(request.recipe)
+    found = explanations.explain(builder, always=bool(session.invocation.options.get("always")))
+    refused = _refused(request)
+    as_json = request.options["json"]
+    session.progress.tell(
+        json.dumps(explanations.to_json(builder, found, refused), indent=2)
+        if as_json
+        else explanations.to_text(found, refused)
+    )
+
+
+def _refused(request: Request) -> list[str]:
+    """Return why a build would not begin: a secret is missing."""
+
+    def reads(plan: Plan) -> list[Secret]:
+        return [secret for stage in plan.needed() for secret in stage.secrets.values()]
+
+    try:
+        request.session.builder(request.recipe, reads)
+    except RecipeError as error:
+        return error.problems
+    return []
+
+
+def log(request: Request) -> None:
+    """Print the builds there were, the newest first."""
+    from bootsmith.tasks.build import history
+
+    number = request.options["number"]
+    if number is not None and not number.isdecimal():
+        raise UsageError(f"log: -n {number}: not a number", "Say how many builds to list, such as -n 5.")
+    past = history.History(request.session.builder(request.recipe))
+    found = past.entries()[: None if number is None else int(number)]
+    as_json = request.options["json"]
+    request.session.progress.tell(
+        json.dumps(history.to_json(past, found), indent=2) if as_json else history.to_text(past, found)
+    )
+
+
+def restore(request: Request) -> None:
+    """Bring back the files of a past build, beside the present ones."""
+    from bootsmith.tasks.build.past import revive
+
+    at = request.options["at"] or request.session.invocation.reserved.get("at")
+    if not at:
+        hint = f"`{request.typed('restore')} --at ID`; `{request.typed('log')}` lists the builds there were."
+        raise UsageError("restore: which build?", hint)
+    builder, entry = _past(request, at)
+    for path in revive(builder, entry, request.session.progress.tell, request.typed("log")):
+        request.session.progress.tell(str(path))
+
+
+def past_plan(request: Request, at: str) -> Plan:
+    """Return the recipe's plan with the files of a past build, brought back: its disk, and what boots without one."""
+    from bootsmith.tasks.build.past import place, revive
+
+    builder, entry = _past(request, at)
+    needed = [stage.name for stage in builder.plan.direct()]
+    say, log = request.session.progress.tell, request.typed("log")
+    if "assemble" in entry.stages:
+        revive(builder, entry, say, log, ["assemble"])
+    with suppress(StageError) if "assemble" in entry.stages else nullcontext():  # a disk mostly boots by itself
+        revive(builder, entry, say, log, [name for name in needed if name in entry.stages])
+    return builder.plan.moved(place(builder, entry))
+
+
+def _past(request: Request, at: str) -> tuple[Builder, Entry]:
+    from bootsmith.tasks.build.history import History
+
+    builder = request.session.builder(request.recipe)
+    return builder, History(builder).find(at, request.typed)

@@ -1,0 +1,109 @@
+"""Disks that boot, of trees that no recipe made: a recipe is imagined for them, and built like any other."""
+
+from __future__ import annotations
+
+from contextlib import chdir
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+from bootsmith.tasks.build import plan, workdir
+from bootsmith.tasks.build.site import Site
+from bootsmith.tasks.command import session
+from bootsmith.tasks.command.actions import images
+from bootsmith.tasks.errors import UsageError
+
+if TYPE_CHECKING:
+    from bootsmith.tasks.command.table import Request
+    from bootsmith.tasks.recipe.model import Recipe
+    from bootsmith.tasks.recipe.text.nodes import Raw
+
+
+def for_bios(request: Request) -> plan.Plan:
+    """Return the plan of a disk that SYSLINUX starts. Raises BootsmithError."""
+    return _plan(request, "syslinux")
+
+
+def for_uefi(request: Request) -> plan.Plan:
+    """Return the plan of a disk whose kernel image the firmware starts. Raises BootsmithError."""
+    return _plan(request, "efistub")
+
+
+def deliver(request: Request) -> None:
+    """Put the disk where `--output` says, unless the very same is there."""
+    from bootsmith.cache.digest.fingerprint import fingerprint
+    from bootsmith.tasks.disk import splice
+
+    tree = images.named(request).resolve()
+    target = _output(request, tree)
+    if target is None:
+        return
+    (disk,) = next(each.plan.outputs for each in request.session.builders if each.plan.recipe == tree)
+    memo = request.session.identities.memo
+    try:
+        if not target.exists() or fingerprint(target, memo) != fingerprint(disk, memo):
+            with TemporaryDirectory(prefix=".bootsmith-", dir=target.parent) as folder:
+                made = Path(folder) / target.name
+                splice.copy_file(disk, made)
+                workdir.guard_target("--output", target)
+                made.replace(target)
+    except OSError as error:
+        raise workdir.in_words(error, "--output", target) from error
+    request.session.progress.tell(str(images.relative(target, request.session.shell)))
+
+
+def _plan(request: Request, loader: str) -> plan.Plan:
+    tree = images.named(request).resolve()
+    if not tree.exists():
+        raise UsageError(f"{tree} does not exist", "Name a tar of a tree, or a directory that holds one.")
+    if (request.session.top / "build").is_relative_to(tree):
+        raise UsageError(f"{tree} holds the build directory, which changes", "Name the root of a tree.")
+    _output(request, tree)
+    recipe = _recipe(request, tree, loader)
+    build = request.session.top / "build/disks" / images.own_name(tree) / loader
+    return plan.make(recipe, Site(recipe.name, build, build / "none.lock", session.BEGINNING))
+
+
+def _output(request: Request, tree: Path) -> Path | None:
+    """Return the file that `--output` names, None where it names none. Raises BootsmithError for what cannot be one."""
+    if request.options["output"] is None:
+        return None
+    target = request.session.shell / str(request.options["output"])
+    workdir.guard_target("--output", target)
+    if not target.parent.is_dir():
+        raise UsageError(f"--output {target}: there is no such directory", "Make it, or name a file elsewhere.")
+    if target.resolve().is_relative_to(tree):
+        raise UsageError(f"--output {target} is, or lies in, what the disk is made from", "Name a file elsewhere.")
+    return target
+
+
+def _recipe(request: Request, tree: Path, loader: str) -> Recipe:
+    """Return the recipe: the tree as it is, but for /etc/fstab, which is of some other disk."""
+    from bootsmith.tasks.planning.stages import system
+    from bootsmith.tasks.recipe import load, model
+
+    asked = {name: _literal(value) for name, value in request.options.items() if value is not None}
+    path = _literal(str(tree))
+    raw: dict[str, Raw] = {
+        "name": loader,
+        "seed": _literal(tree.name),
+        "source": {"directory": {"path": path, "owner": "keep"}} if tree.is_dir() else {"tar": path},
+        "system": "none",
+        "disk": {"size": asked.get("size")},
+        "boot": {"loader": loader, **{name: asked.get(name) for name in ("kernel", "initrd", "cmdline")}},
+        "outputs": ["raw"],
+    }
+    with chdir(request.session.shell):  # paths among the options are the user's
+        recipe = load.imagine(raw, tree)
+    # The loader's partition need not be mounted: a guest without FAT must not stop for it.
+    mounts = [
+        each if each.mount == "/" else replace(each, options="nofail") for each in recipe.disk.partitions.values()
+    ]
+    fstab = model.FileSpec(None, system.fstab(mounts, "uuid"), 0o644, "root", "root")
+    return replace(recipe, layers=(model.Files("fstab", {"/etc/fstab": fstab}),))
+
+
+def _literal(text: str) -> str:
+    """Return a text as a recipe writes it: variables are the recipe's own."""
+    return text.replace("$", "$$")

@@ -1,0 +1,176 @@
+"""Commands about disk images, and which image a command means."""
+
+from __future__ import annotations
+
+import json
+import shlex
+import stat
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bootsmith.tasks.errors import StageError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from bootsmith.tasks.build.plan import Plan
+    from bootsmith.tasks.build.secret import Secret
+    from bootsmith.tasks.build.stage import Stage
+    from bootsmith.tasks.command.table import Request
+    from bootsmith.tasks.disk.passphrase import Passphrase
+
+
+def inspect(request: Request) -> None:
+    """Print what an image holds, without mounting it."""
+    from bootsmith.tasks.disk import inspect as inspection
+
+    image = disk(request)
+    found = inspection.inspect(image, passphrase(request, image))
+    as_json = request.options["json"]
+    request.session.progress.tell(
+        json.dumps(inspection.to_json(found), indent=2) if as_json else inspection.to_text(found)
+    )
+
+
+def disk(request: Request) -> Path:
+    """Return the disk image a command is about: the file named, else the recipe's raw disk, of now or of `at=ID`.
+
+    With `--format` it is the recipe's output of that format. Raises UsageError where the recipe has none, and
+    StageError for an output that is not built as it is now.
+    """
+    if request.words:
+        return existing(named(request), "Name a disk image, or build one first: `doit image`.")
+    found = plan(request)
+    form = request.options.get("format") or "raw"
+    if form != "raw":
+        return _output(request, found, form)
+    try:
+        return found.stage("assemble").outputs["disk"]
+    except KeyError:
+        kernel = any(found.site.kernel in stage.outputs.values() for stage in found.stages)
+        starts = f"`{request.typed('run-direct')}` starts its kernel."
+        hint = starts if kernel else "Name a disk image, or another recipe."
+        raise UsageError(f"{found.site.name} has no disk", hint) from None
+
+
+def check(request: Request) -> None:
+    """Refuse a passphrase that is none. Raises BootsmithError."""
+    from bootsmith.tasks.disk.passphrase import named
+
+    if request.options.get("passphrase"):
+        named(request.options["passphrase"], request.session.shell)
+
+
+def passphrase(request: Request, image: Path) -> Passphrase | None:
+    """Return what opens an encrypted image: the passphrase given, else the recipe's own. Raises BootsmithError."""
+    from bootsmith.tasks.disk.passphrase import named
+
+    given = request.options["passphrase"]
+    if given:
+        return _read(named(given, request.session.shell), "--passphrase")
+    if request.words:
+        return None
+    return sealing(next((stage for stage in plan(request).stages if image in stage.outputs.values()), None))
+
+
+def secrets(request: Request, plan: Plan) -> Iterable[Secret]:
+    """Return the passphrase by which the recipe's output of the `--format` asked for is encrypted."""
+    form = request.options["format"]
+    stage = _converter(plan, form) if form and not (request.words or is_past(request)) else None
+    return stage.secrets.values() if stage else ()
+
+
+def sealing(stage: Stage | None) -> Passphrase | None:
+    """Return the passphrase by which a stage encrypts what it makes; None where it does not. Raises BootsmithError."""
+    from bootsmith.tasks.disk.passphrase import ID
+
+    found = stage.secrets.get(ID) if stage else None
+    return _read(found, "outputs.qcow2.encrypt") if found else None
+
+
+def _read(secret: Secret, what: str) -> Passphrase:
+    from bootsmith.tasks.build.context import read_secret
+    from bootsmith.tasks.disk.passphrase import Passphrase, checked
+
+    return Passphrase(secret, checked(read_secret(secret, what), what))
+
+
+def is_past(request: Request) -> bool:
+    """Tell whether a command is about a past build: the recipe as it is now says nothing of that."""
+    return "at" in request.session.invocation.reserved
+
+
+def plan(request: Request) -> Plan:
+    """Return the plan whose files a command takes: the recipe's, or with `at=ID` those of that build."""
+    at = request.session.invocation.reserved.get("at")
+    if not at:
+        return request.session.builder(request.recipe).plan
+    from bootsmith.tasks.command.actions import builds
+
+    return builds.past_plan(request, at)
+
+
+def _output(request: Request, plan: Plan, form: str) -> Path:
+    stage = _converter(plan, form)
+    if stage is None:
+        raise UsageError(f"{plan.site.name} has no output {form}", "Add it to `outputs`, or leave out --format.")
+    if request.session.invocation.reserved.get("at"):
+        raise UsageError(f"of an earlier build there is the raw disk, and no {form}", "Leave out --format.")
+    file = next(iter(stage.outputs.values()))
+    if not request.session.builder(request.recipe).status(stage).fresh:
+        what = f"{relative(file, request.session.shell)} is not what the recipe makes now"
+        raise StageError(what, f"`{request.typed('image')}`")
+    return file
+
+
+def _converter(plan: Plan, form: str) -> Stage | None:
+    return next((stage for stage in plan.stages if stage.name in (f"convert/{form}", f"convert/{form}-1")), None)
+
+
+def named(request: Request) -> Path:
+    """Return the one file that was named."""
+    at = request.session.invocation.reserved.get("at")
+    if at:
+        raise UsageError(f"at={at} and {shlex.join(request.words)} are two images", "Name one of them.")
+    if not request.words:
+        task = request.session.invocation.taker
+        raise UsageError(f"{task}: no file is named", f"`doit help {task}` shows what it takes.")
+    if len(request.words) > 1:
+        raise UsageError(f"one file, not {len(request.words)}: {shlex.join(request.words)}", "Name one file.")
+    return request.session.shell / request.words[0]
+
+
+def existing(file: Path, hint: str, noun: str = "") -> Path:
+    """Return a file that the command line names. Raises UsageError where there is none, or nothing in it.
+
+    What is opened later must be one that opens: a pipe would be waited for without end.
+    """
+    named = f"{noun} {file}".lstrip()
+    try:
+        found = file.stat()
+    except (FileNotFoundError, NotADirectoryError):
+        raise UsageError(f"{named} does not exist", hint) from None
+    except OSError as error:
+        raise UsageError(f"{named} cannot be read: {error.strerror}", hint) from error
+    if not (stat.S_ISREG(found.st_mode) or stat.S_ISBLK(found.st_mode)):
+        raise UsageError(f"{named} is not a file", hint)
+    if stat.S_ISREG(found.st_mode) and not found.st_size:
+        raise UsageError(f"{named} is empty", hint)
+    return file
+
+
+def shown(request: Request, file: Path) -> str:
+    """Return a file's name as the user would write it."""
+    return request.words[0] if request.words else str(relative(file, request.session.shell))
+
+
+def relative(file: Path, folder: Path) -> Path:
+    """Return a file's path from `folder` where it lies in it."""
+    return file.relative_to(folder) if file.is_relative_to(folder) else file
+
+
+def own_name(file: Path) -> str:
+    """Return a name for what is kept of a file: files of one name in two folders have two."""
+    from bootsmith.cache.digest import key
+
+    return f"{file.name}-{key.key({'path': str(file.resolve())})[:8]}"

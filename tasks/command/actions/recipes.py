@@ -1,0 +1,86 @@
+"""Commands about recipes: what they say, which there are, their lock files."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from bootsmith.tasks.command.table import Request
+
+_LITES = "lites"
+_SERVER = "lites_server"
+
+
+def show(request: Request) -> None:
+    """Print a recipe, all filled in."""
+    from bootsmith.tasks.recipe.show import show as shown
+
+    request.session.progress.tell(shown(request.session.recipe(request.recipe)))
+
+
+def recipes(request: Request) -> None:
+    """Print every recipe here, one line each."""
+    from bootsmith.tasks.recipe import catalog
+
+    found = catalog.summaries(request.session.folder)
+    width = max((len(name) for name, _ in found), default=0)
+    for name, text in found:
+        request.session.progress.tell(f"{name:{width}}  {text}".rstrip())
+
+
+def schema(request: Request) -> None:
+    """Print the JSON Schema of recipes."""
+    from bootsmith.tasks.recipe.keys.schema import text
+
+    request.session.progress.tell(text())
+
+
+def update(request: Request) -> None:
+    """Resolve a recipe's packages again, and print what changed."""
+    from bootsmith.tasks.packages import renewal
+    from bootsmith.tasks.packages.request import needed
+
+    session = request.session
+    recipe = session.recipe(request.recipe)
+    lock = session.file(request.recipe).with_suffix(".lock")
+    if not needed(recipe):
+        session.progress.tell(f"{recipe.name} needs no packages, so it has no {lock.name}")
+        return
+    changes = renewal.update(recipe, lock, session.identities.store, session.progress.tell)
+    for line in changes:
+        session.progress.tell(line)
+    session.progress.tell(f"{lock.name}: {len(changes)} packages changed" if changes else f"{lock.name}: as it was")
+
+
+def fetch_mach(request: Request) -> None:
+    """Bring GNU Mach's kernel into the cache and check it, for the recipe to find there. The host stays as it is."""
+    from bootsmith.tasks.build import plan as plans
+    from bootsmith.tasks.build.context import StageContext
+    from bootsmith.tasks.build.site import Site
+    from bootsmith.tasks.packages import renewal
+    from bootsmith.tasks.recipe.model import Kernel, PackageFile
+
+    session, name = request.session, request.recipe or _LITES
+    given = name != _LITES or _SERVER in session.invocation.variables
+    recipe = session.recipe(name, {} if given else {_SERVER: "none"})  # the kernel does not depend on it
+    for choice in recipe.choices:
+        session.progress.tell(choice)
+    kernel = recipe.boot.kernel
+    if not isinstance(kernel, Kernel) or not isinstance(kernel.file, PackageFile):
+        session.progress.tell(f"{recipe.name} takes its kernel out of no package, so there is nothing to fetch")
+        return
+    path = session.file(name).with_suffix(".lock")
+    locked = renewal.ensure(recipe, path, session.identities.store, session.progress.tell)
+    plan = plans.make(recipe, Site(recipe.name, session.top / "build" / recipe.name, path, locked.date))
+    checked = plan.stage("kernel")
+    with TemporaryDirectory(prefix="bootsmith-") as folder:
+        work = Path(folder)
+        taken = next(stage for stage in plan.stages if checked.inputs["file"] in stage.outputs.values())
+        for stage in (taken, checked._replace(inputs={"file": work / "file"})):
+            outputs = {role: work / role for role in stage.outputs}
+            session.identities.load(stage)(StageContext(stage, outputs, work, say=session.progress.tell))
+    session.identities.store.sync()
+    package = locked.files[kernel.file.key][0]
+    session.progress.tell(f"{package.name} {package.version} ({package.arch}) is in the cache, and fits")

@@ -1,0 +1,40 @@
+"""Commands about this host."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bootsmith.tasks.errors import Ended, UsageError
+
+if TYPE_CHECKING:
+    from bootsmith.tasks.command.table import Request
+
+
+def tools(request: Request) -> None:
+    """Print the host programs, and what to install."""
+    from bootsmith.tasks.tools import host_table
+
+    users: dict[str, list[str]] = {}
+    for builder in request.session.builders:
+        for stage in builder.plan.stages:
+            for tool in stage.tools:
+                users.setdefault(tool, []).append(stage.name)
+    request.session.progress.tell(host_table.report(users))
+
+
+def cache(request: Request) -> None:
+    """Look into the cache, or make room there: as `python -m bootsmith.cache` does."""
+    from bootsmith.cache.__main__ import main
+    from bootsmith.cache.errors import Misuse
+
+    given = {name.replace("_", "-"): value for name, value in request.options.items() if value}
+    options = [f"--{name}" if value is True else f"--{name}={value}" for name, value in given.items()]
+    try:
+        status = main([*request.words, *options], request.session.progress.tell, "doit cache")
+    except Misuse as error:
+        hint = error.hint
+        if hint.startswith("usage:"):  # of the other form of this command
+            hint = "Write stat, verify, gc, explain KEY, or path."
+        raise UsageError(error.message, hint) from None
+    if status:
+        raise Ended(status)

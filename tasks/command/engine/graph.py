@@ -1,0 +1,162 @@
+"""The tasks of one command line: those of every recipe it can mean, and its commands'."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from functools import partial
+from typing import TYPE_CHECKING
+
+from bootsmith.tasks.command.engine.action import CommandAction, ImageTask, Report, StageAction, StageTask, WordsTask
+from bootsmith.tasks.command.invocation import nearest, options
+from bootsmith.tasks.command.selection import BY_NAME, ONE_PLAN, Selection
+from bootsmith.tasks.command.session import Session
+from bootsmith.tasks.command.table import COMMANDS, GROUPS, Command, Request
+from bootsmith.tasks.errors import UsageError
+from bootsmith.tasks.planning import inputs
+from doit.task import Task
+
+if TYPE_CHECKING:
+    from bootsmith.tasks.build.builder import Builder
+    from bootsmith.tasks.build.stage import Stage
+
+
+class Graph:
+    """The tasks of one session, by what they stand for: stages, groups of them, commands."""
+
+    def __init__(self, session: Session, others: set[str], usual: Iterable[str]) -> None:
+        self.session = session
+        self._others = others
+        self.stages: dict[str, tuple[Builder, Stage]] = {}
+        self.groups: dict[str, list[str]] = {}
+        self.commands: set[str] = set()
+        self.held: dict[str, Builder] = {}  # commands that write where a builder does, without needing a stage
+        self.selection = Selection(session, others, usual)
+        session.frozen |= self.selection.only_looks()
+
+    def tasks(self) -> list[Task]:
+        """Return the tasks of every recipe this command line can mean. Raises BootsmithError."""
+        asked = self.session.invocation
+        self.selection.check_past()
+        if asked.runs:
+            self._check_options()
+        found: list[Task] = []
+        names = self.selection.recipes()
+        planned = {
+            name: self.session.builder(name, partial(self.selection.secrets, name))
+            for name in names
+            if self.selection.needs_plan(name)
+        }
+        for name in names:
+            suffix = f":{name}" if name is not None else ""
+            builder = planned.get(name)
+            if builder is not None:
+                found += self._stage_tasks(builder, suffix)
+            for command in COMMANDS:
+                own = self._own_stages(command, name)
+                found += [*own, self._command_task(command, name, builder, [task.name for task in own])]
+        if asked.variables and not self.session.builders:
+            for name in self.selection.meant():
+                self.session.recipe(name)  # nothing planned, but a misspelt variable is still a mistake
+        return found
+
+    def _check_options(self) -> None:
+        """Refuse options that mean nothing before anything is made for them. Raises BootsmithError."""
+        from importlib import import_module
+
+        for command, recipe, chosen, given in self.selection.calls():
+            if command.check and any(value not in (None, False) for value in chosen.values()):
+                module, _, function = command.check.partition(":")
+                getattr(import_module(module), function)(Request(self.session, recipe, chosen, given))
+
+    def _stage_tasks(self, builder: Builder, suffix: str) -> Iterator[Task]:
+        groups = builder.plan.groups()
+        others = [each.plan for each in self.session.builders if each is not builder]
+        for stage in builder.plan.stages:
+            group = stage.name.partition("/")[0]
+            name = stage.name + suffix
+            self.stages[name] = (builder, stage)
+            yield StageTask(
+                name,
+                [StageAction(self.session, builder, stage, name)],
+                file_dep=[str(path) for path in (*stage.inputs.values(), *inputs.makers(stage, others))],
+                targets=[str(path) for path in stage.outputs.values()],
+                doc=stage.doc or GROUPS.get(stage.name, ""),
+                subtask_of=None if group == stage.name and not suffix else f"{group}{suffix}",
+            )
+        for group, doc in GROUPS.items():
+            if group in groups:
+                members = self.groups[group + suffix] = [name + suffix for name in groups[group]]
+                yield (ImageTask if group == "image" else Task)(
+                    group + suffix,
+                    [Report(self.session, builder)] if group == "image" else None,
+                    task_dep=members,
+                    doc=doc,
+                    has_subtask=group not in ("image", "raw"),
+                    subtask_of=f"image{suffix}" if suffix else None,
+                )
+
+    def _own_stages(self, command: Command, recipe: str | None) -> list[Task]:
+        """Return the stages of a command that makes a plan of its positional argument."""
+        asked = self.session.invocation
+        if command.plan and not (asked.runs or asked.tail):
+            return []  # it is looked at: what it does, not what it would be done to
+        if not command.plan or asked.taker != (command.name if recipe is None else f"{command.name}:{recipe}"):
+            return []
+        if recipe is not None:
+            raise UsageError(f"{asked.taker}: {command.name} needs no recipe", f"Write {command.name} and a name.")
+        from importlib import import_module
+
+        chosen, given = asked.positional(command)
+        module, _, function = command.plan.partition(":")
+        plan = getattr(import_module(module), function)(Request(self.session, None, chosen, given))
+        suffix = f":{command.name}" if plan.outputs else ""  # stages like a recipe's: not to be taken for those
+        return list(self._stage_tasks(self.session.adopt(plan), suffix))
+
+    def _command_task(
+        self, command: Command, recipe: str | None, builder: Builder | None, own: Iterable[str] = ()
+    ) -> Task:
+        name = command.name if recipe is None else f"{command.name}:{recipe}"
+        needs = list(own)
+        self.commands.add(name)
+        if builder and command.past and self.selection.is_frozen(command):
+            self.held[name] = builder
+        needed = self.selection.needed(command, builder.plan) if builder else None
+        if needed:
+            needs = [f"{needed}:{recipe}" if recipe else needed]
+        if self.session.invocation.runs:  # `image run-uefi --format qcow2`: side by side they would run else
+            needs += [each for each in self.selection.built_before(command, recipe) if each not in needs]
+        return (WordsTask if command.positional else Task)(
+            name,
+            [CommandAction(self.session, command, recipe)],
+            task_dep=needs,
+            doc=command.doc,
+            params=command.params,
+            pos_arg=command.positional,
+            subtask_of=f"image:{recipe}" if recipe else None,
+            verbosity=2,
+        )
+
+    def check_words(self, tasks: Iterable[Task]) -> None:
+        """Refuse a word that names no task, with its near names. Raises UsageError."""
+        asked = self.session.invocation
+        if asked.command not in ONE_PLAN:
+            return
+        by_name = {task.name: task for task in tasks}
+        targets = {target for task in by_name.values() for target in task.targets}
+        rest = list(asked.words)
+        while rest:
+            word = rest.pop(0)
+            if word in by_name:
+                task = by_name[word]
+                if task.pos_arg:
+                    if asked.runs:
+                        asked.positional(BY_NAME[word.partition(":")[0]])
+                    return
+                if asked.runs:
+                    rest = list(options(word, task.params, rest)[1])
+            elif word.partition(":")[0] in self._others:
+                return  # a task of the dodo's own: what follows may be its words
+            elif "*" in word or word in targets:
+                continue
+            else:
+                raise UsageError(f"{word} is not a task", nearest(word, [*by_name, *self._others]))

@@ -1,0 +1,68 @@
+"""The tasks of a dodo.py, as doit asks for them; and doit itself."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from bootsmith.cache.errors import CacheError
+from bootsmith.tasks.command import invocation
+from bootsmith.tasks.command.engine import arguments
+from bootsmith.tasks.command.engine.dependency import Dependency, refuse
+from bootsmith.tasks.command.engine.graph import Graph
+from bootsmith.tasks.command.session import Session
+from bootsmith.tasks.command.table import COMMANDS
+from bootsmith.tasks.errors import BootsmithError
+from doit import get_initial_workdir
+from doit.doit_cmd import DoitMain
+from doit.globals import Globals
+
+if TYPE_CHECKING:
+    from bootsmith.tasks.command.image_tasks import Dodo
+    from doit.task import Task
+
+NO_ROOT = "needs no root"  # true of every command and stage
+
+
+def run() -> NoReturn:
+    """Be doit."""
+    sys.exit(DoitMain().run(sys.argv[1:]))
+
+
+def tasks(dodo: Dodo) -> Iterator[Task]:
+    """Yield the tasks that a dodo.py has of us."""
+    try:
+        graph = Graph(dodo.session or _session(dodo), _others(dodo.namespace), _usual(dodo))
+        found = graph.tasks()
+        graph.check_words(found)
+    except (BootsmithError, CacheError) as error:
+        refuse(error)
+    Dependency(graph).take_over(Globals.dep_manager)
+    if graph.session.invocation.command == "help":  # which prints a task's line; `list` stays as short as it is
+        for task in found:
+            task.doc = "; ".join(filter(None, (task.doc, NO_ROOT)))
+    yield from found
+
+
+def _session(dodo: Dodo) -> Session:
+    asked = invocation.read(
+        sys.argv[1:],
+        commands=arguments.commands(),
+        positional=[command.name for command in COMMANDS if command.positional],
+        parse=arguments.parse,
+    )
+    shell = Path(get_initial_workdir() or dodo.top)
+    return Session(dodo.recipe, asked, dodo.top, shell, dodo.progress)
+
+
+def _usual(dodo: Dodo) -> Iterable[str]:
+    """Return the tasks that doit runs where none is named, as far as the dodo.py tells."""
+    configuration = dodo.namespace.get("DOIT_CONFIG", dodo.config)
+    return configuration.get("default_tasks", ()) if isinstance(configuration, dict) else ()
+
+
+def _others(namespace: Mapping[str, Any]) -> set[str]:
+    """Return the names of the tasks a dodo.py creates beside ours, as far as their creators' names tell."""
+    return {name.removeprefix("task_") for name in namespace if name.startswith("task_")} - {"bootsmith"}

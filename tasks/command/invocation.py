@@ -1,0 +1,130 @@
+"""One doit command line as bootsmith reads it: command, options, words, variables, positional tail.
+
+doit takes every argument that holds `=` and does not begin with `-` for a variable, wherever it stands. Here such a
+word is a variable only until a task that takes positional arguments is named: what follows belongs to that task, whose
+options may stand among its words.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from bootsmith.tasks.errors import UsageError
+
+if TYPE_CHECKING:
+    from bootsmith.tasks.command.table import Command
+
+RESERVED = ("recipe", "profile", "at")
+
+Parse = Callable[[str, list[str]], tuple[Mapping[str, Any], list[str]]]
+
+
+class Invocation(NamedTuple):
+    """What was asked for. `words` are the task names and their options; `tail` is what follows `taker`.
+
+    That is the last of the words, where it is a task that takes words of its own.
+    """
+
+    command: str
+    options: Mapping[str, Any]
+    words: tuple[str, ...]
+    variables: Mapping[str, str]
+    tail: tuple[str, ...] = ()
+    reserved: Mapping[str, str] = MappingProxyType({})
+    taker: str = ""
+
+    @property
+    def runs(self) -> bool:
+        """Whether tasks are executed, not only looked at."""
+        return self.command == "run"
+
+    def positional(self, command: Command) -> tuple[dict[str, Any], tuple[str, ...]]:
+        """Return the options and the words of a command that takes words, as typed. Raises UsageError."""
+        tail = self.tail if self.taker.partition(":")[0] == command.name else ()
+        return options(command.name, command.params, tail, mixed=not command.relays)
+
+
+def read(argv: Sequence[str], *, commands: Collection[str], positional: Collection[str], parse: Parse) -> Invocation:
+    """Return the meaning of doit's `argv` (without the program's name).
+
+    `positional` are the base names of the tasks that take positional arguments; `parse` splits a command's own
+    options from its words. Raises UsageError on a repeated variable.
+    """
+    plain: list[str] = []
+    tail: list[str] = []
+    found: dict[str, str] = {}
+    taker = ""
+    rest = list(argv)
+    while rest:
+        word = rest.pop(0)
+        if not word.startswith("-") and "=" in word:
+            name, _, value = word.partition("=")
+            if name in found:
+                raise UsageError(f"{name} is given twice: {found[name]!r} and {value!r}", "Give it once.")
+            found[name] = _from_home(value)
+            continue
+        plain.append(word)
+        if word.partition(":")[0] in positional:
+            taker, tail = word, rest
+            break
+    command = "run"
+    if plain and plain[0] in commands:
+        command = plain.pop(0)
+    options, words = parse(command, plain)
+    return Invocation(
+        command,
+        options,
+        tuple(words),
+        {name: value for name, value in found.items() if name not in RESERVED},
+        tuple(tail),
+        {name: value for name, value in found.items() if name in RESERVED},
+        taker,
+    )
+
+
+def options(
+    task: str, params: Iterable[Mapping[str, Any]], words: Sequence[str], *, mixed: bool = False
+) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return the options that a task was given, and the words that follow them.
+
+    `params` are as `commands.option` makes them. With `mixed` they may stand behind words too, until a `--`; else the
+    first word ends them. Raises UsageError, for an unknown one with near names.
+    """
+    import getopt
+
+    names = {f"--{each['long']}": each for each in params}
+    names |= {f"-{each['short']}": each for each in names.values() if each["short"]}
+    known = [(name, each["type"] is not bool) for name, each in names.items()]
+    short = "".join(f"{name[1:]}{':' * valued}" for name, valued in known if not name.startswith("--"))
+    long = [f"{name[2:]}{'=' * valued}" for name, valued in known if name.startswith("--")]
+    try:
+        given, rest = (getopt.gnu_getopt if mixed else getopt.getopt)(list(words), short, long)
+    except getopt.GetoptError as error:
+        near = _near(error.opt, [name[2:] for name in names]) if "not recognized" in error.msg else []
+        meant = f"Did you mean {' or '.join(f'--{each}' for each in near)}?"
+        hint = meant if near else f"`doit help {task}` shows its options."
+        raise UsageError(f"{task}: {error.msg}", hint) from None
+    found = {each["name"]: each["default"] for each in names.values()}
+    found |= {names[name]["name"]: names[name]["type"] is bool or text for name, text in given}
+    return found, tuple(rest)
+
+
+def _from_home(value: str) -> str:
+    """Return a value as bash would hand it over: most shells expand no `~` behind an `=`, bash none behind a dot."""
+    home = os.environ.get("HOME")
+    return f"{home}{value[1:]}" if home and value.startswith("~/") else value
+
+
+def nearest(word: str, known: Collection[str]) -> str:
+    """Return a sentence naming what `word` may have meant, or where to look."""
+    near = _near(word, known)
+    return f"Did you mean {' or '.join(near)}?" if near else "`doit list` shows what there is."
+
+
+def _near(word: str, known: Collection[str]) -> list[str]:
+    import difflib
+
+    return difflib.get_close_matches(word, known, n=3, cutoff=0.6)

@@ -1,0 +1,121 @@
+"""What the user sees while bootsmith works: a line per finished stage, and on a terminal what is happening now."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from typing import TextIO
+
+from bootsmith.cache.report.amounts import human
+
+BECAUSE = 60  # characters of a reason on a stage's line
+TICK = 0.2  # seconds between redraws of the live lines
+COLORS = {"fresh": "2", "restored": "36", "built": "32", "failed": "31"}  # SGR: dim, cyan, green, red
+
+
+class _Running:
+    """A stage at work: since when, and what it does."""
+
+    def __init__(self) -> None:
+        self.started = time.monotonic()
+        self.doing = ""
+
+
+class Progress:
+    """Prints to one stream from any thread. Live lines need a terminal; colour needs one too, and no NO_COLOR."""
+
+    def __init__(self, stream: TextIO | None = None) -> None:
+        self._stream = stream or sys.stdout
+        self._live = self._stream.isatty() and os.environ.get("TERM") != "dumb"
+        self._color = self._live and not os.environ.get("NO_COLOR")
+        self._running: dict[str, _Running] = {}
+        self._drawn = 0
+        self._told: set[str] = set()
+        self._guard = threading.RLock()
+        self._ticker: threading.Thread | None = None
+        self._stop = threading.Event()
+
+    def start(self, name: str) -> None:
+        """Note that a stage begins to run."""
+        with self._guard:
+            self._running[name] = _Running()
+            if self._live and self._ticker is None:
+                self._ticker = threading.Thread(target=self._tick, daemon=True)
+                self._ticker.start()
+
+    def say(self, name: str, text: str) -> None:
+        """Note what a running stage does."""
+        with self._guard:
+            if name in self._running:
+                self._running[name].doing = text
+
+    def finish(
+        self, name: str, state: str, seconds: float | None = None, size: int | None = None, because: str = ""
+    ) -> None:
+        """Note that a stage ended: one line stays on the screen."""
+        took = "" if seconds is None or state == "fresh" else f"{seconds:7.1f} s"
+        weight = "" if size is None else human(size)
+        label = f"{state:9}"
+        why = f"  {because}" if len(because) <= BECAUSE else f"  {because[: BECAUSE - 1]}…"
+        if self._color:
+            label = f"\x1b[{COLORS.get(state, '0')}m{label}\x1b[0m"
+        with self._guard:
+            self._running.pop(name, None)
+            self._erase()
+            self._write(f"{label}{name:22}{took:>10}{weight:>11}{why}".rstrip() + "\n")
+            self._draw()
+
+    def tell(self, text: str) -> None:
+        """Print a line of its own, or several."""
+        if not text:
+            return
+        with self._guard:
+            self._erase()
+            self._write(text.rstrip("\n") + "\n")
+            self._draw()
+
+    def tell_once(self, text: str) -> None:
+        """Print a line of its own, unless it was printed so before."""
+        with self._guard:
+            if text not in self._told:
+                self._told.add(text)
+                self.tell(text)
+
+    def close(self) -> None:
+        """Stop drawing; leave no live line behind."""
+        self._stop.set()
+        with self._guard:
+            self._running.clear()
+            self._erase()
+
+    def _tick(self) -> None:
+        while not self._stop.wait(TICK):
+            with self._guard:
+                self._erase()
+                self._draw()
+
+    def _draw(self) -> None:
+        if not self._live:
+            return
+        import shutil
+
+        width = shutil.get_terminal_size().columns
+        now = time.monotonic()
+        for name, running in self._running.items():
+            line = f"{'running':9}{name:22}{now - running.started:8.1f} s  {running.doing}"
+            self._write(line[: width - 1] + "\n")
+            self._drawn += 1
+
+    def _erase(self) -> None:
+        if self._drawn:
+            self._write(f"\x1b[{self._drawn}F\x1b[J")
+            self._drawn = 0
+
+    def _write(self, text: str) -> None:
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except BrokenPipeError:  # the reader of our pipe left; the build goes on
+            self._live = False

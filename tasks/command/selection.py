@@ -1,0 +1,186 @@
+"""What one command line asks for: which recipes need a plan, which commands do without stages, and from which build."""
+
+from __future__ import annotations
+
+import fnmatch
+import itertools
+from collections.abc import Iterable, Iterator
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from bootsmith.tasks.command.invocation import options
+from bootsmith.tasks.command.table import COMMANDS, GROUPS, Command, Request
+from bootsmith.tasks.errors import BootsmithError, UsageError
+
+if TYPE_CHECKING:
+    from bootsmith.tasks.build.plan import Plan
+    from bootsmith.tasks.build.secret import Secret
+    from bootsmith.tasks.command.session import Session
+
+BY_NAME = {command.name: command for command in COMMANDS}
+ONE_PLAN = ("run", "info", "clean", "forget", "ignore")  # doit commands that name tasks; others look at them all
+
+
+class Selection:
+    """`others` are the names of the dodo's own tasks, `usual` the words that a run without any stands for."""
+
+    def __init__(self, session: Session, others: set[str], usual: Iterable[str] = ("image",)) -> None:
+        self.session = session
+        self._others = others
+        asked = session.invocation
+        self._words = asked.words or (tuple(usual) if asked.runs else ())
+
+    def only_looks(self) -> bool:
+        """Tell whether all that is asked for are commands that take lock files as they are."""
+        named = [base for base, _ in self._tasks() if base in BY_NAME or base.partition("/")[0] in GROUPS]
+        return bool(named) and all(base in BY_NAME and self.is_frozen(BY_NAME[base]) for base in named)
+
+    def is_frozen(self, command: Command) -> bool:
+        """Tell whether a command runs no stage and takes lock files as they are."""
+        return command.frozen or self._is_past(command)
+
+    def _is_past(self, command: Command) -> bool:
+        """Tell whether a command takes its image from a past build."""
+        return command.past and "at" in self.session.invocation.reserved
+
+    def check_past(self) -> None:
+        """Refuse `at=ID` where nothing takes it: silently it would mean the present."""
+        asked = self.session.invocation
+        bases = [base for base, _ in self._tasks() if base in BY_NAME or base.partition("/")[0] in GROUPS]
+        wrong = next((base for base in bases if base not in BY_NAME or not BY_NAME[base].past), None)
+        if "at" in asked.reserved and (wrong or not bases):
+            able = ", ".join(command.name for command in COMMANDS if command.past)
+            raise UsageError(f"at={asked.reserved['at']} does not go with {wrong or 'image'}", f"It goes with {able}.")
+
+    def _tasks(self) -> Iterator[tuple[str, str | None]]:
+        """Yield the words that may name a task, without and then with only the recipe's name; no option's value."""
+        rest = list(self._words)
+        while rest:
+            word = rest.pop(0)
+            base, _, name = word.partition(":")
+            if not word.startswith("-"):
+                yield base, name or None
+            if base in self._others or (base in BY_NAME and BY_NAME[base].positional):
+                return  # what follows a task of the dodo's own, or one that takes words, is its
+            if base in BY_NAME:
+                rest = _after(BY_NAME[base], rest)
+
+    def calls(self) -> Iterator[tuple[Command, str | None, dict[str, Any], tuple[str, ...]]]:
+        """Yield the commands asked for, each with its recipe's name, its options and its words. Raises UsageError."""
+        asked = self.session.invocation
+        rest = list(self._words)
+        while rest:
+            word = rest.pop(0)
+            base, _, name = word.partition(":")
+            command = BY_NAME.get(base)
+            if base in self._others:
+                return
+            if command and command.positional:
+                yield command, name or None, *asked.positional(command)
+            elif command:
+                chosen, left = options(word, command.params, rest)
+                yield command, name or None, chosen, ()
+                rest = list(left)
+
+    def built_before(self, command: Command, recipe: str | None) -> list[str]:
+        """Return the stages, and groups of them, that stand before a command, which is to find what they make."""
+        before = list(itertools.takewhile(lambda task: task != (command.name, recipe), self._tasks()))
+        if len(before) == len(list(self._tasks())):
+            return []  # it is not asked for
+        named = [(base, name) for base, name in before if base not in BY_NAME and base.partition("/")[0] in GROUPS]
+        return [f"{base}:{name}" if name else base for base, name in named]
+
+    def recipes(self) -> list[str | None]:
+        """Return the names of the recipes that are meant; None is the default one, and always among them."""
+        asked = self.session.invocation
+        if asked.command == "list" and asked.options.get("subtasks"):
+            from bootsmith.tasks.recipe import catalog
+
+            others = [name for name in catalog.names(self.session.folder) if self._plannable(name)]
+            return [None, *others]
+        known = {*GROUPS, *BY_NAME}
+        split = [word.partition(":") for word in asked.words]
+        named = [name for base, _, name in split if name and (base in known or base.split("/")[0] in known)]
+        return [None, *dict.fromkeys(named)]
+
+    def meant(self) -> list[str | None]:
+        """Return the recipes that variables of the command line are for; None is the default one.
+
+        Commands that load a recipe of their own choice tell a misspelt variable themselves.
+        """
+        tasks = list(self._tasks())
+        if not tasks:
+            return [None]
+        return [*dict.fromkeys(name for base, name in tasks if base not in BY_NAME or not BY_NAME[base].chooses)]
+
+    def _plannable(self, name: str) -> bool:
+        """Tell whether another recipe can be listed; a broken one must not stop the rest."""
+        if self.session.file(name) == self.session.file(None):
+            return False
+        try:
+            self.session.builder(name)
+        except BootsmithError as error:
+            self.session.progress.tell(f"{name} is left out: {error.message}")
+            return False
+        return True
+
+    def needs_plan(self, recipe: str | None) -> bool:
+        """Tell whether anything that is asked for needs a recipe's plan."""
+        asked = self.session.invocation
+        if asked.command not in ONE_PLAN:
+            return True
+        if not asked.words:
+            return recipe is None
+        return any(self._needs_stages(base) for base, name in self._tasks() if name == recipe)
+
+    def _needs_stages(self, base: str) -> bool:
+        """Tell whether a word stands for stages, or for a command that needs one; unknown words may."""
+        command = BY_NAME.get(base)
+        if command is None:
+            return base not in self._others
+        return self.is_frozen(command) or (command.needs is not None and not self.has_image(command))
+
+    def has_image(self, command: Command) -> bool:
+        """Tell whether a command was given a file, or a past build, in place of the recipe's own image."""
+        given = command.image and bool(self.session.invocation.positional(command)[1])
+        return given or self._is_past(command)
+
+    def needed(self, command: Command, plan: Plan) -> str | None:
+        """Return the stage, or the group of them, that must be fresh before a command; None where none must."""
+        if not command.needs or self.has_image(command):
+            return None
+        sealed = plan.sealed if command.delivered else None
+        needed = sealed.name if sealed else command.needs
+        made = {stage.name for stage in plan.stages}
+        return needed if needed in made else "image"  # without a disk, what there is instead
+
+    def secrets(self, recipe: str | None, plan: Plan) -> list[Secret]:
+        """Return the secrets of a recipe's plan that what is asked for will read; they are parts of stages' keys.
+
+        What tasks of the dodo's own make or need is not known here: what follows one is left to the stages.
+        """
+        if not self.session.invocation.runs:
+            return []
+        members = {stage.name: [stage.name] for stage in plan.stages} | plan.groups()
+        members |= {str(path): [stage.name] for stage in plan.stages for path in stage.outputs.values()}
+        stages: list[str] = []
+        for base, name in self._tasks():
+            if name == recipe:
+                word = self.needed(BY_NAME[base], plan) if base in BY_NAME else base
+                names = fnmatch.filter(members, base) if "*" in base else [word]
+                stages += [stage for each in names for stage in members.get(each or "", ())]
+        found = [each for stage in plan.needed(stages) for each in stage.secrets.values()]
+        for command, name, chosen, given in self.calls():
+            if command.secrets and name == recipe:
+                module, _, function = command.secrets.partition(":")
+                own = getattr(import_module(module), function)
+                found += own(Request(self.session, recipe, chosen, given), plan)
+        return found
+
+
+def _after(command: Command, words: list[str]) -> list[str]:
+    """Return what follows a command's own options; as it is where they are wrong, which is said a little later."""
+    try:
+        return list(options(command.name, command.params, words)[1])
+    except UsageError:
+        return words

@@ -1,0 +1,365 @@
+"""One process's work: the recipes it was asked for, their builders, and the locks it holds on build directories."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterable, Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+from bootsmith.cache.digest import key as keys
+from bootsmith.cache.digest.fingerprint import fingerprint
+from bootsmith.cache.files import sealed, temporary
+from bootsmith.cache.files.clock import settled
+from bootsmith.cache.files.lock import FileLock
+from bootsmith.cache.store import location
+from bootsmith.cache.store.location import default_root
+from bootsmith.tasks.build import plan as plans
+from bootsmith.tasks.build.builder import Builder
+from bootsmith.tasks.build.identities import Identities
+from bootsmith.tasks.build.site import Site
+from bootsmith.tasks.command.invocation import Invocation
+from bootsmith.tasks.command.progress import Progress
+from bootsmith.tasks.errors import RecipeError, StageError, UsageError
+from bootsmith.tasks.planning import inputs
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from bootsmith.tasks.build.secret import Secret
+    from bootsmith.tasks.packages.lockfile import LockFile
+    from bootsmith.tasks.recipe.model import Recipe
+
+NOTHING: Mapping[str, str] = {}
+BEGINNING = 315_532_800
+"""1 January 1980, the first day that FAT can tell: when everything was made in an image that needs no package."""
+KIND = "plan 1"
+PLANNING = "bootsmith.tasks.command.session"  # it imports, here or there, all that shapes a plan
+
+
+def _nothing(_plan: plans.Plan) -> Iterable[Secret]:
+    return ()
+
+
+class Session:
+    """`default` is the recipe commands mean by themselves, `top` the dodo.py's folder, `shell` where doit was typed."""
+
+    def __init__(self, default: Path, invocation: Invocation, top: Path, shell: Path, progress: Progress) -> None:
+        self.invocation = invocation
+        self.top = top
+        self.shell = shell
+        self.progress = progress
+        self.frozen = not invocation.runs
+        """Whether lock files are taken as they are: this command line builds nothing."""
+        self._began = time.time_ns()
+        self._default = top / default
+        self._builders: dict[Path, Builder] = {}
+        self._recipes: dict[Path, Recipe] = {}
+        self._awaits: dict[Path, str] = {}  # of recipes whose lock file a build would write first
+        self._locks: dict[Path, FileLock] = {}
+        self._old_handlers: dict[int, object] = {}
+
+    @cached_property
+    def identities(self) -> Identities:
+        return Identities(default_root())
+
+    @property
+    def folder(self) -> Path:
+        """Where `COMMAND:NAME` looks for NAME.yaml."""
+        return self._default.parent
+
+    def file(self, name: str | None) -> Path:
+        """Return the file of the recipe called `name`; None is the default. Raises UsageError with near names."""
+        if name is None and "recipe" not in self.invocation.reserved:
+            return self._default
+        from bootsmith.tasks.recipe import catalog
+
+        if name is not None:
+            return catalog.find(name, self.folder)
+        given = self.invocation.reserved["recipe"]
+        if "/" in given or given.endswith((".yaml", ".yml")):
+            return self.shell / given
+        return catalog.find(given, self.folder)
+
+    def recipe(self, name: str | None = None, words: Mapping[str, str] = NOTHING) -> Recipe:
+        """Return a recipe, loaded in full; `words` are laid over it last. Raises RecipeError."""
+        file = self.file(name)
+        if words or file not in self._recipes:
+            from bootsmith.tasks.recipe.load import load
+
+            with contextlib.chdir(self.shell):  # paths on the command line, and in messages, are the user's
+                found = load(
+                    file,
+                    overrides={**self.invocation.variables, **words},
+                    profile=self.invocation.reserved.get("profile"),
+                    search=self.folder,
+                )
+            if words:
+                return found
+            self._recipes[file] = found
+        return self._recipes[file]
+
+    def builder(self, name: str | None = None, reads: Callable[[plans.Plan], Iterable[Secret]] = _nothing) -> Builder:
+        """Return the builder of a recipe, its lock file made first when a run needs one. Raises RecipeError.
+
+        `reads` tells which secrets will be read, of a plan; where one is missing, no lock file is made.
+        """
+        file = self.file(name)
+        known = self._builders.get(file)
+        plan = known.plan if known else self._recall(file)
+        if plan is None or self._missing(reads(plan)):  # of which planning anew says where
+            plan = self._make(file, name, reads)
+        if known is None:
+            builder = Builder(plan, self.identities, self._awaits.get(file, ""))
+            twin = next((f for f, b in self._builders.items() if inputs.same(b.plan.site.build, plan.site.build)), None)
+            if twin:
+                raise UsageError(
+                    f"{file} and {twin} both build in {builder.plan.site.build}", "Give one of them another `name:`."
+                )
+            self._builders[file] = builder
+        return self._builders[file]
+
+    def _missing(self, secrets: Iterable[Secret]) -> list[str]:
+        """Return what is wrong with secrets that will be read, as far as it can be told before."""
+        found = [*secrets]
+        if not found:
+            return []
+        from bootsmith.tasks.planning import secrets as keyring
+
+        with contextlib.chdir(self.shell):
+            return keyring.missing(found, self.top / "build")
+
+    def recalled(self) -> Builder | None:
+        """Return the default recipe's builder, where its plan is remembered: nothing is planned."""
+        plan = self._recall(self._default)
+        if plan and self._default not in self._builders:
+            self._builders[self._default] = Builder(plan, self.identities)
+        return self._builders.get(self._default)
+
+    def adopt(self, plan: plans.Plan) -> Builder:
+        """Return the builder of a plan that no recipe's file made. Raises RecipeError."""
+        inputs.check(plan.named, plan.site, plan.recipe)
+        return self._builders.setdefault(plan.site.build, Builder(plan, self.identities))
+
+    @property
+    def builders(self) -> tuple[Builder, ...]:
+        """The builders made so far."""
+        return tuple(self._builders.values())
+
+    # -- plans, and remembering them: parsing YAML again would be most of a no-op
+
+    def _make(
+        self, file: Path, name: str | None, reads: Callable[[plans.Plan], Iterable[Secret]] = _nothing
+    ) -> plans.Plan:
+        from bootsmith.tasks.packages import request
+        from bootsmith.tasks.planning import preflight
+
+        recipe = self.recipe(name)
+        if not self.frozen:
+            for choice in recipe.choices:
+                self.progress.tell(choice)
+        with contextlib.chdir(self.shell):
+            wrong = preflight.files(recipe, self.top / "build")
+        lacking = self._missing(reads(self._plan(recipe, BEGINNING)))
+        if lacking:
+            raise RecipeError([*wrong, *lacking])
+        self._refuse(wrong)
+        needed = request.needed(recipe)
+        locked = self._locked(file, recipe, file.with_suffix(".lock")) if needed else None
+        if locked and file not in self._awaits:
+            with contextlib.chdir(self.shell):
+                wrong += preflight.packages(recipe, locked)
+        self._refuse(wrong)
+        epoch = recipe.epoch if recipe.epoch is not None else locked.date if locked else BEGINNING
+        plan = self._plan(recipe, epoch)
+        at_home = all(each.parent == file.parent for each in recipe.files)  # else a new file here could be the parent
+        if file not in self._awaits and not wrong and at_home and not recipe.volatile:
+            self._remember(file, plan, recipe.files, locked)
+        return plan
+
+    def _plan(self, recipe: Recipe, epoch: int) -> plans.Plan:
+        """Return a recipe's plan; before its lock is known all that is yet to come is its epoch. Raises RecipeError."""
+        folder = recipe.name if recipe.profile is None else f"{recipe.name}+{recipe.profile}"
+        site = Site(recipe.name, self.top / "build" / folder, recipe.file.with_suffix(".lock"), epoch)
+        inputs.check(inputs.named(recipe), site, recipe.file)
+        return plans.make(recipe, site)
+
+    def _refuse(self, wrong: list[str]) -> None:
+        """Refuse what is wrong with a recipe, where something is to be built: one can look at it still."""
+        if wrong and not self.frozen:
+            raise RecipeError(wrong)
+
+    def _locked(self, file: Path, recipe: Recipe, path: Path) -> LockFile | None:
+        """Return a recipe's lock, made first for a build; else note what a build would have to do about it."""
+        from bootsmith.tasks.packages import lockfile, request
+
+        if not self.frozen:
+            from bootsmith.tasks.packages import renewal
+
+            return renewal.ensure(recipe, path, self.identities.store, self.progress.tell)
+        if not path.exists():
+            self._awaits[file] = f"there is no {path.name} yet: the packages are resolved first"
+            return None
+        locked = lockfile.read(path)
+        reason = request.stale(locked, recipe)
+        if reason:
+            self._awaits[file] = f"{path.name} no longer fits the recipe ({reason}): it is resolved again first"
+        return locked
+
+    def _notebook(self, file: Path) -> Path:
+        asked: dict[str, keys.Value] = {
+            "file": str(file),
+            "top": str(self.top),
+            "shell": str(self.shell) if self.invocation.variables else "",
+            "variables": dict(self.invocation.variables),
+            "profile": self.invocation.reserved.get("profile", ""),
+        }
+        return self.identities.root / "plans" / f"{keys.key(asked)}.json"
+
+    def _sources(self, files: Iterable[Path], codes: Iterable[str]) -> dict[str, str]:
+        """Return what a plan follows from: its files, and the code that made it and that its stages run."""
+        from bootsmith.cache.digest.code import joint_identity
+
+        found = {str(file): fingerprint(file, self.identities.memo) for file in files}
+        return found | {PLANNING: joint_identity([PLANNING, *codes], self.identities.memo)}
+
+    def _recall(self, file: Path) -> plans.Plan | None:
+        """Return the plan made before of the very same files, options and code, if there is one."""
+        try:
+            noted = json.loads(sealed.read(self._notebook(file), KIND) or b"null")
+            files = [Path(name) for name in noted["sources"] if name != PLANNING]
+            if self._sources(files, noted["codes"]) == noted["sources"]:
+                self.identities.codes |= noted["codes"]
+                plan = plans.from_json(noted["plan"])
+                inputs.check(plan.named, plan.site, file)
+                return plan
+        except (OSError, ValueError, KeyError, TypeError, ModuleNotFoundError):
+            pass  # nothing noted, or not ours to read: planning anew is always right
+        return None
+
+    def _remember(self, file: Path, plan: plans.Plan, files: tuple[Path, ...], locked: LockFile | None) -> None:
+        """Note a plan for runs to come, unless a file that it follows from was edited since it was read."""
+        notebook = self._notebook(file)
+        notebook.parent.mkdir(parents=True, exist_ok=True)
+        for stage in plan.stages:
+            self.identities.code(stage)
+        followed = [*files, *([plan.site.lock] if locked else [])]
+        sources = self._sources(followed, self.identities.codes)
+        if any(settled(each.stat()) >= self._began for each in files) or not self._is(plan.site.lock, locked):
+            return
+        if self._sources(followed, self.identities.codes) != sources:
+            return
+        noted = {"sources": sources, "codes": self.identities.codes, "plan": plans.to_json(plan)}
+        sealed.write(notebook, KIND, json.dumps(noted).encode())
+
+    @staticmethod
+    def _is(lock: Path, locked: LockFile | None) -> bool:
+        """Tell whether a lock file, where there is one, still says what was read of it, or written to it."""
+        from bootsmith.tasks.packages import lockfile
+
+        return locked is None or lockfile.read(lock) == locked
+
+    # -- a run
+
+    def begin(self, builder: Builder) -> None:
+        """Hold the build directory; wait for whoever has it."""
+        if builder.plan.site.build in self._locks:
+            return
+        if not self._locks:
+            self._check_limits()
+            self.heed(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        try:
+            builder.state.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise StageError(
+                f"the build directory {builder.plan.site.build} cannot be made: {error.filename}: {error.strerror}",
+                "Move what is in the way, or make the folder yours to write.",
+            ) from error
+        lock = FileLock(builder.state / "lock")
+        lock.acquire(waiting=lambda holder: self.progress.tell(f"waiting for {holder}, which builds here"))
+        self._locks[builder.plan.site.build] = lock
+        builder.open()
+        if not location.root(self.identities.root, builder.plan.site.build).exists():
+            self._note(builder)
+
+    def heed(self, *numbers: int) -> None:
+        """End in good order on these signals until the run ends; one that is ignored, as under nohup, stays so."""
+        for number in numbers:
+            if number not in self._old_handlers and signal.getsignal(number) is not signal.SIG_IGN:
+                self._old_handlers[number] = signal.signal(number, self._interrupted)
+
+    @staticmethod
+    def _check_limits() -> None:
+        """Refuse words for the store's limits that are none, before anything is done. Raises CacheError."""
+        if location.SIZE in os.environ or location.AGE in os.environ:
+            from bootsmith.cache.keep import limits
+
+            limits.from_environment()
+
+    def _note(self, builder: Builder) -> None:
+        """Let the store know who needs what it holds."""
+        from bootsmith.cache.keep import roots
+
+        roots.note(self.identities.root, builder.plan.site.build, [builder.plan.site.lock])
+
+    def remark_on_root(self) -> None:
+        """Say, once, to who works as root that nothing here needs it."""
+        if os.geteuid() == 0:
+            caller = os.environ.get("SUDO_USER")
+            self.progress.tell_once(
+                "run as root, which it does not need: what is made here will be root's"
+                + (f"; {caller} can run it without sudo" if caller else "")
+            )
+
+    def only_looks(self) -> None:
+        """Let others build here from now on, where one command is all there is to run: its stages are done."""
+        if len(self.invocation.words) == 1:
+            self._finish()
+
+    def end(self) -> None:
+        """End a run."""
+        self._finish()
+        for number, handler in self._old_handlers.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]  # what signal.signal returned
+        self._old_handlers.clear()
+
+    def _finish(self) -> None:
+        """Make what was stored durable, keep what was learned, let others build here."""
+        for builder in self._builders.values():
+            if builder.plan.site.build in self._locks:
+                builder.close()
+        grown = 0
+        if self._locks:
+            temporary.sweep(self.identities.root / "tmp")
+        if self._locks and "store" in self.identities.__dict__:
+            grown = self.identities.store.sync()
+            for builder in self._builders.values():
+                if builder.plan.site.build in self._locks:
+                    self._note(builder)
+            self.identities.store.lease.release()
+        if "identities" in self.__dict__:
+            self.identities.save()
+        for lock in self._locks.values():
+            lock.release()
+        self._locks.clear()
+        if grown:
+            from bootsmith.cache.keep import limits, upkeep
+
+            upkeep.keep_within(self.identities.root, limits.from_environment(), grown, self.progress.tell)
+
+    def _interrupted(self, number: int, _frame: FrameType | None) -> NoReturn:
+        """End at once: what is half made has no record, and goes with the next run."""
+        from bootsmith.tasks.tools import process
+
+        process.kill_all()
+        self.progress.close()
+        kept = "; what was finished is kept, run the same command to go on" if self._builders else ""
+        sys.stderr.write(f"interrupted{kept}\n")
+        sys.stderr.flush()
+        os._exit(128 + number)

@@ -1,0 +1,305 @@
+"""The commands that are not stages, as data: name, options, what must be built first, and the function that runs.
+
+Each function takes a `Request` and returns nothing; it lives in the module named and is imported only when it runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from bootsmith.tasks.command.session import Session
+
+Param = dict[str, Any]
+
+
+class Command(NamedTuple):
+    """`needs` is the stage that must be fresh first; `positional` names its positional argument."""
+
+    name: str
+    doc: str
+    run: str
+    params: tuple[Param, ...] = ()
+    positional: str | None = None
+    needs: str | None = None
+    frozen: bool = False
+    """Whether it looks at the plan as it is: no stage runs for it, and no lock file is made or renewed."""
+    plan: str = ""
+    """The function that makes a plan, if any, of the positional argument: its stages must be fresh first."""
+    image: bool = False
+    """Whether the positional argument stands in for what is needed: a file instead of the recipe's own image."""
+    chooses: bool = False
+    """Whether it is about a recipe of its own choice, where none is named, instead of the default one."""
+    past: bool = False
+    """Whether `at=ID` gives it the image of a past build."""
+    check: str = ""
+    """The function that refuses options, where some were given, before anything is made."""
+    delivered: bool = False
+    """Whether it is about an encrypted image, where the recipe keeps no other disk than such."""
+    secrets: str = ""
+    """The function that tells, of a plan, which secrets it reads besides those of the stages it needs."""
+    relays: bool = False
+    """Whether its words are a command for somebody else: options among them are not its own."""
+
+
+class Request(NamedTuple):
+    """One call of a command: for which recipe (None: the default), with which options and positional words."""
+
+    session: Session
+    recipe: str | None
+    options: Mapping[str, Any]
+    words: tuple[str, ...]
+
+    def typed(self, task: str) -> str:
+        """Return how another task of the same recipe is typed, with the variables that chose and filled it."""
+        from shlex import join
+
+        asked = self.session.invocation
+        chosen = {name: value for name, value in {**asked.reserved, **asked.variables}.items() if name != "at"}
+        variables = [f"{name}={value}" for name, value in chosen.items()]
+        return join(["doit", *variables, f"{task}:{self.recipe}" if self.recipe else task])
+
+
+def option(name: str, text: str, *, kind: type = str, short: str = "") -> Param:
+    """Return a doit parameter; None, or False for a flag, stands for "not given"."""
+    default = False if kind is bool else None
+    return {
+        "name": name.replace("-", "_"),
+        "long": name,
+        "short": short,
+        "type": kind,
+        "default": default,
+        "help": text,
+    }
+
+
+MACHINE = (
+    option("memory", "the guest's memory, such as 2G"),
+    option("cpus", "number of virtual CPUs"),
+    option("cpu", "CPU model; best: all the accelerator can give"),
+    option("accel", "auto, kvm or tcg"),
+    option("type", "q35, pc, or to start a kernel directly microvm"),
+    option("drive", "virtio, ide, sata, nvme or scsi"),
+    option("cache", "writeback, none, unsafe, writethrough or directsync"),
+    option("nic", "virtio, e1000 or none"),
+    option("forward", "HOST:GUEST ports, comma-separated; always on 127.0.0.1"),
+    option("share", "TAG=FOLDER: for the guest to mount; several with commas"),
+    option("display", "none, gtk, sdl or vnc"),
+    option("gpu", "none, std or virtio"),
+    option("serial", "stdio or a file"),
+    option("monitor", "give the QEMU monitor the terminal too (Ctrl-A C)", kind=bool),
+    option("gdb", "wait for gdb on 127.0.0.1:1234", kind=bool),
+    option("debug", "what QEMU logs to debug.log in the build directory, such as int,cpu_reset"),
+    option("keep", "keep the guest's writes in run.qcow2 in the build directory", kind=bool),
+    option("login", "auto: let me into a locked image; none: do not"),
+    option("qemu", "more words for QEMU, split as a shell would"),
+    option("print", "print the QEMU command, do not run it", kind=bool),
+)
+KERNEL = (
+    option("kernel", "a kernel, instead of the newest in the tree"),
+    option("initrd", "its initrd"),
+    option("cmdline", "words for the kernel"),
+)
+WRITE = option("write", "when the machine has ended, write what it changed into DIRECTORY", kind=bool)
+FORMAT = option("format", "the image file's format, where it cannot be told: raw, qcow2, vmdk, vhd, vhdx, vdi or iso")
+PASSPHRASE = option("passphrase", "an encrypted image's: file:PATH or env:NAME")
+SECURE_BOOT = option("secure-boot", "let the firmware refuse what is not signed", kind=bool)
+MACHINES = "bootsmith.tasks.command.actions.machines:check"
+
+COMMANDS = (
+    Command(
+        "run-uefi",
+        "boot the image, or any disk FILE, under UEFI (OVMF); the serial console on this terminal",
+        "bootsmith.tasks.command.actions.machines:run_uefi",
+        (*MACHINE, FORMAT, PASSPHRASE, SECURE_BOOT),
+        positional="image",
+        needs="assemble",
+        check=MACHINES,
+        secrets="bootsmith.tasks.command.actions.images:secrets",
+        image=True,
+        past=True,
+    ),
+    Command(
+        "run-bios",
+        "boot the image, or any disk FILE, under a BIOS (SeaBIOS); the serial console on this terminal",
+        "bootsmith.tasks.command.actions.machines:run_bios",
+        (*MACHINE, FORMAT, PASSPHRASE),
+        positional="image",
+        needs="assemble",
+        check=MACHINES,
+        secrets="bootsmith.tasks.command.actions.images:secrets",
+        image=True,
+        past=True,
+    ),
+    Command(
+        "run-direct",
+        "let QEMU start the recipe's kernel, or any KERNEL, without firmware or loader",
+        "bootsmith.tasks.command.actions.machines:run_direct",
+        (
+            *MACHINE,
+            option("initrd", "the initrd of KERNEL"),
+            option("cmdline", "KERNEL's command line; with a recipe, words after its own"),
+            option("entry", "the recipe's menu entry whose kernel, initrd and command line are taken"),
+            option("disk", "a disk for KERNEL"),
+            FORMAT,
+            PASSPHRASE,
+        ),
+        positional="kernel",
+        needs="assemble",
+        check=MACHINES,
+        secrets="bootsmith.tasks.command.actions.images:secrets",
+        image=True,
+        past=True,
+    ),
+    Command(
+        "run-dir",
+        "boot a DIRECTORY as the root of a machine; it stays as it is, unless --write",
+        "bootsmith.tasks.command.actions.machines:run_tree",
+        (*MACHINE, *KERNEL, WRITE),
+        positional="directory",
+        plan="bootsmith.tasks.command.actions.trees:of_directory",
+        check=MACHINES,
+    ),
+    Command(
+        "run-tgz",
+        "boot the tree in a tar FILE, packed or not",
+        "bootsmith.tasks.command.actions.machines:run_tree",
+        (*MACHINE, *KERNEL),
+        positional="file",
+        plan="bootsmith.tasks.command.actions.trees:of_tar",
+        check=MACHINES,
+    ),
+    *(
+        Command(
+            name,
+            f"a disk for {firmware} of the tree in a tar or a directory, without a recipe",
+            "bootsmith.tasks.command.actions.disks:deliver",
+            (
+                option("output", "the disk's file; without, one below build/disks/"),
+                option("size", "the whole disk's size, such as 4G"),
+                *KERNEL,
+            ),
+            positional="tree",
+            plan=f"bootsmith.tasks.command.actions.disks:{plan}",
+        )
+        for name, firmware, plan in (
+            ("build-syslinux-bios", "a BIOS", "for_bios"),
+            ("build-efistub", "UEFI", "for_uefi"),
+        )
+    ),
+    Command(
+        "ssh",
+        "a shell in the running image, or COMMAND run there",
+        "bootsmith.tasks.command.actions.machines:ssh",
+        (
+            option("port", "the machine whose ssh server is forwarded to this port"),
+            option("user", "whom to be there, where root's keys are yours too: the default is root"),
+            option("timeout", "seconds to wait for its ssh server; 300 without"),
+        ),
+        positional="command",
+        relays=True,
+    ),
+    Command(
+        "qemu-test",
+        "boot the image and demand proof from inside the guest",
+        "bootsmith.tasks.command.actions.qemu_test:qemu_test",
+        (
+            option("firmware", "auto, uefi, bios or direct, comma-separated: boot under each"),
+            option("entry", "the menu entry to boot"),
+            option("accel", "auto, kvm or tcg"),
+            option("timeout", "give up after this long, such as 5m"),
+            option("silence", "give up after this long without a word on the console"),
+            option("force", "boot, though the very same boot has passed before", kind=bool),
+            option("timing", "print what each phase of the boot took", kind=bool),
+        ),
+        needs="assemble",
+        check="bootsmith.tasks.command.actions.qemu_test:check",
+        secrets="bootsmith.tasks.command.actions.qemu_test:secrets",
+        past=True,
+        delivered=True,
+    ),
+    Command(
+        "update",
+        "put the distribution's new package versions into the lock file",
+        "bootsmith.tasks.command.actions.recipes:update",
+    ),
+    Command(
+        "fetch-mach",
+        "GNU Mach's kernel into the cache, where recipes/lites.yaml finds it",
+        "bootsmith.tasks.command.actions.recipes:fetch_mach",
+        chooses=True,
+    ),
+    Command(
+        "explain",
+        "what a build would do, stage by stage, and why",
+        "bootsmith.tasks.command.actions.builds:explain",
+        (option("json", "as JSON", kind=bool),),
+        frozen=True,
+    ),
+    Command(
+        "cache",
+        "stat, verify, gc, explain KEY or path: what the cache holds, whether it is sound, room in it",
+        "bootsmith.tasks.command.actions.this_host:cache",
+        (
+            option("json", "stat: as JSON", kind=bool),
+            option("repair", "verify: move what is damaged away", kind=bool),
+            option("sha256", "verify: print the SHA-256 of every stored file", kind=bool),
+            option("size", "gc: keep no more than this, such as 10G"),
+            option("age", "gc: keep nothing unused for longer, such as 30d"),
+            option("dry-run", "gc: only tell what would be removed", kind=bool),
+        ),
+        positional="words",
+    ),
+    Command(
+        "log",
+        "the builds there were: when, what changed, whether the store still has them",
+        "bootsmith.tasks.command.actions.builds:log",
+        (option("json", "as JSON", kind=bool), option("number", "only the newest so many", short="n")),
+        frozen=True,
+    ),
+    Command(
+        "restore",
+        "a past build's files, beside the present ones: below build/NAME/at/",
+        "bootsmith.tasks.command.actions.builds:restore",
+        (option("at", "the build's id, as `log` shows it, or the beginning of it"),),
+        frozen=True,
+        past=True,
+    ),
+    Command(
+        "tools", "host programs: found, version, used by, missing", "bootsmith.tasks.command.actions.this_host:tools"
+    ),
+    Command(
+        "inspect",
+        "partitions, filesystems, loaders and sizes of the image, or of any disk FILE",
+        "bootsmith.tasks.command.actions.images:inspect",
+        (option("json", "as JSON", kind=bool), PASSPHRASE),
+        positional="image",
+        needs="assemble",
+        check="bootsmith.tasks.command.actions.images:check",
+        image=True,
+        past=True,
+    ),
+    Command(
+        "show",
+        "the recipe with all its defaults, parents and variables filled in",
+        "bootsmith.tasks.command.actions.recipes:show",
+    ),
+    Command("recipes", "every recipe here, one line each", "bootsmith.tasks.command.actions.recipes:recipes"),
+    Command("schema", "the JSON Schema of recipes", "bootsmith.tasks.command.actions.recipes:schema"),
+)
+
+GROUPS = {
+    "image": "build every output of the recipe",
+    "rootfs": "the base tree, as a tar",
+    "files": "single files, out of packages",
+    "layers": "what the recipe adds to the tree",
+    "initramfs": "the initrd",
+    "kernel": "the kernel, out of the tree",
+    "partition": "the partition table",
+    "populate": "one filesystem per partition",
+    "bootloader": "loaders and boot entries",
+    "assemble": "the raw disk, from its parts",
+    "raw": "the same as assemble",
+    "convert": "the other outputs, from the raw disk",
+}

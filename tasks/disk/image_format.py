@@ -1,0 +1,129 @@
+"""A disk image file as QEMU will meet it: its format by magic, whether it points at other files, its lock."""
+
+from __future__ import annotations
+
+import contextlib
+import struct
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from bootsmith.cache.files.lock import FileLock
+from bootsmith.tasks.disk import qcow2
+from bootsmith.tasks.errors import BootsmithError, InputMissing
+
+SECTOR = 512
+_MAGICS: tuple[tuple[int, bytes, str], ...] = (
+    (0, b"QFI\xfb", "qcow2"),
+    (0, b"KDMV", "vmdk"),
+    (0, b"vhdxfile", "vhdx"),
+    (0x40, b"\x7f\x10\xda\xbe", "vdi"),
+    (0, b"conectix", "vpc"),  # dynamic; a fixed one has it in the last sector only
+)
+_CD = 16 * 2048 + 1  # ECMA-119: the first volume descriptor's identifier
+_OTHER_NAMES = {"vhd": "vpc"}
+FORMATS = ("raw", "qcow2", "vmdk", "vhd", "vhdx", "vdi", "iso")
+"""The formats that a user can name."""
+_NOT_DISKS: tuple[tuple[bytes, str, str], ...] = (
+    (b"\x1f\x8b", "compressed with gzip", "Unpack it first: gunzip FILE."),
+    (b"\xfd7zXZ\0", "compressed with xz", "Unpack it first: unxz FILE."),
+    (b"\x28\xb5\x2f\xfd", "compressed with zstd", "Unpack it first: unzstd FILE."),
+    (b"# Disk DescriptorFile", "the text part of a VMDK, the disk is in other files", "Convert it: qemu-img convert."),
+    (b"\x7fELF", "an ELF program", "Name a disk image."),
+    (b"QED\0", "a QED image", "Convert it: qemu-img convert."),
+)
+_UNLOCK = "Give its passphrase: --passphrase file:PATH or --passphrase env:NAME."
+_CLEAR, _LUKS = 0, 2  # qcow2's crypt_method
+_DATA_FILE = 1 << 2  # incompatible feature bit of the qcow2 specification: guest data is in another file
+
+
+class Encrypted(BootsmithError):
+    """An image is encrypted, and nothing opens it."""
+
+
+def identify(path: Path, given: str | None = None, *, opens: bool = False) -> str:
+    """Return the format of a disk image, as QEMU names it, or "iso"; "raw" where no magic is known, or `given` says so.
+
+    `opens` says that there is a passphrase for it. Raises InputMissing, and BootsmithError for what is no disk, is not
+    in the format `given`, is encrypted where nothing opens it, or the reverse, is cut off, or refers to another file:
+    QEMU would open whatever file of this host the image names.
+    """
+    given = _OTHER_NAMES.get(given or "", given)
+    found, encrypted = _by_magic(path, raw=given == "raw", opens=opens)
+    if opens and not encrypted:
+        raise BootsmithError(f"{path} is not encrypted, and needs no passphrase", "Leave the passphrase out.")
+    if given not in (None, found):
+        raise BootsmithError(f"{path} is not {given} but {found}", f"Leave out the format, or say {found}.")
+    return found
+
+
+def _by_magic(path: Path, *, raw: bool, opens: bool) -> tuple[str, bool]:
+    """Return a format, and whether the content is encrypted."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(4096).ljust(SECTOR, b"\0")
+            file.seek(_CD)
+            is_cd = file.read(5) == b"CD001"
+            file.seek(0, 2)
+            if file.tell() >= SECTOR:
+                file.seek(-SECTOR, 2)
+            tail = file.read(8)
+    except FileNotFoundError:
+        raise InputMissing(f"{path} does not exist", "Name a disk image, or a recipe to build one.") from None
+    except OSError as error:
+        raise BootsmithError(f"{path} cannot be read: {error.strerror}") from error
+    if raw:
+        return "raw", False
+    for magic, what, hint in _NOT_DISKS:
+        if head.startswith(magic):
+            raise BootsmithError(f"{path} cannot be run: it is {what}", hint)
+    for offset, magic, name in _MAGICS:
+        if head[offset : offset + len(magic)] == magic:
+            encrypted = _is_encrypted(path, name, head, opens=opens)
+            _refuse_references(path, name, head)
+            if name == "qcow2":
+                qcow2.check_whole(path)
+            return name, encrypted
+    return "iso" if is_cd else "vpc" if tail == b"conectix" else "raw", False
+
+
+def _is_encrypted(path: Path, name: str, head: bytes, *, opens: bool) -> bool:
+    method = int.from_bytes(head[32:36], "big") if name == "qcow2" else _CLEAR
+    if method not in (_CLEAR, _LUKS):
+        raise BootsmithError(
+            f"{path} is encrypted in the old way (AES-CBC), which QEMU runs no more",
+            "Convert it, with encrypt.format=luks: see docs/how-to/qcow2.md.",
+        )
+    if method == _LUKS and not opens:
+        raise Encrypted(f"{path} is encrypted", _UNLOCK)
+    return method == _LUKS
+
+
+def _refuse_references(path: Path, name: str, head: bytes) -> None:
+    refers_to = ""
+    if name == "qcow2":
+        version, backing = struct.unpack_from(">IQ", head, 4)
+        features = struct.unpack_from(">Q", head, 72)[0] if version >= 3 else 0
+        if backing:
+            length = struct.unpack_from(">I", head, 16)[0]
+            named = head[backing : backing + length].decode(errors="replace")
+            refers_to = f"a backing file{f' ({named})' if named else ''}"
+        elif features & _DATA_FILE:
+            refers_to = "an external data file"
+    elif name == "vmdk" and not any(head[12:20]):  # no capacity: the descriptor inside lists the files
+        refers_to = "extents in other files"
+    if refers_to:
+        raise BootsmithError(
+            f"{path} refers to {refers_to}, which QEMU would open for the guest to read",
+            "Flatten it where you trust it: qemu-img convert -O qcow2 IN OUT.",
+        )
+
+
+@contextlib.contextmanager
+def in_use(disk: Path, say: Callable[[str], None]) -> Iterator[None]:
+    """Hold a shared lock on the image, so that no build changes it under the guest."""
+    lock = FileLock(disk, create=False)
+    lock.acquire(shared=True, waiting=lambda who: say(f"waiting for {who}, which writes {disk}"))
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,116 @@
+"""The stage `partition`: the disk's table, its layout, every partition's geometry, and what FAT partitions hold."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, replace
+from typing import TYPE_CHECKING, Any, cast
+
+from bootsmith.tasks.build.stage import Context
+from bootsmith.tasks.disk import gpt, layout, mbr, sizing, sources
+from bootsmith.tasks.disk.sizing import MIB
+
+if TYPE_CHECKING:
+    from bootsmith.tasks.disk.sources import Filling
+
+TYPES: Mapping[str, str] = {
+    # UEFI 2.10, table 5.7, and the Discoverable Partitions Specification, for x86-64
+    "esp": "c12a7328-f81f-11d2-ba4b-00a0c93ec93b",
+    "bios-boot": "21686148-6449-6e6f-744e-656564454649",
+    "linux": "0fc63daf-8483-4772-8e79-3d69d8477de4",
+    "root": "4f68bce3-e8cd-4db1-96e7-fbcaf984b709",
+    "home": "933ac7e1-2eb4-4f13-b844-0e14e2aef915",
+    "var": "4d21b016-b534-45c2-a9fb-5c16e091fd2d",
+    "swap": "0657fd6d-a4ab-43c4-84e5-0933c84b4f4f",
+    "lvm": "e6d6d379-f507-44c2-a23c-238f2a3df928",
+    "xbootldr": "bc13c2ff-59e6-4262-a352-b275fd6f7172",
+}
+MBR_TYPES: Mapping[str, str] = {
+    "esp": "0xef", "linux": "0x83", "root": "0x83", "home": "0x83", "var": "0x83", "swap": "0x82", "lvm": "0x8e",
+    "xbootldr": "0xea",
+}  # fmt: skip
+_LOADER_ALLOWANCE = 4 * MIB  # of an automatic size, for loader files, which are made elsewhere
+
+
+def run(ctx: Context) -> None:
+    """Write table, layout, geometries and contents."""
+    partitions = cast("list[Mapping[str, Any]]", ctx.params["partitions"])
+    fillings = sources.gather_all(ctx, [each["name"] for each in partitions])
+    mounts = cast("Mapping[str, str]", ctx.params["mounts"])
+    demands = [_demand(each["fs"], mounts.get(each["name"]), fillings[each["name"]]) for each in partitions]
+    kernels = cast("Mapping[str, str]", ctx.params["kernels"])["partition"]
+    images = cast("list[list[str]]", ctx.params["images"])
+    unified = sum(ctx.inputs[role].stat().st_size for roles in images for role in roles)
+    wanted = [_wanted(each, demand, kernels, unified) for each, demand in zip(partitions, demands, strict=True)]
+    planned = layout.plan(cast("Any", ctx.params["size"]), wanted, layout.BOUNDS[str(ctx.params["table"])])
+    _write_table(ctx, planned, partitions)
+    rows = []
+    for each, demand, place in zip(partitions, demands, planned.places, strict=True):
+        geometry = demand.geometry(place.size) if demand else sizing.Geometry(place.size)
+        if each["started"]:
+            geometry = replace(geometry, start=place.start)
+        ctx.outputs[f"geometry.{each['name']}"].write_text(json.dumps(asdict(geometry)) + "\n")
+        row = {key: each[key] for key in ("name", "fs", "kind", "type", "gpt_name", "partuuid")}
+        rows.append({**row, "start": place.start, "size": place.size})
+    ctx.outputs["layout"].write_text(
+        json.dumps({"table": ctx.params["table"], "size": planned.size, "partitions": rows}, indent=1) + "\n"
+    )
+    for name in cast("list[str]", ctx.params["contents"]):
+        _write_content(ctx, name, fillings[name])
+
+
+def _write_content(ctx: Context, name: str, filling: Filling) -> None:
+    """Write what a partition takes from the layers as a layer of its own; FAT has no hard links, so there are none."""
+    from bootsmith.tasks.tree.layer import LayerWriter
+
+    layers = len(cast("list[str]", ctx.params["layers"]))
+    tar, index = ctx.outputs[f"content.{name}.tar"], ctx.outputs[f"content.{name}.index"]
+    with LayerWriter(tar, index, cast("int", ctx.params["epoch"])) as writer:
+        for path, node in filling.tree.items():
+            number, entry = filling.tree[node[1].link] if node[1].type == "h" else node
+            if number < layers:  # kernel and initrd are put there when it is filled
+                writer.add_copy(replace(entry, path=path), filling.sources[number])
+
+
+def _demand(fs: str, mount: str | None, filling: Filling) -> sizing.Demand | None:
+    if fs == "none":
+        return None
+    # the root filesystem is made from the base alone first, which must fit too
+    return sizing.Demand([filling.tree, filling.base] if mount == "/" else [filling.tree], fs)
+
+
+def _wanted(partition: Mapping[str, Any], demand: sizing.Demand | None, kernels: str, unified: int) -> layout.Wanted:
+    name, size, start = partition["name"], partition["size"], partition["start"]
+    if demand is None:
+        return layout.Wanted(name, size, MIB, lambda _: True, MIB, start)
+    allowance = _LOADER_ALLOWANCE if name == kernels or demand.fs == "vfat" else 0
+    allowance += unified if partition["kind"] == "esp" else 0
+    automatic = demand.automatic(partition["extra"], allowance) if isinstance(size, str) else 0
+    return layout.Wanted(name, size, automatic, demand.fits, demand.least(), start)
+
+
+def _write_table(ctx: Context, planned: layout.Layout, partitions: Sequence[Mapping[str, Any]]) -> None:
+    if ctx.params["table"] == "mbr":
+        primaries = [
+            mbr.Slot(place.start, place.size, int(each["type"], 16), each["active"])
+            for each, place in zip(partitions, planned.places, strict=True)
+        ]
+        start, end = mbr.encode(planned.size, str(ctx.params["id"]), primaries), b""
+    elif ctx.params["table"] == "none":
+        start = end = b""
+    else:
+        start, end = gpt.encode(planned.size, str(ctx.params["id"]), _slots(planned, partitions))
+    with ctx.outputs["table"].open("wb") as table:
+        table.truncate(planned.size)
+        table.write(start)
+        table.seek(planned.size - len(end))
+        table.write(end)
+
+
+def _slots(planned: layout.Layout, partitions: Sequence[Mapping[str, Any]]) -> list[gpt.Slot]:
+    slots = []
+    for each, place in zip(partitions, planned.places, strict=True):
+        bits = sum(1 << bit for bit in set(each["attributes"]))
+        slots.append(gpt.Slot(place.start, place.size, each["type"], each["partuuid"], each["gpt_name"], bits))
+    return slots

@@ -1,0 +1,90 @@
+"""A tree as a disk without loader or table, and the kernel in it that starts the disk: what run-dir and run-tgz run."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from bootsmith.tasks.build.stage import Context
+from bootsmith.tasks.errors import StageError
+
+if TYPE_CHECKING:
+    from bootsmith.tasks.tree.merged import Tree
+
+EXTRA = 1 << 30
+"""Bytes free for the guest, which writes into a snapshot: they cost nothing."""
+UUID = "7c9d35e2-0a5e-4c3b-9d1f-5b6f5d0a7e41"
+_NAME = "root"
+_KERNELS = "/boot/vmlinuz-* or /lib/modules/*/vmlinuz"
+
+
+def pack_directory(ctx: Context) -> None:
+    """Make the disk of a directory."""
+    from bootsmith.tasks.tree import directory, ownership
+    from bootsmith.tasks.tree.layer import LayerWriter
+
+    top = ctx.inputs["tree"]
+    ctx.say("reading the directory")
+    tar, index = ctx.work / "tree.tar", ctx.work / "tree.index"
+    owners = ownership.of(top)
+    with directory.steady(top), LayerWriter(tar, index, int(str(ctx.params["epoch"]))) as writer:
+        writer.add_directory("", top.stat().st_mode & 0o7777)
+        directory.add_tree(writer, top, owners.inside)
+    if ownership.facts(top) != ctx.params["owners"]:
+        raise StageError(f"{top} got other owners while it was read", "Run the same command again.")
+    _make(ctx, tar, index)
+
+
+def unpack_tar(ctx: Context) -> None:
+    """Make the disk of a tar."""
+    from bootsmith.tasks.tree import archive
+
+    file, index = ctx.inputs["tree"], ctx.work / "tree.index"
+    tar = file
+    if ctx.params["packing"]:
+        tar = ctx.work / "tree.tar"
+        archive.unpack(ctx, file, tar)
+    archive.index(tar, index, file)
+    _make(ctx, tar, index)
+
+
+def _make(ctx: Context, tar: Path, index: Path) -> None:
+    from bootsmith.tasks.disk import content, sizing
+    from bootsmith.tasks.disk.ext import filesystem
+    from bootsmith.tasks.tree import layer
+    from bootsmith.tasks.tree.merged import Tree
+
+    if "kernel" in ctx.outputs:
+        _take_kernel(ctx, Tree([index], [tar]))
+    epoch = cast("int", ctx.params["epoch"])
+    tree = layer.merge([layer.read_index(index)])
+    content.make_directories(tree, [""], epoch)
+    demand = sizing.Demand([tree], "ext4")
+    geometry = demand.geometry(demand.automatic(EXTRA))
+    ctx.say("writing the disk")
+    image = ctx.outputs["disk"]
+    filesystem.make(ctx, image, geometry, fs="ext4", uuid=UUID, label=_NAME, extra=())
+    filesystem.update(ctx, image, _NAME, present={}, wanted=tree, sources=[tar], epoch=epoch)
+
+
+def _take_kernel(ctx: Context, tree: Tree) -> None:
+    """Copy the newest kernel, and its initrd; where there is none an empty file stands for it."""
+    from bootsmith.tasks.tree import installed_kernel
+
+    found = installed_kernel.kernels(tree)
+    if not found:
+        raise StageError(f"there is no kernel in {ctx.inputs['tree']} ({_KERNELS})", "Give one: --kernel and --initrd.")
+    version = installed_kernel.newest(found)
+    ctx.say(f"kernel {version}")
+    _copy(tree, found[version], ctx.outputs["kernel"])
+    initrd = installed_kernel.initrd(tree, version)
+    if initrd:
+        _copy(tree, initrd, ctx.outputs["initrd"])
+    else:
+        ctx.outputs["initrd"].touch()
+
+
+def _copy(tree: Tree, path: str, target: Path) -> None:
+    with tree.open(path) as source, target.open("wb") as out:
+        shutil.copyfileobj(source, out, 1 << 20)

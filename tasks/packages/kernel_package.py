@@ -1,0 +1,71 @@
+"""The distribution's kernel as packages: what it is called, which packages bring one, whether a recipe wants it added.
+
+With `boot.kernel: install` it is added to what else is asked for, unless a kernel is among that. Which of the two it
+was is seen in the lock file: the line `kernel: PACKAGE` stands there only where it was added.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Final
+
+from bootsmith.tasks.recipe.model import Debian, Files, Links, Overlay
+
+if TYPE_CHECKING:
+    from bootsmith.tasks.packages.lockfile import LockFile, Package
+    from bootsmith.tasks.recipe.model import LayerSpec, Recipe
+
+DEBIAN: Final[Mapping[str, str]] = {"amd64": "linux-image-amd64", "i386": "linux-image-686"}
+"""Debian's kernel for any machine of an architecture; that of i386 needs no PAE."""
+SMALLER: Final[Mapping[str, str]] = {"amd64": "linux-image-cloud-amd64"}
+"""Its kernel for virtual machines only."""
+FACT: Final = "kernel"
+"""The lock file's line."""
+
+_BY_DEBIAN: Final = re.compile(r"linux-image-(?!.*-(dbg|signed-template)$)")
+_BY_OTHERS: Final = re.compile(r"(?!.*(headers|-dev|-doc|-dbg|-libc|-source|-tools))(linux-|(.*-)?kernel(-|$))")
+_IMAGES: Final = ("boot/vmlinuz-*", "lib/modules/*/vmlinuz", "usr/lib/modules/*/vmlinuz")
+
+
+def name(recipe: Recipe) -> str:
+    """Return what the kernel of a recipe's distribution is called."""
+    return DEBIAN[recipe.arch]
+
+
+def is_asked(recipe: Recipe) -> bool:
+    """Tell whether the recipe wants the distribution's kernel wherever there is none."""
+    installable = isinstance(recipe.source, Debian)
+    return installable and any(entry.kernel == "install" for entry in recipe.boot.entries.values())
+
+
+def is_among(packages: Iterable[Package]) -> bool:
+    """Tell whether one of some packages brings a kernel; of a repository that is not Debian's, whether it may."""
+    return any(
+        _BY_DEBIAN.match(package.name) or (package.role.startswith("extra") and _BY_OTHERS.match(package.name))
+        for package in packages
+    )
+
+
+def missing(recipe: Recipe, lock: LockFile) -> str | None:
+    """Return what is wrong where entries start the tree's kernel and nothing brings one, with what to do about it."""
+    wanted = any(entry.kernel == "auto" for entry in recipe.boot.entries.values())
+    if not (wanted and isinstance(recipe.source, Debian) and recipe.boot.protocol == "linux"):
+        return None
+    if is_among(lock.packages) or any(map(_may_bring, recipe.layers)):
+        return None
+    smaller = f" (or {SMALLER[recipe.arch]}, for virtual machines only)" if recipe.arch in SMALLER else ""
+    what = f"none of the {len(lock.packages)} packages brings a kernel, and no layer does"
+    return f"{what}; write install, or add {name(recipe)}{smaller} to source.debian.packages"
+
+
+def _may_bring(layer: LayerSpec) -> bool:
+    """Tell whether a layer could put a kernel into the tree."""
+    match layer:
+        case Overlay(to="/"):
+            return any(path for pattern in _IMAGES for path in layer.source.glob(pattern))
+        case Overlay():
+            return layer.to.startswith(("/boot", "/lib", "/usr"))
+        case Files() | Links():
+            return any("vmlinuz" in path for path in (layer.files if isinstance(layer, Files) else layer.links))
+    return False

@@ -1,0 +1,204 @@
+"""A release's package lists: fetched by apt, kept between runs below the cache's `apt/`; what may be wrong there."""
+
+from __future__ import annotations
+
+import contextlib
+import email.utils
+import hashlib
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from bootsmith.cache.files.lock import FileLock
+from bootsmith.tasks.errors import StageError, ToolMissing
+from bootsmith.tasks.packages.apt import Apt, Repository
+from bootsmith.tasks.packages.mirrors import SECURITY, SUITES, UPDATES, Mirrors, extra, roles
+from bootsmith.tasks.packages.request import mistake
+from bootsmith.tasks.recipe.model import Debian, PackageFile
+from bootsmith.tasks.recipe.values.files import packaged
+from bootsmith.tasks.tools import host
+
+if TYPE_CHECKING:
+    from bootsmith.tasks.recipe import model
+    from bootsmith.tasks.recipe.model import Recipe
+
+_ARCHIVED: Final = ("stretch", "buster", "bullseye")  # signed by keys that leave the keyring when they expire
+_OFFLINE: Final = (
+    "Could not resolve", "Temporary failure resolving", "Could not connect", "Cannot initiate the connection",
+    "Connection failed", "Connection timed out", "Unable to connect", "Network is unreachable",
+)  # fmt: skip
+_EXPIRED: Final = ("is expired", "is not valid yet")
+_NO_KEY: Final = ("NO_PUBKEY", "no public key", "No public key", "couldn't be verified", "is not signed", "Missing key")
+
+
+@dataclass(frozen=True, slots=True)
+class Release:
+    """A release to resolve packages of: the one of the recipe's source, or one that only files are taken out of."""
+
+    suite: str
+    arch: str
+    source: Debian | None
+    files: tuple[PackageFile, ...]
+
+    @property
+    def components(self) -> tuple[str, ...]:
+        return self.source.components if self.source else ("main",)
+
+    @property
+    def security(self) -> bool:
+        return self.source.security if self.source else True
+
+    @property
+    def repositories(self) -> tuple[model.Repository, ...]:
+        return self.source.repositories if self.source else ()
+
+    @property
+    def roles(self) -> dict[str, str]:
+        return roles(self.suite, security=self.security)
+
+
+def releases(recipe: Recipe) -> list[Release]:
+    """Return the releases that a recipe's packages, and the files it takes out of some, are resolved of."""
+    source = recipe.source if isinstance(recipe.source, Debian) else None
+    files: dict[tuple[str, str], list[PackageFile]] = {}
+    if source:
+        files[source.suite, recipe.arch] = []
+    for file in packaged(recipe):
+        files.setdefault((str(file.suite), str(file.arch)), []).append(file)
+    return [
+        Release(suite, arch, source if source and (suite, arch) == (source.suite, recipe.arch) else None, tuple(found))
+        for (suite, arch), found in files.items()
+    ]
+
+
+@contextlib.contextmanager
+def up_to_date(
+    recipe: Recipe, release: Release, mirrors: Mirrors, cache: Path, say: Callable[[str], None]
+) -> Iterator[tuple[Apt, Sequence[Repository]]]:
+    """Hold up to date package lists of a release."""
+    wanted = {role: [*mirrors.uris[role]] for role in release.roles}
+    asked = (release.suite, release.components, release.security, release.repositories, sorted(mirrors.uris.items()))
+    folder = cache / "apt" / hashlib.sha256(repr((release.arch, asked)).encode()).hexdigest()[:32]
+    apt = Apt(folder, release.arch, mirrors.settings)
+    guard = FileLock(apt.folder / "lock")
+    guard.acquire(waiting=lambda holder: say(f"waiting for {holder}, which reads the same package lists"))
+    try:
+        key = apt.keep_key("archive", _keyrings(release))
+        say(f"reading the package lists of {release.suite}")
+        while True:
+            repositories = [
+                Repository(role, wanted[role][0], suite, release.components, key)
+                for role, suite in release.roles.items()
+                if wanted[role]
+            ]
+            repositories += [
+                Repository(
+                    extra(number), each.uri, each.suite, each.components, apt.keep_key(extra(number), [each.key])
+                )
+                for number, each in enumerate(release.repositories, 1)
+            ]
+            failed = apt.update(repositories)
+            if not failed:
+                break
+            torn = None if release.source else _torn(repositories, failed)
+            if torn:  # a tree waits for its security updates, a single file need not
+                say(f"the mirror of {torn.suite} is amid an update: {_of(release)} taken without it")
+                wanted[torn.role] = []
+                continue
+            absent = _absent(repositories, failed)
+            if absent is None or not _try_next(wanted, absent):
+                _refuse_update(recipe, release, repositories, absent, failed)
+        yield apt, repositories
+    finally:
+        guard.release()
+
+
+def _keyrings(release: Release) -> list[Path]:
+    if release.source and release.source.keyring:
+        return [release.source.keyring]
+    try:
+        keyring = host.find("debian-archive-keyring")
+    except ToolMissing as error:
+        also = " Or let source.debian.keyring name a file of them." if release.source else ""
+        raise ToolMissing(
+            "the keys that Debian signs its releases with are not on this host", f"{error.hint}{also}"
+        ) from error
+    expired = keyring.with_name("debian-archive-removed-keys.gpg")
+    return [keyring, expired] if release.suite in _ARCHIVED and expired.exists() else [keyring]
+
+
+def _absent(repositories: Sequence[Repository], complaint: str) -> Repository | None:
+    """Return the repository that is not where it was looked for, by what apt said."""
+    for each in repositories:
+        place = f"{re.escape(each.printed)}/?(dists/)? ?{re.escape(each.suite)}[ /]"
+        if re.search(f"(The repository '|Failed to fetch ){place}.*(does not have a Release|404|not found)", complaint):
+            return each
+    return None
+
+
+def _torn(repositories: Sequence[Repository], complaint: str) -> Repository | None:
+    """Return the repository, beside the main one, whose lists do not fit together on its mirror just now."""
+    for each in repositories[1:]:
+        place = f"{re.escape(each.printed)}/?dists/{re.escape(each.suite)}/"
+        if re.search(f"Failed to fetch {place}.*Mirror sync in progress", complaint):
+            return each
+    return None
+
+
+def _of(release: Release) -> str:
+    names = ", ".join(dict.fromkeys(file.package for file in release.files))
+    return f"{names} is" if "," not in names else f"{names} are"
+
+
+def _try_next(wanted: Mapping[str, list[str]], absent: Repository) -> bool:
+    """Leave out the URI that failed; False where the role cannot do without another and has none."""
+    candidates = wanted.get(absent.role)
+    if candidates:
+        candidates.pop(0)
+    return bool(candidates) or absent.role == UPDATES  # a suite may have no updates
+
+
+def _refuse_update(
+    recipe: Recipe, release: Release, repositories: Sequence[Repository], absent: Repository | None, said: str
+) -> NoReturn:
+    suite = release.suite
+    key = "source.debian.suite" if release.source else "suite"
+    main = repositories[0].uri
+    reasons = "\n".join(dict.fromkeys(line for line in said.splitlines() if line.startswith(("E:", "W:", "Err:"))))
+    if any(sign in said for sign in _OFFLINE):
+        raise StageError(
+            f"the package lists of {suite} cannot be fetched: {main} cannot be reached\n{reasons}",
+            "Check the network and the proxy settings, or let source.debian.mirror name another mirror.",
+        )
+    if absent and absent.role == SECURITY:
+        raise StageError(
+            f"no security archive of {suite} was found, neither in this host's apt sources nor at {absent.uri}",
+            "Set source.debian.security to false to build without security updates.",
+        )
+    if absent and absent.role == repositories[0].role:
+        from bootsmith.tasks.recipe.text.problems import suggest
+
+        raise mistake(recipe, suite, key, f"{main} has no suite {suite}; {suggest(suite, SUITES)}")
+    if any(sign in said for sign in _EXPIRED):
+        raise StageError(
+            f"the package lists of {suite} at {main} are out of date\n{reasons}",
+            "Check this machine's clock. A mirror frozen on purpose needs Acquire::Check-Valid-Until in apt's config.",
+        )
+    if any(sign in said for sign in _NO_KEY):
+        raise StageError(
+            f"the package lists of {suite} are not signed by a key in the keyring\n{reasons}",
+            "Install a newer debian-archive-keyring, or let source.debian.keyring name a file that has the key.",
+        )
+    raise StageError(f"the package lists of {suite} cannot be read\n{reasons or said}", "Try again, or another mirror.")
+
+
+def date(lists: Path) -> int:
+    """Return the newest date among the releases apt fetched, in seconds UTC."""
+    dates = [
+        email.utils.parsedate_to_datetime(match).timestamp()
+        for path in lists.glob("*Release")
+        for match in re.findall(r"^Date: (.+)$", path.read_text(errors="replace"), re.MULTILINE)
+    ]
+    return int(max(dates))

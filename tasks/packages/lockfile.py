@@ -1,0 +1,165 @@
+"""The lock file: exactly which packages an image is made of, by version and SHA-256; a source file beside the recipe.
+
+Text, one line a fact and one line a package, sorted; no URL is in it. Packages stand as
+
+    NAME VERSION ARCH ROLE asked|needed SIZE SHA256 FILENAME
+
+where ROLE tells the repository (mirrors.py), SIZE is in bytes and FILENAME is relative to a mirror's base. After the
+tree's packages stand those that single files are taken out of, below a line for each:
+
+    file: NAME SUITE ARCH
+
+first NAME itself, then what it depends on exactly (`=`), nearest first.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from bootsmith.tasks.errors import StageError
+
+FORM: Final = "bootsmith lock 1"
+_HEAD: Final = (
+    "# The packages of one image. Commit this file to keep them; `doit update` asks the distribution for newer ones.\n"
+)
+_WORD: Final = re.compile(r"\S+")
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+_FIELDS: Final = 8
+_DATE: Final = "%Y-%m-%dT%H:%M:%SZ"
+
+
+@dataclass(frozen=True, slots=True)
+class Package:
+    """One package. `asked` is False for what came only because others depend on it."""
+
+    name: str
+    version: str
+    arch: str
+    role: str
+    asked: bool
+    size: int
+    sha256: str
+    filename: str
+
+
+@dataclass(frozen=True, slots=True)
+class LockFile:
+    """What a recipe's source was resolved to.
+
+    `request` is what of the recipe it was resolved for, each value one line of text, and for `boot.kernel: install` the
+    kernel's package where it had to be added; `date` the newest release's, in seconds UTC.
+    """
+
+    request: Mapping[str, str]
+    date: int
+    packages: tuple[Package, ...] = ()
+    files: Mapping[str, tuple[Package, ...]] = field(default_factory=dict)
+    """What files are taken out of, by `PackageFile.key`."""
+
+
+# -- the file
+
+
+def read(path: Path) -> LockFile:
+    """Return what a lock file says. Raises StageError naming the line that is wrong."""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise StageError(f"{path} cannot be read: {error}", _RESOLVE) from error
+    lines = [(number, line) for number, line in enumerate(text.splitlines(), 1) if line and not line.startswith("#")]
+    if not lines or lines[0][1] != FORM:
+        raise _wrong(path, 1, f"this is no lock file (it does not say {FORM!r})")
+    facts: dict[str, str] = {}
+    files: dict[str, list[Package]] = {}
+    tree: list[Package] = []
+    packages = tree
+    for number, line in lines[1:]:
+        key, colon, value = line.partition(":")
+        if key == "file" and colon:
+            packages = files.setdefault("/".join(value.split()), [])
+            continue
+        if colon and " " not in key:
+            facts[key] = value.strip()
+            continue
+        package = _package(line)
+        if package is None:
+            raise _wrong(path, number, f"not a package: {line[:60]!r}")
+        packages.append(package)
+    try:
+        date = dt.datetime.strptime(facts.pop("date", ""), _DATE).replace(tzinfo=dt.UTC)
+    except ValueError as error:
+        raise _wrong(path, 1, f"the date cannot be understood ({error})") from error
+    if not packages:
+        raise _wrong(path, len(text.splitlines()), "it lists no package")
+    return LockFile(facts, int(date.timestamp()), tuple(tree), {key: tuple(found) for key, found in files.items()})
+
+
+_RESOLVE: Final = "Remove it, or run `doit update`, to have it made again."
+
+
+def _wrong(path: Path, line: int, what: str) -> StageError:
+    return StageError(f"{path}:{line}: {what}", _RESOLVE)
+
+
+def _package(line: str) -> Package | None:
+    fields = line.split()
+    if len(fields) != _FIELDS:
+        return None
+    name, version, arch, role, why, size, sha256, filename = fields
+    if why not in ("asked", "needed") or not size.isdigit() or not _SHA256.fullmatch(sha256) or ".." in filename:
+        return None
+    return Package(name, version, arch, role, why == "asked", int(size), sha256, filename)
+
+
+def to_text(lock: LockFile) -> str:
+    """Return a lock as its file has it."""
+    date = dt.datetime.fromtimestamp(lock.date, dt.UTC).strftime(_DATE)
+    facts = "".join(f"{key}: {value}".rstrip() + "\n" for key, value in lock.request.items())
+    packages = _rows(sorted(lock.packages, key=lambda package: (package.name, package.arch)))
+    files = "".join(f"\nfile: {key.replace('/', ' ')}\n{_rows(lock.files[key])}" for key in sorted(lock.files))
+    return f"{_HEAD}{FORM}\n{facts}date: {date}\n" + (f"\n{packages}" if packages else "") + files
+
+
+def _rows(packages: Sequence[Package]) -> str:
+    return "".join(
+        f"{p.name} {p.version} {p.arch} {p.role} {'asked' if p.asked else 'needed'} {p.size} {p.sha256} {p.filename}\n"
+        for p in packages
+    )
+
+
+def write(path: Path, lock: LockFile) -> None:
+    """Write a lock file, whole or not at all. Raises StageError."""
+    from bootsmith.cache.files import temporary
+
+    try:
+        temporary.write(path, to_text(lock).encode())
+    except OSError as error:
+        raise StageError(
+            f"the lock file {path} cannot be written: {error.strerror}",
+            "It belongs beside the recipe: make that folder writable.",
+        ) from error
+
+
+def changes(old: LockFile | None, new: LockFile) -> list[str]:
+    """Return what differs between two locks' packages: "NAME OLD -> NEW", "+NAME VERSION", "-NAME VERSION"."""
+    before = {(p.name, p.arch): p for p in _all(old)} if old else {}
+    after = {(p.name, p.arch): p for p in _all(new)}
+    found = []
+    for key in sorted({*before, *after}):
+        was, now = before.get(key), after.get(key)
+        if was is None and now is not None:
+            found.append(f"+{now.name} {now.version}")
+        elif was is not None and now is None:
+            found.append(f"-{was.name} {was.version}")
+        elif was and now and was.sha256 != now.sha256:
+            found.append(f"{now.name} {was.version} -> {now.version}")
+    return found
+
+
+def _all(lock: LockFile) -> tuple[Package, ...]:
+    return (*lock.packages, *(package for found in lock.files.values() for package in found))

@@ -1,0 +1,89 @@
+"""The request: all of a recipe that decides which packages it needs, as its lock file notes it, and mistakes in it."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bootsmith.tasks.errors import RecipeError
+from bootsmith.tasks.packages import kernel_package
+from bootsmith.tasks.packages.loader_packages import packages
+from bootsmith.tasks.recipe.model import Debian
+from bootsmith.tasks.recipe.values.files import packaged
+
+if TYPE_CHECKING:
+    from bootsmith.tasks.packages.lockfile import LockFile
+    from bootsmith.tasks.recipe.model import Recipe
+
+
+def needed(recipe: Recipe) -> bool:
+    """Tell whether a recipe needs any package, and so a lock file."""
+    return isinstance(recipe.source, Debian) or any(packaged(recipe))
+
+
+def request(recipe: Recipe) -> dict[str, str]:
+    """Return all of a recipe that decides which packages it needs, as a lock file writes it."""
+    debian = recipe.source
+    files = sorted({file.key for file in packaged(recipe)})
+    of_files = {"files": " ".join(files)} if files else {}
+    if not isinstance(debian, Debian):
+        return of_files
+    found = {
+        "suite": debian.suite,
+        "arch": recipe.arch,
+        "variant": debian.variant,
+        "components": " ".join(debian.components),
+        "packages": " ".join(sorted(set(debian.packages))),
+        "loader": " ".join(packages(recipe)),
+        "exclude": " ".join(sorted(set(debian.exclude))),
+        "recommends": _yes(debian.recommends),
+        "security": _yes(debian.security),
+    }
+    for number, each in enumerate(debian.repositories, 1):
+        found[f"repository{number}"] = json.dumps([each.uri, each.suite, *each.components])
+    return found | of_files
+
+
+def _yes(value: bool) -> str:
+    return "yes" if value else "no"
+
+
+def stale(lock: LockFile, recipe: Recipe) -> str | None:
+    """Return why a lock no longer fits the recipe, or None where it does."""
+    wanted = request(recipe)
+    added = kernel_package.FACT in lock.request or not kernel_package.is_among(lock.packages)
+    if added and kernel_package.is_asked(recipe):
+        wanted[kernel_package.FACT] = kernel_package.name(recipe)
+    for key in {**wanted, **lock.request}:
+        before, now = lock.request.get(key, ""), wanted.get(key, "")
+        if before == now:
+            continue
+        if key not in ("packages", "components", "exclude", "loader", "kernel", "files"):
+            return f"{key}: {before or 'none'} became {now or 'none'}"
+        more = sorted(set(now.split()) - set(before.split()))
+        less = sorted(set(before.split()) - set(now.split()))
+        return f"{key}: " + " ".join([*(f"+{name}" for name in more), *(f"-{name}" for name in less)])
+    return None
+
+
+def mirrors(recipe: Recipe) -> tuple[str | None, list[str]]:
+    """Return what a recipe says of mirrors: its own, and the URIs of its further repositories."""
+    source = recipe.source
+    return (source.mirror, [each.uri for each in source.repositories]) if isinstance(source, Debian) else (None, [])
+
+
+def mistake(recipe: Recipe, word: str, key: str, what: str) -> RecipeError:
+    """Return a mistake in the recipe, placed where the word stands."""
+    for file in recipe.files:
+        for number, line in enumerate(file.read_text(errors="replace").splitlines(), 1):
+            found = re.search(rf"(?<![\w.+-]){re.escape(word)}(?![\w.+-])", line.partition(" #")[0])
+            if found:
+                return RecipeError([f"{_shown(file)}:{number}:{found.start() + 1}: {key}: {what}"])
+    return RecipeError([f"{_shown(recipe.file)}: {key}: {what}"])
+
+
+def _shown(file: Path) -> str:
+    here = Path.cwd()
+    return str(file.relative_to(here)) if file.is_relative_to(here) else str(file)

@@ -1,0 +1,187 @@
+"""Resolving: which packages a recipe comes to, by what a distribution's package lists say and apt makes of them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+from urllib.parse import unquote
+
+from bootsmith.tasks.errors import RecipeError, ToolFailed
+from bootsmith.tasks.packages import kernel_package, lists, request
+from bootsmith.tasks.packages.apt import Apt, Repository
+from bootsmith.tasks.packages.lists import Release
+from bootsmith.tasks.packages.loader_packages import packages
+from bootsmith.tasks.packages.lockfile import LockFile, Package
+from bootsmith.tasks.packages.mirrors import UPDATES, Mirrors
+from bootsmith.tasks.packages.request import mistake
+from bootsmith.tasks.recipe.model import Debian, PackageFile
+
+if TYPE_CHECKING:
+    from bootsmith.tasks.recipe.model import Recipe
+
+_PRIORITIES: Final = {
+    "minbase": ("required",),
+    "required": ("required",),
+    "important": ("required", "important"),
+    "standard": ("required", "important", "standard"),
+}
+
+
+def resolve(recipe: Recipe, mirrors: Mirrors, cache: Path, say: Callable[[str], None]) -> LockFile:
+    """Return the packages a recipe comes to today. Raises RecipeError, StageError, ToolMissing."""
+    packages: tuple[Package, ...] = ()
+    added: dict[str, str] = {}
+    files: dict[str, tuple[Package, ...]] = {}
+    dates = []
+    for release in lists.releases(recipe):
+        with lists.up_to_date(recipe, release, mirrors, cache, say) as (apt, repositories):
+            say(f"resolving the packages of {recipe.name}")
+            known = _Known(apt, repositories)
+            if release.source:
+                packages = _tree(recipe, release, apt, known)
+                if kernel_package.is_asked(recipe) and not kernel_package.is_among(packages):
+                    added[kernel_package.FACT] = _kernel(recipe, release, known)
+                    packages = _tree(recipe, release, apt, known, [*added.values()])
+            for file in release.files:
+                files[file.key] = _file(recipe, file, apt, known)
+            dates.append(lists.date(apt.folder / "lists"))
+    return LockFile(request.request(recipe) | added, max(dates), packages, files)
+
+
+class _Known:
+    """What the package lists speak of: packages' names, names that others provide, and whose each content is."""
+
+    def __init__(self, apt: Apt, repositories: Sequence[Repository]) -> None:
+        self.names: set[str] = set()
+        self.provided: set[str] = set()
+        self._roles: dict[str, str] = {}
+        for number, text in apt.lists():
+            self.names.update(_fields("Package", text))
+            self.provided.update(each.split()[0] for line in _fields("Provides", text) for each in line.split(","))
+            role = repositories[number].role
+            found = _fields("SHA256", text)
+            self._roles |= {sha256: role for sha256 in found if role == UPDATES or sha256 not in self._roles}
+
+    def package(self, about: Mapping[str, str], *, asked: bool) -> Package:
+        """Return the package that a stanza is about."""
+        return Package(
+            name=about["Package"],
+            version=about["Version"],
+            arch=about["Architecture"],
+            role=self._roles[about["SHA256"]],
+            asked=asked,
+            size=int(about["Size"]),
+            sha256=about["SHA256"],
+            filename=about["Filename"].removeprefix("./"),
+        )
+
+
+def _tree(
+    recipe: Recipe, release: Release, apt: Apt, known: _Known, further: Sequence[str] = ()
+) -> tuple[Package, ...]:
+    """Return the packages of the recipe's tree, with those that `further` names."""
+    debian = release.source
+    assert debian is not None, "of this release the tree is made"
+    _check_names(recipe, debian, known)
+    loader = [name for name in packages(recipe) if name in known.names]
+    asked = ["apt", *debian.packages, *loader, *further]
+    chosen = _chosen(recipe, debian, apt, [*asked, *(f"{name}-" for name in debian.exclude)])
+    unique = {}
+    for about in _stanzas(apt.text("apt-cache", "show", *chosen)):
+        if chosen[f"{about['Package']}={about['Version']}"] != about["SHA256"]:
+            continue  # another repository has other bytes by the same name
+        important = about.get("Essential") == "yes" or about.get("Priority") in _PRIORITIES[debian.variant]
+        unique[about["Package"]] = known.package(about, asked=important or about["Package"] in asked)
+    return tuple(unique[name] for name in sorted(unique))
+
+
+def _kernel(recipe: Recipe, release: Release, known: _Known) -> str:
+    """Return the distribution's kernel package, which must be there."""
+    name = kernel_package.name(recipe)
+    if name not in known.names:
+        what = f"{release.suite} has no package {name}; name a kernel in source.debian.packages, or one of your own"
+        raise mistake(recipe, "install", "boot.kernel", what)
+    return name
+
+
+def _file(recipe: Recipe, file: PackageFile, apt: Apt, known: _Known) -> tuple[Package, ...]:
+    """Return the packages a file may come out of: its own, then what that depends on exactly, nearest first."""
+    if file.package not in known.names:
+        alike = _alike(file.package, known)
+        todo = f"did you mean {alike}?" if alike else "name another package, or with suite: another release"
+        what = f"{file.suite} has no package {file.package} for {file.arch}; {todo}"
+        raise mistake(recipe, file.package, "package", what)
+    found: dict[str, Package] = {}
+    waiting = [file.package]
+    while waiting:
+        word = waiting.pop(0)
+        name = word.partition("=")[0]
+        if name in found or name not in known.names:
+            continue
+        done = apt.run("apt-cache", "--no-all-versions", "show", word)
+        for about in [*_stanzas(done.stdout.decode())][:1]:
+            found[name] = known.package(about, asked=name == file.package)
+            waiting += exactly(about.get("Depends", ""))
+    return tuple(found.values())
+
+
+def exactly(depends: str) -> list[str]:
+    """Return of a package's dependencies those on one version alone, as NAME=VERSION."""
+    found = re.findall(r"(?:^|,)\s*([^\s,|(:]+)(?::\w+)?\s*\(=\s*([^\s)]+)\)\s*(?=,|$)", depends)
+    return [f"{name}={version}" for name, version in found]
+
+
+def _fields(name: str, text: str) -> list[str]:
+    return re.findall(rf"^{name}: (.+)$", text, re.MULTILINE)
+
+
+def _chosen(recipe: Recipe, debian: Debian, apt: Apt, asked: Sequence[str]) -> dict[str, str]:
+    """Return the packages that apt would install: "NAME=VERSION" -> SHA-256."""
+    recommends = "true" if debian.recommends else "false"
+    patterns = ["?essential", *(f"?priority({each})" for each in _PRIORITIES[debian.variant])]
+    options = ["-q", "-o", f"APT::Install-Recommends={recommends}", "--print-uris"]
+    done = apt.run("apt-get", *options, "install", *patterns, *asked)
+    if done.status:
+        said = (done.stdout + done.stderr).decode(errors="replace")
+        shown = re.sub(r"(?s).*?(The following packages have unmet|E: )", r"\1", said, count=1).strip()
+        raise ToolFailed(
+            f"the packages of {recipe.name} cannot be installed together",
+            "Change source.debian.packages or exclude, or add the repository that has what is missing.",
+            tail=shown,
+        )
+    found = {}
+    for file, sha256 in re.findall(r"^'\S+' (\S+) \d+ SHA256:(\w+)$", done.stdout.decode(), re.MULTILINE):
+        name, version, _ = unquote(file).split("_")
+        found[f"{name}={version}"] = sha256
+    return found
+
+
+def _stanzas(text: str) -> Iterator[dict[str, str]]:
+    for stanza in text.split("\n\n"):
+        fields = dict(re.findall(r"^(\S+): (.*)$", stanza, re.MULTILINE))
+        if fields:
+            yield fields
+
+
+def _check_names(recipe: Recipe, debian: Debian, known: _Known) -> None:
+    """Refuse packages that are in no repository, all at once."""
+    problems = []
+    for key, asked in (("packages", debian.packages), ("exclude", debian.exclude)):
+        for name in asked:
+            if name in known.names or name in known.provided:
+                continue
+            alike = _alike(name, known)
+            todo = f"did you mean {alike}?" if alike else "add the component or repository that has it, or leave it out"
+            what = f"{debian.suite} ({' '.join(debian.components)}) has no package {name}; {todo}"
+            problems += mistake(recipe, name, f"source.debian.{key}", what).problems
+    if problems:
+        raise RecipeError(problems)
+
+
+def _alike(name: str, known: _Known) -> str | None:
+    """Return the package that was probably meant."""
+    from bootsmith.tasks.recipe.text.problems import near
+
+    return near(name, (each for each in known.names if each[:1] == name[:1] and abs(len(each) - len(name)) <= 3))

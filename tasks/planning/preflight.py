@@ -1,0 +1,70 @@
+"""What can be told to be wrong before anything is built: a file that is no kernel or initrd, a tree without a kernel.
+
+It spares the wait, and decides nothing: the stages that take these files judge them again, whole and as they are then.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bootsmith.tasks.boot import own_kernel
+from bootsmith.tasks.disk.kernel_paths import key
+from bootsmith.tasks.packages import kernel_package
+from bootsmith.tasks.recipe import boot_files
+from bootsmith.tasks.recipe.text.nodes import shown
+from bootsmith.tasks.tree import boot_formats
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bootsmith.tasks.packages.lockfile import LockFile
+    from bootsmith.tasks.recipe.model import Recipe
+
+
+def files(recipe: Recipe, builds: Path) -> list[str]:
+    """Return what is wrong with the files a recipe names, each as `file: key: what; what to do`.
+
+    What lies below the folder `builds` is left out: another recipe may be about to make it anew.
+    """
+    return [f"{shown(recipe.file)}: {where}: {what}; name another file" for where, what in _files(recipe, builds)]
+
+
+def _files(recipe: Recipe, builds: Path) -> Iterator[tuple[str, str]]:
+    boot = recipe.boot
+    for entry, kernel in boot_files.kernels(boot).items():
+        file = None if isinstance(kernel, str) else kernel.file
+        if isinstance(file, Path) and (head := _head(file, builds)) is not None:
+            why = own_kernel.early_refusal(head, boot.protocol, recipe.arch)
+            if why:
+                yield key(entry, "kernel"), f"{_shown(file)} cannot be the kernel: it {why}"
+    for entry, initrd in boot_files.initrds(boot).items():
+        source = initrd.source
+        if isinstance(source, Path) and (head := _head(source, builds)) is not None and not boot_formats.initrd(head):
+            what = "it is no cpio archive, nor packed by anything Linux unpacks"
+            yield key(entry, "initrd"), f"{_shown(source)} cannot be the initrd: {what}"
+
+
+def packages(recipe: Recipe, lock: LockFile) -> list[str]:
+    """Return what is wrong with the packages a recipe comes to; the lock fits it."""
+    what = kernel_package.missing(recipe, lock)
+    if what is None:
+        return []
+    entry = next(entry for entry, kernel in boot_files.kernels(recipe.boot).items() if isinstance(kernel, str))
+    return [f"{shown(recipe.file)}: {key(entry, 'kernel')}: {what}"]
+
+
+def _head(file: Path, builds: Path) -> bytes | None:
+    """Return the beginning of a file; None where it cannot be read, or may be made anew: then the stage tells."""
+    if file.resolve().is_relative_to(builds.resolve()):
+        return None
+    try:
+        with file.open("rb") as source:
+            return source.read(own_kernel.HEAD)
+    except OSError:
+        return None
+
+
+def _shown(file: Path) -> str:
+    return shown(Path(os.path.normpath(file)))

@@ -1,0 +1,42 @@
+"""The stage `assemble`: the raw disk."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bootsmith.tasks.build.stage import Stage
+from bootsmith.tasks.planning.stages import bootloader
+from bootsmith.tasks.recipe.model import Raw
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bootsmith.tasks.build.site import Site
+    from bootsmith.tasks.recipe.model import Recipe
+
+
+def raw_disk(recipe: Recipe, site: Site) -> Path:
+    """Return where the raw disk is made: the recipe's own raw output, where it lists one."""
+    for output in recipe.outputs:
+        if isinstance(output, Raw):
+            return site.output(output.file)
+    return site.build / "assemble/disk.raw"
+
+
+def stage(recipe: Recipe, site: Site) -> Stage:
+    """Return the stage that assembles a recipe's disk."""
+    filled = [name for name, partition in recipe.disk.partitions.items() if partition.fs != "none"]
+    return Stage(
+        name="assemble",
+        run="bootsmith.tasks.disk.raw_image:run",
+        inputs={
+            "table": site.table,
+            "layout": site.layout,
+            **(site.boot_code if bootloader.has_boot_code(recipe) else {}),
+            **{f"partition.{name}": site.partition_image(name) for name in filled},
+        },
+        outputs={"disk": raw_disk(recipe, site)},
+        params={"partitions": filled},
+        carry="disk",
+        doc="the raw disk",
+    )

@@ -1,0 +1,58 @@
+"""The stage of a tree that no recipe made, as a disk without loader or table: what run-dir and run-tgz run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bootsmith.tasks.build.stage import Stage
+from bootsmith.tasks.tree import archive, ownership
+
+if TYPE_CHECKING:
+    from bootsmith.tasks.build.site import Site
+
+
+EPOCH = 315_532_800
+"""When everything in it was made: 1980. mke2fs takes 0 for no time at all."""
+
+
+def of_directory(top: Path, site: Site, *, kernel: bool) -> Stage:
+    """Return the stage for a directory; with `kernel` it takes kernel and initrd out, too. Raises StageError."""
+    params: dict[str, str | None] = {"owners": ownership.facts(top)}
+    return _stage("dir-disk", "pack_directory", top, params, site, kernel=kernel)
+
+
+def of_tar(file: Path, site: Site, *, kernel: bool) -> Stage:
+    """Return the stage for a tar, packed or not; with `kernel` it takes kernel and initrd out. Raises StageError."""
+    packing = archive.packing(file)
+    tools = (packing,) if packing else ()
+    params = {"packing": packing}
+    return _stage("tgz-disk", "unpack_tar", file, params, site, kernel=kernel, tools=tools)
+
+
+def _stage(
+    name: str,
+    function: str,
+    tree: Path,
+    params: dict[str, str | None],
+    site: Site,
+    *,
+    kernel: bool,
+    tools: tuple[str, ...] = (),
+) -> Stage:
+    taken = {"kernel": site.kernel, "initrd": site.initrd} if kernel else {}
+    return Stage(
+        name,
+        f"bootsmith.tasks.disk.tree_disk:{function}",
+        {"tree": tree},
+        {"disk": disk(site), **taken},
+        {**params, "epoch": EPOCH},
+        ("mke2fs", *tools),
+        stored=False,  # quicker to make again
+        doc="a tree as a disk without a loader",
+    )
+
+
+def disk(site: Site) -> Path:
+    """Return where the disk is made."""
+    return site.output("tree.img")

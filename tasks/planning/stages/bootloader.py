@@ -1,0 +1,102 @@
+"""The stage `bootloader`: the loaders' files and entries, and the boot code of the one that has some."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bootsmith.tasks.boot import registry, signing
+from bootsmith.tasks.build.stage import Stage
+from bootsmith.tasks.disk import bootcode
+from bootsmith.tasks.packages import loader_packages
+from bootsmith.tasks.planning.stages import entries, filling, packaged, placement
+from bootsmith.tasks.recipe import loaders, own_loader
+from bootsmith.tasks.recipe.boot_places import BOOT_SECTOR
+from bootsmith.tasks.recipe.model import Debian
+
+if TYPE_CHECKING:
+    from bootsmith.tasks.build.site import Site
+    from bootsmith.tasks.recipe.model import Recipe
+
+
+def stage(recipe: Recipe, site: Site) -> Stage:
+    """Return the stage that makes the loaders' files."""
+    where, secure = placement.placement(recipe), recipe.boot.secure_boot
+    tools = [tool for name in recipe.boot.loader for tool in _tools(recipe, name)]
+    outputs = {"tar": site.loader.tar, "index": site.loader.index}
+    if has_boot_code(recipe):
+        outputs |= site.boot_code
+    return Stage(
+        name="bootloader",
+        run="bootsmith.tasks.boot.loader_layer:run",
+        inputs=_inputs(recipe, site),
+        outputs=outputs,
+        params={
+            "epoch": site.epoch,
+            "loaders": [_role(recipe, name) for name in recipe.boot.loader],
+            "menu": entries.menu(recipe),
+            "esp": placement.esp(recipe.disk),
+            "active": placement.active(recipe.disk),
+            "table": recipe.disk.table,
+            "room": list(bootcode.room(recipe.disk)) if has_boot_code(recipe) else None,
+            "mounts": dict(placement.mounted(recipe.disk)),
+            "kernels": asdict(where),
+            "kernels_uuid": recipe.disk.partitions[where.partition].uuid if where.partition else "",
+            "host": from_host(recipe),
+            "removable": recipe.boot.removable,
+            "grub_modules": list(recipe.boot.grub_modules),
+            "signed": secure is not None,
+            "enroll": secure is not None and secure.enroll,
+        },
+        loads=_loads(recipe),
+        tools=tuple(dict.fromkeys([*tools, *(signing.TOOLS if secure else ())])),
+        secrets={signing.KEY: secure.key} if secure else {},
+        doc="the bootloaders and their menu",
+    )
+
+
+def _role(recipe: Recipe, name: str) -> str:
+    """Return what a loader is called among the parameters; one of a user's own has its file as an input of that role.
+
+    Where that file stands is nobody's business.
+    """
+    return f"loader/{recipe.boot.loader.index(name)}" if own_loader.is_own(name) else name
+
+
+def _loads(recipe: Recipe) -> tuple[str, ...]:
+    """Return the modules that make the recipe's loaders; one of a user's own is an input, which may import some."""
+    found: list[str] = []
+    for name in recipe.boot.loader:
+        found += own_loader.OURS if own_loader.is_own(name) else [registry.LOADERS[name]]
+    return tuple(dict.fromkeys(found))
+
+
+def _inputs(recipe: Recipe, site: Site) -> dict[str, Path]:
+    found = {"base.tar": site.base.tar, "base.index": site.base.index}
+    found |= {f"config/{name}": packaged.path(file, recipe, site) for name, file in recipe.boot.config.items()}
+    found |= {_role(recipe, name): Path(name) for name in recipe.boot.loader if own_loader.is_own(name)}
+    found |= filling.kernels(recipe, site) if _wants_kernel(recipe) else filling.facts(recipe, site)
+    if recipe.boot.secure_boot:
+        found[signing.CERTIFICATE] = recipe.boot.secure_boot.certificate
+    return found
+
+
+def _wants_kernel(recipe: Recipe) -> bool:
+    """Tell whether a loader may take the kernel itself into its files, not only the way to it."""
+    return any(name == "efistub" or own_loader.is_own(name) for name in recipe.boot.loader)
+
+
+def from_host(recipe: Recipe) -> bool:
+    """Tell whether the host's files stand in for loader packages, which the tree does not bring."""
+    return not recipe.boot.packages or not isinstance(recipe.source, Debian)
+
+
+def has_boot_code(recipe: Recipe) -> bool:
+    """Tell whether a loader of the recipe is started by the disk's first sector."""
+    return any(BOOT_SECTOR in loaders.KINDS[name].claims for name in recipe.boot.loader)
+
+
+def _tools(recipe: Recipe, name: str) -> tuple[str, ...]:
+    loader = loader_packages.loader(name)
+    return (*loader.TOOLS, *(loader.HOST if from_host(recipe) else ()))

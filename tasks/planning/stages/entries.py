@@ -1,0 +1,79 @@
+"""What a recipe's loaders show and start, as a parameter of stages. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING
+
+from bootsmith.tasks.boot.menu import Item, Menu, Module, Serial
+from bootsmith.tasks.disk.content import owner
+from bootsmith.tasks.planning.stages.placement import mounted
+from bootsmith.tasks.recipe import boot_files
+
+if TYPE_CHECKING:
+    from bootsmith.tasks.build.stage import Json
+    from bootsmith.tasks.recipe import model
+    from bootsmith.tasks.recipe.model import Recipe
+
+
+def menu(recipe: Recipe) -> dict[str, Json]:
+    """Return a recipe's menu as a parameter of a stage."""
+    boot = recipe.boot
+    items = []
+    for name, entry in boot.entries.items():
+        initrd = boot_files.initrd_of(boot, entry)
+        items.append(
+            Item(
+                name,
+                entry.title,
+                _cmdline(recipe, entry),
+                initrd=None if initrd is None else "",
+                modules=tuple(_module(recipe, each) for each in entry.modules),
+                protocol=boot.protocol,
+                kernel_of="" if entry.kernel == "none" else boot_files.kernel_of(boot, entry),
+                initrd_of=initrd or "",
+            )
+        )
+    return asdict(Menu(tuple(items), boot.default, boot.timeout, serial(boot.console)))
+
+
+def _cmdline(recipe: Recipe, entry: model.BootEntry) -> str:
+    boot = recipe.boot
+    words = [boot.cmdline, entry.cmdline]
+    if boot.protocol == "linux":  # the others are Linux's own
+        words = [*root_words(recipe), *(f"console={name}" for name in boot.console), *words]
+    return " ".join(filter(None, words))
+
+
+def _module(recipe: Recipe, module: model.Module) -> Module:
+    _, inside = owner(mounted(recipe.disk), module.path.strip("/"))
+    return Module(inside, module.args or module.path.rpartition("/")[2])
+
+
+def root_words(recipe: Recipe) -> list[str]:
+    """Return the words that tell the kernel its root filesystem."""
+    root = next((each for each in recipe.disk.partitions.values() if each.mount == "/"), None)
+    if recipe.boot.root == "none" or root is None:
+        return []
+    match recipe.boot.root:
+        case "partuuid":
+            # initrds look for the text as it stands below /dev/disk/by-partuuid: in lower case
+            return [f"root=PARTUUID={root.partuuid.lower()}", "ro"]
+        case "uuid":
+            return [f"root=UUID={root.uuid}", "ro"]
+        case "label":
+            return [f"root=LABEL={root.label}", "ro"]
+        case device:
+            return [f"root={device}", "ro"]
+
+
+def serial(console: Sequence[str]) -> Serial | None:
+    """Return the first serial port among the kernel's consoles, such as "ttyS0" or "ttyS1,9600n8"."""
+    for word in console:
+        name, _, options = word.partition(",")
+        unit = name.removeprefix("ttyS")
+        if unit != name and unit.isdigit():
+            digits = options[: len(options) - len(options.lstrip("0123456789"))]
+            return Serial(int(unit), int(digits or 115200))
+    return None

@@ -1,0 +1,59 @@
+"""What a disk is filled from, as the inputs and parameters of stages: layers, kernel and initrd."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bootsmith.tasks.disk.kernel_paths import role
+from bootsmith.tasks.disk.sources import FACTS
+from bootsmith.tasks.planning.stages import layers
+from bootsmith.tasks.planning.stages import placement as places
+from bootsmith.tasks.recipe import boot_files
+
+if TYPE_CHECKING:
+    from bootsmith.tasks.build.site import Layer, Site
+    from bootsmith.tasks.build.stage import Json
+    from bootsmith.tasks.recipe.model import Recipe
+
+
+def _layers(recipe: Recipe, site: Site) -> tuple[Layer, ...]:
+    return layers.stack(recipe, site) if places.mounted(recipe.disk) else ()
+
+
+def params(recipe: Recipe, site: Site, *, kernels: bool) -> dict[str, Json]:
+    """Return the parameters that `gather` reads; `kernels`: kernel and initrd are put where they belong."""
+    where = places.placement(recipe)
+    return {
+        "epoch": site.epoch,
+        "layers": [layer.name for layer in _layers(recipe, site)],
+        "mounts": dict(places.mounted(recipe.disk)),
+        "kernels": asdict(where) if kernels else None,
+    }
+
+
+def indexes(recipe: Recipe, site: Site) -> dict[str, Path]:
+    """Return the inputs that say what files there are."""
+    return {f"{layer.name}.index": layer.index for layer in _layers(recipe, site)}
+
+
+def tars(recipe: Recipe, site: Site) -> dict[str, Path]:
+    """Return the inputs that hold the files."""
+    return {f"{layer.name}.tar": layer.tar for layer in _layers(recipe, site)}
+
+
+def kernels(recipe: Recipe, site: Site) -> dict[str, Path]:
+    """Return the kernels, the initrds where there are some, and what is known of them, as inputs."""
+    found = boot_files.kernels(recipe.boot)
+    initrds = boot_files.initrds(recipe.boot) if found else ()
+    return {
+        **{role("kernel", entry): site.kernel_for(entry) for entry in found},
+        **{role("initrd", entry): site.initrd_for(entry) for entry in initrds},
+        **facts(recipe, site),
+    }
+
+
+def facts(recipe: Recipe, site: Site) -> dict[str, Path]:
+    """Return what is known of the kernels, as inputs."""
+    return {role(FACTS, entry): site.kernel_facts_for(entry) for entry in boot_files.kernels(recipe.boot)}

@@ -1,0 +1,55 @@
+"""The stages `kernel`, and `kernel/ENTRY` of an entry with another one: the newest in the tree, or the recipe's own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bootsmith.tasks.build.stage import Stage
+from bootsmith.tasks.disk.kernel_paths import key, role
+from bootsmith.tasks.planning.stages import layers, packaged, system
+from bootsmith.tasks.recipe import boot_files
+from bootsmith.tasks.recipe.model import Nothing
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from pathlib import Path
+
+    from bootsmith.tasks.build.site import Site
+    from bootsmith.tasks.recipe.model import Kernel, Recipe
+
+
+def stages(recipe: Recipe, site: Site) -> list[Stage]:
+    """Return the stages that have the kernels which entries start: out of the tree, or the recipe's own."""
+    tree = system.lower(layers.stack(recipe, site), tars=True)
+    nameless = isinstance(recipe.source, Nothing) or recipe.boot.initrd == "tree"  # a menu needs no name of it
+    return [
+        _in_tree(tree, site, entry)
+        if isinstance(kernel, str)
+        else _own(kernel, recipe, site, {} if nameless else tree, entry)
+        for entry, kernel in boot_files.kernels(recipe.boot).items()
+    ]
+
+
+def _in_tree(tree: Mapping[str, Path], site: Site, entry: str) -> Stage:
+    """Return the stage that takes the kernel out of the tree, for an entry or for `boot` itself."""
+    return Stage(
+        role("kernel", entry),
+        "bootsmith.tasks.tree.installed_kernel:run",
+        tree,
+        {"kernel": site.kernel_for(entry), "facts": site.kernel_facts_for(entry)},
+        doc="the kernel, out of the tree" + (f", for the entry {entry}" if entry else ""),
+    )
+
+
+def _own(kernel: Kernel, recipe: Recipe, site: Site, tree: Mapping[str, Path], entry: str) -> Stage:
+    """Return the stage that takes the recipe's own kernel; of the tree, given as inputs, it reads whose it is."""
+    return Stage(
+        role("kernel", entry),
+        "bootsmith.tasks.boot.own_kernel:run",
+        {"file": packaged.path(kernel.file, recipe, site), **tree},
+        {"kernel": site.kernel_for(entry), "facts": site.kernel_facts_for(entry)},
+        {"protocol": recipe.boot.protocol, "arch": recipe.arch, "version": recipe.version},
+        ("zstd",),
+        hints={"key": key(entry, "kernel")},
+        doc=f"the kernel of the entry {entry}" if entry else "the kernel",
+    )

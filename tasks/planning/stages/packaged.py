@@ -1,0 +1,49 @@
+"""The stages `files/...`: one for each file that a recipe takes out of a package."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bootsmith.tasks.build.stage import Stage
+from bootsmith.tasks.packages import request
+from bootsmith.tasks.recipe.model import PackageFile
+from bootsmith.tasks.recipe.values.files import packaged
+
+if TYPE_CHECKING:
+    from bootsmith.tasks.build.site import Site
+    from bootsmith.tasks.recipe.model import File, Recipe
+
+
+def stages(recipe: Recipe, site: Site) -> list[Stage]:
+    """Return a stage for each file that a recipe takes out of a package, in the order they stand in it."""
+    mirror, extras = request.mirrors(recipe)
+    return [
+        Stage(
+            f"files/{_slug(file, recipe)}",
+            "bootsmith.tasks.packages.package_files:run",
+            {"lock": site.lock},
+            {"file": path(file, recipe, site)},
+            {"packages": file.key, "path": file.path},
+            ("dpkg-deb",),
+            hints={"mirror": mirror, "extras": extras},
+            doc=f"{file.path} of the package {file.package}",
+        )
+        for file in _all(recipe)
+    ]
+
+
+def path(file: File, recipe: Recipe, site: Site) -> Path:
+    """Return where a file that the recipe takes is: where it says, or where its stage puts it."""
+    return site.build / "files" / _slug(file, recipe) if isinstance(file, PackageFile) else file
+
+
+def _all(recipe: Recipe) -> list[PackageFile]:
+    return list(dict.fromkeys(packaged(recipe)))
+
+
+def _slug(file: PackageFile, recipe: Recipe) -> str:
+    """Return a file's name below `files/`: its package's, numbered where several come out of one."""
+    alike = [each for each in _all(recipe) if each.package == file.package]
+    number = alike.index(file) + 1
+    return file.package if number == 1 else f"{file.package}_{number}"  # a sign that no package's name holds

@@ -1,0 +1,65 @@
+"""The stage `partition`: the disk's table and layout, every partition's geometry, and what FAT partitions hold."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from bootsmith.tasks.build.stage import Stage
+from bootsmith.tasks.disk.partition_table import MBR_TYPES, TYPES
+from bootsmith.tasks.planning.stages import filling, placement, populate
+
+if TYPE_CHECKING:
+    from bootsmith.tasks.build.site import Site
+    from bootsmith.tasks.recipe.model import Partition, Recipe
+
+
+_ATTRIBUTES = {"legacy-boot": 2, "read-only": 60, "no-auto": 63}
+
+
+def stage(recipe: Recipe, site: Site) -> Stage:
+    """Return the stage that writes the table and says how large every filesystem is."""
+    outputs = {"table": site.table, "layout": site.layout}
+    contents = [each.name for each in recipe.disk.partitions.values() if each.fs == "vfat" and each.mount is not None]
+    for name in recipe.disk.partitions:
+        outputs[f"geometry.{name}"] = site.geometry(name)
+    for name in contents:
+        layer = site.content(name)
+        outputs |= {f"content.{name}.tar": layer.tar, f"content.{name}.index": layer.index}
+    return Stage(
+        name="partition",
+        run="bootsmith.tasks.disk.partition_table:run",
+        inputs={
+            **filling.indexes(recipe, site),
+            **(filling.tars(recipe, site) if contents else {}),
+            **filling.kernels(recipe, site),
+        },
+        outputs=outputs,
+        params={
+            **filling.params(recipe, site, kernels=True),
+            "size": recipe.disk.size,
+            "table": recipe.disk.table,
+            "id": recipe.disk.id,
+            "partitions": [_described(partition, recipe) for partition in recipe.disk.partitions.values()],
+            "contents": contents,
+            "images": placement.images(recipe),
+        },
+        doc="the partition table, and where every partition stands",
+    )
+
+
+def _described(partition: Partition, recipe: Recipe) -> dict[str, Any]:
+    types = MBR_TYPES if recipe.disk.table == "mbr" else TYPES
+    return {
+        "name": partition.name,
+        "fs": partition.fs,
+        "size": partition.size,
+        "extra": partition.extra,
+        "start": partition.start,
+        "kind": partition.type,
+        "type": types.get(partition.type, partition.type),
+        "active": partition.active,
+        "started": populate.installation(recipe, partition.name) is not None,
+        "gpt_name": partition.gpt_name,
+        "partuuid": partition.partuuid,
+        "attributes": [each if isinstance(each, int) else _ATTRIBUTES[each] for each in partition.attributes],
+    }

@@ -1,0 +1,119 @@
+"""The stages `populate/...`: one filesystem per partition, and the pristine base of the root filesystem."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from bootsmith.tasks.boot import ldlinux, syslinux
+from bootsmith.tasks.build.stage import Json, Stage
+from bootsmith.tasks.planning.stages import filling
+from bootsmith.tasks.planning.stages import placement as places
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bootsmith.tasks.build.site import Site
+    from bootsmith.tasks.recipe.model import Partition, Recipe
+
+
+_RUN = "bootsmith.tasks.disk.filesystems:"
+_FAT_TOOLS = ("mkfs.vfat", "mcopy", "mmd")
+
+
+def stages(recipe: Recipe, site: Site) -> tuple[Stage, ...]:
+    """Return the stages that fill a recipe's partitions; those without a filesystem have none."""
+    return tuple(_stages(recipe, site))
+
+
+def _stages(recipe: Recipe, site: Site) -> Iterator[Stage]:
+    for name, partition in recipe.disk.partitions.items():
+        if partition.fs == "none":
+            continue
+        if partition.mount == "/":
+            yield _base(recipe, partition, site)
+        is_root = partition.mount == "/"
+        yield Stage(
+            name=f"populate/{name}",
+            run=_run(recipe, partition),
+            inputs=_inputs(recipe, partition, site),
+            outputs={"image": site.partition_image(name)},
+            params=_params(recipe, partition, site),
+            tools=_tools(recipe, partition),
+            stored=not is_root and partition.fs != "vfat",  # quicker to make again: the root is stored as its base
+            carry="image" if is_root else None,
+            doc=f"the filesystem of {name}",
+        )
+
+
+def _run(recipe: Recipe, partition: Partition) -> str:
+    if partition.fs != "vfat":
+        return _RUN + ("run_root" if partition.mount == "/" else "run_ext")
+    return "bootsmith.tasks.boot.ldlinux:run" if installation(recipe, partition.name) else f"{_RUN}run_fat"
+
+
+def _tools(recipe: Recipe, partition: Partition) -> tuple[str, ...]:
+    if partition.fs != "vfat":
+        return ("mke2fs",)
+    return (*_FAT_TOOLS, *(ldlinux.INSTALLER if installation(recipe, partition.name) else ()))
+
+
+def _base(recipe: Recipe, partition: Partition, site: Site) -> Stage:
+    return Stage(
+        name="populate/base",
+        run=_RUN + "run_ext",
+        inputs={"geometry": site.geometry(partition.name), "base.tar": site.base.tar, "base.index": site.base.index},
+        outputs={"image": site.base_image(partition.name)},
+        params=_filesystem(partition) | filling.params(recipe, site, kernels=False) | {"layers": [site.base.name]},
+        tools=("mke2fs",),
+        doc="the pristine root filesystem, of the base layer alone",
+    )
+
+
+def _inputs(recipe: Recipe, partition: Partition, site: Site) -> dict[str, Path]:
+    found = {"geometry": site.geometry(partition.name)}
+    if partition.mount == "/":
+        found["base"] = site.base_image(partition.name)
+    if partition.mount is not None and partition.fs == "vfat":
+        content = site.content(partition.name)
+        found |= {f"{content.name}.index": content.index, f"{content.name}.tar": content.tar}
+    elif partition.mount is not None:
+        found |= filling.indexes(recipe, site) | filling.tars(recipe, site)
+    holds_kernels = _holds_kernels(recipe, partition.name)
+    if holds_kernels:
+        found |= filling.kernels(recipe, site)
+    if holds_kernels or partition.name in (places.esp(recipe.disk), places.active(recipe.disk)):
+        found |= {"loader.tar": site.loader.tar, "loader.index": site.loader.index}
+    return found
+
+
+def _params(recipe: Recipe, partition: Partition, site: Site) -> dict[str, Json]:
+    found = _filesystem(partition) | filling.params(recipe, site, kernels=_holds_kernels(recipe, partition.name))
+    found["syslinux"] = installation(recipe, partition.name)
+    if partition.mount is None:
+        return found | {"layers": []}
+    if partition.fs == "vfat":
+        return found | {"layers": [site.content(partition.name).name], "mounts": {partition.name: "/"}}
+    return found
+
+
+def _holds_kernels(recipe: Recipe, name: str) -> bool:
+    return places.placement(recipe).partition == name
+
+
+def _filesystem(partition: Partition) -> dict[str, Json]:
+    return {
+        "partition": partition.name,
+        "fs": partition.fs,
+        "uuid": partition.uuid,
+        "label": partition.label,
+        "mkfs": list(partition.mkfs),
+    }
+
+
+def installation(recipe: Recipe, partition: str) -> Mapping[str, str] | None:
+    """Return what `install` is to do on a partition of a recipe, as a parameter; None where there is nothing to do."""
+    part = recipe.disk.partitions[partition]
+    if "syslinux" not in recipe.boot.loader or not (part.active or {"legacy-boot", 2} & {*part.attributes}):
+        return None
+    return {"folder": syslinux.folder(part.mount or "")}

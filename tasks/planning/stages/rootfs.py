@@ -1,0 +1,72 @@
+"""The stage `rootfs`: the base layer, from whatever a recipe names as its source."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bootsmith.tasks.build.stage import Stage
+from bootsmith.tasks.packages import bootstrap
+from bootsmith.tasks.recipe.model import Debian, Directory, Tar
+from bootsmith.tasks.tree import archive, ownership
+
+if TYPE_CHECKING:
+    from bootsmith.tasks.build.site import Site
+    from bootsmith.tasks.recipe.model import Recipe
+
+
+def stage(recipe: Recipe, site: Site) -> Stage:
+    """Return the stage that makes the base layer."""
+    match recipe.source:
+        case Debian() as source:
+            return _installed(source, site)
+        case Directory() as source:
+            return _packed(source, site)
+        case Tar() as source:
+            return _unpacked(source, site)
+    return Stage(
+        "rootfs",
+        "bootsmith.tasks.tree.directory:make_empty",
+        {},
+        {"tar": site.base.tar, "index": site.base.index},
+        {"epoch": site.epoch},
+        doc="an empty base tree, as a tar",
+    )
+
+
+def _installed(source: Debian, site: Site) -> Stage:
+    return Stage(
+        "rootfs",
+        "bootsmith.tasks.packages.bootstrap:run",
+        {"lock": site.lock},
+        {"tar": site.base.tar, "index": site.base.index},
+        {"epoch": site.epoch, "docs": source.docs},
+        bootstrap.TOOLS,
+        hints={"mirror": source.mirror, "extras": [each.uri for each in source.repositories]},
+        doc="base tree, as a tar",
+    )
+
+
+def _packed(source: Directory, site: Site) -> Stage:
+    kept = {"owners": ownership.facts(source.path)} if source.owner == "keep" else {}
+    kept |= {"modes": "exec"} if source.modes == "exec" else {}
+    return Stage(
+        "rootfs",
+        "bootsmith.tasks.tree.directory:pack",
+        {"directory": source.path},
+        {"tar": site.base.tar, "index": site.base.index},
+        {"epoch": site.epoch, **kept},
+        doc="base tree, as a tar",
+    )
+
+
+def _unpacked(source: Tar, site: Site) -> Stage:
+    whole = source.subdir == "/" and not source.strip
+    return Stage(
+        "rootfs",
+        "bootsmith.tasks.tree.archive:take",
+        {"file": source.file},
+        {"tar": site.base.tar, "index": site.base.index},
+        {} if whole else {"subdir": source.subdir, "strip": source.strip},
+        tools=archive.PACKERS,
+        doc="base tree, as a tar",
+    )

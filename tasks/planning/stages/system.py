@@ -1,0 +1,89 @@
+"""The stage `layers/system`: what the recipe declares the guest to be, as the last and cheapest layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from bootsmith.tasks.build.secret import Secret
+from bootsmith.tasks.build.stage import Json, Stage
+
+if TYPE_CHECKING:
+    from bootsmith.tasks.build.site import Layer, Site
+    from bootsmith.tasks.recipe.model import Partition, Recipe, User
+
+
+NAME: Final = "system"
+
+
+def stage(recipe: Recipe, site: Site, below: Sequence[Layer]) -> Stage:
+    """Return the stage that makes the system layer on top of the layers `below`."""
+    system, target = recipe.system, site.layer(NAME)
+    assert system != "none", "then there is no such layer"
+    inputs = lower(below, tars=True)
+    secrets = {}
+    for name, user in system.users.items():
+        inputs |= {f"{name} key {number}": key for number, key in enumerate(user.ssh_keys) if isinstance(key, Path)}
+        if isinstance(user.password, Secret):
+            secrets[f"password of {name}"] = user.password
+    partitions = list(recipe.disk.partitions.values())
+    return Stage(
+        f"layers/{NAME}",
+        "bootsmith.tasks.tree.system_layer:run",
+        inputs,
+        {"tar": target.tar, "index": target.index},
+        {
+            "epoch": site.epoch,
+            "seed": recipe.seed,
+            "hostname": system.hostname,
+            "hosts": [[name, address] for name, address in system.hosts.items()],
+            "users": [[name, _declared(user)] for name, user in system.users.items()],
+            "enable": list(system.services.enable),
+            "disable": list(system.services.disable),
+            "mask": list(system.services.mask),
+            "network": system.network,
+            "machine_id": system.machine_id,
+            "ssh_host_keys": system.ssh_host_keys,
+            "fstab": None if system.fstab == "none" else fstab(partitions, system.fstab),
+            "mounts": sorted(part.mount for part in partitions if part.mount),
+        },
+        secrets=secrets,
+        doc="hostname, users, services, network and fstab",
+    )
+
+
+def lower(layers: Sequence[Layer], *, tars: bool) -> dict[str, Path]:
+    """Return the layers below as a stage's inputs: "0.index", "1.index" ..., and "0.tar" ... where files are read."""
+    found = {f"{number}.index": layer.index for number, layer in enumerate(layers)}
+    return found | ({f"{number}.tar": layer.tar for number, layer in enumerate(layers)} if tars else {})
+
+
+def _declared(user: User) -> dict[str, Json]:
+    password = user.password
+    return {
+        "password": password if isinstance(password, str) else "hash" if password.hash else "secret",
+        "ssh_keys": [key if isinstance(key, str) else None for key in user.ssh_keys],  # None: from an input
+        "uid": user.uid,
+        "groups": list(user.groups),
+        "shell": user.shell,
+        "home": user.home,
+    }
+
+
+def fstab(partitions: Iterable[Partition], by: str) -> str:
+    """Return /etc/fstab for the partitions that are mounted, named by `by`: uuid, partuuid or label."""
+    rows = [["# device", "mount", "type", "options", "dump", "pass"]]
+    mounted = [part for part in partitions if part.mount and part.fs != "none"]
+    for part in sorted(mounted, key=lambda part: str(part.mount).strip("/").split("/")):
+        name = {"uuid": part.uuid, "partuuid": part.partuuid, "label": part.label}[by]
+        fields = [f"{by.upper()}={name}", str(part.mount), part.fs, part.options, "0", str(part.fsck_pass)]
+        rows.append([_escaped(field) for field in fields])
+    widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
+    lines = ("  ".join(field.ljust(width) for field, width in zip(row, widths, strict=True)).rstrip() for row in rows)
+    return "\n".join(lines) + "\n"
+
+
+def _escaped(field: str) -> str:
+    """Return a field as fstab(5) wants it: white space in octal."""
+    return "".join(f"\\{ord(sign):03o}" if sign in " \t\n\\" else sign for sign in field)

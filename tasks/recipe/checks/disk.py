@@ -1,0 +1,154 @@
+"""What a disk must be as a whole: partitions that fit, mounts that meet, labels and UUIDs that tell them apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from itertools import pairwise
+
+from bootsmith.tasks.recipe.checks import table
+from bootsmith.tasks.recipe.model import Partition, Recipe
+from bootsmith.tasks.recipe.text.problems import Finding, KeyPath
+from bootsmith.tasks.recipe.values.units import SECTOR, show_size
+
+MIB = 1 << 20
+LEAST_FAT32 = 33 * MIB  # 65525 clusters of one sector, two tables of four bytes for each, and what stands before them
+LEAST = MIB
+ENDS = {"gpt": 34 * SECTOR, "mbr": 0, "none": 0}  # what a table takes at a disk's end
+PARTS: KeyPath = ("disk", "partitions")
+
+
+def _mounts(recipe: Recipe) -> Iterable[Finding]:
+    parts = recipe.disk.partitions
+    seen: dict[str, str] = {}
+    for name, part in parts.items():
+        if part.mount is None:
+            continue
+        if part.mount in seen:
+            yield (*PARTS, name, "mount"), f"{seen[part.mount]} is mounted at {part.mount} already; take another place"
+        seen.setdefault(part.mount, name)
+        if part.fs == "none":
+            yield (*PARTS, name, "mount"), "there is no filesystem to mount; write fs:, or remove the mount"
+    for name in {"layout", "base"} & parts.keys():  # partition/layout.json is the disk's, populate/base no partition's
+        yield (*PARTS, name), "bootsmith keeps a file of that name; take another name"
+    if "/" not in seen and (recipe.boot.initrd == "tree" or (not parts and "direct" in recipe.boot.loader)):
+        return
+    if "/" not in seen:
+        yield PARTS, "no partition is mounted at /; this replaces the usual layout, so write `root: {mount: /}` too"
+    elif parts[seen["/"]].fs not in ("ext2", "ext3", "ext4", "none"):
+        yield (*PARTS, seen["/"], "fs"), f"{parts[seen['/']].fs} cannot hold the root filesystem; write ext4"
+
+
+def _esp(recipe: Recipe) -> Iterable[Finding]:
+    found = [part for part in recipe.disk.partitions.values() if part.type == "esp"]
+    for part in found[1:]:
+        yield (*PARTS, part.name, "type"), f"{found[0].name} is the ESP already; give this one another type"
+    for part in found:
+        if part.fs != "vfat":
+            yield (*PARTS, part.name, "fs"), f"firmware reads no {part.fs}; write vfat, or another type:"
+
+
+def _sizes(recipe: Recipe) -> Iterable[Finding]:
+    disk = recipe.disk
+    remaining = [name for name, part in disk.partitions.items() if part.size == "remaining"]
+    for name in remaining[1:]:
+        yield (*PARTS, name, "size"), f"{remaining[0]} takes what is remaining already; write a size"
+    if remaining and disk.size == "auto":
+        path = (*PARTS, remaining[0], "size")
+        yield path, "there is no disk.size for it to be remaining of; write disk.size, or auto here"
+    for name, part in disk.partitions.items():
+        if part.fs == "none" and part.size == "auto":
+            yield (*PARTS, name, "size"), "there is no filesystem to measure; write a size"
+        if part.fs == "vfat" and isinstance(part.size, int) and part.size < LEAST_FAT32:
+            what = f"{show_size(part.size)} is too small for FAT32; write at least {show_size(LEAST_FAT32)}"
+            yield (*PARTS, name, "size"), what
+
+
+def _space(recipe: Recipe) -> Iterable[Finding]:
+    """Find what cannot fit, as far as that can be told without the content of what is `auto`."""
+    parts = recipe.disk.partitions
+    end = 0 if recipe.disk.table == "none" else MIB
+    places: list[tuple[int, int, str]] = []
+    for name, part in parts.items():
+        start = -(-end // MIB) * MIB if part.start is None else part.start
+        end = start + _least(part)
+        places.append((start, end, name))
+    places.sort()
+    for (_, before, first), (start, _, second) in pairwise(places):
+        if start < before:
+            key = "start" if parts[second].start is not None else "size"
+            what = f"it begins at {show_size(start)}, inside {first}, which needs up to {show_size(before)}"
+            yield (*PARTS, second, key), f"{what}; move one of them, or make {first} smaller"
+    needed = -(-(places[-1][1] + ENDS[recipe.disk.table]) // MIB) * MIB if places else 0
+    if recipe.disk.size != "auto" and recipe.disk.size < needed:
+        open_ended = any(not isinstance(part.size, int) for part in parts.values())
+        more = ", and what their files take" if open_ended else ""
+        what = f"{show_size(recipe.disk.size)} is too small: the partitions need {show_size(needed)}{more}"
+        yield ("disk", "size"), f"{what}; raise it, or make them smaller"
+
+
+def _least(part: Partition) -> int:
+    return part.size if isinstance(part.size, int) else LEAST_FAT32 if part.fs == "vfat" else LEAST
+
+
+_NOT_IN_FAT = frozenset('*?.,;:/\\|+=<>[]"')
+
+
+def _labels(recipe: Recipe) -> Iterable[Finding]:
+    for name, part in recipe.disk.partitions.items():
+        path = (*PARTS, name, "label")
+        plain = part.label.isprintable()
+        if part.fs == "vfat" and not (
+            plain and len(part.label) <= 11 and part.label.isascii() and _NOT_IN_FAT.isdisjoint(part.label)
+        ):
+            yield path, f"{part.label!r} cannot be a FAT label; write at most 11 plain letters and digits"
+        elif part.fs != "vfat" and (len(part.label.encode()) > 16 or not plain):
+            yield path, f"{part.label!r} cannot be a label of {part.fs}; write at most 16 bytes"
+        elif part.fs == "none" and part.label:
+            yield path, "there is no filesystem to label; remove it, or write fs:"
+        if len(part.gpt_name.encode("utf-16-le")) > 2 * 36 or not part.gpt_name.isprintable() or '"' in part.gpt_name:
+            yield (*PARTS, name, "name"), f"{part.gpt_name!r} cannot be a name in GPT; write at most 36 letters"
+
+
+def _label_uses(recipe: Recipe) -> Iterable[Finding]:
+    """Labels tell filesystems apart only where they are there and differ."""
+    by_label = recipe.boot.root == "label" or (recipe.system != "none" and recipe.system.fstab == "label")
+    seen: dict[str, str] = {}
+    for name, part in recipe.disk.partitions.items():
+        if not by_label or part.mount is None:
+            continue
+        path = (*PARTS, name, "label")
+        if not part.label:
+            yield path, "it is found by its label, which is empty; write one"
+        elif part.label in seen:
+            yield path, f"{seen[part.label]} has the same label, by which they are found; write another one"
+        seen.setdefault(part.label, name)
+
+
+def _identities(recipe: Recipe) -> Iterable[Finding]:
+    seen = {recipe.disk.id: "the disk"}
+    for name, part in recipe.disk.partitions.items():
+        for key, value in (("uuid", part.uuid), ("partuuid", part.partuuid)):
+            if not value:
+                continue
+            if value in seen:
+                yield (*PARTS, name, key), f"{value} belongs to {seen[value]} already; write another one"
+            seen.setdefault(value, name)
+        is_serial = len(part.uuid) == len("ABCD-1234")
+        if part.fs == "none" and part.uuid:
+            yield (*PARTS, name, "uuid"), "there is no filesystem to have it; remove it, or write fs:"
+        elif part.uuid and is_serial != (part.fs == "vfat"):
+            form = "ABCD-1234" if part.fs == "vfat" else "01234567-89ab-cdef-0123-456789abcdef"
+            yield (*PARTS, name, "uuid"), f"{part.uuid} cannot be the UUID of {part.fs}; write one like {form}"
+
+
+_LAYOUT: tuple[KeyPath, ...] = (("disk",), ("boot", "loader"))
+RULES: tuple[tuple[tuple[KeyPath, ...], Callable[[Recipe], Iterable[Finding]]], ...] = (
+    (_LAYOUT, _mounts),
+    (_LAYOUT, _esp),
+    *(((*_LAYOUT, ("boot", "root"), ("system",)), rule) for rule in table.RULES),
+    (_LAYOUT, _sizes),
+    (_LAYOUT, _space),
+    (_LAYOUT, _labels),
+    ((*_LAYOUT, ("boot", "root"), ("system", "fstab")), _label_uses),
+    (_LAYOUT, _identities),
+)

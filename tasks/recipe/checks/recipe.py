@@ -1,0 +1,187 @@
+"""What a recipe must be as a whole, beyond what each of its keys says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from bootsmith.tasks.build.secret import Secret
+from bootsmith.tasks.recipe.checks import boot, disk, kernel, machine
+from bootsmith.tasks.recipe.model import Debian, Files, InitramfsOutput, KernelOutput, OutputSpec, Qcow2, Raw, Recipe
+from bootsmith.tasks.recipe.text.nodes import Place, Text
+from bootsmith.tasks.recipe.text.problems import Finding, KeyPath, Problems, Wrong, suggest
+from bootsmith.tasks.recipe.values import words
+from bootsmith.tasks.recipe.values.shapes import NOWHERE
+from bootsmith.tasks.recipe.values.units import show_size
+
+STAGES = (
+    *("rootfs", "layers", "initramfs", "kernel", "partition", "populate", "bootloader", "assemble", "convert"),
+    *("files", "entries", "test", "log", "at", "disk.raw", "run.qcow2", "run.json", "debug.log"),
+)
+"""What bootsmith itself keeps in a build directory."""
+LAYERS = ("base", "system", "modules", "loader")
+
+
+def check(recipe: Recipe, place: Callable[[KeyPath], Place], problems: Problems) -> None:
+    """Note what is wrong with a recipe as a whole; `place` finds where a key is written.
+
+    A check is left out where one of the keys it reads is wrong already.
+    """
+    for reads, rule in _RULES:
+        if problems.trusted(*reads):
+            for path, what in dict.fromkeys(rule(recipe)):
+                problems.add(place(path), path, what)
+
+
+def _name(recipe: Recipe) -> Iterable[Finding]:
+    try:
+        words.NAME.parse(Text(recipe.name, plain=False, place=NOWHERE))
+    except Wrong as wrong:
+        yield ("name",), str(wrong)
+    if recipe.system == "none":
+        return
+    try:
+        words.HOST.parse(Text(recipe.system.hostname, plain=False, place=NOWHERE))
+    except Wrong as wrong:
+        yield ("system", "hostname"), f"the recipe's name is no host name: {wrong}, or write system.hostname"
+
+
+def _packages(recipe: Recipe) -> Iterable[Finding]:
+    source = recipe.source
+    if not isinstance(source, Debian):
+        return
+    for name in source.packages:
+        if name in source.exclude:
+            yield ("source", "debian", "exclude"), f"{name} is also in packages; remove it from one of them"
+
+
+def _layers(recipe: Recipe) -> Iterable[Finding]:
+    seen: dict[str, int] = {}
+    for number, layer in enumerate(recipe.layers):
+        if layer.name in LAYERS:
+            yield (
+                ("layers", number, "name"),
+                f"bootsmith has a layer {layer.name} of its own; take another name",
+            )
+        if layer.name in seen:
+            yield ("layers", number, "name"), f"two layers are called {layer.name}; give one another name"
+        seen[layer.name] = number
+        if isinstance(layer, Files):
+            for path, each in layer.files.items():
+                if (each.source is None) == (each.content is None):
+                    what = "two sources" if each.source else "nothing to put here"
+                    yield ("layers", number, "files", path), f"{what}; write exactly one of from: and content:"
+
+
+def _users(recipe: Recipe) -> Iterable[Finding]:
+    numbers = {0: "root"}
+    for name, user in recipe.system.users.items() if recipe.system != "none" else ():
+        if user.uid is None:
+            continue
+        if name == "root" and user.uid != 0:
+            yield ("system", "users", name, "uid"), f"root's number is 0, not {user.uid}; remove this line"
+        elif numbers.setdefault(user.uid, name) != name:
+            yield ("system", "users", name, "uid"), f"{user.uid} is {numbers[user.uid]}'s number; take another one"
+
+
+def _services(recipe: Recipe) -> Iterable[Finding]:
+    if recipe.system == "none":
+        return
+    services = recipe.system.services
+    for word, units in (("disable", services.disable), ("mask", services.mask)):
+        for unit in units:
+            if unit in services.enable:
+                yield ("system", "services", word), f"{unit} is also enabled; remove it from one of them"
+
+
+def _entries(recipe: Recipe) -> Iterable[Finding]:
+    boot = recipe.boot
+    if not boot.entries:
+        yield ("boot", "entries"), "there is nothing to boot; write at least one entry"
+    elif boot.default not in boot.entries:
+        yield ("boot", "default"), f"there is no entry {boot.default!r}; {suggest(boot.default, list(boot.entries))}"
+    asked = recipe.test.entry
+    if boot.entries and asked is not None and asked not in boot.entries:
+        yield ("test", "entry"), f"there is no entry {asked!r}; {suggest(asked, list(boot.entries))}"
+
+
+def _consoles(recipe: Recipe) -> Iterable[Finding]:
+    consoles = recipe.boot.console
+    for number, console in enumerate(consoles):
+        if console in consoles[:number]:
+            what = f"{console} stands here twice, and only the last of all is /dev/console"
+            yield ("boot", "console", number), f"{what}; write the whole list anew"
+
+
+_KINDS: Mapping[type[OutputSpec], str] = {
+    Raw: "raw", Qcow2: "qcow2", KernelOutput: "kernel", InitramfsOutput: "initramfs",
+}  # fmt: skip
+
+
+def _outputs(recipe: Recipe) -> Iterable[Finding]:
+    seen: set[str] = set()
+    for number, output in enumerate(recipe.outputs):
+        path: KeyPath = ("outputs", number, _KINDS[type(output)])
+        if output.file in seen:
+            yield (*path, "file"), f"two outputs are called {output.file}; give one another file:"
+        if output.file in STAGES:
+            yield (*path, "file"), f"bootsmith keeps {output.file} there itself; take another name"
+        seen.add(output.file)
+        if isinstance(output, Qcow2):
+            for key, what in _qcow2(output):
+                yield (*path, key), what
+
+
+def _qcow2(output: Qcow2) -> Iterable[tuple[str, str]]:
+    """Find what qemu-img refuses, or would not do as asked."""
+    if output.compress != "none" and output.preallocation != "off":
+        yield "preallocation", f"clusters packed by {output.compress} cannot be laid out beforehand; add compress: none"
+    elif output.preallocation != "off" and (output.backing or output.snapshot):
+        why = "hide the backing file" if output.backing else "belong to the snapshot, and writes go to others"
+        yield "preallocation", f"clusters laid out beforehand would {why}; write 'off'"
+    if output.encrypt and output.compress != "none":
+        yield "compress", f"qemu-img cannot pack clusters by {output.compress} and encrypt them; write none"
+    if output.encrypt and output.backing:
+        yield "encrypt", "what is in the backing file would stay in clear; leave out one of the two"
+    if output.backing_format and not output.backing:
+        yield "backing_format", "there is no backing file; write backing, or leave this out"
+    if output.cluster & (output.cluster - 1) or output.cluster > 2 << 20:
+        yield (
+            "cluster",
+            f"{show_size(output.cluster)} cannot be a cluster; write a power of two from 1s (512 bytes) to 2M",
+        )
+    if output.compat == "0.10" and output.lazy_refcounts:
+        yield "lazy_refcounts", "compat 0.10 has no lazy reference counts; write false, or compat: 1.1"
+    if output.compat == "0.10" and output.compress == "zstd":
+        yield "compress", "compat 0.10 knows no zstd; write zlib, or compat: 1.1"
+
+
+def _machine(recipe: Recipe) -> Iterable[Finding]:
+    return machine.findings(recipe.machine)
+
+
+def _login(recipe: Recipe) -> Iterable[Finding]:
+    login = recipe.test.login
+    user = recipe.system.users.get(login.user) if login and recipe.system != "none" else None
+    if login and user and not isinstance(user.password, Secret):
+        path = ("test", "login", "user")
+        if user.password == "locked":  # noqa: S105  # the state of having none
+            yield path, f"{login.user}'s password is locked; write system.users.{login.user}.password"
+        else:
+            yield path, f"{login.user}'s password is empty; write the one to log in with in system.users"
+
+
+_RULES: tuple[tuple[tuple[KeyPath, ...], Callable[[Recipe], Iterable[Finding]]], ...] = (
+    ((("name",), ("system", "hostname")), _name),
+    ((("source",),), _packages),
+    ((("layers",),), _layers),
+    ((("system", "users"),), _users),
+    ((("system", "services"),), _services),
+    ((("boot", "entries"), ("boot", "default"), ("test", "entry")), _entries),
+    ((("boot", "console"),), _consoles),
+    ((("outputs",),), _outputs),
+    ((("machine",),), _machine),
+    ((("system", "users"), ("test", "login")), _login),
+    *disk.RULES,
+    *boot.RULES,
+    *kernel.RULES,
+)

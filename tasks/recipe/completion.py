@@ -1,0 +1,168 @@
+"""Values as read, to the frozen Recipe: what is unwritten filled in from the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+from bootsmith.tasks.recipe import boot_files, derive, loaders, model
+from bootsmith.tasks.recipe.keys.recipe import SYSTEM, USER
+from bootsmith.tasks.recipe.values import files
+from bootsmith.tasks.recipe.values.shapes import Chosen
+
+_ENDINGS = {"kernel": "vmlinuz"}
+
+
+def recipe(
+    values: Mapping[str, Any], file: Path, read: tuple[Path, ...], profile: str | None, choices: Sequence[str] = ()
+) -> model.Recipe:
+    """Return the recipe that `values` describe, which were `read` from files; `choices` are what was chosen there."""
+    name = values["name"] or file.stem
+    seed = values["seed"] or name
+    names: tuple[str, ...] = values["boot"]["loader"]
+    disk = derive.disk(values["disk"], names, seed)
+    boot = _boot(values["boot"], disk)
+    source = values["source"].value
+    found = model.Recipe(
+        file=file,
+        files=read,
+        profile=profile,
+        name=name,
+        description=values["description"],
+        version=values["version"],
+        arch=values["arch"],
+        seed=seed,
+        epoch=values["epoch"],
+        source=source,
+        layers=tuple(_layer(number, each) for number, each in enumerate(values["layers"], 1)),
+        system=_system(values["system"], boot, name),
+        disk=disk,
+        boot=boot,
+        outputs=tuple(_outputs(values["outputs"], name, packed=_packed(boot))),
+        machine=machine(values["machine"]),
+        test=values["test"],
+        choices=tuple(choices),
+    )
+    suite = source.suite if isinstance(source, model.Debian) else None
+    settled: model.Recipe = files.settle(found, suite, found.arch)
+    return settled
+
+
+def machine(values: Mapping[str, Any]) -> model.Machine:
+    """Return the machine that the values of its section describe."""
+    return model.Machine(**{**values, "serial": str(values["serial"])})
+
+
+def _layer(number: int, chosen: Chosen) -> model.LayerSpec:
+    name = chosen.name or f"{number}-{chosen.kind}"
+    match chosen.kind:
+        case "overlay":
+            return model.Overlay(name, **chosen.value)
+        case "files":
+            return model.Files(name, chosen.value)
+        case "directories":
+            return model.Directories(name, chosen.value)
+        case "links":
+            return model.Links(name, chosen.value)
+        case "devices":
+            return model.Devices(name, chosen.value)
+    return model.Remove(name, chosen.value)
+
+
+def _system(
+    values: Mapping[str, Any] | Literal["none"] | None, boot: model.Boot, name: str
+) -> model.System | Literal["none"]:
+    if values is None:
+        values = "none" if boot.protocol != "linux" or boot.initrd == "tree" else SYSTEM.blank
+    if isinstance(values, str):
+        return "none"
+    users = values["users"] if "root" in values["users"] else {"root": USER.blank, **values["users"]}
+    return model.System(**{**values, "hostname": values["hostname"] or name, "users": users})
+
+
+def _entries(values: Mapping[str, Any]) -> Iterator[tuple[str, model.BootEntry]]:
+    """Yield the menu's entries but for those with a module of which the recipe says that there is none."""
+    for name, each in values["entries"].items():
+        modules = values["modules"] if each["modules"] is None else each["modules"]
+        if any(module.file == "none" for module in modules):
+            continue
+        kernel, initrd = values["kernel"] if each["kernel"] is None else each["kernel"], each["initrd"]
+        initrd = values["initrd"] if initrd is None else initrd
+        found = {"kernel": kernel, "initrd": _initrd(initrd, values["protocol"]), "modules": modules}
+        yield name, model.BootEntry(name, **{**each, **found})
+
+
+def _initrd(said: Any, protocol: str) -> Any:
+    """Return an initrd as it is meant: to a kernel that is not Linux none goes by itself."""
+    return "none" if said == "auto" and protocol != "linux" else said
+
+
+def _root(initrd: object, disk: model.Disk) -> str:
+    """Return how the kernel is told its root filesystem, where nobody says."""
+    if initrd == "tree":
+        return "none"
+    return "uuid" if disk.table == "none" else "partuuid"
+
+
+def _boot(values: Mapping[str, Any], disk: model.Disk) -> model.Boot:
+    entries = dict(_entries(values))
+    timeout = values["timeout"]
+    return model.Boot(
+        **{
+            **values,
+            "initrd": _initrd(values["initrd"], values["protocol"]),
+            "root": values["root"] or ("none" if values["protocol"] != "linux" else _root(values["initrd"], disk)),
+            "entries": entries,
+            "default": values["default"] or next(iter(entries), ""),
+            "timeout": (5 if len(entries) > 1 else 0) if timeout is None else timeout,
+            "place": loaders.usual_place(values["loader"], disk)
+            if values["place"] in (None, "auto")
+            else values["place"],
+        }
+    )
+
+
+def _packed(boot: model.Boot) -> bool:
+    """Tell whether the initrd that an output keeps is the tree, which is packed as one wants it."""
+    entry = boot_files.default(boot)
+    return entry is not None and entry.initrd == "tree"
+
+
+def _outputs(chosen: Iterable[Chosen], name: str, *, packed: bool) -> Iterable[model.OutputSpec]:
+    for each in chosen:
+        values = each.value
+        file = values["file"] or f"{name}.{_ENDINGS.get(each.kind, each.kind)}"
+        match each.kind:
+            case "raw":
+                yield model.Raw(file)
+                continue
+            case "kernel":
+                yield model.KernelOutput(file)
+                continue
+            case "initramfs":
+                yield model.InitramfsOutput(file, values["compress"] or ("gzip" if packed else None))
+                continue
+        old = values["compat"] == "0.10"
+        compress: Any = values["compress"] or ("none" if values["encrypt"] else "zlib" if old else "zstd")
+        laid_out = compress == "none" and not any(values[key] for key in ("backing", "encrypt", "snapshot"))
+        yield model.Qcow2(
+            file=file,
+            compress=compress,
+            preallocation=values["preallocation"] or ("metadata" if laid_out else "off"),
+            cluster=values["cluster"],
+            compat=values["compat"],
+            lazy_refcounts=not old if values["lazy_refcounts"] is None else values["lazy_refcounts"],
+            backing=values["backing"],
+            backing_format=values["backing_format"] or _format(values["backing"]),
+            encrypt=values["encrypt"],
+            snapshot=values["snapshot"],
+        )
+
+
+def _format(backing: model.File | None) -> Literal["raw", "qcow2"] | None:
+    """Return what a backing file is, by its name."""
+    if backing is None:
+        return None
+    name = backing.path if isinstance(backing, model.PackageFile) else backing.name
+    return "qcow2" if name.endswith(".qcow2") else "raw"

@@ -1,0 +1,63 @@
+"""The keys of `disk:`: the disk and its partitions."""
+
+from __future__ import annotations
+
+from bootsmith.tasks.recipe.values import words
+from bootsmith.tasks.recipe.values.scalars import Bool, Choice, integer, size
+from bootsmith.tasks.recipe.values.shapes import Key, ListOf, Named, Section
+
+PARTITION = Section(
+    {
+        "fs": Key(
+            Choice("ext4", "ext3", "ext2", "vfat", "none"), "the filesystem", derived="vfat for an ESP, else ext4"
+        ),
+        "mount": Key(words.MOUNT, "where the guest mounts it; the files below are put on it"),
+        "size": Key(
+            Choice("auto", "remaining", other=size()),
+            "auto: what its content needs, a tenth more, and extra; remaining: what disk.size leaves. "
+            "Where disk.size is given and nothing is remaining, an auto / becomes it",
+            "auto",
+        ),
+        "extra": Key(size(0), "free space promised to the guest", derived="256M for /, else 0s"),
+        "start": Key(size(34 * 512), "where it begins", derived="the next whole MiB"),
+        "type": Key(
+            words.PARTITION_TYPE,
+            "what the table says it is: a name, gdisk's code, a GUID, or MBR's code like 0x83",
+            derived="by mount",
+        ),
+        "active": Key(Bool(), "MBR's flag for the partition that a BIOS boots", derived="the loader's, on MBR"),
+        "label": Key(words.LINE, "the filesystem's label", derived="the partition's name, for vfat in capitals"),
+        "name": Key(words.LINE, "its name in a GPT", derived="the partition's name", attr="gpt_name"),
+        "uuid": Key(words.VOLUME_ID, "the filesystem's UUID; vfat's is like ABCD-1234", derived="from seed and name"),
+        "partuuid": Key(
+            words.PARTUUID, "the partition's GUID", derived="from seed and name; on MBR from disk.id and its place"
+        ),
+        "attributes": Key(
+            ListOf(Choice("legacy-boot", "no-auto", "read-only", other=words.ATTRIBUTE), once=True),
+            "flags in a GPT, by name or bit; syslinux adds legacy-boot",
+            [],
+        ),
+        "options": Key(words.OPTIONS, "mount options in fstab", "defaults"),
+        "pass": Key(
+            integer(0, 2),
+            "fsck's turn in fstab",
+            derived="1 for /; 0 for vfat, read-only or unmounted; else 2",
+            attr="fsck_pass",
+        ),
+        "mkfs": Key(ListOf(words.LINE), "further words for the program that makes the filesystem", []),
+    }
+)
+
+DISK = Section(
+    {
+        "table": Key(
+            Choice("gpt", "mbr", "none"), "the partition table; none: the disk is one filesystem", derived="by loader"
+        ),
+        "size": Key(Choice("auto", other=size(1 << 20)), "the whole disk", "auto"),
+        "sector": Key(words.SECTOR, "bytes in a sector", 512),
+        "id": Key(words.DISK_ID, "the disk's GUID, or MBR's signature: eight hex digits", derived="from seed"),
+        "partitions": Key(
+            Named(words.PLAIN, PARTITION), "the partitions in order; replaces the usual layout", derived="by loader"
+        ),
+    }
+)

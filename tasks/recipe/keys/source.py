@@ -1,0 +1,72 @@
+"""The keys of `source:`: where the tree comes from."""
+
+from __future__ import annotations
+
+from bootsmith.tasks.recipe import model
+from bootsmith.tasks.recipe.values import words
+from bootsmith.tasks.recipe.values.scalars import Bool, Choice, FilePath, integer
+from bootsmith.tasks.recipe.values.shapes import Choose, Key, Kind, ListOf, Section
+
+PACKAGES = ListOf(words.PACKAGE, once=True)
+
+_REPOSITORY = Section(
+    {
+        "uri": Key(words.URL, "where it is", required=True),
+        "suite": Key(words.SUITE, "its suite", required=True),
+        "components": Key(ListOf(words.COMPONENT, once=True), "its components", ["main"]),
+        "key": Key(FilePath("file"), "the OpenPGP key that signs it", required=True),
+    },
+    model.Repository,
+)
+
+_DEBIAN = Section(
+    {
+        "suite": Key(words.SUITE, "the release, by its code name", required=True),
+        "variant": Key(
+            Choice("minbase", "required", "important", "standard"),
+            "the packages to begin with: mmdebstrap's sets, by priority",
+            "minbase",
+        ),
+        "components": Key(ListOf(words.COMPONENT, once=True), "the archive's areas to install from", ["main"]),
+        "packages": Key(PACKAGES, "what to install, with everything it depends on", []),
+        "exclude": Key(PACKAGES, "what must not be installed, even where something recommends it", []),
+        "recommends": Key(Bool(), "install recommended packages too", False),
+        "docs": Key(Bool(), "keep manuals, documentation and translations", False),
+        "security": Key(Bool(), "install the suite's security updates", True),
+        "mirror": Key(words.URL, "where to fetch packages; never changes what is built", derived="the host's"),
+        "keyring": Key(FilePath("file"), "the keys that sign the archive", derived="by suite"),
+        "repositories": Key(ListOf(_REPOSITORY), "further repositories", []),
+    },
+    model.Debian,
+)
+
+_DIRECTORY_TREE = Section(
+    {
+        "path": Key(FilePath("directory"), "the folder", required=True),
+        "owner": Key(Choice("root", "keep"), "root: everything becomes root's; keep: whose it is, by number", "root"),
+        "modes": Key(
+            Choice("keep", "exec"),
+            "keep: as they are; exec: 0755 or 0644 by the exec bit, so that a checkout's umask changes nothing",
+            "keep",
+        ),
+    },
+    model.Directory,
+    bare="path",
+)
+_TAR_TREE = Section(
+    {
+        "file": Key(FilePath("file"), "the archive", required=True),
+        "subdir": Key(words.FOLDER, "the folder of it that holds the tree; what is beside it is left out", "/"),
+        "strip": Key(integer(0, 100), "how many leading folders its paths lose, before `subdir` is looked for", 0),
+    },
+    model.Tar,
+    bare="file",
+)
+SOURCE = Choose(
+    {
+        "debian": Kind(_DEBIAN, "a tree installed from Debian's packages", model.Debian),
+        "directory": Kind(_DIRECTORY_TREE, "a tree that is there already, modes as they are", model.Directory),
+        "tar": Kind(_TAR_TREE, "a tree in a tar, plain or packed by gzip, zstd or xz, owners as they are", model.Tar),
+        "none": Kind(Section({}, model.Nothing), "an empty tree", model.Nothing),
+    }
+)

@@ -1,0 +1,65 @@
+"""The keys of `system:`: what the guest is declared to be."""
+
+from __future__ import annotations
+
+from bootsmith.tasks.recipe import model
+from bootsmith.tasks.recipe.values import words
+from bootsmith.tasks.recipe.values.scalars import Choice, integer
+from bootsmith.tasks.recipe.values.shapes import Key, ListOf, Named, Section
+
+USER = Section(
+    {
+        "password": Key(
+            words.SecretRef("locked", "empty", holds="the password", hashed=True),
+            "none that works, none at all, or the password (or its hash) by reference",
+            "locked",
+        ),
+        "ssh_keys": Key(ListOf(words.SshKey()), "public keys that may log in: their lines, or files of such lines", []),
+        "uid": Key(integer(0, 4294967294), "the user's number", derived="the next free one"),
+        "groups": Key(ListOf(words.GROUP, once=True), "further groups", []),
+        "shell": Key(words.TREE_PATH, "the login shell", derived="the tree's usual one"),
+        "home": Key(words.TREE_PATH, "the home directory", derived="/home/NAME, for root /root"),
+    },
+    model.User,
+)
+_UNITS = ListOf(words.UNIT, once=True)
+
+SYSTEM = Section(
+    {
+        "hostname": Key(words.HOST, "the guest's name", derived="name"),
+        "hosts": Key(Named(words.HOST, words.IP), "further names for /etc/hosts", {}),
+        "users": Key(Named(words.USER, USER), "the users; root is always among them", {"root": {}}),
+        "services": Key(
+            Section(
+                {
+                    "enable": Key(_UNITS, "units to start", []),
+                    "disable": Key(_UNITS, "units not to start by themselves", []),
+                    "mask": Key(_UNITS, "units never to start", []),
+                },
+                model.Services,
+            ),
+            "systemd units",
+            {},
+        ),
+        "network": Key(
+            Choice("auto", "networkd", "ifupdown", "none"),
+            "who asks for addresses (DHCP) on every wired link; auto is what the tree has",
+            "auto",
+        ),
+        "machine_id": Key(
+            Choice("empty", "none", other=words.MACHINE_ID),
+            "empty: made on first boot; none: no such file; or the id itself",
+            "empty",
+        ),
+        "ssh_host_keys": Key(
+            Choice("first-boot", "keep", "none"),
+            "made on first boot, left as the packages made them, or removed",
+            "first-boot",
+        ),
+        "fstab": Key(
+            Choice("uuid", "partuuid", "label", "none"),
+            "what /etc/fstab names filesystems by; none leaves the file alone",
+            "uuid",
+        ),
+    }
+)

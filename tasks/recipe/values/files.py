@@ -1,0 +1,170 @@
+"""FILE: what a recipe may say wherever it takes a file, a path or a place where bootsmith finds one by itself."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import stat
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from bootsmith.tasks.build.stage import Json
+from bootsmith.tasks.recipe.model import PackageFile
+from bootsmith.tasks.recipe.text.nodes import Items, Node, Raw, Table, Text, is_null, shown
+from bootsmith.tasks.recipe.text.problems import KeyPath, Problems, suggest
+from bootsmith.tasks.recipe.values import words
+from bootsmith.tasks.recipe.values.scalars import FAILED, Choice, FilePath, Type
+from bootsmith.tasks.recipe.values.shapes import Key, Section
+
+SUITES: Final = {"amd64": "trixie", "i386": "bookworm"}
+"""Where packages come from that no recipe names a suite for: the newest release in which the architecture is whole."""
+
+PACKAGE = Section(
+    {
+        "package": Key(words.PACKAGE, "the package", required=True),
+        "path": Key(words.GLOB, "the file in it, or a pattern that one file matches", required=True),
+        "suite": Key(words.SUITE, "the release it is taken from", derived="the recipe's"),
+        "arch": Key(Choice(*SUITES), "the architecture it is built for", derived="the recipe's"),
+    },
+    PackageFile,
+)
+
+
+class File(Type):
+    """A FILE: a path, one out of a package, or the first of several that is there."""
+
+    said = "FILE"
+    blank = Path()
+    kinds = ("package", "first")
+
+    def __init__(self) -> None:
+        self._path = FilePath("file")
+
+    def claims(self, table: Table) -> bool:
+        return any(kind in table.entries for kind in self.kinds)
+
+    def read(self, node: Node, path: KeyPath, problems: Problems) -> Any:
+        match node:
+            case Text():
+                return self._path.read(node, path, problems)
+            case Table() if {"package", "first"} <= node.entries.keys():
+                problems.add(node.place, path, "first and package at once; write one of them")
+                return FAILED
+            case Table() if "package" in node.entries:
+                return PACKAGE.read(node, path, problems)
+            case Table() if strange := [word for word in node.entries if word not in self.kinds]:
+                for word in strange:
+                    what = f"unknown key; {suggest(word, self.kinds)}"
+                    problems.add(node.entries[word].place, (*path, word), what)
+                return FAILED
+            case Table() if "first" in node.entries:
+                return self._first(node.entries["first"].value, (*path, "first"), problems)
+        problems.add(node.place, path, "this takes one file; write a PATH, {package:, path:} or {first: [...]}")
+        return FAILED
+
+    def _first(self, node: Node, path: KeyPath, problems: Problems) -> Any:
+        """Return the first of several files that is there; what else was thought of is noted."""
+        if not isinstance(node, Items):
+            problems.add(node.place, path, "this takes a list of files; write [FILE, ...]")
+            return FAILED
+        looked: list[Path] = []
+        found: Any = None
+        for number, each in enumerate(node.items):
+            if is_null(each):
+                continue
+            if isinstance(each, Text) and not each.given:  # what a command names must be there
+                candidate: Any = FilePath().read(each, (*path, number), problems)
+                if candidate is not FAILED and found is None and not _is_file(candidate):
+                    looked.append(Path(os.path.normpath(candidate)))
+                    continue
+            else:
+                candidate = self.read(each, (*path, number), problems)
+            if candidate is FAILED:
+                return FAILED
+            found = candidate if found is None else found
+        if found is None:
+            what = f"none of these is there: {_listed(looked)}" if looked else "no file is named"
+            problems.add(node.place, path, f"{what}; create one of them, or name another file")
+            return FAILED
+        if isinstance(found, PackageFile):
+            found = dataclasses.replace(found, instead_of=tuple(looked))
+        problems.note(path[:-1], f"{_title(found)}" + (f" ({_listed(looked)} not there)" if looked else ""))
+        return found
+
+    def write(self, value: Any) -> Raw:
+        return PACKAGE.write(value) if isinstance(value, PackageFile) else self._path.write(value)
+
+    def inline(self) -> dict[str, Json]:
+        files: Json = {"anyOf": [_REFERENCE, {"type": "null"}]}
+        first: Json = {"type": "array", "items": files, "description": "take the first that is there"}
+        return {**{name: key.type.schema() for name, key in PACKAGE.keys.items()}, "first": first}
+
+    def schema(self) -> dict[str, Json]:
+        return _REFERENCE
+
+
+_REFERENCE: Final[dict[str, Json]] = {"$ref": "#/$defs/file"}
+
+
+def definition() -> dict[str, Json]:
+    """Return the JSON Schema of a FILE."""
+    kinds: Json = {"type": "object", "additionalProperties": False, "properties": File().inline()}
+    return {"anyOf": [{"type": "string", "minLength": 1}, kinds]}
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.stat().st_mode)
+    except OSError:
+        return False
+
+
+def _listed(paths: Sequence[Path]) -> str:
+    return ", ".join(shown(Path(os.path.normpath(path))) for path in paths)
+
+
+def _title(file: Path | PackageFile) -> str:
+    return f"{file.path} of the package {file.package}" if isinstance(file, PackageFile) else _listed([file])
+
+
+# -- what a whole recipe says
+
+
+def settle(value: Any, suite: str | None, arch: str) -> Any:
+    """Return a part of a recipe, all files of packages in it with the suite and architecture they are taken from."""
+    match value:
+        case PackageFile():
+            built_for = value.arch or arch
+            usual = suite if built_for == arch else None
+            return dataclasses.replace(value, suite=value.suite or usual or SUITES[built_for], arch=built_for)
+        case Mapping():
+            return {key: settle(each, suite, arch) for key, each in value.items()}
+        case tuple():
+            return tuple(settle(each, suite, arch) for each in value)
+        case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            fields = {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+            found = {name: settle(each, suite, arch) for name, each in fields.items()}
+            changed = {name: each for name, each in found.items() if each is not fields[name] and each != fields[name]}
+            return dataclasses.replace(value, **changed) if changed else value
+    return value
+
+
+def packaged(value: Any) -> Iterator[PackageFile]:
+    """Yield the files of packages that a recipe, or a part of one, takes, each once."""
+    yield from dict.fromkeys(_packaged(value))
+
+
+def _packaged(value: Any) -> Iterator[PackageFile]:
+    match value:
+        case PackageFile():
+            yield value
+        case Mapping():
+            for each in value.values():
+                yield from _packaged(each)
+        case tuple():
+            for each in value:
+                yield from _packaged(each)
+        case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            for field in dataclasses.fields(value):
+                yield from _packaged(getattr(value, field.name))

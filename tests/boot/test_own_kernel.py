@@ -1,0 +1,99 @@
+"""A kernel of the recipe's own, taken by its content. W7, L3."""
+
+from __future__ import annotations
+
+import dataclasses
+import gzip
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from bootsmith.tasks.errors import StageError
+from bootsmith.tasks.planning.stages import kernel
+from bootsmith.tasks.tree import boot_formats
+
+from tests.support.kernel_files import bzimage, elf, multiboot
+from tests.support.tree_layers import Nursery
+
+LINUX = "layers: []\nsystem: none\nboot: {kernel: own}\n"
+MACH = (
+    "arch: i386\nsystem: none\ndisk: {partitions: {root: {fs: ext2, mount: /}}}\n"
+    "boot: {loader: grub-bios, protocol: multiboot, kernel: {first: [own], as: /boot/own}}\n"
+)
+
+
+@pytest.fixture
+def nursery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Nursery:
+    found = Nursery(tmp_path, monkeypatch)
+    found.base()
+    return found
+
+
+def take(nursery: Nursery, data: bytes, text: str = LINUX) -> dict[str, str]:
+    """Take a kernel of these bytes; return its facts."""
+    (nursery.folder / "recipes/own").write_bytes(data)
+    nursery.grow(text)
+    (stage,) = kernel.stages(nursery.recipe(text), nursery.site)
+    nursery.run(stage)
+    facts: dict[str, str] = json.loads(nursery.site.kernel_facts.read_text())
+    return facts
+
+
+def zstd(data: bytes) -> bytes:
+    return subprocess.run(["zstd", "-qc"], input=data, capture_output=True, check=True).stdout
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress, zstd])
+def test_a_bzimage_is_linux(pack: object, nursery: Nursery) -> None:
+    """Plain, gzip or zstd: what it holds counts; its version is its own, the rest the tree's."""
+    facts = take(nursery, pack(bzimage("6.9-mine (me)")))  # type: ignore[operator]
+    assert nursery.site.kernel.read_bytes() == bzimage("6.9-mine (me)")
+    assert facts == {
+        "version": "6.9-mine",
+        "id": "debian",
+        "version_id": "13",
+        "pretty_name": "Debian GNU/Linux 13 (trixie)",
+    }
+
+
+def test_a_packed_multiboot_kernel_is_unpacked(nursery: Nursery) -> None:
+    """GRUB gets a plain file, whatever was given; what has no version is the recipe's. L1, L3."""
+    facts = take(nursery, gzip.compress(multiboot()), MACH + "version: '7'\n")
+    assert nursery.site.kernel.read_bytes() == multiboot()
+    assert facts["version"] == "7"
+
+
+@pytest.mark.parametrize(
+    ("text", "data", "what"),
+    [
+        (LINUX, b"#!/bin/sh\n", "it is no Linux: what is needed is a bzImage"),
+        (LINUX, b"", "it is no Linux"),
+        (LINUX, elf(bits=64), r"it is a Linux that no loader takes \(ELF64\)"),
+        (LINUX, boot_formats.PACKED["xz"] + bytes(100), "it is packed by xz"),
+        (LINUX, gzip.compress(b"x" * 100, mtime=0)[:-10], "is damaged: gzip"),
+        (LINUX, boot_formats.PACKED["zstd"] + b"junk", "is damaged: zstd"),
+        (LINUX, gzip.compress(elf(), mtime=0), r"\(ELF32\)"),
+        (MACH, elf(bits=64), "it is a 64-bit ELF file, and arch: i386 needs a 32-bit one"),
+        (MACH, elf(), "it has no Multiboot header"),
+        (MACH, bzimage(), "it is no ELF file"),
+        (MACH.replace("protocol: multiboot, ", ""), bzimage(), "it is a Linux for 64-bit machines"),
+    ],
+    ids=map(str, range(11)),
+)
+def test_what_could_not_start_is_refused(text: str, data: bytes, what: str, nursery: Nursery) -> None:
+    """Whatever a file is called, what it is decides; the error names the file and what it is. W7, L3."""
+    with pytest.raises(StageError, match=what) as caught:
+        take(nursery, data, text)
+    assert "recipes/own" in caught.value.message
+    assert not nursery.site.kernel.exists()
+
+
+def test_a_recipe_without_a_kernel_has_no_stage(nursery: Nursery) -> None:
+    """`kernel: none` takes none."""
+    recipe = nursery.recipe("")
+    entry = dataclasses.replace(recipe.boot.entries["default"], kernel="none")
+    recipe = dataclasses.replace(
+        recipe, boot=dataclasses.replace(recipe.boot, kernel="none", entries={"default": entry})
+    )
+    assert kernel.stages(recipe, nursery.site) == []

@@ -1,0 +1,298 @@
+"""doit explain: what it predicts is what then happens, and it says why, down to the file, option, module or version."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bootsmith.tasks.build.forecast import Forecast, Verdict, to_text
+from bootsmith.tasks.packages import lockfile
+from bootsmith.tasks.packages.request import request
+from bootsmith.tasks.recipe.load import load
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from tests.support.project_changes import SCENARIOS, both, copy, edit_code, forget, remove, write
+from tests.support.toy_stages import CHECKOUT, Project
+
+HAPPENED = {"fresh": "fresh", "restore": "restored", "build": "built"}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    """A toy project, nothing built."""
+    return Project.make(tmp_path)
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A toy project with a past: built, edited, edited back."""
+    project = Project.make(tmp_path_factory.mktemp("original"))
+    project.image()
+    (project.top / "source").write_text("another\n")
+    project.image()
+    (project.top / "source").write_text("first line\nsecond line\n")
+    project.image()
+    return project
+
+
+@pytest.fixture
+def built(original: Project, tmp_path: Path) -> Project:
+    """A copy of that project: keys and records hold no paths."""
+    return copy(original, tmp_path / "copy")
+
+
+def explained(project: Project, *words: str) -> dict[str, dict[str, Any]]:
+    """Return what `doit WORDS explain --json` says of each stage; it must change nothing in the build directory."""
+    before = state(project.top / "build")
+    done = project.doit(*words, "explain", "--json")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert state(project.top / "build") == before
+    found = json.loads(done.stdout)
+    assert found["version"] == 1
+    return {each["stage"]: each for each in found["stages"]}
+
+
+def state(folder: Path) -> dict[str, tuple[int, int]]:
+    """Return inode and mtime of everything below a folder, but doit's own database."""
+    found = [path for path in folder.rglob("*") if path.name != ".doit.json"]
+    return {str(path): (path.lstat().st_ino, path.lstat().st_mtime_ns) for path in found}
+
+
+def run(project: Project, *words: str) -> tuple[dict[str, str], str]:
+    """Run `doit WORDS image`; return what was done for each stage, and all it said."""
+    done = project.doit(*words, "image")
+    lines = [line.split() for line in done.stdout.splitlines()]
+    happened = {words[1]: words[0] for words in lines if len(words) > 1 and words[0] in {*HAPPENED.values(), "failed"}}
+    return happened, done.stdout + done.stderr
+
+
+def check(project: Project, *words: str) -> dict[str, str]:
+    """Explain, list and run; what was told must be what is done. Return the verdicts."""
+    told = explained(project, *words)
+    variables = [word for word in words if "=" in word]
+    lines = project.doit(*variables, "list", "-s", "--all").stdout.splitlines()
+    listed = {line.split()[1]: line[0] for line in lines}
+    happened, said = run(project, *words)
+    assert "Traceback" not in said
+    for name, each in told.items():
+        if "-a" not in words:
+            assert listed[name] == ("U" if each["verdict"] == "fresh" else "R")
+        assert each["reasons"] or each["verdict"] == "fresh"
+        if each["fails"]:
+            assert happened.get(name, "failed") == "failed", said
+        elif each["verdict"] == "depends":
+            assert {told[waited]["verdict"] for waited in each["depends"]} <= {"build", "depends"}
+        elif name in happened or "failed" not in happened.values():
+            assert happened.get(name) == HAPPENED[each["verdict"]], f"{name} was to be {each['verdict']}\n{said}"
+    failures = [each["fails"].splitlines()[0] for each in told.values() if each["fails"]]
+    assert ("failed" in happened.values()) == bool(failures)
+    if failures:
+        assert any(failure in said for failure in failures)
+    else:
+        assert set(happened) == set(told)
+        assert {each["verdict"] for each in explained(project, *variables).values()} == {"fresh"}
+    return {name: each["verdict"] for name, each in told.items()}
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_what_is_told_is_what_happens(built: Project, scenario: str) -> None:
+    """Stage by stage, explain and `list -s` before the run say what the run does, failures included (V9)."""
+    SCENARIOS[scenario](built)
+    check(built)
+
+
+def test_nothing_built_yet(project: Project) -> None:
+    """Before the first build everything is to be built, or depends on what is."""
+    verdicts = check(project)
+    assert verdicts["rootfs"] == "build"
+    assert verdicts["convert/qcow2"] == "depends"
+
+
+@pytest.mark.parametrize("words", [("option=two",), ("-a",), ("-n", "2")], ids=" ".join)
+def test_options_and_variables_count(built: Project, words: tuple[str, ...]) -> None:
+    """explain takes what image takes: variables, -a, -n."""
+    assert ("build" in check(built, *words).values()) == (words[0] != "-n")
+    check(built)
+
+
+def test_what_was_seen_before_is_known_to_the_end(built: Project) -> None:
+    """An edit taken back is told exactly down to the last stage, though some are made again, not stored (V9)."""
+    (built.top / "source").write_text("another\n")
+    assert check(built) == {
+        "rootfs": "restore", "layers/tree": "fresh", "layers/upper": "restore", "assemble": "build",
+        "convert/qcow2": "build",
+    }  # fmt: skip
+    (built.top / "build/toy/base").unlink()
+    (built.top / "build/toy/disk.raw").unlink()
+    verdicts = check(built)
+    assert verdicts["assemble"] == "build"
+    assert verdicts["convert/qcow2"] == "fresh"  # the disk will be what it was
+
+
+@pytest.mark.soak(ci=4, whole=200)
+def test_whatever_happens_in_a_row(original: Project, tmp_path: Path, rounds: int) -> None:
+    """Edits, losses, damages and runs in any order: each run does what was told before it (V9)."""
+    calm = [name for name in SCENARIOS if "missing" not in name and "in the way" not in name]
+    numbers = count()
+
+    @settings(max_examples=rounds, derandomize=True, phases=[Phase.generate])
+    @given(st.lists(st.lists(st.sampled_from(calm), min_size=1, max_size=3), min_size=2, max_size=4))
+    def walk(steps: list[list[str]]) -> None:
+        project = copy(original, tmp_path / str(next(numbers)))
+        for names in steps:
+            for name in names:
+                with suppress(FileNotFoundError, FileExistsError):  # what one step took away another cannot change
+                    SCENARIOS[name](project)
+            check(project)
+        shutil.rmtree(project.top)
+
+    walk()
+
+
+REASONS: dict[str, tuple[Callable[[Project], object], str, str, dict[str, Any]]] = {
+    "file": (write("source", "x"), "rootfs", "input source changed: source", {"kind": "input", "path": "source"}),
+    "in a tree": (
+        both(write("tree/b", "b"), lambda project: (project.top / "tree/a").chmod(0o640)),
+        "layers/tree",
+        "input tree: a mode 644 -> 640, b added",
+        {"kind": "input", "files": [{"path": "a", "change": "mode"}, {"path": "b", "change": "added"}]},
+    ),
+    "removed": (remove("tree/a"), "layers/tree", "input tree: a removed", {"name": "tree"}),
+    "a name of odd bytes": (
+        lambda project: Path(os.fsdecode(os.fsencode(project.top) + b"/tree/\xff\n")).touch(),
+        "layers/tree",
+        "input tree: \\xff\\n added",
+        {"files": [{"path": "\\xff\\n", "change": "added"}]},
+    ),
+    "option": (
+        write("toy.yaml", "two"),
+        "layers/upper",
+        "parameter option: 'one' -> 'two'",
+        {"kind": "parameter", "name": "option", "was": "one", "now": "two"},
+    ),
+    "secret": (write("password", "x"), "layers/upper", "secret password changed", {"kind": "secret"}),
+    "tool": (
+        write("bin/toytool", "#!/bin/sh\necho toy 1.2.4\n"),
+        "rootfs",
+        "tool toytool 1.2.3 -> 1.2.4",
+        {"kind": "tool", "was": "1.2.3", "now": "1.2.4"},
+    ),
+    "tool of the same version": (
+        write("bin/toytool", "#!/bin/sh\n: ; echo toy 1.2.3\n"),
+        "rootfs",
+        "tool toytool 1.2.3, other bytes: {top}/bin/toytool",
+        {"kind": "tool"},
+    ),
+    "code": (
+        edit_code,
+        "rootfs",
+        "code: toystages.py changed",
+        {"kind": "code", "modules": [{"path": "toystages.py", "change": "changed"}]},
+    ),
+    "output": (
+        remove("build/toy/upper"),
+        "layers/upper",
+        "output out is missing: {top}/build/toy/upper",
+        {"kind": "output", "change": "missing"},
+    ),
+    "forgotten": (forget("rootfs"), "rootfs", "forgotten: to be built again", {"kind": "forgotten"}),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", REASONS)
+def test_reasons_name_what_changed(project: Project, what: str) -> None:
+    """The file in a folder, the option with both values, the version of a tool, the module; in info and the run too."""
+    (project.top / "bin/toytool").write_text("#!/bin/sh\necho toy 1.2.3\n")
+    project.image()
+    change, stage, text, data = REASONS[what]
+    change(project)
+    (reason,) = explained(project)[stage]["reasons"]
+    assert reason["text"] == text.replace("{top}", str(project.top))
+    assert {name: reason.get(name) for name in data} == data
+    assert f" * {reason['text']}\n" in project.doit("info", stage).stdout
+    assert "kwargs" not in project.doit("info", stage).stdout
+    assert reason["text"] in project.doit("explain").stdout
+
+
+def test_a_run_says_what_changed(built: Project) -> None:
+    """Each line of the run that has a cause of its own names it; what only follows says nothing."""
+    (built.top / "tree/b").write_text("b")
+    _, said = run(built)
+    lines = {line.split()[1]: line for line in said.splitlines() if line.startswith("built ")}
+    assert lines["layers/tree"].endswith("  b added")
+    assert lines["assemble"].endswith("KiB")
+
+
+@pytest.mark.parametrize(
+    ("forecasts", "last"),
+    [
+        ((("build", 2.0), ("depends", 0.5), ("fresh", 9.0)),
+         "1 to build, 1 depending on what those give: at most about 2.5 s"),
+        ((("build", 2.0), ("depends", None)), "1 to build, 1 depending on what those give"),
+        ((("depends", None), ("depends", None)), "2 depending on what is not known yet"),
+        ((("restore", None), ("fresh", 1.0)), "1 to restore"),
+        ((("restore", None), ("build", 1.0)), "1 to build, 1 to restore: at most about 1.0 s"),
+        ((("fresh", 1.0),), "nothing to do"),
+    ],
+)  # fmt: skip
+def test_no_time_is_told_that_is_not_known(forecasts: tuple[tuple[Verdict, float | None], ...], last: str) -> None:
+    """`at most` is said where each stage to build was timed before; a stage that never ran has no time, not 0.0 s."""
+    found = [Forecast(f"stage{place}", verdict, seconds=took) for place, (verdict, took) in enumerate(forecasts)]
+    assert to_text(found).splitlines()[-1] == last
+
+
+def test_without_details_reasons_are_coarser(built: Project) -> None:
+    """Details are optional: a store that lost them, or a record of before, only makes the words less exact."""
+    shutil.rmtree(built.top / "cache")
+    (built.top / "tree/b").write_text("b")
+    edit_code(built)
+    reasons = explained(built)["layers/tree"]["reasons"]
+    assert [each["text"] for each in reasons] == ["code changed", "input tree changed: tree"]
+    check(built)
+
+
+def real(top: Path) -> Project:
+    """Return a project whose recipe is a real one, real.yaml, with no lock file yet."""
+    project = Project.make(top)
+    (top / "dodo.py").write_text(
+        'from bootsmith.tasks import image_tasks\nDOIT_CONFIG, task_bootsmith = image_tasks("real.yaml")\n'
+    )
+    recipe = (CHECKOUT / "recipes/minimal.yaml").read_text()
+    (top / "real.yaml").write_text(recipe.replace("overlay: files/minimal", "overlay: tree"))
+    return project
+
+
+def test_explain_makes_no_lock_file(tmp_path: Path) -> None:
+    """Where the lock is missing, everything depends on it; nothing is resolved, or written beside the recipe."""
+    project = real(tmp_path)
+    told = explained(project)
+    assert {each["verdict"] for each in told.values()} == {"depends"}
+    assert told["rootfs"]["reasons"][0]["kind"] == "lock"
+    assert "there is no real.lock yet" in told["rootfs"]["reasons"][0]["text"]
+    assert project.doit("explain").stdout.count("there is no real.lock yet") == 1, "true of all, said once"
+    assert not list(tmp_path.glob("*.lock"))
+    assert not (tmp_path / "build/real").exists()
+
+
+def test_looking_at_a_recipe_does_not_settle_its_packages(tmp_path: Path) -> None:
+    """A lock that no longer fits the recipe is told, however often one looked: the build will resolve it again."""
+    project = real(tmp_path)
+    file = tmp_path / "real.yaml"
+    bash = lockfile.Package("bash", "5.2", "amd64", "main", True, 1_500_792, "b" * 64, "pool/main/b/bash_5.2_amd64.deb")
+    lockfile.write(tmp_path / "real.lock", lockfile.LockFile(request(load(file)), 1_755_000_000, (bash,)))
+    assert explained(project)["rootfs"]["verdict"] == "build"
+    file.write_text(file.read_text().replace("udev,", "udev, nano,"))
+    before = (tmp_path / "real.lock").read_bytes()
+    for _ in range(2):
+        assert project.doit("list", "-s").returncode == 0
+        (reason,) = explained(project)["rootfs"]["reasons"]
+        assert reason["text"] == "real.lock no longer fits the recipe (packages: +nano): it is resolved again first"
+    assert (tmp_path / "real.lock").read_bytes() == before

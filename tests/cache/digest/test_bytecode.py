@@ -1,0 +1,63 @@
+"""Compiled code that Python would take for current."""
+
+from __future__ import annotations
+
+import os
+import py_compile
+from importlib.util import cache_from_source
+from pathlib import Path
+
+from bootsmith.cache.digest.bytecode import discard_stale
+
+
+def edit_unseen(path: Path, text: str) -> None:
+    """Write other text of the same size, leaving the time Python compares."""
+    before = path.stat()
+    assert len(text) == before.st_size
+    path.write_text(text)
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def test_code_of_another_source_is_removed(tmp_path: Path) -> None:
+    """An edit that Python's own check does not see is found by comparing code."""
+    module = tmp_path / "module.py"
+    module.write_text("value = 1\n")
+    py_compile.compile(str(module))
+    edit_unseen(module, "value = 2\n")
+    compiled = Path(cache_from_source(str(module)))
+    assert discard_stale({"module": module}) == ["module"]
+    assert not compiled.exists()
+    assert discard_stale({"module": module}) == []
+
+
+def test_code_of_the_present_source_stays(tmp_path: Path) -> None:
+    """A source whose times changed and nothing else keeps its compiled file."""
+    module = tmp_path / "module.py"
+    module.write_text("value = 1\n")
+    py_compile.compile(str(module))
+    compiled = Path(cache_from_source(str(module)))
+    edit_unseen(module, "value = 1\n")
+    assert discard_stale({"module": module}) == []
+    assert compiled.exists()
+
+
+def test_damaged_code_is_removed(tmp_path: Path) -> None:
+    """What Python would load and cannot read as code is not current."""
+    module = tmp_path / "module.py"
+    module.write_text("value = 1\n")
+    py_compile.compile(str(module))
+    compiled = Path(cache_from_source(str(module)))
+    compiled.write_bytes(compiled.read_bytes()[:16] + b"garbage that is no code")
+    edit_unseen(module, "value = 1\n")
+    assert discard_stale({"module": module}) == ["module"]
+    assert not compiled.exists()
+
+
+def test_code_that_python_would_not_run_is_nobodys_trouble(tmp_path: Path) -> None:
+    """An ordinary edit is seen by Python itself: its old compiled file may stay."""
+    module = tmp_path / "module.py"
+    module.write_text("value = 1\n")
+    py_compile.compile(str(module))
+    module.write_text("value = 12\n")
+    assert discard_stale({"module": module}) == []
+    assert Path(cache_from_source(str(module))).exists()

@@ -1,0 +1,83 @@
+"""What a run says and leaves when a stage cannot be made, and when it can."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+from tests.support.toy_stages import Project, snapshot
+
+
+def test_a_missing_input_is_named(project: Project) -> None:
+    """The message says which stage wants which file; nothing is built from nothing (V7)."""
+    (project.top / "source").unlink()
+    done = project.doit("image")
+    assert done.returncode == 1
+    assert f"rootfs: input source does not exist: {project.top / 'source'}" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr
+    assert "convert/qcow2" not in project.runs()
+
+
+def test_a_failing_stage_fails_the_run_and_keeps_the_last_image(built: Project) -> None:
+    """Exit 1, the message and the log's path; the good image stays; mended, the run goes on (L10)."""
+    before = snapshot(built)
+    (built.top / "source").write_text("fail\n")
+    done = built.doit("image")
+    assert done.returncode == 1
+    assert "the source says fail" in done.stdout
+    assert "Write something else into it." in done.stdout
+    assert snapshot(built)["disk.qcow2"] == before["disk.qcow2"]
+    assert not list((built.top / "build/toy/.bootsmith").glob("tmp/*"))
+    (built.top / "source").write_text("mended\n")
+    assert "rootfs" in built.image()
+
+
+def test_an_output_that_is_no_regular_file_is_refused(built: Project) -> None:
+    """A symlink, directory or device under an output's name is never written through (C9)."""
+    path = built.top / "build/toy/disk.qcow2"
+    victim = built.top / "victim"
+    victim.write_text("precious")
+    path.unlink()
+    path.symlink_to(victim)
+    done = built.doit("image")
+    assert done.returncode == 1
+    assert "not a regular file" in done.stdout
+    assert victim.read_text() == "precious"
+
+
+def test_records_keep_what_a_stage_cost(built: Project) -> None:
+    """Seconds, CPU seconds and peak memory of the stage's programs are in its record."""
+    data = json.loads((built.top / "build/toy/.bootsmith/records/rootfs.json").read_text().splitlines()[-1])
+    found = data.get("record", data)
+    assert found["seconds"] > 0
+    assert found["cpu"] >= 0
+    assert found["peak"] >= 0
+
+
+def test_a_build_directory_that_cannot_be_made_is_said(project: Project) -> None:
+    """A file called build is in the way: said in words, exit 1, the file untouched."""
+    (project.top / "build").write_text("mine")
+    done = project.doit("image")
+    assert done.returncode == 1
+    assert "cannot be made" in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert (project.top / "build").read_text() == "mine"
+
+
+def test_root_used_for_nothing_is_said(project: Project) -> None:
+    """Once, by what root makes and by the machine root starts, with who else could; of what is fresh nothing (A19)."""
+    (project.top / "disk.img").write_bytes(b"\xf4".ljust(510, b"\0") + b"\x55\xaa" + bytes(1 << 20))
+    root = ["unshare", "--user", "--map-root-user"] if os.geteuid() else []
+
+    def said(*words: str) -> int:
+        done = subprocess.run(
+            [*root, sys.executable, "-m", "doit", *words], cwd=project.top, text=True, capture_output=True, check=False,
+            env=project.environment() | {"SUDO_USER": "ann"},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout.count("run as root, which it does not need: what is made here will be root's; ann can run")
+
+    assert [said("image"), said("image"), said("list")] == [1, 0, 0]
+    assert said("run-bios", "--print", "--accel", "tcg", "--format", "raw", "disk.img") == 1

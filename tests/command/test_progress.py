@@ -1,0 +1,67 @@
+"""What the user sees, piped and on a terminal."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+from bootsmith.cache.report.amounts import human
+from bootsmith.tasks.command.progress import Progress
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_piped_output_is_plain_lines() -> None:
+    """One line per stage, no escape sequence, nothing while it runs."""
+    stream = io.StringIO()
+    progress = Progress(stream)
+    progress.start("rootfs")
+    progress.say("rootfs", "unpacking")
+    progress.finish("rootfs", "built", 21.44, 236 << 20)
+    progress.finish("kernel", "fresh", 0.0, 8 << 20)
+    progress.close()
+    first, second = stream.getvalue().splitlines()
+    assert first.split() == ["built", "rootfs", "21.4", "s", "236", "MiB"]
+    assert second.split() == ["fresh", "kernel", "8.0", "MiB"]
+    assert "\x1b" not in stream.getvalue()
+
+
+def test_a_terminal_gets_colour_unless_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    """NO_COLOR is honoured."""
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.setenv("TERM", "xterm")
+    coloured = Terminal()
+    Progress(coloured).finish("kernel", "built", 1.0, 1)
+    assert "\x1b[32mbuilt" in coloured.getvalue()
+    monkeypatch.setenv("NO_COLOR", "1")
+    plain = Terminal()
+    Progress(plain).finish("kernel", "built", 1.0, 1)
+    assert "\x1b[32m" not in plain.getvalue()
+
+
+def test_live_lines_leave_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is drawn while a stage runs is erased before its last line is written."""
+    monkeypatch.setenv("TERM", "xterm")
+    stream = Terminal()
+    progress = Progress(stream)
+    progress.start("rootfs")
+    progress.say("rootfs", "unpacking base-files")
+    progress._erase()
+    progress._draw()
+    assert "unpacking base-files" in stream.getvalue()
+    progress.finish("rootfs", "built", 1.0, 1)
+    progress.close()
+    assert stream.getvalue().rfind("\x1b[1F\x1b[J") < stream.getvalue().rfind("rootfs")
+
+
+@pytest.mark.parametrize(
+    ("size", "text"), [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (236 << 20, "236 MiB"), (3 << 39, "1.5 TiB")]
+)
+def test_sizes_read_as_people_write_them(size: int, text: str) -> None:
+    """Powers of 1024, three digits at most where there is a point."""
+    assert human(size) == text

@@ -1,0 +1,451 @@
+"""`./doitw image` tells what is fresh before doit is loaded: never other than doit's own run, and nothing else."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tomllib
+from collections.abc import Callable
+from contextlib import suppress
+from itertools import count
+from pathlib import Path
+
+import pytest
+from bootsmith.cache.files.lock import FileLock
+from bootsmith.cache.store import record as records
+from bootsmith.tasks.command import start
+from hypothesis import Phase, given, settings
+from hypothesis import strategies as st
+
+from tests.support.kernel_files import bzimage, stand_in
+from tests.support.project_changes import SCENARIOS, copy
+from tests.support.toy_stages import Project
+
+STATE = "build/toy/.bootsmith"
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A toy project with a past: built, edited, edited back."""
+    project = Project.make(tmp_path_factory.mktemp("original"))
+    for text in ("first line\nsecond line\n", "another\n", "first line\nsecond line\n"):
+        (project.top / "source").write_text(text)
+        project.image()
+    return project
+
+
+@pytest.fixture
+def built(original: Project, tmp_path: Path) -> Project:
+    """A copy of that project."""
+    return copy(original, tmp_path / "copy")
+
+
+def agree(project: Project, *words: str) -> bool:
+    """Ask before doit is loaded, then run doit: if all is fresh, both say so, line by line. Return whether it was."""
+    asked = project.before_doit(*words)
+    before = project.runs()
+    done = project.doit(*words)
+    assert "Traceback" not in done.stdout + done.stderr
+    lines = done.stdout.splitlines()
+    fresh = done.returncode == 0 and all(line.startswith(("fresh ", "build/")) for line in lines)
+    assert (asked is not None) == fresh, f"before doit: {asked}\ndoit: {done.stdout}{done.stderr}"
+    if asked is not None:
+        assert project.runs() == before
+        assert done.stderr == ""
+        assert sorted(asked.splitlines()) == sorted(lines)
+        assert asked.splitlines()[-1] == lines[-1]
+    return fresh
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_what_doit_would_build_is_never_fresh(built: Project, scenario: str) -> None:
+    """After every edit, loss and damage the answer is that of doit's own run; and so it is after that run (V9)."""
+    assert agree(built)
+    SCENARIOS[scenario](built)
+    was_fresh = agree(built, "image")
+    failed = "missing" in scenario or scenario == "output in the way"
+    assert agree(built, "image") == (not failed)
+    if scenario in {"nothing", "input touched", "database lost"}:
+        assert was_fresh
+    if failed or "edited" in scenario or "changed" in scenario or "damage" in scenario:
+        assert not was_fresh
+
+
+def old_boot(project: Project) -> None:
+    path = project.top / STATE / "records/rootfs.json"
+    found = records.read(path)
+    assert found is not None
+    records.write(path, found._replace(boot_id="an earlier boot"))
+
+
+def old_boot_and_damage(project: Project) -> None:
+    old_boot(project)
+    SCENARIOS["output damaged"](project)
+
+
+def interrupt(project: Project) -> None:
+    fifo = project.top / "runs.fifo"
+    os.mkfifo(fifo)
+    (project.top / "source").write_text("an edit\n")
+    doit = project.start("image")
+    assert fifo.read_text() == "started\n"  # opening it waits for the tool
+    fifo.unlink()
+    doit.kill()
+    doit.communicate()
+
+
+def interrupt_and_revert(project: Project) -> None:
+    interrupt(project)
+    (project.top / "source").write_text("first line\nsecond line\n")
+
+
+def other_code(project: Project) -> None:
+    """Change a module that only a function of the stage's module imports."""
+    code = project.top / "toystages.py"
+    code.write_text(code.read_text() + "\ndef unused():\n    import bootsmith.tasks.nowhere\n")
+
+
+STATES: dict[str, tuple[Callable[[Project], object], bool]] = {
+    "the records of an earlier boot": (old_boot, True),
+    "the records of an earlier boot, and damage": (old_boot_and_damage, False),
+    "a build killed in the midst": (interrupt, False),
+    "a build killed in the midst, its edit taken back": (interrupt_and_revert, False),
+    "no lock": (lambda project: (project.top / STATE / "lock").unlink(), True),
+    "no memo": (lambda project: (project.top / "cache/memo").unlink(), True),
+    "a memo of nothing": (lambda project: (project.top / "cache/memo").write_bytes(b"no memo"), True),
+    "no identities of tools": (lambda project: (project.top / "cache/tools").unlink(), True),
+    "a database of nothing": (lambda project: (project.top / "build/.doit.json").write_text("{"), True),
+    "a broken recipe": (lambda project: (project.top / "toy.yaml").write_text("broken\n"), False),
+    "a module that imports another": (other_code, False),
+}
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_whatever_the_state(built: Project, state: str) -> None:
+    """Restarted hosts, killed builds, lost locks and memos, broken recipes: the answer is that of doit's own run."""
+    change, fresh = STATES[state]
+    change(built)
+    assert agree(built) == fresh
+
+
+@pytest.mark.soak(ci=3, whole=200)
+def test_whatever_happens_in_a_row(original: Project, tmp_path: Path, rounds: int) -> None:
+    """Edits, losses, damages and runs, in any order and either way of running: the answer stays that of doit's run."""
+    happenings = SCENARIOS | {name: change for name, (change, _) in STATES.items()}
+    calm = [name for name in happenings if not any(word in name for word in ("missing", "in the way", "recipe"))]
+    numbers = count()
+
+    @settings(max_examples=rounds, derandomize=True, phases=[Phase.generate])
+    @given(st.lists(st.lists(st.sampled_from(calm), max_size=2), min_size=2, max_size=5))
+    def walk(steps: list[list[str]]) -> None:
+        project = copy(original, tmp_path / str(next(numbers)))
+        for number, names in enumerate(steps):
+            for name in names:
+                with suppress(FileNotFoundError, FileExistsError):  # what one step took away another cannot change
+                    happenings[name](project)
+            if number % 2:
+                project.entry = "bootsmith.tasks.command.start"
+                project.image()
+                project.entry = "doit"
+            agree(project)
+            assert agree(project)
+        shutil.rmtree(project.top)
+
+    walk()
+
+
+@pytest.mark.parametrize("words", [("raw",), ("rootfs", "image"), ("layers",), ("convert/qcow2",), ("image", "image")])
+def test_names_of_tasks_are_understood(built: Project, words: tuple[str, ...]) -> None:
+    """Groups, stages, several of them: the lines are those of doit's run."""
+    assert agree(built, *words)
+    SCENARIOS["input edited"](built)
+    assert not agree(built, *words)
+
+
+def test_what_the_words_do_not_need_may_be_stale(built: Project) -> None:
+    """An edit that a named stage does not see leaves it fresh."""
+    SCENARIOS["file added to a tree"](built)
+    assert agree(built, "rootfs")
+    assert not agree(built, "raw")
+
+
+OWN = """\
+source: {directory: tree}
+layers: [devices: {/dev/console: c 5 1}]
+boot: {loader: direct, kernel: vmlinuz, initrd: tree}
+outputs: [kernel, initramfs]
+"""
+
+
+def touch_the_plans(project: Project) -> None:
+    for path in (project.top / "cache/plans").iterdir():
+        path.write_bytes(path.read_bytes().replace(b"tree", b"eert"))
+
+
+EDITS: dict[str, tuple[Callable[[Project], object], bool]] = {
+    "nothing": (lambda _: None, True),
+    "a comment in the recipe": (lambda p: (p.top / "recipes/own.yaml").write_text(f"# note\n{OWN}"), False),
+    "another recipe": (lambda p: (p.top / "recipes/own.yaml").write_text(OWN.replace("5 1", "5 2")), False),
+    "a mistake in the recipe": (lambda p: (p.top / "recipes/own.yaml").write_text(f"{OWN}x: 1\n"), False),
+    "no recipe": (lambda p: (p.top / "recipes/own.yaml").unlink(), False),
+    "an edited file": (lambda p: (p.top / "recipes/tree/init").write_bytes(stand_in("other words")), False),
+    "an added file": (lambda p: (p.top / "recipes/tree/new").touch(), False),
+    "another kernel": (lambda p: (p.top / "recipes/vmlinuz").write_bytes(bzimage() + b"x"), False),
+    "no plans": (lambda p: shutil.rmtree(p.top / "cache/plans"), False),
+    "plans that are none": (touch_the_plans, False),
+    "no output": (lambda p: (p.top / "build/own/own.initramfs").unlink(), False),
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Project:
+    """A project with a recipe of its own, built: the real planning and stages, of files that are there."""
+    top = tmp_path_factory.mktemp("own")
+    (top / "recipes/tree").mkdir(parents=True)
+    (top / "recipes/tree/init").write_bytes(stand_in("hello"))
+    (top / "recipes/tree/init").chmod(0o755)
+    (top / "recipes/vmlinuz").write_bytes(bzimage())
+    (top / "recipes/own.yaml").write_text(OWN)
+    (top / "dodo.py").write_text(
+        'from bootsmith.tasks import image_tasks\nDOIT_CONFIG, task_bootsmith = image_tasks("recipes/own.yaml")\n'
+    )
+    project = Project(top)
+    project.cache = top / "cache"
+    assert project.doit("image").returncode == 0
+    return project
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_a_recipe_is_planned_by_doits_run(own: Project, tmp_path: Path, edit: str) -> None:
+    """A remembered plan is taken only for the very same files; whatever changes it, doit's run plans anew."""
+    project = copy(own, tmp_path / "copy")
+    project.doit("image")  # elsewhere is another plan
+    change, fresh = EDITS[edit]
+    change(project)
+    if fresh:
+        assert agree(project)
+    else:
+        assert project.before_doit() is None
+        said = project.doit()
+        assert (said.returncode == 0) == (edit not in {"a mistake in the recipe", "no recipe"})
+        assert agree(project) == (said.returncode == 0)
+
+
+def same(project: Project, *words: str) -> None:
+    """Run both ways; what is said and the exit status must be equal, and doit must have run."""
+    assert project.before_doit(*words) is None
+    said = []
+    for entry in ("doit", "bootsmith.tasks.command.start"):
+        project.entry = entry
+        done = project.doit(*words)
+        assert "halted" not in done.stderr
+        out, err = (re.sub(r"(?m)__main__\.py|\bdoitw\b|^  -m\b", "doit", text) for text in (done.stdout, done.stderr))
+        said.append((done.returncode, sorted(line.strip() for line in out.splitlines()), err))
+    assert said[0] == said[1]
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ("-n", "1"), ("image", "-a"), ("option=one",), ("list",), ("info", "rootfs"), ("*",), ("imgae",),
+        ("image:toy",), ("tools",), ("explain",), ("build/toy/base",), ("help",), ("--version",),
+        ("image", "--nothing"), ("run", "image"),
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_other_command_lines_are_doits(built: Project, words: tuple[str, ...]) -> None:
+    """Options, variables, commands, patterns, targets and mistakes: all as ever."""
+    if "-a" in words or words == ("tools",):
+        assert built.before_doit(*words) is None
+    else:
+        same(built, *words)
+
+
+MAKES_THE_SOURCE = """
+def task_source():
+    return {"actions": ["echo made > source"], "targets": [__file__.rpartition("/")[0] + "/source"]}
+"""
+DODOS = {
+    "a task that makes an input": MAKES_THE_SOURCE,
+    "a task that depends on ours": 'def task_mine(): return {"actions": ["true"], "task_dep": ["image"]}\n',
+    "tasks by a generator": 'def task_mine():\n    yield {"name": "one", "actions": ["true"]}\n',
+    "a task called as one of ours": 'def task_image(): return {"actions": ["true"]}\n',
+    "a task called as a command of ours": 'def task_show(): return {"actions": ["true"]}\n',
+    "a task called as a command of doit": 'def task_list(): return {"actions": ["true"]}\n',
+    "another name for a task": 'def task_mine(): return {"basename": "image", "actions": ["true"]}\n',
+    "a task of nothing": "def task_mine(): return None\n",
+    "a task that is wrong": 'def task_mine(): return {"actions": "true"}\n',
+    "a task that fails": "def task_mine(): raise ValueError(1)\n",
+    "a task that comes later": (
+        "from doit import create_after\n"
+        '@create_after(executed="image")\ndef task_mine(): return {"actions": ["true"]}\n'
+    ),
+    "an object that makes tasks": (
+        'class Made:\n    def create_doit_tasks(self): return {"actions": ["true"], "basename": "made"}\n'
+        "made = Made()\n"
+    ),
+    "other defaults": 'DOIT_CONFIG["default_tasks"].append("show")\n',
+    "another configuration": 'DOIT_CONFIG = {**DOIT_CONFIG, "verbosity": 0}\n',
+    "no configuration": "del DOIT_CONFIG\n",
+    "a word of doit's": 'from doit import get_var\nassert get_var("x", "kept") == "kept"\n',
+    "a place of doit's": "import doit\nassert doit.get_initial_workdir()\n",
+    "a mistake": "1 / 0\n",
+    "no Python": "def\n",
+    "an end of its own": "raise SystemExit('no more')\n",
+    "another's tasks too": '_, task_other = image_tasks("toy.yaml")\n',
+}
+
+
+@pytest.mark.parametrize("what", DODOS)
+def test_a_dodo_that_does_more_is_doits(built: Project, what: str) -> None:
+    """Whatever else a dodo.py says that could change what a run means, doit reads; what is said is the same."""
+    dodo = built.top / "dodo.py"
+    dodo.write_text(dodo.read_text() + "\n" + DODOS[what])
+    if "makes" in what or what in {"other defaults", "no configuration"}:
+        assert built.before_doit() is None
+    elif what == "an end of its own":
+        ends = [built.doit()]
+        built.entry = "bootsmith.tasks.command.start"
+        ends.append(built.doit())
+        assert [(end.returncode, end.stdout, end.stderr) for end in ends] == [(1, "", "no more\n")] * 2
+    else:
+        same(built)
+
+
+PLAIN = {
+    "nothing": "",
+    "a task of its own": 'def task_mine(): return {"actions": [lambda: None], "verbosity": 2, "pos_arg": "words"}\n',
+    "other names": "task_force = 7\nhelper = print\n",
+}
+
+
+@pytest.mark.parametrize("what", PLAIN)
+def test_a_dodo_with_tasks_that_stand_alone_is_plain(built: Project, what: str) -> None:
+    """Tasks that neither make nor need anything change nothing: fresh is told before doit."""
+    dodo = built.top / "dodo.py"
+    dodo.write_text(dodo.read_text() + "\n" + PLAIN[what])
+    assert agree(built)
+    SCENARIOS["input edited"](built)
+    assert not agree(built)
+
+
+def test_the_dodo_is_read_once(built: Project) -> None:
+    """What a dodo.py does when it is read, it does once, fresh or not."""
+    dodo = built.top / "dodo.py"
+    dodo.write_text(dodo.read_text() + '\nopen("read", "a").write("x")\n')
+    built.entry = "bootsmith.tasks.command.start"
+    built.image()
+    SCENARIOS["input edited"](built)
+    assert built.image()
+    assert (built.top / "read").read_text() == "xx"
+
+
+@pytest.mark.parametrize("file", ["doit.cfg", "pyproject.toml"])
+def test_settings_for_doit_are_doits(built: Project, file: str) -> None:
+    """A configuration file that says something to doit is read by doit."""
+    (built.top / file).write_text(
+        "[tool.doit]\nverbosity = 0\n" if file.endswith("toml") else "[GLOBAL]\nverbosity=0\n"
+    )
+    same(built)
+
+
+@pytest.mark.parametrize("name", start.CONFIGURING)
+def test_variables_for_doit_are_doits(built: Project, name: str) -> None:
+    """So is an environment that says which dodo.py is meant."""
+    built.variables[name] = "dodo.py" if name == "DOIT_FILE" else "1"
+    same(built)
+
+
+def test_the_names_of_doits_commands_are_known() -> None:
+    """The names and variables that doit keeps for itself are all known here."""
+    program = (
+        "from doit.doit_cmd import DoitMain; from doit.cmd_base import DodoTaskLoader\n"
+        "kinds = DoitMain.DOIT_CMDS\n"
+        "options = [each for kind in kinds for each in (*getattr(kind, 'base_options', ()), *kind.cmd_options)]\n"
+        "print(*(kind.get_name() for kind in kinds))\n"
+        "print(*(each['env_var'] for each in (*options, *DodoTaskLoader.cmd_options) if each.get('env_var')))\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
+    names, variables = done.stdout.splitlines()
+    assert set(names.split()) == set(start.COMMANDS)
+    assert set(variables.split()) == set(start.CONFIGURING)
+
+
+SAYING = [
+    "[tool.doit]\n", "[ tool . doit ]\n", '["tool"."doit"]\n', "[tool.'doit']\nx = 1\n", "tool.doit.x = 1\n",
+    "tool = {doit = {x = 1}}\n", "[tool]\ndoit = {}\n", "[tool]\ndoit.x = 1\n", "[tool]\n'doit' = {}\n",
+    "[tool.doit.commands.list]\nx = 1\n", "[[tool.doit.x]]\n", '["tool"."\\u0064oit"]\nx = 1\n',
+    "[tool]\n\tdoit\t=\t{}\n", "tool = {x = 1,doit={}}\n", '[tool]\n"d\\U0000006fit".x = 1\n',
+]  # fmt: skip
+SILENT = [
+    "", '[project]\ndependencies = ["doit>=0.37", "doit", "x", "doit"]\n', "# doit\n[tool.x]\n",
+    "[tool.doit-x]\n", "[tool.mydoit]\n",
+    (Path(__file__).parents[2] / "pyproject.toml").read_text(),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text", SAYING)
+def test_every_way_to_speak_to_doit_is_seen(text: str) -> None:
+    """However TOML lets `tool.doit` be written, it is noticed."""
+    assert "doit" in tomllib.loads(text)["tool"]
+    assert start.OF_DOIT.search(text)
+
+
+@pytest.mark.parametrize("text", SILENT)
+def test_what_only_names_doit_says_nothing_to_it(text: str) -> None:
+    """A dependency on doit, a comment, another tool's name: this project's own pyproject.toml is plain."""
+    assert "doit" not in tomllib.loads(text).get("tool", {})
+    assert not start.OF_DOIT.search(text)
+
+
+PIECES = st.lists(
+    st.sampled_from(["doit", "tool", '"', "'", ".", "=", "[", "]", "{", "}", " ", "\t", "\n", "1", "#", "x", "-", ","])
+)
+
+
+@settings(max_examples=500, derandomize=True)
+@given(PIECES)
+def test_no_document_speaks_to_doit_unseen(pieces: list[str]) -> None:
+    """Of any TOML document: if it has a `tool.doit`, that is noticed."""
+    text = "".join(pieces)
+    for document in (text, f"[tool.{text}", f"tool.{text}", f"tool = {{{text}"):
+        try:
+            tool = tomllib.loads(document).get("tool", {})
+        except tomllib.TOMLDecodeError:
+            continue
+        if isinstance(tool, dict) and "doit" in tool:
+            assert start.OF_DOIT.search(document), document
+
+
+def test_it_waits_for_another_build_once(built: Project) -> None:
+    """Who builds here is waited for and named once, though doit takes over afterwards; then the edit is built."""
+    SCENARIOS["input edited"](built)
+    lock = FileLock(built.top / STATE / "lock")
+    lock.acquire()
+    built.entry = "bootsmith.tasks.command.start"
+    waiting = built.start("image")
+    assert waiting.stdout is not None
+    said = waiting.stdout.readline()
+    lock.release()
+    rest, errors = waiting.communicate(timeout=60)
+    assert said.startswith("waiting for ")
+    assert "waiting" not in rest + errors
+    assert "built    rootfs" in rest
+    assert waiting.returncode == 0
+
+
+def test_others_are_told_what_was_typed(built: Project) -> None:
+    """Who waits for it reads `doitw image`."""
+    built.entry = "bootsmith.tasks.command.start"
+    built.image()
+    assert (built.top / STATE / "lock").read_text().endswith(": doitw image\n")
+
+
+def test_a_folder_without_a_dodo_is_doits(tmp_path: Path) -> None:
+    """Where there is no dodo.py doit says so."""
+    project = Project.make(tmp_path)
+    (tmp_path / "dodo.py").unlink()
+    same(project)

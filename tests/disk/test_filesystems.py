@@ -1,0 +1,357 @@
+"""Filled partitions: the same bytes however they were reached, and what the recipe and the layers say."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import os
+import random
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from bootsmith.tasks.errors import StageError
+from bootsmith.tasks.tree.layer import LayerWriter
+
+from tests.support.disk_stages import EPOCH, VERSION, Workbench, member
+from tests.support.ext_image import check, header, read_tree
+from tests.support.fat_image import read_fat
+from tests.support.ordinary_user import ordinary_user
+from tests.support.single_stage import run_stage
+
+SMALL = "disk: {partitions: {esp: {size: 64M, mount: /boot/efi}, root: {mount: /, extra: 20M}}}\n"
+BASE = {
+    "./": member("d"),
+    "etc": member("d"),
+    "etc/motd": b"hello",
+    "usr": member("d"),
+    "usr/lib/systemd/boot/efi/systemd-bootx64.efi": b"MZ systemd-boot",
+    **{f"usr/{number}": random.Random(number).randbytes(number * 97) for number in range(300)},
+    "usr/link": member("h", linkname="usr/299"),
+    "boot": member("d"),
+    f"boot/vmlinuz-{VERSION}": b"MZ kernel" * 1000,
+}
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workbench:
+    """A workbench with a small base."""
+    made = Workbench(tmp_path, monkeypatch, SMALL)
+    made.base(BASE)
+    return made
+
+
+def digest(path: Path) -> str:
+    """Return the hash of a file's content."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def scribble(writer: LayerWriter, chance: random.Random) -> None:
+    """Fill a layer with additions, replacements and removals."""
+    for number in chance.sample(range(400), chance.randrange(1, 60)):
+        path = f"usr/{number}"
+        match chance.randrange(8):
+            case 0 | 1 | 2:
+                writer.add_file(path, chance.randbytes(chance.choice([0, 10, 5000, 300_000])))
+            case 3:
+                writer.add_whiteout(path)
+            case 4:
+                writer.add_directory(path, chance.choice([0o700, 0o755]))
+                writer.add_file(f"{path}/inside", b"%d" % number)
+            case 5:
+                writer.add_symlink(path, "t" * chance.randrange(1, 200))
+            case 6:
+                note = chance.randbytes(chance.randrange(500))
+                writer.add_file(f"new/{number}/deep/file", b"new", xattrs={"user.x": note})
+            case 7:
+                writer.add_file("etc/motd", chance.randbytes(20))
+
+
+def copy_inputs(bench: Workbench, target: Path) -> None:
+    """Copy what the stages under test start from."""
+    made = shutil.ignore_patterns("populate", "partition", "bootloader", "*.raw")
+    shutil.copytree(bench.site.build, target, ignore=made, dirs_exist_ok=True)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_hundred_edits_end_where_one_build_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
+    """Patched again and again, every partition has the bytes of a fresh build of the last state."""
+    chance = random.Random(seed)
+    bench = Workbench(tmp_path / "patched", monkeypatch, SMALL)
+    bench.base(BASE)
+    with bench.delta("1-overlay") as writer:
+        scribble(writer, chance)
+    bench.build()
+    for step in range(5):
+        with bench.delta(f"{1 + step % 2}-overlay") as writer:
+            scribble(writer, chance)
+        bench.build(patch=True)
+        check(bench.site.partition_image("root"))
+    fresh = Workbench(tmp_path / "fresh", monkeypatch, SMALL)
+    copy_inputs(bench, fresh.site.build)
+    fresh.layers = [fresh.site.layer(each.name) for each in bench.layers]
+    fresh.build()
+    for name in ("populate/root.img", "populate/esp.img", "box.raw"):
+        assert digest(bench.site.build / name) == digest(fresh.site.build / name), name
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_layers_over_the_base_are_the_tree_they_merge_to(bench: Workbench, seed: int) -> None:
+    """The quick way, changing the base's filesystem, and building the merged tree from nothing hold the same files."""
+    chance = random.Random(seed)
+    for number in range(3):
+        with bench.delta(f"{number}-overlay") as writer:
+            scribble(writer, chance)
+    bench.write_recipe(SMALL + "boot: {place: esp}\n")
+    bench.run("partition", "populate/base", "populate/root")
+    quick = bench.site.partition_image("root")
+    stage = bench.stages()["populate/root"]
+    whole = bench.folder / "whole.img"
+    inputs = {role: path for role, path in stage.inputs.items() if role != "base"}
+    full = stage._replace(
+        run="bootsmith.tasks.disk.filesystems:run_ext", inputs=inputs, outputs={"image": whole}, carry=None
+    )
+    run_stage(full, bench.folder / "full")
+    check(quick)
+    check(whole)
+    unnumbered = [
+        {path: dataclasses.replace(node, inode=0) for path, node in read_tree(image).items()}
+        for image in (quick, whole)
+    ]
+    assert unnumbered[0] == unnumbered[1]
+
+
+_AGAIN = """
+import os, sys, time
+sys.path[:0] = [sys.argv[1] + "/src", sys.argv[1] + "/tests"]
+os.umask(0o077)
+import pytest, bootsmith
+from pathlib import Path
+from workbench import Workbench
+folder = Path(sys.argv[2])
+bench = Workbench(folder, pytest.MonkeyPatch(), sys.argv[3])
+for layer in sys.argv[4:]:
+    bench.layers.append(bench.site.layer(layer))
+bench.build()
+"""
+
+
+def test_another_user_elsewhere_at_another_time_makes_the_same_bytes(
+    bench: Workbench, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Neither user, umask, TMPDIR, folder, locale nor clock leaves a trace (V11)."""
+    with bench.delta("1-overlay") as writer:
+        scribble(writer, random.Random(5))
+    bench.build()
+    elsewhere = tmp_path_factory.mktemp("elsewhere")
+    user = ordinary_user(elsewhere)
+    copy = user.home / "a folder"
+    copy_inputs(bench, copy / "build/box")
+    for path in [copy, *copy.rglob("*")]:
+        if os.geteuid() == 0:
+            os.chown(path, user.home.stat().st_uid, user.home.stat().st_gid)
+        os.utime(path, (1, 1))
+    checkout = Path(__file__).resolve().parent.parent.parent
+    environment = {
+        **os.environ, "TMPDIR": str(user.home), "LC_ALL": "C", "TZ": "Asia/Tokyo", "MKE2FS_CONFIG": "/nowhere",
+        "MTOOLSRC": "/nowhere", "SOURCE_DATE_EPOCH": "1",
+    }  # fmt: skip
+    done = subprocess.run(
+        user.command(sys.executable, "-c", _AGAIN, checkout, copy, SMALL, "1-overlay"),
+        env=environment, capture_output=True, check=False, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    for name in ("populate/root.base.img", "populate/root.img", "populate/esp.img", "partition/table.img", "box.raw"):
+        assert digest(bench.site.build / name) == digest(copy / "build/box" / name), name
+
+
+def test_an_older_previous_output_of_any_content_changes_nothing(bench: Workbench) -> None:
+    """What is patched may be anything: shorter, longer, full of noise."""
+    bench.build()
+    image = bench.site.partition_image("root")
+    wanted = digest(image)
+    for noise in (b"", random.Random(1).randbytes(3 << 20), bytes(image.stat().st_size * 2)):
+        image.write_bytes(noise)
+        bench.run("populate/root", patch=True)
+        assert digest(image) == wanted
+
+
+def test_filesystems_carry_the_recipes_label_and_uuid(bench: Workbench) -> None:
+    """What fstab and root= say is what the filesystems are (C4)."""
+    bench.build()
+    parts = bench.recipe.disk.partitions
+    found = header(bench.site.partition_image("root"))
+    assert (found["Filesystem UUID"], found["Filesystem volume name"]) == (parts["root"].uuid, "root")
+    blkid = ["blkid", "-p", "-o", "value", "-s", "UUID", "-s", "LABEL"]
+    facts = subprocess.run([*blkid, bench.site.partition_image("esp")], capture_output=True, check=True, text=True)
+    assert sorted(facts.stdout.split()) == sorted(["ESP", parts["esp"].uuid])
+
+
+def test_no_feature_is_on_that_grub_cannot_read(bench: Workbench) -> None:
+    """Whatever the host's mke2fs would choose by itself."""
+    bench.build()
+    features = set(header(bench.site.partition_image("root"))["Filesystem features"].split())
+    assert features == {
+        "has_journal", "ext_attr", "resize_inode", "dir_index", "filetype", "extent", "64bit", "flex_bg",
+        "sparse_super", "large_file", "huge_file", "dir_nlink", "extra_isize", "metadata_csum",
+    }  # fmt: skip
+
+
+def test_times_in_the_superblock_are_the_epoch(bench: Workbench) -> None:
+    """Made, written and checked at the one time the build knows."""
+    bench.build()
+    found = header(bench.site.partition_image("root"))
+    when = time.strftime("%a %b %e %H:%M:%S %Y", time.localtime(EPOCH))
+    assert {found[key] for key in ("Filesystem created", "Last write time", "Last checked")} == {when}
+
+
+def test_words_for_mkfs_win(bench: Workbench) -> None:
+    """`mkfs:` reaches the program after our own words."""
+    bench.write_recipe(SMALL.replace("extra: 20M", "extra: 20M, mkfs: [-m, '5', -I, '128']"))
+    bench.run("partition", "populate/base", "bootloader", "populate/root")
+    found = header(bench.site.partition_image("root"))
+    assert found["Inode size"] == "128"
+    assert int(found["Reserved block count"]) == int(found["Block count"]) * 5 // 100
+    check(bench.site.partition_image("root"))
+
+
+def test_kernel_and_initrd_stand_where_the_loader_finds_them(bench: Workbench) -> None:
+    """On the ESP for systemd-boot; the root filesystem then needs neither."""
+    bench.build()
+    image = bench.site.partition_image("esp")
+    assert read_fat(image)[f"debian/{VERSION}/linux"] == bench.site.kernel.read_bytes()
+    assert read_fat(image)[f"debian/{VERSION}/initrd"] == bench.site.initrd.read_bytes()
+    stages = bench.stages()
+    assert not {"kernel", "initrd", "facts", "loader.tar"} & set(stages["populate/root"].inputs)
+    assert f"boot/initrd.img-{VERSION}".encode() not in read_tree(bench.site.partition_image("root"))
+
+
+def test_kernel_and_initrd_on_root_are_in_the_tree(bench: Workbench) -> None:
+    """GRUB reads them from /boot; a kernel the tree has is not written twice."""
+    bench.write_recipe(SMALL + "boot: {loader: grub-efi, packages: false}\n")
+    bench.build()
+    found = read_tree(bench.site.partition_image("root"))
+    assert found[f"boot/initrd.img-{VERSION}".encode()].content == bench.site.initrd.read_bytes()
+    assert found[f"boot/vmlinuz-{VERSION}".encode()].content == BASE[f"boot/vmlinuz-{VERSION}"]
+    assert b"menuentry" in found[b"boot/grub/grub.cfg"].content
+    assert not any(path.startswith("debian") for path in read_fat(bench.site.partition_image("esp")))
+
+
+def test_other_partitions_hold_the_tree_below_their_mount(bench: Workbench) -> None:
+    """The mount point stays on the partition above, its files are there once, with its own mode (C10)."""
+    bench.write_recipe(
+        "disk: {partitions: {esp: {size: 64M, mount: /boot/efi}, root: {mount: /}, home: {mount: /home, fs: ext4},"
+        " boot: {mount: /boot, fs: ext2}}}\n"
+    )
+    with bench.delta("1-home") as writer:
+        writer.add_directory("home", 0o711, 0, 50)
+        writer.add_file("home/alice/.profile", b"hi", uid=1000)
+        writer.add_file("boot/efi/readme.txt", b"esp")
+    bench.build()
+    home, boot = (read_tree(bench.site.partition_image(name)) for name in ("home", "boot"))
+    root, esp = read_tree(bench.site.partition_image("root")), read_fat(bench.site.partition_image("esp"))
+    assert (home[b""].mode, home[b""].gid, home[b"alice/.profile"].uid) == (0o711, 50, 1000)
+    assert set(boot) == {b"", b"efi", f"vmlinuz-{VERSION}".encode()}
+    assert esp["readme.txt"] == b"esp"
+    assert {b"home", b"boot"} < set(root)
+    assert not any(path.startswith((b"home/", b"boot/")) for path in root)
+    for name in ("home", "boot", "root"):
+        check(bench.site.partition_image(name))
+
+
+def test_an_unmounted_partition_is_an_empty_filesystem(bench: Workbench) -> None:
+    """Room for the guest's own use."""
+    bench.write_recipe("disk: {partitions: {esp: {size: 64M}, root: {mount: /}, data: {size: 64M}}}\n")
+    bench.build()
+    assert set(read_tree(bench.site.partition_image("data"))) == {b""}
+
+
+def test_a_full_root_filesystem_is_an_error_that_names_the_file(bench: Workbench) -> None:
+    """Where the sizes were misjudged, nothing half-filled passes for done."""
+    bench.run("bootloader", "partition")
+    geometry = bench.site.geometry("root")
+    geometry.write_text('{"size": 4194304, "inodes": 1024, "journal": 0}')
+    with pytest.raises(StageError, match=r"partition root is full: there is no room for /usr/\d+"):
+        bench.run("populate/base")
+    geometry.write_text('{"size": 67108864, "inodes": 64, "journal": 0}')
+    with pytest.raises(StageError, match=r"partition root is full: there is no room for /usr/\d+"):
+        bench.run("populate/base")
+
+
+def test_content_larger_than_the_disk_is_refused_before_anything_is_written(bench: Workbench) -> None:
+    """The refusal names the key and the size needed (W8)."""
+    bench.write_recipe("disk: {size: 100M, partitions: {esp: {size: 64M}, root: {mount: /}}}\n")
+    with bench.delta("1-big") as writer:
+        writer.add_file("big", bytes(50 << 20))
+    with pytest.raises(StageError, match=r"disk\.size: 100M is too small: the partitions need 1\d\dM"):
+        bench.run("partition")
+    assert not bench.site.table.exists()
+
+
+def test_a_layer_that_is_shorter_than_its_index_says_is_noticed(bench: Workbench) -> None:
+    """A damaged layer never becomes a file of zeros."""
+    with bench.delta("1-cut") as writer:
+        writer.add_file("file", b"x" * 100_000)
+    bench.run("bootloader", "partition", "populate/base")
+    os.truncate(bench.site.layer("1-cut").tar, 50_000)
+    with pytest.raises(StageError, match="/file: its layer ends early"):
+        bench.run("populate/root")
+
+
+# -- FAT
+
+
+def test_fat_holds_what_is_laid_below_its_mount(bench: Workbench) -> None:
+    """Long and odd names, empty files, many files and folders, hard links as copies."""
+    wanted = {f"folder {number % 7}/a long name, number {number}.txt": b"%d" % number for number in range(450)}
+    wanted |= {"EMPTY": b"", "ünïcode 日本": b"u", "~tilde~'q'": b"q"}
+    wanted["big.bin"] = random.Random(3).randbytes(5 << 20)
+    with bench.delta("1-esp") as writer:
+        for path, data in wanted.items():
+            writer.add_file(f"boot/efi/{path}", data)
+        writer.add_hard_link("boot/efi/same.bin", "boot/efi/big.bin")
+    bench.run("bootloader", "partition", "populate/esp")
+    image = bench.site.partition_image("esp")
+    found = dict(read_fat(image))
+    assert {path: found.get(path) for path in wanted} == wanted
+    assert found["same.bin"] == wanted["big.bin"]
+    subprocess.run(["fsck.vfat", "-n", image], check=True, capture_output=True)
+
+
+@pytest.mark.parametrize(
+    ("add", "message"),
+    [
+        (lambda writer: writer.add_symlink("boot/efi/x", "y"), "FAT cannot hold a symlink: /x"),
+        (lambda writer: writer.add_fifo("boot/efi/p"), "FAT cannot hold a fifo: /p"),
+        (lambda writer: writer.add_file("boot/efi/a:b", b""), "FAT cannot hold the name of /a:b"),
+        (lambda writer: writer.add_file("boot/efi/\udcff", b""), "FAT cannot hold the name of"),
+        (lambda writer: writer.add_file("boot/efi/a[1]/b", b""), r"cannot write into a folder named /a\[1\]"),
+        (lambda writer: [writer.add_file(f"boot/efi/{name}", b"") for name in "Aa"], "are the same name"),
+    ],
+)
+def test_what_fat_cannot_hold_is_refused_by_name(
+    bench: Workbench, add: Callable[[LayerWriter], object], message: str
+) -> None:
+    """Nothing is dropped or renamed silently."""
+    with bench.delta("1-esp") as writer:
+        add(writer)
+    bench.run("bootloader", "partition")
+    with pytest.raises(StageError, match=message):
+        bench.run("populate/esp")
+
+
+def test_an_esp_too_small_for_kernel_and_initrd_says_how_much_it_needs(bench: Workbench) -> None:
+    """Before it is made, and naming the key."""
+    bench.write_recipe(SMALL.replace("64M", "40M"))
+    bench.site.initrd.write_bytes(bytes(60 << 20))
+    with pytest.raises(StageError, match=r"disk\.partitions\.esp\.size: 40M is too small: its content needs 6\dM"):
+        bench.run("partition")
+    bench.site.initrd.write_bytes(b"")
+    bench.run("bootloader", "partition")
+    bench.site.initrd.write_bytes(bytes(60 << 20))
+    with pytest.raises(StageError, match="partition esp: 40M is too small: it needs 6"):
+        bench.run("populate/esp")

@@ -1,0 +1,233 @@
+"""The lock file: its text, when it no longer fits, and what keeps it up to date."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from bootsmith.cache.store.store import Store
+from bootsmith.tasks.errors import StageError
+from bootsmith.tasks.packages import lockfile, mirrors, renewal, request, resolution
+from bootsmith.tasks.packages.lockfile import LockFile, Package
+from bootsmith.tasks.recipe.model import Recipe
+
+from tests.support.recipe_folder import Kitchen
+
+TEXT = f"""\
+# The packages of one image. Commit this file to keep them; `doit update` asks the distribution for newer ones.
+bootsmith lock 1
+suite: trixie
+arch: amd64
+variant: minbase
+components: main
+packages: openssh-server udev
+loader: systemd-boot-efi
+exclude:
+recommends: no
+security: yes
+date: 2025-08-16T08:00:00Z
+
+adduser 3.152 all main needed 190932 {"a" * 64} pool/main/a/adduser/adduser_3.152_all.deb
+bash 5.2.37-2+b10 amd64 security asked 1500792 {"b" * 64} pool/main/b/bash/bash_5.2.37-2+b10_amd64.deb
+"""
+ADDUSER = Package(
+    "adduser", "3.152", "all", "main", False, 190932, "a" * 64, "pool/main/a/adduser/adduser_3.152_all.deb"
+)
+BASH = Package(
+    "bash", "5.2.37-2+b10", "amd64", "security", True, 1500792, "b" * 64, "pool/main/b/bash/bash_5.2.37-2+b10_amd64.deb"
+)
+DATE = 1_755_331_200
+
+
+@pytest.fixture
+def cook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Recipe]:
+    """Return what loads a recipe with these keys of its source."""
+    monkeypatch.chdir(tmp_path)
+    kitchen = Kitchen(tmp_path)
+
+    def cook(more: str = "packages: [udev, openssh-server]", rest: str = "", suite: str = "trixie") -> Recipe:
+        return kitchen.cook(f"source: {{debian: {{suite: {suite}, {more}}}}}\n{rest}")
+
+    return cook
+
+
+def test_the_text_says_it_all(cook: Callable[..., Recipe], tmp_path: Path) -> None:
+    """The file is text with one package a line, sorted whatever their order was, and reading it gives the lock back."""
+    lock = LockFile(request.request(cook()), DATE, (BASH, ADDUSER))
+    lockfile.write(tmp_path / "x.lock", lock)
+    assert (tmp_path / "x.lock").read_text() == TEXT
+    assert lockfile.read(tmp_path / "x.lock") == dataclasses.replace(lock, packages=(ADDUSER, BASH))
+
+
+FILES = f"""
+file: kernel trixie i386
+kernel 6.1 i386 security asked 100 {"c" * 64} pool/k.deb
+kernel-6.1 6.1 i386 main needed 200 {"d" * 64} pool/k1.deb
+"""
+
+
+def test_what_files_are_taken_out_of_stands_apart(tmp_path: Path) -> None:
+    """Below the tree's packages, under the file's own line, nearest first; reading it gives the lock back."""
+    kernel = Package("kernel", "6.1", "i386", "security", True, 100, "c" * 64, "pool/k.deb")
+    image = Package("kernel-6.1", "6.1", "i386", "main", False, 200, "d" * 64, "pool/k1.deb")
+    lock = LockFile({"files": "kernel/trixie/i386"}, DATE, (ADDUSER,), {"kernel/trixie/i386": (kernel, image)})
+    lockfile.write(tmp_path / "x.lock", lock)
+    assert (tmp_path / "x.lock").read_text().endswith(FILES)
+    assert lockfile.read(tmp_path / "x.lock") == lock
+    alone = dataclasses.replace(lock, packages=())
+    lockfile.write(tmp_path / "x.lock", alone)
+    assert lockfile.read(tmp_path / "x.lock") == alone
+
+
+def test_which_recipes_need_a_lock(cook: Callable[..., Recipe], tmp_path: Path) -> None:
+    """A tree of packages, or a single file of one; a recipe of files that are there has none."""
+    kitchen = Kitchen.__new__(Kitchen)
+    kitchen.folder = tmp_path
+    (tmp_path / "recipes/init").write_text("x")
+    (tmp_path / "recipes/init").chmod(0o755)
+    own = "source: {directory: .}\nboot: {loader: direct, initrd: tree, kernel: KERNEL}\noutputs: [kernel]\n"
+    assert request.needed(cook())
+    assert not request.needed(kitchen.cook(own.replace("KERNEL", "init")))
+    recipe = kitchen.cook(own.replace("KERNEL", "{package: kernel, path: /boot/x}"))
+    assert request.needed(recipe)
+    assert request.request(recipe) == {"files": "kernel/trixie/amd64"}
+    lock = LockFile({"files": "busybox/trixie/amd64"}, DATE)
+    assert request.stale(lock, recipe) == "files: +kernel/trixie/amd64 -busybox/trixie/amd64"
+
+
+@pytest.mark.parametrize(
+    ("edit", "line", "what"),
+    [
+        (("bootsmith lock 1", "bootsmith lock 2"), 1, "no lock file"),
+        (("all main needed", "all main perhaps"), 14, "not a package: 'adduser"),
+        ((" 190932", " many"), 14, "not a package"),
+        (("a" * 64, "a" * 63), 14, "not a package"),
+        (("pool/main/a", "../main/a"), 14, "not a package"),
+        (("2025-08-16", "yesterday"), 1, "date"),
+        ((TEXT[TEXT.index("adduser") :], ""), 13, "lists no package"),
+    ],
+)
+def test_a_damaged_lock_names_its_line(edit: tuple[str, str], line: int, what: str, tmp_path: Path) -> None:
+    """What cannot be understood is an error with file, line and the way out."""
+    path = tmp_path / "x.lock"
+    path.write_text(TEXT.replace(*edit))
+    with pytest.raises(StageError, match=what) as caught:
+        lockfile.read(path)
+    assert caught.value.message.startswith(f"{path}:{line}: ")
+    assert "doit update" in caught.value.hint
+
+
+def test_a_missing_lock_is_an_error(tmp_path: Path) -> None:
+    """Reading a lock that is not there says so."""
+    with pytest.raises(StageError, match="cannot be read"):
+        lockfile.read(tmp_path / "x.lock")
+
+
+@pytest.mark.parametrize(
+    ("more", "rest", "reason"),
+    [
+        ("packages: [openssh-server, udev]", "", None),
+        ("packages: [udev, openssh-server], mirror: 'https://m.example/debian', docs: true", "", None),
+        ("packages: [udev, openssh-server]", "layers: [{links: {/a: b}}]", None),
+        ("packages: [udev, vim]", "", "packages: +vim -openssh-server"),
+        ("packages: [udev, openssh-server], components: [main, contrib]", "", "components: +contrib"),
+        ("packages: [udev, openssh-server], exclude: [vim]", "", "exclude: +vim"),
+        ("packages: [udev, openssh-server], recommends: true", "", "recommends: no became yes"),
+        ("packages: [udev, openssh-server], security: false", "", "security: yes became no"),
+        ("packages: [udev, openssh-server], variant: important", "", "variant: minbase became important"),
+        (
+            "packages: [udev, openssh-server]",
+            "boot: {loader: grub-efi}",
+            "loader: +grub-efi-amd64-bin -systemd-boot-efi",
+        ),
+        ("packages: [udev, openssh-server]", "boot: {packages: false}", "loader: -systemd-boot-efi"),
+    ],
+)
+def test_a_lock_is_stale_when_its_question_changed(
+    more: str, rest: str, reason: str | None, cook: Callable[..., Recipe], tmp_path: Path
+) -> None:
+    """A lock fits as long as the recipe asks for the same packages; where it does not, the reason says what differs."""
+    path = tmp_path / "x.lock"
+    path.write_text(TEXT)
+    lock = lockfile.read(path)
+    assert request.stale(lock, cook(more, rest)) == reason
+    assert request.stale(lock, cook(more, rest, suite="sid")) == "suite: trixie became sid"
+
+
+@pytest.fixture
+def answers(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Package, ...]]:
+    """Let resolving give these packages, one item for each time; the last one stays."""
+    given: list[tuple[Package, ...]] = [(ADDUSER, BASH)]
+
+    def answer(recipe: Recipe, *_: object) -> LockFile:
+        packages = given.pop(0) if len(given) > 1 else given[0]
+        return LockFile(request.request(recipe), DATE + len(given), packages)
+
+    monkeypatch.setattr(mirrors, "find", lambda *_, **__: mirrors.Mirrors({}))
+    monkeypatch.setattr(resolution, "resolve", answer)
+    return given
+
+
+def test_a_lock_is_made_once(cook: Callable[..., Recipe], answers: list[object], tmp_path: Path) -> None:
+    """A missing lock is made, saying so; one that fits is left alone."""
+    path, said = tmp_path / "x.lock", []
+    made = renewal.ensure(cook(), path, Store(tmp_path), said.append)
+    assert lockfile.read(path) == made
+    assert said == ["x.lock: resolving the packages of x"]
+    before = path.stat()
+    answers[:] = [()]
+    assert renewal.ensure(cook(), path, Store(tmp_path), said.append) == made
+    assert (path.stat(), len(said)) == (before, 1)
+
+
+def test_a_stale_lock_is_made_again(cook: Callable[..., Recipe], answers: list[object], tmp_path: Path) -> None:
+    """An edit that changes the packages resolves again and says why."""
+    path, said = tmp_path / "x.lock", []
+    renewal.ensure(cook(), path, Store(tmp_path), lambda _: None)
+    answers[:] = [(BASH,)]
+    made = renewal.ensure(cook("packages: [udev, vim]"), path, Store(tmp_path), said.append)
+    assert made.packages == (BASH,)
+    assert said == ["x.lock: no longer fits the recipe (packages: +vim -openssh-server): resolving again"]
+
+
+def test_an_update_tells_what_changed(cook: Callable[..., Recipe], answers: list[object], tmp_path: Path) -> None:
+    """`doit update` reports new versions, new packages and those that went."""
+    path = tmp_path / "x.lock"
+    newer = dataclasses.replace(BASH, version="5.3", sha256="c" * 64)
+    answers[:] = [(ADDUSER, BASH), (newer, dataclasses.replace(ADDUSER, name="vim"))]
+    recipe, store = cook(), Store(tmp_path)
+    assert renewal.update(recipe, path, store, lambda _: None) == ["+adduser 3.152", "+bash 5.2.37-2+b10"]
+    assert renewal.update(recipe, path, store, lambda _: None) == [
+        "-adduser 3.152",
+        "bash 5.2.37-2+b10 -> 5.3",
+        "+vim 3.152",
+    ]
+
+
+def test_an_update_without_news_changes_nothing(
+    cook: Callable[..., Recipe], answers: list[object], tmp_path: Path
+) -> None:
+    """A later release with the same packages keeps the lock's date, so nothing is built again."""
+    path = tmp_path / "x.lock"
+    answers[:] = [(ADDUSER, BASH), (ADDUSER, BASH)]
+    renewal.update(cook(), path, Store(tmp_path), lambda _: None)
+    before = path.read_bytes()
+    assert renewal.update(cook(), path, Store(tmp_path), lambda _: None) == []
+    assert path.read_bytes() == before
+
+
+def test_an_update_mends_a_damaged_lock(cook: Callable[..., Recipe], answers: list[object], tmp_path: Path) -> None:
+    """A lock that cannot be read is replaced by `doit update`."""
+    path = tmp_path / "x.lock"
+    path.write_text("scrambled")
+    assert answers
+    renewal.update(cook(), path, Store(tmp_path), lambda _: None)
+    assert lockfile.read(path).packages == (ADDUSER, BASH)
+
+
+def test_a_lock_that_cannot_be_written_is_said(cook: Callable[..., Recipe], tmp_path: Path) -> None:
+    """A recipe's folder that is missing or closed gives an error naming the lock file."""
+    with pytest.raises(StageError, match=r"x\.lock cannot be written"):
+        lockfile.write(tmp_path / "absent/x.lock", LockFile(request.request(cook()), DATE, (BASH,)))

@@ -1,0 +1,136 @@
+"""Files from web servers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+from bootsmith.tasks.packages.mirrors import proxies
+from bootsmith.tasks.packages.web import Client, MissingError
+
+from tests.support.web_server import Quiet, serving
+
+
+class Server(ThreadingHTTPServer):
+    """Answers by the path; counts the connections it accepted."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.connections = 0
+        self.headers: list[dict[str, str]] = []
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}"
+
+    def process_request(self, request: object, client_address: object) -> None:
+        self.connections += 1
+        super().process_request(request, client_address)  # type: ignore[arg-type]
+
+
+class Handler(Quiet, BaseHTTPRequestHandler):
+    """Keeps connections, unless the path says otherwise."""
+
+    protocol_version = "HTTP/1.1"
+    server: Server
+    timeout = 5
+
+    def do_GET(self) -> None:
+        self.server.headers.append(dict(self.headers))
+        name = self.path.rpartition("/")[2]
+        if name == "missing":
+            self.send_error(404)
+        elif name == "broken":
+            self.send_error(500)
+        elif name in ("away", "round"):
+            self.send_response(302)
+            self.send_header("Location", "/file" if name == "away" else "round")
+            self.send_header("Content-Length", "0")
+            self.end_headers()
+        else:
+            self.send_response(200)
+            self.send_header("Content-Length", "9")
+            self.end_headers()
+            self.wfile.write(b"half" if name == "half" else b"the file\n")
+            self.close_connection = name in ("half", "hang-up")
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    with serving(Server()) as running:
+        yield running
+
+
+@pytest.fixture
+def client() -> Iterator[Client]:
+    made = Client({}, lambda _: None)
+    yield made
+    made.close()
+
+
+def get(client: Client, url: str) -> bytes:
+    with client.open(url) as answer:
+        return answer.read()
+
+
+def test_a_connection_is_kept(server: Server, client: Client) -> None:
+    """Many files from one server come over one connection, those it does not have among them."""
+    for _ in range(5):
+        assert get(client, f"{server.url}/file") == b"the file\n"
+    with pytest.raises(MissingError, match="/missing does not exist"):
+        get(client, f"{server.url}/missing")
+    assert get(client, f"{server.url}/file") == b"the file\n"
+    assert server.connections <= 2  # http.server itself closes after an error
+
+
+def test_a_connection_that_was_closed_is_made_again(server: Server, client: Client) -> None:
+    """A server that hangs up between two files is connected to again."""
+    for _ in range(3):
+        assert get(client, f"{server.url}/hang-up") == b"the file\n"
+    assert server.connections == 3
+
+
+def test_what_is_not_read_to_its_end_is_not_reused(server: Server, client: Client) -> None:
+    """Leaving an answer half read does not put its rest before the next one."""
+    with client.open(f"{server.url}/file") as answer:
+        assert answer.read(3) == b"the"
+    assert get(client, f"{server.url}/file") == b"the file\n"
+
+
+def test_redirections_are_followed(server: Server, client: Client) -> None:
+    """Mirrors may send elsewhere, but not round in circles."""
+    assert get(client, f"{server.url}/away") == b"the file\n"
+    with pytest.raises(OSError, match="redirects without end"):
+        get(client, f"{server.url}/round")
+
+
+@pytest.mark.parametrize(("name", "what"), [("broken", "the server answered 500"), ("half", "broke off")])
+def test_failures_are_told(name: str, what: str, server: Server, client: Client) -> None:
+    """A failing server and an answer that ends early are errors of the network."""
+    with pytest.raises(OSError, match=what):
+        get(client, f"{server.url}/{name}")
+
+
+def test_nobody_there_is_an_error(client: Client) -> None:
+    """A port nobody listens on is an error of the network."""
+    with pytest.raises(ConnectionRefusedError):
+        get(client, "http://127.0.0.1:9/file")
+
+
+def test_credentials_are_sent(server: Server, client: Client) -> None:
+    """A user and password in a mirror's URL are sent as such, not as a part of its name."""
+    url = server.url.replace("//", "//me:pass%20word@")
+    assert get(client, f"{url}/file") == b"the file\n"
+    assert server.headers[0]["Authorization"] == "Basic bWU6cGFzcyB3b3Jk"
+    assert server.headers[0]["Host"] == f"127.0.0.1:{server.server_port}"
+
+
+def test_a_proxy_is_asked_by_whole_urls(server: Server) -> None:
+    """Through a proxy the whole URL is asked for, with the proxy's own credentials."""
+    proxy = server.url.replace("//", "//me:pw@")
+    client = Client({}, proxies({"Acquire::http::Proxy": proxy}, {}))
+    assert get(client, "http://mirror.invalid/file") == b"the file\n"
+    client.close()
+    assert server.headers[0]["Host"] == "mirror.invalid"
+    assert server.headers[0]["Proxy-Authorization"] == "Basic bWU6cHc="

@@ -1,0 +1,135 @@
+"""Stages run for real, and what they reached for: nothing that their keys do not know of, but for what is told here."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+import pytest
+from bootsmith.cache.digest.memo import Memo
+from bootsmith.tasks.build import plan as plans
+from bootsmith.tasks.build.site import Site
+from bootsmith.tasks.build.stage import Stage
+from bootsmith.tasks.recipe.load import load
+
+from tests.support import observed_access, tiny_kernel
+from tests.support.disk_stages import EPOCH
+
+_LIBRARIES = "c m z bz2 lzma ffi uuid crypto ssl pthread cap-ng"
+
+REASONS = {
+    r"(.*/)?libcrypt\.so\.[12][.\d]*": "crypt(3) by SHA-512 is one function in all of them, and its result is checked",
+    r"/etc/(passwd|group|subuid|subgid|nsswitch\.conf)": "which subordinate ids are the caller's",
+    r"/etc/ld\.so\.(cache|preload)": "which libraries programs are given: their identities count those",
+    rf"/usr/lib\S*/lib({'|'.join(_LIBRARIES.split())})[.-][\w.]*": "of Python's own modules, and of the walls",
+    r"/usr/lib/locale/C\.utf8/.*|/etc/locale\.alias": "C.UTF-8 is the locale of every program: messages, and no other",
+    r".*/gconv/gconv-modules\.cache": "where conversions are; the one that matters is FAT's code page, counted as data",
+    r"/usr/share/zoneinfo/(Etc/)?UTC": "TZ=UTC is the time zone of every program: it has no rules",
+    r"/etc/ssl/openssl\.cnf": "Python's hashes begin by it; openssl, the program, is given none",
+    r"/etc/mtools\.conf": "all of mtools' settings are overruled by ours",
+}
+"""What may be reached for besides, and why it shapes no output: patterns of whole paths."""
+
+TREE = """
+source: {directory: tree}
+layers:
+  - overlay: over
+  - files: {/etc/motd: {content: hello}, /etc/copied: linux}
+  - directories: {/srv/data: {mode: 0750}}
+  - links: {/etc/link: motd}
+  - devices: {/dev/console: c 5 1}
+  - remove: [/etc/gone]
+system: {users: {root: {password: {file: password}}}, network: none}
+boot: {loader: direct, kernel: linux, initrd: tree}
+outputs: [kernel, initramfs: {compress: zstd}]
+"""
+DISK = """
+source: {directory: tree}
+system: none
+disk: {table: TABLE}
+boot: {loader: LOADER, kernel: linux, initrd: initrd, packages: false, timeout: 2}
+outputs: [raw, qcow2: {snapshot: first}]
+"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A folder with a tree, a kernel and whatever else recipes here name."""
+    for path, text in {
+        "tree/init": "#!/bin/sh\n",
+        "tree/etc/gone": "",
+        "tree/etc/passwd": "root:x:0:0:root:/root:/bin/sh\n",
+        "tree/etc/group": "root:x:0:\n",
+        "tree/etc/shadow": "root:*:19000:0:99999:7:::\n",
+        "over/etc/issue": "box\n",
+        "password": "secret\n",
+        "initrd": "070701 as if it were one\n",
+    }.items():
+        file = tmp_path / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+    (tmp_path / "tree/init").chmod(0o755)
+    (tmp_path / "linux").write_bytes(tiny_kernel.kernel())
+    return tmp_path
+
+
+def stages(project: Path, text: str) -> tuple[Stage, ...]:
+    """Return the stages of a recipe."""
+    file = project / "box.yaml"
+    file.write_text(text)
+    return plans.make(load(file), Site("box", project / "build/box", project / "box.lock", EPOCH)).stages
+
+
+def check(run: Iterable[Stage], folder: Path, *, strace: bool = False) -> set[str]:
+    """Run stages, each by itself; fail where one reached for what it does not declare. Return their names."""
+    memo = Memo(folder / "cache/memo")
+    wrong: dict[str, list[str]] = {}
+    names = set()
+    for number, stage in enumerate(run):
+        own = folder / f"run-{number}"
+        seen = observed_access.run(stage, own, strace=strace)
+        files = observed_access.undeclared_files(stage, seen, own, memo)
+        files = {each for each in files if not any(re.fullmatch(reason, each) for reason in REASONS)}
+        undeclared = sorted(observed_access.undeclared_code(stage, seen) | files)
+        if undeclared:
+            wrong[stage.name] = undeclared
+        names.add(stage.name)
+    assert wrong == {}
+    return names
+
+
+def test_what_makes_trees(project: Path) -> None:
+    """Layers, kernel and initrd are made of their inputs, by the code in their keys (V10)."""
+    names = check(stages(project, TREE), project)
+    assert {"rootfs", "kernel", "initramfs", "initramfs/tree", "layers/system", "convert/initramfs"} <= names
+
+
+@pytest.mark.parametrize(
+    ("loader", "table"),
+    [("systemd-boot", "gpt"), ("[grub-efi, grub-bios]", "gpt"), ("grub-bios", "mbr"), ("syslinux", "mbr")],
+)
+def test_what_makes_disks(project: Path, loader: str, table: str) -> None:
+    """Loaders, filesystems, tables and formats are made of their inputs, by the code in their keys (V10)."""
+    names = check(stages(project, DISK.replace("LOADER", loader).replace("TABLE", table)), project)
+    assert {"bootloader", "partition", "populate/root", "populate/base", "assemble", "convert/qcow2"} <= names
+
+
+@pytest.mark.soak(whole=1)
+@pytest.mark.parametrize(
+    "text",
+    [TREE, *(DISK.replace("LOADER", each) for each in ("systemd-boot", "[grub-efi, grub-bios]", "syslinux"))],
+    ids=["trees", "systemd-boot", "grub", "syslinux"],
+)
+def test_what_host_programs_read(project: Path, text: str) -> None:
+    """No file of the host shapes an image but declared programs, and what those are made of (V10); told by strace."""
+    table = "mbr" if "syslinux" in text else "gpt"
+    assert check(stages(project, text.replace("TABLE", table)), project, strace=True)
+
+
+def test_what_is_not_declared_is_found(project: Path) -> None:
+    """A stage that reads the host, or loads code by a name made up as it runs, is told of: this test can fail."""
+    stage = next(each for each in stages(project, TREE) if each.name == "initramfs/tree")
+    told = observed_access.Reach({"bootsmith.tasks.boot.grub"}, {"/etc/hostname", str(project / "run/x")})
+    assert observed_access.undeclared_code(stage, told) == {"bootsmith.tasks.boot.grub"}
+    assert observed_access.undeclared_files(stage, told, project / "run", Memo(project / "memo")) == {"/etc/hostname"}

@@ -1,0 +1,106 @@
+"""What is told before anything is built: files that are no kernel, or no initrd. V14, W7."""
+
+from __future__ import annotations
+
+import gzip
+import subprocess
+from pathlib import Path
+
+import pytest
+from bootsmith.tasks.planning import preflight
+from bootsmith.tasks.tree import boot_formats
+
+from tests.support.kernel_files import bzimage, elf, multiboot
+from tests.support.recipe_folder import SOURCE, Kitchen
+
+OWN = SOURCE + "boot: {kernel: k, initrd: none}\n"
+ENTRY = SOURCE + "boot: {entries: {debian: {}, mine: {kernel: k, initrd: i}}}\n"
+MACH = (
+    "arch: i386\nsource: none\ndisk: {partitions: {root: {fs: ext2, mount: /}}}\n"
+    "boot: {loader: grub-bios, protocol: multiboot, kernel: {first: [k], as: /boot/k}}\n"
+)
+I386 = MACH.replace("protocol: multiboot, ", "initrd: none, ")
+
+
+@pytest.fixture
+def kitchen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kitchen:
+    monkeypatch.chdir(tmp_path)
+    return Kitchen(tmp_path)
+
+
+def told(kitchen: Kitchen, text: str, kernel: bytes, initrd: bytes = b"070701") -> list[str]:
+    """Return what is told of a recipe with these files."""
+    (kitchen.folder / "recipes/k").write_bytes(kernel)
+    (kitchen.folder / "recipes/i").write_bytes(initrd)
+    return preflight.files(kitchen.cook(text), kitchen.folder / "build")
+
+
+def zstd(data: bytes) -> bytes:
+    return subprocess.run(["zstd", "-qc"], input=data, capture_output=True, check=True).stdout
+
+
+@pytest.mark.parametrize(
+    ("text", "kernel"),
+    [
+        (OWN, bzimage()),
+        (OWN, gzip.compress(bzimage())),
+        (OWN, zstd(b"not known before it is unpacked")),
+        (OWN, boot_formats.PACKED["gzip"] + b"told by the stage, which knows all of it"),
+        (MACH, multiboot()),
+        (MACH, gzip.compress(multiboot(at=8000))),
+        (ENTRY, bzimage()),
+    ],
+    ids=map(str, range(7)),
+)
+def test_what_may_start_passes(text: str, kernel: bytes, kitchen: Kitchen) -> None:
+    """Plain or packed; where the beginning does not tell, the stage judges."""
+    assert told(kitchen, text, kernel) == []
+
+
+NO_LINUX = "is no Linux: what is needed is a bzImage, as make bzImage or a distribution's /boot/vmlinuz-* has it"
+
+
+@pytest.mark.parametrize(
+    ("text", "kernel", "key", "why"),
+    [
+        (OWN, b"#!/bin/sh\n", "boot.kernel", NO_LINUX),
+        (OWN, gzip.compress(b"text"), "boot.kernel", NO_LINUX),
+        (ENTRY, b"", "boot.entries.mine.kernel", NO_LINUX),
+        (MACH, elf(bits=64), "boot.kernel", "is a 64-bit ELF file, and arch: i386 needs a 32-bit one"),
+        (MACH, gzip.compress(elf()), "boot.kernel", "has no Multiboot header in its first 8 KiB"),
+        (
+            MACH.replace("protocol: multiboot, ", "initrd: none, "),
+            bzimage(),
+            "boot.kernel",
+            "is a Linux for 64-bit mac",
+        ),
+    ],
+    ids=map(str, range(6)),
+)
+def test_what_cannot_start_is_told_with_its_key(text: str, kernel: bytes, key: str, why: str, kitchen: Kitchen) -> None:
+    """File, key and reason, for the menu as a whole and for one entry."""
+    (line,) = told(kitchen, text, kernel)
+    assert line.startswith(f"recipes/x.yaml: {key}: recipes/k cannot be the kernel: it {why}")
+    assert line.endswith("; name another file")
+
+
+def test_what_is_no_initrd_is_told(kitchen: Kitchen) -> None:
+    """An entry's own as well as that of all."""
+    (line,) = told(kitchen, ENTRY, bzimage(), b"no")
+    assert line.startswith("recipes/x.yaml: boot.entries.mine.initrd: recipes/i cannot be the initrd: it is no cpio")
+
+
+def test_a_file_that_went_away_is_for_the_stage(kitchen: Kitchen) -> None:
+    """What cannot be read is no kernel that was judged."""
+    recipe = kitchen.cook(OWN) if (kitchen.folder / "recipes/k").write_bytes(b"") == 0 else None
+    assert recipe is not None
+    (kitchen.folder / "recipes/k").unlink()
+    assert preflight.files(recipe, kitchen.folder / "build") == []
+
+
+def test_what_another_recipe_makes_is_for_the_stage(kitchen: Kitchen) -> None:
+    """What is in a build directory now may not be what is there once that recipe was built, in the same run."""
+    (kitchen.folder / "recipes/k").write_bytes(b"cut off")
+    recipe = kitchen.cook(OWN)
+    assert len(preflight.files(recipe, kitchen.folder / "build")) == 1
+    assert preflight.files(recipe, kitchen.folder / "recipes") == []

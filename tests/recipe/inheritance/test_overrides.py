@@ -1,0 +1,104 @@
+"""Keys by their path on the command line."""
+
+from __future__ import annotations
+
+import pytest
+from bootsmith.tasks.errors import RecipeError
+from bootsmith.tasks.recipe.model import Overlay
+
+from tests.support.recipe_folder import SOURCE, Kitchen
+
+GIB = 1 << 30
+TEXT = SOURCE + "boot: {cmdline: quiet}\nvars: {level: info}\n"
+
+
+def test_keys_are_changed_by_their_path(kitchen: Kitchen) -> None:
+    """A word of the command line is one more recipe laid over the rest. V3."""
+    recipe = kitchen.cook(
+        TEXT,
+        {
+            "disk.size": "64G",
+            "boot.cmdline+": "a: b # c",
+            "system.hostname": "no",
+            "source.debian.suite": "bookworm",
+            "system.users.root.password": "{env: PW}",
+            "system.hosts.db.example": "192.0.2.1",
+            "test.run": "[a, 'b, c']",
+            "machine.cpus": "4",
+            "test.timeout": "null",
+        },
+    )
+    assert (recipe.disk.size, recipe.boot.cmdline, recipe.system.hostname) == (64 * GIB, "quiet a: b # c", "no")
+    assert (recipe.source.suite, recipe.machine.cpus, recipe.test.run) == ("bookworm", 4, ("a", "b, c"))
+    assert recipe.system.hosts == {"db.example": "192.0.2.1"}
+    assert recipe.system.users["root"].password != "locked"
+
+
+def test_partitions_of_the_usual_layout_are_changed_by_name(kitchen: Kitchen) -> None:
+    """What `doit show` shows can be changed, written or not."""
+    parts = kitchen.cook(TEXT, {"disk.partitions.esp.size": "1G", "boot.loader": "grub-efi"}).disk.partitions
+    assert (list(parts), parts["esp"].size, parts["esp"].mount) == (["esp", "root"], GIB, "/boot/efi")
+
+
+def test_lists_need_no_brackets(kitchen: Kitchen) -> None:
+    """A list is `a,b` or `[a, b]`; `+` and `-` add to it and take from it."""
+    assert [each.file for each in kitchen.cook(TEXT, {"outputs": "qcow2"}).outputs] == ["x.qcow2"]
+    assert [each.file for each in kitchen.cook(TEXT, {"outputs": "[raw: {file: a}, raw]"}).outputs] == ["a", "x.raw"]
+    recipe = kitchen.cook(TEXT, {"boot.console+": "ttyS1,hvc0", "outputs-": "raw"})
+    assert (recipe.boot.console, len(recipe.outputs)) == (("tty0", "ttyS0", "ttyS1", "hvc0"), 1)
+
+
+def test_the_options_of_a_lists_items_are_reached_by_their_kind(kitchen: Kitchen) -> None:
+    """`outputs.qcow2.compress` is the compression of every qcow2 there is."""
+    recipe = kitchen.cook(TEXT, {"outputs.qcow2.compress": "none"})
+    assert [getattr(each, "compress", None) for each in recipe.outputs] == [None, "none"]
+
+
+def test_paths_start_from_the_shells_folder(kitchen: Kitchen) -> None:
+    """A path on the command line is what the shell would complete it to."""
+    (kitchen.folder / "mine").mkdir()
+    recipe = kitchen.cook(TEXT, {"layers": "[overlay: mine]"})
+    assert recipe.layers == (Overlay("1-overlay", kitchen.folder / "mine", "/", ()),)
+
+
+@pytest.mark.parametrize(
+    ("words", "line"),
+    [
+        ({"disk.siez": "1G"}, "disk.siez: there is no such key; did you mean disk.size?"),
+        ({"dsk": "1"}, "dsk: there is no such variable or key; did you mean disk?"),
+        ({"lvel": "x"}, "lvel: there is no such variable or key; did you mean level?"),
+        ({"hostname": "x"}, "hostname: there is no such variable or key; did you mean system.hostname?"),
+        ({"suite": "x"}, "suite: there is no such variable or key; did you mean source.debian.suite?"),
+        ({"zzz": "x"}, "zzz: there is no such variable or key; `doit show` prints every key"),
+        ({"disk": "8G"}, "disk: this holds keys of its own; name one of them, like disk.table=VALUE"),
+        ({"disk.size.x": "8G"}, "disk.size.x: there is no such key; there is none here"),
+        ({"disk.partitions.rot.size": "8G"}, (
+            "disk.partitions.rot.size: there is no such key; did you mean disk.partitions.root?"
+        )),
+        ({"boot.entries.x.title": "X"}, "boot.entries.x.title: there is no such key; only default is known here"),
+        ({"outputs.vmdk.file": "x"}, (
+            "outputs.vmdk.file: there is no such key; known here: raw, qcow2, kernel, initramfs"
+        )),
+        ({"disk.size": "64"}, "disk.size: 64 has no unit; did you mean 64G?"),
+        ({"disk.size": ""}, "disk.size: '' is not a size; write it like 512M, 2G or 2048s (sectors), or auto"),
+        ({"disk.size+": "1G"}, "disk.size: auto|SIZE cannot grow; write size: without +"),
+        ({"layers": "[{overlay: nope}]"}, "layers.overlay.from: nope does not exist; create that directory"),
+        ({"outputs": "[raw"}, (
+            "outputs: '[raw' is not YAML: a comma or a closing bracket is missing here; "
+            "close the bracket opened at line 1, column 1"
+        )),
+    ],
+    ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
+)  # fmt: skip
+def test_a_wrong_word_is_refused_with_the_nearest(kitchen: Kitchen, words: dict[str, str], line: str) -> None:
+    """Nothing on the command line is silently ignored. V16."""
+    with pytest.raises(RecipeError) as caught:
+        kitchen.cook(TEXT, words)
+    assert caught.value.problems == [f"command line: {line}"]
+
+
+def test_a_file_is_to_blame_for_what_only_it_says(kitchen: Kitchen) -> None:
+    """An override does not move the place of what the recipe itself got wrong."""
+    with pytest.raises(RecipeError) as caught:
+        kitchen.cook("name: y\nboot: {timeout: x}\n", {"boot.cmdline": "a"})
+    assert [line.partition(": ")[0] for line in caught.value.problems] == ["recipes/x.yaml:1:1", "recipes/x.yaml:2:17"]

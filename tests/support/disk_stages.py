@@ -1,0 +1,146 @@
+"""A recipe, a site and layers made by hand, on which the stages of disks and loaders run alone."""
+
+from __future__ import annotations
+
+import io
+import json
+import tarfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bootsmith.tasks.build.site import Layer, Site
+from bootsmith.tasks.build.stage import Stage
+from bootsmith.tasks.planning.stages import assemble, bootloader, convert, partition, populate
+from bootsmith.tasks.planning.stages import layers as tree_layers
+from bootsmith.tasks.recipe.load import load
+from bootsmith.tasks.recipe.model import Recipe
+from bootsmith.tasks.tree import layer as layer_files
+from bootsmith.tasks.tree.layer import LayerWriter
+
+from tests.support.single_stage import run_stage
+
+EPOCH = 1_755_000_000
+VERSION = "6.1.0-9-cloud-amd64"
+SOURCE = "source: {debian: {suite: trixie, packages: [linux-image-cloud-amd64]}}\n"
+
+
+class Workbench:
+    """One build in a folder. Layers are laid on in the order they are added."""
+
+    def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, text: str = "") -> None:
+        folder.mkdir(parents=True, exist_ok=True)
+        self.folder = folder
+        self.monkeypatch = monkeypatch
+        self.layers: list[Layer] = []
+        self.runs = 0
+        self.site = Site("box", folder / "build/box", folder / "box.lock", EPOCH)
+        self.write_recipe(text)
+        for path, data in ((self.site.kernel, b"MZ kernel" * 1000), (self.site.initrd, b"070701" * 5000)):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
+        facts = {"version": VERSION, "pretty_name": "Debian GNU/Linux 13 (trixie)", "id": "debian"}
+        self.site.kernel_facts.write_text(json.dumps(facts))
+
+    def write_recipe(self, text: str) -> None:
+        """Make the recipe another one; `text` follows the source."""
+        file = self.folder / "box.yaml"
+        file.write_text(SOURCE + text)
+        self.recipe: Recipe = load(file)
+
+    def own(self, entry: str, kernel: bytes, initrd: bytes | None = None, version: str = "6.9-mine") -> None:
+        """Write the kernel of an entry of the menu, as its stage would have made it, and its initrd."""
+        facts = {"version": version, "pretty_name": "Debian GNU/Linux 13 (trixie)", "id": "debian"}
+        self.site.kernel_for(entry).parent.mkdir(parents=True, exist_ok=True)
+        self.site.kernel_for(entry).write_bytes(kernel)
+        self.site.kernel_facts_for(entry).write_text(json.dumps(facts))
+        if initrd is not None:
+            self.site.initrd_for(entry).write_bytes(initrd)
+
+    def base(self, members: Mapping[str, Any]) -> None:
+        """Make the base layer, in the order given: path -> file's bytes, or a TarInfo to complete."""
+        self.site.base.tar.parent.mkdir(parents=True, exist_ok=True)
+        write_tar(self.site.base.tar, members)
+        layer_files.index_tar(self.site.base.tar, self.site.base.index)
+
+    @contextmanager
+    def delta(self, name: str) -> Iterator[LayerWriter]:
+        """Write a delta layer, a new one or in place of one of that name."""
+        made = self.site.layer(name)
+        made.tar.parent.mkdir(parents=True, exist_ok=True)
+        if made not in self.layers:
+            self.layers.append(made)
+        with LayerWriter(made.tar, made.index, EPOCH) as writer:
+            yield writer
+
+    def stages(self) -> dict[str, Stage]:
+        """Return the stages of disk and boot, by name."""
+        self.monkeypatch.setattr(tree_layers, "stack", lambda *_: (self.site.base, *self.layers))
+        return {
+            stage.name: stage
+            for stage in (
+                bootloader.stage(self.recipe, self.site),
+                partition.stage(self.recipe, self.site),
+                *populate.stages(self.recipe, self.site),
+                assemble.stage(self.recipe, self.site),
+                *convert.stages(self.recipe, self.site),
+            )
+        }
+
+    def run(self, *names: str, patch: bool = False) -> None:
+        """Run stages in the order given; with `patch`, each gets its own last output to change."""
+        stages = self.stages()
+        for name in names:
+            stage, previous = stages[name], None
+            self.runs += 1
+            scratch = self.folder / f"scratch/{self.runs}"
+            if patch and stage.carry:
+                previous = self.folder / f"previous-{self.runs}"
+                stage.outputs[stage.carry].rename(previous)
+            run_stage(stage, scratch, previous=previous)
+
+    def loader_files(self) -> dict[str, bytes]:
+        """Return the files of the loaders' layer, each below its partition's name."""
+        made = self.site.loader
+        entries = [entry for entry in layer_files.read_index(made.index) if entry.type == "f"]
+        return {entry.path: layer_files.read_member(made.tar, entry) for entry in entries}
+
+    def build(self, *, patch: bool = False) -> Path:
+        """Run everything up to the raw disk and return it."""
+        filled = [name for name in self.stages() if name.startswith("populate/")]
+        self.run("bootloader", "partition", *filled, "assemble", patch=patch)
+        return assemble.raw_disk(self.recipe, self.site)
+
+
+def write_tar(path: Path, members: Mapping[str, Any]) -> None:
+    """Write a tar as a distribution's tools would: members in the order given."""
+    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as tar:
+        for name, what in members.items():
+            info = member(data=what) if isinstance(what, bytes) else what
+            info.name = name
+            info.size = len(info.data)
+            tar.addfile(info, io.BytesIO(info.data))
+
+
+def member(kind: str = "f", data: bytes = b"", **facts: Any) -> Member:
+    """Return a tar's member to be; `kind` as in an Entry, `xattrs` by name, other facts as TarInfo has them."""
+    kinds = {"f": tarfile.REGTYPE, "d": tarfile.DIRTYPE, "l": tarfile.SYMTYPE, "h": tarfile.LNKTYPE,
+             "c": tarfile.CHRTYPE, "b": tarfile.BLKTYPE, "p": tarfile.FIFOTYPE}  # fmt: skip
+    info = Member()
+    info.type = kinds[kind]
+    info.data = data
+    info.mode = 0o755 if kind == "d" else 0o777 if kind == "l" else 0o644
+    info.mtime = EPOCH
+    for name, value in facts.pop("xattrs", {}).items():
+        info.pax_headers[f"SCHILY.xattr.{name}"] = value.decode("utf-8", "surrogateescape")
+    for name, value in facts.items():
+        setattr(info, name, value)
+    return info
+
+
+class Member(tarfile.TarInfo):
+    """A tar's member with its data."""
+
+    data = b""

@@ -1,0 +1,107 @@
+"""What a stage really reaches for while it runs: our modules, and files, its programs' too where strace looks on."""
+
+from __future__ import annotations
+
+import json
+import os
+import pickle
+import re
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from bootsmith.cache.digest.code import modules
+from bootsmith.cache.digest.memo import Memo
+from bootsmith.tasks.build.identities import SETTINGS
+from bootsmith.tasks.build.stage import Stage
+from bootsmith.tasks.tools import host, identity
+
+CHECKOUT = Path(__file__).resolve().parents[2]
+
+PACKAGES = {"bootsmith", "bootsmith.tasks", "bootsmith.cache"}
+"""What importing a module below runs besides: names and paths, and nothing that makes anything."""
+
+PROGRAM = """
+import importlib, json, os, pickle, sys
+from pathlib import Path
+from bootsmith.tasks.build.context import StageContext
+
+stage, outputs, work, told = pickle.loads(Path(sys.argv[1]).read_bytes())
+opened = set()
+
+def hook(event, args):
+    if event in ("open", "os.listdir", "os.scandir") and isinstance(args[0], (str, bytes)):
+        opened.add(os.path.abspath(os.fsdecode(args[0])))
+    elif event == "ctypes.dlopen" and args[0]:
+        opened.add(os.fsdecode(args[0]))
+
+context = StageContext(stage, outputs, work)
+sys.addaudithook(hook)
+module, _, function = stage.run.partition(":")
+getattr(importlib.import_module(module), function)(context)
+ours = sorted(name for name in sys.modules if name.partition(".")[0] == "bootsmith")
+ours = [name for name in ours if getattr(sys.modules[name], "__file__", None)]
+told.write_text(json.dumps([ours, sorted(opened)]))
+"""
+
+
+@dataclass(frozen=True)
+class Reach:
+    """What a stage loaded of ours, and the files that were opened."""
+
+    modules: set[str]
+    files: set[str]
+
+
+def run(stage: Stage, folder: Path, *, strace: bool = False) -> Reach:
+    """Run a stage in a process of its own, its outputs to their places; `folder` is for what is in between."""
+    work, told, trace = folder / "work", folder / "told", folder / "trace"
+    work.mkdir(parents=True)
+    made = {role: folder / f"made-{number}" / path.name for number, (role, path) in enumerate(stage.outputs.items())}
+    for path in made.values():
+        path.parent.mkdir()
+    plain = {name: dict(getattr(stage, name)) for name in ("inputs", "outputs", "params", "secrets", "hints")}
+    (folder / "stage").write_bytes(pickle.dumps((stage._replace(**plain), made, work, told)))
+    watch = ["strace", "-f", "-y", "-e", "trace=open,openat", "-o", trace] if strace else []
+    argv = [*watch, sys.executable, "-c", PROGRAM, folder / "stage"]
+    done = subprocess.run(argv, cwd=folder, text=True, capture_output=True, check=False)
+    assert done.returncode == 0, f"{stage.name}: {done.stderr}"
+    loaded, opened = json.loads(told.read_text())
+    for role, path in stage.outputs.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        made[role].replace(path)
+    return Reach(set(loaded), {*opened, *(_traced(trace) if strace else ())})
+
+
+def _traced(trace: Path) -> set[str]:
+    """Return the files that were really opened, by any process."""
+    pattern = re.compile(r"^\d+ +open(?:at)?\(.* = \d+<(/.*)>$", re.MULTILINE)
+    return set(pattern.findall(trace.read_text(errors="surrogateescape")))
+
+
+def undeclared_code(stage: Stage, reach: Reach) -> set[str]:
+    """Return the modules that a stage loaded and its key does not count."""
+    counted: set[str] = set()
+    for name in (stage.run.partition(":")[0], *stage.loads, SETTINGS):
+        counted |= {*modules(name)}
+    return reach.modules - counted - PACKAGES
+
+
+def undeclared_files(stage: Stage, reach: Reach, folder: Path, memo: Memo) -> set[str]:
+    """Return what was opened that is no input or output, of no declared tool, not ours, Python's or the kernel's."""
+    roots = [
+        *map(str, stage.inputs.values()),
+        *(str(each.file) for each in stage.secrets.values() if each.file),
+        *(str(folder), str(CHECKOUT), sys.prefix, sys.base_prefix, "/proc", "/sys", "/dev"),
+    ]
+    held = {os.path.realpath(root) for root in roots}
+    looked_into = {os.path.realpath(each) for each in (*sys.path, *(path.parent for path in stage.inputs.values()))}
+    tools: set[str] = set()
+    for name in stage.tools:
+        about = identity.about(host.identity(name, memo), memo)
+        assert about is not None, name
+        tools |= {os.path.realpath(file) for file in (host.find(name), *about["files"])}
+    found = {os.path.realpath(file) if file.startswith("/") else file for file in reach.files}
+    found -= tools | looked_into  # folders alone: of Python's modules, of an input that a packer reads
+    return {each for each in found if not any(each == root or each.startswith(f"{root}/") for root in held)}

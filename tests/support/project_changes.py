@@ -1,0 +1,126 @@
+"""What can happen to a toy project between two runs: edits, losses, damages."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+from tests.support.toy_stages import Project
+
+
+def write(name: str, text: str) -> Callable[[Project], object]:
+    return lambda project: (project.top / name).write_text(text)
+
+
+def remove(name: str) -> Callable[[Project], object]:
+    return lambda project: (project.top / name).unlink()
+
+
+def copy(original: Project, top: Path) -> Project:
+    """Return a copy of a project, with a cache of its own: keys and records hold no paths."""
+    shutil.copytree(original.top, top, symlinks=True)
+    project = Project(top)
+    project.cache = top / "cache"
+    return project
+
+
+def lose(*names: str) -> Callable[[Project], object]:
+    def act(project: Project) -> None:
+        for name in names:
+            shutil.rmtree(project.top / name, ignore_errors=True)
+
+    return act
+
+
+def same_size_and_time(project: Project) -> None:
+    source = project.top / "source"
+    before = source.stat()
+    source.write_text(source.read_text().replace("first", "FIRST").replace("FIRST", "fisrt"))
+    os.utime(source, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+
+def damage(name: str) -> Callable[[Project], object]:
+    def act(project: Project) -> None:
+        path = project.top / "build/toy" / name
+        before = path.stat()
+        path.write_bytes(b"x" * before.st_size)
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    return act
+
+
+def in_the_way(project: Project) -> None:
+    path = project.top / "build/toy/base"
+    path.unlink()
+    path.mkdir()
+
+
+def edit_code(project: Project) -> None:
+    code = project.top / "toystages.py"
+    code.write_text(code.read_text().replace(".upper()", ".title()"))
+
+
+def forget(*names: str) -> Callable[[Project], object]:
+    return lambda project: [project.doit("forget", name) for name in names]
+
+
+def both(*acts: Callable[[Project], object]) -> Callable[[Project], object]:
+    return lambda project: [act(project) for act in acts]
+
+
+STORED = ("cache/blobs", "cache/indexes", "cache/chunks")
+SCENARIOS: dict[str, Callable[[Project], object]] = {
+    "nothing": lambda _: None,
+    "input touched": lambda project: os.utime(project.top / "source", (1, 1)),
+    "input edited": write("source", "something new\n"),
+    "input reverted": write("source", "another\n"),
+    "input edited, early cut-off": write("source", "first line\nnew second line\n"),
+    "input edited, same size and time": same_size_and_time,
+    "input mode, which a file's key has not": lambda project: (project.top / "source").chmod(0o755),
+    "input missing": remove("source"),
+    "input empty": write("source", "\n"),
+    "file added to a tree": write("tree/new", ""),
+    "file in a tree edited, early cut-off": write("tree/a", "b"),
+    "file in a tree deleted": remove("tree/a"),
+    "file in a tree renamed": lambda project: (project.top / "tree/a").rename(project.top / "tree/b"),
+    "file in a tree chmodded": lambda project: (project.top / "tree/a").chmod(0o600),
+    "file in a tree became a link": both(remove("tree/a"), lambda project: (project.top / "tree/a").symlink_to("b")),
+    "tree missing": lose("tree"),
+    "option changed in the recipe": write("toy.yaml", "two\n"),
+    "secret changed": write("password", "hunter3!\n"),
+    "secret changed, same length": write("password", "hunter3\n"),
+    "secret missing": remove("password"),
+    "tool changed": write("bin/toytool", "#!/bin/sh\necho toy 1.2\n"),
+    "tool missing": remove("bin/toytool"),
+    "code changed": edit_code,
+    "first output deleted": remove("build/toy/base"),
+    "stored output deleted": remove("build/toy/upper"),
+    "output that is not stored deleted": remove("build/toy/disk.raw"),
+    "last output deleted": remove("build/toy/disk.qcow2"),
+    "output damaged": damage("upper"),
+    "disk damaged": damage("disk.raw"),
+    "output truncated": write("build/toy/base", ""),
+    "output in the way": in_the_way,
+    "record lost": remove("build/toy/.bootsmith/records/rootfs.json"),
+    "record damaged": write("build/toy/.bootsmith/records/assemble.json", "{}"),
+    "all records lost": lose("build/toy/.bootsmith"),
+    "build directory lost": lose("build"),
+    "store lost": lose("cache"),
+    "both lost": lose("cache", "build"),
+    "results lost, then damage": both(lose("cache/results"), damage("base")),
+    "results without blobs": both(lose(*STORED), lose("build")),
+    "results without blobs, input reverted": both(lose(*STORED), write("source", "another\n")),
+    "forgotten": forget("rootfs"),
+    "forgotten in the middle": forget("layers"),
+    "forgotten, and edited above": both(forget("layers/upper"), write("source", "new again\n")),
+    "forgotten, and restored above": both(forget("layers/upper"), write("source", "another\n")),
+    "all forgotten": forget("image"),
+    "cleaned": lambda project: project.doit("clean"),
+    "database lost": remove("build/.doit.json"),
+    "two edits": both(write("source", "x\n"), write("tree/y", "y")),
+    "an edit and a revert": both(write("source", "another\n"), write("tree/y", "y")),
+    "an edit and a damaged output": both(write("tree/y", "y"), damage("base")),
+    "a reverted input and a changed tool": both(write("source", "another\n"), write("bin/toytool", "#!/bin/sh\n:\n")),
+}  # fmt: skip

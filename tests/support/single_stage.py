@@ -1,0 +1,22 @@
+"""Run one stage alone, without the engine: for tests of the stages themselves."""
+
+from __future__ import annotations
+
+import importlib
+from pathlib import Path
+
+from bootsmith.tasks.build.context import StageContext
+from bootsmith.tasks.build.stage import Stage
+
+
+def run_stage(stage: Stage, work: Path, *, previous: Path | None = None) -> None:
+    """Run `stage`, leaving its outputs under their final names; `work` is where it may scratch."""
+    scratch = work / stage.name.replace("/", "-")
+    (scratch / "scratch").mkdir(parents=True)
+    outputs = {role: scratch / path.name for role, path in stage.outputs.items()}
+    module, _, function = stage.run.partition(":")
+    context = StageContext(stage, outputs, scratch / "scratch", previous)
+    getattr(importlib.import_module(module), function)(context)
+    for role, path in stage.outputs.items():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        outputs[role].replace(path)

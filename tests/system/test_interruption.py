@@ -1,0 +1,89 @@
+"""Builds that are killed, and builds that meet."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.support.toy_stages import ALL, Project
+
+
+@pytest.fixture
+def busy(tmp_path: Path) -> Iterator[tuple[Project, subprocess.Popen[str], list[psutil.Process]]]:
+    """A project, a doit that is in the middle of its first stage, and the processes below it."""
+    project = Project.make(tmp_path)
+    fifo = tmp_path / "runs.fifo"
+    os.mkfifo(fifo)
+    doit = project.start("image")
+    assert fifo.read_text() == "started\n"  # opening it waits for the tool
+    fifo.unlink()
+    below = psutil.Process(doit.pid).children(recursive=True)
+    assert below
+    yield project, doit, below
+    if doit.poll() is None:
+        doit.kill()
+    doit.communicate()
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_nothing_outlives_a_killed_doit(
+    busy: tuple[Project, subprocess.Popen[str], list[psutil.Process]], number: signal.Signals
+) -> None:
+    """Its tools die with it, and the next plain run ends as if nothing had happened (L11)."""
+    project, doit, below = busy
+    doit.send_signal(number)
+    _, errors = doit.communicate(timeout=30)
+    _, alive = psutil.wait_procs(below, timeout=30)
+    assert not alive
+    if number != signal.SIGKILL:
+        assert doit.returncode == 128 + number
+        assert "interrupted" in errors
+        assert "Traceback" not in errors
+    assert "rootfs" in project.image()
+    assert project.image() == []
+    assert not list((project.top / "build/toy/.bootsmith").glob("tmp/*"))
+    assert project.disk().startswith("FIRST LINE")
+
+
+def test_a_second_build_waits_and_says_for_whom(
+    busy: tuple[Project, subprocess.Popen[str], list[psutil.Process]],
+) -> None:
+    """Two builds in one tree: the second waits, names the first, and then has nothing left to do wrong."""
+    project, first, _ = busy
+    second = project.start("image")
+    assert second.stdout is not None
+    said = second.stdout.readline()
+    assert said.startswith("waiting for ")
+    assert str(first.pid) in said
+    looked = project.doit("info", "rootfs")  # looking takes no lock
+    assert "rootfs" in looked.stdout
+    first.kill()
+    second.communicate(timeout=60)
+    assert second.returncode == 0
+    assert project.image() == []
+
+
+def test_builds_in_two_folders_do_not_meet(
+    busy: tuple[Project, subprocess.Popen[str], list[psutil.Process]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """Another folder builds while this one is busy, with the same cache (W9)."""
+    project, _, _ = busy
+    other = Project.make(tmp_path_factory.mktemp("other"), cache=project.cache)
+    (other.top / "source").write_text("another line\n")
+    assert set(other.image()) == set(ALL) - {"layers/tree"}  # that one the first build has finished, and stored
+
+
+def test_a_run_with_nothing_to_do_clears_away_what_a_killed_one_left_in_the_store(tmp_path: Path) -> None:
+    """A draft of a dead process in the cache does not stay until something is stored again."""
+    project = Project.make(tmp_path)
+    project.image()
+    left = project.cache / "tmp/.tmp-0123456789abcdef"
+    left.write_bytes(b"half")
+    assert project.image() == []
+    assert not left.exists()

@@ -1,0 +1,74 @@
+"""Stores that are not what a build would like: on another file system, or to be read only."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from tests.support.toy_stages import Project
+
+READ_ONLY = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && shift && exec "$@"'
+
+AGAIN = ["assemble", "convert/qcow2"]
+"""The stages whose outputs the toy project makes again rather than storing them."""
+
+
+def with_read_only_store(project: Project, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run `doit WORDS` where the store is mounted read-only, for that process alone."""
+    return subprocess.run(
+        [
+            *("unshare", "--user", "--map-root-user", "--mount", "sh", "-c", READ_ONLY, "sh", project.cache),
+            *(sys.executable, "-m", "doit", *words),
+        ],
+        cwd=project.top, env=project.environment(), text=True, capture_output=True, timeout=60, check=False,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Project:
+    return Project.make(tmp_path)
+
+
+def test_a_store_on_another_file_system(tmp_path: Path) -> None:
+    """Blocks cannot be shared with it, nor files renamed into it: it stores and restores all the same (V6)."""
+    with TemporaryDirectory(dir="/dev/shm") as elsewhere:
+        assert Path(elsewhere).stat().st_dev != tmp_path.stat().st_dev
+        project = Project.make(tmp_path, cache=Path(elsewhere) / "cache")
+        project.image()
+        disk = project.disk()
+        shutil.rmtree(tmp_path / "build")
+        assert project.image() == AGAIN
+        assert project.disk() == disk
+
+
+def test_a_store_that_can_only_be_read_is_read(project: Project) -> None:
+    """What is in it comes back, and a run with nothing to do does nothing (V4)."""
+    project.image()
+    disk, ran = project.disk(), len(project.runs())
+    shutil.rmtree(project.top / "build")
+    done = with_read_only_store(project, "image")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert project.runs()[ran:] == AGAIN
+    assert project.disk() == disk
+    again = with_read_only_store(project, "image")
+    assert again.returncode == 0, again.stdout + again.stderr
+    assert project.runs()[ran:] == AGAIN
+
+
+def test_what_cannot_be_stored_is_said_and_nothing_is_lost(project: Project) -> None:
+    """A new result and a store that takes none: an error in words, and a retry elsewhere goes on (V4)."""
+    project.image()
+    (project.top / "source").write_text("another line\n")
+    done = with_read_only_store(project, "image")
+    assert done.returncode == 1
+    said = done.stdout + done.stderr
+    assert "cannot be written" in said
+    assert "BOOTSMITH_CACHE" in said
+    assert "Traceback" not in said
+    project.image()
+    assert project.disk().startswith("ANOTHER LINE")

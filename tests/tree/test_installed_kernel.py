@@ -1,0 +1,133 @@
+"""The kernel, taken out of the tree."""
+
+from __future__ import annotations
+
+import functools
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+from bootsmith.tasks.errors import StageError
+from bootsmith.tasks.planning.stages import kernel as stages
+from bootsmith.tasks.tree import installed_kernel
+
+from tests.support.disk_stages import member
+from tests.support.kernel_files import bzimage
+from tests.support.tree_layers import Nursery
+
+
+@pytest.fixture
+def nursery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Nursery:
+    return Nursery(tmp_path, monkeypatch)
+
+
+def take(nursery: Nursery, text: str = "") -> dict[str, str]:
+    """Run the layers' stages and the kernel's; return its facts."""
+    nursery.grow(text)
+    (stage,) = stages.stages(nursery.recipe(text), nursery.site)
+    nursery.run(stage)
+    facts: dict[str, str] = json.loads(nursery.site.kernel_facts.read_text())
+    return facts
+
+
+def test_the_newest_kernel_is_taken(nursery: Nursery) -> None:
+    """Of several kernels the newest by dpkg's order is copied, and its facts written down."""
+    nursery.base({f"./boot/vmlinuz-{v}": v.encode() for v in ("6.1.0-9-amd64", "6.1.0-10-amd64", "6.1.0-10~rc1-amd64")})
+    assert take(nursery) == {
+        "version": "6.1.0-10-amd64",
+        "id": "debian",
+        "version_id": "13",
+        "pretty_name": "Debian GNU/Linux 13 (trixie)",
+    }
+    assert nursery.site.kernel.read_bytes() == b"6.1.0-10-amd64"
+
+
+def test_a_layers_kernel_counts(nursery: Nursery) -> None:
+    """A kernel that a layer brings is taken, and one that a layer removes is not."""
+    nursery.base({"./boot/vmlinuz-1": b"old"})
+    (nursery.folder / "recipes/mine").write_bytes(b"new")
+    assert take(nursery, "layers: [files: {/boot/vmlinuz-2: mine}]")["version"] == "2"
+    assert take(nursery, "layers: [files: {/boot/vmlinuz-2: mine}, remove: [/boot/vmlinuz-2]]")["version"] == "1"
+    assert nursery.site.kernel.read_bytes() == b"old"
+
+
+def test_an_entry_may_take_the_trees_kernel(nursery: Nursery) -> None:
+    """Where all others start one's own: each is had by a stage of its own, with the facts of that very kernel."""
+    nursery.base({"./boot/vmlinuz-6.1": b"debian"})
+    (nursery.folder / "recipes/mine").write_bytes(bzimage("6.9-mine (me)"))
+    text = "boot: {kernel: mine, entries: {mine: {}, debian: {kernel: auto}, again: {kernel: auto}}}\n"
+    nursery.grow(text)
+    made = stages.stages(nursery.recipe(text), nursery.site)
+    assert [stage.name for stage in made] == ["kernel", "kernel/debian"]
+    for stage in made:
+        nursery.run(stage)
+    site = nursery.site
+    assert site.kernel_for("debian").read_bytes() == b"debian"
+    assert site.kernel.read_bytes() == bzimage("6.9-mine (me)")
+    versions = [json.loads(site.kernel_facts_for(owner).read_text())["version"] for owner in ("", "debian")]
+    assert versions == ["6.9-mine", "6.1"]
+
+
+def test_a_kernel_beside_its_modules(nursery: Nursery) -> None:
+    """Where a distribution keeps kernels with their modules, they are found there; directories and links are not."""
+    nursery.base(
+        {
+            "./usr/lib/modules/7.1-arch/vmlinuz": b"arch",
+            "./boot/vmlinuz-9/": member("d"),
+            "./boot/vmlinuz-8": member("l", linkname="gone"),
+        }
+    )
+    assert take(nursery)["version"] == "7.1-arch"
+
+
+@pytest.mark.parametrize(
+    ("release", "hint"),
+    [
+        (b"ID=debian\n", "linux-image-amd64, or linux-image-cloud-amd64 for virtual machines only to source.debian"),
+        (b"ID=ubuntu\n", "linux-image-generic"),
+        (b"ID=other\n", "distribution's kernel package"),
+        (b"", "distribution's kernel package"),
+    ],
+)
+def test_no_kernel_names_the_package(release: bytes, hint: str, nursery: Nursery) -> None:
+    """C23, V14: a tree without a kernel is an error naming the distribution's package and the recipe's key."""
+    nursery.base({"./usr/lib/os-release": release})
+    with pytest.raises(StageError, match="there is no kernel in the tree") as caught:
+        take(nursery)
+    assert hint in caught.value.hint
+
+
+VERSIONS = [
+    "6.1.0-9",
+    "6.1.0-10",
+    "6.1.0-10~rc1",
+    "6.1",
+    "6.1.0",
+    "6.1+b1",
+    "6.1a",
+    "6.01",
+    "5.99",
+    "10",
+    "6.1.0-10-cloud",
+    "~",
+    "",
+]
+
+
+def test_versions_are_ordered_as_dpkg_does() -> None:
+    """Every two versions compare as `dpkg --compare-versions` says."""
+    words = {-1: "lt", 0: "eq", 1: "gt"}
+    for one in VERSIONS:
+        for other in VERSIONS:
+            verdict = words[installed_kernel.compare(one, other)]
+            script = ["dpkg", "--compare-versions", f"0:{one or '0'}-x", verdict, f"0:{other or '0'}-x"]
+            if one and other and "~" not in (one, other):
+                assert subprocess.run(script, check=False).returncode == 0, (one, verdict, other)
+    assert sorted(VERSIONS, key=functools.cmp_to_key(installed_kernel.compare))[:2] == ["~", ""]
+
+
+def test_os_release_is_read() -> None:
+    """Quotes and comments of os-release are understood."""
+    text = "# x\nID=debian\nPRETTY_NAME=\"Debian 'x'\"\nVERSION_ID='13'\nBROKEN\n"
+    assert installed_kernel.os_release(text) == {"ID": "debian", "PRETTY_NAME": "Debian 'x", "VERSION_ID": "13"}

@@ -1,0 +1,142 @@
+"""The declared system: names, machine-id, host keys and fstab, through the real stage."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from bootsmith.tasks.errors import StageError
+from bootsmith.tasks.tree import system_layer
+
+from tests.support.tree_layers import EPOCH, Nursery, text
+
+UNIT = "usr/lib/systemd/system"
+ETC = "etc/systemd/system"
+SSHD = {
+    "./usr/sbin/sshd": b"elf",
+    f"./{UNIT}/ssh.service": b"[Install]\nWantedBy=multi-user.target\n",
+    f"./{UNIT}/ssh@.service": b"[Service]\n",
+}
+
+
+@pytest.fixture
+def nursery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Nursery:
+    made = Nursery(tmp_path, monkeypatch)
+    made.base()
+    return made
+
+
+def test_the_guest_has_the_recipes_name(nursery: Nursery) -> None:
+    """Without a word the guest is named as the recipe, and knows its own address."""
+    tree = nursery.grow("")
+    assert text(tree, "etc/hostname") == "x\n"
+    assert "127.0.1.1\tx\n" in text(tree, "etc/hosts")
+    assert text(tree, "etc/hosts").startswith("127.0.0.1\tlocalhost\n")
+
+
+def test_a_full_name(nursery: Nursery) -> None:
+    """A name with dots is the full one; the short one is the host's, further names go behind."""
+    tree = nursery.grow("system: {hostname: db.example.org, hosts: {peer: 192.0.2.7, six: '2001:db8::1'}}")
+    assert text(tree, "etc/hostname") == "db\n"
+    assert "127.0.1.1\tdb.example.org db\n" in text(tree, "etc/hosts")
+    assert text(tree, "etc/hosts").endswith("192.0.2.7\tpeer\n2001:db8::1\tsix\n")
+
+
+def test_a_layers_hosts_stay() -> None:
+    """Lines that a layer brought stay, but for another name of the guest itself."""
+    found = system_layer.hosts("# mine\n127.0.0.1 localhost\n127.0.1.1 old\n192.0.2.1 gate\n", "new", [])
+    assert found == "# mine\n127.0.0.1 localhost\n127.0.1.1\tnew\n192.0.2.1 gate\n"
+
+
+@pytest.mark.parametrize(
+    ("wanted", "content"),
+    [("empty", ""), ("none", None), ("0123456789abcdef0123456789abcdef", "0123456789abcdef0123456789abcdef\n")],
+)
+def test_the_machine_id(wanted: str, content: str | None, nursery: Nursery) -> None:
+    """V12: the machine-id is an empty file, no file, or the one given; a layer's is not kept by accident."""
+    tree = nursery.grow(f"layers: [files: {{/etc/machine-id: {{content: leaked}}}}]\nsystem: {{machine_id: {wanted}}}")
+    assert tree.text("etc/machine-id") == content
+
+
+def test_host_keys_are_made_on_first_boot(nursery: Nursery) -> None:
+    """V18: no host key is in the image, and what serves ssh, per connection too, waits for them to be made."""
+    nursery.base({**SSHD, "./etc/ssh/ssh_host_rsa_key": b"key", "./etc/ssh/ssh_host_rsa_key.pub": b"pub"})
+    tree = nursery.grow("")
+    assert tree.names("etc/ssh") == []
+    assert "ExecStart=/usr/bin/ssh-keygen -A\n" in text(tree, f"{ETC}/ssh-host-keys.service")
+    assert tree.resolve(f"{ETC}/multi-user.target.wants/ssh-host-keys.service") == f"{ETC}/ssh-host-keys.service"
+    for server in ("ssh.service", "ssh@.service"):
+        assert "After=ssh-host-keys.service\n" in text(tree, f"{ETC}/{server}.d/ssh-host-keys.conf")
+    assert tree.find(f"{ETC}/sshd.service.d") is None
+
+
+@pytest.mark.parametrize(("wanted", "kept"), [("keep", ["moduli", "ssh_host_x_key"]), ("none", ["moduli"])])
+def test_host_keys_otherwise(wanted: str, kept: list[str], nursery: Nursery) -> None:
+    """Kept host keys stay, removed ones go; neither adds a unit, and nothing else in /etc/ssh is touched."""
+    nursery.base({**SSHD, "./etc/ssh/ssh_host_x_key": b"key", "./etc/ssh/moduli": b"m"})
+    tree = nursery.grow(f"system: {{ssh_host_keys: {wanted}}}")
+    assert tree.names("etc/ssh") == kept
+    assert tree.find(f"{ETC}/ssh-host-keys.service") is None
+
+
+def test_host_keys_need_systemd(nursery: Nursery) -> None:
+    """A tree with sshd and without systemd must be told what to do about host keys."""
+    nursery.base(SSHD)
+    with pytest.raises(StageError, match="first-boot needs systemd"):
+        nursery.grow("layers: [remove: [/usr/lib/systemd/systemd]]")
+
+
+DISK = """
+disk:
+  partitions:
+    root: {mount: /, uuid: 11111111-2222-3333-4444-555555555555, options: "rw,noatime"}
+    esp: {mount: /boot/efi, uuid: ABCD-1234}
+    data: {mount: /srv/data, label: MY DATA}
+    raw: {fs: none, size: 1M}
+"""
+
+
+def rows(fstab: str) -> list[list[str]]:
+    return [line.split() for line in fstab.splitlines() if not line.startswith("#")]
+
+
+def test_fstab_names_filesystems_by_uuid(nursery: Nursery) -> None:
+    """C4: every mounted filesystem by its UUID, FAT too; / is checked first, FAT never; parents before children."""
+    tree = nursery.grow(DISK)
+    data = nursery.recipe(DISK).disk.partitions["data"]
+    assert rows(text(tree, "etc/fstab")) == [
+        ["UUID=11111111-2222-3333-4444-555555555555", "/", "ext4", "rw,noatime", "0", "1"],
+        ["UUID=ABCD-1234", "/boot/efi", "vfat", "defaults", "0", "0"],
+        [f"UUID={data.uuid}", "/srv/data", "ext4", "defaults", "0", "2"],
+    ]
+
+
+def test_fstab_by_other_names(nursery: Nursery) -> None:
+    """Partition UUIDs and labels name the same filesystems; a blank in a label is written as fstab wants it."""
+    parts = nursery.recipe(DISK).disk.partitions
+    expected = {
+        "partuuid": [f"PARTUUID={parts[name].partuuid}" for name in ("root", "esp", "data")],
+        "label": ["LABEL=root", f"LABEL={parts['esp'].label}", "LABEL=MY\\040DATA"],
+    }
+    for by, names in expected.items():
+        found = rows(text(nursery.grow(f"{DISK}system: {{fstab: {by}}}"), "etc/fstab"))
+        assert [row[0] for row in found] == names
+
+
+def test_fstab_is_left_alone(nursery: Nursery) -> None:
+    """With `fstab: none` a layer's own stays."""
+    tree = nursery.grow("layers: [files: {/etc/fstab: {content: mine}}]\nsystem: {fstab: none}")
+    assert text(tree, "etc/fstab") == "mine"
+
+
+def test_mount_points_are_there(nursery: Nursery) -> None:
+    """C10: every mount point has its directory."""
+    tree = nursery.grow(DISK)
+    assert {tree.entries[path][1].type for path in ("boot/efi", "srv/data")} == {"d"}
+
+
+def test_everything_is_of_the_builds_time(nursery: Nursery) -> None:
+    """The layer carries the lock's date, not the clock's."""
+    nursery.base(SSHD)
+    nursery.grow("system: {users: {ann: {}}}")
+    assert {entry.mtime for entry in nursery.added("system").values()} == {EPOCH}
