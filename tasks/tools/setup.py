@@ -59,7 +59,7 @@ def missing(checkout: Path) -> list[Tool]:
     if not any(Path(place).exists() for place in CERTIFICATES.files):
         absent.append(CERTIFICATES)
     importlib.invalidate_caches()
-    made = virtualenv.is_current(checkout / ".venv", checkout, virtualenv.requirements(checkout))
+    made = virtualenv.is_current(checkout / ".venv", checkout)
     if not made and importlib.util.find_spec("ensurepip") is None:
         absent.append(VENV)
     return absent

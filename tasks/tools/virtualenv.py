@@ -1,7 +1,7 @@
 """The virtual environment of a checkout: made beside the old one, under a lock, and put in place whole.
 
-It holds what pyproject.toml depends on and a .pth file naming the checkout. Not an editable install: hatchling copies
-the package, and tests then pass on the stale copy. Needs nothing beyond the standard library.
+It holds what requirements.txt locks, by the hashes of its files, and a .pth file that names the checkout's `src`, as an
+editable install's does. Needs nothing beyond the standard library.
 """
 
 from __future__ import annotations
@@ -11,40 +11,32 @@ import os
 import shutil
 import subprocess
 import sys
-import tomllib
 from pathlib import Path
 
 from bootsmith.tasks.errors import BootsmithError
 
 POINTER = "bootsmith-checkout.pth"
+LOCK = "requirements.txt"
 
 
 def ensure(checkout: Path) -> None:
-    """Make `.venv`, unless it is there and holds what pyproject.toml asks for. Raises BootsmithError, OSError."""
+    """Make `.venv`, unless it is there and holds what is locked. Raises BootsmithError, OSError."""
     final = checkout / ".venv"
     with (checkout / ".venv.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
-        wanted = requirements(checkout)
-        if not is_current(final, checkout, wanted):
+        if not is_current(final, checkout):
             sys.stderr.write("Setting up .venv, once ...\n")
             new = checkout / ".venv.new"
             shutil.rmtree(new, ignore_errors=True)
-            _make(new, final, checkout, wanted)
+            _make(new, final, checkout)
             _replace(new, final)
-        shutil.copyfile(checkout / "pyproject.toml", final / "pyproject.toml")
 
 
-def requirements(checkout: Path) -> list[str]:
-    """Return what pyproject.toml depends on, for users and for developers (`./doitw test` needs both)."""
-    project = tomllib.loads((checkout / "pyproject.toml").read_text())["project"]
-    return [*project["dependencies"], *project["optional-dependencies"]["dev"]]
-
-
-def is_current(venv: Path, checkout: Path, wanted: list[str]) -> bool:
-    """Tell whether an environment was finished here, for a Python that still exists, with these requirements."""
+def is_current(venv: Path, checkout: Path) -> bool:
+    """Tell whether an environment was finished here, for a Python that still exists, with what is locked now."""
     if not os.access(venv / "bin/python", os.X_OK):
         return False
-    return _content(venv / "checkout") == f"{checkout}\n" and _content(venv / "requirements") == _lines(wanted)
+    return _content(venv / "checkout") == f"{checkout}\n" and _content(venv / LOCK) == (checkout / LOCK).read_text()
 
 
 def base_python() -> Path:
@@ -52,22 +44,14 @@ def base_python() -> Path:
     return Path(getattr(sys, "_base_executable", sys.executable)).resolve()
 
 
-def _make(new: Path, final: Path, checkout: Path, wanted: list[str]) -> None:
+def _make(new: Path, final: Path, checkout: Path) -> None:
     """Make a whole environment at `new` that works at `final`; what says that it is whole is written last."""
     _step([base_python(), "-m", "venv", "--prompt", "bootsmith", new])
     python = new / "bin/python"
-    pip: list[str | Path] = [
-        python,
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--no-input",
-        "--disable-pip-version-check",
-        "--no-compile",
-    ]
-    if wanted:
-        _step([*pip, *wanted])
+    lock = (checkout / LOCK).read_text()
+    (new / LOCK).write_text(lock)  # what is installed, though the other be edited meanwhile
+    quiet = ("--quiet", "--no-input", "--disable-pip-version-check", "--no-compile")
+    _step([python, "-m", "pip", "install", *quiet, "--require-hashes", "-r", new / LOCK])
     (packages,) = new.glob("lib/python*/site-packages")
     (packages / POINTER).write_text(f"{checkout}/src\n")
     _step(
@@ -77,7 +61,6 @@ def _make(new: Path, final: Path, checkout: Path, wanted: list[str]) -> None:
         content = script.read_bytes()
         if not script.is_symlink() and not content.startswith(b"\x7fELF"):
             script.write_bytes(content.replace(os.fsencode(new), os.fsencode(final)))
-    (new / "requirements").write_text(_lines(wanted))
     (new / "checkout").write_text(f"{checkout}\n")
 
 
@@ -108,7 +91,3 @@ def _content(path: Path) -> str | None:
         return path.read_text()
     except OSError:
         return None
-
-
-def _lines(words: list[str]) -> str:
-    return "".join(f"{word}\n" for word in words)

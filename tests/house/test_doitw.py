@@ -31,14 +31,14 @@ class Checkout:
         self.environment = {"LOG": str(self.log), "OLD": "0", "PATH": f"{folder.parent}/bin:/usr/bin:/bin"}
         (folder / "tasks/tools").mkdir(parents=True)
         shutil.copy(CHECKOUT / "doitw", folder)
-        (folder / "pyproject.toml").write_text("[project]\n")
+        (folder / "requirements.txt").write_text("doit\n")
         (folder / "tasks/tools/catalogue.py").touch()
         (folder.parent / "bin").mkdir()
         self.script(folder.parent / "bin/python3")
         (folder / ".venv/bin").mkdir(parents=True)
         self.script(folder / ".venv/bin/python")
         (folder / ".venv/checkout").write_text(f"{folder}\n")
-        (folder / ".venv/pyproject.toml").write_text("[project]\n")
+        (folder / ".venv/requirements.txt").write_text("doit\n")
         (folder / ".venv/programs").write_text(f"/bin/sh\n{folder}/doitw\n")
 
     @staticmethod
@@ -101,16 +101,16 @@ def test_can_be_called_from_anywhere(checkout: Checkout, tmp_path: Path, way: st
 
 @pytest.mark.parametrize(
     "change",
-    ["no environment", "pyproject edited", "program gone", "python gone", "moved", "new tools", "set-up unfinished"],
+    ["no environment", "lock edited", "program gone", "python gone", "moved", "new tools", "set-up unfinished"],
 )
 def test_sets_up_what_changed(checkout: Checkout, change: str) -> None:
     """Whatever the environment or the host lacks is noticed by the next start (L13)."""
     venv = checkout.folder / ".venv"
     if change == "no environment":
         shutil.rmtree(venv)
-    elif change == "pyproject edited":
-        (checkout.folder / "pyproject.toml").write_text("[project]#")
-        os.utime(checkout.folder / "pyproject.toml", (1, 1))
+    elif change == "lock edited":
+        (checkout.folder / "requirements.txt").write_text("tiod\n")
+        os.utime(checkout.folder / "requirements.txt", (1, 1))
     elif change == "program gone":
         (venv / "programs").write_text("/nonexistent/mke2fs\n")
     elif change == "python gone":

@@ -15,7 +15,7 @@ import pytest
 
 CHECKOUT = Path(__file__).resolve().parents[2]
 HOUSE = ("src/bootsmith/__init__.py", "dodo.py", "tasks", "cache")
-PROJECT = (*HOUSE, "tests", "benchmarks", "recipes", "docs", ".ci", "doitw", "pyproject.toml")
+PROJECT = (*HOUSE, "tests", "benchmarks", "recipes", "docs", ".ci", "doitw", "pyproject.toml", "requirements.txt")
 
 ROOMS = (
     *("cache.errors", "cache.files", "cache.digest", "cache.store", "cache.keep", "cache.report"),
