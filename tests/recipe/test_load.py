@@ -201,8 +201,11 @@ def test_one_mistake_is_told_once(kitchen: Kitchen) -> None:
             "recipes/x.yaml:2:396: aliases that stand for more than 20000 values; write out what is meant",
         ),
         (b"[" * 100_000, "recipes/x.yaml:1:42: nested more than 40 deep; no recipe needs that"),
+        (b"a: '[['\nb: {c: [" + b"[{" * 600, "recipes/x.yaml:2:47: nested more than 40 deep; no recipe needs that"),
+        (b"[" * 100 + b"]" * 100, "recipes/x.yaml:1:42: nested more than 40 deep; no recipe needs that"),
+        (b"a: [" + b"'[', " * 600 + b"\n", "recipes/x.yaml:2:1: a bracket is never closed; close every [ and {"),
     ],
-    ids=["UTF-16", "Latin-1", "huge", "alias bomb", "deep"],
+    ids=["UTF-16", "Latin-1", "huge", "alias bomb", "deep", "deep in a mapping", "just too deep", "brackets in quotes"],
 )
 def test_bytes_that_are_no_recipe_are_refused(kitchen: Kitchen, data: bytes, line: str) -> None:
     """No file makes the loader crash, hang or eat the memory."""

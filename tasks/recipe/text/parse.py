@@ -19,6 +19,8 @@ from bootsmith.tasks.recipe.text.problems import KeyPath, Problems
 
 LARGEST = 1 << 20  # bytes: no recipe is that long, and /dev/zero is longer
 DEEPEST = 40
+TOO_DEEP = f"nested more than {DEEPEST} deep; no recipe needs that"
+BRACKETS = 512  # open at once, at which libyaml may stop before it has told of any: it does at 1,000 since 0.2.6
 MOST = 20_000  # values, each alias counted as all it stands for
 
 _Loader = getattr(yaml, "CBaseLoader", yaml.BaseLoader)
@@ -104,12 +106,17 @@ def _parse(text: str, start: Place, problems: Problems) -> Node | None:
         place = _point(start, text.count("\n", 0, bad.start()), bad.start() - text.rfind("\n", 0, bad.start()) - 1)
         problems.add(place, (), f"the character U+{ord(bad[0]):04X} cannot stand in YAML; remove it")
         return None
+    document = _Document(text, start, problems)
     try:
-        return _Document(text, start, problems).root()
+        return document.root()
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line, column = (mark.line, mark.column) if mark else (0, 0)
-        problems.add(_point(start, line, column), (), _explain(error, text, line, column))
+        deep = document.too_deep(mark.index) if mark else None
+        if deep is not None:
+            problems.add(deep, (), TOO_DEEP)
+        else:
+            problems.add(_point(start, line, column), (), _explain(error, text, line, column))
     except Unreadable:
         pass
     return None
@@ -153,25 +160,53 @@ class _Document:
 
     def __init__(self, text: str, start: Place, problems: Problems) -> None:
         self.events: Iterator[yaml.Event] = iter(yaml.parse(text, Loader=_Loader))
+        self.text = text
         self.start = start
         self.problems = problems
         self.anchors: dict[str, tuple[Node | None, int]] = {}  # None while it is being read
         self.count = 0
+        self.depth = 0  # of the value that is waited for
+        self.told = 0  # characters that events told of
 
     def root(self) -> Node:
-        next(self.events)  # the stream's start
-        if isinstance(next(self.events), yaml.StreamEndEvent):
+        self.next()  # the stream's start
+        if isinstance(self.next(), yaml.StreamEndEvent):
             return Text("", plain=True, place=self.start)
-        found = self.value(next(self.events), 0)
-        next(self.events)  # the document's end
-        after = next(self.events)
+        found = self.value(self.next(), 0)
+        self.next()  # the document's end
+        after = self.next()
         if not isinstance(after, yaml.StreamEndEvent):
             self.stop(after, "a second document begins here; one file is one recipe")
         return found
 
+    def next(self, depth: int = 0) -> yaml.Event:
+        """Return the next event, which may begin a value so deep."""
+        self.depth = depth
+        event = next(self.events)
+        self.told = event.end_mark.index if event.end_mark else self.told
+        return event
+
     def place(self, event: yaml.Event) -> Place:
         mark = event.start_mark
         return _point(self.start, mark.line, mark.column) if mark else self.start
+
+    def too_deep(self, end: int) -> Place | None:
+        """Return where the text goes too deep, if its first `end` characters do by a run of brackets nobody told of.
+
+        libyaml looks ahead for as long as a bracket may begin a key, and has a limit of its own.
+        """
+        opened: list[int] = []
+        for found in re.finditer(r"[\[\]{}]", self.text[:end]):
+            if found.start() < self.told:
+                continue
+            if found[0] in "[{":
+                opened.append(found.start())
+            elif opened:
+                opened.pop()
+        if len(opened) < BRACKETS:
+            return None
+        at = opened[max(DEEPEST + 1 - self.depth, 0)]
+        return _point(self.start, self.text.count("\n", 0, at), at - self.text.rfind("\n", 0, at) - 1)
 
     def stop(self, event: yaml.Event, what: str) -> NoReturn:
         self.problems.add(self.place(event), (), what)
@@ -183,7 +218,7 @@ class _Document:
         if isinstance(event, yaml.AliasEvent):
             return self.alias(event)
         if depth > DEEPEST:
-            self.stop(event, f"nested more than {DEEPEST} deep; no recipe needs that")
+            self.stop(event, TOO_DEEP)
         anchor = getattr(event, "anchor", None)
         if anchor is not None:
             self.anchors[anchor] = (None, 0)
@@ -215,14 +250,14 @@ class _Document:
                 return Text(event.value, plain=not event.style, place=place)
             case yaml.SequenceStartEvent():
                 items = []
-                while not isinstance(inner := next(self.events), yaml.SequenceEndEvent):
+                while not isinstance(inner := self.next(depth + 1), yaml.SequenceEndEvent):
                     items.append(self.value(inner, depth + 1))
                 return Items(tuple(items), place)
         entries: dict[str, Entry] = {}
-        while not isinstance(inner := next(self.events), yaml.MappingEndEvent):
+        while not isinstance(inner := self.next(depth + 1), yaml.MappingEndEvent):
             key = self.value(inner, depth + 1)
             at = self.place(inner)
-            value = self.value(next(self.events), depth + 1)
+            value = self.value(self.next(depth + 1), depth + 1)
             if not isinstance(key, Text) or not key.text:
                 self.problems.add(at, (), "a key must be a word; put a text with brackets in quotes")
             elif key.text == "<<" and key.plain:
