@@ -36,15 +36,19 @@ Size = int | Literal["auto", "remaining"]
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """A partition to be placed: `automatic` is the size its content would like, `fits` whether a size holds it."""
+    """A partition to be placed: `automatic` is the size its content would like.
+
+    `fits` tells whether a size holds the content and what is promised to be free: `extra` bytes.
+    """
 
     name: str
     size: Size
     automatic: int
     fits: Callable[[int], bool]
     minimum: int
-    """The least size known to hold the content; what a refusal names."""
+    """The least size known to hold both; what a refusal names."""
     start: int | None = None
+    extra: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,7 @@ def plan(disk: int | Literal["auto"], wanted: Sequence[Wanted], bounds: Bounds =
         needed = _disk_for(_place(least, bounds), bounds)
         if needed > size:
             raise StageError(
-                f"disk.size: {human(size)} is too small: the partitions need {human(needed)}",
+                f"disk.size: {human(size)} is too small: the partitions need {human(needed)}{_promises(wanted)}",
                 f"Raise it to at least {human(needed)}, or leave it out to have it chosen.",
             )
         if elastic is not None:
@@ -101,10 +105,16 @@ def plan(disk: int | Literal["auto"], wanted: Sequence[Wanted], bounds: Bounds =
         if not each.fits(place.size):
             raise StageError(
                 f"disk.partitions.{each.name}.size: {human(place.size)} is too small: "
-                f"its content needs {human(each.minimum)}",
+                f"its content needs {human(each.minimum)}{_promises([each])}",
                 f"Raise it to at least {human(each.minimum)}, or make it auto.",
             )
     return Layout(size, tuple(places))
+
+
+def _promises(wanted: Sequence[Wanted]) -> str:
+    """Return what of a need is not content, for a refusal; nothing where all of it is."""
+    found = [f"{human(each.extra)} to stay free on {each.name} (extra)" for each in wanted if each.extra]
+    return f", with {' and '.join(found)}" if found else ""
 
 
 def _sized(wanted: Wanted, size: int) -> Wanted:

@@ -86,8 +86,10 @@ def _wanted(partition: Mapping[str, Any], demand: sizing.Demand | None, kernels:
         return layout.Wanted(name, size, MIB, lambda _: True, MIB, start)
     allowance = _LOADER_ALLOWANCE if name == kernels or demand.fs == "vfat" else 0
     allowance += unified if partition["kind"] == "esp" else 0
-    automatic = demand.automatic(partition["extra"], allowance) if isinstance(size, str) else 0
-    return layout.Wanted(name, size, automatic, demand.fits, demand.least(), start)
+    extra = partition["extra"]
+    automatic = demand.automatic(extra, allowance) if isinstance(size, str) else 0
+    minimum = demand.least(extra + allowance)  # advice that is enough, once the loader's files have come
+    return layout.Wanted(name, size, automatic, lambda size: demand.fits(size, extra), minimum, start, extra)
 
 
 def _write_table(ctx: Context, planned: layout.Layout, partitions: Sequence[Mapping[str, Any]]) -> None:

@@ -187,14 +187,15 @@ class Demand:
         """Return the bytes content may take in a filesystem of that size."""
         return fat_capacity(size) if self.fs == "vfat" else ext_capacity(self.geometry(size), self.fs)
 
-    def fits(self, size: int) -> bool:
-        return self.room(size) >= self.need(size).size
+    def fits(self, size: int, extra: int = 0) -> bool:
+        """Tell whether a filesystem of that size holds the content and leaves `extra` bytes free."""
+        return self.room(size) >= self.need(size).size + extra
 
-    def least(self) -> int:
-        """Return the least size, in whole MiB, that holds the content and nothing more."""
+    def least(self, extra: int = 0) -> int:
+        """Return the least size, in whole MiB, that holds the content and leaves `extra` bytes free."""
         size = MIN_FAT if self.fs == "vfat" else MIB
-        while not self.fits(size):
-            size = max(size + MIB, round_up(self.need(size).size, MIB))
+        while not self.fits(size, extra):
+            size = max(size + MIB, round_up(self.need(size).size + extra, MIB))
         return size
 
     def automatic(self, extra: int, allowance: int = 0) -> int:

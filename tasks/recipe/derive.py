@@ -115,7 +115,7 @@ def _partition(
     own = {"none": "", "vfat": serial(seed, "filesystem", name)}.get(fs) or uuid(seed, "filesystem", name)
     read_only = "ro" in each["options"].split(",")
     turn = 0 if mount is None or fs in ("vfat", "none") or (read_only and mount != "/") else 1 if mount == "/" else 2
-    extra = 256 << 20 if mount == "/" else 0
+    extra = 256 << 20 if mount == "/" and isinstance(size, str) else 0
     usual_label = {"none": "", "vfat": name.upper()}.get(fs, name)
     return Partition(
         name=name,

@@ -49,7 +49,7 @@ class Project:
 def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
     """A project of somebody's own, with two keys of theirs."""
     top = tmp_path_factory.mktemp("efi") / "project"
-    shutil.copytree(CHECKOUT / "tests/small", top)
+    shutil.copytree(CHECKOUT / "tests/support/small", top)
     (top / "dodo.py").write_text(dodo("small.yaml"))
     make_key(top, "mine")
     make_key(top, "other")

@@ -75,7 +75,7 @@ def host(top: Path) -> list[tuple[str, int, int, bytes]]:
 def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
     """The recipe, built by the command that boots it."""
     top = tmp_path_factory.mktemp("workshop") / "project"
-    shutil.copytree(CHECKOUT / "tests/small", top)
+    shutil.copytree(CHECKOUT / "tests/support/small", top)
     for name, text in {
         "workshop.yaml": RECIPE,
         "grub.cfg": MENU,

@@ -127,11 +127,11 @@ def test_layers_over_the_base_are_the_tree_they_merge_to(bench: Workbench, seed:
 
 _AGAIN = """
 import os, sys, time
-sys.path[:0] = [sys.argv[1] + "/src", sys.argv[1] + "/tests"]
+sys.path[:0] = [sys.argv[1] + "/src", sys.argv[1]]
 os.umask(0o077)
 import pytest, bootsmith
 from pathlib import Path
-from workbench import Workbench
+from tests.support.disk_stages import Workbench
 folder = Path(sys.argv[2])
 bench = Workbench(folder, pytest.MonkeyPatch(), sys.argv[3])
 for layer in sys.argv[4:]:
@@ -284,12 +284,42 @@ def test_a_full_root_filesystem_is_an_error_that_names_the_file(bench: Workbench
 
 def test_content_larger_than_the_disk_is_refused_before_anything_is_written(bench: Workbench) -> None:
     """The refusal names the key and the size needed (W8)."""
-    bench.write_recipe("disk: {size: 100M, partitions: {esp: {size: 64M}, root: {mount: /}}}\n")
+    bench.write_recipe("disk: {size: 100M, partitions: {esp: {size: 64M}, root: {mount: /, extra: 0s}}}\n")
     with bench.delta("1-big") as writer:
         writer.add_file("big", bytes(50 << 20))
     with pytest.raises(StageError, match=r"disk\.size: 100M is too small: the partitions need 1\d\dM"):
         bench.run("partition")
     assert not bench.site.table.exists()
+
+
+def free(image: Path) -> int:
+    """Return the bytes that users of an ext filesystem may still write, as its superblock says."""
+    found = header(image)
+    return (int(found["Free blocks"]) - int(found["Reserved block count"])) * 4096
+
+
+@pytest.mark.parametrize(
+    ("disk", "what", "promise"),
+    [
+        ("size: 400M, partitions: {esp: {size: 64M}, root: {mount: /, extra: 400M}}", "disk.size", 400),
+        ("size: 300M, partitions: {esp: {size: 64M}, root: {mount: /}}", "disk.size", 256),
+        ("partitions: {esp: {size: 64M}, root: {mount: /, size: 300M, extra: 280M}}", "disk.partitions.root.size", 280),
+    ],
+    ids=["of the disk", "by default", "of the partition"],
+)
+def test_free_space_is_promised_where_a_size_is_given(bench: Workbench, disk: str, what: str, promise: int) -> None:
+    """A size that leaves too little is refused, and the one that the refusal names is enough (C2, W14)."""
+    bench.write_recipe(f"disk: {{{disk}}}\n")
+    with bench.delta("1-big") as writer:
+        writer.add_file("big", random.Random(1).randbytes(50 << 20))
+    with pytest.raises(StageError, match=f"{what}: .* is too small: .* with {promise}M to stay free on root") as caught:
+        bench.run("partition")
+    advised = caught.value.hint.split()[5].strip(",.")
+    given = "400M" if "400M, partitions" in disk else "300M"
+    bench.write_recipe(f"disk: {{{disk.replace(f'size: {given}', f'size: {advised}', 1)}}}\n")
+    bench.run("bootloader", "partition", "populate/base", "populate/root")
+    left = free(bench.site.partition_image("root"))
+    assert promise << 20 <= left <= (promise << 20) + (40 << 20)
 
 
 def test_a_layer_that_is_shorter_than_its_index_says_is_noticed(bench: Workbench) -> None:

@@ -260,7 +260,7 @@ def test_a_screenshot_of_a_real_screen(tmp_path: Path, accel: Accel) -> None:
 KILLED = """
 import sys
 from pathlib import Path
-from machines import machine
+from tests.support.scripted_guests import machine
 from bootsmith.tasks.machine import guest, qemu
 from bootsmith.tasks.machine.accelerator import Accel
 from bootsmith.tasks.machine.console import Console
@@ -281,7 +281,7 @@ def test_a_machine_dies_with_us(tmp_path: Path) -> None:
     disk = written(tmp_path / "disk.raw", printing_disk("hello"))
     checkout = Path(__file__).parents[2]
     env = os.environ | {
-        "PYTHONPATH": f"{checkout / 'src'}:{checkout / 'tests'}",
+        "PYTHONPATH": f"{checkout / 'src'}:{checkout}",
         "PYTHONDONTWRITEBYTECODE": "1",
         "TMPDIR": str(temporary),
     }

@@ -32,7 +32,7 @@ from bootsmith.tasks.recipe.load import load
 from bootsmith.tasks.build.site import Site
 from bootsmith.tasks.planning.stages import rootfs
 from bootsmith.tasks.packages import lockfile
-from staging import run_stage
+from tests.support.single_stage import run_stage
 
 here = Path.cwd()
 recipe = load(here / "recipes/x.yaml")
@@ -79,7 +79,7 @@ class Project:
         return {
             **os.environ,
             "BOOTSMITH_CACHE": str(self.cache),
-            "PYTHONPATH": f"{CHECKOUT / 'src'}:{CHECKOUT / 'tests'}",
+            "PYTHONPATH": f"{CHECKOUT / 'src'}:{CHECKOUT}",
         }
 
     def build(self, *before: str) -> None:

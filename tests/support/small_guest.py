@@ -24,7 +24,7 @@ class Small:
 
     @classmethod
     def make(cls, top: Path) -> Small:
-        shutil.copytree(CHECKOUT / "tests/small", top / "recipes")
+        shutil.copytree(CHECKOUT / "tests/support/small", top / "recipes")
         (top / "dodo.py").write_text(dodo("recipes/small.yaml"))
         return cls(top)
 

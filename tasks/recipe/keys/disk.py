@@ -18,7 +18,9 @@ PARTITION = Section(
             "Where disk.size is given and nothing is remaining, an auto / becomes it",
             "auto",
         ),
-        "extra": Key(size(0), "free space promised to the guest", derived="256M for /, else 0s"),
+        "extra": Key(
+            size(0), "free space promised to the guest", derived="256M for a / whose size is not written, else 0s"
+        ),
         "start": Key(size(34 * 512), "where it begins", derived="the next whole MiB"),
         "type": Key(
             words.PARTITION_TYPE,
