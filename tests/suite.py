@@ -6,9 +6,9 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
-CHECKOUT = Path(__file__).parent.parent
+from tests.support.checkout import CHECKOUT
+
 SPREAD = ("-n", "2", "--dist", "loadgroup")  # boots under emulation want a core each
 
 

@@ -1,7 +1,7 @@
 """The virtual environment of a checkout: made beside the old one, under a lock, and put in place whole.
 
 It holds what requirements.txt locks, by the hashes of its files, and a .pth file that names the checkout's `src`, as an
-editable install's does. Needs nothing beyond the standard library.
+editable install's does. The checkout's own modules are compiled with it. Needs nothing beyond the standard library.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 
 from bootsmith.tasks.errors import BootsmithError
@@ -30,6 +31,7 @@ def ensure(checkout: Path) -> None:
             shutil.rmtree(new, ignore_errors=True)
             _make(new, final, checkout)
             _replace(new, final)
+        _compile(final / "bin/python", checkout)
 
 
 def is_current(venv: Path, checkout: Path) -> bool:
@@ -62,6 +64,14 @@ def _make(new: Path, final: Path, checkout: Path) -> None:
         if not script.is_symlink() and not content.startswith(b"\x7fELF"):
             script.write_bytes(content.replace(os.fsencode(new), os.fsencode(final)))
     (new / "checkout").write_text(f"{checkout}\n")
+
+
+def _compile(python: Path, checkout: Path) -> None:
+    """Compile the checkout's modules: where PYTHONDONTWRITEBYTECODE is set, every start would do it again."""
+    package = checkout / "src/bootsmith"
+    places = (package / "__init__.py", package / "tasks", package / "cache", checkout / "dodo.py")
+    with suppress(OSError):  # without compiled code all is slower, and right
+        _step([python, "-m", "bootsmith.cache.digest.bytecode", *places], check=False)
 
 
 def _replace(new: Path, final: Path) -> None:

@@ -16,7 +16,8 @@ from bootsmith.tasks.machine import boot_setup, boot_test, firmware, qemu
 from bootsmith.tasks.machine.accelerator import choose
 from bootsmith.tasks.machine.run import Subject
 
-from tests.support.project import CHECKOUT, dodo, doit
+from tests.support.checkout import CHECKOUT
+from tests.support.project import dodo, doit
 from tests.support.scripted_guests import demands, machine
 from tests.support.signing_keys import make_key
 

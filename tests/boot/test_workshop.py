@@ -14,7 +14,8 @@ from pathlib import Path
 import pytest
 from bootsmith.tasks.disk import gpt
 
-from tests.support.project import CHECKOUT, dodo, environment
+from tests.support.checkout import CHECKOUT
+from tests.support.project import dodo, environment
 
 pytestmark = [pytest.mark.boot, pytest.mark.xdist_group("efi")]
 

@@ -19,8 +19,9 @@ from bootsmith.tasks.recipe.load import load
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from tests.support.checkout import CHECKOUT
 from tests.support.project_changes import SCENARIOS, both, copy, edit_code, forget, remove, write
-from tests.support.toy_stages import CHECKOUT, Project
+from tests.support.toy_stages import Project
 
 HAPPENED = {"fresh": "fresh", "restore": "restored", "build": "built"}
 

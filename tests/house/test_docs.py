@@ -14,7 +14,8 @@ import pytest
 from bootsmith.tasks.command.table import COMMANDS, GROUPS, Command
 from bootsmith.tasks.recipe.load import examine
 
-from tests.support.document_pages import CHECKOUT, PAGES, Passage, blocks, command_lines, passages, words
+from tests.support.checkout import CHECKOUT
+from tests.support.document_pages import PAGES, Passage, blocks, command_lines, passages, words
 from tests.support.recipe_folder import SOURCE
 
 RECIPES = CHECKOUT / "recipes"

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import shutil
 import subprocess
 import sys
 import tarfile
@@ -15,7 +14,7 @@ import bootsmith.cache
 import bootsmith.tasks
 import pytest
 
-CHECKOUT = Path(__file__).resolve().parents[2]
+from tests.support.checkout import CHECKOUT, copied
 
 RECIPE = """\
 description: a project of somebody else
@@ -34,14 +33,7 @@ PRIVATE = ("recipes/secrets/root.password", "recipes/minimal.lock", "tasks/__pyc
 @pytest.fixture(name="checkout", scope="module")
 def fixture_checkout(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a copy of the checkout as it looks after work: with a password, a lock file and compiled code in it."""
-    checkout = tmp_path_factory.mktemp("packaging") / "checkout"
-    for room in HOUSE:
-        shutil.copytree(
-            CHECKOUT / room, checkout / room, ignore=shutil.ignore_patterns("*.lock", "secrets", "__pycache__")
-        )
-    shutil.copytree(CHECKOUT / "src", checkout / "src", symlinks=True)
-    for name in ("pyproject.toml", "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", ".gitignore"):
-        shutil.copy(CHECKOUT / name, checkout)
+    checkout = copied(tmp_path_factory.mktemp("packaging") / "checkout")
     for name in PRIVATE:
         (checkout / name).parent.mkdir(exist_ok=True)
         (checkout / name).write_text("mine")

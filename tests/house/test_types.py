@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import ast
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-CHECKOUT = Path(__file__).resolve().parents[2]
+from tests.support.checkout import copied
+
 PLANTED = {
     "tasks/planted.py": "from bootsmith.cache.digest.key import key\n\nnumber: int = key({})\n",
     "tasks/recipe/strayed.py": (
@@ -25,12 +25,7 @@ PLANTED = {
 @pytest.fixture(name="house", scope="module")
 def fixture_house(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a copy of the checkout with more files in it, which are wrong."""
-    house = tmp_path_factory.mktemp("types") / "checkout"
-    for name in ("tasks", "cache", "recipes", "src", "tests", "benchmarks"):
-        ignored = shutil.ignore_patterns("*.lock", "secrets", "__pycache__")
-        shutil.copytree(CHECKOUT / name, house / name, symlinks=True, ignore=ignored)
-    for name in ("dodo.py", "pyproject.toml"):
-        shutil.copy(CHECKOUT / name, house)
+    house = copied(tmp_path_factory.mktemp("types") / "checkout")
     for name, text in PLANTED.items():
         (house / name).write_text(text)
     return house

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-CHECKOUT = Path(__file__).resolve().parents[2]
+from tests.support.checkout import CHECKOUT
+
 HOUSE = ("src/bootsmith/__init__.py", "dodo.py", "tasks", "cache")
 PROJECT = (*HOUSE, "tests", "benchmarks", "recipes", "docs", ".ci", "doitw", "pyproject.toml", "requirements.txt")
 

@@ -11,7 +11,8 @@ from pathlib import Path
 from bootsmith.tasks.machine import running
 from bootsmith.tasks.machine.running import Noted
 
-CHECKOUT = Path(__file__).parents[2]
+from tests.support.checkout import CHECKOUT
+
 HOLDER = """
 import sys
 from pathlib import Path

@@ -21,7 +21,8 @@ from bootsmith.tasks.planning.stages import rootfs as stages
 from bootsmith.tasks.tree import layer
 from bootsmith.tasks.tree.merged import Tree
 
-from tests.support.ordinary_user import CHECKOUT, UID, ordinary_user
+from tests.support.checkout import CHECKOUT
+from tests.support.ordinary_user import UID, ordinary_user
 from tests.support.recipe_folder import Kitchen
 
 RECIPE = "source: {debian: {suite: bookworm, packages: [iputils-ping, openssh-server]}}\n"

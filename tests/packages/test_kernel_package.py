@@ -14,11 +14,11 @@ from bootsmith.tasks.packages import kernel_package, lockfile, mirrors, request,
 from bootsmith.tasks.packages.lockfile import LockFile, Package
 from bootsmith.tasks.recipe.model import Recipe
 
+from tests.support.checkout import CHECKOUT
 from tests.support.debian_archive import Archive
 from tests.support.recipe_folder import Kitchen
 
 Cook = Callable[..., Recipe]
-CHECKOUT = Path(__file__).parents[2]
 KERNEL = "linux-image-amd64"
 OURS = "kernel: k.bin, entries: {mine: {}, debian: {kernel: install}}"
 MINE = "entries: {mine: {kernel: k.bin}, debian: {}}"

@@ -9,7 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-CHECKOUT = Path(__file__).parents[2]
+from tests.support.checkout import CHECKOUT
+
 PAGES = (
     CHECKOUT / "README.md",
     CHECKOUT / "CONTRIBUTING.md",

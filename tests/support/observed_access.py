@@ -17,7 +17,7 @@ from bootsmith.tasks.build.identities import SETTINGS
 from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.tools import host, identity
 
-CHECKOUT = Path(__file__).resolve().parents[2]
+from tests.support.checkout import CHECKOUT
 
 PACKAGES = {"bootsmith", "bootsmith.tasks", "bootsmith.cache"}
 """What importing a module below runs besides: names and paths, and nothing that makes anything."""

@@ -13,7 +13,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-CHECKOUT = Path(__file__).resolve().parents[2]
+from tests.support.checkout import CHECKOUT
+
 NAME = "bootsmith-test"
 UID = 61_184  # of the range that Debian, Fedora and systemd leave to the administrator
 SUBORDINATE = 1_879_048_192  # where systemd-nspawn's dynamic ranges have ended

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.checkout import CHECKOUT
 from tests.support.ordinary_user import UID, OrdinaryUser, ordinary_user
 
-CHECKOUT = Path(__file__).parents[2]
 PASSWORD = "correct horse battery staple"
 """Root's, in the recipes that ask for one."""
 

@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from tests.support.project import CHECKOUT, dodo, doit
+from tests.support.checkout import CHECKOUT
+from tests.support.project import dodo, doit
 
 MIB = 1 << 20
 

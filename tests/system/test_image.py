@@ -20,9 +20,10 @@ from bootsmith.cache.digest.fingerprint import fingerprint
 from bootsmith.tasks.machine.ssh import wait_for_banner
 
 from tests.support import finished_stages
+from tests.support.checkout import CHECKOUT
 from tests.support.kill_deadline import Deadline
 from tests.support.ordinary_user import ordinary_user
-from tests.support.project import CHECKOUT, PASSWORD, Project, built
+from tests.support.project import PASSWORD, Project, built
 from tests.support.static_program import init
 
 pytestmark = pytest.mark.boot

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import hashlib
+import os
 import re
 import subprocess
 import sys
@@ -20,7 +21,8 @@ from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-CHECKOUT = Path(__file__).parents[2]
+from tests.support.checkout import CHECKOUT, copied
+
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 
 
@@ -130,6 +132,46 @@ def test_two_at_once_make_one(checkout: Path, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(virtualenv, "_make", make)
     virtualenv.ensure(checkout)
     assert (checkout / ".venv").is_dir()
+
+
+COMPILED = """
+import atexit, os, runpy, sys
+
+compiled, here = set(), os.getcwd()
+
+def hook(event, args):
+    if event == "compile" and isinstance(args[1], (str, bytes)) and os.path.exists(args[1]):
+        compiled.add(os.path.realpath(os.fsdecode(args[1])))
+
+sys.addaudithook(hook)
+sys.argv[:] = ["doitw", "list"]
+atexit.register(lambda: print(*(each for each in compiled if each.startswith(here)), sep="\\n", file=sys.stderr))
+runpy.run_module("bootsmith.tasks.command.start", run_name="__main__")
+"""
+"""A start of doitw that ends by telling which of the checkout's sources were compiled for it."""
+
+
+def test_a_start_compiles_nothing_after_set_up(tmp_path: Path) -> None:
+    """Where compiled code is not written, as in many a container, set-up made it: all of ours that a start loads."""
+    checkout = copied(tmp_path / "checkout")
+    (checkout / ".venv/bin").mkdir(parents=True)
+    python = checkout / ".venv/bin/python"
+    python.write_text(f'#!/bin/sh\nPYTHONPATH={checkout}/src exec {sys.executable} "$@"\n')
+    python.chmod(0o755)
+    (checkout / ".venv/checkout").write_text(f"{checkout}\n")
+    (checkout / ".venv/requirements.txt").write_text((checkout / "requirements.txt").read_text())
+
+    def compiled() -> set[str]:
+        done = subprocess.run(
+            [python, "-c", COMPILED], env={**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}, check=False,
+            cwd=checkout, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return {str(Path(line).relative_to(checkout)) for line in done.stderr.splitlines() if line}
+
+    assert compiled() >= {"dodo.py", "src/bootsmith/__init__.py", "tasks/command/start.py", "cache/digest/memo.py"}
+    virtualenv.ensure(checkout)
+    assert compiled() == set()
 
 
 class Locked(NamedTuple):

@@ -13,10 +13,11 @@ from pathlib import Path
 import pytest
 
 from tests.support import file_faults
+from tests.support.checkout import CHECKOUT
 from tests.support.guest_disks import copy, debugfs, described, disk_of
 from tests.support.ordinary_user import ordinary_user
 from tests.support.small_guest import Small
-from tests.support.toy_stages import CHECKOUT, Project
+from tests.support.toy_stages import Project
 
 KERNEL = bytes(0x1FE) + b"\x55\xaa" + bytes(2) + b"HdrS" + bytes(600)
 QEMU = """

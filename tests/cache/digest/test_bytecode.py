@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import os
 import py_compile
+import subprocess
+import sys
+import time
 from importlib.util import cache_from_source
 from pathlib import Path
 
-from bootsmith.cache.digest.bytecode import discard_stale
+import pytest
+from bootsmith.cache.digest.bytecode import compile_below, discard_stale
 
 
 def edit_unseen(path: Path, text: str) -> None:
@@ -61,3 +65,41 @@ def test_code_that_python_would_not_run_is_nobodys_trouble(tmp_path: Path) -> No
     module.write_text("value = 12\n")
     assert discard_stale({"module": module}) == []
     assert Path(cache_from_source(str(module))).exists()
+
+
+def test_code_made_ahead_is_not_run_for_another_source(tmp_path: Path) -> None:
+    """Compiled right after an edit, a module that is edited again within that second runs as it is written now."""
+    module = tmp_path / "module.py"
+    module.write_text("value = 1\n")
+    compile_below([tmp_path])
+    compiled = Path(cache_from_source(str(module)))
+    assert compiled.exists()
+    edit_unseen(module, "value = 2\n")
+    run = [sys.executable, "-B", "-c", "import module; print(module.value)"]
+    assert subprocess.run(run, check=True, cwd=tmp_path, stdout=subprocess.PIPE, text=True).stdout == "2\n"
+    assert discard_stale({"module": module}) == []
+    assert compiled.exists()
+
+
+def test_code_made_ahead_is_found_by_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a source that nobody edits just now no start reads more than the time; older compiled code is replaced."""
+    module = tmp_path / "module.py"
+    module.write_text("value = 1\n")
+    py_compile.compile(str(module))
+    edit_unseen(module, "value = 2\n")
+    now = time.time()
+    monkeypatch.setattr(time, "time", lambda: now + 60)
+    compile_below([module])
+    assert Path(cache_from_source(str(module))).read_bytes()[4:8] == bytes(4)
+    assert discard_stale({"module": module}) == []
+
+
+def test_code_that_cannot_be_written_is_left_out(tmp_path: Path) -> None:
+    """Where there is no place for compiled code, or a source is none, the rest is compiled all the same."""
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "module.py").touch()
+    (tmp_path / "a/__pycache__").touch()
+    (tmp_path / "b/broken.py").write_text("this is no Python\n")
+    compile_below([tmp_path, tmp_path / "missing.py"])
+    assert [path.name.partition(".")[0] for path in tmp_path.rglob("*.pyc")] == ["module"]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import os
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -15,9 +14,9 @@ from bootsmith.cache.digest.code import modules
 from bootsmith.tasks.boot.registry import LOADERS
 from bootsmith.tasks.recipe import own_loader
 
+from tests.support.checkout import CHECKOUT, copied
 from tests.support.kernel_files import bzimage
 
-CHECKOUT = Path(__file__).resolve().parents[3]
 DECLARED = sorted((CHECKOUT / "tasks/planning/stages").glob("*.py"))
 RECIPE = {"bootsmith.tasks.recipe.cmdline", "bootsmith.tasks.recipe.boot_places"}
 """What of recipes those who run may know: how a kernel's command line is read, and where firmware looks."""
@@ -146,9 +145,7 @@ class Copy:
 
     def __init__(self, top: Path) -> None:
         self.top = top
-        for name in ("tasks", "cache"):
-            shutil.copytree(CHECKOUT / name, top / "code" / name, ignore=shutil.ignore_patterns("__pycache__"))
-        shutil.copytree(CHECKOUT / "src", top / "code/src", symlinks=True)
+        copied(top / "code")
         (top / "tree").mkdir()
         (top / "tree/init").write_text("#!/bin/sh\n")
         (top / "tree/init").chmod(0o755)

@@ -10,9 +10,9 @@ import yaml
 from bootsmith.tasks.recipe.keys import reference, schema
 from jsonschema import Draft202012Validator
 
+from tests.support.checkout import CHECKOUT
 from tests.support.recipe_folder import SOURCE
 
-CHECKOUT = Path(__file__).parents[3]
 VALIDATOR = Draft202012Validator(schema.schema())
 
 
