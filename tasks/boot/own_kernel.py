@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 HEAD: Final = 64 << 10
 """Bytes within which a kernel says what it is, packed by gzip or not."""
+LARGEST: Final = 512 << 20
+"""Bytes of a kernel, unpacked: ten times what the largest have."""
 
 
 def run(ctx: Context) -> None:
@@ -73,13 +75,23 @@ def _unpacked(ctx: Context, file: Path) -> bytes:
     data = file.read_bytes()
     match boot_formats.packing(data):
         case "gzip":
-            try:
-                return zlib.decompress(data, wbits=31)
-            except zlib.error as error:
-                raise StageError(f"{file} is damaged: gzip: {error}", "Copy or build it again.") from error
+            return _gunzip(file, data)
         case "zstd":
             try:
                 return ctx.run("zstd", "-dcq", file).stdout
             except ToolFailed as error:
                 raise StageError(f"{file} is damaged: {error}", "Copy or build it again.") from error
     return data
+
+
+def _gunzip(file: Path, data: bytes) -> bytes:
+    unpacker = zlib.decompressobj(wbits=31)
+    try:
+        found = unpacker.decompress(data, LARGEST)
+    except zlib.error as error:
+        raise StageError(f"{file} is damaged: gzip: {error}", "Copy or build it again.") from error
+    if unpacker.unconsumed_tail:
+        raise StageError(f"{file} unpacks to more than {LARGEST >> 20} MiB, which no kernel does", "Name another file.")
+    if not unpacker.eof:
+        raise StageError(f"{file} is damaged: gzip: it is cut short", "Copy or build it again.")
+    return found

@@ -5,16 +5,17 @@ The form of a .deb is in deb(5): an ar archive of a control tar and a data tar, 
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import io
 import lzma
 import os
 import tarfile
+import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, Any, BinaryIO, Final
 
 from bootsmith.tasks.errors import StageError
 
@@ -24,10 +25,23 @@ if TYPE_CHECKING:
 _MAGIC: Final = b"!<arch>\n"
 _HEADER: Final = 60
 _PIECE: Final = 1 << 20
-_UNPACK: Final[Mapping[bytes, Callable[[bytes], bytes]]] = {
-    b"control.tar": bytes,
-    b"control.tar.gz": gzip.decompress,
-    b"control.tar.xz": lzma.decompress,
+_LARGEST: Final = 16 << 20  # bytes of a control part, unpacked: the largest have a tenth of it
+
+
+def _unpack(name: bytes, packed: bytes) -> bytes:
+    """Return what a control part holds. Raises ValueError, or what its packing raises."""
+    if name == b"control.tar":
+        return packed
+    unpacker = _UNPACKERS[name]()
+    found: bytes = unpacker.decompress(packed, _LARGEST)
+    if not unpacker.eof:
+        raise ValueError("its control part is cut short, or larger than any")
+    return found
+
+
+_UNPACKERS: Final[Mapping[bytes, Callable[[], Any]]] = {
+    b"control.tar.gz": partial(zlib.decompressobj, wbits=31),
+    b"control.tar.xz": lzma.LZMADecompressor,
 }
 
 
@@ -38,13 +52,13 @@ def control(deb: Path) -> bytes | None:
     """
     try:
         name, packed = _control_member(deb)
-        if name not in _UNPACK:
+        if name not in (b"control.tar", *_UNPACKERS):
             return None
-        with tarfile.open(fileobj=io.BytesIO(_UNPACK[name](packed))) as tar:
+        with tarfile.open(fileobj=io.BytesIO(_unpack(name, packed))) as tar:
             for member in tar:
                 if member.name.removeprefix("./") == "control" and (file := tar.extractfile(member)):
                     return file.read()
-    except (OSError, ValueError, EOFError, lzma.LZMAError, tarfile.TarError) as error:
+    except (OSError, ValueError, EOFError, lzma.LZMAError, zlib.error, tarfile.TarError) as error:
         raise _broken(deb, str(error)) from error
     raise _broken(deb, "it has no control file")
 
@@ -62,7 +76,10 @@ def _members(file: BinaryIO) -> Iterator[tuple[bytes, bytes, int]]:
     if file.read(len(_MAGIC)) != _MAGIC:
         raise ValueError("it does not begin like one")
     while header := file.read(_HEADER):
-        size = int(header[48:58])
+        digits = header[48:58].rstrip(b" ")
+        if not digits.isdigit():  # int() takes signs too: such a member would be read again and again
+            raise ValueError(f"{digits!r} is no size")
+        size = int(digits)
         following = file.tell() + size + size % 2
         yield header[:16].strip().rstrip(b"/"), header, size
         file.seek(following)

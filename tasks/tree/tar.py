@@ -15,6 +15,8 @@ from typing import Final
 from bootsmith.tasks.errors import StageError
 
 BLOCK: Final = 512
+MOST: Final = 16 << 20
+"""Bytes of an extended header that are read: a file's attributes have a hundredth of it."""
 NO_XATTRS: Final[Mapping[str, bytes]] = {}
 
 _TYPES: Final = {48: "f", 0: "f", 55: "f", 49: "h", 50: "l", 51: "c", 52: "b", 53: "d", 54: "p"}
@@ -75,8 +77,10 @@ def _members(view: mmap.mmap) -> Iterator[Entry]:
         if header[0] == 0 and not header.strip(b"\0"):
             return
         _verify(header, position)
-        size = _number(header[124:136])
+        size = _size(_number(header[124:136]))
         data = position + BLOCK
+        if flag in b"xgLK" and size > MOST:
+            raise ValueError(f"the header at byte {position} is {size} bytes long")
         if flag in b"xg":
             records = _records(view[data : data + size])
             if flag == ord("x"):
@@ -125,18 +129,18 @@ def _entry(header: bytes, pax: Mapping[str, bytes], offset: int, size: int) -> E
     xattrs = NO_XATTRS
     if pax:
         xattrs = {k.removeprefix(_XATTR): v for k, v in pax.items() if k.startswith(_XATTR)} or NO_XATTRS
-        size = int(pax.get("size", size))
+        size = _size(_decimal(pax["size"])) if "size" in pax else size
     return Entry(
         clean(path.decode("utf-8", "surrogateescape")),
         kind,
         _number(header[100:108]) & 0o7777,
-        int(pax["uid"]) if "uid" in pax else _number(header[108:116]),
-        int(pax["gid"]) if "gid" in pax else _number(header[116:124]),
+        _owner(_decimal(pax["uid"]) if "uid" in pax else _number(header[108:116])),
+        _owner(_decimal(pax["gid"]) if "gid" in pax else _number(header[116:124])),
         size if kind == "f" else 0,
-        int(pax["mtime"].partition(b".")[0]) if "mtime" in pax else _number(header[136:148]),
+        _time(_decimal(pax["mtime"].partition(b".")[0]) if "mtime" in pax else _number(header[136:148])),
         _link(link, kind),
-        _number(header[329:337]) if device else 0,
-        _number(header[337:345]) if device else 0,
+        _within(_number(header[329:337]), 0, 1 << 12, "major device number") if device else 0,
+        _within(_number(header[337:345]), 0, 1 << 20, "minor device number") if device else 0,
         offset if kind == "f" else 0,
         xattrs,
     )
@@ -167,9 +171,38 @@ def _text(raw: bytes) -> bytes:
 
 
 def _number(raw: bytes) -> int:
-    if raw[0] & 0x80:  # GNU: base 256
-        return int.from_bytes(bytes([raw[0] & 0x7F]) + raw[1:], "big")
-    return int(raw.partition(b"\0")[0].strip() or b"0", 8)
+    """Return a header's number: octal digits, or GNU's base 256, which alone may be negative. Raises ValueError."""
+    if raw[0] & 0x80:
+        return int.from_bytes(bytes([raw[0] << 1 & 0x80 | raw[0] & 0x7F]) + raw[1:], "big", signed=True)
+    digits = raw.partition(b"\0")[0].strip(b" ")
+    if digits.strip(b"01234567"):  # int() takes signs and underscores too
+        raise ValueError(f"{digits!r} is no octal number")
+    return int(digits or b"0", 8)
+
+
+def _decimal(digits: bytes) -> int:
+    """Return an extended header's number. Raises ValueError."""
+    if not digits.removeprefix(b"-").isdigit():
+        raise ValueError(f"{digits[:40]!r} is no number")
+    return int(digits)
+
+
+def _size(number: int) -> int:
+    return _within(number, 0, 1 << 63, "size")
+
+
+def _owner(number: int) -> int:
+    return _within(number, 0, 0xFFFFFFFF, "owner")  # the last one means "none" to chown(2)
+
+
+def _time(number: int) -> int:
+    return _within(number, -(1 << 31), (1 << 34) - (1 << 31), "time that a filesystem can hold")  # ext4's range
+
+
+def _within(number: int, least: int, limit: int, what: str) -> int:
+    if not least <= number < limit:
+        raise ValueError(f"{number} is no {what}")
+    return number
 
 
 def _records(data: bytes) -> dict[str, bytes]:
@@ -177,7 +210,7 @@ def _records(data: bytes) -> dict[str, bytes]:
     position = 0
     while position < len(data):
         space = data.index(b" ", position)
-        length = int(data[position:space])
+        length = _decimal(data[position:space])
         key, equals, value = data[space + 1 : position + length - 1].partition(b"=")
         if length <= 0 or not equals:
             raise ValueError("an extended header is malformed")

@@ -9,6 +9,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from bootsmith.tasks.boot import own_kernel
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.planning.stages import kernel
 from bootsmith.tasks.tree import boot_formats
@@ -55,6 +56,16 @@ def test_a_bzimage_is_linux(pack: object, nursery: Nursery) -> None:
         "version_id": "13",
         "pretty_name": "Debian GNU/Linux 13 (trixie)",
     }
+
+
+def test_a_kernel_is_not_unpacked_without_end(nursery: Nursery, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file of a few bytes may unpack to any number: more than any kernel has is refused."""
+    monkeypatch.setattr(own_kernel, "LARGEST", 1 << 20)
+    with pytest.raises(StageError, match="unpacks to more than 1 MiB"):
+        take(nursery, gzip.compress(bzimage("6.9") + bytes(2 << 20)))
+    with pytest.raises(StageError, match="cut short"):
+        take(nursery, gzip.compress(bzimage("6.9") + bytes(range(256)) * 100)[:-20])
+    assert take(nursery, gzip.compress(bzimage("6.9")))["version"] == "6.9"
 
 
 def test_a_packed_multiboot_kernel_is_unpacked(nursery: Nursery) -> None:

@@ -44,14 +44,25 @@ def test_what_python_cannot_unpack_is_left_to_others(tmp_path: Path) -> None:
         deb(FIELDS)[:100],
         deb(FIELDS)[:300],
         deb(FIELDS).replace(b"control.tar.xz", b"kontrol.tar.xz"),
+        deb(FIELDS)[:8] + b"debian-binary".ljust(48) + b"-60".ljust(10) + b"`\n" + deb(FIELDS)[68:],
     ],
-    ids=["empty", "noise", "cut in a header", "cut in the control part", "no control part"],
+    ids=["empty", "noise", "cut in a header", "cut in the control part", "no control part", "a size below nothing"],
 )
 def test_what_is_no_package_is_refused(data: bytes, tmp_path: Path) -> None:
     """Damage is an error naming the file, never a traceback."""
     path = tmp_path / "broken.deb"
     path.write_bytes(data)
     with pytest.raises(StageError, match=r"broken\.deb is not a Debian package"):
+        debs.control(path)
+
+
+@pytest.mark.parametrize("pack", ["gz", "xz"])
+def test_a_control_part_is_not_unpacked_without_end(pack: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A few bytes may unpack to any number: more than any package's control part is refused."""
+    path = tmp_path / "broken.deb"
+    path.write_bytes(deb(FIELDS, pack=pack))
+    monkeypatch.setattr(debs, "_LARGEST", 1000)
+    with pytest.raises(StageError, match="larger than any"):
         debs.control(path)
 
 

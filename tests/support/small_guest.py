@@ -1,4 +1,4 @@
-"""A small system on a disk (tests/small), built as users build theirs, and ways to spoil it that a test must name."""
+"""A small system on a disk, built as users build theirs, and ways to spoil it that a test must name."""
 
 from __future__ import annotations
 

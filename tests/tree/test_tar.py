@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import os
 import subprocess
 import tarfile
@@ -180,6 +181,56 @@ def test_a_damaged_tar_is_refused(how: str, tmp_path: Path) -> None:
     tar.write_bytes(damaged()[how])
     with pytest.raises(StageError, match=r"broken\.tar is (damaged|empty)"):
         list(tars.scan(tar))
+
+
+def member(field: slice, value: bytes, pax: bytes = b"") -> bytes:
+    """Return a tar of one file, a field of whose header is another; `pax` stands in an extended header before it."""
+    head = bytearray(tars.header(Entry("file", "c" if field.start in (329, 337) else "f", size=0)))
+    head[field] = value.ljust(field.stop - field.start, b"\0")
+    head[148:156] = b"%06o\0 " % (sum(head[:148]) + 8 * 32 + sum(head[156:]))
+    extended = b""
+    if pax:
+        extended = bytearray(tars.header(Entry("pax", "f", size=len(pax))))
+        extended[156] = ord("x")
+        extended[148:156] = b"%06o\0 " % (sum(extended[:148]) + 8 * 32 + sum(extended[156:]))
+        extended += pax.ljust(512, b"\0")
+    return bytes(extended + head) + tars.END
+
+
+SIZE, OWNER, TIME, MAJOR = slice(124, 136), slice(108, 116), slice(136, 148), slice(329, 337)
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (member(SIZE, b"-0000000777"), "no octal number"),
+        (member(SIZE, b"\xff" * 12), "-1 is no size"),
+        (member(SIZE, b"\xff" * 10 + b"\xfc\x00"), "-1024 is no size"),
+        (member(SIZE, b"1_000"), "no octal number"),
+        (member(SIZE, b"0", b"14 size=-1024\n"), "-1024 is no size"),
+        (member(SIZE, b"0", b"13 size=1_00\n"), "is no number"),
+        (member(SIZE, b"0", b"-3 size=1\n"), "malformed"),
+        (member(OWNER, b"\x80\0\0\0\xff\xff\xff\xff"), "no owner"),
+        (member(OWNER, b"\xff" * 8), "no owner"),
+        (member(TIME, b"\x80" + b"\0" * 5 + b"\x04" + b"\0" * 5), "no time"),
+        (member(MAJOR, b"0010000"), "no major device number"),
+    ],
+    ids=[
+        *("minus", "base 256", "base 256, backwards", "underscore", "extended", "extended, underscore"),
+        *("a record", "owner", "owner below none", "time", "device"),
+    ],
+)
+def test_a_number_that_cannot_be_is_refused(data: bytes, what: str, tmp_path: Path) -> None:
+    """A size below nothing would be read for ever; what no system holds would fail somewhere on its way."""
+    (tmp_path / "x.tar").write_bytes(data)
+    with pytest.raises(StageError, match=what):
+        list(itertools.islice(tars.scan(tmp_path / "x.tar"), 100))
+
+
+def test_a_time_before_the_epoch_is_one(tmp_path: Path) -> None:
+    """GNU tar writes what is negative in base 256."""
+    (tmp_path / "x.tar").write_bytes(member(TIME, b"\xff" * 11 + b"\xfe"))
+    assert next(tars.scan(tmp_path / "x.tar")).mtime == -2
 
 
 @pytest.mark.parametrize("field", ["path", "linkpath"])
