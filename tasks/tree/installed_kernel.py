@@ -14,6 +14,9 @@ from bootsmith.tasks.errors import StageError
 if TYPE_CHECKING:
     from bootsmith.tasks.tree.merged import Tree
 
+_COPY: Final = re.compile(r"\.(old|bak|orig|save|dpkg-\w+|rpm\w+)$|~$|^0-rescue|\brescue\b|\brecovery\b")
+"""What of a version says that it is no kernel to start, but a copy kept for a bad day."""
+_EARLIER: Final = re.compile(r"[-+](?=(?:rc\d|trunk|rt|debug|dbg)(?:\b|\d))")
 _PACKAGES: Final = {
     "debian": "linux-image-amd64, or linux-image-cloud-amd64 for virtual machines only",
     "ubuntu": "linux-image-generic, or linux-image-virtual for virtual machines only",
@@ -36,7 +39,11 @@ def run(ctx: Context) -> None:
             else "Add the distribution's kernel package, or name a kernel of your own: boot.kernel, or --kernel.",
         )
     version = newest(found)
-    ctx.say(f"kernel {version}")
+    others = sorted(found.keys() - {version})
+    if others:
+        ctx.tell(f"kernel {version} was taken, the newest; there also is {', '.join(others)}")
+    else:
+        ctx.say(f"kernel {version}")
     with tree.open(found[version]) as source, ctx.outputs["kernel"].open("wb") as target:
         shutil.copyfileobj(source, target, 1 << 20)
     ctx.outputs["facts"].write_text(json.dumps(facts(tree, version), sort_keys=True) + "\n")
@@ -63,7 +70,7 @@ def kernels(tree: Tree) -> dict[str, str]:
     return {
         version: path
         for version, path in found.items()
-        if (entry := tree.find(path)) is not None and entry.type in ("f", "h")
+        if not _COPY.search(version) and (entry := tree.find(path)) is not None and entry.type in ("f", "h")
     }
 
 
@@ -85,16 +92,17 @@ def initrd_names(version: str) -> tuple[str, ...]:
 
 
 def newest(versions: dict[str, str]) -> str:
-    """Return the newest of kernel versions, in dpkg's order."""
+    """Return the newest of kernel versions."""
     return max(versions, key=functools.cmp_to_key(compare))
 
 
 def compare(one: str, other: str) -> int:
-    """Compare two versions as dpkg does (deb-version(7)): negative, 0 or positive.
+    """Compare two kernels' versions as linux-version(1) does: negative, 0 or positive.
 
-    Text and numbers in turn; in text letters come before all else, and "~" even before the end.
+    As dpkg compares (deb-version(7)): text and numbers in turn; in text letters come before all else, and "~" even
+    before the end. But what leads up to a release comes before it, and so do its flavours for a special purpose.
     """
-    first, second = _parts(one), _parts(other)
+    first, second = (_parts(_EARLIER.sub("~", each)) for each in (one, other))
     return (first > second) - (first < second)
 
 

@@ -9,14 +9,16 @@ from bootsmith.tasks.build.context import StageContext
 from bootsmith.tasks.build.stage import Stage
 
 
-def run_stage(stage: Stage, work: Path, *, previous: Path | None = None) -> None:
-    """Run `stage`, leaving its outputs under their final names; `work` is where it may scratch."""
+def run_stage(stage: Stage, work: Path, *, previous: Path | None = None) -> list[str]:
+    """Run `stage`, leaving its outputs under their final names; return what it tells; it scratches in `work`."""
     scratch = work / stage.name.replace("/", "-")
     (scratch / "scratch").mkdir(parents=True)
     outputs = {role: scratch / path.name for role, path in stage.outputs.items()}
     module, _, function = stage.run.partition(":")
-    context = StageContext(stage, outputs, scratch / "scratch", previous)
+    told: list[str] = []
+    context = StageContext(stage, outputs, scratch / "scratch", previous, tell=told.append)
     getattr(importlib.import_module(module), function)(context)
     for role, path in stage.outputs.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         outputs[role].replace(path)
+    return told

@@ -60,6 +60,8 @@ class Nursery:
         self.folder = folder
         self.kitchen = Kitchen(folder)
         self.site = Site("x", folder / "build/x", folder / "recipes/x.lock", EPOCH)
+        self.told: list[str] = []
+        """What the stages that ran told."""
         self._runs = 0
 
     def base(self, more: Mapping[str, bytes | Member] | None = None, *, only: bool = False) -> None:
@@ -84,7 +86,7 @@ class Nursery:
 
     def run(self, stage: Stage) -> None:
         self._runs += 1
-        run_stage(stage, self.folder / f"scratch/{self._runs}")
+        self.told += run_stage(stage, self.folder / f"scratch/{self._runs}")
 
     def added(self, name: str) -> dict[str, Entry]:
         """Return what a delta layer holds."""

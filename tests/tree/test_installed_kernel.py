@@ -127,6 +127,29 @@ def test_versions_are_ordered_as_dpkg_does() -> None:
     assert sorted(VERSIONS, key=functools.cmp_to_key(installed_kernel.compare))[:2] == ["~", ""]
 
 
+@pytest.mark.parametrize(
+    "versions",
+    [
+        ["6.1.0-9-amd64", "6.1.0-10-rt-amd64", "6.1.0-10-amd64", "6.1.0-11-rt-amd64", "6.1.0-11-amd64"],
+        ["6.12-rc7-amd64", "6.12-trunk-amd64", "6.12-1-amd64", "6.12.1-1-amd64", "6.13-rc1-amd64"],
+        ["6.9.0-rc1", "6.9.0-rc10", "6.9.0", "6.9.0-mine"],
+        ["6.5.6-300.fc39.x86_64+debug", "6.5.6-300.fc39.x86_64", "6.5.7-200.fc39.x86_64"],
+    ],
+    ids=["flavours", "before a release", "without a flavour", "Fedora"],
+)
+def test_a_release_is_newer_than_what_leads_up_to_it(versions: list[str]) -> None:
+    """Candidates and kernels for a special purpose come before the release of their version, and after older ones."""
+    assert sorted(versions[::-1], key=functools.cmp_to_key(installed_kernel.compare)) == versions
+
+
+def test_a_copy_kept_for_a_bad_day_is_not_taken(nursery: Nursery) -> None:
+    """Of a backup, a rescue kernel and a release, the release is taken, and the other that could be is named."""
+    names = ("6.1.0-10-amd64", "6.1.0-11-amd64.old", "6.1.0-11-amd64.bak", "0-rescue-1234", "6.1.0-9-amd64")
+    nursery.base({f"./boot/vmlinuz-{v}": v.encode() for v in names})
+    assert take(nursery)["version"] == "6.1.0-10-amd64"
+    assert nursery.told == ["kernel 6.1.0-10-amd64 was taken, the newest; there also is 6.1.0-9-amd64"]
+
+
 def test_os_release_is_read() -> None:
     """Quotes and comments of os-release are understood."""
     text = "# x\nID=debian\nPRETTY_NAME=\"Debian 'x'\"\nVERSION_ID='13'\nBROKEN\n"
