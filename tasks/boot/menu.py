@@ -6,6 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
+from bootsmith.tasks.errors import StageError
+from bootsmith.tasks.recipe.cmdline import LONGEST
+
 Protocol = Literal["linux", "multiboot", "multiboot2"]
 Facts = Mapping[str, Mapping[str, str]]
 """Of each kernel, by the entry whose it is: version, id, version_id and pretty_name."""
@@ -67,7 +70,10 @@ class Menu:
         return next(item for item in self.items if item.name == self.default)
 
     def completed(self, facts: Facts, kernels: Mapping[str, str], initrds: Mapping[str, str]) -> Menu:
-        """Return the menu with what is known of the kernels that were built, and their paths where they have some."""
+        """Return the menu with what is known of the kernels that were built, and their paths where they have some.
+
+        Raises StageError for a command line that Linux would cut off, with the files that loaders name on it.
+        """
         items = []
         for item in self.items:
             known = facts.get(item.kernel_of, NO_KERNEL)
@@ -80,7 +86,19 @@ class Menu:
                     version=known["version"],
                 )
             )
+            _check_length(items[-1])
         return replace(self, items=tuple(items))
+
+
+def _check_length(item: Item) -> None:
+    files = [f"{word}=/{path}" for word, path in (("BOOT_IMAGE", item.kernel), ("initrd", item.initrd)) if path]
+    length = len(" ".join([*files, item.cmdline]).encode())
+    if item.protocol == "linux" and length > LONGEST:
+        raise StageError(
+            f"the command line of the entry {item.name} comes to {length} bytes with what its loader adds, and Linux "
+            f"drops all after {LONGEST} without a word",
+            "Shorten boot.cmdline, or the entry's.",
+        )
 
 
 def from_param(value: Mapping[str, Any]) -> Menu:

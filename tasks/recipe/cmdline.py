@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 import re
+from typing import TYPE_CHECKING, Final
+
+if TYPE_CHECKING:
+    from bootsmith.tasks.recipe.model import Boot, Disk
+
+LONGEST: Final = 2047
+"""Bytes that Linux keeps of its command line on x86 (COMMAND_LINE_SIZE, less the NUL); it says nothing of the rest."""
 
 _WORD = re.compile(r'\s*(?:([^\s"]*=)?"([^"]*)"(?=\s|$)|([^\s"]+)(?=\s|$))')
 
@@ -19,3 +26,28 @@ def words(cmdline: str) -> list[str]:
         found.append(plain if plain is not None else (key or "") + quoted)
         at = match.end()
     return found
+
+
+def of_entry(boot: Boot, disk: Disk, own: str) -> str:
+    """Return the command line of an entry with words of its `own`, all that is added to them included."""
+    said = [boot.cmdline, own]
+    if boot.protocol == "linux":  # the others are Linux's own
+        said = [*_root(boot, disk), *(f"console={name}" for name in boot.console), *said]
+    return " ".join(filter(None, said))
+
+
+def _root(boot: Boot, disk: Disk) -> list[str]:
+    """Return the words that tell the kernel its root filesystem."""
+    root = next((each for each in disk.partitions.values() if each.mount == "/"), None)
+    if boot.root == "none" or root is None:
+        return []
+    match boot.root:
+        case "partuuid":
+            # initrds look for the text as it stands below /dev/disk/by-partuuid: in lower case
+            return [f"root=PARTUUID={root.partuuid.lower()}", "ro"]
+        case "uuid":
+            return [f"root=UUID={root.uuid}", "ro"]
+        case "label":
+            return [f"root=LABEL={root.label}", "ro"]
+        case device:
+            return [f"root={device}", "ro"]

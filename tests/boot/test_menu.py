@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from bootsmith.tasks.boot import menu
 from bootsmith.tasks.boot.menu import Item, Serial
+from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.planning.stages import entries as menus
 from bootsmith.tasks.recipe.load import load
 
@@ -67,3 +68,13 @@ def test_an_entry_tells_whose_kernel_it_starts(tmp_path: Path) -> None:
 def test_the_serial_port_is_the_first_among_the_consoles(console: list[str], found: Serial | None) -> None:
     """With its speed, where one is written."""
     assert menus.serial(console) == found
+
+
+def test_a_command_line_counts_what_the_loader_adds(tmp_path: Path) -> None:
+    """Loaders name kernel and initrd on it: what would be cut off for that is refused once their paths are known."""
+    own = "x" * 2000
+    found = made(tmp_path, f"{{root: none, console: [], cmdline: {own}}}")
+    facts = {"": {"version": "1", "pretty_name": "Debian"}}
+    assert found.completed(facts, {"": "vmlinuz"}, {"": "initrd.img"}).items[0].cmdline == own
+    with pytest.raises(StageError, match="entry default comes to 2061 bytes"):
+        found.completed(facts, {"": "boot/vmlinuz-6.12.1"}, {"": "boot/initrd.img-6.12"})

@@ -26,6 +26,15 @@ def stocked(kitchen: Kitchen) -> Kitchen:
     return kitchen
 
 
+LONG = SOURCE + "boot: {root: none, console: [], cmdline: " + "x" * 2047 + "}\n"
+
+
+def test_a_command_line_may_be_as_long_as_linux_keeps(kitchen: Kitchen) -> None:
+    """The last byte that Linux keeps is no mistake; nor is a root= of an entry's own, which is meant."""
+    assert len(kitchen.cook(LONG).boot.cmdline) == 2047
+    assert kitchen.cook(SOURCE + "boot: {entries: {a: {}, b: {cmdline: root=/dev/sdb1}}}\n").boot.root == "partuuid"
+
+
 @pytest.mark.parametrize("text", [MACH, TREE], ids=["multiboot", "initramfs"])
 def test_the_least_that_is_right(text: str, stocked: Kitchen) -> None:
     """What the mistakes below are made in is right; nothing of a guest is declared in it."""
@@ -84,6 +93,28 @@ BAD = [
         ["boot.entries: there is nothing to boot; write at least one entry"],
     ),
     (MACH.replace("as: /boot/k}", "as: k}"), ["boot.kernel.as: 'k' is not a path in the tree; begin it with /, and"]),
+    # -- command lines
+    (
+        SOURCE + "boot: {root: none, console: [], cmdline: " + "x" * 2048 + "}\n",
+        ["boot.cmdline: the command line comes to 2048 bytes, and Linux drops all after 2047 without a word; shorten"],
+    ),
+    (
+        SOURCE + "boot: {root: none, cmdline: " + "x" * 1000 + ", entries: {a: {}, b: {cmdline: " + "é" * 520 + "}}}\n",
+        ["boot.entries.b.cmdline: the command line comes to 2068 bytes"],
+    ),
+    (
+        SOURCE + "boot: {cmdline: quiet root=/dev/sda2}\n",
+        [
+            (
+                "boot.cmdline: boot.root writes root= already, and of two Linux takes the last; "
+                "remove it here, or write boot.root: none"
+            )
+        ],
+    ),
+    (
+        SOURCE + "disk: {partitions: {esp: {size: 64M}, root: {mount: /, label: my root}}}\nboot: {root: label}\n",
+        ["boot.root: the label 'my root' of root is not one word of a command line; take another label, or write uuid"],
+    ),
     # -- an architecture
     (
         "arch: i386\n" + SOURCE + "boot: {loader: systemd-boot}\n",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bootsmith.tasks.boot.menu import Item, Menu, Module, Serial
 from bootsmith.tasks.disk.content import owner
 from bootsmith.tasks.planning.stages.placement import mounted
-from bootsmith.tasks.recipe import boot_files
+from bootsmith.tasks.recipe import boot_files, cmdline
 
 if TYPE_CHECKING:
     from bootsmith.tasks.build.stage import Json
@@ -27,7 +27,7 @@ def menu(recipe: Recipe) -> dict[str, Json]:
             Item(
                 name,
                 entry.title,
-                _cmdline(recipe, entry),
+                cmdline.of_entry(boot, recipe.disk, entry.cmdline),
                 initrd=None if initrd is None else "",
                 modules=tuple(_module(recipe, each) for each in entry.modules),
                 protocol=boot.protocol,
@@ -38,34 +38,9 @@ def menu(recipe: Recipe) -> dict[str, Json]:
     return asdict(Menu(tuple(items), boot.default, boot.timeout, serial(boot.console)))
 
 
-def _cmdline(recipe: Recipe, entry: model.BootEntry) -> str:
-    boot = recipe.boot
-    words = [boot.cmdline, entry.cmdline]
-    if boot.protocol == "linux":  # the others are Linux's own
-        words = [*root_words(recipe), *(f"console={name}" for name in boot.console), *words]
-    return " ".join(filter(None, words))
-
-
 def _module(recipe: Recipe, module: model.Module) -> Module:
     _, inside = owner(mounted(recipe.disk), module.path.strip("/"))
     return Module(inside, module.args or module.path.rpartition("/")[2])
-
-
-def root_words(recipe: Recipe) -> list[str]:
-    """Return the words that tell the kernel its root filesystem."""
-    root = next((each for each in recipe.disk.partitions.values() if each.mount == "/"), None)
-    if recipe.boot.root == "none" or root is None:
-        return []
-    match recipe.boot.root:
-        case "partuuid":
-            # initrds look for the text as it stands below /dev/disk/by-partuuid: in lower case
-            return [f"root=PARTUUID={root.partuuid.lower()}", "ro"]
-        case "uuid":
-            return [f"root=UUID={root.uuid}", "ro"]
-        case "label":
-            return [f"root=LABEL={root.label}", "ro"]
-        case device:
-            return [f"root={device}", "ro"]
 
 
 def serial(console: Sequence[str]) -> Serial | None:

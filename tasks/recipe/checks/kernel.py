@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
-from bootsmith.tasks.recipe import boot_files, loaders
+from bootsmith.tasks.recipe import boot_files, cmdline, loaders
 from bootsmith.tasks.recipe.loaders import KINDS
 from bootsmith.tasks.recipe.model import (
     Boot,
@@ -73,6 +74,30 @@ def _rootless(boot: Boot, path: KeyPath, entry: BootEntry) -> Iterable[Finding]:
         yield ("boot", "root"), f"{what}; write partuuid, or a device like /dev/vda"
     elif not any(word.startswith("root=") for word in entry.cmdline.split()):
         yield path, f"{what}; write boot.root: partuuid, or root= with a device into the entry's cmdline"
+
+
+def _cmdline(recipe: Recipe) -> Iterable[Finding]:
+    """Find what Linux would cut off its command line, or read otherwise than it is meant."""
+    boot = recipe.boot
+    if boot.protocol != "linux":
+        return
+    for name, entry in boot.entries.items():
+        path: KeyPath = ("boot", "entries", name, "cmdline") if entry.cmdline else ("boot", "cmdline")
+        length = len(cmdline.of_entry(boot, recipe.disk, entry.cmdline).encode())
+        if length > cmdline.LONGEST:
+            what = (
+                f"the command line comes to {length} bytes, and Linux drops all after {cmdline.LONGEST} without a word"
+            )
+            yield path, f"{what}; shorten it"
+    root = next((each for each in recipe.disk.partitions.values() if each.mount == "/"), None)
+    if boot.root == "none" or root is None:
+        return
+    if any(word.startswith("root=") for word in boot.cmdline.split()):
+        what = "boot.root writes root= already, and of two Linux takes the last"
+        yield ("boot", "cmdline"), f"{what}; remove it here, or write boot.root: none"
+    if boot.root == "label" and re.search(r"[\s\"]", root.label):
+        what = f"the label {root.label!r} of {root.name} is not one word of a command line"
+        yield ("boot", "root"), f"{what}; take another label, or write uuid"
 
 
 def _without_disk(recipe: Recipe) -> Iterable[Finding]:
@@ -208,6 +233,7 @@ def _init(recipe: Recipe) -> Iterable[Finding]:
 
 RULES: tuple[tuple[tuple[KeyPath, ...], Callable[[Recipe], Iterable[Finding]]], ...] = (
     ((("boot",), ("disk",), ("source",), ("layers",), ("outputs",)), _kernel),
+    ((("boot",), ("disk",)), _cmdline),
     ((("boot",), ("disk",), ("outputs",)), _without_disk),
     ((("arch",), ("boot", "loader")), _machines),
     ((("boot",),), _multiboot),
