@@ -14,6 +14,8 @@ from bootsmith.tasks.recipe.model import Disk, Partition
 _TYPES = {"/": "root", "/home": "home", "/var": "var"}
 _FAT32_LBA = "0x0c"
 _NO_FILES = ("bios-boot", "swap", "lvm")
+_NEEDED = ("/usr/", "/var/", "/etc/", "/opt/", "/srv/")
+"""Below these lies what a system or its services do not come up without."""
 
 
 def _digest(seed: str, *words: str) -> bytes:
@@ -80,6 +82,12 @@ def _types(written: Mapping[str, Mapping[str, Any]], names: Sequence[str], table
     return {name: found[name] or _TYPES.get(each["mount"] or "", "linux") for name, each in written.items()}
 
 
+def _mount_options(mount: str | None, fs: str) -> str:
+    """Return how a guest mounts a partition: one that comes late, or not at all, must not end its boot."""
+    needed = mount in (None, "/") or f"{mount}/".startswith(_NEEDED)
+    return ",".join(["defaults", *(["umask=0077"] if fs == "vfat" else []), *([] if needed else ["nofail"])])
+
+
 def _on_mbr(part: Partition, written: Mapping[str, Any], partuuid: str) -> Partition:
     """Return a partition as an MBR can have it: without a name, identified by the disk and its own number."""
     return replace(part, gpt_name=written["gpt_name"] or "", partuuid=written["partuuid"] or partuuid)
@@ -113,7 +121,8 @@ def _partition(
     fs: Any = each["fs"] or ("vfat" if kind in ("esp", "xbootldr") else "none" if kind in _NO_FILES else "ext4")
     mount = each["mount"]
     own = {"none": "", "vfat": serial(seed, "filesystem", name)}.get(fs) or uuid(seed, "filesystem", name)
-    read_only = "ro" in each["options"].split(",")
+    options = each["options"] or _mount_options(mount, fs)
+    read_only = "ro" in options.split(",")
     turn = 0 if mount is None or fs in ("vfat", "none") or (read_only and mount != "/") else 1 if mount == "/" else 2
     extra = 256 << 20 if mount == "/" and isinstance(size, str) else 0
     usual_label = {"none": "", "vfat": name.upper()}.get(fs, name)
@@ -131,7 +140,7 @@ def _partition(
         partuuid=each["partuuid"] or uuid(seed, "partition", name),
         active=bool(each["active"]),
         attributes=each["attributes"],
-        options=each["options"],
+        options=options,
         fsck_pass=turn if each["fsck_pass"] is None else each["fsck_pass"],
         mkfs=each["mkfs"],
     )

@@ -106,9 +106,28 @@ def test_fstab_names_filesystems_by_uuid(nursery: Nursery) -> None:
     data = nursery.recipe(DISK).disk.partitions["data"]
     assert rows(text(tree, "etc/fstab")) == [
         ["UUID=11111111-2222-3333-4444-555555555555", "/", "ext4", "rw,noatime", "0", "1"],
-        ["UUID=ABCD-1234", "/boot/efi", "vfat", "defaults", "0", "0"],
+        ["UUID=ABCD-1234", "/boot/efi", "vfat", "defaults,umask=0077,nofail", "0", "0"],
         [f"UUID={data.uuid}", "/srv/data", "ext4", "defaults", "0", "2"],
     ]
+
+
+def test_a_partition_that_comes_late_does_not_end_the_boot(nursery: Nursery) -> None:
+    """Mounts that a system comes up without may fail; no user reads FAT; what the recipe writes counts alone."""
+    wanted = {
+        "/boot": ("ext4", "defaults,nofail"),
+        "/boot/efi": ("vfat", "defaults,umask=0077,nofail"),
+        "/home": ("ext4", "defaults,nofail"),
+        "/var": ("ext4", "defaults"),
+        "/usr/local": ("ext4", "defaults"),
+        "/data": ("ext4", "noatime"),
+    }
+    parts = "".join(
+        f"    p{number}: {{mount: {mount}, fs: {fs}{', options: noatime' if mount == '/data' else ''}}}\n"
+        for number, (mount, (fs, _)) in enumerate(wanted.items())
+    )
+    tree = nursery.grow(f"disk:\n  partitions:\n    root: {{mount: /}}\n{parts}boot: {{loader: grub-efi}}\n")
+    found = {row[1]: (row[2], row[3]) for row in rows(text(tree, "etc/fstab"))}
+    assert found == {"/": ("ext4", "defaults"), **wanted}
 
 
 def test_fstab_by_other_names(nursery: Nursery) -> None:

@@ -39,7 +39,12 @@ PARTITION = Section(
             "flags in a GPT, by name or bit; syslinux adds legacy-boot",
             [],
         ),
-        "options": Key(words.OPTIONS, "mount options in fstab", "defaults"),
+        "options": Key(
+            words.OPTIONS,
+            "mount options in fstab",
+            derived="defaults; for vfat with umask=0077; with nofail what a system comes up without, "
+            "which is all but / and what lies at or below /usr, /var, /etc, /opt and /srv",
+        ),
         "pass": Key(
             integer(0, 2),
             "fsck's turn in fstab",
