@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import signal
 import sys
@@ -14,9 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from bootsmith.cache.digest import key as keys
-from bootsmith.cache.digest.fingerprint import fingerprint
-from bootsmith.cache.files import sealed, temporary
-from bootsmith.cache.files.clock import settled
+from bootsmith.cache.files import temporary
 from bootsmith.cache.files.lock import FileLock
 from bootsmith.cache.store import location
 from bootsmith.cache.store.location import default_root
@@ -28,6 +25,7 @@ from bootsmith.tasks.command.invocation import Invocation
 from bootsmith.tasks.command.progress import Progress
 from bootsmith.tasks.errors import RecipeError, StageError, UsageError
 from bootsmith.tasks.planning import inputs
+from bootsmith.tasks.planning.remembered import RememberedPlan
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -39,8 +37,6 @@ if TYPE_CHECKING:
 NOTHING: Mapping[str, str] = {}
 BEGINNING = 315_532_800
 """1 January 1980, the first day that FAT can tell: when everything was made in an image that needs no package."""
-KIND = "plan 1"
-PLANNING = "bootsmith.tasks.command.session"  # it imports, here or there, all that shapes a plan
 
 
 def _nothing(_plan: plans.Plan) -> Iterable[Secret]:
@@ -152,7 +148,7 @@ class Session:
         """The builders made so far."""
         return tuple(self._builders.values())
 
-    # -- plans, and remembering them: parsing YAML again would be most of a no-op
+    # -- plans
 
     def _make(
         self, file: Path, name: str | None, reads: Callable[[plans.Plan], Iterable[Secret]] = _nothing
@@ -180,7 +176,7 @@ class Session:
         plan = self._plan(recipe, epoch)
         at_home = all(each.parent == file.parent for each in recipe.files)  # else a new file here could be the parent
         if file not in self._awaits and not wrong and at_home and not recipe.volatile:
-            self._remember(file, plan, recipe.files, locked)
+            self._remembered(file).remember(plan, recipe.files, locked, self._began)
         return plan
 
     def _plan(self, recipe: Recipe, epoch: int) -> plans.Plan:
@@ -212,7 +208,7 @@ class Session:
             self._awaits[file] = f"{path.name} no longer fits the recipe ({reason}): it is resolved again first"
         return locked
 
-    def _notebook(self, file: Path) -> Path:
+    def _remembered(self, file: Path) -> RememberedPlan:
         asked: dict[str, keys.Value] = {
             "file": str(file),
             "top": str(self.top),
@@ -220,50 +216,11 @@ class Session:
             "variables": dict(self.invocation.variables),
             "profile": self.invocation.reserved.get("profile", ""),
         }
-        return self.identities.root / "plans" / f"{keys.key(asked)}.json"
-
-    def _sources(self, files: Iterable[Path], codes: Iterable[str]) -> dict[str, str]:
-        """Return what a plan follows from: its files, and the code that made it and that its stages run."""
-        from bootsmith.cache.digest.code import joint_identity
-
-        found = {str(file): fingerprint(file, self.identities.memo) for file in files}
-        return found | {PLANNING: joint_identity([PLANNING, *codes], self.identities.memo)}
+        return RememberedPlan(asked, __name__, self.identities)
 
     def _recall(self, file: Path) -> plans.Plan | None:
         """Return the plan made before of the very same files, options and code, if there is one."""
-        try:
-            noted = json.loads(sealed.read(self._notebook(file), KIND) or b"null")
-            files = [Path(name) for name in noted["sources"] if name != PLANNING]
-            if self._sources(files, noted["codes"]) == noted["sources"]:
-                self.identities.codes |= noted["codes"]
-                plan = plans.from_json(noted["plan"])
-                inputs.check(plan.named, plan.site, file)
-                return plan
-        except (OSError, ValueError, KeyError, TypeError, ModuleNotFoundError):
-            pass  # nothing noted, or not ours to read: planning anew is always right
-        return None
-
-    def _remember(self, file: Path, plan: plans.Plan, files: tuple[Path, ...], locked: LockFile | None) -> None:
-        """Note a plan for runs to come, unless a file that it follows from was edited since it was read."""
-        notebook = self._notebook(file)
-        notebook.parent.mkdir(parents=True, exist_ok=True)
-        for stage in plan.stages:
-            self.identities.code(stage)
-        followed = [*files, *([plan.site.lock] if locked else [])]
-        sources = self._sources(followed, self.identities.codes)
-        if any(settled(each.stat()) >= self._began for each in files) or not self._is(plan.site.lock, locked):
-            return
-        if self._sources(followed, self.identities.codes) != sources:
-            return
-        noted = {"sources": sources, "codes": self.identities.codes, "plan": plans.to_json(plan)}
-        sealed.write(notebook, KIND, json.dumps(noted).encode())
-
-    @staticmethod
-    def _is(lock: Path, locked: LockFile | None) -> bool:
-        """Tell whether a lock file, where there is one, still says what was read of it, or written to it."""
-        from bootsmith.tasks.packages import lockfile
-
-        return locked is None or lockfile.read(lock) == locked
+        return self._remembered(file).recall()
 
     # -- a run
 
