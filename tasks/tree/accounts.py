@@ -29,12 +29,19 @@ def ids(tree: Tree, owner: str, group: str, path: str) -> tuple[int, int]:
 def _number(tree: Tree, file: str, name: str, path: str) -> int:
     if not is_name(name):
         return 0 if name == "root" else int(name)
-    table = Table(tree.text(f"etc/{file}") or "")
+    table = Table(file, tree.text(f"etc/{file}") or "")
     found = table.get(name)
     if found is None:
         kind = "user" if file == "passwd" else "group"
         raise StageError(f"{path}: the tree has no {kind} {name}{near(name, table.names())}", "Name one that it has.")
     return int(found[2])
+
+
+def _free(taken: set[int], where: str) -> int:
+    found = next((number for number in range(FIRST_ID, LAST_ID + 1) if number not in taken), None)
+    if found is None:
+        raise StageError(f"{where}: the tree has no number left from {FIRST_ID} to {LAST_ID}", "Give it a uid.")
+    return found
 
 
 def near(name: str, known: Iterable[str]) -> str:
@@ -46,24 +53,50 @@ def near(name: str, known: Iterable[str]) -> str:
 
 
 class Table:
-    """A file of colon-separated lines, the first field a name; lines keep their order."""
+    """One of the four files: colon-separated lines, the first field a name. What is no such line stays as it is."""
 
-    def __init__(self, text: str) -> None:
-        self.rows = [line.split(":") for line in text.splitlines() if line]
+    _FIELDS: Final = {"passwd": 7, "group": 4, "shadow": 9, "gshadow": 4}
+    _NUMBERS: Final = {"passwd": (2, 3), "group": (2,)}
+
+    def __init__(self, file: str, text: str) -> None:
+        self._file = file
+        self._lines = [line.split(":") for line in text.split("\n") if line]
+
+    @property
+    def rows(self) -> list[list[str]]:
+        """The lines that are whole: not a comment, nor what NIS is to put there ("+", "-")."""
+        return [row for row in self._lines if self._is_whole(row)]
+
+    def _is_whole(self, row: list[str]) -> bool:
+        return (
+            len(row) == self._FIELDS[self._file]
+            and row[0].strip() != ""
+            and row[0][0] not in "+-#"
+            and all(row[field].isdecimal() and row[field].isascii() for field in self._NUMBERS.get(self._file, ()))
+        )
 
     def get(self, name: str) -> list[str] | None:
-        """Return the row of a name, to be changed in place."""
-        return next((row for row in self.rows if row[0] == name), None)
+        """Return the row of a name, to be changed in place. Raises StageError where that name's line is damaged."""
+        found = next((row for row in self._lines if row[0] == name), None)
+        if found is not None and not self._is_whole(found):
+            what = f"/etc/{self._file} has a line for {name} that is none: {':'.join(found)[:80]!r}"
+            raise StageError(what, "Mend it in the tree, or bring the file in a layer.")
+        return found
+
+    def add(self, row: list[str]) -> None:
+        """Add a row: behind the others, but before the first line that is NIS's, which may stand for all users."""
+        at = next((number for number, line in enumerate(self._lines) if line[0][:1] in ("+", "-")), len(self._lines))
+        self._lines.insert(at, row)
 
     def names(self) -> list[str]:
         return [row[0] for row in self.rows]
 
     def numbers(self) -> set[int]:
         """Return the ids in the third field."""
-        return {int(row[2]) for row in self.rows if len(row) > 2 and row[2].isdigit()}
+        return {int(row[2]) for row in self.rows}
 
     def text(self) -> str:
-        return "".join(":".join(row) + "\n" for row in self.rows)
+        return "".join(":".join(row) + "\n" for row in self._lines)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +122,9 @@ class Accounts:
                 "the tree has no /etc/passwd and /etc/group, so it can have no users",
                 "Install a distribution's base files, bring both files in a layer, or write `system: none`.",
             )
-        self.passwd, self.group = Table(texts["passwd"]), Table(texts["group"])
-        self.shadow = None if texts["shadow"] is None else Table(texts["shadow"])
-        self.gshadow = None if texts["gshadow"] is None else Table(texts["gshadow"])
+        self.passwd, self.group = Table("passwd", texts["passwd"]), Table("group", texts["group"])
+        self.shadow = None if texts["shadow"] is None else Table("shadow", texts["shadow"])
+        self.gshadow = None if texts["gshadow"] is None else Table("gshadow", texts["gshadow"])
         self._today = str(epoch // DAY)
         self._tree = tree
 
@@ -121,7 +154,7 @@ class Accounts:
         row = self.shadow.get(name)
         if row is None:
             row = [name, field, self._today, "0", "99999", "7", "", "", ""]
-            self.shadow.rows.append(row)
+            self.shadow.add(row)
         if row[1] != field:
             row[1:3] = [field, self._today]
 
@@ -133,7 +166,7 @@ class Accounts:
     def _add(self, name: str, uid: int | None, shell: str | None, home: str | None) -> list[str]:
         taken = self.passwd.numbers()
         if uid in taken:
-            owner = next(row[0] for row in self.passwd.rows if row[2] == str(uid))
+            owner = next(row[0] for row in self.passwd.rows if int(row[2]) == uid)
             raise StageError(
                 f"system.users.{name}: uid {uid} is {owner}'s in the tree", "Take another, or leave uid out."
             )
@@ -141,17 +174,17 @@ class Accounts:
         own = self.group.get(name)
         if uid is None:
             both = taken | groups if own is None else taken
-            uid = next(number for number in range(FIRST_ID, LAST_ID) if number not in both)
+            uid = _free(both, f"system.users.{name}")
         if own is None:
-            gid = uid if uid not in groups else next(n for n in range(FIRST_ID, LAST_ID) if n not in groups)
-            self.group.rows.append([name, "x", str(gid), ""])
+            gid = uid if uid not in groups else _free(groups, f"system.users.{name}")
+            self.group.add([name, "x", str(gid), ""])
             if self.gshadow is not None:
-                self.gshadow.rows.append([name, "!", "", ""])
+                self.gshadow.add([name, "!", "", ""])
         else:
             gid = int(own[2])
         shell = shell or ("/bin/bash" if self._tree.find("/bin/bash") else "/bin/sh")
         row = [name, "x", str(uid), str(gid), "", home or f"/home/{name}", shell]
-        self.passwd.rows.append(row)
+        self.passwd.add(row)
         return row
 
     def _join(self, name: str, group: str) -> None:

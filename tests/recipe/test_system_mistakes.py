@@ -22,6 +22,14 @@ BAD = [
         SOURCE + "system: {users: {Bob: {}}}\n",
         ["2:18: system.users.Bob: 'Bob' is not a user's name; use lower-case letters, digits, _ and -, at most 32"],
     ),
+    (
+        SOURCE + "system: {users: {ann: {home: '/home/a:b', shell: '/bin/a:b', uid: 65535}}}\n",
+        [
+            "2:30: system.users.ann.home: '/home/a:b' cannot stand in /etc/passwd; leave out colons",
+            "2:50: system.users.ann.shell: '/bin/a:b' cannot stand in /etc/passwd; leave out colons",
+            "2:67: system.users.ann.uid: 65535 means nobody to whoever has 16 bits for a user; take another number",
+        ],
+    ),
     (SOURCE + "system: {users: [root]}\n", ["2:17: system.users: this takes names of your own; write {NAME: {...}}"]),
     (
         SOURCE + "system: {users: {root: {password: hunter2}}}\n",

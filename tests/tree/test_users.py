@@ -160,6 +160,31 @@ def test_what_contradicts_the_tree_is_refused(user: str, what: str, nursery: Nur
         nursery.grow(f"system: {{users: {{{user}}}}}")
 
 
+ODD = "# users\nbroken\nann:x:1000\nroot:x:0:0::/root:/bin/bash\nlate\x0b:x:007:7::/:/bin/sh\n+@admins::::::\n+::::::\n"
+
+
+def test_lines_that_are_no_accounts_stay_as_they_are(nursery: Nursery) -> None:
+    """Comments, damage and what NIS is to put there are neither read nor lost; a new user comes before NIS's lines."""
+    nursery.base(
+        {"./etc/passwd": ODD.encode(), "./etc/group": b"root:x:0:\nhalf:x\n+:::\n", "./etc/shadow": b"+::::::::\n"}
+    )
+    tree = nursery.grow("system: {users: {bob: {uid: 1000}}}")
+    assert text(tree, "etc/passwd") == ODD.replace("+@admins", "bob:x:1000:1000::/home/bob:/bin/bash\n+@admins")
+    assert text(tree, "etc/group") == "root:x:0:\nhalf:x\nbob:x:1000:\n+:::\n"
+    assert text(tree, "etc/shadow").splitlines()[-1] == "+::::::::"
+    with pytest.raises(StageError, match="uid 7 is late"):
+        nursery.grow("system: {users: {bob: {uid: 7}}}")
+
+
+def test_a_damaged_line_of_a_user_is_refused(nursery: Nursery) -> None:
+    """Whose line in the tree is none is told by the line, not guessed."""
+    nursery.base({"./etc/passwd": ODD.encode()})
+    with pytest.raises(StageError, match="/etc/passwd has a line for ann that is none: 'ann:x:1000'"):
+        nursery.grow("system: {users: {ann: {}}}")
+    with pytest.raises(StageError, match="/etc/passwd has a line for ann that is none"):
+        nursery.grow("layers: [files: {/x: {content: y, owner: ann}}]\nsystem: none")
+
+
 def test_a_tree_without_accounts_is_refused(nursery: Nursery) -> None:
     """V14: a tree without /etc/passwd is an error that says so."""
     nursery.base({"./etc/": member("d")}, only=True)

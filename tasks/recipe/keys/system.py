@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bootsmith.tasks.recipe import model
 from bootsmith.tasks.recipe.values import words
-from bootsmith.tasks.recipe.values.scalars import Choice, integer
+from bootsmith.tasks.recipe.values.scalars import Choice
 from bootsmith.tasks.recipe.values.shapes import Key, ListOf, Named, Section
 
 USER = Section(
@@ -15,10 +15,10 @@ USER = Section(
             "locked",
         ),
         "ssh_keys": Key(ListOf(words.SshKey()), "public keys that may log in: their lines, or files of such lines", []),
-        "uid": Key(integer(0, 4294967294), "the user's number", derived="the next free one"),
+        "uid": Key(words.UserId(), "the user's number", derived="the next free one"),
         "groups": Key(ListOf(words.GROUP, once=True), "further groups", []),
-        "shell": Key(words.TREE_PATH, "the login shell", derived="the tree's usual one"),
-        "home": Key(words.TREE_PATH, "the home directory", derived="/home/NAME, for root /root"),
+        "shell": Key(words.IN_PASSWD, "the login shell", derived="the tree's usual one"),
+        "home": Key(words.IN_PASSWD, "the home directory", derived="/home/NAME, for root /root"),
     },
     model.User,
 )

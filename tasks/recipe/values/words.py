@@ -12,7 +12,7 @@ from bootsmith.tasks.build.stage import Json
 from bootsmith.tasks.recipe.text.nodes import Node, Raw, Table, Text, shown
 from bootsmith.tasks.recipe.text.problems import KeyPath, Problems, Wrong, dotted, near, suggest
 from bootsmith.tasks.recipe.values import units
-from bootsmith.tasks.recipe.values.scalars import FAILED, Choice, FilePath, Parsed, Str, Type
+from bootsmith.tasks.recipe.values.scalars import FAILED, Choice, FilePath, Number, Parsed, Str, Type
 
 _HOST = r"(?=.{1,64}$)[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?(?:\.[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*"
 _UUID = "[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{12}"
@@ -64,6 +64,12 @@ def _read_tree_path(text: str) -> str:
     if parts[0] or len(parts) < 2 or any(part in ("", ".", "..") for part in parts[1:]) or not text.isprintable():
         raise Wrong(f"{text!r} is not a path in the tree", "begin it with /, and leave out //, /., /.. and a last /")
     return text
+
+
+def _read_in_passwd(text: str) -> str:
+    if ":" in text:
+        raise Wrong(f"{text!r} cannot stand in /etc/passwd", "leave out colons")
+    return _read_tree_path(text)
 
 
 def _read_folder(text: str) -> str:
@@ -186,6 +192,7 @@ def _write_device(node: tuple[str, int, int]) -> Raw:
 
 
 TREE_PATH = Parsed("/PATH", _read_tree_path)
+IN_PASSWD = Parsed("/PATH", _read_in_passwd)
 FOLDER = Parsed("/PATH", _read_folder, blank="/")
 MOUNT = Parsed("/PATH", _read_mount)
 MACHINE_ID = Parsed("HEX", _read_machine_id, pattern="[0-9a-f]{32}")
@@ -208,6 +215,19 @@ PARTITION_TYPE = Parsed(
     blank="linux",
 )
 ATTRIBUTE = Parsed("INT", _read_attribute, int, "[0-2]|4[89]|5[0-9]|6[0-3]")
+
+
+class UserId(Number):
+    """A user's number."""
+
+    def __init__(self) -> None:
+        super().__init__("INT", units.read_int, int, r"\d+", at_least=0, at_most=0xFFFFFFFE)
+
+    def parse(self, said: Text) -> Any:
+        number = super().parse(said)
+        if number == 0xFFFF:  # as 16 bits have what 4294967295 is in 32
+            raise Wrong("65535 means nobody to whoever has 16 bits for a user", "take another number")
+        return number
 
 
 class LoaderFile(FilePath):
