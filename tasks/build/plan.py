@@ -102,13 +102,13 @@ def make(recipe: Recipe, site: Site) -> Plan:
     from bootsmith.tasks.planning import inputs
     from bootsmith.tasks.planning.stages import (
         assemble,
+        boot_file_outputs,
         bootloader,
         convert,
-        exports,
+        extraction,
         initrd,
         kernel,
         layers,
-        packaged,
         partition,
         populate,
         rootfs,
@@ -117,7 +117,7 @@ def make(recipe: Recipe, site: Site) -> Plan:
 
     stages = [
         rootfs.stage(recipe, site),
-        *packaged.stages(recipe, site),
+        *extraction.stages(recipe, site),
         *layers.stages(recipe, site),
         *kernel.stages(recipe, site),
         *initrd.stages(recipe, site),
@@ -130,7 +130,7 @@ def make(recipe: Recipe, site: Site) -> Plan:
             assemble.stage(recipe, site),
             *convert.stages(recipe, site),
         ]
-    stages += exports.stages(recipe, site)
+    stages += boot_file_outputs.stages(recipe, site)
     outputs = [site.output(output.file) for output in recipe.outputs]
     if not recipe.disk.partitions:  # nothing else needs what entries have of their own, and they boot
         outputs += [site.kernel_for(entry) for entry in boot_files.kernels(recipe.boot) if entry]

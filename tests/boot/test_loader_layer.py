@@ -8,7 +8,7 @@ import pytest
 from bootsmith.tasks.boot import grub
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.packages import loader_packages
-from bootsmith.tasks.planning.stages import placement
+from bootsmith.tasks.planning import placement
 from bootsmith.tasks.recipe.load import load
 from bootsmith.tasks.tools import host
 

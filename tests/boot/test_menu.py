@@ -8,7 +8,7 @@ import pytest
 from bootsmith.tasks.boot import menu
 from bootsmith.tasks.boot.menu import Item, Serial
 from bootsmith.tasks.errors import StageError
-from bootsmith.tasks.planning.stages import entries as menus
+from bootsmith.tasks.planning import entries as menus
 from bootsmith.tasks.recipe.load import load
 
 SOURCE = "source: {debian: {suite: trixie}}\n"

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pytest
 from bootsmith.tasks.disk import gpt
-from bootsmith.tasks.planning.stages import entries, system
+from bootsmith.tasks.planning import entries
+from bootsmith.tasks.planning.stages import system
 
 from tests.support.disk_stages import Workbench, member
 

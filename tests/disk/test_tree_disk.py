@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from bootsmith.tasks.build.site import Site
 from bootsmith.tasks.errors import StageError
-from bootsmith.tasks.planning.stages import bare as stages
+from bootsmith.tasks.planning.stages import unpartitioned as stages
 from bootsmith.tasks.tree import installed_kernel as kernels
 
 from tests.support.ext_image import read_tree

@@ -9,7 +9,7 @@ import pytest
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.packages import lockfile, package_files
 from bootsmith.tasks.packages.lockfile import LockFile, Package
-from bootsmith.tasks.planning.stages import packaged as stages
+from bootsmith.tasks.planning.stages import extraction as stages
 from bootsmith.tasks.tree.tar import Entry
 
 from tests.support.debian_archive import deb

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from bootsmith.tasks.build.site import Site
-from bootsmith.tasks.planning.stages import bare
+from bootsmith.tasks.planning.stages import unpartitioned
 
 from tests.support.single_stage import run_stage
 
@@ -18,8 +18,8 @@ from tests.support.single_stage import run_stage
 def disk_of(top: Path, scratch: Path) -> Path:
     """Return the disk of a directory, made below `scratch`."""
     site = Site("tree", scratch / "build", scratch / "none.lock", 0)
-    run_stage(bare.of_directory(top, site, kernel=False), scratch / "work")
-    return bare.disk(site)
+    run_stage(unpartitioned.of_directory(top, site, kernel=False), scratch / "work")
+    return unpartitioned.disk(site)
 
 
 def copy(top: Path, target: Path) -> Path:

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from bootsmith.tasks.build.site import Site
 from bootsmith.tasks.build.stage import Stage
+from bootsmith.tasks.planning import layer_stack
 from bootsmith.tasks.planning.stages import layers
 from bootsmith.tasks.recipe.model import Recipe
 from bootsmith.tasks.tree import layer
@@ -81,7 +82,7 @@ class Nursery:
         recipe = self.recipe(text)
         for stage in layers.stages(recipe, self.site):
             self.run(stage)
-        stack = layers.stack(recipe, self.site)
+        stack = layer_stack.stack(recipe, self.site)
         return Tree([each.index for each in stack], [each.tar for each in stack])
 
     def run(self, stage: Stage) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from bootsmith.tasks.errors import StageError
-from bootsmith.tasks.planning.stages import exports, initrd
+from bootsmith.tasks.planning.stages import boot_file_outputs, initrd
 from bootsmith.tasks.tree import boot_formats
 
 from tests.support import tiny_kernel
@@ -32,7 +32,7 @@ def pack(nursery: Nursery, outputs: str = "initramfs", text: str = "") -> None:
     """Run the layers' stages, those of the initrd, and of the outputs."""
     nursery.grow(text + TREE.replace("{outputs}", outputs))
     recipe = nursery.recipe(text + TREE.replace("{outputs}", outputs))
-    for stage in (*initrd.stages(recipe, nursery.site), *exports.stages(recipe, nursery.site)):
+    for stage in (*initrd.stages(recipe, nursery.site), *boot_file_outputs.stages(recipe, nursery.site)):
         nursery.run(stage)
 
 

@@ -120,7 +120,7 @@ def started(recipe: Recipe, plan: Plan, entry: str) -> Kernel | None:
     """Return what QEMU starts directly for an entry; None where the recipe has no kernel for it."""
     from bootsmith.tasks.boot import menu
     from bootsmith.tasks.machine.qemu import Kernel
-    from bootsmith.tasks.planning.stages import entries as menus
+    from bootsmith.tasks.planning import entries as menus
 
     item = next(item for item in menu.from_param(menus.menu(recipe)).items if item.name == entry)
     image, initrd = plan.site.kernel_for(item.kernel_of), plan.site.initrd_for(item.initrd_of)
@@ -134,7 +134,7 @@ def run_tree(request: Request) -> None:
     from bootsmith.tasks.command.actions import trees
     from bootsmith.tasks.machine import kernel_file, qemu
     from bootsmith.tasks.machine.run import Subject
-    from bootsmith.tasks.planning.stages import bare
+    from bootsmith.tasks.planning.stages import unpartitioned
 
     session, asked = request.session, request.options
     site = trees.site_of(request)
@@ -148,13 +148,13 @@ def run_tree(request: Request) -> None:
     # Its fstab is of some other disk: whatever that names is not here, and would be waited for.
     words = " ".join(filter(None, (f"root={qemu.device(machine)} rw fstab=no console=ttyS0", asked["cmdline"])))
     started = qemu.Kernel(given or site.kernel, initrd, words)
-    subject = Subject(bare.disk(site), "raw", "direct", started)
+    subject = Subject(unpartitioned.disk(site), "raw", "direct", started)
     if not asked.get("write"):
         _run(request, machine, subject, folder)
         return
     writing = trees.writing(request)
     with writing.alone():
-        writing.begin(bare.disk(site), trees.packed_from(request))
+        writing.begin(unpartitioned.disk(site), trees.packed_from(request))
         _run(request, machine, replace(subject, disk=writing.disk, writes=True), folder)
         writing.finish()
 

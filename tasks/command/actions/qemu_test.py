@@ -98,7 +98,7 @@ def _case(request: Request, recipe: Recipe, plan: Plan, disk: _Disk | None, kind
     from bootsmith.tasks.build.context import read_secret
     from bootsmith.tasks.machine import boot_setup, entry
     from bootsmith.tasks.machine.run import Subject
-    from bootsmith.tasks.planning.stages import entries as menus
+    from bootsmith.tasks.planning import entries as menus
     from bootsmith.tasks.recipe import boot_files
 
     site, test = plan.site, recipe.test

@@ -9,7 +9,7 @@ from bootsmith.tasks.build.plan import Plan
 from bootsmith.tasks.build.site import Site
 from bootsmith.tasks.command.actions import images
 from bootsmith.tasks.errors import StageError, UsageError
-from bootsmith.tasks.planning.stages import bare
+from bootsmith.tasks.planning.stages import unpartitioned
 
 if TYPE_CHECKING:
     from bootsmith.tasks.build.stage import Stage
@@ -28,7 +28,7 @@ def of_directory(request: Request) -> Plan:
     site = site_of(request)
     if request.session.invocation.runs:
         _settle(request, writing(request))
-    return _plan(top, site, bare.of_directory(top, site, kernel=not request.options["kernel"]))
+    return _plan(top, site, unpartitioned.of_directory(top, site, kernel=not request.options["kernel"]))
 
 
 def of_tar(request: Request) -> Plan:
@@ -37,7 +37,7 @@ def of_tar(request: Request) -> Plan:
     if not file.is_file():
         raise UsageError(f"{file} is not a file", "Name a tar of a tree; for a directory there is run-dir.")
     site = site_of(request)
-    return _plan(file, site, bare.of_tar(file, site, kernel=not request.options["kernel"]))
+    return _plan(file, site, unpartitioned.of_tar(file, site, kernel=not request.options["kernel"]))
 
 
 def writing(request: Request) -> Writing:

@@ -10,7 +10,8 @@ from bootsmith.tasks.boot import registry, signing
 from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.disk import bootcode
 from bootsmith.tasks.packages import loader_packages
-from bootsmith.tasks.planning.stages import entries, filling, packaged, placement
+from bootsmith.tasks.planning import disk_inputs, entries, placement
+from bootsmith.tasks.planning.stages import extraction
 from bootsmith.tasks.recipe import loaders, own_loader
 from bootsmith.tasks.recipe.boot_places import BOOT_SECTOR
 from bootsmith.tasks.recipe.model import Debian
@@ -74,9 +75,9 @@ def _loads(recipe: Recipe) -> tuple[str, ...]:
 
 def _inputs(recipe: Recipe, site: Site) -> dict[str, Path]:
     found = {"base.tar": site.base.tar, "base.index": site.base.index}
-    found |= {f"config/{name}": packaged.path(file, recipe, site) for name, file in recipe.boot.config.items()}
+    found |= {f"config/{name}": extraction.path(file, recipe, site) for name, file in recipe.boot.config.items()}
     found |= {_role(recipe, name): Path(name) for name in recipe.boot.loader if own_loader.is_own(name)}
-    found |= filling.kernels(recipe, site) if _wants_kernel(recipe) else filling.facts(recipe, site)
+    found |= disk_inputs.kernels(recipe, site) if _wants_kernel(recipe) else disk_inputs.facts(recipe, site)
     if recipe.boot.secure_boot:
         found[signing.CERTIFICATE] = recipe.boot.secure_boot.certificate
     return found

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.disk.qemu_img import PASSPHRASE
-from bootsmith.tasks.planning.stages import packaged
+from bootsmith.tasks.planning.stages import extraction
 from bootsmith.tasks.planning.stages.assemble import raw_disk
 from bootsmith.tasks.recipe.model import Qcow2
 
@@ -29,7 +29,7 @@ def stages(recipe: Recipe, site: Site) -> tuple[Stage, ...]:
 
 def _stage(name: str, output: Qcow2, recipe: Recipe, site: Site) -> Stage:
     image = site.output(output.file)
-    backing = packaged.path(output.backing, recipe, site) if output.backing else None
+    backing = extraction.path(output.backing, recipe, site) if output.backing else None
     return Stage(
         name=name,
         run="bootsmith.tasks.disk.qemu_img:run_qcow2",

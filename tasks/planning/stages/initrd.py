@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.disk.kernel_paths import key, role
-from bootsmith.tasks.planning.stages import layers, packaged, system
+from bootsmith.tasks.planning import layer_stack
+from bootsmith.tasks.planning.stages import extraction
 from bootsmith.tasks.recipe import boot_files
 from bootsmith.tasks.recipe.model import Debian
 from bootsmith.tasks.tree import initramfs
@@ -47,14 +48,14 @@ def _stage(recipe: Recipe, site: Site, entry: str, initrd: Initrd) -> Stage:
             run, params = "bootsmith.tasks.tree.initramfs:run", {"epoch": site.epoch}
             return Stage(name, run, inputs, outputs, params, initramfs.TOOLS, hints=hints, doc=f"the initrd{whose}")
         case "auto":
-            inputs = system.lower(layers.stack(recipe, site), tars=True)
+            inputs = layer_stack.inputs(layer_stack.stack(recipe, site), tars=True)
             inputs["facts"] = site.kernel_facts_for(initrd.kernel)
             return Stage(name, f"{_RUN}find", inputs, outputs, hints=hints, doc=f"the initrd{whose}, out of the tree")
         case "tree":
             return compressed(name, "gzip", site, site.initrd_for(entry), f"the initrd{whose}: the tree, packed")
         case file:
             assert not isinstance(file, str), "there is no other word"
-            inputs = {"file": packaged.path(file, recipe, site)}
+            inputs = {"file": extraction.path(file, recipe, site)}
             return Stage(name, f"{_RUN}take", inputs, outputs, hints=hints, doc=f"the initrd{whose}")
 
 
@@ -62,7 +63,7 @@ def _packing(recipe: Recipe, site: Site) -> Stage:
     return Stage(
         "initramfs/tree",
         f"{_RUN}pack",
-        system.lower(layers.stack(recipe, site), tars=True),
+        layer_stack.inputs(layer_stack.stack(recipe, site), tars=True),
         {"cpio": site.build / "initramfs/tree.cpio"},
         stored=False,
         doc="the whole tree, as an archive that Linux unpacks",
@@ -87,7 +88,7 @@ def _view(recipe: Recipe, site: Site) -> Stage:
     return Stage(
         "initramfs/view",
         "bootsmith.tasks.tree.initramfs:view",
-        system.lower(layers.stack(recipe, site)[1:], tars=True),
+        layer_stack.inputs(layer_stack.stack(recipe, site)[1:], tars=True),
         {"view": site.view},
         {"epoch": site.epoch},
         doc="of the layers, what the initramfs tools may read",

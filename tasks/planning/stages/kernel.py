@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING
 
 from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.disk.kernel_paths import key, role
-from bootsmith.tasks.planning.stages import layers, packaged, system
+from bootsmith.tasks.planning import layer_stack
+from bootsmith.tasks.planning.stages import extraction
 from bootsmith.tasks.recipe import boot_files
 from bootsmith.tasks.recipe.model import Nothing
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 def stages(recipe: Recipe, site: Site) -> list[Stage]:
     """Return the stages that have the kernels which entries start: out of the tree, or the recipe's own."""
-    tree = system.lower(layers.stack(recipe, site), tars=True)
+    tree = layer_stack.inputs(layer_stack.stack(recipe, site), tars=True)
     nameless = isinstance(recipe.source, Nothing) or recipe.boot.initrd == "tree"  # a menu needs no name of it
     return [
         _in_tree(tree, site, entry)
@@ -46,7 +47,7 @@ def _own(kernel: Kernel, recipe: Recipe, site: Site, tree: Mapping[str, Path], e
     return Stage(
         role("kernel", entry),
         "bootsmith.tasks.boot.own_kernel:run",
-        {"file": packaged.path(kernel.file, recipe, site), **tree},
+        {"file": extraction.path(kernel.file, recipe, site), **tree},
         {"kernel": site.kernel_for(entry), "facts": site.kernel_facts_for(entry)},
         {"protocol": recipe.boot.protocol, "arch": recipe.arch, "version": recipe.version},
         ("zstd",),

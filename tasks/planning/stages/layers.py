@@ -7,41 +7,28 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bootsmith.tasks.build.stage import Json, Stage
-from bootsmith.tasks.planning.stages import packaged, system
-from bootsmith.tasks.recipe.model import Devices, Directories, Files, FileSpec, LayerSpec, Links, Overlay, Remove
+from bootsmith.tasks.planning import layer_stack
+from bootsmith.tasks.planning.stages import extraction, system
+from bootsmith.tasks.recipe.model import Devices, Directories, Files, LayerSpec, Links, Overlay, Remove
 from bootsmith.tasks.tree.accounts import is_name
 
 if TYPE_CHECKING:
     from bootsmith.tasks.build.site import Layer, Site
     from bootsmith.tasks.recipe.model import Recipe
 
-MODULES = "modules"
 _RUN = "bootsmith.tasks.tree.additions:"
-
-
-def stack(recipe: Recipe, site: Site) -> tuple[Layer, ...]:
-    """Return all layers of a recipe's tree, the base first, the system's last."""
-    declared = () if recipe.system == "none" else (site.layer(system.NAME),)
-    added = (site.layer(MODULES),) if modules(recipe) else ()
-    return (site.base, *(site.layer(spec.name) for spec in recipe.layers), *declared, *added)
 
 
 def stages(recipe: Recipe, site: Site) -> list[Stage]:
     """Return the stages that make the delta layers, lowest first."""
-    layers = stack(recipe, site)
+    layers = layer_stack.stack(recipe, site)
     count = len(recipe.layers)
     found = [_stage(spec, recipe, site, layers[: number + 1]) for number, spec in enumerate(recipe.layers)]
     if recipe.system != "none":
         found.append(system.stage(recipe, site, layers[: count + 1]))
-    if modules(recipe):
-        found.append(_stage(Files(MODULES, modules(recipe)), recipe, site, layers[:-1]))
+    if layer_stack.modules(recipe):
+        found.append(_stage(Files(layer_stack.MODULES, layer_stack.modules(recipe)), recipe, site, layers[:-1]))
     return found
-
-
-def modules(recipe: Recipe) -> dict[str, FileSpec]:
-    """Return the multiboot modules of all entries, as files of the tree."""
-    every = (module for entry in recipe.boot.entries.values() for module in entry.modules)
-    return {each.path: FileSpec(each.file, None, 0o755, "root", "root") for each in every if each.file != "none"}
 
 
 def _stage(spec: LayerSpec, recipe: Recipe, site: Site, below: Sequence[Layer]) -> Stage:
@@ -50,7 +37,7 @@ def _stage(spec: LayerSpec, recipe: Recipe, site: Site, below: Sequence[Layer]) 
     return Stage(
         f"layers/{spec.name}",
         _RUN + run,
-        sources | system.lower(below, tars=named),
+        sources | layer_stack.inputs(below, tars=named),
         {"tar": target.tar, "index": target.index},
         {"epoch": site.epoch, **params},
         doc=f"what {spec.name} adds to the tree",
@@ -64,7 +51,7 @@ def _content(spec: LayerSpec, recipe: Recipe, site: Site) -> tuple[str, dict[str
             return "lay_over", {"overlay": spec.source}, {"to": spec.to, "exclude": list(spec.exclude)}, False
         case Files():
             sources = {
-                path: packaged.path(each.source, recipe, site) for path, each in spec.files.items() if each.source
+                path: extraction.path(each.source, recipe, site) for path, each in spec.files.items() if each.source
             }
             params: dict[str, Json] = {
                 path: {"content": each.content, "mode": each.mode, "owner": each.owner, "group": each.group}

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.disk.partition_table import MBR_TYPES, TYPES
-from bootsmith.tasks.planning.stages import filling, placement, populate
+from bootsmith.tasks.planning import disk_inputs, placement
+from bootsmith.tasks.planning.stages import populate
 
 if TYPE_CHECKING:
     from bootsmith.tasks.build.site import Site
@@ -29,13 +30,13 @@ def stage(recipe: Recipe, site: Site) -> Stage:
         name="partition",
         run="bootsmith.tasks.disk.partition_table:run",
         inputs={
-            **filling.indexes(recipe, site),
-            **(filling.tars(recipe, site) if contents else {}),
-            **filling.kernels(recipe, site),
+            **disk_inputs.indexes(recipe, site),
+            **(disk_inputs.tars(recipe, site) if contents else {}),
+            **disk_inputs.kernels(recipe, site),
         },
         outputs=outputs,
         params={
-            **filling.params(recipe, site, kernels=True),
+            **disk_inputs.params(recipe, site, kernels=True),
             "size": recipe.disk.size,
             "table": recipe.disk.table,
             "id": recipe.disk.id,

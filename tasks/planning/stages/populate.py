@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from bootsmith.tasks.boot import ldlinux, syslinux
 from bootsmith.tasks.build.stage import Json, Stage
-from bootsmith.tasks.planning.stages import filling
-from bootsmith.tasks.planning.stages import placement as places
+from bootsmith.tasks.planning import disk_inputs
+from bootsmith.tasks.planning import placement as places
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -64,7 +64,7 @@ def _base(recipe: Recipe, partition: Partition, site: Site) -> Stage:
         run=_RUN + "run_ext",
         inputs={"geometry": site.geometry(partition.name), "base.tar": site.base.tar, "base.index": site.base.index},
         outputs={"image": site.base_image(partition.name)},
-        params=_filesystem(partition) | filling.params(recipe, site, kernels=False) | {"layers": [site.base.name]},
+        params=_filesystem(partition) | disk_inputs.params(recipe, site, kernels=False) | {"layers": [site.base.name]},
         tools=("mke2fs",),
         doc="the pristine root filesystem, of the base layer alone",
     )
@@ -78,17 +78,17 @@ def _inputs(recipe: Recipe, partition: Partition, site: Site) -> dict[str, Path]
         content = site.content(partition.name)
         found |= {f"{content.name}.index": content.index, f"{content.name}.tar": content.tar}
     elif partition.mount is not None:
-        found |= filling.indexes(recipe, site) | filling.tars(recipe, site)
+        found |= disk_inputs.indexes(recipe, site) | disk_inputs.tars(recipe, site)
     holds_kernels = _holds_kernels(recipe, partition.name)
     if holds_kernels:
-        found |= filling.kernels(recipe, site)
+        found |= disk_inputs.kernels(recipe, site)
     if holds_kernels or partition.name in (places.esp(recipe.disk), places.active(recipe.disk)):
         found |= {"loader.tar": site.loader.tar, "loader.index": site.loader.index}
     return found
 
 
 def _params(recipe: Recipe, partition: Partition, site: Site) -> dict[str, Json]:
-    found = _filesystem(partition) | filling.params(recipe, site, kernels=_holds_kernels(recipe, partition.name))
+    found = _filesystem(partition) | disk_inputs.params(recipe, site, kernels=_holds_kernels(recipe, partition.name))
     found["syslinux"] = installation(recipe, partition.name)
     if partition.mount is None:
         return found | {"layers": []}

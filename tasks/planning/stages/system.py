@@ -4,24 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from bootsmith.tasks.build.secret import Secret
 from bootsmith.tasks.build.stage import Json, Stage
+from bootsmith.tasks.planning import layer_stack
 
 if TYPE_CHECKING:
     from bootsmith.tasks.build.site import Layer, Site
     from bootsmith.tasks.recipe.model import Partition, Recipe, User
 
 
-NAME: Final = "system"
-
-
 def stage(recipe: Recipe, site: Site, below: Sequence[Layer]) -> Stage:
     """Return the stage that makes the system layer on top of the layers `below`."""
-    system, target = recipe.system, site.layer(NAME)
+    system, target = recipe.system, site.layer(layer_stack.SYSTEM)
     assert system != "none", "then there is no such layer"
-    inputs = lower(below, tars=True)
+    inputs = layer_stack.inputs(below, tars=True)
     secrets = {}
     for name, user in system.users.items():
         inputs |= {f"{name} key {number}": key for number, key in enumerate(user.ssh_keys) if isinstance(key, Path)}
@@ -29,7 +27,7 @@ def stage(recipe: Recipe, site: Site, below: Sequence[Layer]) -> Stage:
             secrets[f"password of {name}"] = user.password
     partitions = list(recipe.disk.partitions.values())
     return Stage(
-        f"layers/{NAME}",
+        f"layers/{layer_stack.SYSTEM}",
         "bootsmith.tasks.tree.system_layer:run",
         inputs,
         {"tar": target.tar, "index": target.index},
@@ -51,12 +49,6 @@ def stage(recipe: Recipe, site: Site, below: Sequence[Layer]) -> Stage:
         secrets=secrets,
         doc="hostname, users, services, network and fstab",
     )
-
-
-def lower(layers: Sequence[Layer], *, tars: bool) -> dict[str, Path]:
-    """Return the layers below as a stage's inputs: "0.index", "1.index" ..., and "0.tar" ... where files are read."""
-    found = {f"{number}.index": layer.index for number, layer in enumerate(layers)}
-    return found | ({f"{number}.tar": layer.tar for number, layer in enumerate(layers)} if tars else {})
 
 
 def _declared(user: User) -> dict[str, Json]:

@@ -11,7 +11,7 @@ import pytest
 from bootsmith.tasks.boot import pe
 from bootsmith.tasks.disk.kernel_paths import Placement
 from bootsmith.tasks.errors import StageError
-from bootsmith.tasks.planning.stages import placement
+from bootsmith.tasks.planning import placement
 from bootsmith.tasks.tools import host
 
 from tests.support import tiny_kernel

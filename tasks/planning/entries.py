@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from bootsmith.tasks.boot.menu import Item, Menu, Module, Serial
 from bootsmith.tasks.disk.content import owner
-from bootsmith.tasks.planning.stages.placement import mounted
+from bootsmith.tasks.planning.placement import mounted
 from bootsmith.tasks.recipe import boot_files, cmdline
 
 if TYPE_CHECKING:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 from bootsmith.tasks.disk.kernel_paths import role
 from bootsmith.tasks.disk.sources import FACTS
-from bootsmith.tasks.planning.stages import layers
-from bootsmith.tasks.planning.stages import placement as places
+from bootsmith.tasks.planning import layer_stack
+from bootsmith.tasks.planning import placement as places
 from bootsmith.tasks.recipe import boot_files
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 def _layers(recipe: Recipe, site: Site) -> tuple[Layer, ...]:
-    return layers.stack(recipe, site) if places.mounted(recipe.disk) else ()
+    return layer_stack.stack(recipe, site) if places.mounted(recipe.disk) else ()
 
 
 def params(recipe: Recipe, site: Site, *, kernels: bool) -> dict[str, Json]:

@@ -1,0 +1,35 @@
+"""The layers of a recipe's tree, the base first, and how stages take them. Pure."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from bootsmith.tasks.recipe.model import FileSpec
+
+if TYPE_CHECKING:
+    from bootsmith.tasks.build.site import Layer, Site
+    from bootsmith.tasks.recipe.model import Recipe
+
+SYSTEM: Final = "system"
+MODULES: Final = "modules"
+
+
+def stack(recipe: Recipe, site: Site) -> tuple[Layer, ...]:
+    """Return all layers of a recipe's tree, the base first, the system's last."""
+    declared = () if recipe.system == "none" else (site.layer(SYSTEM),)
+    added = (site.layer(MODULES),) if modules(recipe) else ()
+    return (site.base, *(site.layer(spec.name) for spec in recipe.layers), *declared, *added)
+
+
+def modules(recipe: Recipe) -> dict[str, FileSpec]:
+    """Return the multiboot modules of all entries, as files of the tree."""
+    every = (module for entry in recipe.boot.entries.values() for module in entry.modules)
+    return {each.path: FileSpec(each.file, None, 0o755, "root", "root") for each in every if each.file != "none"}
+
+
+def inputs(layers: Sequence[Layer], *, tars: bool) -> dict[str, Path]:
+    """Return layers as a stage's inputs: "0.index", "1.index" ..., and "0.tar" ... where files are read."""
+    found = {f"{number}.index": layer.index for number, layer in enumerate(layers)}
+    return found | ({f"{number}.tar": layer.tar for number, layer in enumerate(layers)} if tars else {})
