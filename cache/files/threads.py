@@ -1,4 +1,4 @@
-"""A crew: a few threads that share a list of work; zstd, xxh3 and the kernel let others run meanwhile."""
+"""A few threads that share a list of work; zstd, xxh3 and the kernel let others run meanwhile."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MOST = 4  # more get into each other's way: writes to one file take turns
 
 
 def share(items: Iterable[T], work: Callable[[Iterator[T]], None], most: int | None = None) -> None:
-    """Let each thread of a crew call `work`, which takes items until none is left; this thread is one of them.
+    """Let each of a few threads call `work`, which takes items until none is left; this thread is one of them.
 
     What one raises ends the work of all, and is raised here.
     """

@@ -1,4 +1,4 @@
-"""A census of a store: how much of what, what keeping it by chunks saves, who needs how much of it."""
+"""Statistics of a store: how much of what, what keeping it by chunks saves, who needs how much of it."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def _files(survey: Survey) -> Files:
 
 
 def in_words(census: Census) -> str:
-    """Return a census for people to read."""
+    """Return the statistics for people to read."""
     now = time.time()
     size, age = census.limits
     files = census.files

@@ -1,4 +1,4 @@
-"""A shelf: a folder of files that are named by the digest of their content, plain or packed by zstd."""
+"""A folder of files that are named by the digest of their content, plain or packed by zstd."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ class ObjectFolder:
             return None  # not ours to read, or no more files to be had: not the content's fault
 
     def verify(self, path: Path) -> None:
-        """Read a file of this shelf. Raises Damaged, OSError."""
+        """Read a file of this folder. Raises Damaged, OSError."""
         _load(path, path.name.removesuffix(PACKED), None)
 
     def clone(self, digest: str, target: int, start: int, buffer: memoryview) -> bool:

@@ -74,7 +74,7 @@ def _stored(folder: Path, form: re.Pattern[str]) -> Iterator[tuple[str, Path]]:
 
 
 def _why_not(shelf: ObjectFolder, path: Path) -> str:
-    """Return what is wrong with a file of a shelf; nothing where it is whole, or gone meanwhile."""
+    """Return what is wrong with a file of an object folder; nothing where it is whole, or gone meanwhile."""
     try:
         shelf.verify(path)
     except FileNotFoundError:

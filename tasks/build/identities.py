@@ -79,7 +79,7 @@ class Identities:
 
         return host.identity(name, self.memo)
 
-    # -- for words about a change, see details.py
+    # -- for words about a change, see evidence.py
 
     def modules(self, stage: Stage) -> dict[str, str]:
         """Return what a stage's code is made of: module -> fingerprint of its source."""

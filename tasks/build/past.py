@@ -1,4 +1,4 @@
-"""Revival: the files of a past build, brought back bit for bit below `build/NAME/at/ID/`.
+"""The files of a past build, brought back bit for bit below `build/NAME/at/ID/`.
 
 Beside the present outputs, never over them: those belong to the recipe as it is, and stay what the next build takes
 them for. Stored stages come from the store; others are run again as they were recorded, and count only if they give the

@@ -46,7 +46,7 @@ class Reason:
 class Side:
     """One of the two that are compared: the parts of a key, and what is known beyond them.
 
-    `inputs` maps a role to what `details.of_inputs` told of it, `code` a module to its fingerprint; None: not known.
+    `inputs` maps a role to what `evidence.of_inputs` told of it, `code` a module to its fingerprint; None: not known.
     """
 
     parts: Mapping[str, Any]

@@ -90,7 +90,7 @@ def options(
 ) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Return the options that a task was given, and the words that follow them.
 
-    `params` are as `commands.option` makes them. With `mixed` they may stand behind words too, until a `--`; else the
+    `params` are as `table.option` makes them. With `mixed` they may stand behind words too, until a `--`; else the
     first word ends them. Raises UsageError, for an unknown one with near names.
     """
     import getopt

@@ -1,4 +1,4 @@
-"""QEMU's own format, as far as it says which clusters an image has: docs/interop/qcow2.txt of QEMU. Read only."""
+"""QEMU's own format, as far as it says which clusters an image has (interop/qcow2.txt in QEMU's docs). Read only."""
 
 from __future__ import annotations
 

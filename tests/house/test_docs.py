@@ -175,15 +175,6 @@ def test_links_lead_somewhere(page: Path) -> None:
             assert heading in anchors, f"{target}#{heading}"
 
 
-def test_files_that_pages_name_are_there() -> None:
-    """A path into this house that a page sets in code leads to a file or folder."""
-    room = re.compile(r"(tasks|cache|tests|docs|recipes|benchmarks)/[\w/.-]+")
-    named = [each for each in passages() if each.language == "span" and room.fullmatch(each.text)]
-    assert len(named) > 20
-    made = ("tests/boot/test_NAME.py", "recipes/lites.lock")  # by whoever follows the page
-    assert [each for each in named if each.text not in made and not (CHECKOUT / each.text).exists()] == []
-
-
 def test_other_blocks_in_pages_are_what_they_say() -> None:
     """JSON is JSON, and Python compiles."""
     for block in blocks("json"):
