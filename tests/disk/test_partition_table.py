@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from bootsmith.tasks.disk import gpt
-from bootsmith.tasks.planning import entries
 from bootsmith.tasks.planning.stages import system
+from bootsmith.tasks.recipe import cmdline
 
 from tests.support.disk_stages import Workbench, member
 
@@ -160,5 +160,5 @@ def test_an_mbr_disk_is_the_recipes(bench: Workbench) -> None:
     verified = subprocess.run(["sfdisk", "--verify", disk], capture_output=True, check=True, text=True)
     assert "No errors detected" in verified.stdout
     parts = bench.recipe.disk.partitions
-    assert entries.root_words(bench.recipe) == ["root=PARTUUID=cafe0001-03", "ro"]
+    assert cmdline.of_entry(bench.recipe.boot, bench.recipe.disk, "").startswith("root=PARTUUID=cafe0001-03 ro")
     assert "PARTUUID=cafe0001-01  /boot" in system.fstab(parts.values(), "partuuid")

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from bootsmith.tasks.build.site import Layer, Site
 from bootsmith.tasks.build.stage import Stage
+from bootsmith.tasks.planning import layer_stack
 from bootsmith.tasks.planning.stages import assemble, bootloader, convert, partition, populate
-from bootsmith.tasks.planning.stages import layers as tree_layers
 from bootsmith.tasks.recipe.load import load
 from bootsmith.tasks.recipe.model import Recipe
 from bootsmith.tasks.tree import layer as layer_files
@@ -77,7 +77,7 @@ class Workbench:
 
     def stages(self) -> dict[str, Stage]:
         """Return the stages of disk and boot, by name."""
-        self.monkeypatch.setattr(tree_layers, "stack", lambda *_: (self.site.base, *self.layers))
+        self.monkeypatch.setattr(layer_stack, "stack", lambda *_: (self.site.base, *self.layers))
         return {
             stage.name: stage
             for stage in (
