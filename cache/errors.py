@@ -1,10 +1,10 @@
-"""What the cache tells its caller when it cannot go on."""
+"""The exceptions of the cache, and what all of bootsmith's are grown from; tasks/errors.py draws the whole tree."""
 
 from __future__ import annotations
 
 
-class CacheError(Exception):
-    """A directory or file the cache needs cannot be used: `message` says which and why, `hint` what to do."""
+class BootsmithError(Exception):
+    """A problem the user can act on: `message` says what is wrong and where, `hint` what to do."""
 
     exit_code = 1
 
@@ -15,6 +15,10 @@ class CacheError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message}\n  {self.hint}" if self.hint else self.message
+
+
+class CacheError(BootsmithError):
+    """A directory or file the cache needs cannot be used."""
 
 
 class Misuse(CacheError):

@@ -1,33 +1,39 @@
 """The exceptions bootsmith raises for its users.
 
 BootsmithError
-├── UsageError        a wrong word on the command line                    exit 3
-├── RecipeError       one or more mistakes in recipes, all listed         exit 3
-├── StageError        a stage could not be built                          exit 1
-│   ├── ToolFailed    a host program exited non-zero
-│   ├── ToolMissing   a host program is not installed
-│   └── InputMissing  a declared input does not exist
-├── TestFailed        an image did not do what its recipe's test demands  exit 1
-└── Ended             a command run for the user ended with a status      exit: that status
+├── UsageError        a wrong word on the command line                      exit 3
+├── RecipeError       one or more mistakes in recipes, all listed           exit 3
+├── StageError        a stage could not be built                            exit 1
+│   ├── ToolFailed    a host program exited non-zero                        exit 1
+│   ├── ToolMissing   a host program is not installed                       exit 1
+│   └── InputMissing  a declared input does not exist                       exit 1
+├── TestFailed        an image did not do what its recipe's test demands    exit 1
+├── Unmet             the guest did not do what was demanded                exit 1
+├── Encrypted         a disk image is encrypted, and nothing opens it       exit 1
+├── Ended             a command run for the user ended with a status        exit 1, or that status
+└── CacheError        a directory or file the cache needs cannot be used    exit 1
+    ├── Busy          somebody holds what is to be cleared away             exit 1
+    ├── LimitError    a word for the store's limits that is none            exit 3
+    └── Misuse        a wrong word                                          exit 3
 
-Anything else that escapes is a bug of ours.
+Anything else that escapes is a bug of ours. What one module alone raises stands there; cache/errors.py is the ground.
 """
 
 from __future__ import annotations
 
+from bootsmith.cache.errors import BootsmithError
 
-class BootsmithError(Exception):
-    """A problem the user can act on: `message` says what is wrong and where, `hint` what to do."""
-
-    exit_code = 1
-
-    def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message, hint)
-        self.message = message
-        self.hint = hint
-
-    def __str__(self) -> str:
-        return f"{self.message}\n  {self.hint}" if self.hint else self.message
+__all__ = [
+    "BootsmithError",
+    "Ended",
+    "InputMissing",
+    "RecipeError",
+    "StageError",
+    "TestFailed",
+    "ToolFailed",
+    "ToolMissing",
+    "UsageError",
+]
 
 
 class UsageError(BootsmithError):

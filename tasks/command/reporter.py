@@ -86,7 +86,7 @@ class Reporter:
         for action in task.actions:
             error = getattr(action, "error", None)
             if error is not None:
-                if getattr(error, "exit_code", 1) == 3:
+                if error.exit_code == 3:
                     self._status = 3
                 lines = [line for line in getattr(error, "tail", "").splitlines() if line.strip()]
                 self._progress.tell("\n".join(f"  | {line}" for line in lines))

@@ -11,8 +11,3 @@ def test_the_hint_stands_below_the_message() -> None:
     assert str(error) == "it is full\n  Make room."
     assert (error.message, error.hint) == ("it is full", "Make room.")
     assert str(CacheError("it is full")) == "it is full"
-
-
-def test_it_is_no_oserror() -> None:
-    """Who handles a stage's own OSError does not take the cache's troubles for it."""
-    assert not issubclass(CacheError, OSError)

@@ -8,7 +8,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from bootsmith.cache.errors import CacheError
 from bootsmith.tasks.command.reporter import tell_fresh, tell_outputs
 from bootsmith.tasks.command.session import Session
 from bootsmith.tasks.command.table import Command, Request
@@ -62,13 +61,13 @@ class Action(BaseAction):  # type: ignore[misc]  # doit has no types
         self.task: Any = None
         self.out = self.err = self.result = None
         self.values: dict[str, Any] = {}
-        self.error: BootsmithError | CacheError | None = None
+        self.error: BootsmithError | None = None
 
     def execute(self, out: object = None, err: object = None) -> BaseFail | None:  # noqa: ARG002  # doit's signature
         """Run; return what doit calls a failure, or None."""
         try:
             self.act()
-        except (BootsmithError, CacheError) as error:
+        except BootsmithError as error:
             self.error = error
             return TaskFailed(str(error))
         except Exception as error:  # noqa: BLE001  # the outermost frame: a bug of ours, shown whole

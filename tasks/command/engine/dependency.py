@@ -16,7 +16,6 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from bootsmith.cache.errors import CacheError
 from bootsmith.tasks.command.engine.graph import Graph
 from bootsmith.tasks.command.image_tasks import DATABASE
 from bootsmith.tasks.errors import BootsmithError
@@ -34,9 +33,9 @@ if TYPE_CHECKING:
 BECAUSE = "because"  # a kind of reason for not being up to date that doit has not: our words, as they are
 
 
-def refuse(error: BootsmithError | CacheError) -> NoReturn:
+def refuse(error: BootsmithError) -> NoReturn:
     """End before anything ran, with the error's own exit code."""
-    if getattr(error, "exit_code", 1) == 3:
+    if error.exit_code == 3:
         raise InvalidDodoFile(str(error)) from None
     sys.stderr.write(f"ERROR: {error}\n")
     raise SystemExit(1)
@@ -113,7 +112,7 @@ class Dependency:
         builder, stage = self.graph.stages[task.name]
         try:
             fresh, reasons = self._standing(builder, stage)
-        except (BootsmithError, CacheError) as error:
+        except BootsmithError as error:
             refuse(error)
         answer = DependencyStatus(get_log)
         task.dep_changed = []

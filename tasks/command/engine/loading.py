@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from bootsmith.cache.errors import CacheError
 from bootsmith.tasks.command import invocation
 from bootsmith.tasks.command.engine import arguments
 from bootsmith.tasks.command.engine.dependency import Dependency, refuse
@@ -37,7 +36,7 @@ def tasks(dodo: Dodo) -> Iterator[Task]:
         graph = Graph(dodo.session or _session(dodo), _others(dodo.namespace), _usual(dodo))
         found = graph.tasks()
         graph.check_words(found)
-    except (BootsmithError, CacheError) as error:
+    except BootsmithError as error:
         refuse(error)
     Dependency(graph).take_over(Globals.dep_manager)
     if graph.session.invocation.command == "help":  # which prints a task's line; `list` stays as short as it is

@@ -1,0 +1,51 @@
+"""tasks/errors.py: the tree it draws is the one that stands in the code."""
+
+from __future__ import annotations
+
+import importlib
+import re
+from collections.abc import Iterator
+
+from bootsmith.cache.errors import BootsmithError
+from bootsmith.tasks import errors
+
+from tests.support.checkout import CHECKOUT
+
+
+def drawn() -> dict[str, tuple[str, int]]:
+    """Return name -> (what it is a kind of, its exit code), as the docstring draws it."""
+    above = [errors.BootsmithError.__name__]
+    found = {above[0]: ("Exception", 1)}
+    for line in str(errors.__doc__).splitlines():
+        if each := re.fullmatch(r"((?:[│ ] {3})*)[├└]── (\w+) +\w.*  exit (\d)\b.*", line):
+            depth = len(each[1]) // 4 + 1
+            found[each[2]] = (above[depth - 1], int(each[3]))
+            above[depth:] = [each[2]]
+    return found
+
+
+def kinds(base: type[BootsmithError]) -> Iterator[type[BootsmithError]]:
+    """Yield a class and all that are kinds of it."""
+    yield base
+    for each in base.__subclasses__():
+        yield from kinds(each)
+
+
+def test_the_tree_drawn_is_the_tree_there_is() -> None:
+    """Each error that a user may meet is drawn where it belongs, with the exit status that it ends in."""
+    for path in [each for room in ("tasks", "cache") for each in (CHECKOUT / room).rglob("*.py")]:
+        if re.search(r"^class \w+\(.*Error\b|^class \w+\(Misuse", path.read_text(), re.MULTILINE):
+            name = ".".join(path.relative_to(CHECKOUT).with_suffix("").parts)
+            importlib.import_module(f"bootsmith.{name}")
+    found = {
+        each.__name__: (each.__bases__[0].__name__, each.exit_code)
+        for each in kinds(BootsmithError)
+        if each.__module__.startswith("bootsmith.")
+    }
+    assert len(found) > 10
+    assert drawn() == found
+
+
+def test_no_error_of_ours_is_an_oserror() -> None:
+    """Who handles a stage's own OSError takes none of our refusals for it."""
+    assert not [each for each in kinds(BootsmithError) if issubclass(each, OSError)]
