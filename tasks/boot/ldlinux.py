@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from bootsmith.tasks.disk import fat, filesystems
-from bootsmith.tasks.tools import host
+from bootsmith.tasks.tools.environment import PATH
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -34,7 +34,7 @@ def install(ctx: Context, image: Path, where: str) -> None:
         program.write_text(f'#!{ctx.tool("sh")}\nMTOOLSRC=settings exec {ctx.tool("mtools")} -c {name} "$@"\n')
         program.chmod(0o755)
     place = ["--directory", f"/{where}"] if where else []
-    ctx.run("syslinux", "--install", *place, "image", cwd=desk, env={"PATH": f".:{host.PATH}"})
+    ctx.run("syslinux", "--install", *place, "image", cwd=desk, env={"PATH": f".:{PATH}"})
 
 
 def run(ctx: Context) -> None:

@@ -9,9 +9,12 @@ from pathlib import Path
 from typing import BinaryIO
 
 from bootsmith.tasks.build.secret import Secret
-from bootsmith.tasks.build.stage import Completed, Json, Stage
+from bootsmith.tasks.build.stage import Json, Stage
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.tools import host, process
+from bootsmith.tasks.tools.environment import ENVIRONMENT
+from bootsmith.tasks.tools.process import Completed
+from bootsmith.tasks.tools.usage import Usage
 
 
 def _silent(_text: str) -> None:
@@ -29,7 +32,7 @@ class StageContext:
     log: BinaryIO | None = None
     say: Callable[[str], None] = _silent
     tell: Callable[[str], None] = _silent
-    usage: process.Usage = field(default_factory=process.Usage)
+    usage: Usage = field(default_factory=Usage)
 
     @property
     def inputs(self) -> Mapping[str, Path]:
@@ -82,8 +85,7 @@ class StageContext:
 
     def _environment(self) -> dict[str, str]:
         found = {
-            "PATH": host.PATH,
-            "LC_ALL": "C.UTF-8",
+            **ENVIRONMENT,
             "TZ": "UTC",
             "HOME": str(self.work),
             "TMPDIR": str(self.work),

@@ -75,9 +75,9 @@ class Identities:
 
     def tool(self, name: str) -> str:
         """Return the identity of a host program. Raises ToolMissing."""
-        from bootsmith.tasks.tools import host
+        from bootsmith.tasks.tools import identity
 
-        return host.identity(name, self.memo)
+        return identity.of_tool(name, self.memo)
 
     # -- for words about a change, see evidence.py
 

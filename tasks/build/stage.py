@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from bootsmith.tasks.build.secret import Secret
+    from bootsmith.tasks.tools.process import Completed
 
 Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
 
@@ -21,7 +22,7 @@ class Stage(NamedTuple):
     `inputs` and `outputs` map a role to a path (outputs are single files). `params` holds all that shapes the output;
     `hints` what the run needs but the output does not depend on (a mirror's URL): it never enters the key.
     `loads` are modules the run imports by names that its source does not tell: part of its code, as what it imports is.
-    `tools` are names from `bootsmith.tasks.tools.host.TOOLS`; only these can be run. `run` is "module:function",
+    `tools` are names from `bootsmith.tasks.tools.catalogue.TOOLS`; only these can be run. `run` is "module:function",
     imported only when the stage really runs, so that a no-op stays quick; the function takes one `Context`.
     """
 
@@ -100,11 +101,3 @@ class Context(Protocol):
     def tell(self, text: str) -> None:
         """Tell the user, when the stage is done, what is to be known of its output: what it could not hold."""
         ...
-
-
-class Completed(NamedTuple):
-    """A program that ended: its exit status and what it printed."""
-
-    status: int
-    stdout: bytes
-    stderr: bytes

@@ -82,8 +82,9 @@ def remove_tree(path: Path) -> None:
         shutil.rmtree(path, onerror=_open_up)
     except PermissionError:
         from bootsmith.tasks.tools import host, process
+        from bootsmith.tasks.tools.environment import ENVIRONMENT
 
-        process.run([host.find("rm"), "-rf", "--", path], env={"PATH": host.PATH}, cwd=path.parent, root=True)
+        process.run([host.find("rm"), "-rf", "--", path], env=ENVIRONMENT, cwd=path.parent, root=True)
 
 
 def _open_up(function: Callable[[str], object], name: str, _error: object) -> None:

@@ -312,9 +312,9 @@ class Session:
 
     def _interrupted(self, number: int, _frame: FrameType | None) -> NoReturn:
         """End at once: what is half made has no record, and goes with the next run."""
-        from bootsmith.tasks.tools import process
+        from bootsmith.tasks.tools import children
 
-        process.kill_all()
+        children.kill_all()
         self.progress.close()
         kept = "; what was finished is kept, run the same command to go on" if self._builders else ""
         sys.stderr.write(f"interrupted{kept}\n")

@@ -12,6 +12,7 @@ from bootsmith.tasks.disk.image_content import Disk, opened
 from bootsmith.tasks.disk.passphrase import Passphrase
 from bootsmith.tasks.recipe.loaders import KINDS
 from bootsmith.tasks.tools import host, process
+from bootsmith.tasks.tools.environment import ENVIRONMENT
 
 LOADER = "::/EFI/BOOT/BOOTX64.EFI"
 """What UEFI firmware starts from a disk it has never seen (UEFI 2.10, 3.5.1.1)."""
@@ -111,7 +112,7 @@ def _listed(disk: Disk, start: int, size: int, *words: str) -> bytes:
     with disk.part(start, size) as (fd, offset):  # by number: mtools have a shell expand an image's name
         listed = process.run(
             [host.find("mdir"), "-b", "-i", f"/dev/fd/{fd}@@{offset}", *words], pass_fds=[fd],
-            env={"PATH": host.PATH, "LC_ALL": "C.UTF-8", "MTOOLS_SKIP_CHECK": "1"}, cwd=Path("/"), check=False,
+            env={**ENVIRONMENT, "MTOOLS_SKIP_CHECK": "1"}, cwd=Path("/"), check=False,
         )  # fmt: skip
     return listed.stdout if listed.status == 0 else b""
 

@@ -15,6 +15,7 @@ from bootsmith.tasks.disk import passphrase as passphrases
 from bootsmith.tasks.disk.passphrase import Passphrase
 from bootsmith.tasks.errors import BootsmithError, ToolFailed
 from bootsmith.tasks.tools import host, process
+from bootsmith.tasks.tools.environment import ENVIRONMENT
 
 _WINDOW = 1 << 20
 _SECTOR = 512
@@ -156,6 +157,5 @@ def _damage_told(image: Path) -> Iterator[None]:
 
 
 def _qemu_img(*words: str | Path, input: bytes | None = None, pass_fds: list[int] | None = None) -> bytes:  # noqa: A002
-    env = {"PATH": host.PATH, "LC_ALL": "C.UTF-8"}
     argv = [host.find("qemu-img"), *words]
-    return process.run(argv, env=env, cwd=Path("/"), input=input, pass_fds=pass_fds or ()).stdout
+    return process.run(argv, env=ENVIRONMENT, cwd=Path("/"), input=input, pass_fds=pass_fds or ()).stdout

@@ -13,6 +13,7 @@ from bootsmith.tasks.disk.passphrase import Passphrase
 from bootsmith.tasks.disk.superblock import Filesystem
 from bootsmith.tasks.errors import UsageError
 from bootsmith.tasks.tools import host, process
+from bootsmith.tasks.tools.environment import ENVIRONMENT
 
 _FORMATS = ((b"QFI\xfb", "qcow2"), (b"KDMV", "vmdk"), (b"vhdxfile", "vhdx"), (b"conectix", "vhd"))
 _LOADER_FILES = (
@@ -169,7 +170,7 @@ def _loader_files(disk: Disk, start: int, size: int) -> tuple[str, ...]:
     with disk.part(start, size) as (fd, offset):  # by number: mtools have a shell expand an image's name
         listed = process.run(
             [host.find("mdir"), "-/", "-a", "-b", "-i", f"/dev/fd/{fd}@@{offset}", "::"], pass_fds=[fd],
-            env={"PATH": host.PATH, "LC_ALL": "C.UTF-8", "MTOOLS_SKIP_CHECK": "1"}, cwd=Path("/"), check=False,
+            env={**ENVIRONMENT, "MTOOLS_SKIP_CHECK": "1"}, cwd=Path("/"), check=False,
         )  # fmt: skip
     names = (line.removeprefix("::/") for line in listed.stdout.decode(errors="replace").splitlines())
     return tuple(sorted(name for name in names if name.lower().startswith(_LOADER_FILES) and not name.endswith("/")))

@@ -18,7 +18,8 @@ from typing import Literal, Protocol
 
 from bootsmith.cache.store.location import default_root
 from bootsmith.tasks.errors import BootsmithError
-from bootsmith.tasks.tools import host, process
+from bootsmith.tasks.tools import host, popen, process
+from bootsmith.tasks.tools.environment import ENVIRONMENT
 
 PATIENCE = {"kvm": 1, "tcg": 2}
 """Every time limit of a recipe is multiplied by this. A Debian that logs in after 3 s under KVM takes 15 to 30 s under
@@ -78,7 +79,7 @@ class HostQemu:
         return f"{real}:{found.st_size}:{found.st_mtime_ns}"
 
     def version(self) -> tuple[int, ...]:
-        answer = process.run([self.program, "--version"], env={"PATH": host.PATH}, cwd=Path("/"))
+        answer = process.run([self.program, "--version"], env=ENVIRONMENT, cwd=Path("/"))
         found = re.search(rb"version (\d+)\.(\d+)", answer.stdout)
         return tuple(map(int, found.groups())) if found else (0, 0)
 
@@ -87,7 +88,7 @@ class HostQemu:
             guest = Path(folder) / "smoke.img"
             write_smoke_guest(guest)
             errors = Path(folder) / "stderr"
-            with process.start(smoke_command(self.program, guest), stderr=errors) as running:
+            with popen.start(smoke_command(self.program, guest), stderr=errors) as running:
                 status = running.wait(seconds)
             if status == SMOKE_STATUS:
                 return ""

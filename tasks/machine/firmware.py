@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Literal
 
 from bootsmith.tasks.errors import BootsmithError, ToolMissing
-from bootsmith.tasks.tools import host
+from bootsmith.tasks.tools.catalogue import TOOLS
+from bootsmith.tasks.tools.package_manager import install_command
 
 Kind = Literal["uefi", "bios", "direct"]
 _COMMANDS: dict[Kind, str] = {"uefi": "run-uefi", "bios": "run-bios", "direct": "run-direct"}
@@ -82,9 +83,9 @@ def find(root: Path = Path("/"), places: Iterable[Place] = PLACES, *, secure_boo
                 return found
             microsoft = there / place.microsoft
             return replace(found, secure=True, microsoft=microsoft if microsoft.is_file() else None)
-    tool = host.TOOLS["ovmf"]
+    tool = TOOLS["ovmf"]
     what = "UEFI firmware (OVMF) with Secure Boot" if secure_boot else "UEFI firmware (OVMF)"
-    raise ToolMissing(f"no {what} is installed", f"Install it: {host.install_command([tool])}")
+    raise ToolMissing(f"no {what} is installed", f"Install it: {install_command([tool])}")
 
 
 def with_keys(found: Firmware, certificate: Path | None) -> Firmware:

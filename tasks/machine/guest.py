@@ -25,7 +25,7 @@ from bootsmith.tasks.errors import BootsmithError, TestFailed
 from bootsmith.tasks.machine import qmp
 from bootsmith.tasks.machine.console import Console, clean
 from bootsmith.tasks.machine.qemu import Wires
-from bootsmith.tasks.tools import process
+from bootsmith.tasks.tools import popen
 
 _ROOM = 1 << 20
 """Bytes that the console's pipe is to hold unread: as many as Linux allows anybody."""
@@ -40,7 +40,7 @@ class Guest:
 
     def __init__(
         self,
-        running: process.Running,
+        running: popen.Running,
         wired: _Wired,
         *,
         console: Console,
@@ -177,7 +177,7 @@ def start(
             wired, theirs = _wire(pipe, stack)
             argv = command(Wires(pipe, *(their.fileno() for their in theirs)))
             passed = [*(their.fileno() for their in theirs), *pass_fds]
-            running = stack.enter_context(process.start(argv, stderr=messages, pass_fds=passed))
+            running = stack.enter_context(popen.start(argv, stderr=messages, pass_fds=passed))
             for their in theirs:
                 their.close()
             guest = Guest(running, wired, console=console, log=log, messages=messages, text_screen=text_screen)

@@ -14,6 +14,7 @@ from bootsmith.tasks.disk.passphrase import ID, Passphrase, definition, patientl
 from bootsmith.tasks.errors import BootsmithError
 from bootsmith.tasks.machine.firmware import Firmware
 from bootsmith.tasks.tools import host, process
+from bootsmith.tasks.tools.environment import ENVIRONMENT
 
 
 @contextlib.contextmanager
@@ -71,8 +72,7 @@ def _make_encrypted(disk: Path, format: str, over: Path, passphrase: Passphrase)
 
 
 def _qemu_img(*words: str | Path, input: bytes | None = None) -> bytes:  # noqa: A002  as subprocess calls it
-    env = {"PATH": host.PATH, "LC_ALL": "C.UTF-8"}
-    return process.run([host.find("qemu-img"), *words], env=env, cwd=Path("/"), input=input).stdout
+    return process.run([host.find("qemu-img"), *words], env=ENVIRONMENT, cwd=Path("/"), input=input).stdout
 
 
 def _own_variables(firmware: Firmware, folder: Path) -> Firmware:

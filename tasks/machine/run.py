@@ -17,7 +17,7 @@ from bootsmith.tasks.errors import BootsmithError, UsageError
 from bootsmith.tasks.machine import accelerator, firmware, microvm_clock, overlay, ports, qemu, running, shares, ssh
 from bootsmith.tasks.machine.credentials import Asked, credentials
 from bootsmith.tasks.recipe.model import Machine
-from bootsmith.tasks.tools import host, process
+from bootsmith.tasks.tools import host, popen
 
 SSH = 22
 
@@ -94,7 +94,7 @@ def run(
             descriptors.append(stack.enter_context(passphrase.pipe()))
             printed, real = passphrases.definition(passphrases.SHOWN), passphrases.definition(descriptors[-1])
             argv = [real if word == printed else word for word in argv]
-        return process.spawn_interactive(argv, pass_fds=descriptors)
+        return popen.spawn_interactive(argv, pass_fds=descriptors)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from bootsmith.tasks.tools import host, process
+from bootsmith.tasks.tools import host, popen
 
 PLACES = ("/usr/libexec/virtiofsd", "/usr/lib/qemu/virtiofsd", "/usr/lib/virtiofsd")
 """Debian 13 and Fedora; Debian 12; Arch. No distribution has it on the PATH."""
@@ -59,7 +59,7 @@ def _serve(stack: contextlib.ExitStack, program: Path, path: Path) -> tuple[sock
     with listener:
         words = [*wall, program, f"--fd={listener.fileno()}", "-o", f"source={path}", "-o", "sandbox=chroot"]
         messages = Path(f"/dev/fd/{said}")
-        running = stack.enter_context(process.start(words, stderr=messages, pass_fds=[listener.fileno()]))
+        running = stack.enter_context(popen.start(words, stderr=messages, pass_fds=[listener.fileno()]))
     end = time.monotonic() + PATIENCE
     while time.monotonic() < end and READY not in _heard(said):
         if running.wait(0.02) is not None:

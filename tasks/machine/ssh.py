@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bootsmith.cache.files.lock import FileLock
-from bootsmith.tasks.build.stage import Completed
 from bootsmith.tasks.errors import BootsmithError
 from bootsmith.tasks.tools import host, process
+from bootsmith.tasks.tools.environment import ENVIRONMENT
+from bootsmith.tasks.tools.process import Completed
 
 LOOPBACK = "127.0.0.1"
 _PAUSE = 0.5  # seconds
@@ -45,7 +46,7 @@ def _make(private: Path, public: Path) -> None:
     for file in (private, public):
         file.unlink(missing_ok=True)
     words: list[str | Path] = ["-q", "-t", "ed25519", "-N", "", "-C", "bootsmith", "-f", private]
-    process.run([host.find("ssh-keygen"), *words], env={"PATH": host.PATH}, cwd=private.parent)
+    process.run([host.find("ssh-keygen"), *words], env=ENVIRONMENT, cwd=private.parent)
 
 
 def command(port: int, key: Path, *words: str, user: str = "root", program: str | Path = "ssh") -> list[str]:
@@ -93,7 +94,7 @@ def _banner(port: int, pause: Callable[[float], None]) -> bytes:
 def run(port: int, key: Path, text: str, *, user: str = "root", check: bool = True) -> Completed:
     """Run a shell command in the guest. Raises ToolFailed where it exits non-zero and `check`."""
     words = command(port, key, text, user=user, program=host.find("ssh"))
-    env = {"PATH": host.PATH, "HOME": os.environ.get("HOME", "/"), "LC_ALL": "C.UTF-8"}
+    env = {**ENVIRONMENT, "HOME": os.environ.get("HOME", "/")}
     return process.run(
         [*words[:1], "-o", "BatchMode=yes", *words[1:]], env=env, cwd=key.parent, network=True, check=check
     )

@@ -18,6 +18,7 @@ from bootsmith.tasks.boot.enrolment import Variable
 from bootsmith.tasks.errors import BootsmithError
 from bootsmith.tasks.machine.firmware import Firmware
 from bootsmith.tasks.tools import host, process
+from bootsmith.tasks.tools.environment import ENVIRONMENT
 
 _STORE = uuid.UUID("aaf32c78-947b-439a-a180-2e144ec37792")  # gEfiAuthenticatedVariableGuid
 _SECURE_BOOT_ENABLE = uuid.UUID("f0a30bc7-af08-4556-99c4-001009c93a44")  # gEfiSecureBootEnableDisableGuid
@@ -178,4 +179,4 @@ def _changed(found: Firmware, change: Callable[[bytes, str], bytes], folder: Pat
 
 def _convert(form: str, source: Path, wanted: str, target: Path) -> None:
     words: list[str | Path] = ["convert", "-f", form, "-O", wanted, source, target]
-    process.run([host.find("qemu-img"), *words], env={"PATH": host.PATH, "LC_ALL": "C.UTF-8"}, cwd=target.parent)
+    process.run([host.find("qemu-img"), *words], env=ENVIRONMENT, cwd=target.parent)

@@ -68,7 +68,7 @@ class Verdicts:
         from bootsmith.cache.digest import secret_digest
         from bootsmith.cache.digest.code import module_identity
         from bootsmith.cache.digest.fingerprint import fingerprint
-        from bootsmith.tasks.tools import host
+        from bootsmith.tasks.tools import identity
 
         test = asdict(case.test)
         if case.test.login:
@@ -81,7 +81,7 @@ class Verdicts:
             "machine": _plain(asdict(case.machine)),
             "test": _plain(test),
             "accelerator": [case.accel.kind, case.accel.cpu],
-            "qemu": host.identity(case.program, self._memo),
+            "qemu": identity.of_tool(case.program, self._memo),
             "code": f"{module_identity(BOOT, memo=self._memo)} {sys.implementation.cache_tag}",
         }
 

@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bootsmith.tasks.tools import host, process
+from bootsmith.tasks.tools.environment import ENVIRONMENT
 
 if TYPE_CHECKING:
-    from bootsmith.tasks.build.stage import Completed
+    from bootsmith.tasks.tools.process import Completed
 
 _PASSED_ON: Final = ("http_proxy", "https_proxy", "ftp_proxy", "all_proxy", "no_proxy")
 
@@ -105,6 +106,6 @@ class Apt:
         return self.run(tool, *args, check=True).stdout.decode()
 
     def run(self, tool: str, *args: str, check: bool = False) -> Completed:
-        env = {"PATH": host.PATH, "LC_ALL": "C.UTF-8", "APT_CONFIG": str(self.folder / "apt.conf")}
+        env = {**ENVIRONMENT, "APT_CONFIG": str(self.folder / "apt.conf")}
         env |= {name: value for name, value in os.environ.items() if name.lower() in _PASSED_ON}
         return process.run([host.find(tool), *args], env=env, cwd=self.folder, network=True, check=check)

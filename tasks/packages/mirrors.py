@@ -182,9 +182,9 @@ def parse_settings(dump: str) -> dict[str, str]:
 
 def _apt_settings() -> dict[str, str]:
     from bootsmith.tasks.tools import host, process
+    from bootsmith.tasks.tools.environment import ENVIRONMENT
 
-    env = {"PATH": host.PATH, "LC_ALL": "C.UTF-8"}
-    done = process.run([host.find("apt-config"), "dump", "Acquire"], env=env, cwd=Path("/"), check=False)
+    done = process.run([host.find("apt-config"), "dump", "Acquire"], env=ENVIRONMENT, cwd=Path("/"), check=False)
     return parse_settings(done.stdout.decode(errors="replace"))
 
 

@@ -1,9 +1,8 @@
 """What identifies a host program: the content of its executable, interpreter, libraries and data files.
 
-The libraries are those that the program's own dynamic loader names (`ld.so --list`, which runs none of the program's
-code): search paths, caches and CPU variants are the loader's business, and no second implementation agrees with it for
-long. It costs some milliseconds, once: the answer is kept beside the memo with the stat of every file and folder that
-it rests on, so that asking again is only stats. What an identity stands for is kept too, for words about a change.
+To ask for the libraries costs some milliseconds, once: the answer is kept beside the memo with the stat of every file
+and folder that it rests on, so that asking again is only stats. What an identity stands for is kept too, for words
+about a change.
 """
 
 from __future__ import annotations
@@ -11,14 +10,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
-import struct
 import threading
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from bootsmith.tasks.errors import ToolMissing
+from bootsmith.tasks.tools import host, shared_libraries
+from bootsmith.tasks.tools.catalogue import TOOLS
 
 if TYPE_CHECKING:
     from bootsmith.cache.digest.memo import Memo
@@ -33,6 +31,14 @@ LOADER_FILES = ("/etc/ld.so.cache", "/etc/ld.so.preload")
 _guard = threading.Lock()
 _answers: dict[Path, dict[str, Any]] = {}
 """Per file of answers: program -> {"data", "watched": {path: stat}, "identity", "libraries"}."""
+
+
+def of_tool(name: str, memo: Memo) -> str:
+    """Return the identity of a tool of the catalogue, or of any other program by its name. Raises ToolMissing."""
+    tool = TOOLS.get(name)
+    if tool is None:
+        return identity(host.find(name), (), memo)
+    return identity(host.find(name), tool.data, memo, () if tool.files else tool.version)
 
 
 def identity(path: Path, data: tuple[str, ...], memo: Memo, version: tuple[str, ...] = ()) -> str:
@@ -57,13 +63,16 @@ def _identity(path: Path, data: tuple[str, ...], memo: Memo, version: tuple[str,
     answers = _answers[book]
     known = answers.get(str(path))
     if known and known["data"] == list(data) and all(_stat(each) == was for each, was in known["watched"].items()):
+        shared_libraries.known[str(path)] = known["libraries"]
         return str(known["identity"])
     began = time.time_ns()
     watched, files, shared, found = _examine(path, data, memo)
     _tell(found, path, version, files, memo)
     answers.pop(str(path), None)
+    shared_libraries.known.pop(str(path), None)
     if all(_settled(each, began) for each in watched):
         answers[str(path)] = {"data": list(data), "watched": watched, "identity": found, "libraries": shared}
+        shared_libraries.known[str(path)] = shared
         _write(book, answers)
     return found
 
@@ -74,7 +83,7 @@ def _examine(path: Path, data: tuple[str, ...], memo: Memo) -> tuple[dict[str, S
     from bootsmith.cache.digest.key import key
 
     programs = [path, *interpreters(path)]
-    shared = sorted({library for program in programs for library in libraries(program)})
+    shared = sorted({library for program in programs for library in shared_libraries.libraries(program)})
     further = sorted({str(match) for pattern in data for match in Path("/").glob(pattern[1:]) if match.is_file()})
     folders = {str(Path(each).parent) for each in (*shared, *data)}
     watched = {each: _stat(each) for each in (*map(str, programs), *shared, *further, *folders, *LOADER_FILES)}
@@ -93,7 +102,7 @@ def _tell(identity: str, path: Path, version: tuple[str, ...], files: dict[str, 
     known = _read_about(memo)
     if identity in known:
         return
-    from bootsmith.tasks.tools.host_table import printed_version
+    from bootsmith.tasks.tools.version import printed_version
 
     known[identity] = {"version": printed_version(path, version), "files": files}
     kept = dict(list(known.items())[-KEPT:])
@@ -118,55 +127,8 @@ def interpreters(path: Path) -> list[Path]:
     words = os.fsdecode(first[2:]).split()
     found = [Path(words[0])]
     if found[0].name == "env":
-        from bootsmith.tasks.tools.host import find
-
-        found += [find(word) for word in words[1:2]]
+        found += [host.find(word) for word in words[1:2]]
     return found
-
-
-def linked(path: Path) -> list[str]:
-    """Return the shared libraries of a program, those its identity covers where it was asked for. Raises ToolMissing.
-
-    Who runs a stage asked a moment ago, and asks again when the stage has run: an answer that is true no more is found.
-    """
-    with _guard:
-        for answers in _answers.values():
-            found: list[str] | None = answers.get(str(path), {}).get("libraries")
-            if found is not None:
-                return found
-    return libraries(path)
-
-
-def libraries(path: Path) -> list[str]:
-    """Return the shared libraries that a program's loader would load for it. Raises ToolMissing where it cannot."""
-    loader = interpreter(path)
-    if loader is None:
-        return []
-    from bootsmith.tasks.tools import process
-
-    listed = process.run([loader, "--list", path.resolve()], env={}, cwd=Path("/"), check=False)
-    if listed.status:
-        reason = listed.stderr.decode(errors="replace").strip() or f"its loader exited with status {listed.status}"
-        raise ToolMissing(f"{path} cannot start: {reason}", "Install its package anew.")
-    named = re.findall(r"(?:=> |^\s*)(/.*) \(0x", listed.stdout.decode(errors="surrogateescape"), re.MULTILINE)
-    return [*named, *([str(loader)] if str(loader) not in named else [])]
-
-
-def interpreter(path: Path) -> Path | None:
-    """Return the dynamic loader that an ELF64 executable asks for (its PT_INTERP); None where it asks for none."""
-    with path.open("rb") as file:
-        header = file.read(64)
-        if header[:6] != b"\x7fELF\x02\x01":  # 64 bits, little-endian
-            return None
-        (table,) = struct.unpack_from("<Q", header, 0x20)
-        entry_size, count = struct.unpack_from("<HH", header, 0x36)
-        for index in range(count):
-            file.seek(table + index * entry_size)
-            kind, _, offset, _, _, size = struct.unpack("<IIQQQQ", file.read(40))
-            if kind == 3:
-                file.seek(offset)
-                return Path(os.fsdecode(file.read(size).rstrip(b"\0")))
-    return None
 
 
 def _stat(path: str) -> Stat:

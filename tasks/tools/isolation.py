@@ -18,7 +18,8 @@ import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from bootsmith.tasks.tools import host
+from bootsmith.tasks.tools.programs import find
+from bootsmith.tasks.tools.tool import SETPRIV, SH, UNSHARE
 
 READY = b"\0"
 ANSWER = b"go\n"
@@ -75,16 +76,16 @@ def walls(*, root: bool, network: bool, uid: int) -> Iterator[Wall]:
 
 def command(wall: Wall, *, has_input: bool) -> list[str]:
     """Return the words before the program's own."""
-    words = [str(host.find("setpriv")), "--pdeathsig", "KILL"]
+    words = [str(find(SETPRIV)), "--pdeathsig", "KILL"]
     if wall.unshare:
-        words += [str(host.find("unshare")), *wall.unshare, "--"]
-    return [*words, str(host.find("sh")), "-c", GUARDS[wall.namespaced, has_input], "sh"]
+        words += [str(find(UNSHARE)), *wall.unshare, "--"]
+    return [*words, str(find(SH)), "-c", GUARDS[wall.namespaced, has_input], "sh"]
 
 
-def companion() -> list[str]:
+def pdeathsig_command() -> list[str]:
     """Return the words before a program that shares our terminal and network, and dies with the calling thread.
 
     The shell makes sure that we were still there once the death signal was set.
     """
     guard = '[ "$PPID" = "$1" ] || exit 125; shift; exec "$@"'
-    return [str(host.find("setpriv")), "--pdeathsig", "KILL", str(host.find("sh")), "-c", guard, "sh", str(os.getpid())]
+    return [str(find(SETPRIV)), "--pdeathsig", "KILL", str(find(SH)), "-c", guard, "sh", str(os.getpid())]

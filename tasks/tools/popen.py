@@ -23,7 +23,7 @@ def spawn_interactive(
     It inherits stdin, stdout, stderr and, without `env`, the environment. Ctrl-C reaches the program and not us.
     However it ends, the terminal is as it was.
     """
-    words = [*isolation.companion(), *map(str, argv)]
+    words = [*isolation.pdeathsig_command(), *map(str, argv)]
     with (
         terminal.lent(), _deaf_to_ctrl_c(),
         subprocess.Popen(words, env=env, pass_fds=pass_fds) as child, _listed(child),
@@ -98,7 +98,7 @@ def start(
 
     stdin and stdout are pipes; stderr goes to the file `stderr`, else into stdout.
     """
-    words = [*isolation.companion(), *map(str, argv)]
+    words = [*isolation.pdeathsig_command(), *map(str, argv)]
     with stderr.open("wb") if stderr else contextlib.nullcontext(subprocess.STDOUT) as errors:
         child = subprocess.Popen(
             words, env=env, cwd=cwd, bufsize=0, pass_fds=pass_fds, start_new_session=True,

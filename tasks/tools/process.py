@@ -15,17 +15,12 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
-from bootsmith.tasks.build.stage import Completed
 from bootsmith.tasks.errors import StageError, ToolFailed, ToolMissing
 from bootsmith.tasks.tools import children, isolation, subordinate_ids
-from bootsmith.tasks.tools.children import kill_all
 from bootsmith.tasks.tools.lines import Lines
-from bootsmith.tasks.tools.popen import Running, spawn_interactive, start
 from bootsmith.tasks.tools.usage import Usage, own_peak, resident
-
-__all__ = ["Completed", "Running", "Usage", "caveats", "kill_all", "run", "spawn_interactive", "start"]
 
 OUTPUT_LIMIT = 64 << 20
 """Bytes of stdout, and as many of stderr, that are kept in memory. A program that prints more needs a file."""
@@ -33,6 +28,14 @@ UMASK = 0o022
 """Of every program, whatever the user's own: modes are part of what it makes."""
 LONG = 0.3
 """Seconds after which a program's memory is worth watching; looking costs some milliseconds."""
+
+
+class Completed(NamedTuple):
+    """A program that ended: its exit status and what it printed."""
+
+    status: int
+    stdout: bytes
+    stderr: bytes
 
 
 def run(

@@ -16,7 +16,9 @@ from pathlib import Path
 
 from bootsmith.tasks.errors import BootsmithError, ToolMissing, UsageError
 from bootsmith.tasks.tools import host, virtualenv
-from bootsmith.tasks.tools.catalogue import Tool
+from bootsmith.tasks.tools.catalogue import TOOLS
+from bootsmith.tasks.tools.package_manager import install_command, package_manager, packages
+from bootsmith.tasks.tools.tool import Tool
 
 CERTIFICATES = Tool(
     "ca-certificates",
@@ -42,7 +44,7 @@ def main(arguments: Sequence[str]) -> int:
             if still:
                 raise ToolMissing(f"still missing: {', '.join(tool.name for tool in still)}")
         virtualenv.ensure(checkout)
-        programs = [host.find(name) for name in host.TOOLS]
+        programs = [host.find(name) for name in TOOLS]
         (checkout / ".venv/programs").write_text("".join(f"{path}\n" for path in programs))
     except BootsmithError as error:
         say(f"doitw: {error}")
@@ -71,11 +73,11 @@ def install(absent: Sequence[Tool]) -> None:
     say("Missing on this host:")
     for tool in absent:
         say(f"  {tool.name.ljust(width)}  {tool.purpose}")
-    manager = host.package_manager()
+    manager = package_manager()
     if manager is None:
-        raise ToolMissing("this distribution is not known", f"Install these {host.install_command(absent)}")
+        raise ToolMissing("this distribution is not known", f"Install these {install_command(absent)}")
     root = os.geteuid() == 0
-    command = [*manager.install, *host.packages(absent, manager)]
+    command = [*manager.install, *packages(absent, manager)]
     say(f"Install it:\n  {'' if root else 'sudo '}{shlex.join(command)}")
     how = permission(root=root)
     if manager.refresh:

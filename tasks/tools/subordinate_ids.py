@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import TypeAlias
 
 from bootsmith.tasks.errors import StageError, ToolMissing
-from bootsmith.tasks.tools import host
+from bootsmith.tasks.tools import programs
+from bootsmith.tasks.tools.package_manager import install_command
+from bootsmith.tasks.tools.tool import NEWGIDMAP, NEWUIDMAP
 
 Range: TypeAlias = "tuple[int, int]"
 """First id and how many."""
@@ -30,15 +32,15 @@ def map_ids(pid: int) -> None:
         _map_all(pid)
         return
     user = _user()
-    for kind, program, own in (("subuid", "newuidmap", os.geteuid()), ("subgid", "newgidmap", os.getegid())):
+    for kind, program, own in (("subuid", NEWUIDMAP, os.geteuid()), ("subgid", NEWGIDMAP, os.getegid())):
         ranges = granted(_read(Path("/etc", kind)), user, os.geteuid())
         if not ranges:
             raise _without_ids(user)
-        words = [str(host.find(program)), str(pid), *mapping(own, ranges)]
+        words = [str(programs.find(program)), str(pid), *mapping(own, ranges)]
         done = subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, check=False)
         if done.returncode:
             raise StageError(
-                f"{program} does not let user {user} use the ids of /etc/{kind}: {done.stderr.decode().strip()}",
+                f"{program.name} does not let user {user} use the ids of /etc/{kind}: {done.stderr.decode().strip()}",
                 f"It must be set-uid root, and the line in /etc/{kind} must name ids that nobody else has.",
             )
 
@@ -95,8 +97,8 @@ def _without_ids(user: str) -> StageError:
         for path in (Path("/etc/subuid"), Path("/etc/subgid"))
         if not granted(text := _read(path), user, os.geteuid())
     ]
-    absent = host.missing(["newuidmap"])
-    also = f" And install newuidmap: {host.install_command(absent)}" if absent else ""
+    absent = programs.place(NEWUIDMAP) is None
+    also = f" And install newuidmap: {install_command([NEWUIDMAP])}" if absent else ""
     problem = f"user {user} has no subordinate ids, so the files of a tree cannot have their owners"
     remedy = f"As root, add the line {' and the line '.join(lines)}.{also}"
     return ToolMissing(f"{problem}, nor is newuidmap installed", remedy) if absent else StageError(problem, remedy)

@@ -10,9 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
-from bootsmith.tasks.build.stage import Completed, Context
+from bootsmith.tasks.build.stage import Context
 from bootsmith.tasks.errors import ToolFailed
 from bootsmith.tasks.tools import capacity
+from bootsmith.tasks.tools.process import Completed
 
 TOOLS: Final = ("sh", "unshare", "mount", "hostname", "rm")
 """What a stage declares that works this way, beside its own."""

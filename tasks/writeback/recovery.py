@@ -14,6 +14,7 @@ from typing import Final
 from bootsmith.tasks.disk import splice
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.tools import host, process
+from bootsmith.tasks.tools.environment import ENVIRONMENT
 
 _HARMLESS: Final = re.compile(
     # before it stands a label of 16 signs: too few to make something harmless of another message
@@ -53,7 +54,7 @@ def _was_unmounted(image: Path) -> bool:
 def _check(image: Path, how: str) -> list[str]:
     """Let e2fsck look at everything; return what it says."""
     argv: list[str | Path] = [host.find("e2fsck"), "-f", how, image]
-    done = process.run(argv, env={"PATH": host.PATH, "LC_ALL": "C.UTF-8"}, cwd=image.parent, check=False)
+    done = process.run(argv, env=ENVIRONMENT, cwd=image.parent, check=False)
     said = done.stdout.decode(errors="replace").splitlines()
     if done.status not in ((0,) if how == "-n" else (0, 1, 2)):
         raise _damaged(image, said or done.stderr.decode(errors="replace").splitlines())

@@ -13,7 +13,7 @@ import pytest
 from bootsmith.tasks.errors import BootsmithError
 from bootsmith.tasks.machine import accelerator, qemu
 from bootsmith.tasks.machine.accelerator import KVM, Accel
-from bootsmith.tasks.tools import host, process
+from bootsmith.tasks.tools import host, popen
 
 from tests.support.scripted_guests import machine
 
@@ -149,7 +149,7 @@ def test_the_smoke_guest_reaches_its_end(tmp_path: Path) -> None:
     accelerator.write_smoke_guest(guest)
     words = accelerator.smoke_command(host.find("qemu-system-x86_64"), guest)
     under_tcg = {"kvm": "tcg", KVM.cpu: "max"}
-    with process.start([under_tcg.get(word, word) for word in words]) as running:
+    with popen.start([under_tcg.get(word, word) for word in words]) as running:
         assert running.wait(60) == accelerator.SMOKE_STATUS
 
 

@@ -181,7 +181,7 @@ def test_the_image_is_locked_while_it_runs(disk: Path, monkeypatch: pytest.Monke
                 tried.append(False)
         return 7
 
-    monkeypatch.setattr(run.process, "spawn_interactive", spawn)
+    monkeypatch.setattr(run.popen, "spawn_interactive", spawn)
     assert run.run(machine(), Subject(disk), say=lambda _: None) == 7
     spawn([])
     assert tried == [False, True]
@@ -197,7 +197,7 @@ def test_temporary_keys_do_not_stay(disk: Path, tmp_path: Path, monkeypatch: pyt
         seen.append(any((tmp_path / "temporary").rglob("ssh_key")))
         return 0
 
-    monkeypatch.setattr(run.process, "spawn_interactive", spawn)
+    monkeypatch.setattr(run.popen, "spawn_interactive", spawn)
     run.run(machine(login="auto"), Subject(disk), say=lambda _: None)
     assert seen == [True]
     assert list((tmp_path / "temporary").iterdir()) == []
@@ -219,7 +219,7 @@ def test_shares_are_served_for_the_run(disk: Path, monkeypatch: pytest.MonkeyPat
             assert struct.unpack("<III", client.recv(12)) == (1, 5, 8)
         return 0
 
-    monkeypatch.setattr(run.process, "spawn_interactive", spawn)
+    monkeypatch.setattr(run.popen, "spawn_interactive", spawn)
     run.run(machine(share=share), Subject(disk), say=told.append)
     assert f"{disk.parent} in the guest: mount -t virtiofs work /mnt" in told
     assert f"{disk.parent}/a,b in the guest: mount -t 9p -o trans=virtio,version=9p2000.L odd /mnt" in told
@@ -295,7 +295,7 @@ def test_a_running_machine_is_noted(disk: Path, monkeypatch: pytest.MonkeyPatch)
         seen.extend(running.find(register))
         return 0
 
-    monkeypatch.setattr(run.process, "spawn_interactive", spawn)
+    monkeypatch.setattr(run.popen, "spawn_interactive", spawn)
     subject = Subject(disk, recipe=Path("/r/minimal.yaml"))
     run.run(machine(login="auto"), subject, folder=disk.parent / "run", register=register, say=lambda _: None)
     (found,) = seen

@@ -25,7 +25,7 @@ from bootsmith.tasks.machine.qemu import Kernel
 from bootsmith.tasks.machine.run import Subject
 from bootsmith.tasks.machine.verdict import Verdict, Verdicts
 from bootsmith.tasks.recipe.model import Login
-from bootsmith.tasks.tools import host
+from bootsmith.tasks.tools import identity
 
 from tests.support.scripted_guests import TCG, demands, machine
 
@@ -89,7 +89,7 @@ class Bench:
 @pytest.fixture(autouse=True)
 def fixture_qemu(monkeypatch: pytest.MonkeyPatch) -> None:
     """Save reading all that QEMU brings along, and all our own modules, for every test anew."""
-    monkeypatch.setattr(host, "identity", lambda name, _memo: f"the {name} of this host")
+    monkeypatch.setattr(identity, "of_tool", lambda name, _memo: f"the {name} of this host")
     monkeypatch.setattr("bootsmith.cache.digest.code.module_identity", lambda name, **_: f"the code of {name}")
 
 
@@ -185,7 +185,7 @@ def test_another_name_is_the_same_boot(bench: Bench) -> None:
 def test_other_programs_boot_again(bench: Bench, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
     """Another QEMU, its SeaBIOS included, or another boot test of ours, boots again."""
     if what == "QEMU":
-        monkeypatch.setattr(host, "identity", lambda name, _memo: f"another {name}")
+        monkeypatch.setattr(identity, "of_tool", lambda name, _memo: f"another {name}")
     else:
         monkeypatch.setattr("bootsmith.cache.digest.code.module_identity", lambda *_a, **_k: "edited")
     assert not bench.prove().cached

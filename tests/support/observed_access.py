@@ -99,7 +99,7 @@ def undeclared_files(stage: Stage, reach: Reach, folder: Path, memo: Memo) -> se
     looked_into = {os.path.realpath(each) for each in (*sys.path, *(path.parent for path in stage.inputs.values()))}
     tools: set[str] = set()
     for name in stage.tools:
-        about = identity.about(host.identity(name, memo), memo)
+        about = identity.about(identity.of_tool(name, memo), memo)
         assert about is not None, name
         tools |= {os.path.realpath(file) for file in (host.find(name), *about["files"])}
     found = {os.path.realpath(file) if file.startswith("/") else file for file in reach.files}

@@ -32,7 +32,8 @@ PLAN = '''
     from bootsmith.tasks.build.site import Site
     from bootsmith.tasks.build.secret import Secret
     from bootsmith.tasks.build.stage import Stage
-    from bootsmith.tasks.tools import host
+    from bootsmith.tasks.tools import catalogue
+    from bootsmith.tasks.tools.tool import Tool, packaged
 
     def make(session, file, name, reads=None):
         top, stem = session.top, file.stem
@@ -65,8 +66,7 @@ PLAN = '''
     def install():
         Session._make = make
         Session._recall = recall
-        tool = next(iter(host.TOOLS.values()))
-        host.TOOLS = {**host.TOOLS, "toytool": type(tool)("toytool", "toys", tool.packages)}
+        catalogue.TOOLS["toytool"] = Tool("toytool", "toys", packaged("toys"))
 '''
 
 STAGES = '''

@@ -1,4 +1,4 @@
-"""This host: finding programs, naming packages, the command that installs them."""
+"""This host: finding what the catalogue names."""
 
 from __future__ import annotations
 
@@ -6,16 +6,17 @@ from pathlib import Path
 
 import pytest
 from bootsmith.tasks.errors import ToolMissing
-from bootsmith.tasks.tools import host
-from bootsmith.tasks.tools.catalogue import TOOLS, Tool
+from bootsmith.tasks.tools import host, package_manager, programs
+from bootsmith.tasks.tools.catalogue import TOOLS
+from bootsmith.tasks.tools.tool import Tool
 
 
 @pytest.fixture(autouse=True)
 def _no_host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Look for programs in a folder of the test's own, on a Debian."""
-    monkeypatch.setattr(host, "PATH", str(tmp_path))
+    monkeypatch.setattr(programs, "PATH", str(tmp_path))
     monkeypatch.setenv("PATH", "")
-    monkeypatch.setattr(host, "_os_release", lambda: {"ID": "debian"})
+    monkeypatch.setattr(package_manager, "_os_release", lambda: {"ID": "debian"})
 
 
 def program(path: Path, mode: int = 0o755) -> Path:
@@ -76,45 +77,8 @@ def test_a_missing_program_names_its_package() -> None:
     assert caught.value.hint == "Install it: apt-get install -y --no-install-recommends mtools"
 
 
-@pytest.mark.parametrize(
-    ("os_release", "manager"),
-    [
-        ({"ID": "debian"}, "apt"),
-        ({"ID": "linuxmint", "ID_LIKE": "ubuntu debian"}, "apt"),
-        ({"ID": "fedora"}, "dnf"),
-        ({"ID": "rocky", "ID_LIKE": "rhel centos fedora"}, "dnf"),
-        ({"ID": "manjaro", "ID_LIKE": "arch"}, "pacman"),
-        ({"ID": "alpine"}, "apk"),
-        ({"ID": "plan9"}, None),
-        ({}, None),
-    ],
-)
-def test_knows_the_package_manager(os_release: dict[str, str], manager: str | None) -> None:
-    """The package manager follows from ID, else from ID_LIKE."""
-    found = host.package_manager(os_release)
-    assert (found and found.name) == manager
-
-
-def test_one_command_installs_all(monkeypatch: pytest.MonkeyPatch) -> None:
-    """All missing programs are one command, each package once; in words where the distribution is unknown (L13)."""
-    tools = [TOOLS["mmd"], TOOLS["mcopy"], TOOLS["sfdisk"]]
-    assert host.install_command(tools) == "apt-get install -y --no-install-recommends fdisk mtools"
-    monkeypatch.setattr(host, "_os_release", lambda: {"ID": "alpine"})
-    assert host.install_command(tools) == "apk add mtools sfdisk"
-    monkeypatch.setattr(host, "_os_release", dict)
-    assert host.install_command(tools) == "with your package manager: mcopy mmd sfdisk"
-
-
 def test_every_tool_has_a_package_everywhere() -> None:
     """No manager is without a package for any tool."""
     for tool in TOOLS.values():
         assert set(tool.packages) == {"apt", "dnf", "pacman", "apk"}, tool.name
         assert all(tool.packages.values()), tool.name
-
-
-def test_os_release_is_read_as_a_shell_would(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """Values may be quoted; other lines do no harm."""
-    monkeypatch.undo()
-    (tmp_path / "os-release").write_text("# ID=x\nNAME='A B'\nID_LIKE=\"rhel fedora\"\n\nID=rocky\n")
-    facts = host.read_os_release(tmp_path / "os-release")
-    assert (facts["NAME"], facts["ID"], facts["ID_LIKE"]) == ("A B", "rocky", "rhel fedora")

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 from bootsmith.tasks.errors import StageError
-from bootsmith.tasks.tools import host, host_table, process
+from bootsmith.tasks.tools import host, host_table, package_manager, process, programs
 from bootsmith.tasks.tools.catalogue import TOOLS
+from bootsmith.tasks.tools.tool import Tool
 
 
 def row(text: str, name: str) -> list[str]:
@@ -27,9 +28,9 @@ def test_lists_each_tool_with_version_place_and_use() -> None:
 
 def test_missing_ones_end_in_one_command(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """All that is missing is said at once, with the one command that installs it (L13)."""
-    monkeypatch.setattr(host, "PATH", str(tmp_path))
+    monkeypatch.setattr(programs, "PATH", str(tmp_path))
     monkeypatch.setenv("PATH", "")
-    monkeypatch.setattr(host, "_os_release", lambda: {"ID": "debian"})
+    monkeypatch.setattr(package_manager, "_os_release", lambda: {"ID": "debian"})
     text = host_table.report()
     assert row(text, "mcopy")[1:3] == ["-", "missing"]
     command = next(line for line in text.splitlines() if "apt-get install" in line)
@@ -38,9 +39,9 @@ def test_missing_ones_end_in_one_command(monkeypatch: pytest.MonkeyPatch, tmp_pa
 
 def test_a_version_is_found_in_what_a_program_says(monkeypatch: pytest.MonkeyPatch) -> None:
     """A program that prints no version, or cannot be run, has none."""
-    echo = host.Tool("echo", "", {}, version=("GNU echo (x) 1.2.3-4+deb12u1, of 2024",))
+    echo = Tool("echo", "", {}, version=("GNU echo (x) 1.2.3-4+deb12u1, of 2024",))
     assert host_table.version(echo, Path("/bin/echo")) == "1.2.3-4+deb12u1"
-    assert host_table.version(host.Tool("echo", "", {}, version=("none",)), Path("/bin/echo")) == "-"
+    assert host_table.version(Tool("echo", "", {}, version=("none",)), Path("/bin/echo")) == "-"
 
     def refuse(*_: object, **__: object) -> None:
         raise StageError("no")

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from bootsmith.cache.digest.memo import Memo
-from bootsmith.tasks.errors import ToolMissing
-from bootsmith.tasks.tools import host, identity
+from bootsmith.tasks.tools import host, identity, shared_libraries
 
 
 @pytest.fixture(name="memo")
@@ -26,6 +24,7 @@ def fixture_identify(memo: Memo, monkeypatch: pytest.MonkeyPatch) -> Callable[..
 
     def identify(path: Path, *data: str) -> str:
         monkeypatch.setattr(identity, "_answers", {})
+        monkeypatch.setattr(shared_libraries, "known", {})
         return identity.identity(path, data, memo)
 
     return identify
@@ -75,7 +74,7 @@ def test_libraries_count(tmp_path: Path, identify: Callable[..., str], monkeypat
     """A program is its libraries too: mke2fs is libext2fs."""
     library = tmp_path / "libext2fs.so.2"
     library.write_bytes(b"one")
-    monkeypatch.setattr(identity, "libraries", lambda _path: [str(library)])
+    monkeypatch.setattr(shared_libraries, "libraries", lambda _path: [str(library)])
     before = identify(Path("/bin/cat"))
     library.write_bytes(b"two")
     assert identify(Path("/bin/cat")) != before
@@ -93,29 +92,21 @@ def test_data_files_count(tmp_path: Path, identify: Callable[..., str]) -> None:
     assert seen[2] == seen[3]
 
 
-def test_the_loader_names_the_libraries() -> None:
-    """The libraries are those that are loaded, the loader itself among them."""
-    names = [Path(each).name for each in identity.libraries(Path(sys.executable).resolve())]
-    assert any(name.startswith(("libc.so", "libc.musl", "ld-musl")) for name in names)
-    assert any(name.startswith("ld-") for name in names)
-    assert all(Path(each).is_file() for each in identity.libraries(host.find("mke2fs")))
-
-
 def test_libraries_are_known_from_the_identity(
     identify: Callable[..., str], memo: Memo, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     """Whose identity was asked for, in this process or an earlier one, has its loader asked no more; others have."""
     program = host.find("mke2fs")
-    wanted = sorted(identity.libraries(program))
+    wanted = sorted(shared_libraries.libraries(program))
     identify(program)
     identify(program)  # as another process
     new = tmp_path / "cat"
     shutil.copy("/bin/cat", new)
     identity.identity(new, (), memo)
-    monkeypatch.setattr(identity, "libraries", lambda _path: ["asked"])
-    assert identity.linked(program) == wanted
-    assert identity.linked(host.find("tar")) == ["asked"]
-    assert identity.linked(new) == ["asked"]  # it had not rested: its answer is not kept
+    monkeypatch.setattr(shared_libraries, "libraries", lambda _path: ["asked"])
+    assert shared_libraries.linked(program) == wanted
+    assert shared_libraries.linked(host.find("tar")) == ["asked"]
+    assert shared_libraries.linked(new) == ["asked"]  # it had not rested: its answer is not kept
 
 
 def test_a_script_has_no_libraries_but_an_interpreter(tmp_path: Path) -> None:
@@ -123,23 +114,8 @@ def test_a_script_has_no_libraries_but_an_interpreter(tmp_path: Path) -> None:
     script = tmp_path / "script"
     script.write_text("#! /usr/bin/env sh\n")
     assert identity.interpreters(script) == [Path("/usr/bin/env"), host.find("sh")]
-    assert identity.libraries(script) == []
+    assert shared_libraries.libraries(script) == []
     assert identity.interpreters(host.find("mmdebstrap"))[0].name.startswith("perl")
-
-
-@pytest.mark.parametrize("content", [b"", b"\x7fELF", b"\x7fELF\x02\x01" + bytes(58), b"text"])
-def test_other_files_have_no_loader(tmp_path: Path, content: bytes) -> None:
-    """Plain files and static programs ask for no loader."""
-    (tmp_path / "file").write_bytes(content)
-    assert identity.interpreter(tmp_path / "file") is None
-
-
-def test_a_program_whose_library_is_gone_is_missing(tmp_path: Path) -> None:
-    """A program that its loader cannot load is told apart from one that works."""
-    broken = tmp_path / "broken"
-    broken.write_bytes(Path("/bin/cat").resolve().read_bytes().replace(b"libc.so.6", b"libX.so.6"))
-    with pytest.raises(ToolMissing, match="broken cannot start"):
-        identity.libraries(broken)
 
 
 def test_asking_again_only_stats(identify: Callable[..., str], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -194,4 +170,4 @@ def test_an_earlier_boot_is_no_witness(identify: Callable[..., str], monkeypatch
 def test_identity_of_a_tool_by_name(memo: Memo) -> None:
     """Programs, files and aliases of the catalogue have different identities."""
     names = ("mke2fs", "debugfs", "mmdebstrap", "ovmf", "grub-efi-modules")
-    assert len({host.identity(name, memo) for name in names}) == len(names)
+    assert len({identity.of_tool(name, memo) for name in names}) == len(names)

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from bootsmith.tasks.tools import process
+from bootsmith.tasks.tools import popen
 
 from tests.support import other_process
 
@@ -18,7 +18,7 @@ PATIENCE = 30
 
 def test_background_program_talks_and_ends() -> None:
     """A program in the background is spoken to by pipes and asked to end."""
-    with process.start(["/bin/cat"]) as running:
+    with popen.start(["/bin/cat"]) as running:
         running.stdin.write(b"hello\n")
         assert running.stdout.read(6) == b"hello\n"
         assert running.poll() is None
@@ -29,7 +29,7 @@ def test_background_program_talks_and_ends() -> None:
 
 def test_background_program_that_will_not_end_is_killed() -> None:
     """SIGTERM unheard, SIGKILL follows."""
-    with process.start(["/bin/sh", "-c", "trap '' TERM; echo deaf; while :; do read line; done"]) as running:
+    with popen.start(["/bin/sh", "-c", "trap '' TERM; echo deaf; while :; do read line; done"]) as running:
         assert running.stdout.read(5) == b"deaf\n"
         assert running.terminate(grace=0) == 128 + signal.SIGKILL
 
@@ -37,23 +37,25 @@ def test_background_program_that_will_not_end_is_killed() -> None:
 def test_background_errors_can_go_to_a_file(tmp_path: Path) -> None:
     """What a program complains goes to the file named, else where its output goes."""
     script = ["/bin/sh", "-c", "echo bad >&2"]
-    with process.start(script, stderr=tmp_path / "errors") as running:
+    with popen.start(script, stderr=tmp_path / "errors") as running:
         assert running.stdout.read() == b""
     assert (tmp_path / "errors").read_text() == "bad\n"
-    with process.start(script) as running:
+    with popen.start(script) as running:
         assert running.stdout.read() == b"bad\n"
 
 
 BESIDE = """
 import sys
-from bootsmith.tasks.tools import process
+from bootsmith.tasks.tools import popen
+
+from tests.support import other_process
 argv = ["/bin/sh", "-c", "echo $$; read line"]
 if sys.argv[1] == "start":
-    with process.start(argv) as running:
+    with popen.start(argv) as running:
         print(int(running.stdout.read(100)), flush=True)
         running.wait()
 else:
-    process.spawn_interactive(argv)
+    popen.spawn_interactive(argv)
 """
 
 
@@ -67,14 +69,16 @@ def test_kill_9_of_us_ends_programs_beside_us(how: str) -> None:
 def test_interactive_program_gives_its_status(script: str, status: int) -> None:
     """A program on the terminal passes its exit status back, and we hear Ctrl-C again afterwards."""
     before = signal.getsignal(signal.SIGINT)
-    assert process.spawn_interactive(["/bin/sh", "-c", script]) == status
+    assert popen.spawn_interactive(["/bin/sh", "-c", script]) == status
     assert signal.getsignal(signal.SIGINT) is before
 
 
 INTERRUPTED = """
 import os, signal
-from bootsmith.tasks.tools import process
-print(process.spawn_interactive(["/bin/sh", "-c", "trap 'exit 9' INT; kill -INT 0; exit 1"]))
+from bootsmith.tasks.tools import popen
+
+from tests.support import other_process
+print(popen.spawn_interactive(["/bin/sh", "-c", "trap 'exit 9' INT; kill -INT 0; exit 1"]))
 """
 
 
@@ -90,6 +94,6 @@ def test_open_files_are_handed_over(tmp_path: Path) -> None:
     """A lock held by an open file can be passed to the machine that needs it."""
     with (
         (tmp_path / "lock").open("wb") as lock,
-        process.start(["/bin/readlink", f"/proc/self/fd/{lock.fileno()}"], pass_fds=[lock.fileno()]) as running,
+        popen.start(["/bin/readlink", f"/proc/self/fd/{lock.fileno()}"], pass_fds=[lock.fileno()]) as running,
     ):
         assert running.stdout.read().decode() == f"{tmp_path}/lock\n"

@@ -13,8 +13,10 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from bootsmith.cache.digest.code import modules
 from bootsmith.tasks.errors import StageError, ToolFailed, ToolMissing
 from bootsmith.tasks.tools import children, isolation, process
+from bootsmith.tasks.tools.usage import Usage
 
 from tests.support import other_process
 from tests.support.ordinary_user import OrdinaryUser, ordinary_user
@@ -140,7 +142,7 @@ def test_output_kept_in_memory_is_bounded(tmp_path: Path, monkeypatch: pytest.Mo
 
 def test_usage_adds_up(tmp_path: Path) -> None:
     """CPU seconds of all programs and their children are added; memory is the peak of one program's whole tree."""
-    usage = process.Usage()
+    usage = Usage()
     burn = "import time; x = bytearray(150 << 20); t = time.process_time()\nwhile time.process_time() < t + 0.7: pass"
     for _ in range(2):
         sh(f"{sys.executable} -c '{burn}'", tmp_path, usage=usage)
@@ -394,7 +396,15 @@ def test_kill_all_ends_what_other_threads_run(leftovers: Leftovers) -> None:
     worker = threading.Thread(target=work)
     worker.start()
     assert leftovers.up()
-    process.kill_all()
+    children.kill_all()
     worker.join(PATIENCE)
     assert leftovers.gone()
     assert [error.status for error in errors] == [128 + signal.SIGKILL]
+
+
+def test_how_a_program_is_run_is_known_without_the_list_of_all() -> None:
+    """A new line in the table of `doit tools` is no part of any stage's code, nor is how tools are identified."""
+    names = {name.removeprefix("bootsmith.tasks.") for name in modules("bootsmith.tasks.tools.process")}
+    narrow = ("children", "environment", "isolation", "lines", "package_manager", "process", "programs")
+    more = ("subordinate_ids", "terminal", "tool", "usage")
+    assert names == {"errors", *(f"tools.{each}" for each in (*narrow, *more))}

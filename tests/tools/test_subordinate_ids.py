@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from bootsmith.tasks.errors import StageError, ToolMissing
-from bootsmith.tasks.tools import host, subordinate_ids
+from bootsmith.tasks.tools import package_manager, programs, subordinate_ids
 
 from tests.support.ordinary_user import ordinary_user
 
@@ -44,7 +44,7 @@ def fixture_nobody_has_ids(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("_nobody_has_ids")
 def test_says_which_lines_to_add(monkeypatch: pytest.MonkeyPatch) -> None:
     """Without subordinate ids the error holds the very lines that are missing."""
-    monkeypatch.setattr(host, "missing", lambda _names: [])
+    monkeypatch.setattr(programs, "place", lambda _tool: Path("/usr/bin/newuidmap"))
     with pytest.raises(StageError, match="user alice has no subordinate ids") as caught:
         subordinate_ids.map_ids(1)
     assert caught.value.hint == (
@@ -55,8 +55,8 @@ def test_says_which_lines_to_add(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("_nobody_has_ids")
 def test_says_which_package_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where newuidmap is missing too, both are said at once."""
-    monkeypatch.setattr(host, "missing", lambda names: [host.TOOLS[name] for name in names])
-    monkeypatch.setattr(host, "_os_release", lambda: {"ID": "debian"})
+    monkeypatch.setattr(programs, "place", lambda _tool: None)
+    monkeypatch.setattr(package_manager, "_os_release", lambda: {"ID": "debian"})
     with pytest.raises(ToolMissing, match="nor is newuidmap installed") as caught:
         subordinate_ids.map_ids(1)
     assert "/etc/subgid. And install newuidmap: apt-get install" in caught.value.hint

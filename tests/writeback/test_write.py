@@ -23,7 +23,7 @@ KERNEL = bytes(0x1FE) + b"\x55\xaa" + bytes(2) + b"HdrS" + bytes(600)
 QEMU = """
 import shutil
 from pathlib import Path
-from bootsmith.tasks.tools import process
+from bootsmith.tasks.tools import popen
 def pretend(argv, **_):
     for disk in Path("build/run").glob("*/write/guest.img"):
         if Path("guest.img").exists():
@@ -31,7 +31,7 @@ def pretend(argv, **_):
     for path in Path(".").glob("meddle*"):
         path.rename(Path("../one/etc") / path.name)
     return int(Path("status").read_text()) if Path("status").exists() else 0
-process.spawn_interactive = pretend
+popen.spawn_interactive = pretend
 """
 """In the dodo.py: a machine that leaves a disk at once, meddles with the directory, and ends with a status."""
 

@@ -171,7 +171,7 @@ def ssh(request: Request) -> None:
     """Enter a running machine, or run a command there: its exit status becomes ours."""
     from bootsmith.tasks.machine import running
     from bootsmith.tasks.machine import ssh as shell
-    from bootsmith.tasks.tools import host, process
+    from bootsmith.tasks.tools import host, popen
 
     asked = request.options
     try:
@@ -189,7 +189,7 @@ def ssh(request: Request) -> None:
     shell.wait_for_banner(machine.port, seconds, pause)
     words = shell.command(machine.port, machine.key, user=asked["user"] or "root", program=host.find("ssh"))
     terminal = ["-t"] if sys.stdin.isatty() and not request.words else []
-    status = process.spawn_interactive([words[0], *terminal, *words[1:], *request.words])
+    status = popen.spawn_interactive([words[0], *terminal, *words[1:], *request.words])
     if status:
         raise Ended(status)
 

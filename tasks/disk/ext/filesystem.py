@@ -67,9 +67,9 @@ def make(ctx: Context, path: Path, geometry: Geometry, *, fs: str, uuid: str, la
 
 def library(program: Path) -> Path:
     """Return the libext2fs that a mke2fs runs with: the one its identity covers. Raises StageError."""
-    from bootsmith.tasks.tools import identity
+    from bootsmith.tasks.tools import shared_libraries
 
-    for found in identity.linked(program):
+    for found in shared_libraries.linked(program):
         if Path(found).name.startswith("libext2fs.so."):
             return Path(found)
     raise StageError(f"{program} is not linked with libext2fs", "Install e2fsprogs as your distribution packages it.")

@@ -10,7 +10,7 @@ from bootsmith.tasks.disk.ext import filesystem
 from bootsmith.tasks.disk.ext.inode import Inode
 from bootsmith.tasks.disk.ext.libext2fs import LibraryError, NoSpace, Volume, load
 from bootsmith.tasks.errors import StageError
-from bootsmith.tasks.tools import host, identity
+from bootsmith.tasks.tools import host, shared_libraries
 from bootsmith.tasks.tree.tar import Entry
 
 from tests.support.ext_image import check, header
@@ -35,12 +35,12 @@ def volume(image: Path) -> Volume:
 
 def test_the_library_is_the_one_that_mke2fs_runs_with() -> None:
     """So the tool's identity, which enters the keys, covers it."""
-    assert str(filesystem.library(host.find("mke2fs"))) in identity.libraries(host.find("mke2fs"))
+    assert str(filesystem.library(host.find("mke2fs"))) in shared_libraries.libraries(host.find("mke2fs"))
 
 
 def test_a_library_that_is_another_is_refused() -> None:
     """By name, not by a crash."""
-    other = next(each for each in identity.libraries(host.find("mke2fs")) if "libc." in each)
+    other = next(each for each in shared_libraries.libraries(host.find("mke2fs")) if "libc." in each)
     with pytest.raises(StageError, match="cannot be used"):
         load(Path(other))
 

@@ -114,7 +114,7 @@ def test_kinds_of_trees_and_disks_stand_alone(module: str) -> None:
     assert code(module) & {*RUN} - {module} <= calls.get(module, set())
 
 
-LOOKS = re.compile(r"\b(host\.(find|identity|missing)|(process|identity|identities|popen)\.\w+)\(")
+LOOKS = re.compile(r"\b(host\.(find|missing)|(process|identity|shared_libraries|identities|popen)\.\w+)\(")
 FINDERS = {
     "tasks/packages/mirrors.py",  # apt-config, by whose settings the host reaches mirrors; what comes is checked
     "tasks/disk/ext/filesystem.py",  # which library mke2fs, whose identity counts it, is linked with
