@@ -268,17 +268,25 @@ class LayerWriter:
     def add_whiteout(self, path: str) -> None:
         """Hide what lower layers have at `path`."""
         parent, slash, name = path.rpartition("/")
-        self._add(Entry(f"{parent}{slash}{WHITEOUT}{name}", "f", 0o644))
+        self._put(Entry(f"{parent}{slash}{WHITEOUT}{name}", "f", 0o644))
 
     def add_opaque(self, path: str) -> None:
         """Hide all that lower layers have below the directory `path`."""
-        self._add(Entry(f"{path}/{OPAQUE}".lstrip("/"), "f", 0o644))
+        self._put(Entry(f"{path}/{OPAQUE}".lstrip("/"), "f", 0o644))
 
     def add_copy(self, entry: Entry, tar: Path) -> None:
         """Add an entry of another layer as it is, but for its time; its data stands in `tar`."""
         self._add(entry, (tar, entry) if entry.type == "f" else b"")
 
     def _add(self, entry: Entry, data: Data = b"") -> None:
+        if entry.name.startswith(WHITEOUT):
+            raise StageError(
+                f"/{entry.path} cannot be added: layers mean something else by {WHITEOUT}*, that a file is removed",
+                "Call it otherwise; what a layer is to remove stands in the recipe, under remove.",
+            )
+        self._put(entry, data)
+
+    def _put(self, entry: Entry, data: Data = b"") -> None:
         if tars.clean(entry.path) != entry.path:
             raise ValueError(f"not a path inside a tree: {entry.path!r}")
         self._entries[entry.path] = (dataclasses.replace(entry, mtime=self._epoch), data)

@@ -241,3 +241,15 @@ def test_hard_links_below_are_no_obstacle(nursery: Nursery) -> None:
     nursery.base({"./usr/a": b"both", "./usr/b": member("h", linkname="./usr/a")})
     tree = nursery.grow("layers: [files: {/usr/a: {content: new}}]")
     assert (text(tree, "usr/a"), text(tree, "usr/b")) == ("new", "both")
+
+
+@pytest.mark.parametrize(
+    "layers", ["[overlay: over]", "[files: {/etc/.wh.passwd: {content: x}}]", "[links: {/etc/.wh.passwd: x}]"]
+)
+def test_no_layer_removes_by_a_name(nursery: Nursery, layers: str) -> None:
+    """A file called as layers say that another is removed is refused: it would be lost, and the other with it."""
+    nursery.base()
+    (nursery.folder / "recipes/over/etc").mkdir(parents=True)
+    (nursery.folder / "recipes/over/etc/.wh.passwd").touch()
+    with pytest.raises(StageError, match=r"/etc/\.wh\.passwd cannot be added: layers mean something else"):
+        nursery.grow(f"layers: {layers}\n")
