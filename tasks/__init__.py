@@ -15,7 +15,7 @@ def image_tasks(recipe: str | Path) -> tuple[dict[str, Any], Callable[[], Iterat
 
     Recipes beside it are reached as `COMMAND:NAME`, any other by `doit recipe=PATH COMMAND`.
     """
-    from bootsmith.tasks.command.image_tasks import Dodo
+    from bootsmith.tasks.command.image_tasks import ImageTasks
 
-    dodo = Dodo(Path(recipe), sys._getframe(1).f_globals)  # noqa: SLF001  # the dodo.py: which tasks are its own
-    return dodo.config, dodo.task_bootsmith
+    tasks = ImageTasks(Path(recipe), sys._getframe(1).f_globals)  # noqa: SLF001  # the dodo.py: which tasks are its own
+    return tasks.config, tasks.task_bootsmith

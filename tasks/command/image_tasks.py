@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bootsmith.tasks.command import database
 from bootsmith.tasks.command.progress import Progress
 from bootsmith.tasks.command.reporter import reporter_class
 
 if TYPE_CHECKING:
     from bootsmith.tasks.command.session import Session
 
-DATABASE = "build/.doit.json"
 
-
-class Dodo:
+class ImageTasks:
     """One call of `image_tasks`: for which recipe, in the dodo.py with which names."""
 
     def __init__(self, recipe: Path, namespace: Mapping[str, Any]) -> None:
@@ -30,13 +27,15 @@ class Dodo:
         """The run, where it began before doit was loaded; see start.py."""
         self._reporter = reporter_class(self.progress)
         self.config = self._configuration()
-        _discard_broken_database(self.top / DATABASE)
+        database.discard_broken(self.top / database.DATABASE)
 
     def task_bootsmith(self) -> Iterator[Any]:
         """Yield the tasks of the command line."""
         from bootsmith.tasks.command.engine import loading
 
-        yield from loading.tasks(self)
+        session = self.session or loading.session(self.recipe, self.top, self.progress)
+        configuration = self.namespace.get("DOIT_CONFIG", self.config)
+        yield from loading.tasks(session, self.namespace, configuration)
 
     def is_unchanged(self) -> bool:
         """Tell whether doit's configuration is still as it was given."""
@@ -46,7 +45,7 @@ class Dodo:
         return {
             "default_tasks": ["image"],
             "backend": "json",
-            "dep_file": DATABASE,
+            "dep_file": database.DATABASE,
             "check_file_uptodate": _checker,
             "reporter": self._reporter,
             "par_type": "thread",
@@ -59,17 +58,3 @@ def _checker() -> Any:
     from bootsmith.tasks.command.engine.dependency import Unasked
 
     return Unasked()
-
-
-def _discard_broken_database(path: Path) -> None:
-    """Move a database doit would trip over aside; it holds nothing that matters."""
-    try:
-        found = json.loads(path.read_bytes())
-        healthy = isinstance(found, dict) and all(isinstance(value, dict) for value in found.values())
-    except (FileNotFoundError, NotADirectoryError):
-        return
-    except (OSError, ValueError):
-        healthy = False
-    if not healthy:
-        with suppress(OSError):  # a folder that is not ours to write: the run says so
-            path.replace(path.with_suffix(".broken"))

@@ -9,7 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from bootsmith.tasks.command.invocation import options
-from bootsmith.tasks.command.table import COMMANDS, GROUPS, Command, Request
+from bootsmith.tasks.command.request import Request
+from bootsmith.tasks.command.table import COMMANDS, GROUPS, Command
 from bootsmith.tasks.errors import BootsmithError, UsageError
 
 if TYPE_CHECKING:

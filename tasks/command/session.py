@@ -5,12 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-import sys
 import time
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from bootsmith.cache.digest import key as keys
 from bootsmith.cache.files import temporary
@@ -23,13 +22,12 @@ from bootsmith.tasks.build.identities import Identities
 from bootsmith.tasks.build.site import Site
 from bootsmith.tasks.command.invocation import Invocation
 from bootsmith.tasks.command.progress import Progress
+from bootsmith.tasks.command.signals import Signals
 from bootsmith.tasks.errors import RecipeError, StageError, UsageError
 from bootsmith.tasks.planning import inputs
 from bootsmith.tasks.planning.remembered import RememberedPlan
 
 if TYPE_CHECKING:
-    from types import FrameType
-
     from bootsmith.tasks.build.secret import Secret
     from bootsmith.tasks.packages.lockfile import LockFile
     from bootsmith.tasks.recipe.model import Recipe
@@ -59,7 +57,7 @@ class Session:
         self._recipes: dict[Path, Recipe] = {}
         self._awaits: dict[Path, str] = {}  # of recipes whose lock file a build would write first
         self._locks: dict[Path, FileLock] = {}
-        self._old_handlers: dict[int, object] = {}
+        self.signals = Signals(progress, lambda: bool(self._builders))
 
     @cached_property
     def identities(self) -> Identities:
@@ -230,7 +228,7 @@ class Session:
             return
         if not self._locks:
             self._check_limits()
-            self.heed(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+            self.signals.heed(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         try:
             builder.state.mkdir(parents=True, exist_ok=True)
         except OSError as error:
@@ -244,12 +242,6 @@ class Session:
         builder.open()
         if not location.root(self.identities.root, builder.plan.site.build).exists():
             self._note(builder)
-
-    def heed(self, *numbers: int) -> None:
-        """End in good order on these signals until the run ends; one that is ignored, as under nohup, stays so."""
-        for number in numbers:
-            if number not in self._old_handlers and signal.getsignal(number) is not signal.SIG_IGN:
-                self._old_handlers[number] = signal.signal(number, self._interrupted)
 
     @staticmethod
     def _check_limits() -> None:
@@ -282,9 +274,7 @@ class Session:
     def end(self) -> None:
         """End a run."""
         self._finish()
-        for number, handler in self._old_handlers.items():
-            signal.signal(number, handler)  # type: ignore[arg-type]  # what signal.signal returned
-        self._old_handlers.clear()
+        self.signals.restore()
 
     def _finish(self) -> None:
         """Make what was stored durable, keep what was learned, let others build here."""
@@ -309,14 +299,3 @@ class Session:
             from bootsmith.cache.keep import limits, upkeep
 
             upkeep.keep_within(self.identities.root, limits.from_environment(), grown, self.progress.tell)
-
-    def _interrupted(self, number: int, _frame: FrameType | None) -> NoReturn:
-        """End at once: what is half made has no record, and goes with the next run."""
-        from bootsmith.tasks.tools import children
-
-        children.kill_all()
-        self.progress.close()
-        kept = "; what was finished is kept, run the same command to go on" if self._builders else ""
-        sys.stderr.write(f"interrupted{kept}\n")
-        sys.stderr.flush()
-        os._exit(128 + number)

@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FunctionType, MethodType, ModuleType
 from typing import TYPE_CHECKING, Any
 
-from bootsmith.tasks.command.image_tasks import Dodo
+from bootsmith.tasks.command.image_tasks import ImageTasks
 
 if TYPE_CHECKING:
     from bootsmith.tasks.build.plan import Plan
@@ -77,7 +77,7 @@ class _Barrier:
             raise _Wanted
 
 
-def _read() -> Dodo | None:
+def _read() -> ImageTasks | None:
     """Import the dodo.py as doit does, to whom it stays imported; return what it has of us, if that is all that counts.
 
     None where doit has to read it: it fails, needs doit, or changes what a plain run means.
@@ -97,7 +97,7 @@ def _read() -> Dodo | None:
     return None
 
 
-def _ours(module: ModuleType) -> Dodo | None:
+def _ours(module: ModuleType) -> ImageTasks | None:
     names = vars(module)
     found = []
     for name, value in names.items():
@@ -108,7 +108,7 @@ def _ours(module: ModuleType) -> Dodo | None:
         if name.removeprefix("task_") in COMMANDS:
             return None
         owner = getattr(value, "__self__", None)
-        if isinstance(owner, Dodo):
+        if isinstance(owner, ImageTasks):
             found.append(owner)
         elif not _is_alone(name.removeprefix("task_"), value):
             return None
@@ -147,7 +147,7 @@ def _members(plan: Plan, words: list[str]) -> dict[str, list[str]] | None:
     return {word: known[word] for word in words} if known.keys() >= set(words) else None
 
 
-def _is_fresh(dodo: Dodo, words: list[str]) -> bool:
+def _is_fresh(dodo: ImageTasks, words: list[str]) -> bool:
     """Tell whether all that the words ask for is fresh, and report it; else leave the run as it is to doit."""
     from bootsmith.tasks.command.invocation import Invocation
     from bootsmith.tasks.command.reporter import tell_fresh, tell_outputs

@@ -5,11 +5,7 @@ Each function takes a `Request` and returns nothing; it lives in the module name
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, NamedTuple
-
-if TYPE_CHECKING:
-    from bootsmith.tasks.command.session import Session
+from typing import Any, NamedTuple
 
 Param = dict[str, Any]
 
@@ -41,24 +37,6 @@ class Command(NamedTuple):
     """The function that tells, of a plan, which secrets it reads besides those of the stages it needs."""
     relays: bool = False
     """Whether its words are a command for somebody else: options among them are not its own."""
-
-
-class Request(NamedTuple):
-    """One call of a command: for which recipe (None: the default), with which options and positional words."""
-
-    session: Session
-    recipe: str | None
-    options: Mapping[str, Any]
-    words: tuple[str, ...]
-
-    def typed(self, task: str) -> str:
-        """Return how another task of the same recipe is typed, with the variables that chose and filled it."""
-        from shlex import join
-
-        asked = self.session.invocation
-        chosen = {name: value for name, value in {**asked.reserved, **asked.variables}.items() if name != "at"}
-        variables = [f"{name}={value}" for name, value in chosen.items()]
-        return join(["doit", *variables, f"{task}:{self.recipe}" if self.recipe else task])
 
 
 def option(name: str, text: str, *, kind: type = str, short: str = "") -> Param:

@@ -12,10 +12,10 @@ from pathlib import Path
 
 import bootsmith
 import pytest
-from bootsmith.cache.__main__ import main
 from bootsmith.cache.digest.fingerprint import fingerprint
 from bootsmith.cache.errors import CacheError
 from bootsmith.cache.keep import roots
+from bootsmith.cache.report.commands import main
 from bootsmith.cache.store import record as records
 from bootsmith.cache.store.lease import Lease
 from bootsmith.cache.store.record import Record

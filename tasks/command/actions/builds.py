@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from bootsmith.tasks.build.history import Entry
     from bootsmith.tasks.build.plan import Plan
     from bootsmith.tasks.build.secret import Secret
-    from bootsmith.tasks.command.table import Request
+    from bootsmith.tasks.command.request import Request
 
 
 def explain(request: Request) -> None:

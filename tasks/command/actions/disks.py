@@ -15,7 +15,7 @@ from bootsmith.tasks.command.actions import images
 from bootsmith.tasks.errors import UsageError
 
 if TYPE_CHECKING:
-    from bootsmith.tasks.command.table import Request
+    from bootsmith.tasks.command.request import Request
     from bootsmith.tasks.recipe.model import Recipe
     from bootsmith.tasks.recipe.text.nodes import Raw
 

@@ -15,7 +15,7 @@ from bootsmith.tasks.errors import BootsmithError, Ended, InputMissing, StageErr
 
 if TYPE_CHECKING:
     from bootsmith.tasks.build.plan import Plan
-    from bootsmith.tasks.command.table import Request
+    from bootsmith.tasks.command.request import Request
     from bootsmith.tasks.machine.firmware import Kind
     from bootsmith.tasks.machine.qemu import Kernel
     from bootsmith.tasks.machine.run import Subject

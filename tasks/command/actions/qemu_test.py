@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from bootsmith.tasks.build.plan import Plan
     from bootsmith.tasks.build.secret import Secret
-    from bootsmith.tasks.command.table import Request
+    from bootsmith.tasks.command.request import Request
     from bootsmith.tasks.disk.passphrase import Passphrase
     from bootsmith.tasks.machine.boot_setup import Case
     from bootsmith.tasks.machine.firmware import Kind

@@ -7,7 +7,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from bootsmith.tasks.command.table import Request
+    from bootsmith.tasks.command.request import Request
 
 _LITES = "lites"
 _SERVER = "lites_server"

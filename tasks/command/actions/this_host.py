@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bootsmith.tasks.errors import Ended, UsageError
 
 if TYPE_CHECKING:
-    from bootsmith.tasks.command.table import Request
+    from bootsmith.tasks.command.request import Request
 
 
 def tools(request: Request) -> None:
@@ -24,8 +24,8 @@ def tools(request: Request) -> None:
 
 def cache(request: Request) -> None:
     """Look into the cache, or make room there: as `python -m bootsmith.cache` does."""
-    from bootsmith.cache.__main__ import main
     from bootsmith.cache.errors import Misuse
+    from bootsmith.cache.report.commands import main
 
     given = {name.replace("_", "-"): value for name, value in request.options.items() if value}
     options = [f"--{name}" if value is True else f"--{name}={value}" for name, value in given.items()]

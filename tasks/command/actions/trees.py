@@ -14,7 +14,7 @@ from bootsmith.tasks.planning.stages import unpartitioned
 if TYPE_CHECKING:
     from bootsmith.tasks.build.stage import Stage
     from bootsmith.tasks.command.actions.writing import Tree, Writing
-    from bootsmith.tasks.command.table import Request
+    from bootsmith.tasks.command.request import Request
 
 
 def of_directory(request: Request) -> Plan:

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from bootsmith.tasks.command.reporter import tell_fresh, tell_outputs
+from bootsmith.tasks.command.request import Request
 from bootsmith.tasks.command.session import Session
-from bootsmith.tasks.command.table import Command, Request
+from bootsmith.tasks.command.table import Command
 from bootsmith.tasks.errors import BootsmithError
 from doit.action import BaseAction
 from doit.exceptions import BaseFail, TaskError, TaskFailed

@@ -16,8 +16,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from bootsmith.tasks.command.database import DATABASE
 from bootsmith.tasks.command.engine.graph import Graph
-from bootsmith.tasks.command.image_tasks import DATABASE
 from bootsmith.tasks.errors import BootsmithError
 from doit.cmd_info import Info
 from doit.dependency import DependencyStatus, FileChangedChecker
@@ -93,7 +93,7 @@ class Dependency:
 
     def _expect_signals(self, name: str) -> None:
         """Be ready to end while a command runs; here, for signals are the main thread's business."""
-        self.session.heed(signal.SIGTERM, signal.SIGHUP)  # SIGINT is mostly for the program that has the terminal
+        self.session.signals.heed(signal.SIGTERM, signal.SIGHUP)  # SIGINT is mostly for who has the terminal
         if name in self.graph.held:
             self.session.begin(self.graph.held[name])
 

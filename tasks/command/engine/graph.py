@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 from bootsmith.tasks.command.engine.action import CommandAction, ImageTask, Report, StageAction, StageTask, WordsTask
 from bootsmith.tasks.command.invocation import nearest, options
+from bootsmith.tasks.command.request import Request
 from bootsmith.tasks.command.selection import BY_NAME, ONE_PLAN, Selection
 from bootsmith.tasks.command.session import Session
-from bootsmith.tasks.command.table import COMMANDS, GROUPS, Command, Request
+from bootsmith.tasks.command.table import COMMANDS, GROUPS, Command
 from bootsmith.tasks.errors import UsageError
 from bootsmith.tasks.planning import inputs
 from doit.task import Task

@@ -19,7 +19,7 @@ from doit.doit_cmd import DoitMain
 from doit.globals import Globals
 
 if TYPE_CHECKING:
-    from bootsmith.tasks.command.image_tasks import Dodo
+    from bootsmith.tasks.command.progress import Progress
     from doit.task import Task
 
 NO_ROOT = "needs no root"  # true of every command and stage
@@ -30,35 +30,34 @@ def run() -> NoReturn:
     sys.exit(DoitMain().run(sys.argv[1:]))
 
 
-def tasks(dodo: Dodo) -> Iterator[Task]:
-    """Yield the tasks that a dodo.py has of us."""
-    try:
-        graph = Graph(dodo.session or _session(dodo), _others(dodo.namespace), _usual(dodo))
-        found = graph.tasks()
-        graph.check_words(found)
-    except BootsmithError as error:
-        refuse(error)
-    Dependency(graph).take_over(Globals.dep_manager)
-    if graph.session.invocation.command == "help":  # which prints a task's line; `list` stays as short as it is
-        for task in found:
-            task.doc = "; ".join(filter(None, (task.doc, NO_ROOT)))
-    yield from found
-
-
-def _session(dodo: Dodo) -> Session:
+def session(recipe: Path, top: Path, progress: Progress) -> Session:
+    """Return what this command line, as doit was given it, asks for in a dodo.py's folder."""
     asked = invocation.read(
         sys.argv[1:],
         commands=arguments.commands(),
         positional=[command.name for command in COMMANDS if command.positional],
         parse=arguments.parse,
     )
-    shell = Path(get_initial_workdir() or dodo.top)
-    return Session(dodo.recipe, asked, dodo.top, shell, dodo.progress)
+    return Session(recipe, asked, top, Path(get_initial_workdir() or top), progress)
 
 
-def _usual(dodo: Dodo) -> Iterable[str]:
+def tasks(session: Session, namespace: Mapping[str, Any], configuration: object) -> Iterator[Task]:
+    """Yield the tasks of a session, for a dodo.py with the names and the configuration given."""
+    try:
+        graph = Graph(session, _others(namespace), _usual(configuration))
+        found = graph.tasks()
+        graph.check_words(found)
+    except BootsmithError as error:
+        refuse(error)
+    Dependency(graph).take_over(Globals.dep_manager)
+    if session.invocation.command == "help":  # which prints a task's line; `list` stays as short as it is
+        for task in found:
+            task.doc = "; ".join(filter(None, (task.doc, NO_ROOT)))
+    yield from found
+
+
+def _usual(configuration: object) -> Iterable[str]:
     """Return the tasks that doit runs where none is named, as far as the dodo.py tells."""
-    configuration = dodo.namespace.get("DOIT_CONFIG", dodo.config)
     return configuration.get("default_tasks", ()) if isinstance(configuration, dict) else ()
 
 

@@ -1,0 +1,46 @@
+"""Signals that end a run: what is at work is killed, what was finished is kept, and the user is told so."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Callable
+from typing import TYPE_CHECKING, NoReturn
+
+from bootsmith.tasks.command.progress import Progress
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+
+class Signals:
+    """Those that one run ends on; `keeps` tells whether something was built by now that the next run goes on with."""
+
+    def __init__(self, progress: Progress, keeps: Callable[[], bool]) -> None:
+        self._progress = progress
+        self._keeps = keeps
+        self._old_handlers: dict[int, object] = {}
+
+    def heed(self, *numbers: int) -> None:
+        """End in good order on these until `restore`; one that is ignored, as under nohup, stays so."""
+        for number in numbers:
+            if number not in self._old_handlers and signal.getsignal(number) is not signal.SIG_IGN:
+                self._old_handlers[number] = signal.signal(number, self._end)
+
+    def restore(self) -> None:
+        """Let them mean what they meant before."""
+        for number, handler in self._old_handlers.items():
+            signal.signal(number, handler)  # type: ignore[arg-type]  # what signal.signal returned
+        self._old_handlers.clear()
+
+    def _end(self, number: int, _frame: FrameType | None) -> NoReturn:
+        """End at once: what is half made has no record, and goes with the next run."""
+        from bootsmith.tasks.tools import children
+
+        children.kill_all()
+        self._progress.close()
+        kept = "; what was finished is kept, run the same command to go on" if self._keeps() else ""
+        sys.stderr.write(f"interrupted{kept}\n")
+        sys.stderr.flush()
+        os._exit(128 + number)

@@ -1,0 +1,68 @@
+"""Signals that end a run: its programs with it, in words, and by the status that shells know."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from tests.support.checkout import CHECKOUT
+
+PROGRAM = """
+import os, signal, sys
+from bootsmith.tasks.command.progress import Progress
+from bootsmith.tasks.command.signals import Signals
+from bootsmith.tasks.tools import children
+children.kill_all = lambda: print("killed", flush=True)
+one, keeps, before = getattr(signal, sys.argv[1]), sys.argv[2] == "keeps", sys.argv[3]
+if before == "ignored":
+    signal.signal(one, signal.SIG_IGN)
+if before == "somebody's":
+    signal.signal(one, lambda *_: print("somebody else's", flush=True))
+signals = Signals(Progress(), lambda: keeps)
+signals.heed(one)
+signals.heed(one)
+if before == "ended":
+    signals.restore()
+    sys.exit(signal.getsignal(one) is not signal.SIG_DFL)
+if before == "somebody's":
+    signals.restore()
+os.kill(os.getpid(), one)
+print("goes on")
+"""
+
+
+def end(name: str, *, keeps: bool = False, before: str = "usual") -> tuple[int, str, str]:
+    """Send a process of its own a signal; return its exit status, and what it said."""
+    done = subprocess.run(
+        ["env", "--default-signal=INT,HUP,TERM", sys.executable, "-c", PROGRAM, name, "keeps" if keeps else "", before],
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT / "src")}, text=True, capture_output=True, check=False,
+    )  # fmt: skip
+    return done.returncode, done.stdout, done.stderr
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
+def test_a_signal_ends_the_run_and_its_programs(name: str) -> None:
+    """Programs are killed first; the exit status is what a shell gives for that signal."""
+    assert end(name) == (128 + getattr(signal, name), "killed\n", "interrupted\n")
+
+
+def test_what_is_kept_is_said() -> None:
+    """Where something was built, the user hears that the next run goes on from there."""
+    status, _, said = end("SIGTERM", keeps=True)
+    assert status == 143
+    assert said == "interrupted; what was finished is kept, run the same command to go on\n"
+
+
+def test_what_is_ignored_stays_so() -> None:
+    """Under nohup a run outlives the terminal it was started from."""
+    assert end("SIGHUP", before="ignored") == (0, "goes on\n", "")
+
+
+def test_a_run_that_ended_leaves_signals_as_they_were() -> None:
+    """After it a signal means what it meant before, be it the system's meaning or somebody else's."""
+    assert end("SIGTERM", before="ended")[0] == 0
+    assert end("SIGTERM", before="somebody's") == (0, "somebody else's\ngoes on\n", "")
