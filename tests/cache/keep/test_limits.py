@@ -17,14 +17,15 @@ def test_without_a_word_the_size_is_limited_and_the_age_is_not() -> None:
 
 
 def test_the_environment_sets_both() -> None:
-    """Each by its own variable; none and 0 lift a limit."""
+    """Each by its own variable; none lifts a limit, and 0 is the narrowest."""
     assert from_environment({"BOOTSMITH_CACHE_SIZE": "5G", "BOOTSMITH_CACHE_AGE": "90d"}) == Limits(5 * GIB, 90 * DAY)
-    assert from_environment({"BOOTSMITH_CACHE_SIZE": "none", "BOOTSMITH_CACHE_AGE": "0"}) == Limits(None, None)
+    assert from_environment({"BOOTSMITH_CACHE_SIZE": "none", "BOOTSMITH_CACHE_AGE": "none"}) == Limits(None, None)
+    assert from_environment({"BOOTSMITH_CACHE_SIZE": "0", "BOOTSMITH_CACHE_AGE": "0"}) == Limits(0, 0)
 
 
 @pytest.mark.parametrize(
     ("text", "size"),
-    [("1K", 1 << 10), ("500M", 500 << 20), ("1.5G", 3 * GIB // 2), ("2T", 2 << 40), ("0", None), ("none", None)],
+    [("1K", 1 << 10), ("500M", 500 << 20), ("1.5G", 3 * GIB // 2), ("2T", 2 << 40), ("0", 0), ("none", None)],
 )
 def test_sizes(text: str, size: int | None) -> None:
     """Binary units."""
@@ -32,7 +33,7 @@ def test_sizes(text: str, size: int | None) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "age"), [("90m", 5400), ("12h", DAY / 2), ("90d", 90 * DAY), ("2w", 14 * DAY), ("0", None), ("none", None)]
+    ("text", "age"), [("90m", 5400), ("12h", DAY / 2), ("90d", 90 * DAY), ("2w", 14 * DAY), ("0", 0), ("none", None)]
 )
 def test_ages(text: str, age: float | None) -> None:
     """Minutes, hours, days, weeks."""
