@@ -17,8 +17,8 @@ from bootsmith.tasks.machine.accelerator import choose
 from bootsmith.tasks.machine.run import Subject
 
 from tests.support.checkout import CHECKOUT
+from tests.support.machine_keys import demands, machine
 from tests.support.project import dodo, doit
-from tests.support.scripted_guests import demands, machine
 from tests.support.signing_keys import make_key
 
 LONG = 600

@@ -16,7 +16,8 @@ from bootsmith.tasks.recipe.load import load
 from bootsmith.tasks.tools import host
 
 from tests.support import tiny_kernel
-from tests.support.disk_stages import VERSION, Workbench, member
+from tests.support.disk_build import VERSION, DiskBuild
+from tests.support.tar_members import member
 
 MBR = "disk: {partitions: {root: {mount: /, extra: 10M}}}\nboot: {loader: grub-bios, packages: false}\n"
 GPT = (
@@ -35,27 +36,27 @@ ON_THE_ESP = (
 
 
 @pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workbench:
-    """A workbench whose kernel is the tiny one."""
-    return tiny_kernel.workbench(tmp_path, monkeypatch, MBR)
+def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DiskBuild:
+    """A build whose kernel is the tiny one."""
+    return tiny_kernel.disk_build(tmp_path, monkeypatch, MBR)
 
 
 @pytest.mark.parametrize("text", [MBR, GPT, SPLIT, ON_THE_ESP], ids=["mbr", "gpt", "split", "esp"])
 @pytest.mark.boot
-def test_seabios_boots_it(bench: Workbench, text: str) -> None:
+def test_seabios_boots_it(build: DiskBuild, text: str) -> None:
     """From the MBR gap and from a bios-boot partition, kernels on ext and FAT: with the command line and the initrd."""
-    bench.write_recipe(text)
-    heard, cmdline = tiny_kernel.boot(bench)
+    build.write_recipe(text)
+    heard, cmdline = tiny_kernel.boot(build)
     assert f" {cmdline}; initrd: tiny initrd" in heard, heard
 
 
 @pytest.mark.parametrize(("text", "sector"), [(MBR, 1), (GPT, 2048), (SPLIT, 34)])
-def test_sector_and_core_know_where_the_core_is(bench: Workbench, text: str, sector: int) -> None:
+def test_sector_and_core_know_where_the_core_is(build: DiskBuild, text: str, sector: int) -> None:
     """The places GRUB's own installer writes; signature and table stay as they were."""
-    bench.write_recipe(text)
-    disk = bench.build().read_bytes()
-    table = bench.site.table.read_bytes()
-    core = bench.site.boot_code["core"].read_bytes()
+    build.write_recipe(text)
+    disk = build.raw_disk().read_bytes()
+    table = build.site.table.read_bytes()
+    core = build.site.boot_code["core"].read_bytes()
     assert disk[440:512] == table[440:512]
     assert struct.unpack_from("<Q", disk, 0x5C) == (sector,)
     assert (disk[0x64], disk[0x66:0x68], disk[3:0x5A]) == (0xFF, b"\x90\x90", bytes(0x57))
@@ -64,14 +65,14 @@ def test_sector_and_core_know_where_the_core_is(bench: Workbench, text: str, sec
     assert disk[at : at + 0x1F4] + disk[at + 0x1FC : at + len(core)] == core[:0x1F4] + core[0x1FC:]
 
 
-def test_a_core_without_room_is_refused(bench: Workbench) -> None:
+def test_a_core_without_room_is_refused(build: DiskBuild) -> None:
     """Naming the partition and the size it needs, before the previous image is touched (L10)."""
-    bench.write_recipe(GPT)
-    disk = bench.build()
+    build.write_recipe(GPT)
+    disk = build.raw_disk()
     before = (disk.stat().st_ino, disk.read_bytes())
-    bench.write_recipe(GPT.replace("size: 1M", "size: 64K"))
+    build.write_recipe(GPT.replace("size: 1M", "size: 64K"))
     with pytest.raises(StageError, match=r"partitions\.bios\.size: the loader's core has") as caught:
-        bench.run("bootloader")
+        build.run("bootloader")
     assert "Make it 1M or more" in caught.value.hint
     assert (disk.stat().st_ino, disk.read_bytes()) == before
 
@@ -84,45 +85,45 @@ def test_a_core_too_large_for_the_gap_is_refused() -> None:
 
 
 @pytest.mark.boot
-def test_the_default_entry_starts_with_its_very_words(bench: Workbench) -> None:
+def test_the_default_entry_starts_with_its_very_words(build: DiskBuild) -> None:
     """Not the first one; dollars, braces, semicolons and blanks in quotes reach the kernel as the recipe has them."""
     entries = r"""{one: {}, two: {title: "it's {2}", cmdline: "$x $(y) {z} a;b *? k=\"q r\" <&|> #"}}"""
     further = f"packages: false, root: none, console: [ttyS0], default: two, timeout: 1, entries: {entries}"
-    bench.write_recipe(MBR.replace("packages: false", further))
-    heard, _ = tiny_kernel.boot(bench)
+    build.write_recipe(MBR.replace("packages: false", further))
+    heard, _ = tiny_kernel.boot(build)
     assert "it's {2}" in heard
     assert """ console=ttyS0 $x $(y) {z} a;b *? "k=q r" <&|> #; initrd: tiny initrd""" in heard, heard
 
 
-def test_nested_mounts_each_have_their_own(bench: Workbench) -> None:
+def test_nested_mounts_each_have_their_own(build: DiskBuild) -> None:
     """/, /boot and /boot/efi: what is below each lands on its own partition, and nowhere else (C10)."""
-    bench.base({"./": member("d"), "etc/a": b"a", "boot/b": b"b", "boot/efi/c": b"c"})
-    bench.write_recipe(SPLIT)
-    bench.build()
+    build.base({"./": member("d"), "etc/a": b"a", "boot/b": b"b", "boot/efi/c": b"c"})
+    build.write_recipe(SPLIT)
+    build.raw_disk()
     found = {}
     for name, command in (("root", "ls -p /boot"), ("boot", "ls -p /"), ("boot", "ls -p /efi")):
-        words = ["debugfs", "-R", command, bench.site.partition_image(name).name]
+        words = ["debugfs", "-R", command, build.site.partition_image(name).name]
         said = subprocess.run(
-            words, cwd=bench.site.partition_image(name).parent, capture_output=True, text=True, check=True
+            words, cwd=build.site.partition_image(name).parent, capture_output=True, text=True, check=True
         ).stdout
         found[name, command] = {row.split("/")[5] for row in said.split("\n") if row} - {".", "..", "lost+found"}
     kernels = {f"vmlinuz-{VERSION}", f"initrd.img-{VERSION}"}
     assert list(found.values()) == [set(), {"b", "efi", "grub", *kernels}, set()]
-    image = bench.site.partition_image("esp")
+    image = build.site.partition_image("esp")
     said = subprocess.run(
         ["mdir", "-b", "-i", image.name, "::"], cwd=image.parent, capture_output=True, text=True, check=True
     ).stdout
     assert said.split() == ["::/EFI/", "::/c"]
 
 
-def test_one_configuration_for_both_firmwares(bench: Workbench) -> None:
+def test_one_configuration_for_both_firmwares(build: DiskBuild) -> None:
     """The same entries whatever starts the disk (C5)."""
-    bench.write_recipe(SPLIT)
-    bench.run("bootloader")
-    assert sorted(bench.loader_files()) == ["boot/grub/grub.cfg", "esp/EFI/BOOT/BOOTX64.EFI"]
+    build.write_recipe(SPLIT)
+    build.run("bootloader")
+    assert sorted(build.loader_files()) == ["boot/grub/grub.cfg", "esp/EFI/BOOT/BOOTX64.EFI"]
 
 
-def test_its_own_package_in_the_tree_is_used(bench: Workbench) -> None:
+def test_its_own_package_in_the_tree_is_used(build: DiskBuild) -> None:
     """Not the host's: the same disk from any host (C15)."""
     folder = host.find("grub-bios-modules").parent
     wanted = {}
@@ -132,16 +133,16 @@ def test_its_own_package_in_the_tree_is_used(bench: Workbench) -> None:
             f"usr/lib/grub/i386-pc/{path.name}": path.read_bytes() for path in sorted(folder.iterdir())
             if path.suffix in (".mod", ".lst", ".img")}}),
     ):  # fmt: skip
-        bench.write_recipe(text)
-        bench.base(base)
-        bench.run("bootloader")
-        wanted[text] = [path.read_bytes() for path in bench.site.boot_code.values()]
+        build.write_recipe(text)
+        build.base(base)
+        build.run("bootloader")
+        wanted[text] = [path.read_bytes() for path in build.site.boot_code.values()]
     assert len({json.dumps([each.hex() for each in made]) for made in wanted.values()}) == 1
-    assert "grub-bios-modules" not in bench.stages()["bootloader"].tools
-    assert loader_packages.packages(bench.recipe) == ("grub-pc-bin",)
-    bench.base({"./": member("d")})
+    assert "grub-bios-modules" not in build.stages()["bootloader"].tools
+    assert loader_packages.packages(build.recipe) == ("grub-pc-bin",)
+    build.base({"./": member("d")})
     with pytest.raises(StageError, match="do not hold the loader's files"):
-        bench.run("bootloader")
+        build.run("bootloader")
 
 
 def test_several_loaders_bring_all_their_packages(tmp_path: Path) -> None:

@@ -13,9 +13,10 @@ from bootsmith.tasks.machine.accelerator import choose
 from bootsmith.tasks.machine.console import Console
 from bootsmith.tasks.recipe import own_loader
 
-from tests.support.disk_stages import Workbench, member
+from tests.support.disk_build import DiskBuild
+from tests.support.machine_keys import machine
 from tests.support.project import dodo, doit
-from tests.support.scripted_guests import machine
+from tests.support.tar_members import member
 
 LONG = 120
 
@@ -47,7 +48,7 @@ outputs: [raw]
 """
 
 
-def build(project: Path) -> list[str]:
+def make_image(project: Path) -> list[str]:
     """Build the project's image; return what was made."""
     rows = [line.split() for line in doit(project, "image").splitlines()]
     return [row[1] for row in rows if row and row[0] in ("built", "restored")]
@@ -60,7 +61,7 @@ def test_a_loader_of_ones_own_boots(tmp_path: Path) -> None:
     for name, text in (("recipes/own.yaml", RECIPE), ("recipes/mine.py", LOADER), ("dodo.py", dodo("recipes/own.yaml")),
                        ("recipes/banner.txt", "my own loader runs")):  # fmt: skip
         (tmp_path / name).write_text(text)
-    build(tmp_path)
+    make_image(tmp_path)
     disk = tmp_path / "build/own/own.raw"
     accel = choose("tcg", memory=tmp_path / "accelerator.json")
 
@@ -72,28 +73,28 @@ def test_a_loader_of_ones_own_boots(tmp_path: Path) -> None:
         while "my own loader runs" not in running.console.heard:
             assert time.monotonic() < end, running.console.last_lines
             running.pump(1)
-    assert build(tmp_path) == []
+    assert make_image(tmp_path) == []
     (tmp_path / "recipes/mine.py").write_text(LOADER.replace("was here", "was there"))
-    assert "bootloader" in build(tmp_path)
+    assert "bootloader" in make_image(tmp_path)
 
 
 @pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workbench:
-    made = Workbench(tmp_path, monkeypatch)
+def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DiskBuild:
+    made = DiskBuild(tmp_path, monkeypatch)
     made.base({"./": member("d")})
     return made
 
 
-def test_its_place_is_no_part_of_the_key(bench: Workbench) -> None:
+def test_its_place_is_no_part_of_the_key(build: DiskBuild) -> None:
     """What it holds is an input of the stage; no parameter says where it stands."""
-    file = bench.folder / "mine.py"
+    file = build.folder / "mine.py"
     file.write_text('FIRMWARE = "uefi"\ndef make(making): ...\n')
-    bench.write_recipe("boot: {loader: mine.py}\n")
-    stage = bench.stages()["bootloader"]
+    build.write_recipe("boot: {loader: mine.py}\n")
+    stage = build.stages()["bootloader"]
     assert stage.inputs["loader/0"] == file
-    assert str(bench.folder) not in str(stage.params)
-    assert list(bench.recipe.disk.partitions) == ["esp", "root"]
-    assert file in bench.recipe.files
+    assert str(build.folder) not in str(stage.params)
+    assert list(build.recipe.disk.partitions) == ["esp", "root"]
+    assert file in build.recipe.files
 
 
 @pytest.mark.parametrize(
@@ -105,12 +106,12 @@ def test_its_place_is_no_part_of_the_key(bench: Workbench) -> None:
         ("    len(\n        5)\n", r"mine\.py:3: TypeError"),
     ],
 )
-def test_what_goes_wrong_in_it_is_told_with_its_line(bench: Workbench, body: str, told: str) -> None:
+def test_what_goes_wrong_in_it_is_told_with_its_line(build: DiskBuild, body: str, told: str) -> None:
     """The user's own mistake is no traceback of ours."""
-    (bench.folder / "mine.py").write_text(f'FIRMWARE = "uefi"\ndef make(making):\n{body}')
-    bench.write_recipe("boot: {loader: mine.py}\n")
+    (build.folder / "mine.py").write_text(f'FIRMWARE = "uefi"\ndef make(making):\n{body}')
+    build.write_recipe("boot: {loader: mine.py}\n")
     with pytest.raises(StageError, match=told):
-        bench.run("bootloader")
+        build.run("bootloader")
 
 
 def test_what_it_may_import_is_the_stages_code() -> None:

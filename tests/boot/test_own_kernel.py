@@ -15,7 +15,7 @@ from bootsmith.tasks.planning.stages import kernel
 from bootsmith.tasks.tree import boot_formats
 
 from tests.support.kernel_files import bzimage, elf, multiboot
-from tests.support.tree_layers import Nursery
+from tests.support.tree_build import TreeBuild
 
 LINUX = "layers: []\nsystem: none\nboot: {kernel: own}\n"
 MACH = (
@@ -25,19 +25,19 @@ MACH = (
 
 
 @pytest.fixture
-def nursery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Nursery:
-    found = Nursery(tmp_path, monkeypatch)
+def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TreeBuild:
+    found = TreeBuild(tmp_path, monkeypatch)
     found.base()
     return found
 
 
-def take(nursery: Nursery, data: bytes, text: str = LINUX) -> dict[str, str]:
+def take(build: TreeBuild, data: bytes, text: str = LINUX) -> dict[str, str]:
     """Take a kernel of these bytes; return its facts."""
-    (nursery.folder / "recipes/own").write_bytes(data)
-    nursery.grow(text)
-    (stage,) = kernel.stages(nursery.recipe(text), nursery.site)
-    nursery.run(stage)
-    facts: dict[str, str] = json.loads(nursery.site.kernel_facts.read_text())
+    (build.folder / "recipes/own").write_bytes(data)
+    build.tree(text)
+    (stage,) = kernel.stages(build.recipe(text), build.site)
+    build.run(stage)
+    facts: dict[str, str] = json.loads(build.site.kernel_facts.read_text())
     return facts
 
 
@@ -46,10 +46,10 @@ def zstd(data: bytes) -> bytes:
 
 
 @pytest.mark.parametrize("pack", [bytes, gzip.compress, zstd])
-def test_a_bzimage_is_linux(pack: object, nursery: Nursery) -> None:
+def test_a_bzimage_is_linux(pack: object, build: TreeBuild) -> None:
     """Plain, gzip or zstd: what it holds counts; its version is its own, the rest the tree's."""
-    facts = take(nursery, pack(bzimage("6.9-mine (me)")))  # type: ignore[operator]
-    assert nursery.site.kernel.read_bytes() == bzimage("6.9-mine (me)")
+    facts = take(build, pack(bzimage("6.9-mine (me)")))  # type: ignore[operator]
+    assert build.site.kernel.read_bytes() == bzimage("6.9-mine (me)")
     assert facts == {
         "version": "6.9-mine",
         "id": "debian",
@@ -58,20 +58,20 @@ def test_a_bzimage_is_linux(pack: object, nursery: Nursery) -> None:
     }
 
 
-def test_a_kernel_is_not_unpacked_without_end(nursery: Nursery, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_kernel_is_not_unpacked_without_end(build: TreeBuild, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file of a few bytes may unpack to any number: more than any kernel has is refused."""
     monkeypatch.setattr(own_kernel, "LARGEST", 1 << 20)
     with pytest.raises(StageError, match="unpacks to more than 1 MiB"):
-        take(nursery, gzip.compress(bzimage("6.9") + bytes(2 << 20)))
+        take(build, gzip.compress(bzimage("6.9") + bytes(2 << 20)))
     with pytest.raises(StageError, match="cut short"):
-        take(nursery, gzip.compress(bzimage("6.9") + bytes(range(256)) * 100)[:-20])
-    assert take(nursery, gzip.compress(bzimage("6.9")))["version"] == "6.9"
+        take(build, gzip.compress(bzimage("6.9") + bytes(range(256)) * 100)[:-20])
+    assert take(build, gzip.compress(bzimage("6.9")))["version"] == "6.9"
 
 
-def test_a_packed_multiboot_kernel_is_unpacked(nursery: Nursery) -> None:
+def test_a_packed_multiboot_kernel_is_unpacked(build: TreeBuild) -> None:
     """GRUB gets a plain file, whatever was given; what has no version is the recipe's. L1, L3."""
-    facts = take(nursery, gzip.compress(multiboot()), MACH + "version: '7'\n")
-    assert nursery.site.kernel.read_bytes() == multiboot()
+    facts = take(build, gzip.compress(multiboot()), MACH + "version: '7'\n")
+    assert build.site.kernel.read_bytes() == multiboot()
     assert facts["version"] == "7"
 
 
@@ -92,19 +92,19 @@ def test_a_packed_multiboot_kernel_is_unpacked(nursery: Nursery) -> None:
     ],
     ids=map(str, range(11)),
 )
-def test_what_could_not_start_is_refused(text: str, data: bytes, what: str, nursery: Nursery) -> None:
+def test_what_could_not_start_is_refused(text: str, data: bytes, what: str, build: TreeBuild) -> None:
     """Whatever a file is called, what it is decides; the error names the file and what it is. W7, L3."""
     with pytest.raises(StageError, match=what) as caught:
-        take(nursery, data, text)
+        take(build, data, text)
     assert "recipes/own" in caught.value.message
-    assert not nursery.site.kernel.exists()
+    assert not build.site.kernel.exists()
 
 
-def test_a_recipe_without_a_kernel_has_no_stage(nursery: Nursery) -> None:
+def test_a_recipe_without_a_kernel_has_no_stage(build: TreeBuild) -> None:
     """`kernel: none` takes none."""
-    recipe = nursery.recipe("")
+    recipe = build.recipe("")
     entry = dataclasses.replace(recipe.boot.entries["default"], kernel="none")
     recipe = dataclasses.replace(
         recipe, boot=dataclasses.replace(recipe.boot, kernel="none", entries={"default": entry})
     )
-    assert kernel.stages(recipe, nursery.site) == []
+    assert kernel.stages(recipe, build.site) == []

@@ -10,7 +10,7 @@ from bootsmith.tasks.boot import syslinux
 from bootsmith.tasks.boot.menu import Item, Menu, Serial
 
 from tests.support import tiny_kernel
-from tests.support.disk_stages import VERSION, Workbench
+from tests.support.disk_build import VERSION, DiskBuild
 
 PARTS = "partitions: {boot: {fs: vfat, mount: /boot/syslinux, size: 64M}, root: {mount: /, extra: 10M}}"
 MBR = f"disk: {{{PARTS}}}\nboot: {{loader: syslinux}}\n"
@@ -23,29 +23,29 @@ BOTH = (
 
 
 @pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workbench:
-    """A workbench whose kernel is the tiny one, in a folder with an awkward name."""
-    return tiny_kernel.workbench(tmp_path / 'a $b "c": d', monkeypatch, MBR)
+def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DiskBuild:
+    """A build whose kernel is the tiny one, in a folder with an awkward name."""
+    return tiny_kernel.disk_build(tmp_path / 'a $b "c": d', monkeypatch, MBR)
 
 
 @pytest.mark.parametrize(
     "text", [MBR, AT_BOOT, GPT, BOTH.format("mbr"), BOTH.format("gpt")], ids=["mbr", "menu", "gpt", "esp", "esp-gpt"]
 )
 @pytest.mark.boot
-def test_seabios_boots_it(bench: Workbench, text: str) -> None:
+def test_seabios_boots_it(build: DiskBuild, text: str) -> None:
     """On a partition of its own, on /boot and on the ESP: with the command line and the initrd (A5)."""
-    bench.write_recipe(text)
-    heard, cmdline = tiny_kernel.boot(bench)
+    build.write_recipe(text)
+    heard, cmdline = tiny_kernel.boot(build)
     assert f" {cmdline} initrd=/" in heard, heard
     assert "; initrd: tiny initrd" in heard, heard
 
 
-def test_its_partition_is_marked_and_holds_all(bench: Workbench) -> None:
+def test_its_partition_is_marked_and_holds_all(build: DiskBuild) -> None:
     """Active, FAT32 by its type; loader, menu, kernel and initrd on it, where the kernel has its usual name."""
-    bench.build()
-    boot = bench.recipe.disk.partitions["boot"]
+    build.raw_disk()
+    boot = build.recipe.disk.partitions["boot"]
     assert (boot.active, boot.type) == (True, "0x0c")
-    image = bench.site.partition_image("boot")
+    image = build.site.partition_image("boot")
     listed = subprocess.run(
         ["mdir", "-a", "-b", "-i", image.name, "::"], cwd=image.parent, capture_output=True, text=True, check=True
     ).stdout.split()
@@ -53,22 +53,22 @@ def test_its_partition_is_marked_and_holds_all(bench: Workbench) -> None:
     assert sorted(listed) == sorted(f"::/{name}" for name in names)
 
 
-def test_the_same_recipe_gives_the_same_filesystem(bench: Workbench) -> None:
+def test_the_same_recipe_gives_the_same_filesystem(build: DiskBuild) -> None:
     """The installer included: no clock, no name of the folder."""
-    image = bench.site.partition_image("boot")
-    bench.build()
+    image = build.site.partition_image("boot")
+    build.raw_disk()
     first = image.read_bytes()
-    other = tiny_kernel.workbench(bench.folder.parent / "elsewhere", bench.monkeypatch, MBR)
-    other.build()
+    other = tiny_kernel.disk_build(build.folder.parent / "elsewhere", build.monkeypatch, MBR)
+    other.raw_disk()
     assert other.site.partition_image("boot").read_bytes() == first
 
 
-def test_its_first_sector_knows_where_it_stands(bench: Workbench) -> None:
+def test_its_first_sector_knows_where_it_stands(build: DiskBuild) -> None:
     """FAT's hidden sectors are the partition's start, whatever stands before it."""
     parts = "partitions: {root: {mount: /, size: 70M}, boot: {fs: vfat, mount: /boot/syslinux, size: 64M}}"
-    bench.write_recipe(f"disk: {{{parts}}}\nboot: {{loader: syslinux}}\n")
-    bench.build()
-    sector = bench.site.partition_image("boot").read_bytes()[:512]
+    build.write_recipe(f"disk: {{{parts}}}\nboot: {{loader: syslinux}}\n")
+    build.raw_disk()
+    sector = build.site.partition_image("boot").read_bytes()[:512]
     assert int.from_bytes(sector[0x1C:0x20], "little") == (1 + 70) * 2048
 
 

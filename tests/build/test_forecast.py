@@ -21,21 +21,21 @@ from hypothesis import strategies as st
 
 from tests.support.checkout import CHECKOUT
 from tests.support.project_changes import SCENARIOS, both, copy, edit_code, forget, remove, write
-from tests.support.toy_stages import Project
+from tests.support.toy_project import ToyProject
 
 HAPPENED = {"fresh": "fresh", "restore": "restored", "build": "built"}
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
+def project(tmp_path: Path) -> ToyProject:
     """A toy project, nothing built."""
-    return Project.make(tmp_path)
+    return ToyProject.make(tmp_path)
 
 
 @pytest.fixture(scope="module")
-def original(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def original(tmp_path_factory: pytest.TempPathFactory) -> ToyProject:
     """A toy project with a past: built, edited, edited back."""
-    project = Project.make(tmp_path_factory.mktemp("original"))
+    project = ToyProject.make(tmp_path_factory.mktemp("original"))
     project.image()
     (project.top / "source").write_text("another\n")
     project.image()
@@ -45,12 +45,12 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 @pytest.fixture
-def built(original: Project, tmp_path: Path) -> Project:
+def built(original: ToyProject, tmp_path: Path) -> ToyProject:
     """A copy of that project: keys and records hold no paths."""
     return copy(original, tmp_path / "copy")
 
 
-def explained(project: Project, *words: str) -> dict[str, dict[str, Any]]:
+def explained(project: ToyProject, *words: str) -> dict[str, dict[str, Any]]:
     """Return what `doit WORDS explain --json` says of each stage; it must change nothing in the build directory."""
     before = state(project.top / "build")
     done = project.doit(*words, "explain", "--json")
@@ -67,7 +67,7 @@ def state(folder: Path) -> dict[str, tuple[int, int]]:
     return {str(path): (path.lstat().st_ino, path.lstat().st_mtime_ns) for path in found}
 
 
-def run(project: Project, *words: str) -> tuple[dict[str, str], str]:
+def run(project: ToyProject, *words: str) -> tuple[dict[str, str], str]:
     """Run `doit WORDS image`; return what was done for each stage, and all it said."""
     done = project.doit(*words, "image")
     lines = [line.split() for line in done.stdout.splitlines()]
@@ -75,7 +75,7 @@ def run(project: Project, *words: str) -> tuple[dict[str, str], str]:
     return happened, done.stdout + done.stderr
 
 
-def check(project: Project, *words: str) -> dict[str, str]:
+def check(project: ToyProject, *words: str) -> dict[str, str]:
     """Explain, list and run; what was told must be what is done. Return the verdicts."""
     told = explained(project, *words)
     variables = [word for word in words if "=" in word]
@@ -104,13 +104,13 @@ def check(project: Project, *words: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
-def test_what_is_told_is_what_happens(built: Project, scenario: str) -> None:
+def test_what_is_told_is_what_happens(built: ToyProject, scenario: str) -> None:
     """Stage by stage, explain and `list -s` before the run say what the run does, failures included (V9)."""
     SCENARIOS[scenario](built)
     check(built)
 
 
-def test_nothing_built_yet(project: Project) -> None:
+def test_nothing_built_yet(project: ToyProject) -> None:
     """Before the first build everything is to be built, or depends on what is."""
     verdicts = check(project)
     assert verdicts["rootfs"] == "build"
@@ -118,13 +118,13 @@ def test_nothing_built_yet(project: Project) -> None:
 
 
 @pytest.mark.parametrize("words", [("option=two",), ("-a",), ("-n", "2")], ids=" ".join)
-def test_options_and_variables_count(built: Project, words: tuple[str, ...]) -> None:
+def test_options_and_variables_count(built: ToyProject, words: tuple[str, ...]) -> None:
     """explain takes what image takes: variables, -a, -n."""
     assert ("build" in check(built, *words).values()) == (words[0] != "-n")
     check(built)
 
 
-def test_what_was_seen_before_is_known_to_the_end(built: Project) -> None:
+def test_what_was_seen_before_is_known_to_the_end(built: ToyProject) -> None:
     """An edit taken back is told exactly down to the last stage, though some are made again, not stored (V9)."""
     (built.top / "source").write_text("another\n")
     assert check(built) == {
@@ -139,7 +139,7 @@ def test_what_was_seen_before_is_known_to_the_end(built: Project) -> None:
 
 
 @pytest.mark.soak(ci=4, whole=200)
-def test_whatever_happens_in_a_row(original: Project, tmp_path: Path, rounds: int) -> None:
+def test_whatever_happens_in_a_row(original: ToyProject, tmp_path: Path, rounds: int) -> None:
     """Edits, losses, damages and runs in any order: each run does what was told before it (V9)."""
     calm = [name for name in SCENARIOS if "missing" not in name and "in the way" not in name]
     numbers = count()
@@ -158,7 +158,7 @@ def test_whatever_happens_in_a_row(original: Project, tmp_path: Path, rounds: in
     walk()
 
 
-REASONS: dict[str, tuple[Callable[[Project], object], str, str, dict[str, Any]]] = {
+REASONS: dict[str, tuple[Callable[[ToyProject], object], str, str, dict[str, Any]]] = {
     "file": (write("source", "x"), "rootfs", "input source changed: source", {"kind": "input", "path": "source"}),
     "in a tree": (
         both(write("tree/b", "b"), lambda project: (project.top / "tree/a").chmod(0o640)),
@@ -209,7 +209,7 @@ REASONS: dict[str, tuple[Callable[[Project], object], str, str, dict[str, Any]]]
 
 
 @pytest.mark.parametrize("what", REASONS)
-def test_reasons_name_what_changed(project: Project, what: str) -> None:
+def test_reasons_name_what_changed(project: ToyProject, what: str) -> None:
     """The file in a folder, the option with both values, the version of a tool, the module; in info and the run too."""
     (project.top / "bin/toytool").write_text("#!/bin/sh\necho toy 1.2.3\n")
     project.image()
@@ -223,7 +223,7 @@ def test_reasons_name_what_changed(project: Project, what: str) -> None:
     assert reason["text"] in project.doit("explain").stdout
 
 
-def test_a_run_says_what_changed(built: Project) -> None:
+def test_a_run_says_what_changed(built: ToyProject) -> None:
     """Each line of the run that has a cause of its own names it; what only follows says nothing."""
     (built.top / "tree/b").write_text("b")
     _, said = run(built)
@@ -250,7 +250,7 @@ def test_no_time_is_told_that_is_not_known(forecasts: tuple[tuple[Verdict, float
     assert to_text(found).splitlines()[-1] == last
 
 
-def test_without_details_reasons_are_coarser(built: Project) -> None:
+def test_without_details_reasons_are_coarser(built: ToyProject) -> None:
     """Details are optional: a store that lost them, or a record of before, only makes the words less exact."""
     shutil.rmtree(built.top / "cache")
     (built.top / "tree/b").write_text("b")
@@ -260,9 +260,9 @@ def test_without_details_reasons_are_coarser(built: Project) -> None:
     check(built)
 
 
-def real(top: Path) -> Project:
+def real(top: Path) -> ToyProject:
     """Return a project whose recipe is a real one, real.yaml, with no lock file yet."""
-    project = Project.make(top)
+    project = ToyProject.make(top)
     (top / "dodo.py").write_text(
         'from bootsmith.tasks import image_tasks\nDOIT_CONFIG, task_bootsmith = image_tasks("real.yaml")\n'
     )

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.toy_stages import Project
+from tests.support.toy_project import ToyProject
 
 SIZE = 64 << 10  # bytes of the first line, and so of four outputs
 SEAM = """
@@ -28,9 +28,9 @@ def line(seed: int) -> str:
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
+def project(tmp_path: Path) -> ToyProject:
     """A toy project with outputs of 64 KiB, built; the file `free` says how much room there seems to be."""
-    project = Project.make(tmp_path)
+    project = ToyProject.make(tmp_path)
     dodo = tmp_path / "dodo.py"
     dodo.write_text(dodo.read_text() + SEAM)
     (tmp_path / "source").write_text(line(1))
@@ -38,11 +38,11 @@ def project(tmp_path: Path) -> Project:
     return project
 
 
-def free(project: Project, size: int) -> None:
+def free(project: ToyProject, size: int) -> None:
     (project.top / "free").write_text(str(size))
 
 
-def refused(project: Project, stage: str) -> str:
+def refused(project: ToyProject, stage: str) -> str:
     """Run `doit image`, which must refuse a stage as explain says it will, and lose nothing; return what it says."""
     folder = project.top / "build/toy"
     before = {path: path.read_bytes() for path in folder.rglob("*") if path.is_file() and path.name != "lock"}
@@ -56,7 +56,7 @@ def refused(project: Project, stage: str) -> str:
     return said
 
 
-def test_a_stage_without_room_is_refused_before_it_begins(project: Project) -> None:
+def test_a_stage_without_room_is_refused_before_it_begins(project: ToyProject) -> None:
     """What it took the last time is more than is free: exit 1, named with both sizes, the last image untouched."""
     (project.top / "source").write_text(line(2))
     free(project, SIZE - 1)
@@ -71,7 +71,7 @@ def test_a_stage_without_room_is_refused_before_it_begins(project: Project) -> N
 
 def test_what_was_never_built_is_never_refused(tmp_path: Path) -> None:
     """Without a past, nobody knows what a stage takes: it may try."""
-    project = Project.make(tmp_path)
+    project = ToyProject.make(tmp_path)
     dodo = tmp_path / "dodo.py"
     dodo.write_text(dodo.read_text() + SEAM)
     free(project, 0)
@@ -79,7 +79,7 @@ def test_what_was_never_built_is_never_refused(tmp_path: Path) -> None:
     assert project.image() == []  # and what is fresh needs nothing
 
 
-def test_a_lost_build_directory_is_remembered(project: Project) -> None:
+def test_a_lost_build_directory_is_remembered(project: ToyProject) -> None:
     """After `rm -rf build` the history still knows what a stage of this build takes."""
     shutil.rmtree(project.top / "build")
     (project.top / "source").write_text(line(2))
@@ -91,7 +91,7 @@ def test_a_lost_build_directory_is_remembered(project: Project) -> None:
     assert "rootfs needs about 64.0 KiB" in done.stdout
 
 
-def test_a_patched_disk_needs_only_what_is_new(project: Project) -> None:
+def test_a_patched_disk_needs_only_what_is_new(project: ToyProject) -> None:
     """The disk is changed where it lies, so it passes where a copy would not; the stage that copies it does not."""
     (project.top / "tree/new").touch()
     free(project, SIZE // 2)
@@ -101,7 +101,7 @@ def test_a_patched_disk_needs_only_what_is_new(project: Project) -> None:
     assert "ERROR: convert/qcow2 needs about" in done.stdout
 
 
-def test_restoring_asks_for_room_too(project: Project) -> None:
+def test_restoring_asks_for_room_too(project: ToyProject) -> None:
     """What is to come out of the store needs its size."""
     original = project.disk()
     (project.top / "source").write_text(line(2))
@@ -114,7 +114,7 @@ def test_restoring_asks_for_room_too(project: Project) -> None:
     assert project.disk() == original
 
 
-def test_what_is_restored_needs_its_own_size(project: Project) -> None:
+def test_what_is_restored_needs_its_own_size(project: ToyProject) -> None:
     """After a large build an earlier, small one comes out of the store into little room: its size is known."""
     (project.top / "source").write_text("small\n")
     project.image()
@@ -127,7 +127,7 @@ def test_what_is_restored_needs_its_own_size(project: Project) -> None:
     assert "restored rootfs" in done.stdout
 
 
-def test_a_stage_that_shrank_may_try(project: Project) -> None:
+def test_a_stage_that_shrank_may_try(project: ToyProject) -> None:
     """What was large is small now, which nobody can know: the refusal names the way out, and then it is built."""
     (project.top / "source").write_text("small\n")
     free(project, SIZE // 2)
@@ -147,7 +147,7 @@ def test_a_stage_that_shrank_may_try(project: Project) -> None:
     assert "rootfs" in project.image()  # it is known by now
 
 
-def test_storing_counts_where_it_is_the_same_disk(project: Project) -> None:
+def test_storing_counts_where_it_is_the_same_disk(project: ToyProject) -> None:
     """A store that has nothing of a stage needs as much as it took; where it has the last version, nobody knows."""
     (project.top / "source").write_text(line(2))
     free(project, SIZE)
@@ -173,7 +173,7 @@ cat build/toy/disk.qcow2 >&2
 @pytest.mark.soak(ci=12, whole=400)
 def test_a_full_disk_is_words_and_the_next_run_is_whole(tmp_path: Path, rounds: int) -> None:
     """On a disk that is too small in every way, from nothing to enough: exit 1, said; with room, the right image."""
-    project = Project.make(tmp_path, cache=tmp_path / "build/.cache")
+    project = ToyProject.make(tmp_path, cache=tmp_path / "build/.cache")
     (tmp_path / "source").write_text(line(1))
     (tmp_path / "build").mkdir()
     enter = ["unshare", *(["--user", "--map-root-user"] if os.geteuid() else []), "--mount", "sh", "-c", INSIDE, "sh"]

@@ -8,10 +8,10 @@ import shutil
 import pytest
 from bootsmith.cache.store import record as records
 
-from tests.support.toy_stages import ALL, Project, snapshot
+from tests.support.toy_project import ALL, ToyProject, snapshot
 
 
-def test_a_second_run_does_nothing(built: Project) -> None:
+def test_a_second_run_does_nothing(built: ToyProject) -> None:
     """No stage body runs, and no output is touched (V2)."""
     before = snapshot(built)
     done = built.doit("image")
@@ -20,26 +20,26 @@ def test_a_second_run_does_nothing(built: Project) -> None:
     assert done.stdout.count("fresh") == len(ALL)
 
 
-def test_touching_an_input_changes_nothing(built: Project) -> None:
+def test_touching_an_input_changes_nothing(built: ToyProject) -> None:
     """Time stamps are not content (V2)."""
     os.utime(built.top / "source", (1, 1))
     assert built.image() == []
 
 
-def test_an_edit_is_cut_off_where_bytes_stay_the_same(built: Project) -> None:
+def test_an_edit_is_cut_off_where_bytes_stay_the_same(built: ToyProject) -> None:
     """A stage that reran to the same bytes wakes nobody downstream."""
     (built.top / "source").write_text("first line\nanother second line\n")
     assert built.image() == ["layers/upper", "rootfs"]
 
 
-def test_an_edit_rebuilds_what_depends_on_it_and_nothing_else(built: Project) -> None:
+def test_an_edit_rebuilds_what_depends_on_it_and_nothing_else(built: ToyProject) -> None:
     """One line, three stages (V2)."""
     (built.top / "source").write_text("new line\n")
     assert built.image() == ["assemble", "convert/qcow2", "layers/upper", "rootfs"]
     assert built.disk().startswith("NEW LINE")
 
 
-def test_a_reverted_edit_restores(built: Project) -> None:
+def test_a_reverted_edit_restores(built: ToyProject) -> None:
     """What was built before is fetched, not built; what is not stored is made again (V4)."""
     original = built.disk()
     (built.top / "source").write_text("new line\n")
@@ -49,7 +49,7 @@ def test_a_reverted_edit_restores(built: Project) -> None:
     assert built.disk() == original
 
 
-def test_names_and_modes_in_a_tree_count(built: Project) -> None:
+def test_names_and_modes_in_a_tree_count(built: ToyProject) -> None:
     """A file renamed, added, deleted, or with another mode is another tree (V2)."""
     tree = built.top / "tree"
     (tree / "a").rename(tree / "b")
@@ -60,14 +60,14 @@ def test_names_and_modes_in_a_tree_count(built: Project) -> None:
     assert built.image() == ["assemble", "convert/qcow2", "layers/tree"]
 
 
-def test_a_parameter_counts(built: Project) -> None:
+def test_a_parameter_counts(built: ToyProject) -> None:
     """An option changed in the recipe or on the command line rebuilds what it shapes (V3)."""
     assert built.image("option=two", "image") == ["assemble", "convert/qcow2", "layers/upper"]
     assert "two" in built.disk()
     assert built.image() == ["assemble", "convert/qcow2"]  # the recipe's own option again: restored
 
 
-def test_a_secret_counts_and_is_written_nowhere(built: Project) -> None:
+def test_a_secret_counts_and_is_written_nowhere(built: ToyProject) -> None:
     """Another password rebuilds; its text is in no record, log or index."""
     (built.top / "password").write_text("correct horse\n")
     assert "layers/upper" in built.image()
@@ -77,13 +77,13 @@ def test_a_secret_counts_and_is_written_nowhere(built: Project) -> None:
                 assert b"correct horse" not in path.read_bytes(), path
 
 
-def test_a_tool_counts(built: Project) -> None:
+def test_a_tool_counts(built: ToyProject) -> None:
     """A new version of a host program rebuilds what ran it (V10)."""
     (built.top / "bin/toytool").write_text("#!/bin/sh\necho another version\n")
     assert built.image() == ["rootfs"]
 
 
-def test_a_stages_code_counts(built: Project) -> None:
+def test_a_stages_code_counts(built: ToyProject) -> None:
     """A changed stage module rebuilds its stages (V10)."""
     code = built.top / "toystages.py"
     code.write_text(code.read_text().replace(".upper()", ".title()"))
@@ -93,7 +93,7 @@ def test_a_stages_code_counts(built: Project) -> None:
 
 @pytest.mark.parametrize("output", ["base", "names", "upper", "disk.raw", "disk.qcow2"])
 @pytest.mark.parametrize("damage", ["delete", "truncate", "alter", "same size"])
-def test_a_damaged_output_is_noticed(built: Project, output: str, damage: str) -> None:
+def test_a_damaged_output_is_noticed(built: ToyProject, output: str, damage: str) -> None:
     """Deleted, truncated or altered: the next run ends with the right bytes (V6)."""
     original = snapshot(built)[output][2]
     path = built.top / "build/toy" / output
@@ -112,7 +112,7 @@ def test_a_damaged_output_is_noticed(built: Project, output: str, damage: str) -
     assert path.read_bytes() == original
 
 
-def test_an_input_edited_during_its_stage_is_built_again(project: Project) -> None:
+def test_an_input_edited_during_its_stage_is_built_again(project: ToyProject) -> None:
     """What was read in the middle of an edit is never recorded as built from the new content; the run says so (V5)."""
     (project.top / "source").write_text("edit me\n")
     done = project.doit("image")
@@ -123,7 +123,7 @@ def test_an_input_edited_during_its_stage_is_built_again(project: Project) -> No
     assert project.image() == []
 
 
-def test_an_edit_that_keeps_size_and_time_is_seen(built: Project) -> None:
+def test_an_edit_that_keeps_size_and_time_is_seen(built: ToyProject) -> None:
     """An input rewritten with as many bytes, its modification time put back, is another input (V2)."""
     source = built.top / "source"
     before = source.stat()
@@ -144,7 +144,7 @@ clock.settled = lambda status: settled(status) + DAY * Path("yesterday").exists(
 """
 
 
-def test_a_clock_set_back_a_day_hides_no_edit(built: Project) -> None:
+def test_a_clock_set_back_a_day_hides_no_edit(built: ToyProject) -> None:
     """Set back and forth again: what did not change is not redone, and every edit meanwhile is seen."""
     dodo = built.top / "dodo.py"
     dodo.write_text(YESTERDAY + dodo.read_text())
@@ -164,19 +164,19 @@ def test_a_clock_set_back_a_day_hides_no_edit(built: Project) -> None:
     assert "rootfs" in built.image()
 
 
-def test_lost_records_restore(built: Project) -> None:
+def test_lost_records_restore(built: ToyProject) -> None:
     """Without its state the build is restored by the present key, never trusted (V4)."""
     shutil.rmtree(built.top / "build/toy/.bootsmith")
     assert built.image() == ["assemble", "convert/qcow2"]
 
 
-def test_a_lost_store_rebuilds_nothing_that_is_here(built: Project) -> None:
+def test_a_lost_store_rebuilds_nothing_that_is_here(built: ToyProject) -> None:
     """The store is for restoring; what is fresh stays fresh. Only a secret's digest cannot be recognised again."""
     shutil.rmtree(built.top / "cache")
     assert built.image() == ["layers/upper"]
 
 
-def test_a_record_of_an_earlier_boot_counts_after_the_outputs_are_read(built: Project) -> None:
+def test_a_record_of_an_earlier_boot_counts_after_the_outputs_are_read(built: ToyProject) -> None:
     """After a restart of the host outputs are fingerprinted anew, whatever their time stamps say."""
     path = built.top / "build/toy/.bootsmith/records/rootfs.json"
     before = path.read_bytes()
@@ -190,8 +190,8 @@ def test_a_record_of_an_earlier_boot_counts_after_the_outputs_are_read(built: Pr
     assert path.read_bytes() == before
 
 
-def test_two_checkouts_agree(built: Project, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_two_checkouts_agree(built: ToyProject, tmp_path_factory: pytest.TempPathFactory) -> None:
     """Keys hold no paths: a second checkout restores from the first one's store (V11)."""
-    second = Project.make(tmp_path_factory.mktemp("second"), cache=built.cache)
+    second = ToyProject.make(tmp_path_factory.mktemp("second"), cache=built.cache)
     assert second.image() == ["assemble", "convert/qcow2"]
     assert second.disk() == built.disk()

@@ -11,13 +11,13 @@ import pytest
 from bootsmith.cache.files import sealed
 from bootsmith.tasks.build import history
 
-from tests.support.toy_stages import Project
+from tests.support.toy_project import ToyProject
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
+def project(tmp_path: Path) -> ToyProject:
     """A toy project with three builds; the present one is the first again."""
-    project = Project.make(tmp_path)
+    project = ToyProject.make(tmp_path)
     project.image()
     (tmp_path / "tree/b").write_text("")
     project.image()
@@ -32,7 +32,7 @@ def project(tmp_path: Path) -> Project:
 DISKS = ("FIRST LINEone7a", "SOMETHING ELSEone7a\nb", "FIRST LINEone7a\nb")  # as `log` lists them
 
 
-def log(project: Project, *words: str) -> list[dict[str, Any]]:
+def log(project: ToyProject, *words: str) -> list[dict[str, Any]]:
     """Return what `doit log --json` tells."""
     done = project.doit("log", "--json", *words)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -48,7 +48,7 @@ def outputs(folder: Path) -> dict[str, tuple[int, int, bytes]]:
     return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns, path.read_bytes()) for path in found}
 
 
-def test_log_tells_what_each_build_changed(project: Project) -> None:
+def test_log_tells_what_each_build_changed(project: ToyProject) -> None:
     """The newest first, what changed against the one before; the same content is one build, made again."""
     builds = log(project)
     assert [build["changed"] for build in builds] == [
@@ -66,7 +66,7 @@ def test_log_tells_what_each_build_changed(project: Project) -> None:
     assert len(log(project, "-n", "1")) == 1
 
 
-def test_nothing_done_leaves_no_entry(project: Project) -> None:
+def test_nothing_done_leaves_no_entry(project: ToyProject) -> None:
     """A run that changed nothing, a part of a build, or a restored output, is no other build."""
     before = log(project)
     project.image()
@@ -78,7 +78,7 @@ def test_nothing_done_leaves_no_entry(project: Project) -> None:
     assert [build["id"] for build in log(project)] == [build["id"] for build in before]
 
 
-def test_every_build_comes_back(project: Project) -> None:
+def test_every_build_comes_back(project: ToyProject) -> None:
     """Bit for bit, formats that are made again included; the present outputs stay as they are, and fresh."""
     present = outputs(project.top / "build/toy")
     for build, disk in zip(log(project), DISKS, strict=True):
@@ -99,7 +99,7 @@ def test_every_build_comes_back(project: Project) -> None:
     assert not list((project.top / "build/toy/.bootsmith/tmp").glob("*"))
 
 
-def test_clean_removes_what_was_brought_back(project: Project) -> None:
+def test_clean_removes_what_was_brought_back(project: ToyProject) -> None:
     """`clean` of the whole recipe takes at/ too, and says so with -n before; of one task it does not (V15)."""
     build = log(project)[1]["id"]
     assert project.doit("restore", "--at", build).returncode == 0
@@ -112,7 +112,7 @@ def test_clean_removes_what_was_brought_back(project: Project) -> None:
     assert project.doit("restore", "--at", build).returncode == 0
 
 
-def test_history_outlives_the_build_directory(project: Project) -> None:
+def test_history_outlives_the_build_directory(project: ToyProject) -> None:
     """After `rm -rf build` the log is what it was, and restore works."""
     before = log(project)
     shutil.rmtree(project.top / "build")
@@ -122,7 +122,7 @@ def test_history_outlives_the_build_directory(project: Project) -> None:
     assert (project.top / "build/toy/at" / before[2]["id"][:8] / "disk.qcow2").read_text() == DISKS[2]
 
 
-def test_log_names_what_is_gone(project: Project) -> None:
+def test_log_names_what_is_gone(project: ToyProject) -> None:
     """An entry keeps nothing alive: what the store has lost is named, and restore says so, exit 1."""
     old = log(project)[1]["stages"]["layers/upper"]["outputs"]["out"]["hash"]
     for folder in ("indexes", "blobs"):
@@ -138,7 +138,7 @@ def test_log_names_what_is_gone(project: Project) -> None:
     assert project.doit("restore", "--at", builds[2]["id"]).returncode == 0
 
 
-def test_what_cannot_be_had_leaves_what_there_was(project: Project) -> None:
+def test_what_cannot_be_had_leaves_what_there_was(project: ToyProject) -> None:
     """A file whose content the store has lost stays as it is, right or wrong."""
     plan = project.top / "toyplan.py"
     plan.write_text(plan.read_text().replace('stored=False, carry="disk"', 'carry="disk"'))
@@ -154,7 +154,7 @@ def test_what_cannot_be_had_leaves_what_there_was(project: Project) -> None:
     assert (folder / "disk.raw").read_text() == "what there was"
 
 
-def test_other_bytes_today_are_said_and_not_taken(project: Project) -> None:
+def test_other_bytes_today_are_said_and_not_taken(project: ToyProject) -> None:
     """Where today's code gives other bytes, restore says what changed, exits 1, and leaves what there was."""
     build = log(project)[1]
     folder = project.top / "build/toy/at" / build["id"][:8]
@@ -189,7 +189,7 @@ def test_other_bytes_today_are_said_and_not_taken(project: Project) -> None:
     ],
     ids=lambda value: " ".join(value) if isinstance(value, tuple) else None,
 )
-def test_wrong_words_are_refused(project: Project, words: tuple[str, ...], said: str) -> None:
+def test_wrong_words_are_refused(project: ToyProject, words: tuple[str, ...], said: str) -> None:
     """An id that is none, or at= where it means nothing: exit 3, nothing runs."""
     before = project.runs()
     done = project.doit(*words)
@@ -207,7 +207,7 @@ def test_wrong_words_are_refused(project: Project, words: tuple[str, ...], said:
         (("option=a b",), "'option=a b' "),
     ],
 )
-def test_hints_name_the_recipe_that_is_meant(project: Project, words: tuple[str, ...], typed: str) -> None:
+def test_hints_name_the_recipe_that_is_meant(project: ToyProject, words: tuple[str, ...], typed: str) -> None:
     """What a hint says can be typed, and is about the same recipe: another one's log lists nothing of it."""
     (project.top / "other.yaml").write_text("two\n")
     name = "" if words else ":other"
@@ -226,7 +226,7 @@ def test_hints_name_the_recipe_that_is_meant(project: Project, words: tuple[str,
     assert f"`doit {typed}log{name}` shows which builds are complete." in lost.stdout, lost.stdout
 
 
-def test_an_id_that_is_not_unique_gets_the_choice(project: Project) -> None:
+def test_an_id_that_is_not_unique_gets_the_choice(project: ToyProject) -> None:
     """Near ids are named; several that begin alike are all named."""
     ids = [build["id"] for build in log(project)]
     near = project.doit("restore", "--at", f"{ids[1][:6]}zz").stdout
@@ -245,7 +245,7 @@ def test_an_id_that_is_not_unique_gets_the_choice(project: Project) -> None:
     assert other[:8] in done.stdout
 
 
-def test_at_gives_commands_a_past_image(project: Project) -> None:
+def test_at_gives_commands_a_past_image(project: ToyProject) -> None:
     """inspect looks at the past disk; no stage runs for it, stale or not, and the present image stays."""
     build = log(project)[1]
     present = outputs(project.top / "build/toy")
@@ -258,7 +258,7 @@ def test_at_gives_commands_a_past_image(project: Project) -> None:
     assert (project.top / "build/toy/at" / build["id"][:8] / "disk.raw").read_text() == DISKS[1]
 
 
-def test_a_build_whose_note_was_lost_is_noted_by_the_next_run(project: Project) -> None:
+def test_a_build_whose_note_was_lost_is_noted_by_the_next_run(project: ToyProject) -> None:
     """Killed after its last stage, before it was noted: the next run notes it, though it has nothing to do."""
     before = log(project)
     (project.cache / "history").rename(project.cache / "elsewhere")
@@ -270,7 +270,7 @@ def test_a_build_whose_note_was_lost_is_noted_by_the_next_run(project: Project) 
     assert not (project.top / "build/toy/.bootsmith/unnoted").exists()
 
 
-def test_damaged_entries_are_left_out(project: Project) -> None:
+def test_damaged_entries_are_left_out(project: ToyProject) -> None:
     """A history that is damaged, or cannot be written, hurts no build."""
     folder = next((project.cache / "history").iterdir())
     for path in folder.iterdir():
@@ -285,7 +285,7 @@ def test_damaged_entries_are_left_out(project: Project) -> None:
     assert len(log(project)) == 1
 
 
-def test_a_stored_disk_is_restored_onto_the_present_one(project: Project) -> None:
+def test_a_stored_disk_is_restored_onto_the_present_one(project: ToyProject) -> None:
     """Where the disk is stored, an edit taken back patches the file there is; what nobody may patch is written anew."""
     plan = project.top / "toyplan.py"
     plan.write_text(plan.read_text().replace('stored=False, carry="disk"', 'carry="disk"'))

@@ -22,15 +22,15 @@ from hypothesis import strategies as st
 
 from tests.support.kernel_files import bzimage, stand_in
 from tests.support.project_changes import SCENARIOS, copy
-from tests.support.toy_stages import Project
+from tests.support.toy_project import ToyProject
 
 STATE = "build/toy/.bootsmith"
 
 
 @pytest.fixture(scope="module")
-def original(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def original(tmp_path_factory: pytest.TempPathFactory) -> ToyProject:
     """A toy project with a past: built, edited, edited back."""
-    project = Project.make(tmp_path_factory.mktemp("original"))
+    project = ToyProject.make(tmp_path_factory.mktemp("original"))
     for text in ("first line\nsecond line\n", "another\n", "first line\nsecond line\n"):
         (project.top / "source").write_text(text)
         project.image()
@@ -38,12 +38,12 @@ def original(tmp_path_factory: pytest.TempPathFactory) -> Project:
 
 
 @pytest.fixture
-def built(original: Project, tmp_path: Path) -> Project:
+def built(original: ToyProject, tmp_path: Path) -> ToyProject:
     """A copy of that project."""
     return copy(original, tmp_path / "copy")
 
 
-def agree(project: Project, *words: str) -> bool:
+def agree(project: ToyProject, *words: str) -> bool:
     """Ask before doit is loaded, then run doit: if all is fresh, both say so, line by line. Return whether it was."""
     asked = project.before_doit(*words)
     before = project.runs()
@@ -61,7 +61,7 @@ def agree(project: Project, *words: str) -> bool:
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
-def test_what_doit_would_build_is_never_fresh(built: Project, scenario: str) -> None:
+def test_what_doit_would_build_is_never_fresh(built: ToyProject, scenario: str) -> None:
     """After every edit, loss and damage the answer is that of doit's own run; and so it is after that run (V9)."""
     assert agree(built)
     SCENARIOS[scenario](built)
@@ -74,19 +74,19 @@ def test_what_doit_would_build_is_never_fresh(built: Project, scenario: str) -> 
         assert not was_fresh
 
 
-def old_boot(project: Project) -> None:
+def old_boot(project: ToyProject) -> None:
     path = project.top / STATE / "records/rootfs.json"
     found = records.read(path)
     assert found is not None
     records.write(path, found._replace(boot_id="an earlier boot"))
 
 
-def old_boot_and_damage(project: Project) -> None:
+def old_boot_and_damage(project: ToyProject) -> None:
     old_boot(project)
     SCENARIOS["output damaged"](project)
 
 
-def interrupt(project: Project) -> None:
+def interrupt(project: ToyProject) -> None:
     fifo = project.top / "runs.fifo"
     os.mkfifo(fifo)
     (project.top / "source").write_text("an edit\n")
@@ -97,18 +97,18 @@ def interrupt(project: Project) -> None:
     doit.communicate()
 
 
-def interrupt_and_revert(project: Project) -> None:
+def interrupt_and_revert(project: ToyProject) -> None:
     interrupt(project)
     (project.top / "source").write_text("first line\nsecond line\n")
 
 
-def other_code(project: Project) -> None:
+def other_code(project: ToyProject) -> None:
     """Change a module that only a function of the stage's module imports."""
     code = project.top / "toystages.py"
     code.write_text(code.read_text() + "\ndef unused():\n    import bootsmith.tasks.nowhere\n")
 
 
-STATES: dict[str, tuple[Callable[[Project], object], bool]] = {
+STATES: dict[str, tuple[Callable[[ToyProject], object], bool]] = {
     "the records of an earlier boot": (old_boot, True),
     "the records of an earlier boot, and damage": (old_boot_and_damage, False),
     "a build killed in the midst": (interrupt, False),
@@ -124,7 +124,7 @@ STATES: dict[str, tuple[Callable[[Project], object], bool]] = {
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_whatever_the_state(built: Project, state: str) -> None:
+def test_whatever_the_state(built: ToyProject, state: str) -> None:
     """Restarted hosts, killed builds, lost locks and memos, broken recipes: the answer is that of doit's own run."""
     change, fresh = STATES[state]
     change(built)
@@ -132,7 +132,7 @@ def test_whatever_the_state(built: Project, state: str) -> None:
 
 
 @pytest.mark.soak(ci=3, whole=200)
-def test_whatever_happens_in_a_row(original: Project, tmp_path: Path, rounds: int) -> None:
+def test_whatever_happens_in_a_row(original: ToyProject, tmp_path: Path, rounds: int) -> None:
     """Edits, losses, damages and runs, in any order and either way of running: the answer stays that of doit's run."""
     happenings = SCENARIOS | {name: change for name, (change, _) in STATES.items()}
     calm = [name for name in happenings if not any(word in name for word in ("missing", "in the way", "recipe"))]
@@ -158,14 +158,14 @@ def test_whatever_happens_in_a_row(original: Project, tmp_path: Path, rounds: in
 
 
 @pytest.mark.parametrize("words", [("raw",), ("rootfs", "image"), ("layers",), ("convert/qcow2",), ("image", "image")])
-def test_names_of_tasks_are_understood(built: Project, words: tuple[str, ...]) -> None:
+def test_names_of_tasks_are_understood(built: ToyProject, words: tuple[str, ...]) -> None:
     """Groups, stages, several of them: the lines are those of doit's run."""
     assert agree(built, *words)
     SCENARIOS["input edited"](built)
     assert not agree(built, *words)
 
 
-def test_what_the_words_do_not_need_may_be_stale(built: Project) -> None:
+def test_what_the_words_do_not_need_may_be_stale(built: ToyProject) -> None:
     """An edit that a named stage does not see leaves it fresh."""
     SCENARIOS["file added to a tree"](built)
     assert agree(built, "rootfs")
@@ -180,12 +180,12 @@ outputs: [kernel, initramfs]
 """
 
 
-def touch_the_plans(project: Project) -> None:
+def touch_the_plans(project: ToyProject) -> None:
     for path in (project.top / "cache/plans").iterdir():
         path.write_bytes(path.read_bytes().replace(b"tree", b"eert"))
 
 
-EDITS: dict[str, tuple[Callable[[Project], object], bool]] = {
+EDITS: dict[str, tuple[Callable[[ToyProject], object], bool]] = {
     "nothing": (lambda _: None, True),
     "a comment in the recipe": (lambda p: (p.top / "recipes/own.yaml").write_text(f"# note\n{OWN}"), False),
     "another recipe": (lambda p: (p.top / "recipes/own.yaml").write_text(OWN.replace("5 1", "5 2")), False),
@@ -201,7 +201,7 @@ EDITS: dict[str, tuple[Callable[[Project], object], bool]] = {
 
 
 @pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def own(tmp_path_factory: pytest.TempPathFactory) -> ToyProject:
     """A project with a recipe of its own, built: the real planning and stages, of files that are there."""
     top = tmp_path_factory.mktemp("own")
     (top / "recipes/tree").mkdir(parents=True)
@@ -212,14 +212,14 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> Project:
     (top / "dodo.py").write_text(
         'from bootsmith.tasks import image_tasks\nDOIT_CONFIG, task_bootsmith = image_tasks("recipes/own.yaml")\n'
     )
-    project = Project(top)
+    project = ToyProject(top)
     project.cache = top / "cache"
     assert project.doit("image").returncode == 0
     return project
 
 
 @pytest.mark.parametrize("edit", EDITS)
-def test_a_recipe_is_planned_by_doits_run(own: Project, tmp_path: Path, edit: str) -> None:
+def test_a_recipe_is_planned_by_doits_run(own: ToyProject, tmp_path: Path, edit: str) -> None:
     """A remembered plan is taken only for the very same files; whatever changes it, doit's run plans anew."""
     project = copy(own, tmp_path / "copy")
     project.doit("image")  # elsewhere is another plan
@@ -234,7 +234,7 @@ def test_a_recipe_is_planned_by_doits_run(own: Project, tmp_path: Path, edit: st
         assert agree(project) == (said.returncode == 0)
 
 
-def same(project: Project, *words: str) -> None:
+def same(project: ToyProject, *words: str) -> None:
     """Run both ways; what is said and the exit status must be equal, and doit must have run."""
     assert project.before_doit(*words) is None
     said = []
@@ -256,7 +256,7 @@ def same(project: Project, *words: str) -> None:
     ],
     ids=" ".join,
 )  # fmt: skip
-def test_other_command_lines_are_doits(built: Project, words: tuple[str, ...]) -> None:
+def test_other_command_lines_are_doits(built: ToyProject, words: tuple[str, ...]) -> None:
     """Options, variables, commands, patterns, targets and mistakes: all as ever."""
     if "-a" in words or words == ("tools",):
         assert built.before_doit(*words) is None
@@ -300,7 +300,7 @@ DODOS = {
 
 
 @pytest.mark.parametrize("what", DODOS)
-def test_a_dodo_that_does_more_is_doits(built: Project, what: str) -> None:
+def test_a_dodo_that_does_more_is_doits(built: ToyProject, what: str) -> None:
     """Whatever else a dodo.py says that could change what a run means, doit reads; what is said is the same."""
     dodo = built.top / "dodo.py"
     dodo.write_text(dodo.read_text() + "\n" + DODOS[what])
@@ -323,7 +323,7 @@ PLAIN = {
 
 
 @pytest.mark.parametrize("what", PLAIN)
-def test_a_dodo_with_tasks_that_stand_alone_is_plain(built: Project, what: str) -> None:
+def test_a_dodo_with_tasks_that_stand_alone_is_plain(built: ToyProject, what: str) -> None:
     """Tasks that neither make nor need anything change nothing: fresh is told before doit."""
     dodo = built.top / "dodo.py"
     dodo.write_text(dodo.read_text() + "\n" + PLAIN[what])
@@ -332,7 +332,7 @@ def test_a_dodo_with_tasks_that_stand_alone_is_plain(built: Project, what: str) 
     assert not agree(built)
 
 
-def test_the_dodo_is_read_once(built: Project) -> None:
+def test_the_dodo_is_read_once(built: ToyProject) -> None:
     """What a dodo.py does when it is read, it does once, fresh or not."""
     dodo = built.top / "dodo.py"
     dodo.write_text(dodo.read_text() + '\nopen("read", "a").write("x")\n')
@@ -344,7 +344,7 @@ def test_the_dodo_is_read_once(built: Project) -> None:
 
 
 @pytest.mark.parametrize("file", ["doit.cfg", "pyproject.toml"])
-def test_settings_for_doit_are_doits(built: Project, file: str) -> None:
+def test_settings_for_doit_are_doits(built: ToyProject, file: str) -> None:
     """A configuration file that says something to doit is read by doit."""
     (built.top / file).write_text(
         "[tool.doit]\nverbosity = 0\n" if file.endswith("toml") else "[GLOBAL]\nverbosity=0\n"
@@ -353,7 +353,7 @@ def test_settings_for_doit_are_doits(built: Project, file: str) -> None:
 
 
 @pytest.mark.parametrize("name", start.CONFIGURING)
-def test_variables_for_doit_are_doits(built: Project, name: str) -> None:
+def test_variables_for_doit_are_doits(built: ToyProject, name: str) -> None:
     """So is an environment that says which dodo.py is meant."""
     built.variables[name] = "dodo.py" if name == "DOIT_FILE" else "1"
     same(built)
@@ -420,7 +420,7 @@ def test_no_document_speaks_to_doit_unseen(pieces: list[str]) -> None:
             assert start.OF_DOIT.search(document), document
 
 
-def test_it_waits_for_another_build_once(built: Project) -> None:
+def test_it_waits_for_another_build_once(built: ToyProject) -> None:
     """Who builds here is waited for and named once, though doit takes over afterwards; then the edit is built."""
     SCENARIOS["input edited"](built)
     lock = FileLock(built.top / STATE / "lock")
@@ -437,7 +437,7 @@ def test_it_waits_for_another_build_once(built: Project) -> None:
     assert waiting.returncode == 0
 
 
-def test_others_are_told_what_was_typed(built: Project) -> None:
+def test_others_are_told_what_was_typed(built: ToyProject) -> None:
     """Who waits for it reads `doitw image`."""
     built.entry = "bootsmith.tasks.command.start"
     built.image()
@@ -446,6 +446,6 @@ def test_others_are_told_what_was_typed(built: Project) -> None:
 
 def test_a_folder_without_a_dodo_is_doits(tmp_path: Path) -> None:
     """Where there is no dodo.py doit says so."""
-    project = Project.make(tmp_path)
+    project = ToyProject.make(tmp_path)
     (tmp_path / "dodo.py").unlink()
     same(project)

@@ -17,11 +17,12 @@ import pytest
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.tree.layer import LayerWriter
 
-from tests.support.disk_stages import EPOCH, VERSION, Workbench, member
+from tests.support.disk_build import VERSION, DiskBuild
 from tests.support.ext_image import check, header, read_tree
 from tests.support.fat_image import read_fat
 from tests.support.ordinary_user import ordinary_user
 from tests.support.single_stage import run_stage
+from tests.support.tar_members import EPOCH, member
 
 SMALL = "disk: {partitions: {esp: {size: 64M, mount: /boot/efi}, root: {mount: /, extra: 20M}}}\n"
 BASE = {
@@ -38,9 +39,9 @@ BASE = {
 
 
 @pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workbench:
-    """A workbench with a small base."""
-    made = Workbench(tmp_path, monkeypatch, SMALL)
+def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DiskBuild:
+    """A build with a small base layer."""
+    made = DiskBuild(tmp_path, monkeypatch, SMALL)
     made.base(BASE)
     return made
 
@@ -71,51 +72,51 @@ def scribble(writer: LayerWriter, chance: random.Random) -> None:
                 writer.add_file("etc/motd", chance.randbytes(20))
 
 
-def copy_inputs(bench: Workbench, target: Path) -> None:
+def copy_inputs(build: DiskBuild, target: Path) -> None:
     """Copy what the stages under test start from."""
     made = shutil.ignore_patterns("populate", "partition", "bootloader", "*.raw")
-    shutil.copytree(bench.site.build, target, ignore=made, dirs_exist_ok=True)
+    shutil.copytree(build.site.build, target, ignore=made, dirs_exist_ok=True)
 
 
 @pytest.mark.parametrize("seed", range(4))
 def test_a_hundred_edits_end_where_one_build_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int) -> None:
     """Patched again and again, every partition has the bytes of a fresh build of the last state."""
     chance = random.Random(seed)
-    bench = Workbench(tmp_path / "patched", monkeypatch, SMALL)
-    bench.base(BASE)
-    with bench.delta("1-overlay") as writer:
+    build = DiskBuild(tmp_path / "patched", monkeypatch, SMALL)
+    build.base(BASE)
+    with build.delta("1-overlay") as writer:
         scribble(writer, chance)
-    bench.build()
+    build.raw_disk()
     for step in range(5):
-        with bench.delta(f"{1 + step % 2}-overlay") as writer:
+        with build.delta(f"{1 + step % 2}-overlay") as writer:
             scribble(writer, chance)
-        bench.build(patch=True)
-        check(bench.site.partition_image("root"))
-    fresh = Workbench(tmp_path / "fresh", monkeypatch, SMALL)
-    copy_inputs(bench, fresh.site.build)
-    fresh.layers = [fresh.site.layer(each.name) for each in bench.layers]
-    fresh.build()
+        build.raw_disk(patch=True)
+        check(build.site.partition_image("root"))
+    fresh = DiskBuild(tmp_path / "fresh", monkeypatch, SMALL)
+    copy_inputs(build, fresh.site.build)
+    fresh.layers = [fresh.site.layer(each.name) for each in build.layers]
+    fresh.raw_disk()
     for name in ("populate/root.img", "populate/esp.img", "box.raw"):
-        assert digest(bench.site.build / name) == digest(fresh.site.build / name), name
+        assert digest(build.site.build / name) == digest(fresh.site.build / name), name
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_layers_over_the_base_are_the_tree_they_merge_to(bench: Workbench, seed: int) -> None:
+def test_layers_over_the_base_are_the_tree_they_merge_to(build: DiskBuild, seed: int) -> None:
     """The quick way, changing the base's filesystem, and building the merged tree from nothing hold the same files."""
     chance = random.Random(seed)
     for number in range(3):
-        with bench.delta(f"{number}-overlay") as writer:
+        with build.delta(f"{number}-overlay") as writer:
             scribble(writer, chance)
-    bench.write_recipe(SMALL + "boot: {place: esp}\n")
-    bench.run("partition", "populate/base", "populate/root")
-    quick = bench.site.partition_image("root")
-    stage = bench.stages()["populate/root"]
-    whole = bench.folder / "whole.img"
+    build.write_recipe(SMALL + "boot: {place: esp}\n")
+    build.run("partition", "populate/base", "populate/root")
+    quick = build.site.partition_image("root")
+    stage = build.stages()["populate/root"]
+    whole = build.folder / "whole.img"
     inputs = {role: path for role, path in stage.inputs.items() if role != "base"}
     full = stage._replace(
         run="bootsmith.tasks.disk.filesystems:run_ext", inputs=inputs, outputs={"image": whole}, carry=None
     )
-    run_stage(full, bench.folder / "full")
+    run_stage(full, build.folder / "full")
     check(quick)
     check(whole)
     unnumbered = [
@@ -131,26 +132,26 @@ sys.path[:0] = [sys.argv[1] + "/src", sys.argv[1]]
 os.umask(0o077)
 import pytest, bootsmith
 from pathlib import Path
-from tests.support.disk_stages import Workbench
+from tests.support.disk_build import DiskBuild
 folder = Path(sys.argv[2])
-bench = Workbench(folder, pytest.MonkeyPatch(), sys.argv[3])
+build = DiskBuild(folder, pytest.MonkeyPatch(), sys.argv[3])
 for layer in sys.argv[4:]:
-    bench.layers.append(bench.site.layer(layer))
-bench.build()
+    build.layers.append(build.site.layer(layer))
+build.raw_disk()
 """
 
 
 def test_another_user_elsewhere_at_another_time_makes_the_same_bytes(
-    bench: Workbench, tmp_path_factory: pytest.TempPathFactory
+    build: DiskBuild, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """Neither user, umask, TMPDIR, folder, locale nor clock leaves a trace (V11)."""
-    with bench.delta("1-overlay") as writer:
+    with build.delta("1-overlay") as writer:
         scribble(writer, random.Random(5))
-    bench.build()
+    build.raw_disk()
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     user = ordinary_user(elsewhere)
     copy = user.home / "a folder"
-    copy_inputs(bench, copy / "build/box")
+    copy_inputs(build, copy / "build/box")
     for path in [copy, *copy.rglob("*")]:
         if os.geteuid() == 0:
             os.chown(path, user.home.stat().st_uid, user.home.stat().st_gid)
@@ -166,130 +167,130 @@ def test_another_user_elsewhere_at_another_time_makes_the_same_bytes(
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
     for name in ("populate/root.base.img", "populate/root.img", "populate/esp.img", "partition/table.img", "box.raw"):
-        assert digest(bench.site.build / name) == digest(copy / "build/box" / name), name
+        assert digest(build.site.build / name) == digest(copy / "build/box" / name), name
 
 
-def test_an_older_previous_output_of_any_content_changes_nothing(bench: Workbench) -> None:
+def test_an_older_previous_output_of_any_content_changes_nothing(build: DiskBuild) -> None:
     """What is patched may be anything: shorter, longer, full of noise."""
-    bench.build()
-    image = bench.site.partition_image("root")
+    build.raw_disk()
+    image = build.site.partition_image("root")
     wanted = digest(image)
     for noise in (b"", random.Random(1).randbytes(3 << 20), bytes(image.stat().st_size * 2)):
         image.write_bytes(noise)
-        bench.run("populate/root", patch=True)
+        build.run("populate/root", patch=True)
         assert digest(image) == wanted
 
 
-def test_filesystems_carry_the_recipes_label_and_uuid(bench: Workbench) -> None:
+def test_filesystems_carry_the_recipes_label_and_uuid(build: DiskBuild) -> None:
     """What fstab and root= say is what the filesystems are (C4)."""
-    bench.build()
-    parts = bench.recipe.disk.partitions
-    found = header(bench.site.partition_image("root"))
+    build.raw_disk()
+    parts = build.recipe.disk.partitions
+    found = header(build.site.partition_image("root"))
     assert (found["Filesystem UUID"], found["Filesystem volume name"]) == (parts["root"].uuid, "root")
     blkid = ["blkid", "-p", "-o", "value", "-s", "UUID", "-s", "LABEL"]
-    facts = subprocess.run([*blkid, bench.site.partition_image("esp")], capture_output=True, check=True, text=True)
+    facts = subprocess.run([*blkid, build.site.partition_image("esp")], capture_output=True, check=True, text=True)
     assert sorted(facts.stdout.split()) == sorted(["ESP", parts["esp"].uuid])
 
 
-def test_no_feature_is_on_that_grub_cannot_read(bench: Workbench) -> None:
+def test_no_feature_is_on_that_grub_cannot_read(build: DiskBuild) -> None:
     """Whatever the host's mke2fs would choose by itself."""
-    bench.build()
-    features = set(header(bench.site.partition_image("root"))["Filesystem features"].split())
+    build.raw_disk()
+    features = set(header(build.site.partition_image("root"))["Filesystem features"].split())
     assert features == {
         "has_journal", "ext_attr", "resize_inode", "dir_index", "filetype", "extent", "64bit", "flex_bg",
         "sparse_super", "large_file", "huge_file", "dir_nlink", "extra_isize", "metadata_csum",
     }  # fmt: skip
 
 
-def test_times_in_the_superblock_are_the_epoch(bench: Workbench) -> None:
+def test_times_in_the_superblock_are_the_epoch(build: DiskBuild) -> None:
     """Made, written and checked at the one time the build knows."""
-    bench.build()
-    found = header(bench.site.partition_image("root"))
+    build.raw_disk()
+    found = header(build.site.partition_image("root"))
     when = time.strftime("%a %b %e %H:%M:%S %Y", time.localtime(EPOCH))
     assert {found[key] for key in ("Filesystem created", "Last write time", "Last checked")} == {when}
 
 
-def test_words_for_mkfs_win(bench: Workbench) -> None:
+def test_words_for_mkfs_win(build: DiskBuild) -> None:
     """`mkfs:` reaches the program after our own words."""
-    bench.write_recipe(SMALL.replace("extra: 20M", "extra: 20M, mkfs: [-m, '5', -I, '128']"))
-    bench.run("partition", "populate/base", "bootloader", "populate/root")
-    found = header(bench.site.partition_image("root"))
+    build.write_recipe(SMALL.replace("extra: 20M", "extra: 20M, mkfs: [-m, '5', -I, '128']"))
+    build.run("partition", "populate/base", "bootloader", "populate/root")
+    found = header(build.site.partition_image("root"))
     assert found["Inode size"] == "128"
     assert int(found["Reserved block count"]) == int(found["Block count"]) * 5 // 100
-    check(bench.site.partition_image("root"))
+    check(build.site.partition_image("root"))
 
 
-def test_kernel_and_initrd_stand_where_the_loader_finds_them(bench: Workbench) -> None:
+def test_kernel_and_initrd_stand_where_the_loader_finds_them(build: DiskBuild) -> None:
     """On the ESP for systemd-boot; the root filesystem then needs neither."""
-    bench.build()
-    image = bench.site.partition_image("esp")
-    assert read_fat(image)[f"debian/{VERSION}/linux"] == bench.site.kernel.read_bytes()
-    assert read_fat(image)[f"debian/{VERSION}/initrd"] == bench.site.initrd.read_bytes()
-    stages = bench.stages()
+    build.raw_disk()
+    image = build.site.partition_image("esp")
+    assert read_fat(image)[f"debian/{VERSION}/linux"] == build.site.kernel.read_bytes()
+    assert read_fat(image)[f"debian/{VERSION}/initrd"] == build.site.initrd.read_bytes()
+    stages = build.stages()
     assert not {"kernel", "initrd", "facts", "loader.tar"} & set(stages["populate/root"].inputs)
-    assert f"boot/initrd.img-{VERSION}".encode() not in read_tree(bench.site.partition_image("root"))
+    assert f"boot/initrd.img-{VERSION}".encode() not in read_tree(build.site.partition_image("root"))
 
 
-def test_kernel_and_initrd_on_root_are_in_the_tree(bench: Workbench) -> None:
+def test_kernel_and_initrd_on_root_are_in_the_tree(build: DiskBuild) -> None:
     """GRUB reads them from /boot; a kernel the tree has is not written twice."""
-    bench.write_recipe(SMALL + "boot: {loader: grub-efi, packages: false}\n")
-    bench.build()
-    found = read_tree(bench.site.partition_image("root"))
-    assert found[f"boot/initrd.img-{VERSION}".encode()].content == bench.site.initrd.read_bytes()
+    build.write_recipe(SMALL + "boot: {loader: grub-efi, packages: false}\n")
+    build.raw_disk()
+    found = read_tree(build.site.partition_image("root"))
+    assert found[f"boot/initrd.img-{VERSION}".encode()].content == build.site.initrd.read_bytes()
     assert found[f"boot/vmlinuz-{VERSION}".encode()].content == BASE[f"boot/vmlinuz-{VERSION}"]
     assert b"menuentry" in found[b"boot/grub/grub.cfg"].content
-    assert not any(path.startswith("debian") for path in read_fat(bench.site.partition_image("esp")))
+    assert not any(path.startswith("debian") for path in read_fat(build.site.partition_image("esp")))
 
 
-def test_other_partitions_hold_the_tree_below_their_mount(bench: Workbench) -> None:
+def test_other_partitions_hold_the_tree_below_their_mount(build: DiskBuild) -> None:
     """The mount point stays on the partition above, its files are there once, with its own mode (C10)."""
-    bench.write_recipe(
+    build.write_recipe(
         "disk: {partitions: {esp: {size: 64M, mount: /boot/efi}, root: {mount: /}, home: {mount: /home, fs: ext4},"
         " boot: {mount: /boot, fs: ext2}}}\n"
     )
-    with bench.delta("1-home") as writer:
+    with build.delta("1-home") as writer:
         writer.add_directory("home", 0o711, 0, 50)
         writer.add_file("home/alice/.profile", b"hi", uid=1000)
         writer.add_file("boot/efi/readme.txt", b"esp")
-    bench.build()
-    home, boot = (read_tree(bench.site.partition_image(name)) for name in ("home", "boot"))
-    root, esp = read_tree(bench.site.partition_image("root")), read_fat(bench.site.partition_image("esp"))
+    build.raw_disk()
+    home, boot = (read_tree(build.site.partition_image(name)) for name in ("home", "boot"))
+    root, esp = read_tree(build.site.partition_image("root")), read_fat(build.site.partition_image("esp"))
     assert (home[b""].mode, home[b""].gid, home[b"alice/.profile"].uid) == (0o711, 50, 1000)
     assert set(boot) == {b"", b"efi", f"vmlinuz-{VERSION}".encode()}
     assert esp["readme.txt"] == b"esp"
     assert {b"home", b"boot"} < set(root)
     assert not any(path.startswith((b"home/", b"boot/")) for path in root)
     for name in ("home", "boot", "root"):
-        check(bench.site.partition_image(name))
+        check(build.site.partition_image(name))
 
 
-def test_an_unmounted_partition_is_an_empty_filesystem(bench: Workbench) -> None:
+def test_an_unmounted_partition_is_an_empty_filesystem(build: DiskBuild) -> None:
     """Room for the guest's own use."""
-    bench.write_recipe("disk: {partitions: {esp: {size: 64M}, root: {mount: /}, data: {size: 64M}}}\n")
-    bench.build()
-    assert set(read_tree(bench.site.partition_image("data"))) == {b""}
+    build.write_recipe("disk: {partitions: {esp: {size: 64M}, root: {mount: /}, data: {size: 64M}}}\n")
+    build.raw_disk()
+    assert set(read_tree(build.site.partition_image("data"))) == {b""}
 
 
-def test_a_full_root_filesystem_is_an_error_that_names_the_file(bench: Workbench) -> None:
+def test_a_full_root_filesystem_is_an_error_that_names_the_file(build: DiskBuild) -> None:
     """Where the sizes were misjudged, nothing half-filled passes for done."""
-    bench.run("bootloader", "partition")
-    geometry = bench.site.geometry("root")
+    build.run("bootloader", "partition")
+    geometry = build.site.geometry("root")
     geometry.write_text('{"size": 4194304, "inodes": 1024, "journal": 0}')
     with pytest.raises(StageError, match=r"partition root is full: there is no room for /usr/\d+"):
-        bench.run("populate/base")
+        build.run("populate/base")
     geometry.write_text('{"size": 67108864, "inodes": 64, "journal": 0}')
     with pytest.raises(StageError, match=r"partition root is full: there is no room for /usr/\d+"):
-        bench.run("populate/base")
+        build.run("populate/base")
 
 
-def test_content_larger_than_the_disk_is_refused_before_anything_is_written(bench: Workbench) -> None:
+def test_content_larger_than_the_disk_is_refused_before_anything_is_written(build: DiskBuild) -> None:
     """The refusal names the key and the size needed (W8)."""
-    bench.write_recipe("disk: {size: 100M, partitions: {esp: {size: 64M}, root: {mount: /, extra: 0s}}}\n")
-    with bench.delta("1-big") as writer:
+    build.write_recipe("disk: {size: 100M, partitions: {esp: {size: 64M}, root: {mount: /, extra: 0s}}}\n")
+    with build.delta("1-big") as writer:
         writer.add_file("big", bytes(50 << 20))
     with pytest.raises(StageError, match=r"disk\.size: 100M is too small: the partitions need 1\d\dM"):
-        bench.run("partition")
-    assert not bench.site.table.exists()
+        build.run("partition")
+    assert not build.site.table.exists()
 
 
 def free(image: Path) -> int:
@@ -307,45 +308,45 @@ def free(image: Path) -> int:
     ],
     ids=["of the disk", "by default", "of the partition"],
 )
-def test_free_space_is_promised_where_a_size_is_given(bench: Workbench, disk: str, what: str, promise: int) -> None:
+def test_free_space_is_promised_where_a_size_is_given(build: DiskBuild, disk: str, what: str, promise: int) -> None:
     """A size that leaves too little is refused, and the one that the refusal names is enough (C2, W14)."""
-    bench.write_recipe(f"disk: {{{disk}}}\n")
-    with bench.delta("1-big") as writer:
+    build.write_recipe(f"disk: {{{disk}}}\n")
+    with build.delta("1-big") as writer:
         writer.add_file("big", random.Random(1).randbytes(50 << 20))
     with pytest.raises(StageError, match=f"{what}: .* is too small: .* with {promise}M to stay free on root") as caught:
-        bench.run("partition")
+        build.run("partition")
     advised = caught.value.hint.split()[5].strip(",.")
     given = "400M" if "400M, partitions" in disk else "300M"
-    bench.write_recipe(f"disk: {{{disk.replace(f'size: {given}', f'size: {advised}', 1)}}}\n")
-    bench.run("bootloader", "partition", "populate/base", "populate/root")
-    left = free(bench.site.partition_image("root"))
+    build.write_recipe(f"disk: {{{disk.replace(f'size: {given}', f'size: {advised}', 1)}}}\n")
+    build.run("bootloader", "partition", "populate/base", "populate/root")
+    left = free(build.site.partition_image("root"))
     assert promise << 20 <= left <= (promise << 20) + (40 << 20)
 
 
-def test_a_layer_that_is_shorter_than_its_index_says_is_noticed(bench: Workbench) -> None:
+def test_a_layer_that_is_shorter_than_its_index_says_is_noticed(build: DiskBuild) -> None:
     """A damaged layer never becomes a file of zeros."""
-    with bench.delta("1-cut") as writer:
+    with build.delta("1-cut") as writer:
         writer.add_file("file", b"x" * 100_000)
-    bench.run("bootloader", "partition", "populate/base")
-    os.truncate(bench.site.layer("1-cut").tar, 50_000)
+    build.run("bootloader", "partition", "populate/base")
+    os.truncate(build.site.layer("1-cut").tar, 50_000)
     with pytest.raises(StageError, match="/file: its layer ends early"):
-        bench.run("populate/root")
+        build.run("populate/root")
 
 
 # -- FAT
 
 
-def test_fat_holds_what_is_laid_below_its_mount(bench: Workbench) -> None:
+def test_fat_holds_what_is_laid_below_its_mount(build: DiskBuild) -> None:
     """Long and odd names, empty files, many files and folders, hard links as copies."""
     wanted = {f"folder {number % 7}/a long name, number {number}.txt": b"%d" % number for number in range(450)}
     wanted |= {"EMPTY": b"", "ünïcode 日本": b"u", "~tilde~'q'": b"q"}
     wanted["big.bin"] = random.Random(3).randbytes(5 << 20)
-    with bench.delta("1-esp") as writer:
+    with build.delta("1-esp") as writer:
         for path, data in wanted.items():
             writer.add_file(f"boot/efi/{path}", data)
         writer.add_hard_link("boot/efi/same.bin", "boot/efi/big.bin")
-    bench.run("bootloader", "partition", "populate/esp")
-    image = bench.site.partition_image("esp")
+    build.run("bootloader", "partition", "populate/esp")
+    image = build.site.partition_image("esp")
     found = dict(read_fat(image))
     assert {path: found.get(path) for path in wanted} == wanted
     assert found["same.bin"] == wanted["big.bin"]
@@ -364,24 +365,24 @@ def test_fat_holds_what_is_laid_below_its_mount(bench: Workbench) -> None:
     ],
 )
 def test_what_fat_cannot_hold_is_refused_by_name(
-    bench: Workbench, add: Callable[[LayerWriter], object], message: str
+    build: DiskBuild, add: Callable[[LayerWriter], object], message: str
 ) -> None:
     """Nothing is dropped or renamed silently."""
-    with bench.delta("1-esp") as writer:
+    with build.delta("1-esp") as writer:
         add(writer)
-    bench.run("bootloader", "partition")
+    build.run("bootloader", "partition")
     with pytest.raises(StageError, match=message):
-        bench.run("populate/esp")
+        build.run("populate/esp")
 
 
-def test_an_esp_too_small_for_kernel_and_initrd_says_how_much_it_needs(bench: Workbench) -> None:
+def test_an_esp_too_small_for_kernel_and_initrd_says_how_much_it_needs(build: DiskBuild) -> None:
     """Before it is made, and naming the key."""
-    bench.write_recipe(SMALL.replace("64M", "40M"))
-    bench.site.initrd.write_bytes(bytes(60 << 20))
+    build.write_recipe(SMALL.replace("64M", "40M"))
+    build.site.initrd.write_bytes(bytes(60 << 20))
     with pytest.raises(StageError, match=r"disk\.partitions\.esp\.size: 40M is too small: its content needs 6\dM"):
-        bench.run("partition")
-    bench.site.initrd.write_bytes(b"")
-    bench.run("bootloader", "partition")
-    bench.site.initrd.write_bytes(bytes(60 << 20))
+        build.run("partition")
+    build.site.initrd.write_bytes(b"")
+    build.run("bootloader", "partition")
+    build.site.initrd.write_bytes(bytes(60 << 20))
     with pytest.raises(StageError, match="partition esp: 40M is too small: it needs 6"):
-        bench.run("populate/esp")
+        build.run("populate/esp")

@@ -11,7 +11,7 @@ from bootsmith.tasks.disk import bootable, image_content, passphrase
 from bootsmith.tasks.disk.inspect import inspect, to_json
 from bootsmith.tasks.errors import BootsmithError, UsageError
 
-from tests.support.scripted_guests import encrypted
+from tests.support.printing_disks import encrypted
 
 MIB = 1 << 20
 

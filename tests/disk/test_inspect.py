@@ -10,24 +10,25 @@ import pytest
 from bootsmith.tasks.disk.inspect import inspect, to_json, to_text
 from bootsmith.tasks.errors import UsageError
 
-from tests.support.disk_stages import VERSION, Workbench, member
+from tests.support.disk_build import VERSION, DiskBuild
+from tests.support.tar_members import member
 
 MIB = 1 << 20
 DISK = "disk: {partitions: {esp: {size: 64M}, root: {mount: /, extra: 20M}}}\nboot: {packages: false}\n"
 
 
 @pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workbench:
-    """A workbench with a small base."""
-    made = Workbench(tmp_path, monkeypatch, DISK)
+def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DiskBuild:
+    """A build with a small base layer."""
+    made = DiskBuild(tmp_path, monkeypatch, DISK)
     made.base({"./": member("d"), "file": b"content"})
     return made
 
 
-def test_an_image_of_ours_is_told_completely(bench: Workbench) -> None:
+def test_an_image_of_ours_is_told_completely(build: DiskBuild) -> None:
     """Table, partitions, filesystems with their real UUIDs and labels, loader, sizes."""
-    found = inspect(bench.build())
-    recipe = bench.recipe.disk
+    found = inspect(build.raw_disk())
+    recipe = build.recipe.disk
     assert (found.format, found.table, found.id, found.problems) == ("raw", "gpt", recipe.id, ())
     assert found.occupied < found.disk == found.file
     esp, root = found.parts
@@ -43,24 +44,24 @@ def test_an_image_of_ours_is_told_completely(bench: Workbench) -> None:
     assert 20 * MIB < root.filesystem.free < root.size
 
 
-def test_qcow2_tells_the_same_as_raw(bench: Workbench) -> None:
+def test_qcow2_tells_the_same_as_raw(build: DiskBuild) -> None:
     """But for the file's own size and format."""
-    raw = inspect(bench.build())
-    bench.run("convert/qcow2")
-    converted = inspect(bench.site.output("box.qcow2"))
+    raw = inspect(build.raw_disk())
+    build.run("convert/qcow2")
+    converted = inspect(build.site.output("box.qcow2"))
     assert converted.format == "qcow2"
     assert (converted.parts, converted.disk, converted.id) == (raw.parts, raw.disk, raw.id)
     assert converted.file < raw.file
 
 
-def test_text_and_json_hold_it_all(bench: Workbench) -> None:
+def test_text_and_json_hold_it_all(build: DiskBuild) -> None:
     """For people and for programs."""
-    found = inspect(bench.build())
+    found = inspect(build.raw_disk())
     text = to_text(found)
     for word in ("gpt", "esp", "root", "FAT32 'ESP'", "ext4 'root'", "EFI/BOOT/BOOTX64.EFI", found.parts[1].guid):
         assert word in text
     root = json.loads(json.dumps(to_json(found)))["parts"][1]
-    assert root["filesystem"]["uuid"] == bench.recipe.disk.partitions["root"].uuid
+    assert root["filesystem"]["uuid"] == build.recipe.disk.partitions["root"].uuid
     assert VERSION not in text, "kernels are not loader files"
 
 
@@ -92,26 +93,26 @@ CORE = "bios: {type: bios-boot, size: 1M}"
      ("syslinux", "gpt", BOOT, "SYSLINUX's, for the legacy-boot partition of a GPT", ["legacy-boot", ""])],
 )  # fmt: skip
 def test_what_a_bios_starts_is_told(
-    bench: Workbench, loader: str, table: str, first: str, code: str, marks: list[str]
+    build: DiskBuild, loader: str, table: str, first: str, code: str, marks: list[str]
 ) -> None:
     """Whose boot sector, the partition it goes on with, and the loader's files there."""
     parts = ", ".join(filter(None, [first, "root: {mount: /, extra: 20M}"]))
-    bench.write_recipe(
+    build.write_recipe(
         f"boot: {{loader: {loader}, packages: false}}\ndisk: {{table: {table}, partitions: {{{parts}}}}}\n"
     )
-    found = inspect(bench.build())
+    found = inspect(build.raw_disk())
     assert (found.code, [part.mark for part in found.parts], found.problems) == (code, marks, ())
     assert f"boot sector: {code}" in to_text(found)
     if "SYSLINUX" in code:
         assert found.parts[0].loader == ("ldlinux.c32", "ldlinux.sys", "syslinux.cfg")
 
 
-def test_a_lost_core_is_said(bench: Workbench) -> None:
+def test_a_lost_core_is_said(build: DiskBuild) -> None:
     """A boot sector that names a place where nothing is."""
-    bench.write_recipe(
+    build.write_recipe(
         "boot: {loader: grub-bios, packages: false}\ndisk: {partitions: {root: {mount: /, extra: 20M}}}\n"
     )
-    disk = bench.build()
+    disk = build.raw_disk()
     with disk.open("r+b") as file:
         file.seek(512)
         file.write(bytes(512))
@@ -144,9 +145,9 @@ def test_an_empty_disk_has_nothing(tmp_path: Path) -> None:
     assert inspect(image).parts == ()
 
 
-def test_a_damaged_table_is_said(bench: Workbench) -> None:
+def test_a_damaged_table_is_said(build: DiskBuild) -> None:
     """The backup is used, and the user told."""
-    disk = bench.build()
+    disk = build.raw_disk()
     with disk.open("r+b") as file:
         file.seek(512 + 20)
         file.write(b"?")

@@ -11,7 +11,8 @@ from bootsmith.tasks.disk import gpt
 from bootsmith.tasks.planning.stages import system
 from bootsmith.tasks.recipe import cmdline
 
-from tests.support.disk_stages import Workbench, member
+from tests.support.disk_build import DiskBuild
+from tests.support.tar_members import member
 
 MIB = 1 << 20
 ESP, ROOT, LINUX = (
@@ -23,9 +24,9 @@ DISK = "disk: {partitions: {esp: {size: 64M, mount: /boot/efi}, root: {mount: /,
 
 
 @pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workbench:
-    """A workbench with a small base."""
-    made = Workbench(tmp_path, monkeypatch, DISK)
+def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DiskBuild:
+    """A build with a small base layer."""
+    made = DiskBuild(tmp_path, monkeypatch, DISK)
     made.base({"./": member("d"), "file": bytes(5 * MIB)})
     return made
 
@@ -38,119 +39,119 @@ def table(file: Path) -> gpt.Table:
     return found
 
 
-def test_the_table_is_the_recipes(bench: Workbench) -> None:
+def test_the_table_is_the_recipes(build: DiskBuild) -> None:
     """GUIDs, names, types and attributes are as the recipe says, and sfdisk finds no fault."""
-    bench.write_recipe(
+    build.write_recipe(
         "disk: {id: 01234567-89ab-cdef-0123-456789abcdef, partitions: {"
         "esp: {size: 64M, name: EFI System, attributes: [legacy-boot, no-auto]},"
         "root: {mount: /, size: 100M, partuuid: 11111111-2222-3333-4444-555555555555, attributes: [read-only, 60, 2]},"
         "spare: {fs: none, size: 3M, type: linux}}}\n"
     )
-    bench.run("partition")
-    found = table(bench.site.table)
-    parts = bench.recipe.disk.partitions
+    build.run("partition")
+    found = table(build.site.table)
+    parts = build.recipe.disk.partitions
     assert found.guid == "01234567-89ab-cdef-0123-456789abcdef"
     assert found.slots == (
         gpt.Slot(MIB, 64 * MIB, ESP, parts["esp"].partuuid, "EFI System", 1 << 2 | 1 << 63),
         gpt.Slot(65 * MIB, 100 * MIB, ROOT, "11111111-2222-3333-4444-555555555555", "root", 1 << 60 | 1 << 2),
         gpt.Slot(165 * MIB, 3 * MIB, LINUX, parts["spare"].partuuid, "spare", 0),
     )
-    verified = subprocess.run(["sfdisk", "--verify", bench.site.table], capture_output=True, check=True, text=True)
+    verified = subprocess.run(["sfdisk", "--verify", build.site.table], capture_output=True, check=True, text=True)
     assert "No errors detected" in verified.stdout
-    assert bench.site.table.stat().st_blocks * 512 < MIB
+    assert build.site.table.stat().st_blocks * 512 < MIB
 
 
-def test_the_layout_says_where_everything_stands(bench: Workbench) -> None:
+def test_the_layout_says_where_everything_stands(build: DiskBuild) -> None:
     """In table order, in bytes, as the table itself has it."""
-    bench.run("partition")
-    layout = json.loads(bench.site.layout.read_text())
-    assert layout["size"] == bench.site.table.stat().st_size
-    slots = table(bench.site.table).slots
+    build.run("partition")
+    layout = json.loads(build.site.layout.read_text())
+    assert layout["size"] == build.site.table.stat().st_size
+    slots = table(build.site.table).slots
     assert [(row["name"], row["start"], row["size"]) for row in layout["partitions"]] == [
         ("esp", slots[0].start, slots[0].size),
         ("root", slots[1].start, slots[1].size),
     ]
 
 
-def test_moving_a_partition_does_not_change_its_geometry(bench: Workbench) -> None:
+def test_moving_a_partition_does_not_change_its_geometry(build: DiskBuild) -> None:
     """A filesystem is not made again because another one grew before it (C7)."""
-    outputs = (bench.site.geometry("root"), bench.site.geometry("esp"), bench.site.table)
-    bench.run("partition")
+    outputs = (build.site.geometry("root"), build.site.geometry("esp"), build.site.table)
+    build.run("partition")
     before = [path.read_bytes() for path in outputs]
-    bench.write_recipe(DISK.replace("64M", "200M"))
-    bench.run("partition")
+    build.write_recipe(DISK.replace("64M", "200M"))
+    build.run("partition")
     after = [path.read_bytes() for path in outputs]
     assert [old == new for old, new in zip(before, after, strict=True)] == [True, False, False]
 
 
-def test_a_small_edit_changes_nothing_here(bench: Workbench) -> None:
+def test_a_small_edit_changes_nothing_here(build: DiskBuild) -> None:
     """Another motd leaves table and geometries as they were, so that filesystems can be patched."""
     outputs = []
     for text in (b"hello", b"hello, world"):
-        with bench.delta("1-overlay") as writer:
+        with build.delta("1-overlay") as writer:
             writer.add_file("etc/motd", text)
-        bench.run("partition")
-        outputs.append([path.read_bytes() for path in bench.stages()["partition"].outputs.values()])
+        build.run("partition")
+        outputs.append([path.read_bytes() for path in build.stages()["partition"].outputs.values()])
     assert outputs[0] == outputs[1]
 
 
-def test_more_content_makes_a_larger_partition(bench: Workbench) -> None:
+def test_more_content_makes_a_larger_partition(build: DiskBuild) -> None:
     """What `auto` means."""
-    bench.run("partition")
-    before = json.loads(bench.site.geometry("root").read_text())
-    with bench.delta("1-overlay") as writer:
+    build.run("partition")
+    before = json.loads(build.site.geometry("root").read_text())
+    with build.delta("1-overlay") as writer:
         writer.add_file("big", bytes(200 * MIB))
-    bench.run("partition")
-    after = json.loads(bench.site.geometry("root").read_text())
+    build.run("partition")
+    after = json.loads(build.site.geometry("root").read_text())
     assert after["size"] - before["size"] in (192 * MIB, 256 * MIB)
 
 
-def test_an_initrd_in_the_tree_counts(bench: Workbench) -> None:
+def test_an_initrd_in_the_tree_counts(build: DiskBuild) -> None:
     """With kernels on root, its size is part of the root filesystem's content; on the ESP it is of that one."""
-    bench.site.initrd.write_bytes(bytes(100 * MIB))
-    bench.write_recipe(DISK.replace("size: 64M", "size: auto"))
-    bench.run("partition")
-    on_esp = {name: json.loads(bench.site.geometry(name).read_text())["size"] for name in ("esp", "root")}
-    bench.write_recipe(DISK.replace("size: 64M", "size: auto") + "boot: {loader: grub-efi}\n")
-    bench.run("partition")
-    on_root = {name: json.loads(bench.site.geometry(name).read_text())["size"] for name in ("esp", "root")}
+    build.site.initrd.write_bytes(bytes(100 * MIB))
+    build.write_recipe(DISK.replace("size: 64M", "size: auto"))
+    build.run("partition")
+    on_esp = {name: json.loads(build.site.geometry(name).read_text())["size"] for name in ("esp", "root")}
+    build.write_recipe(DISK.replace("size: 64M", "size: auto") + "boot: {loader: grub-efi}\n")
+    build.run("partition")
+    on_root = {name: json.loads(build.site.geometry(name).read_text())["size"] for name in ("esp", "root")}
     assert on_esp == {"esp": 128 * MIB, "root": 64 * MIB}
     assert on_root == {"esp": 64 * MIB, "root": 192 * MIB}
 
 
-def test_a_disk_of_fixed_size_gives_the_rest_to_root(bench: Workbench) -> None:
+def test_a_disk_of_fixed_size_gives_the_rest_to_root(build: DiskBuild) -> None:
     """Levitate-like: 256 GiB of which almost nothing is occupied."""
-    bench.write_recipe("disk: {size: 256G, partitions: {esp: {size: 1G, mount: /boot}, root: {mount: /}}}\n")
-    bench.run("partition")
-    layout = json.loads(bench.site.layout.read_text())
+    build.write_recipe("disk: {size: 256G, partitions: {esp: {size: 1G, mount: /boot}, root: {mount: /}}}\n")
+    build.run("partition")
+    layout = json.loads(build.site.layout.read_text())
     assert layout["size"] == 256 << 30
     assert layout["partitions"][1]["size"] == (255 << 30) - 2 * MIB
-    assert bench.site.table.stat().st_blocks * 512 < MIB
+    assert build.site.table.stat().st_blocks * 512 < MIB
 
 
-def test_a_file_elsewhere_does_not_concern_the_esp(bench: Workbench) -> None:
+def test_a_file_elsewhere_does_not_concern_the_esp(build: DiskBuild) -> None:
     """A FAT partition is filled from what lies below its mount alone, which an edit of motd leaves as it was."""
     contents = []
     for text in (b"hello", b"hello, world"):
-        with bench.delta("1-overlay") as writer:
+        with build.delta("1-overlay") as writer:
             writer.add_file("etc/motd", text)
             writer.add_file("boot/efi/startup.nsh", b"exit")
-        bench.run("partition")
-        layer = bench.site.content("esp")
+        build.run("partition")
+        layer = build.site.content("esp")
         contents.append((layer.tar.read_bytes(), layer.index.read_bytes()))
     assert contents[0] == contents[1]
-    inputs = bench.stages()["populate/esp"].inputs.values()
-    assert not {path for made in bench.layers for path in (made.tar, made.index)} & set(inputs)
+    inputs = build.stages()["populate/esp"].inputs.values()
+    assert not {path for made in build.layers for path in (made.tar, made.index)} & set(inputs)
 
 
-def test_an_mbr_disk_is_the_recipes(bench: Workbench) -> None:
+def test_an_mbr_disk_is_the_recipes(build: DiskBuild) -> None:
     """Signature, types, the active flag; root= and fstab name partitions as the kernel does (L1, C17)."""
-    bench.write_recipe(
+    build.write_recipe(
         "disk: {id: CAFE0001, size: 512M, partitions: {boot: {fs: vfat, mount: /boot, size: 64M},"
         "swap: {fs: none, size: 4M, type: swap}, root: {mount: /, fs: ext2, type: 0x83}}}\n"
         "boot: {loader: grub-bios, packages: false}\nsystem: {fstab: partuuid}\n"
     )
-    disk = bench.build()
+    disk = build.raw_disk()
     read = json.loads(subprocess.run(["sfdisk", "--json", disk], capture_output=True, check=True).stdout)
     found = read["partitiontable"]
     rows = [(row["start"], row["size"], row["type"], row.get("bootable", False)) for row in found["partitions"]]
@@ -159,6 +160,6 @@ def test_an_mbr_disk_is_the_recipes(bench: Workbench) -> None:
     assert disk.stat().st_size == 512 * MIB
     verified = subprocess.run(["sfdisk", "--verify", disk], capture_output=True, check=True, text=True)
     assert "No errors detected" in verified.stdout
-    parts = bench.recipe.disk.partitions
-    assert cmdline.of_entry(bench.recipe.boot, bench.recipe.disk, "").startswith("root=PARTUUID=cafe0001-03 ro")
+    parts = build.recipe.disk.partitions
+    assert cmdline.of_entry(build.recipe.boot, build.recipe.disk, "").startswith("root=PARTUUID=cafe0001-03 ro")
     assert "PARTUUID=cafe0001-01  /boot" in system.fstab(parts.values(), "partuuid")

@@ -15,9 +15,10 @@ from bootsmith.tasks.disk.inspect import inspect
 from bootsmith.tasks.errors import BootsmithError, StageError, UsageError
 from bootsmith.tasks.planning.stages import convert
 
-from tests.support.disk_stages import EPOCH, Workbench, member
+from tests.support.disk_build import DiskBuild
 from tests.support.kernel_files import bzimage, stand_in
 from tests.support.project import dodo, doit
+from tests.support.tar_members import EPOCH, member
 
 DISK = "disk: {partitions: {esp: {size: 64M}, root: {mount: /, extra: 20M}}}\nboot: {packages: false}\n"
 PASSPHRASE = "open, sesame"
@@ -29,9 +30,9 @@ boot: {loader: direct, kernel: vmlinuz, initrd: none, root: /dev/vda}
 
 
 @pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workbench:
-    """A workbench with a small base."""
-    made = Workbench(tmp_path / "a,b", monkeypatch, DISK)
+def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DiskBuild:
+    """A build with a small base layer."""
+    made = DiskBuild(tmp_path / "a,b", monkeypatch, DISK)
     made.base({"./": member("d"), "file": b"content" * 1000})
     return made
 
@@ -48,10 +49,10 @@ def info(image: Path) -> dict[str, Any]:
     return loaded
 
 
-def based(bench: Workbench, form: str) -> tuple[Path, Path]:
+def based(build: DiskBuild, form: str) -> tuple[Path, Path]:
     """Make a backing file of the disk, then change the disk; return both."""
-    raw = bench.build()
-    base = bench.folder / f"base.{form}"
+    raw = build.raw_disk()
+    base = build.folder / f"base.{form}"
     qemu_img("convert", "-f", "raw", "-O", form, raw, base)
     with raw.open("r+b") as disk:
         disk.seek(30 << 20)
@@ -64,14 +65,14 @@ def based(bench: Workbench, form: str) -> tuple[Path, Path]:
 
 @pytest.mark.parametrize("form", ["raw", "qcow2"])
 @pytest.mark.parametrize("options", ["", "compress: none, ", "compat: 0.10, compress: none, snapshot: s, "])
-def test_over_a_backing_file_only_what_differs_is_kept(bench: Workbench, form: str, options: str) -> None:
+def test_over_a_backing_file_only_what_differs_is_kept(build: DiskBuild, form: str, options: str) -> None:
     """It is the same disk, a fraction of its size, and names the backing file and its format; twice the same bytes."""
-    raw, base = based(bench, form)
-    bench.write_recipe(DISK + f"outputs: [raw, qcow2: {{{options}backing: base.{form}}}]\n")
-    image = bench.site.output("box.qcow2")
+    raw, base = based(build, form)
+    build.write_recipe(DISK + f"outputs: [raw, qcow2: {{{options}backing: base.{form}}}]\n")
+    image = build.site.output("box.qcow2")
     made = []
     for _ in range(2):
-        bench.run("convert/qcow2")
+        build.run("convert/qcow2")
         made.append(image.read_bytes())
     assert made[0] == made[1]
     found = info(image)
@@ -82,40 +83,40 @@ def test_over_a_backing_file_only_what_differs_is_kept(bench: Workbench, form: s
     qemu_img("check", "-f", "qcow2", image)
 
 
-def test_a_backing_file_is_what_the_recipe_says(bench: Workbench) -> None:
+def test_a_backing_file_is_what_the_recipe_says(build: DiskBuild) -> None:
     """A raw one with the header of a qcow2 is taken as the bytes it is; one that names further files is refused."""
-    raw, base = based(bench, "raw")
+    raw, base = based(build, "raw")
     with base.open("r+b") as file:
         file.write(b"QFI\xfb" + (3).to_bytes(4, "big"))
-    bench.write_recipe(DISK + "outputs: [raw, qcow2: {backing: base.raw}]\n")
-    bench.run("convert/qcow2")
-    qemu_img("compare", "-f", "raw", "-F", "qcow2", raw, bench.site.output("box.qcow2"))
-    chained = bench.folder / "chained"
+    build.write_recipe(DISK + "outputs: [raw, qcow2: {backing: base.raw}]\n")
+    build.run("convert/qcow2")
+    qemu_img("compare", "-f", "raw", "-F", "qcow2", raw, build.site.output("box.qcow2"))
+    chained = build.folder / "chained"
     qemu_img("create", "-q", "-f", "qcow2", "-b", "/etc/passwd", "-F", "raw", chained, "1M")
-    bench.write_recipe(DISK + "outputs: [raw, qcow2: {backing: chained, backing_format: qcow2}]\n")
+    build.write_recipe(DISK + "outputs: [raw, qcow2: {backing: chained, backing_format: qcow2}]\n")
     with pytest.raises(BootsmithError, match=r"refers to a backing file \(/etc/passwd\)"):
-        bench.run("convert/qcow2")
+        build.run("convert/qcow2")
 
 
-def test_the_backing_file_is_an_input(bench: Workbench) -> None:
+def test_the_backing_file_is_an_input(build: DiskBuild) -> None:
     """What it holds, what it is and where it is from the output are all in the key (L10)."""
-    based(bench, "qcow2")
-    bench.write_recipe(DISK + "outputs: [raw, qcow2: {backing: base.qcow2}]\n")
-    (stage,) = convert.stages(bench.recipe, bench.site)
-    assert stage.inputs["backing"] == bench.folder / "base.qcow2"
+    based(build, "qcow2")
+    build.write_recipe(DISK + "outputs: [raw, qcow2: {backing: base.qcow2}]\n")
+    (stage,) = convert.stages(build.recipe, build.site)
+    assert stage.inputs["backing"] == build.folder / "base.qcow2"
     assert stage.params["backing"] == ["qcow2", "../../base.qcow2"]
 
 
-def test_a_snapshot_is_the_disk_as_it_was_made(bench: Workbench) -> None:
+def test_a_snapshot_is_the_disk_as_it_was_made(build: DiskBuild) -> None:
     """Dated as the image is, the same bytes on any day; applied, it brings back the disk whatever was written."""
-    raw = bench.build()
-    bench.write_recipe(DISK + "outputs: [raw, qcow2: {snapshot: fresh}]\n")
-    bench.run("convert/qcow2")
-    image = bench.site.output("box.qcow2")
+    raw = build.raw_disk()
+    build.write_recipe(DISK + "outputs: [raw, qcow2: {snapshot: fresh}]\n")
+    build.run("convert/qcow2")
+    image = build.site.output("box.qcow2")
     (snapshot,) = info(image)["snapshots"]
     assert (snapshot["name"], snapshot["date-sec"], snapshot["date-nsec"]) == ("fresh", EPOCH, 0)
     first = image.read_bytes()
-    bench.run("convert/qcow2")
+    build.run("convert/qcow2")
     assert image.read_bytes() == first
     qemu_img("check", "-f", "qcow2", image)
     subprocess.run(["qemu-io", "-f", "qcow2", "-c", "write -P 7 0 3M", image], capture_output=True, check=True)
@@ -139,13 +140,13 @@ def same_content(raw: Path, image: Path, passphrase: str) -> bool:
     return done.returncode == 0
 
 
-def test_an_encrypted_image_opens_by_its_passphrase_alone(bench: Workbench) -> None:
+def test_an_encrypted_image_opens_by_its_passphrase_alone(build: DiskBuild) -> None:
     """LUKS in qcow2, its snapshot too; its bytes tell nothing of the disk, and what takes no passphrase says so."""
-    (bench.folder / "passphrase").write_text(PASSPHRASE + "\n")
-    raw = bench.build()
-    bench.write_recipe(DISK + "outputs: [raw, qcow2: {encrypt: {file: passphrase}, snapshot: fresh}]\n")
-    bench.run("convert/qcow2")
-    image = bench.site.output("box.qcow2")
+    (build.folder / "passphrase").write_text(PASSPHRASE + "\n")
+    raw = build.raw_disk()
+    build.write_recipe(DISK + "outputs: [raw, qcow2: {encrypt: {file: passphrase}, snapshot: fresh}]\n")
+    build.run("convert/qcow2")
+    image = build.site.output("box.qcow2")
     found = info(image)
     assert found["encrypted"]
     assert found["format-specific"]["data"]["encrypt"]["format"] == "luks"
@@ -161,13 +162,13 @@ def test_an_encrypted_image_opens_by_its_passphrase_alone(bench: Workbench) -> N
 
 
 @pytest.mark.parametrize("passphrase", [b"", b"\n", b"\xff", b"a\0b"])
-def test_what_is_no_passphrase_is_refused(bench: Workbench, passphrase: bytes) -> None:
+def test_what_is_no_passphrase_is_refused(build: DiskBuild, passphrase: bytes) -> None:
     """Nothing, or what is no text, is refused in words before qemu-img sees it."""
-    (bench.folder / "passphrase").write_bytes(passphrase)
-    bench.build()
-    bench.write_recipe(DISK + "outputs: [raw, qcow2: {encrypt: {file: passphrase}}]\n")
+    (build.folder / "passphrase").write_bytes(passphrase)
+    build.raw_disk()
+    build.write_recipe(DISK + "outputs: [raw, qcow2: {encrypt: {file: passphrase}}]\n")
     with pytest.raises(StageError, match="this is no passphrase"):
-        bench.run("convert/qcow2")
+        build.run("convert/qcow2")
 
 
 def project(top: Path, output: str) -> None:

@@ -11,15 +11,16 @@ from typing import Any
 import pytest
 from bootsmith.tasks.planning.stages import convert
 
-from tests.support.disk_stages import Workbench, member
+from tests.support.disk_build import DiskBuild
+from tests.support.tar_members import member
 
 DISK = "disk: {partitions: {esp: {size: 64M}, root: {mount: /, extra: 20M}}}\nboot: {packages: false}\n"
 
 
 @pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workbench:
-    """A workbench with a small base."""
-    made = Workbench(tmp_path, monkeypatch, DISK)
+def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DiskBuild:
+    """A build with a small base layer."""
+    made = DiskBuild(tmp_path, monkeypatch, DISK)
     made.base({"./": member("d"), "file": random.Random(1).randbytes(5 << 20), "text": b"compresses well " * 100_000})
     return made
 
@@ -42,13 +43,13 @@ def info(image: Path) -> dict[str, Any]:
     ],
 )
 def test_qcow2_is_the_same_disk_as_asked_for(
-    bench: Workbench, options: str, compat: str, kind: str | None, lazy: bool | None, cluster: int
+    build: DiskBuild, options: str, compat: str, kind: str | None, lazy: bool | None, cluster: int
 ) -> None:
     """qemu-img finds it identical and clean, of the compat level, cluster size and refcounts of the recipe (L8, W1)."""
-    bench.write_recipe(DISK + f"outputs: [raw, qcow2{options}]\n")
-    raw = bench.build()
-    bench.run("convert/qcow2")
-    image = bench.site.output("box.qcow2")
+    build.write_recipe(DISK + f"outputs: [raw, qcow2{options}]\n")
+    raw = build.raw_disk()
+    build.run("convert/qcow2")
+    image = build.site.output("box.qcow2")
     subprocess.run(["qemu-img", "compare", "-q",
                     "-f", "raw", "-F", "qcow2", raw, image], check=True)  # fmt: skip
     subprocess.run(["qemu-img", "check", "-q", "-f", "qcow2", image], check=True)
@@ -60,31 +61,31 @@ def test_qcow2_is_the_same_disk_as_asked_for(
         assert data["compression-type"] == kind
 
 
-def test_converting_twice_gives_the_same_bytes(bench: Workbench) -> None:
+def test_converting_twice_gives_the_same_bytes(build: DiskBuild) -> None:
     """Clusters are written in order, however many threads compress them."""
-    bench.build()
+    build.raw_disk()
     images = []
     for _ in range(3):
-        bench.run("convert/qcow2")
-        images.append(bench.site.output("box.qcow2").read_bytes())
+        build.run("convert/qcow2")
+        images.append(build.site.output("box.qcow2").read_bytes())
     assert images[0] == images[1] == images[2]
 
 
-def test_several_outputs_of_one_format_are_stages_of_their_own(bench: Workbench) -> None:
+def test_several_outputs_of_one_format_are_stages_of_their_own(build: DiskBuild) -> None:
     """Each with its own options and file."""
-    bench.write_recipe(DISK + "outputs: [qcow2, qcow2: {file: plain.qcow2, compress: none}]\n")
-    stages = convert.stages(bench.recipe, bench.site)
+    build.write_recipe(DISK + "outputs: [qcow2, qcow2: {file: plain.qcow2, compress: none}]\n")
+    stages = convert.stages(build.recipe, build.site)
     assert [(stage.name, stage.outputs["image"].name) for stage in stages] == [
         ("convert/qcow2", "box.qcow2"),
         ("convert/qcow2-2", "plain.qcow2"),
     ]
 
 
-def test_a_raw_disk_is_never_probed(bench: Workbench) -> None:
+def test_a_raw_disk_is_never_probed(build: DiskBuild) -> None:
     """A "raw" disk that begins like a qcow2 is converted as the bytes it is, its backing file not opened."""
-    raw = bench.build()
+    raw = build.raw_disk()
     with raw.open("r+b") as file:
         file.write(b"QFI\xfb" + (3).to_bytes(4, "big"))
-    bench.run("convert/qcow2")
-    image = bench.site.output("box.qcow2")
+    build.run("convert/qcow2")
+    image = build.site.output("box.qcow2")
     subprocess.run(["qemu-img", "compare", "-q", "-f", "raw", "-F", "qcow2", raw, image], check=True)

@@ -12,8 +12,9 @@ from bootsmith.tasks.disk.content import Tree
 from bootsmith.tasks.disk.sizing import MIB, Demand, ext_capacity, ext_geometry, ext_need, fat_capacity, human
 from bootsmith.tasks.tree.tar import Entry
 
-from tests.support.disk_stages import Workbench, member
+from tests.support.disk_build import DiskBuild
 from tests.support.ext_image import check, header
+from tests.support.tar_members import member
 
 
 def tree(files: int, size: int = 5000) -> Tree:
@@ -34,10 +35,10 @@ def test_the_capacity_of_ext_is_what_mke2fs_leaves(
 ) -> None:
     """The formula promises no block that is not there, and gives away few."""
     root = f"{{mount: /, fs: {fs}, size: {size}M}}"
-    bench = Workbench(tmp_path, monkeypatch, f"disk: {{partitions: {{esp: {{size: 64M}}, root: {root}}}}}\n")
-    bench.base({"./": member("d")})
-    bench.run("partition", "populate/base")
-    found = header(bench.site.base_image("root"))
+    build = DiskBuild(tmp_path, monkeypatch, f"disk: {{partitions: {{esp: {{size: 64M}}, root: {root}}}}}\n")
+    build.base({"./": member("d")})
+    build.run("partition", "populate/base")
+    found = header(build.site.base_image("root"))
     free = (int(found["Free blocks"]) - int(found["Reserved block count"])) * 4096
     geometry = ext_geometry(size * MIB, ext_need(tree(0), fs), fs)
     promised = ext_capacity(geometry, fs)
@@ -67,16 +68,16 @@ def test_an_automatic_filesystem_keeps_the_promised_space_free(
 ) -> None:
     """The guest finds at least `extra` free, and the content has a tenth more than it needs (C2)."""
     root = f"{{mount: /, extra: {extra >> 20}M}}"
-    bench = Workbench(tmp_path, monkeypatch, f"disk: {{partitions: {{esp: {{size: 64M}}, root: {root}}}}}\n")
+    build = DiskBuild(tmp_path, monkeypatch, f"disk: {{partitions: {{esp: {{size: 64M}}, root: {root}}}}}\n")
     chance = random.Random(files)
-    bench.base(
+    build.base(
         {"./": member("d"), **{f"d{n}": member("d") for n in range(20)}}
         | {f"d{n % 20}/{n}": bytes(chance.randrange(9000)) for n in range(files)}
     )
-    with bench.delta("1-more") as writer:
+    with build.delta("1-more") as writer:
         writer.add_file("added", bytes(20 * MIB))
-    bench.run("partition", "populate/base", "populate/root")
-    image = bench.site.partition_image("root")
+    build.run("partition", "populate/base", "populate/root")
+    image = build.site.partition_image("root")
     check(image)
     found = header(image)
     free = (int(found["Free blocks"]) - int(found["Reserved block count"])) * 4096

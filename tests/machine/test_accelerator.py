@@ -15,7 +15,7 @@ from bootsmith.tasks.machine import accelerator, qemu
 from bootsmith.tasks.machine.accelerator import KVM, Accel
 from bootsmith.tasks.tools import host, popen
 
-from tests.support.scripted_guests import machine
+from tests.support.machine_keys import machine
 
 STALLS = "a one-sector guest did not come to its end in 2 s"
 

@@ -9,27 +9,28 @@ from bootsmith.tasks.machine.console import Console
 from bootsmith.tasks.machine.console_messages import Phase
 from bootsmith.tasks.recipe.model import Keystrokes, Login
 
-from tests.support.scripted_guests import KERNEL, MadeUpGuest, demands
+from tests.support.machine_keys import demands
+from tests.support.scripted_guests import KERNEL, ScriptedGuest
 
 NONCE = "cafe01"
 MENU = "\x1b[2J\x1b[01;01H\x1b[15;33H box login: \x1b[18;01H\x1b[2J\x1b[01;01H"
 
 
-def judged(guest: MadeUpGuest, **test: object) -> BootRun:
+def judged(guest: ScriptedGuest, **test: object) -> BootRun:
     """Return a trial that passed. Raises Unmet."""
     trial = BootRun(guest, demands(**test), NONCE)
     trial.judge()
     return trial
 
 
-def refusal(guest: MadeUpGuest, **test: object) -> tuple[str, str]:
+def refusal(guest: ScriptedGuest, **test: object) -> tuple[str, str]:
     """Return the kind of a failure, and what it says."""
     with pytest.raises(Unmet) as caught:
         judged(guest, **test)
     return caught.value.failure.kind, caught.value.failure.what
 
 
-class Speaking(MadeUpGuest):
+class Speaking(ScriptedGuest):
     """A guest whose unit prints the nonce on the second port at second `up`."""
 
     def __init__(self, script: list[tuple[float, str]], up: float = 15, **how: object) -> None:
@@ -52,7 +53,7 @@ def test_expectations_and_nonce_pass() -> None:
 
 def test_a_menu_passes_nothing() -> None:
     """A menu that shows the expected words and then hangs fails by silence."""
-    kind, what = refusal(MadeUpGuest([(1, MENU)]))
+    kind, what = refusal(ScriptedGuest([(1, MENU)]))
     assert kind == "silence"
     assert "nothing was printed for 90 s (`test.silence`): still waiting for test.expect: 'login:'" in what
 
@@ -66,26 +67,26 @@ def test_a_late_nonce_is_waited_for() -> None:
 
 def test_without_a_nonce_the_verdict_says_so() -> None:
     """A guest that cannot print the nonce passes by its expectations once it is calm, and the verdict says so."""
-    guest = MadeUpGuest([(1, KERNEL), (5, "tiny is up\r\n")])
+    guest = ScriptedGuest([(1, KERNEL), (5, "tiny is up\r\n")])
     assert judged(guest, expect=("tiny is up",)).evidence[-1].startswith("no nonce")
     assert guest.now() < 20
 
 
 def test_a_guest_that_never_calms_down_is_not_waited_for_for_ever() -> None:
     """A guest that goes on printing without a nonce is judged after a minute."""
-    guest = MadeUpGuest([(1, KERNEL), *((n, "tick\r\n") for n in range(2, 300))])
+    guest = ScriptedGuest([(1, KERNEL), *((n, "tick\r\n") for n in range(2, 300))])
     assert judged(guest, expect=("Linux version",)).evidence[-1].startswith("no nonce")
     assert guest.now() < 70
 
 
 def test_a_guest_that_powers_off_when_done_passes() -> None:
     """A guest that printed all that was expected may power itself off."""
-    assert judged(MadeUpGuest([(1, KERNEL), (2, "tiny is up\r\n")], ends=3), expect=("tiny is up",))
+    assert judged(ScriptedGuest([(1, KERNEL), (2, "tiny is up\r\n")], ends=3), expect=("tiny is up",))
 
 
 def test_neither_expectations_nor_nonce_is_no_evidence() -> None:
     """A recipe that expects nothing, in a guest without a nonce, cannot pass."""
-    kind, what = refusal(MadeUpGuest([(1, KERNEL)]), expect=())
+    kind, what = refusal(ScriptedGuest([(1, KERNEL)]), expect=())
     assert (kind, "waiting for the nonce" in what) == ("silence", True)
     assert judged(Speaking([(1, KERNEL)]), expect=()).evidence == ["nonce seen"]
 
@@ -98,13 +99,13 @@ def test_a_quiet_kernel_passes_by_its_nonce() -> None:
 
 def test_a_stale_nonce_is_none() -> None:
     """Another run's nonce proves nothing."""
-    guest = MadeUpGuest([(1, KERNEL), (2, "beef99 up\r\nbox login: ")])
+    guest = ScriptedGuest([(1, KERNEL), (2, "beef99 up\r\nbox login: ")])
     assert judged(guest).evidence[-1].startswith("no nonce")
 
 
 def test_a_panic_ends_the_test_at_once() -> None:
     """A recognised failure is reported when it happens, not when time is over (L7)."""
-    guest = MadeUpGuest([(1, KERNEL), (3, "[    3.000000] Kernel panic - not syncing: no init\r\n")])
+    guest = ScriptedGuest([(1, KERNEL), (3, "[    3.000000] Kernel panic - not syncing: no init\r\n")])
     kind, what = refusal(guest)
     assert kind == "kernel panic"
     assert "no init" in what
@@ -113,20 +114,20 @@ def test_a_panic_ends_the_test_at_once() -> None:
 
 def test_a_failure_after_all_expectations_still_counts() -> None:
     """What goes wrong while the nonce is waited for fails the test."""
-    guest = MadeUpGuest([(1, KERNEL + "box login: "), (5, "\r\nYou are in emergency mode. After\r\n")])
+    guest = ScriptedGuest([(1, KERNEL + "box login: "), (5, "\r\nYou are in emergency mode. After\r\n")])
     assert refusal(guest)[0] == "emergency shell"
 
 
 def test_the_wall_clock_limit() -> None:
     """A guest that prints for ever without doing what is expected fails at the time limit."""
-    kind, what = refusal(MadeUpGuest([(n, "[    1.000000] busy\r\n") for n in range(600)]), timeout=60)
+    kind, what = refusal(ScriptedGuest([(n, "[    1.000000] busy\r\n") for n in range(600)]), timeout=60)
     assert kind == "timeout"
     assert "60 s were not enough (`test.timeout`): still waiting for test.expect: 'login:'" in what
 
 
 def test_limits_are_stretched_by_patience() -> None:
     """Under a slower accelerator every limit is longer."""
-    guest = MadeUpGuest([(1, KERNEL)])
+    guest = ScriptedGuest([(1, KERNEL)])
     with pytest.raises(Unmet, match="nothing was printed for 180 s"):
         BootRun(guest, demands(), NONCE, patience=2).judge()
     assert guest.now() == pytest.approx(181, abs=2)
@@ -134,11 +135,11 @@ def test_limits_are_stretched_by_patience() -> None:
 
 def test_a_machine_that_ends_early() -> None:
     """A guest that reboots fails, and so does a machine whose loader gave up; the loader's complaint is quoted."""
-    assert "the guest rebooted or powered off" in refusal(MadeUpGuest([(1, KERNEL)], ends=2))[1]
-    what = refusal(MadeUpGuest([(1, "error: file `/linux' not found.\r\n")], ends=2))[1]
+    assert "the guest rebooted or powered off" in refusal(ScriptedGuest([(1, KERNEL)], ends=2))[1]
+    what = refusal(ScriptedGuest([(1, "error: file `/linux' not found.\r\n")], ends=2))[1]
     assert "no kernel started yet" in what
     assert "(before: error: file `/linux' not found.)" in what
-    kind, what = refusal(MadeUpGuest([(1, GRUB)], ends=3))
+    kind, what = refusal(ScriptedGuest([(1, GRUB)], ends=3))
     assert (kind, "the loader started no kernel: the machine rebooted" in what) == ("loader", True)
 
 
@@ -163,7 +164,7 @@ def test_login_refused() -> None:
 
 def test_commands_need_a_way_in() -> None:
     """`test.run` in a guest with neither our unit nor a login fails saying what it needs."""
-    kind, what = refusal(MadeUpGuest([(1, KERNEL + "box login: ")]), run=("id",))
+    kind, what = refusal(ScriptedGuest([(1, KERNEL + "box login: ")]), run=("id",))
     assert kind == "no way in"
     assert "`test.login`" in what
 
@@ -197,18 +198,18 @@ LITES = ("GNU Mach 1\\.8", "hd0s1", "start lites_server:")
 
 def test_a_mach_kernel_takes_over() -> None:
     """GNU Mach is known by what it prints; its menu's titles, which name it, are no evidence (L7)."""
-    trial = judged(MadeUpGuest([(1, GRUB), (2, MACH + "start lites_server: hello\r\n")]), expect=LITES)
+    trial = judged(ScriptedGuest([(1, GRUB), (2, MACH + "start lites_server: hello\r\n")]), expect=LITES)
     assert trial.booted.console.phase is Phase.USERSPACE
     assert trial.booted.now() < 3, "Mach is not waited for: it knows no nonce"
-    assert refusal(MadeUpGuest([(1, GRUB)]), expect=("GNU Mach",))[0] == "silence"
-    direct = MadeUpGuest([(1, MACH + "start lites_server: hello\r\n")], console=Console(direct=True))
+    assert refusal(ScriptedGuest([(1, GRUB)]), expect=("GNU Mach",))[0] == "silence"
+    direct = ScriptedGuest([(1, MACH + "start lites_server: hello\r\n")], console=Console(direct=True))
     assert judged(direct, expect=LITES).booted.now() < 3
 
 
 def test_a_mach_panic_is_read_from_the_log() -> None:
     """Mach panics and reboots, which ends QEMU with status 0: the log tells, and the panic is quoted (L7)."""
     panic = "panic ../kern/bootstrap.c:181: bootstrap_create: No bootstrap code loaded with the kernel!\r\n"
-    kind, what = refusal(MadeUpGuest([(1, GRUB), (2, MACH + panic)], ends=3), expect=LITES)
+    kind, what = refusal(ScriptedGuest([(1, GRUB), (2, MACH + panic)], ends=3), expect=LITES)
     assert kind == "kernel panic"
     assert "No bootstrap code loaded with the kernel!" in what
 
@@ -216,14 +217,14 @@ def test_a_mach_panic_is_read_from_the_log() -> None:
 def test_a_kernel_nobody_knows() -> None:
     """`test.began` tells what a kernel of one's own prints first; no menu and no echo of a title is taken for it."""
     own = [(1, GRUB + "\x1b[5;3H*Mine 1.0 up\x1b[m\r\n  Booting `Mine 1.0 up'\r\n"), (2, "Mine 1.0\r\nup\r\n")]
-    assert refusal(MadeUpGuest(own), expect=("up",))[0] == "silence"
-    assert judged(MadeUpGuest(own, console=Console(began="Mine 1")), expect=("^up$",))
-    assert refusal(MadeUpGuest(own[:1], console=Console(began="Mine 1")), expect=("up",))[0] == "silence"
+    assert refusal(ScriptedGuest(own), expect=("up",))[0] == "silence"
+    assert judged(ScriptedGuest(own, console=Console(began="Mine 1")), expect=("^up$",))
+    assert refusal(ScriptedGuest(own[:1], console=Console(began="Mine 1")), expect=("up",))[0] == "silence"
 
 
 def test_a_kernel_started_directly_has_the_console_alone() -> None:
     """Without firmware and loader on the console its first word is the guest's, even from a quiet kernel (W4)."""
-    trial = judged(MadeUpGuest([(2, "tiny is up\r\n")], console=Console(direct=True)), expect=("tiny is up",))
+    trial = judged(ScriptedGuest([(2, "tiny is up\r\n")], console=Console(direct=True)), expect=("tiny is up",))
     assert began(trial.booted.console.phases) == {"firmware": 0.0, "kernel": 2}
 
 
@@ -239,7 +240,7 @@ def test_a_kernel_started_directly_has_the_console_alone() -> None:
 )
 def test_each_phase_has_its_limit(script: list[tuple[float, str]], phase: str) -> None:
     """A boot that stays in a phase longer than `test.limits` allows fails, naming the phase."""
-    guest = MadeUpGuest(script)
+    guest = ScriptedGuest(script)
     kind, what = refusal(guest, limits=dict.fromkeys(("firmware", "loader", "kernel", "initrd", "userspace"), 20))
     assert kind == "limit"
     assert f"20 s were not enough for the phase {phase}" in what
@@ -255,7 +256,7 @@ def test_a_limit_ends_with_its_phase() -> None:
 def test_keys_are_typed_when_asked_for() -> None:
     """`test.keys` are typed in order, each after its own words, whoever prints them."""
     keys = (Keystrokes("boot: $", "linux debug\r"), Keystrokes("^Name\\?", "me\r"), Keystrokes("never", "x"))
-    guest = MadeUpGuest([(1, "boot: "), (5, "\r\n" + KERNEL + "Name? "), (6, "\r\nboot: login:\r\n")])
+    guest = ScriptedGuest([(1, "boot: "), (5, "\r\n" + KERNEL + "Name? "), (6, "\r\nboot: login:\r\n")])
     trial = judged(guest, keys=keys)
     assert guest.typed == ["linux debug\r", "me\r"]
     assert trial.typist.typed == 2
@@ -264,8 +265,8 @@ def test_keys_are_typed_when_asked_for() -> None:
 def test_a_text_screen_tells_what_the_serial_port_does_not() -> None:
     """A BIOS says on its screen alone that it finds nothing to boot; silence is explained by what stands there."""
     screen = ["SeaBIOS (version 1.16.2)", "", "Booting from Hard Disk...", "Boot failed: not a bootable disk"]
-    assert refusal(MadeUpGuest([], screen=screen))[0] == "no bootable device"
-    kind, what = refusal(MadeUpGuest([], screen=["SeaBIOS", "GRUB  "]))
+    assert refusal(ScriptedGuest([], screen=screen))[0] == "no bootable device"
+    kind, what = refusal(ScriptedGuest([], screen=["SeaBIOS", "GRUB  "]))
     assert (kind, "(on the screen: SeaBIOS | GRUB)" in what) == ("silence", True)
     assert judged(Speaking([(1, KERNEL), (20, "box login: ")], screen=["No bootable device."], up=2))
 
@@ -273,6 +274,6 @@ def test_a_text_screen_tells_what_the_serial_port_does_not() -> None:
 def test_the_cause_is_told_with_its_consequence() -> None:
     """A module that does not load is named where the guest dies of what it was to bring."""
     broken = "[    1.000000] virtio_blk: Invalid module format\r\n(initramfs) "
-    kind, what = refusal(MadeUpGuest([(1, KERNEL + broken)]))
+    kind, what = refusal(ScriptedGuest([(1, KERNEL + broken)]))
     assert kind == "initramfs shell"
     assert "before: [    1.000000] virtio_blk: Invalid module format" in what

@@ -26,7 +26,9 @@ from bootsmith.tasks.machine.guest import Guest
 from bootsmith.tasks.machine.run import Subject
 
 from tests.support import other_process
-from tests.support.scripted_guests import KERNEL, alphabets, demands, encrypted, machine, printing_disk
+from tests.support.machine_keys import demands, machine
+from tests.support.printing_disks import alphabets, encrypted, printing_disk
+from tests.support.scripted_guests import KERNEL
 
 pytestmark = pytest.mark.boot
 LONG = 120  # seconds: how long a busy host may take for what takes it less than one when idle
@@ -260,7 +262,7 @@ def test_a_screenshot_of_a_real_screen(tmp_path: Path, accel: Accel) -> None:
 KILLED = """
 import sys
 from pathlib import Path
-from tests.support.scripted_guests import machine
+from tests.support.machine_keys import machine
 from bootsmith.tasks.machine import guest, qemu
 from bootsmith.tasks.machine.accelerator import Accel
 from bootsmith.tasks.machine.console import Console

@@ -10,7 +10,7 @@ import pytest
 from bootsmith.tasks.machine import qemu
 from bootsmith.tasks.machine.credentials import ROOM, Asked, credentials
 
-from tests.support.scripted_guests import TCG, machine
+from tests.support.machine_keys import TCG, machine
 
 KEY = f"ssh-ed25519 {'A' * 68} bootsmith"
 ALL = Asked(nonce="0123456789abcdef", autologin=True, ssh_key=KEY)

@@ -7,12 +7,12 @@ import subprocess
 
 from bootsmith.tasks.machine.dialogue import Agent, Question, Shell
 
-from tests.support.scripted_guests import KERNEL, MadeUpGuest
+from tests.support.scripted_guests import KERNEL, ScriptedGuest
 
 NONCE = "cafe01"
 
 
-def ended(question: Question, guest: MadeUpGuest) -> tuple[int, str]:
+def ended(question: Question, guest: ScriptedGuest) -> tuple[int, str]:
     """Return a question's answer once it is there."""
     for _ in range(100):
         if question.answered():
@@ -43,7 +43,7 @@ class FakeAgent:
 def test_a_command_by_the_agent() -> None:
     """A command reaches the unit whole, in lines a tty can hold, and comes back with status and output."""
     fake = FakeAgent("one\ntwo\n", 3)
-    guest = MadeUpGuest([], answer=fake)
+    guest = ScriptedGuest([], answer=fake)
     command = "printf 'ü%s\\n' " + "x" * 5000
     assert ended(Agent(guest, NONCE).ask(command), guest) == (3, "one\ntwo")
     assert ended(Agent(guest, NONCE).ask("id"), guest) == (3, "one\ntwo")
@@ -53,7 +53,7 @@ def test_a_command_by_the_agent() -> None:
 
 def test_the_agent_is_up_when_its_nonce_came() -> None:
     """The nonce counts on either port, but only on the second one can commands be sent."""
-    guest = MadeUpGuest([(1, f"{NONCE} up\r\n")])
+    guest = ScriptedGuest([(1, f"{NONCE} up\r\n")])
     agent = Agent(guest, NONCE)
     assert not agent.up
     guest.pump(2)
@@ -95,13 +95,13 @@ class FakeTerminal:
         return printed.replace("\n", "\r\n")
 
 
-def at_the_prompt(terminal: FakeTerminal) -> tuple[MadeUpGuest, Shell]:
-    guest = MadeUpGuest([(1, KERNEL + "\r\nbox login: ")], answer=terminal)
+def at_the_prompt(terminal: FakeTerminal) -> tuple[ScriptedGuest, Shell]:
+    guest = ScriptedGuest([(1, KERNEL + "\r\nbox login: ")], answer=terminal)
     guest.pump(2)
     return guest, Shell(guest)
 
 
-def logged_in(guest: MadeUpGuest, shell: Shell, password: bytes) -> None:
+def logged_in(guest: ScriptedGuest, shell: Shell, password: bytes) -> None:
     """Log in as root, as a trial does."""
     assert shell.at_login()
     shell.user("root")
@@ -134,7 +134,7 @@ def test_a_wrong_password_is_refused() -> None:
 def test_a_prompt_printed_over_is_asked_for_again() -> None:
     """A kernel message over the prompt does not hide the login: Enter brings a new one."""
     terminal = FakeTerminal("pw")
-    guest = MadeUpGuest([(1, KERNEL + "\r\nbox login: [    9.000000] late news\r\n")], answer=terminal)
+    guest = ScriptedGuest([(1, KERNEL + "\r\nbox login: [    9.000000] late news\r\n")], answer=terminal)
     guest.pump(2)
     shell = Shell(guest)
     for _ in range(40):

@@ -14,7 +14,8 @@ from bootsmith.tasks.machine.entry import Wanted, wanted
 from bootsmith.tasks.recipe.load import load
 from bootsmith.tasks.recipe.model import Boot
 
-from tests.support.scripted_guests import MadeUpGuest, demands
+from tests.support.machine_keys import demands
+from tests.support.scripted_guests import ScriptedGuest
 
 RECOVERY = Wanted("grub-bios", "recovery", 2, 1, "Recovery", "ro single")
 SHOWN = Shown(
@@ -51,7 +52,7 @@ class Grub:
         return self.draw()
 
 
-def judged(guest: MadeUpGuest, entry: Wanted) -> BootRun:
+def judged(guest: ScriptedGuest, entry: Wanted) -> BootRun:
     trial = BootRun(guest, demands(), "cafe01", entry=entry)
     trial.judge()
     return trial
@@ -60,7 +61,7 @@ def judged(guest: MadeUpGuest, entry: Wanted) -> BootRun:
 def test_grub_goes_down_its_menu() -> None:
     """From the first line down to the entry, whatever was marked; the verdict tells."""
     grub = Grub()
-    guest = MadeUpGuest([(3, grub.draw())], answer=grub)
+    guest = ScriptedGuest([(3, grub.draw())], answer=grub)
     assert judged(guest, RECOVERY).evidence[0] == "entry recovery chosen"
     assert guest.typed == ["\x01", "\x0e", "\x0e", "\r"]
 
@@ -69,33 +70,33 @@ def test_another_entry_than_wanted_is_found_out() -> None:
     """A menu that did not obey boots another entry: that is a failure, whatever the guest prints."""
     grub = Grub(deaf=True)
     with pytest.raises(Unmet, match=r"GRUB booted 'First', not the entry recovery \('Recovery'\)") as caught:
-        judged(MadeUpGuest([(3, grub.draw())], answer=grub), RECOVERY)
+        judged(ScriptedGuest([(3, grub.draw())], answer=grub), RECOVERY)
     assert caught.value.failure.kind == "entry"
 
 
 def test_what_the_kernel_was_told_is_checked() -> None:
     """systemd-boot is told by a variable; the kernel's own words show whether it listened."""
     entry = replace(RECOVERY, loader="systemd-boot", file="recovery.conf")
-    assert judged(MadeUpGuest([(3, kernel("initrd=\\initrd ro single"))]), entry)
+    assert judged(ScriptedGuest([(3, kernel("initrd=\\initrd ro single"))]), entry)
     with pytest.raises(Unmet, match="not the entry recovery was booted: its kernel was told 'ro'"):
-        judged(MadeUpGuest([(3, kernel("ro"))]), entry)
+        judged(ScriptedGuest([(3, kernel("ro"))]), entry)
 
 
 def test_another_entrys_kernel_is_found_out() -> None:
     """Two entries with the same words and other kernels: the version that Linux prints tells which one it was."""
     entry = Wanted("systemd-boot", "mine", 1, cmdline="ro", version="6.9-mine", others=("6.1.0", "6.5"))
-    assert judged(MadeUpGuest([(3, kernel("ro").replace("6.1.0", "6.9-mine"))]), entry)
+    assert judged(ScriptedGuest([(3, kernel("ro").replace("6.1.0", "6.9-mine"))]), entry)
     with pytest.raises(
         Unmet, match=r"Linux 6\.1\.0 was booted, which is another entry's; mine has 6\.9-mine"
     ) as caught:
-        judged(MadeUpGuest([(3, kernel("ro"))]), entry)
+        judged(ScriptedGuest([(3, kernel("ro"))]), entry)
     assert caught.value.failure.kind == "entry"
 
 
 def test_a_version_that_lost_bytes_accuses_nobody() -> None:
     """What no entry's kernel is called was garbled on its way."""
     entry = Wanted("systemd-boot", "mine", 1, cmdline="ro", version="6.9-mine", others=("6.1.0",))
-    assert judged(MadeUpGuest([(3, kernel("ro").replace("6.1.0", "6.9-ine"))]), entry)
+    assert judged(ScriptedGuest([(3, kernel("ro").replace("6.1.0", "6.9-ine"))]), entry)
 
 
 def test_versions_come_from_the_menu(boot: Boot) -> None:
@@ -110,13 +111,13 @@ def test_a_line_that_lost_bytes_is_not_the_last_word() -> None:
     """Linux says its command line twice: one whole line of the two is enough."""
     entry = Wanted("systemd-boot", "recovery", position=2, title="Recovery", cmdline="ro single")
     text = kernel("ro sle").replace("login", "[    0.1] Kernel command line: ro single\r\nlogin")
-    assert judged(MadeUpGuest([(3, text)]), entry)
+    assert judged(ScriptedGuest([(3, text)]), entry)
 
 
 def test_a_menu_that_is_not_seen() -> None:
     """A kernel that begins before any menu came is not the entry that was wanted."""
     with pytest.raises(Unmet, match="before the menu entry recovery was chosen: no menu was seen"):
-        judged(MadeUpGuest([(3, kernel("ro"))]), RECOVERY)
+        judged(ScriptedGuest([(3, kernel("ro"))]), RECOVERY)
 
 
 @pytest.mark.parametrize(("default", "keys"), [(0, "\x0e\x0e\r"), (2, "\r"), (3, "\x10\r")])
@@ -128,7 +129,7 @@ def test_syslinux_goes_from_its_default(default: int, keys: str) -> None:
         return loaded if text == "\r" else "\x1b[4;11H a line"
 
     menu = "\r\nSYSLINUX 6.04 EDD\r\n\x1b[18;27HPress [Tab] to edit options"
-    guest = MadeUpGuest([(2, menu)], answer=answer)
+    guest = ScriptedGuest([(2, menu)], answer=answer)
     assert judged(guest, replace(RECOVERY, loader="syslinux", default=default))
     assert "".join(guest.typed) == keys
 

@@ -9,7 +9,7 @@ from bootsmith.tasks.machine import microvm_clock
 from bootsmith.tasks.machine.accelerator import KVM, Accel
 from bootsmith.tasks.machine.qemu import Kernel
 
-from tests.support.scripted_guests import TCG, machine
+from tests.support.machine_keys import TCG, machine
 
 X86 = "flags\t\t: fpu vme de pse tsc msr\nbogomips\t: 5192.24\n"
 

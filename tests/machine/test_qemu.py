@@ -16,7 +16,7 @@ from bootsmith.tasks.machine.accelerator import KVM
 from bootsmith.tasks.machine.firmware import Firmware
 from bootsmith.tasks.recipe.model import Machine
 
-from tests.support.scripted_guests import TCG, machine
+from tests.support.machine_keys import TCG, machine
 
 OVMF = Firmware(Path("/fw/CODE.fd"), Path("/fw/VARS.fd"))
 GOLDEN = [

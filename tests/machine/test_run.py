@@ -19,7 +19,8 @@ from bootsmith.tasks.machine import accelerator, firmware, microvm_clock, overla
 from bootsmith.tasks.machine.firmware import Firmware
 from bootsmith.tasks.machine.run import Subject
 
-from tests.support.scripted_guests import TCG, machine, printing_disk
+from tests.support.machine_keys import TCG, machine
+from tests.support.printing_disks import printing_disk
 
 
 @pytest.fixture(name="here", autouse=True)

@@ -27,7 +27,7 @@ from bootsmith.tasks.machine.verdict import Verdict, Verdicts
 from bootsmith.tasks.recipe.model import Login
 from bootsmith.tasks.tools import identity
 
-from tests.support.scripted_guests import TCG, demands, machine
+from tests.support.machine_keys import TCG, demands, machine
 
 
 class Boots:
@@ -50,7 +50,7 @@ class Boots:
         return Verdict(14.0, {"login": 13.0}, ("nonce seen",), "tcg", files, time.time())
 
 
-class Bench:
+class Prover:
     """A store, files to boot from, and made-up boots of them."""
 
     def __init__(self, top: Path) -> None:
@@ -93,48 +93,48 @@ def fixture_qemu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("bootsmith.cache.digest.code.module_identity", lambda name, **_: f"the code of {name}")
 
 
-@pytest.fixture(name="bench")
-def fixture_bench(tmp_path: Path) -> Bench:
-    bench = Bench(tmp_path)
-    assert not bench.prove().cached
-    assert bench.boots.count == 1
-    return bench
+@pytest.fixture(name="prover")
+def fixture_prover(tmp_path: Path) -> Prover:
+    prover = Prover(tmp_path)
+    assert not prover.prove().cached
+    assert prover.boots.count == 1
+    return prover
 
 
-def test_the_same_boot_is_not_booted_again(bench: Bench) -> None:
+def test_the_same_boot_is_not_booted_again(prover: Prover) -> None:
     """What passed once passes again at once, and the directory holds what that boot left."""
     for name in ("serial.log", "result.json"):
-        (bench.out / name).unlink()
-    (bench.out / "screenshot.png").write_text("of another test")
-    again = bench.prove()
-    assert (again.cached, again.seconds, bench.boots.count) == (True, 14.0, 1)
+        (prover.out / name).unlink()
+    (prover.out / "screenshot.png").write_text("of another test")
+    again = prover.prove()
+    assert (again.cached, again.seconds, prover.boots.count) == (True, 14.0, 1)
     assert again.summary == "login reached in 13 s, nonce seen (tcg)"
-    assert (bench.out / "serial.log").read_text() == "boot 1\n"
-    assert json.loads((bench.out / "result.json").read_text()) == {"verdict": "passed", "cached": True}
-    assert not (bench.out / "screenshot.png").exists()
+    assert (prover.out / "serial.log").read_text() == "boot 1\n"
+    assert json.loads((prover.out / "result.json").read_text()) == {"verdict": "passed", "cached": True}
+    assert not (prover.out / "screenshot.png").exists()
 
 
-def other(bench: Bench, **parts: Any) -> Case:
-    return replace(bench.case, **parts)
+def other(prover: Prover, **parts: Any) -> Case:
+    return replace(prover.case, **parts)
 
 
-def edited(name: str) -> Callable[[Bench], Case]:
+def edited(name: str) -> Callable[[Prover], Case]:
     """Return an edit of a file."""
 
-    def edit(bench: Bench) -> Case:
-        (bench.top / name).write_text("edited")
-        return bench.case
+    def edit(prover: Prover) -> Case:
+        (prover.top / name).write_text("edited")
+        return prover.case
 
     return edit
 
 
-def copied(bench: Bench) -> Case:
+def copied(prover: Prover) -> Case:
     """The same disk under another name."""
-    (bench.top / "copy.raw").write_bytes((bench.top / "disk.raw").read_bytes())
-    return other(bench, subject=replace(bench.case.subject, disk=bench.top / "copy.raw"))
+    (prover.top / "copy.raw").write_bytes((prover.top / "disk.raw").read_bytes())
+    return other(prover, subject=replace(prover.case.subject, disk=prover.top / "copy.raw"))
 
 
-CHANGES: dict[str, Callable[[Bench], Case]] = {
+CHANGES: dict[str, Callable[[Prover], Case]] = {
     "the disk": edited("disk.raw"),
     "the kernel": edited("vmlinuz"),
     "the initrd": edited("initrd"),
@@ -164,57 +164,57 @@ CHANGES: dict[str, Callable[[Bench], Case]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_whatever_a_boot_depends_on_boots_again(bench: Bench, change: str) -> None:
+def test_whatever_a_boot_depends_on_boots_again(prover: Prover, change: str) -> None:
     """Each thing that could make a boot end otherwise makes it boot again, and back as it was it is known again."""
-    before = {path: path.read_bytes() for path in bench.top.iterdir() if path.is_file()}
-    case = CHANGES[change](bench)
-    assert not bench.prove(case).cached
-    assert bench.prove(case).cached
+    before = {path: path.read_bytes() for path in prover.top.iterdir() if path.is_file()}
+    case = CHANGES[change](prover)
+    assert not prover.prove(case).cached
+    assert prover.prove(case).cached
     for path, content in before.items():
         path.write_bytes(content)
-    assert bench.prove().cached
-    assert bench.boots.count == 2
+    assert prover.prove().cached
+    assert prover.boots.count == 2
 
 
-def test_another_name_is_the_same_boot(bench: Bench) -> None:
+def test_another_name_is_the_same_boot(prover: Prover) -> None:
     """Content counts, not paths: the same disk elsewhere is known."""
-    assert bench.prove(copied(bench)).cached
+    assert prover.prove(copied(prover)).cached
 
 
 @pytest.mark.parametrize("what", ["QEMU", "our own code"])
-def test_other_programs_boot_again(bench: Bench, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
+def test_other_programs_boot_again(prover: Prover, monkeypatch: pytest.MonkeyPatch, what: str) -> None:
     """Another QEMU, its SeaBIOS included, or another boot test of ours, boots again."""
     if what == "QEMU":
         monkeypatch.setattr(identity, "of_tool", lambda name, _memo: f"another {name}")
     else:
         monkeypatch.setattr("bootsmith.cache.digest.code.module_identity", lambda *_a, **_k: "edited")
-    assert not bench.prove().cached
+    assert not prover.prove().cached
 
 
-def test_forced_it_boots(bench: Bench) -> None:
+def test_forced_it_boots(prover: Prover) -> None:
     """`--force` boots what is known to pass."""
-    assert not bench.prove(force=True).cached
-    assert bench.boots.count == 2
+    assert not prover.prove(force=True).cached
+    assert prover.boots.count == 2
 
 
-def test_a_failure_is_never_kept(bench: Bench) -> None:
+def test_a_failure_is_never_kept(prover: Prover) -> None:
     """What failed boots again, and a pass that failed when forced is forgotten."""
-    bench.boots.fail = True
-    case = other(bench, machine=machine(cpus=1))
+    prover.boots.fail = True
+    case = other(prover, machine=machine(cpus=1))
     for _ in range(2):
         with pytest.raises(TestFailed):
-            bench.prove(case)
-    assert bench.boots.count == 3
-    assert len(bench.kept) == 1
+            prover.prove(case)
+    assert prover.boots.count == 3
+    assert len(prover.kept) == 1
     with pytest.raises(TestFailed):
-        bench.prove(force=True)
-    assert bench.kept == []
+        prover.prove(force=True)
+    assert prover.kept == []
     with pytest.raises(TestFailed):
-        bench.prove()
+        prover.prove()
 
 
 @pytest.mark.parametrize(("spoilt", "passes"), [(1, True), (2, True), (3, False)])
-def test_a_boot_that_a_busy_host_spoilt_is_tried_again(bench: Bench, spoilt: int, passes: bool) -> None:
+def test_a_boot_that_a_busy_host_spoilt_is_tried_again(prover: Prover, spoilt: int, passes: bool) -> None:
     """A timer that stood still is no fault of the image; a host that never has time is told."""
     said: list[str] = []
     tried = itertools.count()
@@ -224,60 +224,60 @@ def test_a_boot_that_a_busy_host_spoilt_is_tried_again(bench: Bench, spoilt: int
             (out / "screenshot.png").write_bytes(b"of a panic")
             raise boot_test.Starved("no time\n  reached: kernel")
         assert not (out / "screenshot.png").exists()
-        return bench.boots(case, out, say)
+        return prover.boots(case, out, say)
 
     with contextlib.nullcontext() if passes else pytest.raises(TestFailed, match="no time"):
-        assert boot_test.prove(bench.case, bench.out, boot=boot, say=said.append).evidence == ("nonce seen",)
+        assert boot_test.prove(prover.case, prover.out, boot=boot, say=said.append).evidence == ("nonce seen",)
     assert said == ["no time: booting again"] * min(spoilt, 2)
 
 
 def test_an_image_edited_during_its_boot_is_not_believed(tmp_path: Path) -> None:
     """A verdict is kept only where what was booted is what is there afterwards."""
-    bench = Bench(tmp_path)
-    bench.boots.meanwhile = lambda: (tmp_path / "disk.raw").write_text("meanwhile")
-    bench.prove()
-    assert bench.kept == []
+    prover = Prover(tmp_path)
+    prover.boots.meanwhile = lambda: (tmp_path / "disk.raw").write_text("meanwhile")
+    prover.prove()
+    assert prover.kept == []
 
 
 def test_what_qemu_may_be_told_of_files_is_not_cached(tmp_path: Path) -> None:
     """Further words for QEMU, or a folder of the host, may bring in files that no key knows: booted each time."""
-    bench = Bench(tmp_path)
+    prover = Prover(tmp_path)
     for case in (
-        other(bench, machine=machine(qemu=("-device", "virtio-rng-pci"))),
-        other(bench, machine=machine(share={"work": tmp_path})),
+        other(prover, machine=machine(qemu=("-device", "virtio-rng-pci"))),
+        other(prover, machine=machine(share={"work": tmp_path})),
     ):
-        assert not bench.prove(case).cached
-        assert not bench.prove(case).cached
-    assert bench.boots.count == 4
+        assert not prover.prove(case).cached
+        assert not prover.prove(case).cached
+    assert prover.boots.count == 4
 
 
 @pytest.mark.parametrize("damage", [b"", b"bootsmith verdict 1 00\n{}", None])
-def test_a_damaged_verdict_is_none(bench: Bench, damage: bytes | None) -> None:
+def test_a_damaged_verdict_is_none(prover: Prover, damage: bytes | None) -> None:
     """A verdict that is empty, does not match its checksum, or has one bit turned, is not believed."""
-    (file,) = bench.kept
+    (file,) = prover.kept
     content = bytearray(file.read_bytes())
     content[-20] ^= 1
     file.write_bytes(content if damage is None else damage)
-    assert not bench.prove().cached
-    assert bench.prove().cached
+    assert not prover.prove().cached
+    assert prover.prove().cached
 
 
-def test_no_secret_is_in_a_verdict(bench: Bench) -> None:
+def test_no_secret_is_in_a_verdict(prover: Prover) -> None:
     """The password enters the key by a digest that nobody can guess from, and the verdict not at all (C1)."""
-    sealed = other(bench, subject=replace(bench.case.subject, passphrase=Passphrase(Secret(env="P"), b"sesame")))
-    bench.prove(sealed)
-    parts = Verdicts(bench.root, Memo(bench.top / "memo")).parts(sealed)
+    sealed = other(prover, subject=replace(prover.case.subject, passphrase=Passphrase(Secret(env="P"), b"sesame")))
+    prover.prove(sealed)
+    parts = Verdicts(prover.root, Memo(prover.top / "memo")).parts(sealed)
     assert len(str(parts["passphrase"])) == 64
     assert "sesame" not in repr(parts)
     assert "sesame" not in repr(sealed)
-    assert all(b"sesame" not in file.read_bytes() for file in bench.root.rglob("*") if file.is_file())
-    assert not bench.kept[0].stat().st_mode & 0o077 or not bench.kept[0].parent.stat().st_mode & 0o077
+    assert all(b"sesame" not in file.read_bytes() for file in prover.root.rglob("*") if file.is_file())
+    assert not prover.kept[0].stat().st_mode & 0o077 or not prover.kept[0].parent.stat().st_mode & 0o077
 
 
 def test_a_store_that_cannot_be_written_costs_booting(tmp_path: Path) -> None:
     """Where no verdict can be kept the test passes all the same."""
-    bench = Bench(tmp_path)
-    bench.root.mkdir()
-    (bench.root / "verdicts").write_text("in the way")
-    assert not bench.prove().cached
-    assert not bench.prove().cached
+    prover = Prover(tmp_path)
+    prover.root.mkdir()
+    (prover.root / "verdicts").write_text("in the way")
+    assert not prover.prove().cached
+    assert not prover.prove().cached

@@ -23,7 +23,7 @@ from bootsmith.tasks.tree.merged import Tree
 
 from tests.support.checkout import CHECKOUT
 from tests.support.ordinary_user import UID, ordinary_user
-from tests.support.recipe_folder import Kitchen
+from tests.support.recipe_folder import RecipeFolder
 
 RECIPE = "source: {debian: {suite: bookworm, packages: [iputils-ping, openssh-server]}}\n"
 BUILD = """
@@ -46,7 +46,7 @@ run_stage(rootfs.stage(recipe, Site("x", here / "build", lock, lockfile.read(loc
 def test_the_mirror_is_no_parameter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where packages come from does not count: two mirrors give one key."""
     monkeypatch.chdir(tmp_path)
-    recipe = Kitchen(tmp_path).cook(RECIPE)
+    recipe = RecipeFolder(tmp_path).load(RECIPE)
     site = Site("x", tmp_path / "build", tmp_path / "x.lock", 1)
     one = stages.stage(recipe, site)
     other = stages.stage(
@@ -71,7 +71,7 @@ class Project:
         top.mkdir()
         monkeypatch.chdir(top)
         self.top = top
-        self.recipe = Kitchen(top).cook(RECIPE)
+        self.recipe = RecipeFolder(top).load(RECIPE)
         self.lock = top / "recipes/x.lock"
         self.cache = top / "cache"
         self.site = Site("x", top / "build", self.lock, 0)

@@ -13,7 +13,7 @@ from bootsmith.tasks.packages import lockfile, mirrors, renewal, request, resolu
 from bootsmith.tasks.packages.lockfile import LockFile, Package
 from bootsmith.tasks.recipe.model import Recipe
 
-from tests.support.recipe_folder import Kitchen
+from tests.support.recipe_folder import RecipeFolder
 
 TEXT = f"""\
 # The packages of one image. Commit this file to keep them; `doit update` asks the distribution for newer ones.
@@ -42,20 +42,20 @@ DATE = 1_755_331_200
 
 
 @pytest.fixture
-def cook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Recipe]:
+def load_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Recipe]:
     """Return what loads a recipe with these keys of its source."""
     monkeypatch.chdir(tmp_path)
-    kitchen = Kitchen(tmp_path)
+    recipes = RecipeFolder(tmp_path)
 
-    def cook(more: str = "packages: [udev, openssh-server]", rest: str = "", suite: str = "trixie") -> Recipe:
-        return kitchen.cook(f"source: {{debian: {{suite: {suite}, {more}}}}}\n{rest}")
+    def load_recipe(more: str = "packages: [udev, openssh-server]", rest: str = "", suite: str = "trixie") -> Recipe:
+        return recipes.load(f"source: {{debian: {{suite: {suite}, {more}}}}}\n{rest}")
 
-    return cook
+    return load_recipe
 
 
-def test_the_text_says_it_all(cook: Callable[..., Recipe], tmp_path: Path) -> None:
+def test_the_text_says_it_all(load_recipe: Callable[..., Recipe], tmp_path: Path) -> None:
     """The file is text with one package a line, sorted whatever their order was, and reading it gives the lock back."""
-    lock = LockFile(request.request(cook()), DATE, (BASH, ADDUSER))
+    lock = LockFile(request.request(load_recipe()), DATE, (BASH, ADDUSER))
     lockfile.write(tmp_path / "x.lock", lock)
     assert (tmp_path / "x.lock").read_text() == TEXT
     assert lockfile.read(tmp_path / "x.lock") == dataclasses.replace(lock, packages=(ADDUSER, BASH))
@@ -81,16 +81,16 @@ def test_what_files_are_taken_out_of_stands_apart(tmp_path: Path) -> None:
     assert lockfile.read(tmp_path / "x.lock") == alone
 
 
-def test_which_recipes_need_a_lock(cook: Callable[..., Recipe], tmp_path: Path) -> None:
+def test_which_recipes_need_a_lock(load_recipe: Callable[..., Recipe], tmp_path: Path) -> None:
     """A tree of packages, or a single file of one; a recipe of files that are there has none."""
-    kitchen = Kitchen.__new__(Kitchen)
-    kitchen.folder = tmp_path
+    recipes = RecipeFolder.__new__(RecipeFolder)
+    recipes.folder = tmp_path
     (tmp_path / "recipes/init").write_text("x")
     (tmp_path / "recipes/init").chmod(0o755)
     own = "source: {directory: .}\nboot: {loader: direct, initrd: tree, kernel: KERNEL}\noutputs: [kernel]\n"
-    assert request.needed(cook())
-    assert not request.needed(kitchen.cook(own.replace("KERNEL", "init")))
-    recipe = kitchen.cook(own.replace("KERNEL", "{package: kernel, path: /boot/x}"))
+    assert request.needed(load_recipe())
+    assert not request.needed(recipes.load(own.replace("KERNEL", "init")))
+    recipe = recipes.load(own.replace("KERNEL", "{package: kernel, path: /boot/x}"))
     assert request.needed(recipe)
     assert request.request(recipe) == {"files": "kernel/trixie/amd64"}
     lock = LockFile({"files": "busybox/trixie/amd64"}, DATE)
@@ -146,14 +146,14 @@ def test_a_missing_lock_is_an_error(tmp_path: Path) -> None:
     ],
 )
 def test_a_lock_is_stale_when_its_question_changed(
-    more: str, rest: str, reason: str | None, cook: Callable[..., Recipe], tmp_path: Path
+    more: str, rest: str, reason: str | None, load_recipe: Callable[..., Recipe], tmp_path: Path
 ) -> None:
     """A lock fits as long as the recipe asks for the same packages; where it does not, the reason says what differs."""
     path = tmp_path / "x.lock"
     path.write_text(TEXT)
     lock = lockfile.read(path)
-    assert request.stale(lock, cook(more, rest)) == reason
-    assert request.stale(lock, cook(more, rest, suite="sid")) == "suite: trixie became sid"
+    assert request.stale(lock, load_recipe(more, rest)) == reason
+    assert request.stale(lock, load_recipe(more, rest, suite="sid")) == "suite: trixie became sid"
 
 
 @pytest.fixture
@@ -170,34 +170,36 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Package, ...]]:
     return given
 
 
-def test_a_lock_is_made_once(cook: Callable[..., Recipe], answers: list[object], tmp_path: Path) -> None:
+def test_a_lock_is_made_once(load_recipe: Callable[..., Recipe], answers: list[object], tmp_path: Path) -> None:
     """A missing lock is made, saying so; one that fits is left alone."""
     path, said = tmp_path / "x.lock", []
-    made = renewal.ensure(cook(), path, Store(tmp_path), said.append)
+    made = renewal.ensure(load_recipe(), path, Store(tmp_path), said.append)
     assert lockfile.read(path) == made
     assert said == ["x.lock: resolving the packages of x"]
     before = path.stat()
     answers[:] = [()]
-    assert renewal.ensure(cook(), path, Store(tmp_path), said.append) == made
+    assert renewal.ensure(load_recipe(), path, Store(tmp_path), said.append) == made
     assert (path.stat(), len(said)) == (before, 1)
 
 
-def test_a_stale_lock_is_made_again(cook: Callable[..., Recipe], answers: list[object], tmp_path: Path) -> None:
+def test_a_stale_lock_is_made_again(load_recipe: Callable[..., Recipe], answers: list[object], tmp_path: Path) -> None:
     """An edit that changes the packages resolves again and says why."""
     path, said = tmp_path / "x.lock", []
-    renewal.ensure(cook(), path, Store(tmp_path), lambda _: None)
+    renewal.ensure(load_recipe(), path, Store(tmp_path), lambda _: None)
     answers[:] = [(BASH,)]
-    made = renewal.ensure(cook("packages: [udev, vim]"), path, Store(tmp_path), said.append)
+    made = renewal.ensure(load_recipe("packages: [udev, vim]"), path, Store(tmp_path), said.append)
     assert made.packages == (BASH,)
     assert said == ["x.lock: no longer fits the recipe (packages: +vim -openssh-server): resolving again"]
 
 
-def test_an_update_tells_what_changed(cook: Callable[..., Recipe], answers: list[object], tmp_path: Path) -> None:
+def test_an_update_tells_what_changed(
+    load_recipe: Callable[..., Recipe], answers: list[object], tmp_path: Path
+) -> None:
     """`doit update` reports new versions, new packages and those that went."""
     path = tmp_path / "x.lock"
     newer = dataclasses.replace(BASH, version="5.3", sha256="c" * 64)
     answers[:] = [(ADDUSER, BASH), (newer, dataclasses.replace(ADDUSER, name="vim"))]
-    recipe, store = cook(), Store(tmp_path)
+    recipe, store = load_recipe(), Store(tmp_path)
     assert renewal.update(recipe, path, store, lambda _: None) == ["+adduser 3.152", "+bash 5.2.37-2+b10"]
     assert renewal.update(recipe, path, store, lambda _: None) == [
         "-adduser 3.152",
@@ -207,27 +209,29 @@ def test_an_update_tells_what_changed(cook: Callable[..., Recipe], answers: list
 
 
 def test_an_update_without_news_changes_nothing(
-    cook: Callable[..., Recipe], answers: list[object], tmp_path: Path
+    load_recipe: Callable[..., Recipe], answers: list[object], tmp_path: Path
 ) -> None:
     """A later release with the same packages keeps the lock's date, so nothing is built again."""
     path = tmp_path / "x.lock"
     answers[:] = [(ADDUSER, BASH), (ADDUSER, BASH)]
-    renewal.update(cook(), path, Store(tmp_path), lambda _: None)
+    renewal.update(load_recipe(), path, Store(tmp_path), lambda _: None)
     before = path.read_bytes()
-    assert renewal.update(cook(), path, Store(tmp_path), lambda _: None) == []
+    assert renewal.update(load_recipe(), path, Store(tmp_path), lambda _: None) == []
     assert path.read_bytes() == before
 
 
-def test_an_update_mends_a_damaged_lock(cook: Callable[..., Recipe], answers: list[object], tmp_path: Path) -> None:
+def test_an_update_mends_a_damaged_lock(
+    load_recipe: Callable[..., Recipe], answers: list[object], tmp_path: Path
+) -> None:
     """A lock that cannot be read is replaced by `doit update`."""
     path = tmp_path / "x.lock"
     path.write_text("scrambled")
     assert answers
-    renewal.update(cook(), path, Store(tmp_path), lambda _: None)
+    renewal.update(load_recipe(), path, Store(tmp_path), lambda _: None)
     assert lockfile.read(path).packages == (ADDUSER, BASH)
 
 
-def test_a_lock_that_cannot_be_written_is_said(cook: Callable[..., Recipe], tmp_path: Path) -> None:
+def test_a_lock_that_cannot_be_written_is_said(load_recipe: Callable[..., Recipe], tmp_path: Path) -> None:
     """A recipe's folder that is missing or closed gives an error naming the lock file."""
     with pytest.raises(StageError, match=r"x\.lock cannot be written"):
-        lockfile.write(tmp_path / "absent/x.lock", LockFile(request.request(cook()), DATE, (BASH,)))
+        lockfile.write(tmp_path / "absent/x.lock", LockFile(request.request(load_recipe()), DATE, (BASH,)))

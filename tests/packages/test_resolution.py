@@ -16,9 +16,9 @@ from bootsmith.tasks.recipe.model import Debian, Nothing, PackageFile, Recipe
 from bootsmith.tasks.tools import host
 
 from tests.support.debian_archive import Archive
-from tests.support.recipe_folder import Kitchen
+from tests.support.recipe_folder import RecipeFolder
 
-Cook = Callable[[str], Recipe]
+LoadRecipe = Callable[[str], Recipe]
 
 
 @pytest.fixture
@@ -27,12 +27,12 @@ def archive(tmp_path: Path) -> Archive:
 
 
 @pytest.fixture
-def cook(archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Cook:
+def load_recipe(archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> LoadRecipe:
     """Return what loads a recipe whose packages come from the archive, given more keys of its source."""
     monkeypatch.chdir(tmp_path)
-    kitchen = Kitchen(tmp_path)
+    recipes = RecipeFolder(tmp_path)
 
-    def cook(more: str = "") -> Recipe:
+    def load_recipe(more: str = "") -> Recipe:
         keys = {
             "suite": "trixie",
             "mirror": f"file://{archive.main}",
@@ -40,9 +40,9 @@ def cook(archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> C
             **dict(line.split(": ", 1) for line in more.splitlines()),
         }
         lines = "".join(f"    {key}: {value}\n" for key, value in keys.items())
-        return kitchen.cook(f"source:\n  debian:\n{lines}")
+        return recipes.load(f"source:\n  debian:\n{lines}")
 
-    return cook
+    return load_recipe
 
 
 def locked(recipe: Recipe, cache: Path, found: Mirrors | None = None) -> LockFile:
@@ -57,9 +57,9 @@ def versions(lock: LockFile) -> dict[str, str]:
     return {package.name: package.version for package in lock.packages}
 
 
-def test_a_recipe_comes_to_its_closure(cook: Cook, tmp_path: Path) -> None:
+def test_a_recipe_comes_to_its_closure(load_recipe: LoadRecipe, tmp_path: Path) -> None:
     """Essential and required packages, apt, the loader's, what is asked for and what that needs, no recommendations."""
-    lock = locked(cook("packages: [tool]"), tmp_path / "cache")
+    lock = locked(load_recipe("packages: [tool]"), tmp_path / "cache")
     assert versions(lock) == {
         "apt": "3.0",
         "base-files": "13",
@@ -74,9 +74,9 @@ def test_a_recipe_comes_to_its_closure(cook: Cook, tmp_path: Path) -> None:
     assert (roles["tool"], roles["tzdata"], roles["lib"]) == ("main", "updates", "security")
 
 
-def test_a_package_is_told_by_its_content(cook: Cook, archive: Archive, tmp_path: Path) -> None:
+def test_a_package_is_told_by_its_content(load_recipe: LoadRecipe, archive: Archive, tmp_path: Path) -> None:
     """Size, SHA-256 and place below the mirror are the archive's own; no URL is in the lock."""
-    lock = locked(cook("packages: [tool]"), tmp_path / "cache")
+    lock = locked(load_recipe("packages: [tool]"), tmp_path / "cache")
     tool = next(p for p in lock.packages if p.name == "tool")
     assert tool.filename == "pool/main/t/tool/tool_1.0+b1_amd64.deb"
     assert tool.size == (archive.main / tool.filename).stat().st_size
@@ -84,9 +84,9 @@ def test_a_package_is_told_by_its_content(cook: Cook, archive: Archive, tmp_path
     assert str(archive.main) not in repr(lock)
 
 
-def test_the_date_is_the_newest_releases(cook: Cook, tmp_path: Path) -> None:
+def test_the_date_is_the_newest_releases(load_recipe: LoadRecipe, tmp_path: Path) -> None:
     """The lock is dated by the newest of the releases it was made from, not by this machine's clock."""
-    assert locked(cook(), tmp_path / "cache").date == 1_755_331_200  # trixie-updates: 16 August 2025, 08:00
+    assert locked(load_recipe(), tmp_path / "cache").date == 1_755_331_200  # trixie-updates: 16 August 2025, 08:00
 
 
 @pytest.mark.parametrize(
@@ -99,44 +99,46 @@ def test_the_date_is_the_newest_releases(cook: Cook, tmp_path: Path) -> None:
         ("packages: [smtp]", "mailer", "tool"),
     ],
 )
-def test_what_is_asked_for_is_what_comes(more: str, has: str, lacks: str, cook: Cook, tmp_path: Path) -> None:
+def test_what_is_asked_for_is_what_comes(
+    more: str, has: str, lacks: str, load_recipe: LoadRecipe, tmp_path: Path
+) -> None:
     """Recommendations, exclusions, variants and names that another package provides do what they say."""
-    found = versions(locked(cook(more), tmp_path / "cache"))
+    found = versions(locked(load_recipe(more), tmp_path / "cache"))
     assert has in found
     assert lacks not in found
 
 
-def test_without_security_updates(cook: Cook, tmp_path: Path) -> None:
+def test_without_security_updates(load_recipe: LoadRecipe, tmp_path: Path) -> None:
     """With `security: false` the security archive is not asked."""
-    found = versions(locked(cook("packages: [tool]\nsecurity: false"), tmp_path / "cache"))
+    found = versions(locked(load_recipe("packages: [tool]\nsecurity: false"), tmp_path / "cache"))
     assert found["lib"] == "1.0"
 
 
-def test_a_loader_that_the_suite_lacks_is_left_out(cook: Cook, tmp_path: Path) -> None:
+def test_a_loader_that_the_suite_lacks_is_left_out(load_recipe: LoadRecipe, tmp_path: Path) -> None:
     """A suite without the loader's package is no error: the host's loader is taken then."""
-    recipe = cook("packages: [tool]")
+    recipe = load_recipe("packages: [tool]")
     grub = dataclasses.replace(recipe, boot=dataclasses.replace(recipe.boot, loader=("grub-efi",)))
     assert set(versions(locked(grub, tmp_path / "cache"))).isdisjoint({"grub-efi-amd64-bin", "systemd-boot-efi"})
 
 
-def test_a_suite_without_updates_is_fine(cook: Cook, archive: Archive, tmp_path: Path) -> None:
+def test_a_suite_without_updates_is_fine(load_recipe: LoadRecipe, archive: Archive, tmp_path: Path) -> None:
     """Where there is no `-updates` suite, the rest is taken."""
     (archive.main / "dists/trixie-updates").rename(archive.main / "dists/gone")
-    assert versions(locked(cook(), tmp_path / "cache"))["tzdata"] == "2025a-1"
+    assert versions(locked(load_recipe(), tmp_path / "cache"))["tzdata"] == "2025a-1"
 
 
-def test_the_security_archive_is_looked_for_in_turn(cook: Cook, archive: Archive, tmp_path: Path) -> None:
+def test_the_security_archive_is_looked_for_in_turn(load_recipe: LoadRecipe, archive: Archive, tmp_path: Path) -> None:
     """Where the first candidate is none, the next one is asked."""
     main = f"file://{archive.main}"
     found = Mirrors(
         {"main": (main,), "updates": (main,), "security": ("file:///nowhere", f"file://{archive.security}")}
     )
-    assert versions(locked(cook("packages: [lib]"), tmp_path / "cache", found))["lib"] == "1.1"
+    assert versions(locked(load_recipe("packages: [lib]"), tmp_path / "cache", found))["lib"] == "1.1"
 
 
-def test_newer_versions_are_found_again(cook: Cook, archive: Archive, tmp_path: Path) -> None:
+def test_newer_versions_are_found_again(load_recipe: LoadRecipe, archive: Archive, tmp_path: Path) -> None:
     """Resolving again takes what the mirror has now, though the lists are kept between runs."""
-    recipe = cook("packages: [lib]")
+    recipe = load_recipe("packages: [lib]")
     assert versions(locked(recipe, tmp_path / "cache"))["lib"] == "1.1"
     archive.advance()
     lock = locked(recipe, tmp_path / "cache")
@@ -144,10 +146,10 @@ def test_newer_versions_are_found_again(cook: Cook, archive: Archive, tmp_path: 
     assert lock.date == 1_756_537_200
 
 
-def test_two_resolutions_are_equal(cook: Cook, tmp_path: Path) -> None:
+def test_two_resolutions_are_equal(load_recipe: LoadRecipe, tmp_path: Path) -> None:
     """Another cache and another order of the recipe's packages give the same lock."""
-    one = locked(cook("packages: [tool, editor]"), tmp_path / "one")
-    other = locked(cook("packages: [editor, tool]"), tmp_path / "other")
+    one = locked(load_recipe("packages: [tool, editor]"), tmp_path / "one")
+    other = locked(load_recipe("packages: [editor, tool]"), tmp_path / "other")
     assert one == other
 
 
@@ -157,9 +159,9 @@ def refusal(recipe: Recipe, cache: Path, found: Mirrors | None = None) -> Bootsm
     return caught.value
 
 
-def test_unknown_packages_are_refused_all_at_once(cook: Cook, tmp_path: Path) -> None:
+def test_unknown_packages_are_refused_all_at_once(load_recipe: LoadRecipe, tmp_path: Path) -> None:
     """Each unknown name is placed in the recipe, with the nearest that exists; what is excluded counts too."""
-    error = refusal(cook("packages: [tol, lib,  edditor]\nexclude: [zzz]"), tmp_path / "cache")
+    error = refusal(load_recipe("packages: [tol, lib,  edditor]\nexclude: [zzz]"), tmp_path / "cache")
     assert isinstance(error, RecipeError)
     assert error.problems == [
         "recipes/x.yaml:6:16: source.debian.packages: trixie (main) has no package tol; did you mean tool?",
@@ -172,62 +174,62 @@ def test_unknown_packages_are_refused_all_at_once(cook: Cook, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize(("packages", "says"), [("[broken]", "nowhere"), ("[tool, rival]", "Conflicts")])
-def test_packages_that_do_not_go_together(packages: str, says: str, cook: Cook, tmp_path: Path) -> None:
+def test_packages_that_do_not_go_together(packages: str, says: str, load_recipe: LoadRecipe, tmp_path: Path) -> None:
     """A dependency that nobody provides, or a conflict, is told in apt's own words."""
-    error = refusal(cook(f"packages: {packages}"), tmp_path / "cache")
+    error = refusal(load_recipe(f"packages: {packages}"), tmp_path / "cache")
     assert isinstance(error, ToolFailed)
     assert says in error.tail
 
 
-def test_an_unknown_suite_is_the_recipes_mistake(cook: Cook, tmp_path: Path) -> None:
+def test_an_unknown_suite_is_the_recipes_mistake(load_recipe: LoadRecipe, tmp_path: Path) -> None:
     """A suite the mirror does not have is placed in the recipe, with the nearest that exists."""
-    error = refusal(cook("suite: trixi"), tmp_path / "cache")
+    error = refusal(load_recipe("suite: trixi"), tmp_path / "cache")
     assert isinstance(error, RecipeError)
     assert "recipes/x.yaml:3:12: source.debian.suite:" in str(error)
     assert "did you mean trixie?" in str(error)
 
 
-def test_no_security_archive_is_no_silence(cook: Cook, archive: Archive, tmp_path: Path) -> None:
+def test_no_security_archive_is_no_silence(load_recipe: LoadRecipe, archive: Archive, tmp_path: Path) -> None:
     """Without a security archive nothing is built unless the recipe says so: the hint names the key."""
     archive.security.rename(tmp_path / "moved")
-    error = refusal(cook(), tmp_path / "cache")
+    error = refusal(load_recipe(), tmp_path / "cache")
     assert "no security archive of trixie was found" in error.message
     assert "source.debian.security" in error.hint
 
 
-def test_no_network_is_said(cook: Cook, tmp_path: Path) -> None:
+def test_no_network_is_said(load_recipe: LoadRecipe, tmp_path: Path) -> None:
     """A mirror that cannot be reached is told from one that lacks the suite."""
     closed = ("http://127.0.0.1:9/debian",)
     found = Mirrors({"main": closed, "updates": closed, "security": closed}, {"Acquire::Retries": "0"})
-    error = refusal(cook(), tmp_path / "cache", found)
+    error = refusal(load_recipe(), tmp_path / "cache", found)
     assert isinstance(error, StageError)
     assert "cannot be reached" in error.message
     assert "source.debian.mirror" in error.hint
 
 
-def test_lists_signed_by_nobody_known_are_refused(cook: Cook, tmp_path: Path) -> None:
+def test_lists_signed_by_nobody_known_are_refused(load_recipe: LoadRecipe, tmp_path: Path) -> None:
     """Package lists count only when a key of the keyring signed them."""
     stranger = tmp_path / "stranger.gpg"
     stranger.write_bytes(host.find("debian-archive-keyring").read_bytes())
-    error = refusal(cook(f"keyring: {stranger}"), tmp_path / "cache")
+    error = refusal(load_recipe(f"keyring: {stranger}"), tmp_path / "cache")
     assert "not signed by a key in the keyring" in error.message
     assert "source.debian.keyring" in error.hint
 
 
-def test_changed_lists_are_refused(cook: Cook, archive: Archive, tmp_path: Path) -> None:
+def test_changed_lists_are_refused(load_recipe: LoadRecipe, archive: Archive, tmp_path: Path) -> None:
     """A package list that is not the signed one stops everything."""
     lists = archive.main / "dists/trixie/main/binary-amd64/Packages"
     lists.write_bytes(lists.read_bytes().replace(b"Version: 13", b"Version: 31"))
-    assert isinstance(refusal(cook(), tmp_path / "cache"), StageError)
+    assert isinstance(refusal(load_recipe(), tmp_path / "cache"), StageError)
 
 
-def test_outdated_lists_are_refused(cook: Cook, tmp_path: Path) -> None:
+def test_outdated_lists_are_refused(load_recipe: LoadRecipe, tmp_path: Path) -> None:
     """Lists past their date are refused, so nobody can be kept on old packages; a host may allow it for its mirror."""
-    error = refusal(cook("suite: bookworm\nsecurity: false"), tmp_path / "cache")
+    error = refusal(load_recipe("suite: bookworm\nsecurity: false"), tmp_path / "cache")
     assert "out of date" in error.message
 
 
-def test_a_missing_keyring_is_named(cook: Cook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_missing_keyring_is_named(load_recipe: LoadRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without the distribution's keys the error names their package and the recipe's key."""
     find = host.find
 
@@ -237,33 +239,33 @@ def test_a_missing_keyring_is_named(cook: Cook, tmp_path: Path, monkeypatch: pyt
         return find(name)
 
     monkeypatch.setattr(host, "find", without_keyring)
-    error = refusal(cook("keyring: null"), tmp_path / "cache")
+    error = refusal(load_recipe("keyring: null"), tmp_path / "cache")
     assert isinstance(error, ToolMissing)
     assert "source.debian.keyring" in error.hint
 
 
-def test_further_repositories_are_asked(cook: Cook, archive: Archive, tmp_path: Path) -> None:
+def test_further_repositories_are_asked(load_recipe: LoadRecipe, archive: Archive, tmp_path: Path) -> None:
     """A repository of the recipe's own brings packages, under a role of its own and its own key."""
     extra = f"[{{uri: 'file://{archive.security}', suite: trixie-security, key: {archive.keyring}}}]"
-    lock = locked(cook(f"packages: [lib]\nsecurity: false\nrepositories: {extra}"), tmp_path / "cache")
+    lock = locked(load_recipe(f"packages: [lib]\nsecurity: false\nrepositories: {extra}"), tmp_path / "cache")
     (lib,) = (p for p in lock.packages if p.name == "lib")
     assert (lib.version, lib.role) == ("1.1", "extra1")
 
 
-def test_the_hosts_apt_is_not_read(cook: Cook, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_hosts_apt_is_not_read(load_recipe: LoadRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A configuration the environment names for apt changes nothing."""
     hostile = tmp_path / "apt.conf"
     hostile.write_text('APT::Install-Recommends "true";\nAPT::Default-Release "sid";\n')
     monkeypatch.setenv("APT_CONFIG", str(hostile))
-    assert "extra" not in versions(locked(cook("packages: [tool]"), tmp_path / "cache"))
+    assert "extra" not in versions(locked(load_recipe("packages: [tool]"), tmp_path / "cache"))
 
 
 # -- single files
 
 
-def test_a_file_s_packages_stand_apart(cook: Cook, tmp_path: Path) -> None:
+def test_a_file_s_packages_stand_apart(load_recipe: LoadRecipe, tmp_path: Path) -> None:
     """A file's own package is locked beside the tree's, the newest of all repositories; the tree stays as it was."""
-    recipe = cook("packages: [tool]")
+    recipe = load_recipe("packages: [tool]")
     more = dataclasses.replace(recipe.boot, initrd=PackageFile("lib", "/x", "trixie", "amd64"))
     lock = locked(dataclasses.replace(recipe, boot=more), tmp_path / "cache")
     assert [(p.name, p.version, p.role) for p in lock.files["lib/trixie/amd64"]] == [("lib", "1.1", "security")]
@@ -271,9 +273,9 @@ def test_a_file_s_packages_stand_apart(cook: Cook, tmp_path: Path) -> None:
     assert lock.request["files"] == "lib/trixie/amd64"
 
 
-def test_a_file_of_no_package_there_is(cook: Cook, tmp_path: Path) -> None:
+def test_a_file_of_no_package_there_is(load_recipe: LoadRecipe, tmp_path: Path) -> None:
     """The mistake is placed in the recipe, with the nearest name."""
-    recipe = cook("packages: [tool]")
+    recipe = load_recipe("packages: [tool]")
     more = dataclasses.replace(recipe.boot, initrd=PackageFile("tol", "/x", "trixie", "amd64"))
     error = refusal(dataclasses.replace(recipe, boot=more), tmp_path / "cache")
     assert isinstance(error, RecipeError)
@@ -300,7 +302,7 @@ def test_what_a_package_depends_on_exactly(depends: str, exact: list[str]) -> No
 
 
 def test_a_torn_mirror_does_not_keep_a_file_back(
-    cook: Cook, archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    load_recipe: LoadRecipe, archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Where the security archive's lists do not fit together just now, a single file is taken without it, and said."""
     update, said = Apt.update, []
@@ -312,7 +314,7 @@ def test_a_torn_mirror_does_not_keep_a_file_back(
         return update(apt, repositories)
 
     monkeypatch.setattr(Apt, "update", torn)
-    recipe = cook("packages: [tool]")
+    recipe = load_recipe("packages: [tool]")
     boot = dataclasses.replace(recipe.boot, initrd=PackageFile("lib", "/x", "trixie", "amd64"))
     alone = dataclasses.replace(recipe, source=Nothing(), boot=boot)
     with pytest.raises(StageError, match="cannot be read"):

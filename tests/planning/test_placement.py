@@ -15,9 +15,10 @@ from bootsmith.tasks.planning import placement
 from bootsmith.tasks.tools import host
 
 from tests.support import tiny_kernel
-from tests.support.disk_stages import VERSION, Workbench, member
+from tests.support.disk_build import VERSION, DiskBuild
 from tests.support.ext_image import read_tree
 from tests.support.fat_image import read_fat
+from tests.support.tar_members import member
 
 MINE = tiny_kernel.kernel().replace(b"tiny kernel", b"fine kernel")
 INITRD = tiny_kernel.INITRD.replace(b"tiny", b"mine")
@@ -55,9 +56,9 @@ WAYS = {
 
 
 @pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workbench:
-    """A workbench with the tiny kernel, and another one, `k`, with an initrd, `i`, for the entry `mine`."""
-    made = Workbench(tmp_path, monkeypatch)
+def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DiskBuild:
+    """A build with the tiny kernel, and another one, `k`, with an initrd, `i`, for the entry `mine`."""
+    made = DiskBuild(tmp_path, monkeypatch)
     made.base({"./": member("d"), "boot/": member("d"), f"boot/vmlinuz-{VERSION}": tiny_kernel.kernel()})
     made.site.kernel.write_bytes(tiny_kernel.kernel())
     made.site.initrd.write_bytes(tiny_kernel.INITRD)
@@ -67,20 +68,20 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workbench:
     return made
 
 
-def held(bench: Workbench, partition: str) -> Mapping[str, bytes]:
+def held(build: DiskBuild, partition: str) -> Mapping[str, bytes]:
     """Return the files of a partition that was filled."""
-    image = bench.site.partition_image(partition)
-    if bench.recipe.disk.partitions[partition].fs == "vfat":
+    image = build.site.partition_image(partition)
+    if build.recipe.disk.partitions[partition].fs == "vfat":
         return read_fat(image)
     return {path.decode(): node.content for path, node in read_tree(image).items()}
 
 
 @pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
-def test_every_file_that_an_entry_names_is_there(bench: Workbench, way: Way) -> None:
+def test_every_file_that_an_entry_names_is_there(build: DiskBuild, way: Way) -> None:
     """On each place kernels may stand at: read back from the disk, with the very content that is meant (L6)."""
-    bench.write_recipe(way.text())
-    bench.build()
-    found = held(bench, way.holds)
+    build.write_recipe(way.text())
+    build.raw_disk()
+    found = held(build, way.holds)
     menus = [data.decode() for path, data in found.items() if re.fullmatch(way.menu, path)]
     named = [path for text in menus for path in re.findall(way.names, text, re.MULTILINE)]
     contents = sorted(found[path] for path in named)
@@ -90,11 +91,11 @@ def test_every_file_that_an_entry_names_is_there(bench: Workbench, way: Way) -> 
     assert all(VERSION in path for path in {*named} - own)
 
 
-def test_the_menu_tells_each_kernels_version(bench: Workbench) -> None:
+def test_the_menu_tells_each_kernels_version(build: DiskBuild) -> None:
     """And an entry without an initrd names none."""
-    bench.write_recipe(WAYS["systemd-boot"].text())
-    bench.run("bootloader")
-    entries = {path: text.decode() for path, text in bench.loader_files().items() if "entries/" in path}
+    build.write_recipe(WAYS["systemd-boot"].text())
+    build.run("bootloader")
+    entries = {path: text.decode() for path, text in build.loader_files().items() if "entries/" in path}
     versions = {path: re.findall("^version (.*)$", text, re.MULTILINE) for path, text in entries.items()}
     folder = "esp/loader/entries"
     own = ["6.9-mine"]
@@ -105,24 +106,24 @@ def test_the_menu_tells_each_kernels_version(bench: Workbench) -> None:
 @pytest.mark.parametrize("default", ["debian", "mine"])
 @pytest.mark.parametrize("way", ["grub-bios", "syslinux"])
 @pytest.mark.boot
-def test_each_entry_starts_what_is_its_own(bench: Workbench, way: str, default: str) -> None:
+def test_each_entry_starts_what_is_its_own(build: DiskBuild, way: str, default: str) -> None:
     """Kernel and initrd of the distribution, or of the entry, as they are handed over."""
-    bench.write_recipe(WAYS[way].text(f"default: {default}, timeout: 0, {ENTRIES}"))
-    heard = tiny_kernel.serial_of(bench.build(), bench.folder / "serial.log")
+    build.write_recipe(WAYS[way].text(f"default: {default}, timeout: 0, {ENTRIES}"))
+    heard = tiny_kernel.serial_of(build.raw_disk(), build.folder / "serial.log")
     assert ("fine kernel: " in heard, "tiny kernel: " in heard) == (default == "mine", default != "mine")
     assert f"; initrd: {'mine' if default == 'mine' else 'tiny'} initrd" in heard
 
 
-def test_unified_images_are_made_of_each_entrys_own(bench: Workbench) -> None:
+def test_unified_images_are_made_of_each_entrys_own(build: DiskBuild) -> None:
     """One program for each entry, its kernel, initrd and version in it; an ESP of automatic size holds them all."""
     debian = host.find("systemd-boot").read_bytes()  # an EFI program, as kernels are
     mine = debian + b"mine"
-    bench.site.kernel.write_bytes(debian)
-    bench.own("mine", mine, INITRD + bytes(70 << 20))
-    bench.write_recipe(ESP.replace("size: 64M, ", "") + WAYS["systemd-boot"].text().replace(ESP, "").replace(
+    build.site.kernel.write_bytes(debian)
+    build.own("mine", mine, INITRD + bytes(70 << 20))
+    build.write_recipe(ESP.replace("size: 64M, ", "") + WAYS["systemd-boot"].text().replace(ESP, "").replace(
         "loader: systemd-boot", "loader: [systemd-boot, efistub]"))  # fmt: skip
-    bench.run("bootloader", "partition", "populate/esp")
-    found = {name: pe.parse(data, name) for name, data in bench.loader_files().items() if "EFI/Linux" in name}
+    build.run("bootloader", "partition", "populate/esp")
+    found = {name: pe.parse(data, name) for name, data in build.loader_files().items() if "EFI/Linux" in name}
     contents = {
         name.rpartition("/")[2]: [program.content(section) for section in (".linux", ".initrd", ".uname")]
         for name, program in found.items()
@@ -132,24 +133,24 @@ def test_unified_images_are_made_of_each_entrys_own(bench: Workbench) -> None:
         "mine.efi": [mine, INITRD + bytes(70 << 20), b"6.9-mine"],
         "bare.efi": [mine, None, b"6.9-mine"],
     }
-    assert bench.site.partition_image("esp").stat().st_size >= 128 << 20
+    assert build.site.partition_image("esp").stat().st_size >= 128 << 20
 
 
-def test_an_entry_may_say_where_its_kernel_stands(bench: Workbench) -> None:
+def test_an_entry_may_say_where_its_kernel_stands(build: DiskBuild) -> None:
     """`as:` is a path in the tree, as for the kernel of all."""
     where = "entries: {debian: {}, mine: {kernel: {file: k, as: '/boot/mine{1}'}, initrd: none}}"
-    bench.write_recipe(WAYS["grub-bios"].text(where))
-    assert placement.placement(bench.recipe).named({"": {"version": "1"}}).kernels == {
+    build.write_recipe(WAYS["grub-bios"].text(where))
+    assert placement.placement(build.recipe).named({"": {"version": "1"}}).kernels == {
         "": "boot/vmlinuz-1", "mine": "boot/mine{1}"
     }  # fmt: skip
 
 
-def test_what_takes_a_kernels_place_is_refused(bench: Workbench) -> None:
+def test_what_takes_a_kernels_place_is_refused(build: DiskBuild) -> None:
     """One's own kernel where the distribution's stands would leave no fall-back: told, with both keys."""
     where = f"entries: {{debian: {{}}, mine: {{kernel: {{file: k, as: /boot/vmlinuz-{VERSION}}}, initrd: none}}}}"
-    bench.write_recipe(WAYS["grub-bios"].text(where))
+    build.write_recipe(WAYS["grub-bios"].text(where))
     with pytest.raises(StageError, match=r"boot\.kernel and boot\.entries\.mine\.kernel would both stand at boot/vml"):
-        bench.run("bootloader")
+        build.run("bootloader")
 
 
 def test_names_differ_by_more_than_their_case() -> None:
@@ -159,16 +160,16 @@ def test_names_differ_by_more_than_their_case() -> None:
         found.named({})
 
 
-def test_the_tree_is_not_told_of_kernels_on_the_esp(bench: Workbench) -> None:
+def test_the_tree_is_not_told_of_kernels_on_the_esp(build: DiskBuild) -> None:
     """V8: only what holds an entry's kernel depends on it; with kernels in the tree, the tree does."""
-    bench.write_recipe(WAYS["systemd-boot"].text())
+    build.write_recipe(WAYS["systemd-boot"].text())
 
     def readers() -> set[str]:
-        kernel = bench.site.kernel_for("mine")
-        return {name for name, stage in bench.stages().items() if kernel in stage.inputs.values()}
+        kernel = build.site.kernel_for("mine")
+        return {name for name, stage in build.stages().items() if kernel in stage.inputs.values()}
 
     assert readers() == {"partition", "populate/esp"}
-    bench.write_recipe(WAYS["grub-bios"].text())
+    build.write_recipe(WAYS["grub-bios"].text())
     assert readers() == {"partition", "populate/root"}
-    bench.write_recipe(WAYS["systemd-boot"].text().replace("systemd-boot", "[systemd-boot, efistub]"))
+    build.write_recipe(WAYS["systemd-boot"].text().replace("systemd-boot", "[systemd-boot, efistub]"))
     assert readers() == {"partition", "bootloader"}

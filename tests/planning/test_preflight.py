@@ -11,7 +11,7 @@ from bootsmith.tasks.planning import preflight
 from bootsmith.tasks.tree import boot_formats
 
 from tests.support.kernel_files import bzimage, elf, multiboot
-from tests.support.recipe_folder import SOURCE, Kitchen
+from tests.support.recipe_folder import SOURCE, RecipeFolder
 
 OWN = SOURCE + "boot: {kernel: k, initrd: none}\n"
 ENTRY = SOURCE + "boot: {entries: {debian: {}, mine: {kernel: k, initrd: i}}}\n"
@@ -23,16 +23,16 @@ I386 = MACH.replace("protocol: multiboot, ", "initrd: none, ")
 
 
 @pytest.fixture
-def kitchen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kitchen:
+def recipes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RecipeFolder:
     monkeypatch.chdir(tmp_path)
-    return Kitchen(tmp_path)
+    return RecipeFolder(tmp_path)
 
 
-def told(kitchen: Kitchen, text: str, kernel: bytes, initrd: bytes = b"070701") -> list[str]:
+def told(recipes: RecipeFolder, text: str, kernel: bytes, initrd: bytes = b"070701") -> list[str]:
     """Return what is told of a recipe with these files."""
-    (kitchen.folder / "recipes/k").write_bytes(kernel)
-    (kitchen.folder / "recipes/i").write_bytes(initrd)
-    return preflight.files(kitchen.cook(text), kitchen.folder / "build")
+    (recipes.folder / "recipes/k").write_bytes(kernel)
+    (recipes.folder / "recipes/i").write_bytes(initrd)
+    return preflight.files(recipes.load(text), recipes.folder / "build")
 
 
 def zstd(data: bytes) -> bytes:
@@ -52,9 +52,9 @@ def zstd(data: bytes) -> bytes:
     ],
     ids=map(str, range(7)),
 )
-def test_what_may_start_passes(text: str, kernel: bytes, kitchen: Kitchen) -> None:
+def test_what_may_start_passes(text: str, kernel: bytes, recipes: RecipeFolder) -> None:
     """Plain or packed; where the beginning does not tell, the stage judges."""
-    assert told(kitchen, text, kernel) == []
+    assert told(recipes, text, kernel) == []
 
 
 NO_LINUX = "is no Linux: what is needed is a bzImage, as make bzImage or a distribution's /boot/vmlinuz-* has it"
@@ -77,30 +77,32 @@ NO_LINUX = "is no Linux: what is needed is a bzImage, as make bzImage or a distr
     ],
     ids=map(str, range(6)),
 )
-def test_what_cannot_start_is_told_with_its_key(text: str, kernel: bytes, key: str, why: str, kitchen: Kitchen) -> None:
+def test_what_cannot_start_is_told_with_its_key(
+    text: str, kernel: bytes, key: str, why: str, recipes: RecipeFolder
+) -> None:
     """File, key and reason, for the menu as a whole and for one entry."""
-    (line,) = told(kitchen, text, kernel)
+    (line,) = told(recipes, text, kernel)
     assert line.startswith(f"recipes/x.yaml: {key}: recipes/k cannot be the kernel: it {why}")
     assert line.endswith("; name another file")
 
 
-def test_what_is_no_initrd_is_told(kitchen: Kitchen) -> None:
+def test_what_is_no_initrd_is_told(recipes: RecipeFolder) -> None:
     """An entry's own as well as that of all."""
-    (line,) = told(kitchen, ENTRY, bzimage(), b"no")
+    (line,) = told(recipes, ENTRY, bzimage(), b"no")
     assert line.startswith("recipes/x.yaml: boot.entries.mine.initrd: recipes/i cannot be the initrd: it is no cpio")
 
 
-def test_a_file_that_went_away_is_for_the_stage(kitchen: Kitchen) -> None:
+def test_a_file_that_went_away_is_for_the_stage(recipes: RecipeFolder) -> None:
     """What cannot be read is no kernel that was judged."""
-    recipe = kitchen.cook(OWN) if (kitchen.folder / "recipes/k").write_bytes(b"") == 0 else None
+    recipe = recipes.load(OWN) if (recipes.folder / "recipes/k").write_bytes(b"") == 0 else None
     assert recipe is not None
-    (kitchen.folder / "recipes/k").unlink()
-    assert preflight.files(recipe, kitchen.folder / "build") == []
+    (recipes.folder / "recipes/k").unlink()
+    assert preflight.files(recipe, recipes.folder / "build") == []
 
 
-def test_what_another_recipe_makes_is_for_the_stage(kitchen: Kitchen) -> None:
+def test_what_another_recipe_makes_is_for_the_stage(recipes: RecipeFolder) -> None:
     """What is in a build directory now may not be what is there once that recipe was built, in the same run."""
-    (kitchen.folder / "recipes/k").write_bytes(b"cut off")
-    recipe = kitchen.cook(OWN)
-    assert len(preflight.files(recipe, kitchen.folder / "build")) == 1
-    assert preflight.files(recipe, kitchen.folder / "recipes") == []
+    (recipes.folder / "recipes/k").write_bytes(b"cut off")
+    recipe = recipes.load(OWN)
+    assert len(preflight.files(recipe, recipes.folder / "build")) == 1
+    assert preflight.files(recipe, recipes.folder / "recipes") == []

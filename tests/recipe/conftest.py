@@ -6,19 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.recipe_folder import Kitchen
+from tests.support.recipe_folder import RecipeFolder
 
 
 @pytest.fixture
-def kitchen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Kitchen:
+def recipes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> RecipeFolder:
     """A folder for recipes, with the shell in it."""
     monkeypatch.chdir(tmp_path)
-    return Kitchen(tmp_path)
+    return RecipeFolder(tmp_path)
 
 
 @pytest.fixture
-def stocked(kitchen: Kitchen) -> Kitchen:
-    """A kitchen with the files that some recipes name."""
-    kitchen.write("files/issue.txt", "hello\n")
-    kitchen.write("id.key", "-----BEGIN OPENSSH PRIVATE KEY-----\n")
-    return kitchen
+def with_files(recipes: RecipeFolder) -> RecipeFolder:
+    """A recipes with the files that some recipes name."""
+    recipes.write("files/issue.txt", "hello\n")
+    recipes.write("id.key", "-----BEGIN OPENSSH PRIVATE KEY-----\n")
+    return recipes

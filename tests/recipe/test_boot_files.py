@@ -8,7 +8,7 @@ from bootsmith.tasks.recipe.boot_files import Initrd
 from bootsmith.tasks.recipe.model import Boot
 from bootsmith.tasks.recipe.show import show
 
-from tests.support.recipe_folder import SOURCE, Kitchen
+from tests.support.recipe_folder import SOURCE, RecipeFolder
 
 SAID = [
     # boot:, each entry's kernel and initrd by whose they are, kernels and initrds that are needed
@@ -65,15 +65,15 @@ SAID = [
 
 
 @pytest.fixture
-def stocked(kitchen: Kitchen) -> Kitchen:
+def with_files(recipes: RecipeFolder) -> RecipeFolder:
     """Files `k` and `i`, and an init for the tree."""
     for name in ("k", "i"):
-        (kitchen.folder / "recipes" / name).write_bytes(b"")
-    return kitchen
+        (recipes.folder / "recipes" / name).write_bytes(b"")
+    return recipes
 
 
-def said(kitchen: Kitchen, text: str) -> Boot:
-    return kitchen.cook(f"{SOURCE}boot: {{{text}}}\n").boot
+def said(recipes: RecipeFolder, text: str) -> Boot:
+    return recipes.load(f"{SOURCE}boot: {{{text}}}\n").boot
 
 
 @pytest.mark.parametrize(("text", "started", "kernels", "initrds"), SAID, ids=map(str, range(len(SAID))))
@@ -82,10 +82,10 @@ def test_what_each_entry_starts(
     started: dict[str, tuple[str, str | None]],
     kernels: list[str],
     initrds: dict[str, tuple[str, str]],
-    stocked: Kitchen,
+    with_files: RecipeFolder,
 ) -> None:
     """Its own, or that of `boot`; what two entries say alike is had once, what no entry starts not at all."""
-    boot = said(stocked, text)
+    boot = said(with_files, text)
     entries = boot.entries.items()
     assert {
         name: (boot_files.kernel_of(boot, entry), boot_files.initrd_of(boot, entry)) for name, entry in entries
@@ -99,25 +99,27 @@ def test_what_each_entry_starts(
 
 
 @pytest.mark.parametrize("text", [text for text, *_ in SAID])
-def test_what_is_shown_loads_back(text: str, stocked: Kitchen) -> None:
+def test_what_is_shown_loads_back(text: str, with_files: RecipeFolder) -> None:
     """`show` writes what an entry inherits into the entry, and that means the same."""
-    recipe = stocked.cook(f"{SOURCE}boot: {{{text}}}\n")
-    assert stocked.cook(show(recipe)) == recipe
+    recipe = with_files.load(f"{SOURCE}boot: {{{text}}}\n")
+    assert with_files.load(show(recipe)) == recipe
 
 
-def test_a_key_on_the_command_line_is_an_entrys_too(stocked: Kitchen) -> None:
+def test_a_key_on_the_command_line_is_an_entrys_too(with_files: RecipeFolder) -> None:
     """`boot.entries.NAME.kernel=PATH`, as any key."""
-    recipe = stocked.cook(
+    recipe = with_files.load(
         SOURCE + "boot: {entries: {mine: {}, debian: {}}}\n", {"boot.entries.mine.kernel": "recipes/k"}
     )
     assert list(boot_files.kernels(recipe.boot)) == ["", "mine"]
 
 
-def test_multiboot_entries_have_no_initrd(stocked: Kitchen) -> None:
+def test_multiboot_entries_have_no_initrd(with_files: RecipeFolder) -> None:
     """`auto` is none there, for the entries as for all."""
     boot = (
         "loader: grub-bios, protocol: multiboot, kernel: {first: [k], as: /boot/k}, "
         "entries: {one: {}, two: {kernel: i, initrd: auto}}"
     )
-    recipe = stocked.cook(f"arch: i386\nsource: none\ndisk: {{partitions: {{root: {{mount: /}}}}}}\nboot: {{{boot}}}\n")
+    recipe = with_files.load(
+        f"arch: i386\nsource: none\ndisk: {{partitions: {{root: {{mount: /}}}}}}\nboot: {{{boot}}}\n"
+    )
     assert (list(boot_files.kernels(recipe.boot)), boot_files.initrds(recipe.boot)) == (["", "two"], {})

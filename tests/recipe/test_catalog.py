@@ -8,22 +8,22 @@ import pytest
 from bootsmith.tasks.errors import UsageError
 from bootsmith.tasks.recipe import catalog
 
-from tests.support.recipe_folder import SOURCE, Kitchen
+from tests.support.recipe_folder import SOURCE, RecipeFolder
 
 
-def test_a_name_is_a_file_of_the_folder_and_a_path_is_itself(kitchen: Kitchen) -> None:
+def test_a_name_is_a_file_of_the_folder_and_a_path_is_itself(recipes: RecipeFolder) -> None:
     """`minimal` is recipes/minimal.yaml; what has a slash or an ending is taken as it is."""
-    path = kitchen.write("minimal", SOURCE)
+    path = recipes.write("minimal", SOURCE)
     folder = Path("recipes")
     assert catalog.find("minimal", folder) == folder / "minimal.yaml"
     assert catalog.find("recipes/minimal.yaml", Path("elsewhere")) == folder / "minimal.yaml"
     assert catalog.find(str(path), Path("elsewhere")) == path
 
 
-def test_an_unknown_recipe_is_refused_with_the_nearest(kitchen: Kitchen) -> None:
+def test_an_unknown_recipe_is_refused_with_the_nearest(recipes: RecipeFolder) -> None:
     """A misspelt name gets the right one, another one the list, a path its own answer."""
     for name in ("minimal", "grub"):
-        kitchen.write(name, SOURCE)
+        recipes.write(name, SOURCE)
     found = []
     for name in ("minmal", "zzz", "recipes/zzz.yaml"):
         with pytest.raises(UsageError) as caught:
@@ -36,20 +36,20 @@ def test_an_unknown_recipe_is_refused_with_the_nearest(kitchen: Kitchen) -> None
     ]
 
 
-def test_the_names_of_a_folder_are_sorted_and_may_be_none(kitchen: Kitchen) -> None:
+def test_the_names_of_a_folder_are_sorted_and_may_be_none(recipes: RecipeFolder) -> None:
     """Only recipes count; a folder that is not there has none."""
     for name in ("b", "a", ".hidden.yaml", "notes.txt"):
-        kitchen.write(name, SOURCE)
+        recipes.write(name, SOURCE)
     assert catalog.names(Path("recipes")) == ["a", "b"]
     assert catalog.names(Path("nowhere")) == []
 
 
-def test_a_broken_recipe_does_not_hide_the_others(kitchen: Kitchen) -> None:
+def test_a_broken_recipe_does_not_hide_the_others(recipes: RecipeFolder) -> None:
     """Each recipe has its line: what it is, which variables it waits for, or what is wrong with it."""
-    kitchen.write("bad", "dsk: 1\n")
-    kitchen.write("good", SOURCE + "description: Debian ${suite}\n")
-    kitchen.write("open", SOURCE + "description: a server\nvars: {server: {help: the server}, port: 5}\n")
-    kitchen.write("ugly", "a: [\n")
+    recipes.write("bad", "dsk: 1\n")
+    recipes.write("good", SOURCE + "description: Debian ${suite}\n")
+    recipes.write("open", SOURCE + "description: a server\nvars: {server: {help: the server}, port: 5}\n")
+    recipes.write("ugly", "a: [\n")
     assert catalog.summaries(Path("recipes")) == [
         ("bad", "broken: recipes/bad.yaml:1:1: dsk: unknown key; did you mean disk? (and 1 more)"),
         ("good", "Debian trixie"),

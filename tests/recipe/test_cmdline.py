@@ -6,7 +6,7 @@ import pytest
 from bootsmith.tasks.errors import RecipeError
 from bootsmith.tasks.recipe.cmdline import words
 
-from tests.support.recipe_folder import SOURCE, Kitchen
+from tests.support.recipe_folder import SOURCE, RecipeFolder
 
 
 @pytest.mark.parametrize(("text", "found"),
@@ -30,10 +30,10 @@ def test_quotes_anywhere_else_are_refused(text: str) -> None:
      ("grub-efi", "a\\b", "grub-efi puts a backslash before \\; leave it out, or take another loader"),
      ("grub-efi", 'a"b', 'grub-efi takes double quotes around a word or a value alone; write like a="b c"')],
 )  # fmt: skip
-def test_what_grub_would_change_is_refused(kitchen: Kitchen, loader: str, text: str, told: str) -> None:
+def test_what_grub_would_change_is_refused(recipes: RecipeFolder, loader: str, text: str, told: str) -> None:
     """It writes quotes and backslashes with a backslash before them; other loaders take a line as it is."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     with pytest.raises(RecipeError) as caught:
-        kitchen.cook(SOURCE + f'boot: {{cmdline: "{escaped}", loader: {loader}}}\n')
+        recipes.load(SOURCE + f'boot: {{cmdline: "{escaped}", loader: {loader}}}\n')
     assert caught.value.problems == [f"recipes/x.yaml:2:17: boot.cmdline: {told}"]
-    assert kitchen.cook(SOURCE + f'boot: {{cmdline: "{escaped}"}}\n').boot.cmdline == text
+    assert recipes.load(SOURCE + f'boot: {{cmdline: "{escaped}"}}\n').boot.cmdline == text

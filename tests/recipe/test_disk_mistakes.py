@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.support.recipe_folder import SOURCE, Kitchen, each_of
+from tests.support.recipe_folder import SOURCE, RecipeFolder, each_of
 
 BAD = [
     (SOURCE + "disk: {table: bsd}\n", ["2:15: disk.table: 'bsd' is not a choice; known here: gpt, mbr, none"]),
@@ -198,6 +198,8 @@ BAD = [
 
 
 @each_of(BAD)
-def test_a_mistake_is_told_with_place_key_reason_and_remedy(stocked: Kitchen, text: str, lines: list[str]) -> None:
+def test_a_mistake_is_told_with_place_key_reason_and_remedy(
+    with_files: RecipeFolder, text: str, lines: list[str]
+) -> None:
     """Sizes, types, mounts, and what of them does not go together. C3, C17."""
-    assert stocked.mistakes(text) == lines
+    assert with_files.mistakes(text) == lines

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from bootsmith.tasks.errors import RecipeError
 
-from tests.support.recipe_folder import SOURCE, Kitchen
+from tests.support.recipe_folder import SOURCE, RecipeFolder
 
 MACH = "arch: i386\nsource: none\ndisk: {partitions: {root: {fs: ext2, mount: /}}}\n"
 MULTIBOOT = "loader: grub-bios, protocol: multiboot, kernel: {file: k, as: /boot/k}"
@@ -123,22 +123,24 @@ BAD = [
 
 
 @pytest.fixture
-def stocked(kitchen: Kitchen) -> Kitchen:
+def with_files(recipes: RecipeFolder) -> RecipeFolder:
     """Files `k` and `i`, and a folder `tree` with an init that can run."""
-    folder = kitchen.folder / "recipes"
+    folder = recipes.folder / "recipes"
     for name in ("k", "i"):
         (folder / name).write_bytes(b"")
     (folder / "tree").mkdir()
     (folder / "tree/init").write_text("#!/bin/sh\n")
     (folder / "tree/init").chmod(0o755)
-    return kitchen
+    return recipes
 
 
 @pytest.mark.parametrize(("text", "boot", "entries", "told"), BAD, ids=map(str, range(len(BAD))))
-def test_a_mistake_is_told_at_the_entry(text: str, boot: str, entries: str, told: list[str], stocked: Kitchen) -> None:
+def test_a_mistake_is_told_at_the_entry(
+    text: str, boot: str, entries: str, told: list[str], with_files: RecipeFolder
+) -> None:
     """Each mistake is one line with the entry's key; nothing else is complained about."""
     with pytest.raises(RecipeError) as caught:
-        stocked.cook(f"{text}boot: {{{boot + ', ' if boot else ''}entries: {{{entries}}}}}\n")
+        with_files.load(f"{text}boot: {{{boot + ', ' if boot else ''}entries: {{{entries}}}}}\n")
     assert len(caught.value.problems) == len(told), caught.value.problems
     for line, problem in zip(told, caught.value.problems, strict=True):
         place, _, what = problem.partition(": boot.entries.")
@@ -146,13 +148,13 @@ def test_a_mistake_is_told_at_the_entry(text: str, boot: str, entries: str, told
         assert what.startswith(line)
 
 
-def test_a_source_of_files_installs_nothing(stocked: Kitchen) -> None:
+def test_a_source_of_files_installs_nothing(with_files: RecipeFolder) -> None:
     """`kernel: install` needs a distribution to install from; so for all entries."""
     with pytest.raises(RecipeError, match=r"boot\.kernel: no package can be added to a tree that is there"):
-        stocked.cook(TREE + "boot: {kernel: install}\n")
+        with_files.load(TREE + "boot: {kernel: install}\n")
 
 
-def test_one_image_without_a_menu_has_one_entry(stocked: Kitchen) -> None:
+def test_one_image_without_a_menu_has_one_entry(with_files: RecipeFolder) -> None:
     """A kernel of its own makes no menu where the firmware shows none."""
     with pytest.raises(RecipeError, match=r"boot\.entries: a kernel image that the firmware starts shows no"):
-        stocked.cook(SOURCE + "boot: {loader: efistub, entries: {one: {}, two: {kernel: k}}}\n")
+        with_files.load(SOURCE + "boot: {loader: efistub, entries: {one: {}, two: {kernel: k}}}\n")

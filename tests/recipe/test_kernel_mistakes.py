@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from bootsmith.tasks.errors import RecipeError
 
-from tests.support.recipe_folder import SOURCE, Kitchen
+from tests.support.recipe_folder import SOURCE, RecipeFolder
 
 MACH = (
     "arch: i386\nsource: none\ndisk: {partitions: {root: {fs: ext2, mount: /}}}\n"
@@ -15,30 +15,30 @@ TREE = "source: {directory: tree}\nboot: {loader: direct, kernel: k, initrd: tre
 
 
 @pytest.fixture
-def stocked(kitchen: Kitchen) -> Kitchen:
+def with_files(recipes: RecipeFolder) -> RecipeFolder:
     """A kernel `k` and a folder `tree` with an init that can run."""
-    folder = kitchen.folder / "recipes"
+    folder = recipes.folder / "recipes"
     (folder / "k").write_bytes(b"kernel")
     (folder / "tree").mkdir()
     (folder / "tree/init").write_text("#!/bin/sh\n")
     (folder / "tree/init").chmod(0o755)
     (folder / "bare").mkdir()
-    return kitchen
+    return recipes
 
 
 LONG = SOURCE + "boot: {root: none, console: [], cmdline: " + "x" * 2047 + "}\n"
 
 
-def test_a_command_line_may_be_as_long_as_linux_keeps(kitchen: Kitchen) -> None:
+def test_a_command_line_may_be_as_long_as_linux_keeps(recipes: RecipeFolder) -> None:
     """The last byte that Linux keeps is no mistake; nor is a root= of an entry's own, which is meant."""
-    assert len(kitchen.cook(LONG).boot.cmdline) == 2047
-    assert kitchen.cook(SOURCE + "boot: {entries: {a: {}, b: {cmdline: root=/dev/sdb1}}}\n").boot.root == "partuuid"
+    assert len(recipes.load(LONG).boot.cmdline) == 2047
+    assert recipes.load(SOURCE + "boot: {entries: {a: {}, b: {cmdline: root=/dev/sdb1}}}\n").boot.root == "partuuid"
 
 
 @pytest.mark.parametrize("text", [MACH, TREE], ids=["multiboot", "initramfs"])
-def test_the_least_that_is_right(text: str, stocked: Kitchen) -> None:
+def test_the_least_that_is_right(text: str, with_files: RecipeFolder) -> None:
     """What the mistakes below are made in is right; nothing of a guest is declared in it."""
-    assert stocked.cook(text).system == "none"
+    assert with_files.load(text).system == "none"
 
 
 BAD = [
@@ -167,27 +167,29 @@ BAD = [
 
 
 @pytest.mark.parametrize(("text", "lines"), BAD, ids=[str(number) for number in range(len(BAD))])
-def test_a_mistake_is_told_with_place_key_reason_and_remedy(stocked: Kitchen, text: str, lines: list[str]) -> None:
+def test_a_mistake_is_told_with_place_key_reason_and_remedy(
+    with_files: RecipeFolder, text: str, lines: list[str]
+) -> None:
     """Each mistake is one line; nothing else is complained about."""
     with pytest.raises(RecipeError) as caught:
-        stocked.cook(text)
+        with_files.load(text)
     assert len(caught.value.problems) == len(lines), caught.value.problems
     for line in lines:
         assert any(line in problem for problem in caught.value.problems), caught.value.problems
     assert all(problem.startswith("recipes/x.yaml:") for problem in caught.value.problems)
 
 
-def test_an_init_that_cannot_run_is_told_at_once(stocked: Kitchen) -> None:
+def test_an_init_that_cannot_run_is_told_at_once(with_files: RecipeFolder) -> None:
     """A script without its exec bit would start nothing; the error says chmod. W4."""
-    (stocked.folder / "recipes/tree/init").chmod(0o644)
+    (with_files.folder / "recipes/tree/init").chmod(0o644)
     with pytest.raises(RecipeError, match=r"recipes/tree/init is not executable, so nothing would start; chmod \+x it"):
-        stocked.cook(TREE)
+        with_files.load(TREE)
 
 
 @pytest.mark.parametrize(
     "layers",
     ["[files: {/init: {from: k, mode: 0755}}]", "[links: {/init: sbin/init}]", "[overlay: tree]"],
 )
-def test_a_layer_may_bring_the_init(layers: str, stocked: Kitchen) -> None:
+def test_a_layer_may_bring_the_init(layers: str, with_files: RecipeFolder) -> None:
     """A file, a link or an overlay of the recipe's is as good as the source's own."""
-    assert stocked.cook(TREE.replace("directory: tree", "directory: bare") + f"layers: {layers}\n").layers
+    assert with_files.load(TREE.replace("directory: tree", "directory: bare") + f"layers: {layers}\n").layers

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.support.recipe_folder import SOURCE, Kitchen, each_of
+from tests.support.recipe_folder import SOURCE, RecipeFolder, each_of
 
 BAD = [
     (SOURCE + "layers: [overlay]\n", ["2:10: layers.overlay.from: this must be given; write `from: PATH`"]),
@@ -75,6 +75,8 @@ BAD = [
 
 
 @each_of(BAD)
-def test_a_mistake_is_told_with_place_key_reason_and_remedy(stocked: Kitchen, text: str, lines: list[str]) -> None:
+def test_a_mistake_is_told_with_place_key_reason_and_remedy(
+    with_files: RecipeFolder, text: str, lines: list[str]
+) -> None:
     """At the layer's own key."""
-    assert stocked.mistakes(text) == lines
+    assert with_files.mistakes(text) == lines

@@ -15,15 +15,15 @@ from bootsmith.tasks.recipe.model import Qcow2, Raw
 from hypothesis import example, given
 from hypothesis import strategies as some
 
-from tests.support.recipe_folder import LARGE, SOURCE, Kitchen
+from tests.support.recipe_folder import LARGE, SOURCE, RecipeFolder
 
 GIB = 1 << 30
 MIB = 1 << 20
 
 
-def test_a_source_alone_is_a_whole_recipe(kitchen: Kitchen) -> None:
+def test_a_source_alone_is_a_whole_recipe(recipes: RecipeFolder) -> None:
     """Everything but the source has a default."""
-    recipe = kitchen.cook(SOURCE)
+    recipe = recipes.load(SOURCE)
     assert (recipe.name, recipe.seed, recipe.system.hostname, recipe.version, recipe.epoch) == (
         "x",
         "x",
@@ -31,7 +31,7 @@ def test_a_source_alone_is_a_whole_recipe(kitchen: Kitchen) -> None:
         "0",
         None,
     )
-    assert recipe.files == (recipe.file,) == (kitchen.folder / "recipes/x.yaml",)
+    assert recipe.files == (recipe.file,) == (recipes.folder / "recipes/x.yaml",)
     assert (recipe.source.suite, recipe.source.variant, recipe.source.components) == ("trixie", "minbase", ("main",))
     assert (recipe.boot.loader, recipe.boot.place, recipe.boot.timeout) == (("systemd-boot",), "esp", 0)
     assert (recipe.boot.default, recipe.boot.entries["default"].title) == ("default", None)
@@ -42,9 +42,9 @@ def test_a_source_alone_is_a_whole_recipe(kitchen: Kitchen) -> None:
 
 
 @pytest.mark.parametrize("loader", ["systemd-boot", "grub-efi"])
-def test_the_usual_layout_is_the_loaders(kitchen: Kitchen, loader: str) -> None:
+def test_the_usual_layout_is_the_loaders(recipes: RecipeFolder, loader: str) -> None:
     """Without partitions of its own, a recipe has an ESP of 512 MiB and a root filesystem as large as it must be."""
-    parts = kitchen.cook(SOURCE + f"boot: {{loader: {loader}}}").disk.partitions
+    parts = recipes.load(SOURCE + f"boot: {{loader: {loader}}}").disk.partitions
     esp, root = parts["esp"], parts["root"]
     assert list(parts) == ["esp", "root"]
     assert (esp.fs, esp.mount, esp.size, esp.type, esp.label, esp.fsck_pass) == (
@@ -53,21 +53,21 @@ def test_the_usual_layout_is_the_loaders(kitchen: Kitchen, loader: str) -> None:
     assert (root.fs, root.mount, root.size, root.extra, root.fsck_pass) == ("ext4", "/", "auto", 256 * MIB, 1)
 
 
-def test_partitions_replace_the_usual_layout_but_other_keys_keep_it(kitchen: Kitchen) -> None:
+def test_partitions_replace_the_usual_layout_but_other_keys_keep_it(recipes: RecipeFolder) -> None:
     """Only `disk.partitions` itself stands in for the layout of the loader."""
-    assert list(kitchen.cook(SOURCE + "disk: {id: null}").disk.partitions) == ["esp", "root"]
+    assert list(recipes.load(SOURCE + "disk: {id: null}").disk.partitions) == ["esp", "root"]
     own = "disk: {partitions: {root: {mount: /}, esp: {mount: /boot}}}"
-    parts = kitchen.cook(SOURCE + own).disk.partitions
+    parts = recipes.load(SOURCE + own).disk.partitions
     assert [(name, part.type, part.size) for name, part in parts.items()] == [
         ("root", "root", "auto"), ("esp", "esp", "auto"),
     ]  # fmt: skip
 
 
-def test_root_takes_what_is_left_of_a_disk_of_fixed_size(kitchen: Kitchen) -> None:
+def test_root_takes_what_is_left_of_a_disk_of_fixed_size(recipes: RecipeFolder) -> None:
     """With a disk size and nothing `remaining`, an automatic root filesystem is it; one with a size keeps that. C3."""
-    assert kitchen.cook(SOURCE + "disk: {size: 8G}").disk.partitions["root"].size == "remaining"
+    assert recipes.load(SOURCE + "disk: {size: 8G}").disk.partitions["root"].size == "remaining"
     parts = "disk: {size: 8G, partitions: {esp: {size: 64M}, root: {mount: /, size: 1G}, data: {size: remaining}}}"
-    assert [part.size for part in kitchen.cook(SOURCE + parts).disk.partitions.values()] == [64 * MIB, GIB, "remaining"]
+    assert [part.size for part in recipes.load(SOURCE + parts).disk.partitions.values()] == [64 * MIB, GIB, "remaining"]
 
 
 @pytest.mark.parametrize(
@@ -84,19 +84,19 @@ def test_root_takes_what_is_left_of_a_disk_of_fixed_size(kitchen: Kitchen) -> No
         ("esp: {}, a: {type: '8200', size: 1G}", "swap"),
     ],
 )
-def test_a_partitions_type_follows_from_mount_and_name(kitchen: Kitchen, partition: str, kind: str) -> None:
+def test_a_partitions_type_follows_from_mount_and_name(recipes: RecipeFolder, partition: str, kind: str) -> None:
     """Types may be named, coded or left to what the partition is for. C17."""
-    parts = kitchen.cook(SOURCE + f"disk: {{partitions: {{root: {{mount: /}}, {partition}}}}}").disk.partitions
+    parts = recipes.load(SOURCE + f"disk: {{partitions: {{root: {{mount: /}}, {partition}}}}}").disk.partitions
     last = [*parts.values()][-1]
     assert last.type == kind
     assert last.fs == {"esp": "vfat", "xbootldr": "vfat", "swap": "none"}.get(kind, "ext4")
 
 
-def test_uuids_follow_from_seed_and_name(kitchen: Kitchen) -> None:
+def test_uuids_follow_from_seed_and_name(recipes: RecipeFolder) -> None:
     """The same seed gives the same UUIDs, whatever else changes; another name or seed gives others. V11."""
-    recipe = kitchen.cook(SOURCE)
-    again = kitchen.cook(SOURCE + "disk: {size: 8G}\nname: y\nseed: x")
-    other = kitchen.cook(SOURCE + "name: y")
+    recipe = recipes.load(SOURCE)
+    again = recipes.load(SOURCE + "disk: {size: 8G}\nname: y\nseed: x")
+    other = recipes.load(SOURCE + "name: y")
     ids = [
         [each.disk.id, *(uuid for part in each.disk.partitions.values() for uuid in (part.uuid, part.partuuid))]
         for each in (recipe, again, other)
@@ -107,9 +107,9 @@ def test_uuids_follow_from_seed_and_name(kitchen: Kitchen) -> None:
     assert len(recipe.disk.partitions["esp"].uuid) == 9
 
 
-def test_scalars_are_what_they_look_like(kitchen: Kitchen) -> None:
+def test_scalars_are_what_they_look_like(recipes: RecipeFolder) -> None:
     """Numbers with zeros, octal modes and YAML's odd words stay as they are written."""
-    recipe = kitchen.cook(
+    recipe = recipes.load(
         SOURCE + "version: 1.10\nseed: no\ndescription: 0755\n"
         "layers: [directories: {/a: {mode: 1777}, /b: {mode: 0755}, /c: {mode: 0o700}}, files: {/d: {content: on}}]\n"
     )
@@ -120,57 +120,57 @@ def test_scalars_are_what_they_look_like(kitchen: Kitchen) -> None:
     assert [layer.name for layer in recipe.layers] == ["1-directories", "2-files"]
 
 
-def test_null_and_nothing_are_the_default(kitchen: Kitchen) -> None:
+def test_null_and_nothing_are_the_default(recipes: RecipeFolder) -> None:
     """`key: null` and `key:` are the same as leaving the key out; in quotes, null is a text."""
-    recipe = kitchen.cook(SOURCE + "boot: {loader: null, timeout: ~}\nmachine:\nlayers: null\nseed: 'null'\n")
-    assert (recipe.boot, recipe.machine) == (kitchen.cook(SOURCE).boot, kitchen.cook(SOURCE).machine)
+    recipe = recipes.load(SOURCE + "boot: {loader: null, timeout: ~}\nmachine:\nlayers: null\nseed: 'null'\n")
+    assert (recipe.boot, recipe.machine) == (recipes.load(SOURCE).boot, recipes.load(SOURCE).machine)
     assert (recipe.layers, recipe.seed) == ((), "null")
 
 
-def test_the_compression_decides_the_preallocation(kitchen: Kitchen) -> None:
+def test_the_compression_decides_the_preallocation(recipes: RecipeFolder) -> None:
     """Metadata is preallocated where clusters are not compressed. L16."""
-    recipe = kitchen.cook(SOURCE + "outputs: [qcow2: {compress: none}]")
+    recipe = recipes.load(SOURCE + "outputs: [qcow2: {compress: none}]")
     assert recipe.outputs == (Qcow2("x.qcow2", "none", "metadata", 64 << 10, "1.1", lazy_refcounts=True),)
 
 
-def test_the_old_qcow2_is_written_as_it_can_be(kitchen: Kitchen) -> None:
+def test_the_old_qcow2_is_written_as_it_can_be(recipes: RecipeFolder) -> None:
     """Compat 0.10 alone turns off what it does not know. L9."""
-    recipe = kitchen.cook(SOURCE + "outputs: [qcow2: {compat: 0.10, cluster: 2M}]")
+    recipe = recipes.load(SOURCE + "outputs: [qcow2: {compat: 0.10, cluster: 2M}]")
     assert recipe.outputs == (Qcow2("x.qcow2", "zlib", "off", 2 * MIB, "0.10", lazy_refcounts=False),)
 
 
-def test_secrets_are_references_and_are_not_read(kitchen: Kitchen) -> None:
+def test_secrets_are_references_and_are_not_read(recipes: RecipeFolder) -> None:
     """A recipe loads without the files its secrets are in; a hash may stand in the recipe."""
-    recipe = kitchen.cook(
+    recipe = recipes.load(
         SOURCE + "system: {users: {root: {password: {file: secrets/pw}}, a: {password: {hash: $6$salt$abc/.}}, "
         "b: {password: {env: PW}}, c: {password: empty}}}\n"
     )
     assert [user.password for user in recipe.system.users.values()] == [
-        Secret(file=kitchen.folder / "recipes/secrets/pw"), Secret(hash="$6$salt$abc/."), Secret(env="PW"), "empty",
+        Secret(file=recipes.folder / "recipes/secrets/pw"), Secret(hash="$6$salt$abc/."), Secret(env="PW"), "empty",
     ]  # fmt: skip
 
 
-def test_ssh_keys_are_lines_or_files(kitchen: Kitchen) -> None:
+def test_ssh_keys_are_lines_or_files(recipes: RecipeFolder) -> None:
     """A public key's line is kept as it is, anything else is a file."""
     line = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIB me@here"
-    kitchen.write("id.pub", line)
-    users = kitchen.cook(SOURCE + f"system: {{users: {{root: {{ssh_keys: ['{line}', id.pub]}}}}}}").system.users
-    assert users["root"].ssh_keys == (line, kitchen.folder / "recipes/id.pub")
+    recipes.write("id.pub", line)
+    users = recipes.load(SOURCE + f"system: {{users: {{root: {{ssh_keys: ['{line}', id.pub]}}}}}}").system.users
+    assert users["root"].ssh_keys == (line, recipes.folder / "recipes/id.pub")
 
 
-def test_paths_start_from_the_file_that_writes_them(kitchen: Kitchen) -> None:
+def test_paths_start_from_the_file_that_writes_them(recipes: RecipeFolder) -> None:
     """An inherited path keeps meaning what its own file meant by it."""
-    kitchen.write("shared/files/a.txt", "")
-    kitchen.write("shared/base.yaml", SOURCE + "layers: [overlay: files]\n")
-    recipe = kitchen.cook("extends: shared/base.yaml\n")
-    assert recipe.layers[0].source == kitchen.folder / "recipes/shared/files"  # type: ignore[union-attr]
-    assert recipe.files == (recipe.file, kitchen.folder / "recipes/shared/base.yaml")
+    recipes.write("shared/files/a.txt", "")
+    recipes.write("shared/base.yaml", SOURCE + "layers: [overlay: files]\n")
+    recipe = recipes.load("extends: shared/base.yaml\n")
+    assert recipe.layers[0].source == recipes.folder / "recipes/shared/files"  # type: ignore[union-attr]
+    assert recipe.files == (recipe.file, recipes.folder / "recipes/shared/base.yaml")
 
 
-def test_all_mistakes_are_told_at_once_in_the_order_of_the_file(kitchen: Kitchen) -> None:
+def test_all_mistakes_are_told_at_once_in_the_order_of_the_file(recipes: RecipeFolder) -> None:
     """Ten mistakes take one run to find, not ten."""
     with pytest.raises(RecipeError) as caught:
-        kitchen.cook("dsk: 1\nsource: {debian: {suite: a b}}\nboot: {timeout: x, default: y}\noutputs: [raw, raw]\n")
+        recipes.load("dsk: 1\nsource: {debian: {suite: a b}}\nboot: {timeout: x, default: y}\noutputs: [raw, raw]\n")
     assert [line.split(":")[1:4] for line in caught.value.problems] == [
         ["1", "1", " dsk"],
         ["2", "26", " source.debian.suite"],
@@ -180,10 +180,10 @@ def test_all_mistakes_are_told_at_once_in_the_order_of_the_file(kitchen: Kitchen
     ]
 
 
-def test_one_mistake_is_told_once(kitchen: Kitchen) -> None:
+def test_one_mistake_is_told_once(recipes: RecipeFolder) -> None:
     """What follows from a mistake is not told: a bad size does not leave `remaining` without one."""
     with pytest.raises(RecipeError) as caught:
-        kitchen.cook(SOURCE + "disk: {size: 64, partitions: {esp: {}, root: {mount: /, size: remaining}}}\n")
+        recipes.load(SOURCE + "disk: {size: 64, partitions: {esp: {}, root: {mount: /, size: remaining}}}\n")
     assert len(caught.value.problems) == 1
 
 
@@ -207,16 +207,16 @@ def test_one_mistake_is_told_once(kitchen: Kitchen) -> None:
     ],
     ids=["UTF-16", "Latin-1", "huge", "alias bomb", "deep", "deep in a mapping", "just too deep", "brackets in quotes"],
 )
-def test_bytes_that_are_no_recipe_are_refused(kitchen: Kitchen, data: bytes, line: str) -> None:
+def test_bytes_that_are_no_recipe_are_refused(recipes: RecipeFolder, data: bytes, line: str) -> None:
     """No file makes the loader crash, hang or eat the memory."""
     with pytest.raises(RecipeError) as caught:
-        load(kitchen.write("x", data))
+        load(recipes.write("x", data))
     assert caught.value.problems == [line]
 
 
-def test_a_byte_order_mark_is_no_mistake(kitchen: Kitchen) -> None:
+def test_a_byte_order_mark_is_no_mistake(recipes: RecipeFolder) -> None:
     """Files of editors that mark UTF-8 are read."""
-    assert kitchen.cook("\ufeff" + SOURCE).source.suite == "trixie"
+    assert recipes.load("\ufeff" + SOURCE).source.suite == "trixie"
 
 
 PIECES = re.findall(r"[\w./-]+|\s+|[^\w\s]", LARGE)
@@ -228,21 +228,21 @@ SPANNERS = [
 
 @example([(PIECES.index("base"), "/")])
 @given(some.lists(some.tuples(some.integers(0, len(PIECES) - 1), some.sampled_from(SPANNERS)), min_size=1, max_size=4))
-def test_no_slip_of_the_pen_breaks_the_loader(kitchen: Kitchen, slips: list[tuple[int, str]]) -> None:
+def test_no_slip_of_the_pen_breaks_the_loader(recipes: RecipeFolder, slips: list[tuple[int, str]]) -> None:
     """Whatever is wrong with a recipe, each mistake is a line with a place and a remedy."""
     if not Path("recipes/base.yaml").exists():
-        kitchen.stock()
+        recipes.write_files()
     pieces = list(PIECES)
     for at, piece in slips:
         pieces[at] = piece
     try:
-        kitchen.cook("".join(pieces))
+        recipes.load("".join(pieces))
     except RecipeError as error:
         for line in error.problems:
             assert re.match(r"recipes/(x|base)\.yaml(:\d+:\d+)?: .*; ", line)
 
 
-@pytest.mark.usefixtures("kitchen")
+@pytest.mark.usefixtures("recipes")
 @pytest.mark.parametrize("kind", ["missing", "directory", "pipe"])
 def test_what_is_no_file_is_refused(kind: str) -> None:
     """A path that is no regular file is an error, not a traceback and not a wait."""
@@ -255,43 +255,45 @@ def test_what_is_no_file_is_refused(kind: str) -> None:
         load(path)
 
 
-def test_files_outside_the_shells_folder_are_named_in_full(kitchen: Kitchen, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_outside_the_shells_folder_are_named_in_full(
+    recipes: RecipeFolder, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """A message names a file so that it can be opened from where the command was typed."""
-    path = kitchen.write("x", "name: x\n")
-    (kitchen.folder / "elsewhere").mkdir()
-    monkeypatch.chdir(kitchen.folder / "elsewhere")
+    path = recipes.write("x", "name: x\n")
+    (recipes.folder / "elsewhere").mkdir()
+    monkeypatch.chdir(recipes.folder / "elsewhere")
     with pytest.raises(RecipeError, match=f"^{path}:1:1: source: "):
         load(path)
 
 
-def test_aliases_repeat_what_they_name(kitchen: Kitchen) -> None:
+def test_aliases_repeat_what_they_name(recipes: RecipeFolder) -> None:
     """YAML's anchors work, and keep the place of what they stand for."""
-    recipe = kitchen.cook(SOURCE + "test: {run: &r [a, b]}\nmachine: {qemu: *r}\n")
+    recipe = recipes.load(SOURCE + "test: {run: &r [a, b]}\nmachine: {qemu: *r}\n")
     assert recipe.machine.qemu == recipe.test.run == ("a", "b")
 
 
-def test_python_alone_reads_the_same(kitchen: Kitchen, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_python_alone_reads_the_same(recipes: RecipeFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where PyYAML lacks its C part, recipes and places are the same."""
     import yaml
     from bootsmith.tasks.recipe.text import parse
 
     text = SOURCE + "layers:\n  - files: {/a: {content: 'x'}}\nboot:\n  cmdline: >-\n    a\n    b\n"
-    quick = kitchen.cook(text)
+    quick = recipes.load(text)
     monkeypatch.setattr(parse, "_Loader", yaml.BaseLoader)
-    assert kitchen.cook(text) == quick
+    assert recipes.load(text) == quick
     with pytest.raises(RecipeError, match=r"x.yaml:2:2: a tab cannot indent in YAML|x.yaml:2:1: a tab"):
-        kitchen.cook(SOURCE + "\tname: x\n")
+        recipes.load(SOURCE + "\tname: x\n")
 
 
-def test_a_recipe_can_be_kept(kitchen: Kitchen) -> None:
+def test_a_recipe_can_be_kept(recipes: RecipeFolder) -> None:
     """A Recipe is plain data: it pickles, and equals its copy."""
-    recipe = kitchen.cook(SOURCE)
+    recipe = recipes.load(SOURCE)
     assert pickle.loads(pickle.dumps(recipe)) == recipe
 
 
-def test_loading_writes_nothing(kitchen: Kitchen) -> None:
+def test_loading_writes_nothing(recipes: RecipeFolder) -> None:
     """Neither a good recipe nor a bad one leaves a file behind."""
-    kitchen.cook(SOURCE)
+    recipes.load(SOURCE)
     with pytest.raises(RecipeError):
-        kitchen.cook(SOURCE + "dsk: 1")
-    assert sorted(path.name for path in kitchen.folder.rglob("*")) == ["recipes", "x.yaml"]
+        recipes.load(SOURCE + "dsk: 1")
+    assert sorted(path.name for path in recipes.folder.rglob("*")) == ["recipes", "x.yaml"]

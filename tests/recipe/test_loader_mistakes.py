@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.recipe_folder import SOURCE, Kitchen, each_of
+from tests.support.recipe_folder import SOURCE, RecipeFolder, each_of
 
 KEYS = "secure_boot: {key: {file: files/key.gpg}, certificate: files/key.gpg"
 BAD = [
@@ -171,10 +171,12 @@ BAD = [
 
 
 @each_of(BAD)
-def test_a_way_to_boot_that_cannot_be_is_refused_with_the_reason(kitchen: Kitchen, text: str, lines: list[str]) -> None:
+def test_a_way_to_boot_that_cannot_be_is_refused_with_the_reason(
+    recipes: RecipeFolder, text: str, lines: list[str]
+) -> None:
     """Each at its place, before anything is built."""
-    kitchen.stock()
-    assert kitchen.mistakes(SOURCE + text) == lines
+    recipes.write_files()
+    assert recipes.mistakes(SOURCE + text) == lines
 
 
 GOOD = [
@@ -190,10 +192,10 @@ GOOD = [
 
 
 @pytest.mark.parametrize("text", GOOD)
-def test_what_can_be_is_taken(kitchen: Kitchen, text: str) -> None:
+def test_what_can_be_is_taken(recipes: RecipeFolder, text: str) -> None:
     """And nothing beyond what was asked is demanded."""
-    kitchen.stock()
-    assert kitchen.cook(SOURCE + text + "\n").boot.loader
+    recipes.write_files()
+    assert recipes.load(SOURCE + text + "\n").boot.loader
 
 
 @pytest.mark.parametrize(
@@ -205,6 +207,6 @@ def test_what_can_be_is_taken(kitchen: Kitchen, text: str) -> None:
         ("disk: {partitions: {esp: {}, boot: {mount: /boot}, root: {mount: /}}}", "root"),
     ],
 )
-def test_where_kernels_stand_follows_from_the_loaders(kitchen: Kitchen, text: str, place: str) -> None:
+def test_where_kernels_stand_follows_from_the_loaders(recipes: RecipeFolder, text: str, place: str) -> None:
     """Inside the image where that holds them, else where the loader looks for them; on XBOOTLDR where there is one."""
-    assert kitchen.cook(SOURCE + text + "\n").boot.place == place
+    assert recipes.load(SOURCE + text + "\n").boot.place == place

@@ -11,14 +11,14 @@ from bootsmith.tasks.recipe.model import Recipe
 from bootsmith.tasks.recipe.show import show
 from bootsmith.tasks.recipe.values.units import show_size
 
-from tests.support.recipe_folder import SOURCE, Kitchen
+from tests.support.recipe_folder import SOURCE, RecipeFolder
 
 PLAIN = "disk: {partitions: {root: {mount: /}}}\n"
 
 
-def cooked(kitchen: Kitchen, loader: str, more: str = "") -> Recipe:
+def recipe_with(recipes: RecipeFolder, loader: str, more: str = "") -> Recipe:
     """Return a recipe with these loaders."""
-    return kitchen.cook(SOURCE + f"boot: {{loader: {loader}}}\n" + more)
+    return recipes.load(SOURCE + f"boot: {{loader: {loader}}}\n" + more)
 
 
 @pytest.mark.parametrize(("loader", "table", "partitions", "place"),
@@ -29,9 +29,9 @@ def cooked(kitchen: Kitchen, loader: str, more: str = "") -> Recipe:
      ("[systemd-boot, grub-bios]", "gpt", "bios-boot esp root", "esp"),
      ("[syslinux, systemd-boot]", "gpt", "esp root", "esp"), ("[grub-efi, syslinux]", "gpt", "esp root", "esp")],
 )  # fmt: skip
-def test_a_loaders_usual_disk(kitchen: Kitchen, loader: str, table: str, partitions: str, place: str) -> None:
+def test_a_loaders_usual_disk(recipes: RecipeFolder, loader: str, table: str, partitions: str, place: str) -> None:
     """Its table, its partitions and the place of kernels, alone and with others (C5, A9)."""
-    recipe = cooked(kitchen, loader)
+    recipe = recipe_with(recipes, loader)
     assert (recipe.disk.table, " ".join(recipe.disk.partitions), recipe.boot.place) == (table, partitions, place)
 
 
@@ -44,30 +44,32 @@ def test_a_loaders_usual_disk(kitchen: Kitchen, loader: str, table: str, partiti
      ("grub-bios", "disk: {partitions: {root: {mount: /}, more: {mount: /srv, active: true}}}\n", {"more"}),
      ("grub-bios", "disk: {partitions: {root: {mount: /, active: false}}}\n", set())],
 )  # fmt: skip
-def test_the_partition_a_bios_boots_is_marked(kitchen: Kitchen, loader: str, more: str, marked: set[str]) -> None:
+def test_the_partition_a_bios_boots_is_marked(recipes: RecipeFolder, loader: str, more: str, marked: set[str]) -> None:
     """By MBR's flag or GPT's attribute, unless the recipe does it itself."""
-    disk = cooked(kitchen, loader, more).disk
+    disk = recipe_with(recipes, loader, more).disk
     parts = disk.partitions.values()
     assert {part.name for part in parts if part.active or "legacy-boot" in part.attributes} == marked
     assert disk.table == "mbr" or not any(part.active for part in parts)
 
 
-def test_an_mbr_disk_identifies_its_partitions_by_its_signature(kitchen: Kitchen) -> None:
+def test_an_mbr_disk_identifies_its_partitions_by_its_signature(recipes: RecipeFolder) -> None:
     """Signature from the seed, PARTUUID from signature and number, no names; the types are those of MBR."""
-    recipe = cooked(kitchen, "syslinux", "disk: {id: CAFE0001}\n")
+    recipe = recipe_with(recipes, "syslinux", "disk: {id: CAFE0001}\n")
     parts = recipe.disk.partitions
     assert [part.partuuid for part in parts.values()] == ["cafe0001-01", "cafe0001-02"]
     assert [(part.type, part.gpt_name) for part in parts.values()] == [("0x0c", ""), ("root", "")]
-    derived = cooked(kitchen, "syslinux").disk
-    assert derived.id == cooked(kitchen, "grub-bios").disk.id != cooked(kitchen, "syslinux", "seed: y\n").disk.id
+    derived = recipe_with(recipes, "syslinux").disk
+    assert (
+        derived.id == recipe_with(recipes, "grub-bios").disk.id != recipe_with(recipes, "syslinux", "seed: y\n").disk.id
+    )
     assert len(bytes.fromhex(derived.id)) == 4
 
 
 @pytest.mark.parametrize("loader", ["grub-bios", "syslinux", "[grub-efi, grub-bios]", "[systemd-boot, syslinux]"])
-def test_what_is_shown_loads_back(kitchen: Kitchen, loader: str) -> None:
+def test_what_is_shown_loads_back(recipes: RecipeFolder, loader: str) -> None:
     """The recipe in full says the same as the short one."""
-    recipe = cooked(kitchen, loader)
-    assert kitchen.cook(show(recipe)) == recipe
+    recipe = recipe_with(recipes, loader)
+    assert recipes.load(show(recipe)) == recipe
 
 
 BAD = [
@@ -310,32 +312,32 @@ BAD = [
 
 
 @pytest.mark.parametrize(("loader", "more", "told"), BAD)
-def test_what_cannot_be_is_refused(kitchen: Kitchen, loader: str, more: str, told: list[str]) -> None:
+def test_what_cannot_be_is_refused(recipes: RecipeFolder, loader: str, more: str, told: list[str]) -> None:
     """Before any work, with the place and the reason (A9)."""
     with pytest.raises(RecipeError) as caught:
-        cooked(kitchen, loader, more)
+        recipe_with(recipes, loader, more)
     assert [line.partition("x.yaml:")[2] for line in caught.value.problems] == told
 
 
 @pytest.mark.parametrize("loader", ["syslinux", "systemd-boot", "grub-efi"])
-def test_a_loader_that_starts_no_such_kernel_is_refused(kitchen: Kitchen, loader: str) -> None:
+def test_a_loader_that_starts_no_such_kernel_is_refused(recipes: RecipeFolder, loader: str) -> None:
     """Multiboot is GRUB's, under a BIOS."""
-    kernel = kitchen.write("kernel.elf", b"")
+    kernel = recipes.write("kernel.elf", b"")
     words = f"protocol: multiboot, initrd: none, kernel: {{first: [{kernel.name}], as: /boot/kernel}}"
     with pytest.raises(
         RecipeError, match=rf"2:16: boot\.loader: {loader} starts no multiboot kernels; write grub-bios$"
     ):
-        cooked(kitchen, f"{loader}, {words}")
+        recipe_with(recipes, f"{loader}, {words}")
 
 
-def test_the_reference_tells_the_usual_disks(kitchen: Kitchen) -> None:
+def test_the_reference_tells_the_usual_disks(recipes: RecipeFolder) -> None:
     """Its table is what recipes without partitions get."""
     text = (Path(__file__).parents[2] / "docs/reference/recipe.md").read_text()
     rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in text.splitlines() if row.startswith("|")]
     told = {row[0]: row[1:] for row in rows if len(row) == 3 and row[1] in ("gpt", "mbr", "none")}
     assert {name for names in told for name in names.strip("[]").split(", ")} == {*KINDS}
     for names, row in told.items():
-        disk = cooked(kitchen, names, "outputs: [raw]\n").disk
+        disk = recipe_with(recipes, names, "outputs: [raw]\n").disk
         usual = []
         for part in disk.partitions.values():
             size = part.size if isinstance(part.size, str) else show_size(part.size)
@@ -344,11 +346,11 @@ def test_the_reference_tells_the_usual_disks(kitchen: Kitchen) -> None:
         assert row == [disk.table, "; ".join(usual)]
 
 
-def test_loaders_and_tables_of_the_command_line_choose_the_disk(kitchen: Kitchen) -> None:
+def test_loaders_and_tables_of_the_command_line_choose_the_disk(recipes: RecipeFolder) -> None:
     """As if they stood in the recipe."""
     words = {"boot.loader": "grub-efi,grub-bios"}
-    assert [*kitchen.cook(SOURCE, words).disk.partitions] == ["bios-boot", "esp", "root"]
-    assert [*kitchen.cook(SOURCE, {"boot.loader": "grub-bios", "disk.table": "gpt"}).disk.partitions] == [
+    assert [*recipes.load(SOURCE, words).disk.partitions] == ["bios-boot", "esp", "root"]
+    assert [*recipes.load(SOURCE, {"boot.loader": "grub-bios", "disk.table": "gpt"}).disk.partitions] == [
         "bios-boot",
         "root",
     ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from bootsmith.tasks.command.actions import qemu_test
 
-from tests.support.recipe_folder import SOURCE, Kitchen, each_of
+from tests.support.recipe_folder import SOURCE, RecipeFolder, each_of
 
 BAD = [
     (
@@ -83,9 +83,11 @@ BAD = [
 
 
 @each_of(BAD)
-def test_a_mistake_is_told_with_place_key_reason_and_remedy(stocked: Kitchen, text: str, lines: list[str]) -> None:
+def test_a_mistake_is_told_with_place_key_reason_and_remedy(
+    with_files: RecipeFolder, text: str, lines: list[str]
+) -> None:
     """Before anything is started."""
-    assert stocked.mistakes(text) == lines
+    assert with_files.mistakes(text) == lines
 
 
 @pytest.mark.parametrize(
@@ -98,6 +100,6 @@ def test_a_mistake_is_told_with_place_key_reason_and_remedy(stocked: Kitchen, te
         ("boot: {loader: [grub-efi, grub-bios]}\nmachine: {firmware: bios}\n", ["bios"]),
     ],
 )
-def test_under_what_a_recipe_is_tested(kitchen: Kitchen, more: str, found: list[str]) -> None:
+def test_under_what_a_recipe_is_tested(recipes: RecipeFolder, more: str, found: list[str]) -> None:
     """`auto` is what the machine says, else what its board can, else its loaders' first; each once."""
-    assert qemu_test.kinds(kitchen.cook(SOURCE + more)) == found
+    assert qemu_test.kinds(recipes.load(SOURCE + more)) == found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.support.recipe_folder import SOURCE, Kitchen, each_of
+from tests.support.recipe_folder import SOURCE, RecipeFolder, each_of
 
 NO_TREE_PATH = "begin it with /, and leave out //, /., /.. and a last /"
 BAD = [
@@ -215,6 +215,8 @@ BAD = [
 
 
 @each_of(BAD)
-def test_a_mistake_is_told_with_place_key_reason_and_remedy(stocked: Kitchen, text: str, lines: list[str]) -> None:
+def test_a_mistake_is_told_with_place_key_reason_and_remedy(
+    with_files: RecipeFolder, text: str, lines: list[str]
+) -> None:
     """Each mistake of a recipe is one line: file:line:column: key: what is wrong; what to do. V16."""
-    assert stocked.mistakes(text) == lines
+    assert with_files.mistakes(text) == lines

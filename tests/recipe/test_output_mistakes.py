@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.support.recipe_folder import SOURCE, Kitchen, each_of
+from tests.support.recipe_folder import SOURCE, RecipeFolder, each_of
 
 BAD = [
     (SOURCE + "outputs: raw\n", ["2:10: outputs: this takes a list; write [raw]"]),
@@ -85,6 +85,8 @@ BAD = [
 
 
 @each_of(BAD)
-def test_a_mistake_is_told_with_place_key_reason_and_remedy(stocked: Kitchen, text: str, lines: list[str]) -> None:
+def test_a_mistake_is_told_with_place_key_reason_and_remedy(
+    with_files: RecipeFolder, text: str, lines: list[str]
+) -> None:
     """What qemu-img refuses together is refused here, with the reason. L9."""
-    assert stocked.mistakes(text) == lines
+    assert with_files.mistakes(text) == lines

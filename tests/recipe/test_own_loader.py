@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from bootsmith.tasks.errors import RecipeError
 
-from tests.support.recipe_folder import SOURCE, Kitchen
+from tests.support.recipe_folder import SOURCE, RecipeFolder
 
 BAD = [
     ("FIRMWARE = \n", ":1: this is no Python: invalid syntax; mend that line"),
@@ -37,27 +37,27 @@ BAD = [
 
 
 @pytest.mark.parametrize(("text", "told"), BAD)
-def test_what_is_wrong_with_its_facts_is_told_at_the_recipe(kitchen: Kitchen, text: str, told: str) -> None:
+def test_what_is_wrong_with_its_facts_is_told_at_the_recipe(recipes: RecipeFolder, text: str, told: str) -> None:
     """With the line in its file, before any of it ran."""
-    kitchen.write("mine.py", text)
+    recipes.write("mine.py", text)
     with pytest.raises(RecipeError) as caught:
-        kitchen.cook(SOURCE + "boot: {loader: ./mine.py}\n")
+        recipes.load(SOURCE + "boot: {loader: ./mine.py}\n")
     assert caught.value.problems == [f"recipes/x.yaml:2:16: boot.loader: recipes/mine.py{told}"]
 
 
-def test_a_loader_that_is_not_there(kitchen: Kitchen) -> None:
+def test_a_loader_that_is_not_there(recipes: RecipeFolder) -> None:
     """A file that does not exist is told as any other; a word that is none is told with what was meant."""
     for word, told in (
         ("./mine.py", "recipes/mine.py does not exist; create that file"),
         ("grub", "'grub' is not a choice; did you mean grub-efi?"),
     ):
         with pytest.raises(RecipeError) as caught:
-            kitchen.cook(SOURCE + f"boot: {{loader: {word}}}\n")
+            recipes.load(SOURCE + f"boot: {{loader: {word}}}\n")
         assert caught.value.problems == [f"recipes/x.yaml:2:16: boot.loader: {told}"]
 
 
-def test_an_initrd_is_not_looked_for_without_a_kernel(kitchen: Kitchen) -> None:
+def test_an_initrd_is_not_looked_for_without_a_kernel(recipes: RecipeFolder) -> None:
     """`initrd: auto` goes by the kernel: with none, the recipe must say what there is instead."""
-    kitchen.write("mine.py", 'FIRMWARE = "bios"\nLAYOUTS = {"mbr": {"root": {"mount": "/"}}}\ndef make(m): ...\n')
+    recipes.write("mine.py", 'FIRMWARE = "bios"\nLAYOUTS = {"mbr": {"root": {"mount": "/"}}}\ndef make(m): ...\n')
     with pytest.raises(RecipeError, match=r"boot.initrd: auto goes by the kernel, and boot.kernel is none; write none"):
-        kitchen.cook(SOURCE + "boot: {loader: ./mine.py, kernel: none}\n")
+        recipes.load(SOURCE + "boot: {loader: ./mine.py, kernel: none}\n")

@@ -16,7 +16,7 @@ from bootsmith.tasks.recipe.text.problems import Problems
 from hypothesis import given
 from hypothesis import strategies as some
 
-from tests.support.recipe_folder import LARGE, SOURCE, Kitchen
+from tests.support.recipe_folder import LARGE, SOURCE, RecipeFolder
 
 
 def again(recipe: Recipe, folder: Path) -> Recipe:
@@ -28,20 +28,20 @@ def again(recipe: Recipe, folder: Path) -> Recipe:
 
 @pytest.mark.parametrize("text", [SOURCE, LARGE], ids=["small", "large"])
 @pytest.mark.parametrize("profile", [None, "debug"])
-def test_what_is_shown_loads_back_equal(kitchen: Kitchen, text: str, profile: str | None) -> None:
+def test_what_is_shown_loads_back_equal(recipes: RecipeFolder, text: str, profile: str | None) -> None:
     """Every key, default and derived value stands in what `show` prints, and means the same there."""
-    kitchen.stock()
-    recipe = kitchen.cook(text if text != SOURCE else text + "extends: base\n", profile=profile)
-    assert again(recipe, kitchen.folder) == recipe
+    recipes.write_files()
+    recipe = recipes.load(text if text != SOURCE else text + "extends: base\n", profile=profile)
+    assert again(recipe, recipes.folder) == recipe
     assert recipe.machine.memory == (3 if profile else 1) << 30
-    assert show(again(recipe, kitchen.folder)).partition("\n")[2] == show(recipe).partition("\n")[2]
+    assert show(again(recipe, recipes.folder)).partition("\n")[2] == show(recipe).partition("\n")[2]
 
 
-def test_secrets_are_shown_by_reference(kitchen: Kitchen, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_secrets_are_shown_by_reference(recipes: RecipeFolder, monkeypatch: pytest.MonkeyPatch) -> None:
     """A password never stands in what is shown, though its file and variable exist."""
-    kitchen.write("pw.txt", "hunter2")
+    recipes.write("pw.txt", "hunter2")
     monkeypatch.setenv("PW", "hunter2")
-    shown = show(kitchen.cook(SOURCE + "system: {users: {root: {password: {file: pw.txt}}, a: {password: {env: PW}}}}"))
+    shown = show(recipes.load(SOURCE + "system: {users: {root: {password: {file: pw.txt}}, a: {password: {env: PW}}}}"))
     assert "hunter2" not in shown
     assert "{password: {file: pw.txt}" in shown
     assert "{password: {env: PW}" in shown

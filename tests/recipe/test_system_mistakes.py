@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.support.recipe_folder import SOURCE, Kitchen, each_of
+from tests.support.recipe_folder import SOURCE, RecipeFolder, each_of
 
 BAD = [
     (
@@ -125,6 +125,8 @@ BAD = [
 
 
 @each_of(BAD)
-def test_a_mistake_is_told_with_place_key_reason_and_remedy(stocked: Kitchen, text: str, lines: list[str]) -> None:
+def test_a_mistake_is_told_with_place_key_reason_and_remedy(
+    with_files: RecipeFolder, text: str, lines: list[str]
+) -> None:
     """At the key; of a user, at theirs."""
-    assert stocked.mistakes(text) == lines
+    assert with_files.mistakes(text) == lines

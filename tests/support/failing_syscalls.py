@@ -1,15 +1,12 @@
 """System calls that fail, or kill, at their n-th use: in this very process, wherever its Python code makes them.
 
-A program of its own, such as doit, meets `faults` instead; this takes no start of a process, so that thousands fit.
+A program of its own, such as doit, meets `file_faults` instead; this takes no start of a process, thousands fit.
 """
 
 from __future__ import annotations
 
 import os
-import select
 import signal
-import traceback
-import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -20,11 +17,11 @@ CALLS = ("open", "write", "pwrite", "replace", "rename", "mkdir", "ftruncate", "
 
 
 @dataclass
-class Slip:
+class SyscallFault:
     """What is to happen at the `at`-th call; `made` counts them. A write does half of its work first."""
 
     at: int
-    happen: Callable[[], None]
+    happen: Callable[[], object]
     made: int = 0
     mutex: Lock = field(default_factory=Lock)
 
@@ -51,23 +48,23 @@ class Slip:
 
 
 @contextmanager
-def slipping(at: int, happen: Callable[[], None]) -> Iterator[Slip]:
+def fault_at(at: int, happen: Callable[[], object]) -> Iterator[SyscallFault]:
     """Let something happen at the `at`-th call of any of CALLS; the call itself is made only if that returns."""
-    slip = Slip(at, happen)
+    fault = SyscallFault(at, happen)
     real = {name: getattr(os, name) for name in CALLS}
     for name, function in real.items():
-        setattr(os, name, slip.wrap(name, function))
+        setattr(os, name, fault.wrap(name, function))
     try:
-        yield slip
+        yield fault
     finally:
         for name, function in real.items():
             setattr(os, name, function)
 
 
-def failing(number: int) -> Callable[[], None]:
-    """Return what fails as the kernel does, with this errno."""
+def failing(number: int) -> Callable[..., int]:
+    """Return what fails as the kernel does, with this errno, whatever it is called with."""
 
-    def fail() -> None:
+    def fail(*_: object, **__: object) -> int:
         raise OSError(number, os.strerror(number))
 
     return fail
@@ -76,30 +73,3 @@ def failing(number: int) -> Callable[[], None]:
 def die() -> None:
     """End at once."""
     os.kill(os.getpid(), signal.SIGKILL)
-
-
-def in_child(work: Callable[[], None], within: float | None = None) -> int:
-    """Do something in a fork of this process, killed unless it is done `within` so many seconds.
-
-    Return the signal that ended it, 0 for none. What it raises is printed, and fails the test.
-    """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)  # of forks beside threads: those of pytest-xdist only wait
-        child = os.fork()
-    if not child:
-        try:
-            work()
-        except BaseException:  # noqa: BLE001  # whatever it is, the fork must not go on as pytest
-            traceback.print_exc()
-            os._exit(1)
-        os._exit(0)
-    if within is not None:
-        watch = os.pidfd_open(child)
-        ended, _, _ = select.select([watch], [], [], within)
-        os.close(watch)
-        if not ended:
-            os.kill(child, signal.SIGKILL)
-    _, status = os.waitpid(child, 0)
-    code = os.waitstatus_to_exitcode(status)
-    assert code <= 0, "the child failed"
-    return -code

@@ -47,14 +47,14 @@ told.write_text(json.dumps([ours, sorted(opened)]))
 
 
 @dataclass(frozen=True)
-class Reach:
+class Access:
     """What a stage loaded of ours, and the files that were opened."""
 
     modules: set[str]
     files: set[str]
 
 
-def run(stage: Stage, folder: Path, *, strace: bool = False) -> Reach:
+def run(stage: Stage, folder: Path, *, strace: bool = False) -> Access:
     """Run a stage in a process of its own, its outputs to their places; `folder` is for what is in between."""
     work, told, trace = folder / "work", folder / "told", folder / "trace"
     work.mkdir(parents=True)
@@ -71,7 +71,7 @@ def run(stage: Stage, folder: Path, *, strace: bool = False) -> Reach:
     for role, path in stage.outputs.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         made[role].replace(path)
-    return Reach(set(loaded), {*opened, *(_traced(trace) if strace else ())})
+    return Access(set(loaded), {*opened, *(_traced(trace) if strace else ())})
 
 
 def _traced(trace: Path) -> set[str]:
@@ -80,7 +80,7 @@ def _traced(trace: Path) -> set[str]:
     return set(pattern.findall(trace.read_text(errors="surrogateescape")))
 
 
-def undeclared_code(stage: Stage, reach: Reach) -> set[str]:
+def undeclared_code(stage: Stage, reach: Access) -> set[str]:
     """Return the modules that a stage loaded and its key does not count."""
     counted: set[str] = set()
     for name in (stage.run.partition(":")[0], *stage.loads, SETTINGS):
@@ -88,7 +88,7 @@ def undeclared_code(stage: Stage, reach: Reach) -> set[str]:
     return reach.modules - counted - PACKAGES
 
 
-def undeclared_files(stage: Stage, reach: Reach, folder: Path, memo: Memo) -> set[str]:
+def undeclared_files(stage: Stage, reach: Access, folder: Path, memo: Memo) -> set[str]:
     """Return what was opened that is no input or output, of no declared tool, not ours, Python's or the kernel's."""
     roots = [
         *map(str, stage.inputs.values()),

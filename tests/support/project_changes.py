@@ -7,42 +7,42 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.support.toy_stages import Project
+from tests.support.toy_project import ToyProject
 
 
-def write(name: str, text: str) -> Callable[[Project], object]:
+def write(name: str, text: str) -> Callable[[ToyProject], object]:
     return lambda project: (project.top / name).write_text(text)
 
 
-def remove(name: str) -> Callable[[Project], object]:
+def remove(name: str) -> Callable[[ToyProject], object]:
     return lambda project: (project.top / name).unlink()
 
 
-def copy(original: Project, top: Path) -> Project:
+def copy(original: ToyProject, top: Path) -> ToyProject:
     """Return a copy of a project, with a cache of its own: keys and records hold no paths."""
     shutil.copytree(original.top, top, symlinks=True)
-    project = Project(top)
+    project = ToyProject(top)
     project.cache = top / "cache"
     return project
 
 
-def lose(*names: str) -> Callable[[Project], object]:
-    def act(project: Project) -> None:
+def lose(*names: str) -> Callable[[ToyProject], object]:
+    def act(project: ToyProject) -> None:
         for name in names:
             shutil.rmtree(project.top / name, ignore_errors=True)
 
     return act
 
 
-def same_size_and_time(project: Project) -> None:
+def same_size_and_time(project: ToyProject) -> None:
     source = project.top / "source"
     before = source.stat()
     source.write_text(source.read_text().replace("first", "FIRST").replace("FIRST", "fisrt"))
     os.utime(source, ns=(before.st_atime_ns, before.st_mtime_ns))
 
 
-def damage(name: str) -> Callable[[Project], object]:
-    def act(project: Project) -> None:
+def damage(name: str) -> Callable[[ToyProject], object]:
+    def act(project: ToyProject) -> None:
         path = project.top / "build/toy" / name
         before = path.stat()
         path.write_bytes(b"x" * before.st_size)
@@ -51,27 +51,27 @@ def damage(name: str) -> Callable[[Project], object]:
     return act
 
 
-def in_the_way(project: Project) -> None:
+def in_the_way(project: ToyProject) -> None:
     path = project.top / "build/toy/base"
     path.unlink()
     path.mkdir()
 
 
-def edit_code(project: Project) -> None:
+def edit_code(project: ToyProject) -> None:
     code = project.top / "toystages.py"
     code.write_text(code.read_text().replace(".upper()", ".title()"))
 
 
-def forget(*names: str) -> Callable[[Project], object]:
+def forget(*names: str) -> Callable[[ToyProject], object]:
     return lambda project: [project.doit("forget", name) for name in names]
 
 
-def both(*acts: Callable[[Project], object]) -> Callable[[Project], object]:
+def both(*acts: Callable[[ToyProject], object]) -> Callable[[ToyProject], object]:
     return lambda project: [act(project) for act in acts]
 
 
 STORED = ("cache/blobs", "cache/indexes", "cache/chunks")
-SCENARIOS: dict[str, Callable[[Project], object]] = {
+SCENARIOS: dict[str, Callable[[ToyProject], object]] = {
     "nothing": lambda _: None,
     "input touched": lambda project: os.utime(project.top / "source", (1, 1)),
     "input edited": write("source", "something new\n"),

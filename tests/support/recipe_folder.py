@@ -64,10 +64,10 @@ machine: {serial: log.txt, forward: ["2222:22"], qemu: ["-s", "", " a ", "[x]"]}
 test: {expect: ["a\\.b$", "login:"], login: {user: ann, password: {file: ../pw}}, run: ["true", "~", "- x", "#", "!a"]}
 profiles: {debug: {boot: {timeout: 9}}}
 """
-"""A recipe that says nearly all that can be said; it needs what `Kitchen.stock` writes."""
+"""A recipe that says nearly all that can be said; it needs what `RecipeFolder.write_files` writes."""
 
 
-class Kitchen:
+class RecipeFolder:
     """Recipes live in `recipes/` below `folder`, which is the current directory."""
 
     def __init__(self, folder: Path) -> None:
@@ -81,12 +81,12 @@ class Kitchen:
         path.write_bytes(text if isinstance(text, bytes) else text.encode())
         return path
 
-    def stock(self) -> None:
+    def write_files(self) -> None:
         """Write the files that `LARGE` names."""
         self.write("files/key.gpg", "")
         self.write("base", SOURCE + "profiles: {debug: {machine: {memory: 3G}}}\nboot: {timeout: 7}\n")
 
-    def cook(self, text: str, words: Mapping[str, str] | None = None, profile: str | None = None) -> Recipe:
+    def load(self, text: str, words: Mapping[str, str] | None = None, profile: str | None = None) -> Recipe:
         """Write the recipe `x` and load it as `recipes/x.yaml`, with words of the command line."""
         self.write("x", text)
         return load(Path("recipes/x.yaml"), overrides=words or {}, profile=profile)
@@ -94,7 +94,7 @@ class Kitchen:
     def mistakes(self, text: str) -> list[str]:
         """Load a recipe that is wrong; return what its user sees of each mistake, behind `recipes/x.yaml:`."""
         with pytest.raises(RecipeError) as caught:
-            self.cook(text)
+            self.load(text)
         assert caught.value.exit_code == 3
         assert all(line.startswith("recipes/x.yaml:") for line in caught.value.problems), caught.value.problems
         return [line.removeprefix("recipes/x.yaml:") for line in caught.value.problems]

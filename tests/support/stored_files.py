@@ -1,10 +1,9 @@
-"""A blob, a download and a result to be stored, the files that hold them in a store, and ways to damage those."""
+"""A blob, a download and a result to be stored, the files that hold them in a store."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 from bootsmith.cache.digest.fingerprint import of_bytes
@@ -39,34 +38,3 @@ def download(store: Store) -> Path:
 def files(folder: Path) -> list[str]:
     """Return the names of all files below a folder."""
     return sorted(path.name for path in folder.rglob("*") if path.is_file())
-
-
-def overwrite(path: Path, content: bytes) -> None:
-    """Change a stored file, though it is meant never to be."""
-    path.chmod(0o644)
-    path.write_bytes(content)
-
-
-def flip(path: Path) -> None:
-    """Change one bit in the middle."""
-    whole = path.read_bytes()
-    middle = len(whole) // 2
-    overwrite(path, whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :])
-
-
-DAMAGES: dict[str, Callable[[Path], None]] = {
-    "bit flip": flip,
-    "truncation": lambda path: overwrite(path, path.read_bytes()[:-1]),
-    "truncation to a block": lambda path: overwrite(path, path.read_bytes()[: path.stat().st_size // 2]),
-    "a byte more": lambda path: overwrite(path, path.read_bytes() + b"\0"),
-    "zeros after a power cut": lambda path: overwrite(path, bytes(path.stat().st_size)),
-}
-
-
-def fail(number: int) -> Callable[..., int]:
-    """Return a function that fails as the kernel does."""
-
-    def failing(*_: object, **__: object) -> int:
-        raise OSError(number, os.strerror(number))
-
-    return failing

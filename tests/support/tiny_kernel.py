@@ -15,8 +15,9 @@ import pytest
 from bootsmith.tasks.boot import menu
 from bootsmith.tasks.machine import firmware, qemu
 
-from tests.support.disk_stages import Workbench, member
-from tests.support.scripted_guests import TCG, machine
+from tests.support.disk_build import DiskBuild
+from tests.support.machine_keys import TCG, machine
+from tests.support.tar_members import member
 
 LONG = 300  # seconds: how long a busy host may take for what takes it three when idle
 INITRD = b"tiny initrd\0"
@@ -49,19 +50,19 @@ def kernel() -> bytes:
     return bytes(image)
 
 
-def workbench(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> Workbench:
-    """Return a workbench with an empty tree whose kernel this is; `text` is its recipe, without a source."""
-    made = Workbench(folder, monkeypatch, text)
+def disk_build(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> DiskBuild:
+    """Return a build with an empty tree whose kernel this is; `text` is its recipe, without a source."""
+    made = DiskBuild(folder, monkeypatch, text)
     made.base({"./": member("d")})
     made.site.kernel.write_bytes(kernel())
     made.site.initrd.write_bytes(INITRD)
     return made
 
 
-def boot(bench: Workbench) -> tuple[str, str]:
-    """Build a workbench's disk and run it under SeaBIOS; return what it printed, and its first entry's command line."""
-    heard = serial_of(bench.build(), bench.folder / "serial.log")
-    entries = menu.from_param(bench.stages()["bootloader"].params["menu"])  # type: ignore[arg-type]
+def boot(build: DiskBuild) -> tuple[str, str]:
+    """Build a build's disk and run it under SeaBIOS; return what it printed, and its first entry's command line."""
+    heard = serial_of(build.raw_disk(), build.folder / "serial.log")
+    entries = menu.from_param(build.stages()["bootloader"].params["menu"])  # type: ignore[arg-type]
     return heard, entries.items[0].cmdline
 
 

@@ -19,7 +19,7 @@ from bootsmith.tasks.recipe import loaders
 from bootsmith.tasks.recipe.load import load
 from bootsmith.tasks.recipe.loaders import KINDS
 
-from tests.support.small_guest import Small
+from tests.support.small_guest import SmallProject
 
 TABLES = ("gpt", "mbr", "none")
 
@@ -86,8 +86,8 @@ PARAMETERS = [
 
 
 @pytest.fixture(name="small", scope="module")
-def fixture_small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Small]:
-    project = Small.make(tmp_path_factory.mktemp("matrix") / "project")
+def fixture_small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallProject]:
+    project = SmallProject.make(tmp_path_factory.mktemp("matrix") / "project")
     yield project
     shutil.rmtree(project.top)
 
@@ -102,7 +102,7 @@ def test_the_share_is_of_the_whole() -> None:
 @pytest.mark.boot
 @pytest.mark.xdist_group("matrix")
 @pytest.mark.parametrize("cell", PARAMETERS)
-def test_a_legal_disk_boots(small: Small, cell: Cell) -> None:
+def test_a_legal_disk_boots(small: SmallProject, cell: Cell) -> None:
     """The disk starts under its firmware to its own init, proved by a nonce, with the entry asked for (A9, C5)."""
     name = f"cell-{cell}"
     (small.top / f"recipes/{name}.yaml").write_text(yaml.safe_dump(cell.recipe))
@@ -115,7 +115,7 @@ def test_a_legal_disk_boots(small: Small, cell: Cell) -> None:
     shutil.rmtree(small.top / f"build/{name}")
 
 
-def refusal(small: Small, recipe: dict[str, object]) -> str:
+def refusal(small: SmallProject, recipe: dict[str, object]) -> str:
     """Return why a recipe is refused."""
     file = small.top / "recipes/refused.yaml"
     file.write_text(yaml.safe_dump(recipe))
@@ -125,7 +125,7 @@ def refusal(small: Small, recipe: dict[str, object]) -> str:
 
 
 @pytest.mark.parametrize("names", [names for names in PAIRS if rivals(names)], ids="-".join)
-def test_rivals_are_refused(small: Small, names: tuple[str, ...]) -> None:
+def test_rivals_are_refused(small: SmallProject, names: tuple[str, ...]) -> None:
     """Two loaders that want the same place are refused before any work, with the reason (A9)."""
     assert "keep one of them" in refusal(small, {"extends": "small", "boot": {"loader": list(names)}})
 
@@ -135,7 +135,7 @@ def test_rivals_are_refused(small: Small, names: tuple[str, ...]) -> None:
     [(name, firmware) for (name,) in ALONE for firmware in ("uefi", "bios")
      if KINDS[name].firmware != firmware],
 )  # fmt: skip
-def test_firmware_that_starts_nothing_is_refused(small: Small, name: str, firmware: str) -> None:
+def test_firmware_that_starts_nothing_is_refused(small: SmallProject, name: str, firmware: str) -> None:
     """A test under firmware that no loader of the disk serves is refused, naming loaders that would (A6)."""
     cell = Cell((name,), loaders.usual_table((name,)), firmware)
     said = refusal(small, cell.recipe)
@@ -147,6 +147,6 @@ def test_firmware_that_starts_nothing_is_refused(small: Small, name: str, firmwa
     [(name, table) for (name,) in ALONE for table in TABLES
      if table not in KINDS[name].layouts],
 )  # fmt: skip
-def test_tables_no_loader_lives_on_are_refused(small: Small, name: str, table: str) -> None:
+def test_tables_no_loader_lives_on_are_refused(small: SmallProject, name: str, table: str) -> None:
     """A loader on a table it cannot live on is refused, naming those it can (A9)."""
     assert f"{name} cannot live on {table}" in refusal(small, Cell((name,), table, KINDS[name].firmware).recipe)

@@ -10,13 +10,13 @@ import pytest
 
 from tests.support import tiny_kernel
 from tests.support.ext_image import read_tree
-from tests.support.toy_stages import Project
+from tests.support.toy_project import ToyProject
 
 BIOS = "build-syslinux-bios"
 
 
 @pytest.fixture(name="project")
-def fixture_project(tmp_path: Path) -> Project:
+def fixture_project(tmp_path: Path) -> ToyProject:
     """A project, and beside it a tree of which a BIOS could start the kernel."""
     for name in ("project", "tree/boot", "tree/etc", "bare/etc", "out"):
         (tmp_path / name).mkdir(parents=True)
@@ -28,10 +28,10 @@ def fixture_project(tmp_path: Path) -> Project:
     (tmp_path / "tree/odd $name").chmod(0o4711)
     (tmp_path / "a.bz2").write_bytes(b"BZh91AY")
     (tmp_path / "link").symlink_to("out/disk.raw")
-    return Project.make(tmp_path / "project")
+    return ToyProject.make(tmp_path / "project")
 
 
-def packed(project: Project, folder: str, *words: str) -> str:
+def packed(project: ToyProject, folder: str, *words: str) -> str:
     """Return a tar of the tree, called tree.tgz whatever it is packed by, by a name that the commands take."""
     here = project.top.parent
     (here / folder).mkdir()
@@ -40,7 +40,7 @@ def packed(project: Project, folder: str, *words: str) -> str:
     return f"../{folder}/tree.tgz"
 
 
-def said(project: Project, *words: str) -> str:
+def said(project: ToyProject, *words: str) -> str:
     """Run a command, which must succeed; return all it says."""
     done = project.doit(*words)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -48,7 +48,7 @@ def said(project: Project, *words: str) -> str:
 
 
 @pytest.mark.boot
-def test_a_bios_boots_it(project: Project) -> None:
+def test_a_bios_boots_it(project: ToyProject) -> None:
     """SeaBIOS starts the tree's kernel with its initrd, the root partition and the words given, as they are (A5)."""
     here = project.top.parent
     said(project, BIOS, "--size", "1G", "--cmdline=a=b $c", "--output", "../out/disk.raw", packed(project, "one", "-z"))
@@ -60,7 +60,7 @@ def test_a_bios_boots_it(project: Project) -> None:
     assert "; initrd: tiny initrd" in heard
 
 
-def test_the_tree_stays_as_it_is_but_for_fstab(project: Project) -> None:
+def test_the_tree_stays_as_it_is_but_for_fstab(project: ToyProject) -> None:
     """Names, modes and contents are the tree's; /etc/fstab names the disk's own filesystems, FAT not needed (A5)."""
     said(project, BIOS, packed(project, "one", "--zstd"))
     (build,) = (project.top / "build/disks").glob("tree.tgz-*/syslinux")
@@ -73,7 +73,7 @@ def test_the_tree_stays_as_it_is_but_for_fstab(project: Project) -> None:
     assert b"boot/syslinux" in found
 
 
-def test_it_is_made_once(project: Project) -> None:
+def test_it_is_made_once(project: ToyProject) -> None:
     """A second call makes nothing; tars of one name in two folders do not share; an edit is seen (A16)."""
     one, two = packed(project, "one", "-z"), packed(project, "two", "-J")
     first = said(project, BIOS, "--output", "../out/one.raw", one)
@@ -93,7 +93,7 @@ def test_it_is_made_once(project: Project) -> None:
     assert sorted(path.name for path in out.iterdir()) == ["one.raw", "two.raw"]
 
 
-def test_a_directory_does_as_well(project: Project) -> None:
+def test_a_directory_does_as_well(project: ToyProject) -> None:
     """Its owner is root in it; an output that somebody wrote to is put there anew (A16)."""
     said(project, BIOS, "--output", "../out/disk.raw", "../tree")
     disk = project.top.parent / "out/disk.raw"
@@ -106,7 +106,7 @@ def test_a_directory_does_as_well(project: Project) -> None:
     assert (found[b"etc/hostname"].uid, found[b"etc/hostname"].gid) == (0, 0)
 
 
-def test_a_kernel_of_ones_own_without_an_initrd(project: Project) -> None:
+def test_a_kernel_of_ones_own_without_an_initrd(project: ToyProject) -> None:
     """`--kernel` and `--initrd` stand in for what the tree has, or lacks (A16)."""
     (project.top.parent / "mine").write_bytes(tiny_kernel.kernel())
     said(project, BIOS, "--kernel", "../mine", "--initrd", "none", "../bare")
@@ -139,7 +139,7 @@ def test_a_kernel_of_ones_own_without_an_initrd(project: Project) -> None:
     ],
 )
 @pytest.mark.parametrize("command", [BIOS, "build-efistub"])
-def test_mistakes_are_told(project: Project, command: str, words: tuple[str, ...], message: str) -> None:
+def test_mistakes_are_told(project: ToyProject, command: str, words: tuple[str, ...], message: str) -> None:
     """Each mistake is one message and no traceback; nothing is written but in the build directory (C9, A16)."""
     before = sorted(project.top.parent.glob("*/*"))
     done = project.doit(command, *words)
@@ -151,7 +151,7 @@ def test_mistakes_are_told(project: Project, command: str, words: tuple[str, ...
     ]
 
 
-def test_no_initrd_is_told_with_its_names(project: Project) -> None:
+def test_no_initrd_is_told_with_its_names(project: ToyProject) -> None:
     """Where the kernel's initrd is missing, the error says where it was looked for and what to do (V14)."""
     (project.top.parent / "tree/boot/initrd.img-1").unlink()
     done = project.doit(BIOS, "../tree")

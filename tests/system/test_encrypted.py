@@ -9,22 +9,22 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.scripted_guests import encrypted, printing_disk
-from tests.support.small_guest import Small
-from tests.support.toy_stages import Project
+from tests.support.printing_disks import encrypted, printing_disk
+from tests.support.small_guest import SmallProject
+from tests.support.toy_project import ToyProject
 
 PASSPHRASE = "open, $esame"
 
 
 @pytest.fixture(name="project", scope="module")
-def fixture_project(tmp_path_factory: pytest.TempPathFactory) -> Project:
+def fixture_project(tmp_path_factory: pytest.TempPathFactory) -> ToyProject:
     """A project, and beside it an encrypted disk that a BIOS starts, under an awkward name."""
     here = tmp_path_factory.mktemp("here")
     (here / "project").mkdir()
     (here / "clear.raw").write_bytes(printing_disk("hello from the safe", ends=True))
     encrypted(here / "clear.raw", here / "it's a $HOME, no.qcow2", PASSPHRASE)
     (here / "my key").write_text(f"{PASSPHRASE}\n")
-    return Project.make(here / "project")
+    return ToyProject.make(here / "project")
 
 
 DISK = "../it's a $HOME, no.qcow2"
@@ -46,7 +46,7 @@ DISK = "../it's a $HOME, no.qcow2"
         (("run-direct", "--passphrase", "env:WRONG"), 3, "--passphrase goes with a KERNEL"),
     ],
 )
-def test_mistakes_are_told(project: Project, words: tuple[str, ...], status: int, message: str) -> None:
+def test_mistakes_are_told(project: ToyProject, words: tuple[str, ...], status: int, message: str) -> None:
     """Each is one message, which repeats no passphrase; QEMU is not started."""
     project.variables["WRONG"] = "another"
     done = project.doit(*words)
@@ -59,7 +59,7 @@ def test_mistakes_are_told(project: Project, words: tuple[str, ...], status: int
 
 @pytest.mark.boot
 @pytest.mark.parametrize("shell", ["sh", "bash"])
-def test_the_printed_command_starts_the_same_machine(project: Project, shell: str) -> None:
+def test_the_printed_command_starts_the_same_machine(project: ToyProject, shell: str) -> None:
     """Pasted into a shell it opens the disk: the shell fetches the passphrase, and no command line has it (L12)."""
     options = ("--print", "--accel", "tcg", "--memory", "64M", "--login", "none", "--qemu", "-no-reboot")
     done = project.doit("run-bios", DISK, *options, "--passphrase", "file:../my key")
@@ -75,7 +75,7 @@ def test_the_printed_command_starts_the_same_machine(project: Project, shell: st
 @pytest.mark.boot
 def test_a_recipe_that_keeps_nothing_in_clear_is_tested_as_it_is(tmp_path: Path) -> None:
     """qemu-test boots the encrypted image by the recipe's own key, which is on no disk of ours nor printed (L17)."""
-    small = Small.make(tmp_path)
+    small = SmallProject.make(tmp_path)
     (tmp_path / "recipes/key").write_text(f"{PASSPHRASE}\n")
     (tmp_path / "recipes/sealed.yaml").write_text("extends: small\noutputs: [qcow2: {encrypt: {file: key}}]\n")
     said = small.doit("qemu-test:sealed", "--accel", "tcg")

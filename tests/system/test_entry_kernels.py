@@ -13,7 +13,7 @@ import pytest
 import yaml
 from bootsmith.tasks.recipe import loaders
 
-from tests.support.small_guest import Small
+from tests.support.small_guest import SmallProject
 
 OWN = {"kernel": "../build/mine/bzImage", "initrd": "../build/mine/initrd.img"}
 KERNELS = {"first": "6.1.", "mine": "6.12."}
@@ -55,22 +55,22 @@ BOOTS = [
 
 
 @pytest.fixture(name="small", scope="module")
-def fixture_small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Small]:
+def fixture_small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SmallProject]:
     """A project with the small recipe, and a kernel and an initrd in a build folder."""
-    project = Small.make(tmp_path_factory.mktemp("entries") / "project")
+    project = SmallProject.make(tmp_path_factory.mktemp("entries") / "project")
     project.doit("image:mine")
     yield project
     shutil.rmtree(project.top)
 
 
-def write(small: Small, name: str, content: Mapping[str, object]) -> None:
+def write(small: SmallProject, name: str, content: Mapping[str, object]) -> None:
     (small.top / f"recipes/{name}.yaml").write_text(yaml.safe_dump(content))
 
 
 @pytest.mark.boot
 @pytest.mark.xdist_group("entries")
 @pytest.mark.parametrize("boot", BOOTS, ids=str)
-def test_both_entries_boot(small: Small, boot: Boot) -> None:
+def test_both_entries_boot(small: SmallProject, boot: Boot) -> None:
     """The distribution's kernel and one's own, on one disk: each boots its own initrd, proved by a nonce."""
     name = "-".join(boot.names)
     write(small, name, recipe(boot.names))
@@ -83,7 +83,7 @@ def test_both_entries_boot(small: Small, boot: Boot) -> None:
     assert (result["verdict"], result["firmware"]) == ("passed", boot.firmware)
 
 
-def ran(small: Small, *words: str) -> set[str]:
+def ran(small: SmallProject, *words: str) -> set[str]:
     """Run `doit WORDS`; return the stages that were built or restored."""
     rows = [line.split() for line in small.doit(*words).splitlines()]
     return {row[1].partition(":")[0] for row in rows if row and row[0] in ("built", "restored")}
@@ -95,7 +95,7 @@ class TestEdits:
     """What is edited of an entry, and what is made anew by that."""
 
     @pytest.fixture
-    def own(self, small: Small) -> Path:
+    def own(self, small: SmallProject) -> Path:
         """A folder with a kernel and an initrd of one's own, to edit."""
         folder = small.top / "own"
         folder.mkdir(exist_ok=True)
@@ -112,7 +112,7 @@ class TestEdits:
         found["boot"] = {"loader": loader, "entries": {"second": None, "mine": mine}}
         return found
 
-    def test_a_new_kernel_costs_the_partition_that_holds_it(self, small: Small, own: Path) -> None:
+    def test_a_new_kernel_costs_the_partition_that_holds_it(self, small: SmallProject, own: Path) -> None:
         """V8, V9: kernels on the ESP leave the root alone, and loaders too while the version stays; it is foretold."""
         write(small, "esp", self.made("esp", "systemd-boot"))
         small.doit("image:esp")
@@ -129,7 +129,7 @@ class TestEdits:
         write(small, "esp", self.made("esp", "systemd-boot", cmdline="quiet"))
         assert ran(small, "image:esp") == {"bootloader", "populate/esp", "assemble"}
 
-    def test_in_the_tree_it_costs_the_root_filesystem(self, small: Small, own: Path) -> None:
+    def test_in_the_tree_it_costs_the_root_filesystem(self, small: SmallProject, own: Path) -> None:
         """With kernels in /boot of the root filesystem, that is what holds them; nothing else is made."""
         write(small, "tree", self.made("tree", "grub-bios"))
         small.doit("image:tree")
@@ -137,7 +137,7 @@ class TestEdits:
         kernel.write_bytes(kernel.read_bytes() + b"another build")
         assert ran(small, "image:tree") == {"kernel/mine", "partition", "populate/root", "assemble"}
 
-    def test_a_kernel_that_went_away_is_named(self, small: Small, own: Path) -> None:
+    def test_a_kernel_that_went_away_is_named(self, small: SmallProject, own: Path) -> None:
         """V7: an input that is missing is an error with its name, and the image stays what it was."""
         write(small, "gone", self.made("gone", "systemd-boot"))
         small.doit("image:gone")
@@ -148,7 +148,7 @@ class TestEdits:
             small.doit("image:gone")
         assert (image.stat().st_ino, image.stat().st_mtime_ns) == before
 
-    def test_a_kernel_that_is_none_stops_before_anything_is_built(self, small: Small, own: Path) -> None:
+    def test_a_kernel_that_is_none_stops_before_anything_is_built(self, small: SmallProject, own: Path) -> None:
         """V14, W7: told by its content, with the entry's key, and nothing is written."""
         (own / "bzImage").write_bytes(b"#!/bin/sh\n")
         write(small, "wrong", self.made("wrong", "systemd-boot"))
@@ -160,7 +160,7 @@ class TestEdits:
         assert not (small.top / "build/wrong").exists()
 
     @pytest.mark.parametrize("loader", ["systemd-boot", "direct"])
-    def test_an_entry_is_run_directly(self, small: Small, own: Path, loader: str) -> None:
+    def test_an_entry_is_run_directly(self, small: SmallProject, own: Path, loader: str) -> None:
         """`run-direct --entry` takes the entry's kernel, initrd and words; a past build's too."""
         name = f"run-{loader}"
         write(small, name, self.made(name, loader, cmdline="mine=1"))

@@ -18,14 +18,14 @@ import pytest
 
 from tests.support import file_faults, finished_stages
 from tests.support.kill_deadline import Deadline
-from tests.support.toy_stages import Project
+from tests.support.toy_project import ToyProject
 
 
 @dataclass
-class Bench:
+class MistreatedProject:
     """A toy project to be mistreated; `scratch` lies outside it."""
 
-    project: Project
+    project: ToyProject
     scratch: Path
     before: dict[str, str] = field(default_factory=dict)
     stored: set[str] = field(default_factory=set)
@@ -99,54 +99,54 @@ def _mentions(process: psutil.Process, text: str) -> bool:
 
 
 @pytest.fixture
-def bench(tmp_path: Path) -> Bench:
+def mistreated(tmp_path: Path) -> MistreatedProject:
     top, scratch = tmp_path / "project", tmp_path / "scratch"
     top.mkdir()
     scratch.mkdir()
-    return Bench(Project.make(top), scratch)
+    return MistreatedProject(ToyProject.make(top), scratch)
 
 
-def edit(bench: Bench, word: str) -> None:
-    (bench.top / "source").write_text(f"line {word}\nsecond line\n")
+def edit(mistreated: MistreatedProject, word: str) -> None:
+    (mistreated.top / "source").write_text(f"line {word}\nsecond line\n")
 
 
 SITUATIONS = ("input edited", "target deleted", "forced", "edit reverted", "tree edited", "option edited", "all new")
 
 
-def disturb(bench: Bench, situation: str, word: str) -> tuple[str, ...]:
+def disturb(mistreated: MistreatedProject, situation: str, word: str) -> tuple[str, ...]:
     """Bring a situation about; return the words of the build to be killed in it."""
     match situation:
         case "input edited" | "edit reverted":
-            edit(bench, word)
+            edit(mistreated, word)
         case "target deleted":
-            (bench.top / "build/toy/upper").unlink()
-            (bench.top / "build/toy/disk.raw").unlink()
+            (mistreated.top / "build/toy/upper").unlink()
+            (mistreated.top / "build/toy/disk.raw").unlink()
         case "forced":
             return ("-a", "image")
         case "tree edited":
-            (bench.top / "tree" / word).touch()
+            (mistreated.top / "tree" / word).touch()
         case "option edited":
-            (bench.top / "toy.yaml").write_text(f"{word}\n")
+            (mistreated.top / "toy.yaml").write_text(f"{word}\n")
         case "all new":
-            shutil.rmtree(bench.top / "build")
-            shutil.rmtree(bench.project.cache)
+            shutil.rmtree(mistreated.top / "build")
+            shutil.rmtree(mistreated.project.cache)
     return ("image",)
 
 
 @pytest.mark.soak(ci=28, whole=1000)
 @pytest.mark.xdist_group("faults-random")
-def test_a_build_killed_at_random_is_finished_by_the_next(bench: Bench, rounds: int) -> None:
+def test_a_build_killed_at_random_is_finished_by_the_next(mistreated: MistreatedProject, rounds: int) -> None:
     """Whatever was edited, deleted or forced, and taken back before the next run or not (L11, C8, V5, V6)."""
-    bench.mend()
+    mistreated.mend()
     chance = random.Random(20_261_121)
     started = time.monotonic()
-    assert bench.project.image("-a", "image")
+    assert mistreated.project.image("-a", "image")
     deadline = Deadline(time.monotonic() - started, chance, idle=1 / 3)  # which is Python's own start
     for number in range(rounds):
         situation = SITUATIONS[number % len(SITUATIONS)]
-        before = (bench.top / "source").read_text()
-        words = disturb(bench, situation, f"w{number}")
-        doit = bench.project.start(*words)
+        before = (mistreated.top / "source").read_text()
+        words = disturb(mistreated, situation, f"w{number}")
+        doit = mistreated.project.start(*words)
         with contextlib.suppress(subprocess.TimeoutExpired):
             doit.wait(timeout=deadline.draw())
         doit.kill()
@@ -154,37 +154,39 @@ def test_a_build_killed_at_random_is_finished_by_the_next(bench: Bench, rounds: 
         assert doit.returncode in (0, -signal.SIGKILL), said + failed
         deadline.note(killed=doit.returncode < 0)
         if situation == "edit reverted":
-            (bench.top / "source").write_text(before)
-        bench.mend()
+            (mistreated.top / "source").write_text(before)
+        mistreated.mend()
     assert deadline.killed > rounds // 3
 
 
-def again(bench: Bench, situation: str, number: int) -> tuple[str, ...]:
+def again(mistreated: MistreatedProject, situation: str, number: int) -> tuple[str, ...]:
     """Bring the same situation about once more; an edit taken back goes to and fro between two contents."""
-    word = f"w{number}" if situation != "edit reverted" else "one" if "two" in bench.expected().lower() else "two"
-    return disturb(bench, situation, word)
+    word = f"w{number}" if situation != "edit reverted" else "one" if "two" in mistreated.expected().lower() else "two"
+    return disturb(mistreated, situation, word)
 
 
 @pytest.mark.soak(ci=4, whole=10_000)
 @pytest.mark.parametrize("kind", ["KILL", "ENOSPC", "EIO", "EACCES"])
 @pytest.mark.parametrize("situation", ["all new", "input edited", "edit reverted", "target deleted"])
-def test_a_build_may_be_cut_at_any_change_it_makes(bench: Bench, situation: str, kind: str, rounds: int) -> None:
+def test_a_build_may_be_cut_at_any_change_it_makes(
+    mistreated: MistreatedProject, situation: str, kind: str, rounds: int
+) -> None:
     """Killed before, or refused, its n-th opening, renaming, removing or making of a file, for every n (L11, C8)."""
     for word in ("one", "two"):
-        edit(bench, word)
-        bench.mend()
-    below = [bench.top / "build", bench.project.cache]
-    counted = file_faults.environment(bench.scratch, kind, 0, below, spared="runs")
-    assert bench.run(counted, *again(bench, situation, 0)).returncode == 0
-    changes = file_faults.seen(bench.scratch)
+        edit(mistreated, word)
+        mistreated.mend()
+    below = [mistreated.top / "build", mistreated.project.cache]
+    counted = file_faults.environment(mistreated.scratch, kind, 0, below, spared="runs")
+    assert mistreated.run(counted, *again(mistreated, situation, 0)).returncode == 0
+    changes = file_faults.seen(mistreated.scratch)
     assert changes > 10
     chance = random.Random(f"{situation} {kind}")
     fired = 0
     for at in sorted(chance.sample(range(1, changes + 1), min(rounds, changes))):
-        words = again(bench, situation, at)
-        done = bench.run(file_faults.environment(bench.scratch, kind, at, below, spared="runs"), *words)
+        words = again(mistreated, situation, at)
+        done = mistreated.run(file_faults.environment(mistreated.scratch, kind, at, below, spared="runs"), *words)
         fired += done.returncode == -9 or file_faults.FIRED in done.stderr
         assert "Traceback" not in done.stdout + done.stderr, done.stdout + done.stderr
         assert done.returncode in (0, 1, -9), done.stdout + done.stderr
-        bench.mend()
+        mistreated.mend()
     assert fired > min(rounds, changes) // 2

@@ -11,13 +11,13 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.support.toy_stages import ALL, Project
+from tests.support.toy_project import ALL, ToyProject
 
 
 @pytest.fixture
-def busy(tmp_path: Path) -> Iterator[tuple[Project, subprocess.Popen[str], list[psutil.Process]]]:
+def busy(tmp_path: Path) -> Iterator[tuple[ToyProject, subprocess.Popen[str], list[psutil.Process]]]:
     """A project, a doit that is in the middle of its first stage, and the processes below it."""
-    project = Project.make(tmp_path)
+    project = ToyProject.make(tmp_path)
     fifo = tmp_path / "runs.fifo"
     os.mkfifo(fifo)
     doit = project.start("image")
@@ -33,7 +33,7 @@ def busy(tmp_path: Path) -> Iterator[tuple[Project, subprocess.Popen[str], list[
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
 def test_nothing_outlives_a_killed_doit(
-    busy: tuple[Project, subprocess.Popen[str], list[psutil.Process]], number: signal.Signals
+    busy: tuple[ToyProject, subprocess.Popen[str], list[psutil.Process]], number: signal.Signals
 ) -> None:
     """Its tools die with it, and the next plain run ends as if nothing had happened (L11)."""
     project, doit, below = busy
@@ -52,7 +52,7 @@ def test_nothing_outlives_a_killed_doit(
 
 
 def test_a_second_build_waits_and_says_for_whom(
-    busy: tuple[Project, subprocess.Popen[str], list[psutil.Process]],
+    busy: tuple[ToyProject, subprocess.Popen[str], list[psutil.Process]],
 ) -> None:
     """Two builds in one tree: the second waits, names the first, and then has nothing left to do wrong."""
     project, first, _ = busy
@@ -70,18 +70,18 @@ def test_a_second_build_waits_and_says_for_whom(
 
 
 def test_builds_in_two_folders_do_not_meet(
-    busy: tuple[Project, subprocess.Popen[str], list[psutil.Process]], tmp_path_factory: pytest.TempPathFactory
+    busy: tuple[ToyProject, subprocess.Popen[str], list[psutil.Process]], tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     """Another folder builds while this one is busy, with the same cache (W9)."""
     project, _, _ = busy
-    other = Project.make(tmp_path_factory.mktemp("other"), cache=project.cache)
+    other = ToyProject.make(tmp_path_factory.mktemp("other"), cache=project.cache)
     (other.top / "source").write_text("another line\n")
     assert set(other.image()) == set(ALL) - {"layers/tree"}  # that one the first build has finished, and stored
 
 
 def test_a_run_with_nothing_to_do_clears_away_what_a_killed_one_left_in_the_store(tmp_path: Path) -> None:
     """A draft of a dead process in the cache does not stay until something is stored again."""
-    project = Project.make(tmp_path)
+    project = ToyProject.make(tmp_path)
     project.image()
     left = project.cache / "tmp/.tmp-0123456789abcdef"
     left.write_bytes(b"half")

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from tests.support.toy_stages import Project
+from tests.support.toy_project import ToyProject
 
 READ_ONLY = 'mount --bind "$1" "$1" && mount -o remount,bind,ro "$1" && shift && exec "$@"'
 
@@ -18,7 +18,7 @@ AGAIN = ["assemble", "convert/qcow2"]
 """The stages whose outputs the toy project makes again rather than storing them."""
 
 
-def with_read_only_store(project: Project, *words: str) -> subprocess.CompletedProcess[str]:
+def with_read_only_store(project: ToyProject, *words: str) -> subprocess.CompletedProcess[str]:
     """Run `doit WORDS` where the store is mounted read-only, for that process alone."""
     return subprocess.run(
         [
@@ -30,15 +30,15 @@ def with_read_only_store(project: Project, *words: str) -> subprocess.CompletedP
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Project:
-    return Project.make(tmp_path)
+def project(tmp_path: Path) -> ToyProject:
+    return ToyProject.make(tmp_path)
 
 
 def test_a_store_on_another_file_system(tmp_path: Path) -> None:
     """Blocks cannot be shared with it, nor files renamed into it: it stores and restores all the same (V6)."""
     with TemporaryDirectory(dir="/dev/shm") as elsewhere:
         assert Path(elsewhere).stat().st_dev != tmp_path.stat().st_dev
-        project = Project.make(tmp_path, cache=Path(elsewhere) / "cache")
+        project = ToyProject.make(tmp_path, cache=Path(elsewhere) / "cache")
         project.image()
         disk = project.disk()
         shutil.rmtree(tmp_path / "build")
@@ -46,7 +46,7 @@ def test_a_store_on_another_file_system(tmp_path: Path) -> None:
         assert project.disk() == disk
 
 
-def test_a_store_that_can_only_be_read_is_read(project: Project) -> None:
+def test_a_store_that_can_only_be_read_is_read(project: ToyProject) -> None:
     """What is in it comes back, and a run with nothing to do does nothing (V4)."""
     project.image()
     disk, ran = project.disk(), len(project.runs())
@@ -60,7 +60,7 @@ def test_a_store_that_can_only_be_read_is_read(project: Project) -> None:
     assert project.runs()[ran:] == AGAIN
 
 
-def test_what_cannot_be_stored_is_said_and_nothing_is_lost(project: Project) -> None:
+def test_what_cannot_be_stored_is_said_and_nothing_is_lost(project: ToyProject) -> None:
     """A new result and a store that takes none: an error in words, and a retry elsewhere goes on (V4)."""
     project.image()
     (project.top / "source").write_text("another line\n")

@@ -16,8 +16,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from tests.support.scripted_guests import printing_disk
-from tests.support.toy_stages import Project
+from tests.support.printing_disks import printing_disk
+from tests.support.toy_project import ToyProject
 
 pytestmark = pytest.mark.boot
 
@@ -27,11 +27,11 @@ WORDS = ("run-bios", DISK, "--accel", "tcg", "--memory", "64M")
 
 
 @pytest.fixture(name="project")
-def fixture_project(tmp_path: Path) -> Project:
+def fixture_project(tmp_path: Path) -> ToyProject:
     """A project with a disk under an awkward name, and a folder of its own for temporary files."""
     (tmp_path / "it's mine").mkdir()
     (tmp_path / "temporary").mkdir()
-    project = Project.make(tmp_path / "it's mine")
+    project = ToyProject.make(tmp_path / "it's mine")
     project.variables["TMPDIR"] = str(tmp_path / "temporary")
     (project.top / DISK).write_bytes(printing_disk("hello from the disk"))
     (project.top / "ending.img").write_bytes(printing_disk("hello and goodbye", ends=True))
@@ -39,7 +39,7 @@ def fixture_project(tmp_path: Path) -> Project:
 
 
 @contextlib.contextmanager
-def started(project: Project, *words: str) -> Iterator[subprocess.Popen[str]]:
+def started(project: ToyProject, *words: str) -> Iterator[subprocess.Popen[str]]:
     """Start a machine, and end it."""
     with project.start(*WORDS, *words) as running:
         try:
@@ -75,7 +75,7 @@ def gone(pids: list[int]) -> bool:
 
 
 @pytest.mark.parametrize("shell", ["sh", "bash"])
-def test_the_printed_command_starts_the_same_machine(project: Project, shell: str) -> None:
+def test_the_printed_command_starts_the_same_machine(project: ToyProject, shell: str) -> None:
     """A printed command runs in any shell, from any folder, whatever files are called (L12)."""
     folder = project.top / "a, 'folder' of $mine"
     folder.mkdir()
@@ -104,7 +104,7 @@ def test_the_printed_command_starts_the_same_machine(project: Project, shell: st
     assert disk.read_bytes() == printing_disk("hello and goodbye", ends=True)
 
 
-def test_two_at_once_share_a_key_and_no_port(project: Project) -> None:
+def test_two_at_once_share_a_key_and_no_port(project: ToyProject) -> None:
     """Two machines that begin at the same moment both run, each with ports of its own (A12)."""
     with started(project, "--display", "vnc") as one, started(project, "--display", "vnc") as two:
         said = [heard(one), heard(two)]
@@ -115,7 +115,7 @@ def test_two_at_once_share_a_key_and_no_port(project: Project) -> None:
         assert len({each.partition(" -i ")[2].partition(" -p ")[0] for each in said}) == 1
 
 
-def test_two_do_not_keep_their_writes_in_one_place(project: Project) -> None:
+def test_two_do_not_keep_their_writes_in_one_place(project: ToyProject) -> None:
     """While one machine keeps its writes, another that would is refused in words; without --keep it runs (L17)."""
     with started(project, "--keep") as one:
         assert "hello from the disk" in heard(one)
@@ -128,7 +128,7 @@ def test_two_do_not_keep_their_writes_in_one_place(project: Project) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
-def test_a_killed_run_leaves_nothing(project: Project, number: signal.Signals) -> None:
+def test_a_killed_run_leaves_nothing(project: ToyProject, number: signal.Signals) -> None:
     """However we end, machine, daemons, sockets and locks end too; the next run finds no trace (L11)."""
     with started(project, "--share", "work=tree") as running:
         assert "mount -t virtiofs work" in heard(running)
@@ -145,7 +145,7 @@ def test_a_killed_run_leaves_nothing(project: Project, number: signal.Signals) -
 
 
 @contextlib.contextmanager
-def on_a_terminal(project: Project, *words: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+def on_a_terminal(project: ToyProject, *words: str) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
     """Run `doit WORDS` on a terminal of its own, kept as it is by the far end that is given too."""
     far, near = os.openpty()
     argv = ["setsid", "--ctty", "env", "--default-signal=INT,HUP", sys.executable, "-m", "doit", *words]
@@ -172,7 +172,7 @@ def read_until(far: int, text: bytes) -> bytes:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
 @pytest.mark.parametrize("before", [(), ("rootfs",)], ids=["alone", "after a stage"])
 def test_a_killed_run_gives_the_terminal_back(
-    project: Project, before: tuple[str, ...], number: signal.Signals
+    project: ToyProject, before: tuple[str, ...], number: signal.Signals
 ) -> None:
     """QEMU had it raw and could not say goodbye: who typed the command sees again what is typed."""
     with on_a_terminal(project, *before, *WORDS) as (running, far):
@@ -185,7 +185,7 @@ def test_a_killed_run_gives_the_terminal_back(
         assert termios.tcgetattr(far) == whole
 
 
-def test_a_run_that_ignores_hangups_goes_on(project: Project) -> None:
+def test_a_run_that_ignores_hangups_goes_on(project: ToyProject) -> None:
     """Under nohup a machine outlives its terminal."""
     nohup = ["env", "--ignore-signal=HUP", sys.executable, "-m", "doit", *WORDS]
     words = {"cwd": project.top, "env": project.environment(), "stdout": subprocess.PIPE, "text": True}
@@ -200,7 +200,7 @@ def test_a_run_that_ignores_hangups_goes_on(project: Project) -> None:
                 os.killpg(running.pid, signal.SIGKILL)
 
 
-def test_a_killed_machine_is_told(project: Project) -> None:
+def test_a_killed_machine_is_told(project: ToyProject) -> None:
     """QEMU killed by somebody ends the run with exit status 1, in words, and leaves nothing (L11)."""
     with started(project, "--share", "work=tree") as running:
         heard(running)

@@ -10,7 +10,7 @@ import pytest
 from bootsmith.cache.keep import roots
 
 from tests.support import other_process
-from tests.support.toy_stages import ALL, Project
+from tests.support.toy_project import ALL, ToyProject
 
 NOT_STORED = ["assemble", "convert/qcow2"]
 OUTPUTS = ("base", "names", "upper", "disk.raw", "disk.qcow2")
@@ -28,22 +28,22 @@ print(count)
 """
 
 
-def crowd(folder: Path, number: int) -> list[Project]:
+def crowd(folder: Path, number: int) -> list[ToyProject]:
     """Make projects of the same content, each in its folder, on one store."""
     tops = [folder / f"tree{each}" for each in range(number)]
     for top in tops:
         top.mkdir()
-    return [Project.make(top, cache=folder / "cache") for top in tops]
+    return [ToyProject.make(top, cache=folder / "cache") for top in tops]
 
 
 @pytest.fixture
-def pair(tmp_path: Path) -> tuple[Project, Project]:
+def pair(tmp_path: Path) -> tuple[ToyProject, ToyProject]:
     """Two projects of the same content on one store."""
     one, two = crowd(tmp_path, 2)
     return one, two
 
 
-def test_two_builds_of_the_same_key_build_it_once(pair: tuple[Project, Project]) -> None:
+def test_two_builds_of_the_same_key_build_it_once(pair: tuple[ToyProject, ToyProject]) -> None:
     """The second waits, says for whom, and takes what the first made (W9)."""
     first, second = pair
     gate = first.top / "runs.gate"
@@ -64,7 +64,7 @@ def test_two_builds_of_the_same_key_build_it_once(pair: tuple[Project, Project])
     assert not list((first.cache / "locks").glob("?" * 32))
 
 
-def test_a_build_that_dies_lets_the_next_have_its_turn(pair: tuple[Project, Project]) -> None:
+def test_a_build_that_dies_lets_the_next_have_its_turn(pair: tuple[ToyProject, ToyProject]) -> None:
     """Nobody waits for the dead."""
     first, second = pair
     gate = first.top / "runs.gate"
@@ -81,7 +81,7 @@ def test_a_build_that_dies_lets_the_next_have_its_turn(pair: tuple[Project, Proj
     assert second.runs() == ["rootfs"]
 
 
-def test_the_store_knows_whose_records_need_it(pair: tuple[Project, Project]) -> None:
+def test_the_store_knows_whose_records_need_it(pair: tuple[ToyProject, ToyProject]) -> None:
     """Each build directory is noted at its first run, with what its records need; noted again where that was lost."""
     for project in pair:
         project.image()
@@ -99,7 +99,7 @@ def test_the_store_knows_whose_records_need_it(pair: tuple[Project, Project]) ->
     assert forgotten.exists()
 
 
-def test_the_store_keeps_within_its_limit_by_itself(pair: tuple[Project, Project]) -> None:
+def test_the_store_keeps_within_its_limit_by_itself(pair: tuple[ToyProject, ToyProject]) -> None:
     """A run that stored something says what it removed, and never what the builds here need."""
     first, _ = pair
     for project in pair:
@@ -118,7 +118,7 @@ def test_the_store_keeps_within_its_limit_by_itself(pair: tuple[Project, Project
 
 
 @pytest.mark.parametrize(("variable", "text"), [("BOOTSMITH_CACHE_SIZE", "20"), ("BOOTSMITH_CACHE_AGE", "long")])
-def test_a_limit_that_is_none_is_refused(pair: tuple[Project, Project], variable: str, text: str) -> None:
+def test_a_limit_that_is_none_is_refused(pair: tuple[ToyProject, ToyProject], variable: str, text: str) -> None:
     """Before anything is built, with an example."""
     project, _ = pair
     project.variables = {variable: text}
@@ -128,7 +128,7 @@ def test_a_limit_that_is_none_is_refused(pair: tuple[Project, Project], variable
     assert project.runs() == []
 
 
-def test_doit_cache_is_the_same_as_a_command(pair: tuple[Project, Project]) -> None:
+def test_doit_cache_is_the_same_as_a_command(pair: tuple[ToyProject, ToyProject]) -> None:
     """Its words and options stand after it; what it finds becomes the exit status."""
     project, _ = pair
     project.image()

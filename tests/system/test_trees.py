@@ -9,22 +9,22 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.toy_stages import Project
+from tests.support.toy_project import ToyProject
 
 KERNEL = bytes(0x1FE) + b"\x55\xaa" + bytes(2) + b"HdrS" + bytes(600)
 
 
 @pytest.fixture(name="project")
-def fixture_project(tmp_path: Path) -> Project:
+def fixture_project(tmp_path: Path) -> ToyProject:
     """A project, and beside it a tree with a kernel that QEMU would take."""
     for name in ("project", "one/boot", "two"):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "one/boot/vmlinuz-1").write_bytes(KERNEL)
     (tmp_path / "one/boot/initrd.img-1").write_bytes(b"initrd")
-    return Project.make(tmp_path / "project")
+    return ToyProject.make(tmp_path / "project")
 
 
-def said(project: Project, *words: str) -> str:
+def said(project: ToyProject, *words: str) -> str:
     """Run a command that prints its QEMU command; return all it says."""
     done = project.doit(*words)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -36,7 +36,7 @@ def disk(text: str) -> str:
     return text.partition(",file=")[2].split()[0]
 
 
-def test_a_directory_is_made_into_a_disk_once(project: Project) -> None:
+def test_a_directory_is_made_into_a_disk_once(project: ToyProject) -> None:
     """The second call makes nothing; an edit does; the directory stays as it is (A4)."""
     top = project.top.parent / "one"
     before = sorted((path, path.lstat().st_mtime_ns) for path in top.rglob("*"))
@@ -49,7 +49,7 @@ def test_a_directory_is_made_into_a_disk_once(project: Project) -> None:
     assert "built    dir-disk" in said(project, "run-dir", "--print", "--accel", "tcg", "../one")
 
 
-def test_tars_of_one_name_do_not_share(project: Project) -> None:
+def test_tars_of_one_name_do_not_share(project: ToyProject) -> None:
     """Two tars called alike in two folders are two; one of them edited is made anew (A3)."""
     here = project.top.parent
     for number, folder in enumerate(("one", "two")):
@@ -65,7 +65,7 @@ def test_tars_of_one_name_do_not_share(project: Project) -> None:
     assert "built    tgz-disk" in said(project, "run-tgz", "--print", "--accel", "tcg", "../one0/tree.tgz")
 
 
-def test_options_of_the_tree_s_kernel(project: Project) -> None:
+def test_options_of_the_tree_s_kernel(project: ToyProject) -> None:
     """A kernel given stands in for the tree's, with the initrd given and no other; words are added (A16)."""
     here = project.top.parent
     (here / "mine").write_bytes(KERNEL)
@@ -84,7 +84,7 @@ def test_options_of_the_tree_s_kernel(project: Project) -> None:
     ("name", "message"), [("gone", "gone does not exist"), ("pipe", "pipe is not a file"), ("empty", "empty is empty"),
                           ("two", "two is not a file"), ("one/boot/vmlinuz-1/x", "x does not exist")],
 )  # fmt: skip
-def test_what_is_no_file_to_run(project: Project, command: str, name: str, message: str) -> None:
+def test_what_is_no_file_to_run(project: ToyProject, command: str, name: str, message: str) -> None:
     """What is not there, holds nothing, or would be waited for without end is a mistake of the command line (A16)."""
     os.mkfifo(project.top.parent / "pipe")
     (project.top.parent / "empty").touch()
@@ -112,7 +112,7 @@ def test_what_is_no_file_to_run(project: Project, command: str, name: str, messa
         (("ssh",), "no such machine is running"),
     ],
 )
-def test_mistakes_are_told(project: Project, words: tuple[str, ...], message: str) -> None:
+def test_mistakes_are_told(project: ToyProject, words: tuple[str, ...], message: str) -> None:
     """Each mistake is one message and no traceback, and nothing is left but the build directory."""
     done = project.doit(*words)
     assert done.returncode in (1, 3), done.stdout
@@ -120,7 +120,7 @@ def test_mistakes_are_told(project: Project, words: tuple[str, ...], message: st
     assert "Traceback" not in done.stdout + done.stderr
 
 
-def test_a_kernel_without_a_recipe(project: Project) -> None:
+def test_a_kernel_without_a_recipe(project: ToyProject) -> None:
     """run-direct takes a kernel, an initrd, a command line and a disk, none of a recipe's (A16)."""
     here = project.top.parent
     (here / "disk.img").write_bytes(bytes(1 << 20))
@@ -133,7 +133,7 @@ def test_a_kernel_without_a_recipe(project: Project) -> None:
     assert "format=raw,snapshot=on,cache=writeback,file=" in text
 
 
-def test_a_disk_the_firmware_cannot_start(project: Project) -> None:
+def test_a_disk_the_firmware_cannot_start(project: ToyProject) -> None:
     """A BIOS disk under UEFI is refused at once, in words; under a BIOS it runs (A6, A16)."""
     image = project.top.parent / "bios, disk.img"
     image.write_bytes(b"\xf4".ljust(510, b"\0") + b"\x55\xaa" + bytes(1 << 20))
@@ -143,7 +143,7 @@ def test_a_disk_the_firmware_cannot_start(project: Project) -> None:
     assert "bios,, disk.img" in said(project, "run-bios", "--print", "--accel", "tcg", "../bios, disk.img")
 
 
-def test_an_output_instead_of_the_raw_disk(project: Project) -> None:
+def test_an_output_instead_of_the_raw_disk(project: ToyProject) -> None:
     """With a recipe `--format` means its output of that format, and only as the recipe makes it now (L20)."""
     stale = project.doit("run-uefi", "--print", "--format", "qcow2")
     assert stale.returncode == 1

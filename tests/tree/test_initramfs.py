@@ -13,8 +13,8 @@ from bootsmith.tasks.planning.stages import initrd
 from bootsmith.tasks.tools import capacity
 from bootsmith.tasks.tree import tar as tars
 
-from tests.support.disk_stages import member
-from tests.support.tree_layers import Nursery
+from tests.support.tar_members import member
+from tests.support.tree_build import TreeBuild
 
 VERSION = "6.1.0-9-amd64"
 BY_INPUT = """\
@@ -43,16 +43,16 @@ def host_programs() -> dict[str, bytes]:
 
 
 @pytest.fixture
-def nursery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Nursery:
-    made = Nursery(tmp_path, monkeypatch)
+def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TreeBuild:
+    made = TreeBuild(tmp_path, monkeypatch)
     plant(made)
     return made
 
 
-def plant(nursery: Nursery, script: str = BY_INPUT) -> None:
+def plant(build: TreeBuild, script: str = BY_INPUT) -> None:
     """Make a base whose mkinitramfs is `script`."""
     programs = {path: member(data=data, mode=0o755) for path, data in host_programs().items()}
-    nursery.base(
+    build.base(
         {
             **programs,
             "./lib64": member("l", linkname="usr/lib64"),
@@ -63,25 +63,25 @@ def plant(nursery: Nursery, script: str = BY_INPUT) -> None:
             "./usr/sbin/mkinitramfs": member(data=script.encode(), mode=0o755),
         }
     )
-    facts = nursery.site.kernel_facts
+    facts = build.site.kernel_facts
     facts.parent.mkdir(parents=True, exist_ok=True)
     facts.write_text(json.dumps({"version": VERSION}))
 
 
-def make(nursery: Nursery, text: str = "") -> bytes:
+def make(build: TreeBuild, text: str = "") -> bytes:
     """Run all layers' stages, the view's and the initramfs's; return the initrd."""
-    nursery.grow(text)
-    for stage in initrd.stages(nursery.recipe(text), nursery.site):
-        nursery.run(stage)
-    return nursery.site.initrd.read_bytes()
+    build.tree(text)
+    for stage in initrd.stages(build.recipe(text), build.site):
+        build.run(stage)
+    return build.site.initrd.read_bytes()
 
 
-def view(nursery: Nursery, text: str) -> dict[str, bytes]:
+def view(build: TreeBuild, text: str) -> dict[str, bytes]:
     """Return the view of a recipe's layers: path -> content."""
-    nursery.grow(text)
-    nursery.run(initrd.stages(nursery.recipe(text), nursery.site)[0])
-    raw = nursery.site.view.read_bytes()
-    return {e.path: raw[e.offset : e.offset + e.size] for e in tars.scan(nursery.site.view) if e.type != "d"}
+    build.tree(text)
+    build.run(initrd.stages(build.recipe(text), build.site)[0])
+    raw = build.site.view.read_bytes()
+    return {e.path: raw[e.offset : e.offset + e.size] for e in tars.scan(build.site.view) if e.type != "d"}
 
 
 def unpacked(initrd: bytes) -> tuple[bytes, str, bytes]:
@@ -92,31 +92,31 @@ def unpacked(initrd: bytes) -> tuple[bytes, str, bytes]:
 
 
 @pytest.mark.parametrize("script", [BY_INPUT, BY_FILE], ids=["by input", "by file"])
-def test_the_archive_is_compressed_in_its_place(script: str, nursery: Nursery) -> None:
+def test_the_archive_is_compressed_in_its_place(script: str, build: TreeBuild) -> None:
     """What mkinitramfs gives its compressor is compressed here, between what it writes before and behind."""
-    plant(nursery, script)
-    before, archive, behind = unpacked(make(nursery))
+    plant(build, script)
+    before, archive, behind = unpacked(make(build))
     assert (before, behind) == (b"early", b"late")
-    assert archive.splitlines()[0] == f"{VERSION} {nursery.site.epoch} /nonexistent"
+    assert archive.splitlines()[0] == f"{VERSION} {build.site.epoch} /nonexistent"
 
 
-def test_the_host_is_not_seen(nursery: Nursery) -> None:
+def test_the_host_is_not_seen(build: TreeBuild) -> None:
     """Inside, the machine is called localhost: nothing of the builder's gets in."""
-    assert unpacked(make(nursery))[1].splitlines()[1] == "localhost"
+    assert unpacked(make(build))[1].splitlines()[1] == "localhost"
 
 
-def test_another_compressor_is_left_to_the_tree(nursery: Nursery) -> None:
+def test_another_compressor_is_left_to_the_tree(build: TreeBuild) -> None:
     """An initrd for which mkinitramfs does not call zstd is taken as it is."""
-    plant(nursery, BY_GZIP)
-    initrd = make(nursery)
+    plant(build, BY_GZIP)
+    initrd = make(build)
     assert initrd.startswith(b"early" + VERSION.encode())
     assert initrd.endswith(b"late")
 
 
-def test_layers_are_applied(nursery: Nursery) -> None:
+def test_layers_are_applied(build: TreeBuild) -> None:
     """Files that layers bring, replace and remove are so when the initramfs is made."""
     initrd = make(
-        nursery,
+        build,
         """
 layers:
   - files: {/etc/modprobe.d/base.conf: {content: "replaced\\n"}, /etc/modprobe.d/new.conf: {content: "new\\n"}}
@@ -126,19 +126,19 @@ layers:
     assert unpacked(initrd)[1].splitlines()[2:] == ["replaced", "new"]
 
 
-def test_memory_or_disk_make_no_difference(nursery: Nursery, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_memory_or_disk_make_no_difference(build: TreeBuild, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without room in memory the work is done on disk, with the same bytes, and nothing of it stays."""
-    quick = make(nursery)
+    quick = make(build)
     monkeypatch.setattr(capacity, "memory_available", lambda: 0)
-    assert make(nursery) == quick
-    assert not list(nursery.folder.glob("scratch/*/initramfs/scratch/tree/*"))
+    assert make(build) == quick
+    assert not list(build.folder.glob("scratch/*/initramfs/scratch/tree/*"))
 
 
-def test_a_failing_hook_is_told(nursery: Nursery) -> None:
+def test_a_failing_hook_is_told(build: TreeBuild) -> None:
     """What the tree's tools print before they fail is what the user sees."""
-    plant(nursery, "#!/bin/sh\necho 'E: hook failed' >&2\nexit 3\n")
+    plant(build, "#!/bin/sh\necho 'E: hook failed' >&2\nexit 3\n")
     with pytest.raises(ToolFailed) as caught:
-        make(nursery)
+        make(build)
     assert "E: hook failed" in caught.value.tail
 
 
@@ -149,10 +149,10 @@ def test_a_failing_hook_is_told(nursery: Nursery) -> None:
         (f"remove: [/usr/lib/modules/{VERSION}]", f"no modules for its kernel {VERSION}", "Add the package"),
     ],
 )
-def test_what_is_missing_is_named(layer: str, what: str, hint: str, nursery: Nursery) -> None:
+def test_what_is_missing_is_named(layer: str, what: str, hint: str, build: TreeBuild) -> None:
     """A tree without initramfs-tools or without its kernel's modules is refused before any work."""
     with pytest.raises(StageError, match=what) as caught:
-        make(nursery, f"layers: [{layer}]")
+        make(build, f"layers: [{layer}]")
     assert hint in caught.value.hint
 
 
@@ -160,16 +160,16 @@ OWN = "boot: {entries: {debian: {}, mine: {kernel: k}, bare: {kernel: k, initrd:
 
 
 @pytest.fixture
-def own(nursery: Nursery) -> Nursery:
+def own(build: TreeBuild) -> TreeBuild:
     """The tree, and the kernel of an entry, of a release of its own."""
-    (nursery.folder / "recipes/k").write_bytes(b"")
-    facts = nursery.site.kernel_facts_for("mine")
+    (build.folder / "recipes/k").write_bytes(b"")
+    facts = build.site.kernel_facts_for("mine")
     facts.parent.mkdir(parents=True, exist_ok=True)
     facts.write_text(json.dumps({"version": "6.9-mine"}))
-    return nursery
+    return build
 
 
-def test_an_entrys_kernel_has_an_initrd_of_its_own(own: Nursery) -> None:
+def test_an_entrys_kernel_has_an_initrd_of_its_own(own: TreeBuild) -> None:
     """Made by the same tools in the same view of the layers, for that kernel's release; another entry needs none."""
     text = "layers: [directories: {/lib/modules/6.9-mine: {}}]\n" + OWN
     debian = make(own, text)
@@ -179,7 +179,7 @@ def test_an_entrys_kernel_has_an_initrd_of_its_own(own: Nursery) -> None:
     assert names == ["initramfs/view", "initramfs", "initramfs/mine"]
 
 
-def test_modules_that_nobody_brought_are_named(own: Nursery) -> None:
+def test_modules_that_nobody_brought_are_named(own: TreeBuild) -> None:
     """The kernel's release, and what else the entry could say."""
     with pytest.raises(StageError, match=r"the tree has no modules for its kernel 6\.9-mine") as caught:
         make(own, OWN)
@@ -187,12 +187,12 @@ def test_modules_that_nobody_brought_are_named(own: Nursery) -> None:
     assert "let boot.entries.mine.initrd be a file, or none" in caught.value.hint
 
 
-def test_what_no_hook_reads_is_not_in_the_view(nursery: Nursery) -> None:
+def test_what_no_hook_reads_is_not_in_the_view(build: TreeBuild) -> None:
     """An edit of /etc/motd, a user or a service does not make the initramfs again: the view stays as it was."""
-    plain = view(nursery, "")
-    raw = nursery.site.view.read_bytes()
+    plain = view(build, "")
+    raw = build.site.view.read_bytes()
     edited = view(
-        nursery,
+        build,
         """
 layers:
   - files: {/etc/motd: {content: hello}, /usr/local/bin/x: {content: x}, /opt/app/y: {content: y}}
@@ -201,25 +201,25 @@ system: {hostname: other, users: {ann: {password: empty}}}
 """,
     )
     assert edited == plain
-    assert nursery.site.view.read_bytes() == raw
+    assert build.site.view.read_bytes() == raw
     assert set(plain) == {"etc/fstab"}
 
 
-def test_what_hooks_may_read_is_in_the_view(nursery: Nursery) -> None:
+def test_what_hooks_may_read_is_in_the_view(build: TreeBuild) -> None:
     """Modules, their options, crypttab, udev's rules, programs and libraries count; so does their removal."""
     brought = (
         "etc/crypttab", "etc/initramfs-tools/conf.d/resume", "etc/modprobe.d/x.conf", "etc/modules",
         "etc/udev/rules.d/x.rules", "etc/systemd/network/10-x.link", "usr/lib/firmware/x", "usr/bin/busybox",
     )  # fmt: skip
     files = ", ".join(f"/{path}: {{content: x}}" for path in brought)
-    found = view(nursery, f"layers: [files: {{{files}}}, remove: [/etc/modprobe.d/base.conf]]")
+    found = view(build, f"layers: [files: {{{files}}}, remove: [/etc/modprobe.d/base.conf]]")
     assert {*brought, "etc/modprobe.d/.wh.base.conf", "etc/fstab"} == set(found)
 
 
-def test_own_hooks_may_read_anything(nursery: Nursery) -> None:
+def test_own_hooks_may_read_anything(build: TreeBuild) -> None:
     """With a hook of the layers' own, all they bring counts."""
     found = view(
-        nursery,
+        build,
         """
 layers:
   - files: {/etc/initramfs-tools/hooks/x: {content: x}, /etc/motd: {content: hello}}
@@ -230,8 +230,8 @@ layers:
     assert found["etc/motd"] == b"hello"
 
 
-def test_stages_read_the_base_and_the_view(nursery: Nursery) -> None:
+def test_stages_read_the_base_and_the_view(build: TreeBuild) -> None:
     """The initramfs depends on the base, the view and the kernel's version; not on the layers themselves."""
-    stage = initrd.stages(nursery.recipe("layers: [links: {/a: b}]"), nursery.site)[1]
-    site = nursery.site
+    stage = initrd.stages(build.recipe("layers: [links: {/a: b}]"), build.site)[1]
+    site = build.site
     assert set(stage.inputs.values()) == {site.base.tar, site.base.index, site.view, site.kernel_facts}

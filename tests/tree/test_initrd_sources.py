@@ -13,35 +13,35 @@ from bootsmith.tasks.planning.stages import boot_file_outputs, initrd
 from bootsmith.tasks.tree import boot_formats
 
 from tests.support import tiny_kernel
-from tests.support.disk_stages import Member, member, write_tar
 from tests.support.project import dodo, doit
-from tests.support.tree_layers import Nursery
+from tests.support.tar_members import Member, member, write_tar
+from tests.support.tree_build import TreeBuild
 
 TREE = "boot: {loader: direct, kernel: k, initrd: tree}\noutputs: [{outputs}]\n"
 INIT = {"./init": member(data=b"#!/bin/sh\n", mode=0o755)}
 
 
 @pytest.fixture
-def nursery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Nursery:
-    found = Nursery(tmp_path, monkeypatch)
+def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TreeBuild:
+    found = TreeBuild(tmp_path, monkeypatch)
     (tmp_path / "recipes/k").write_bytes(b"kernel")
     return found
 
 
-def pack(nursery: Nursery, outputs: str = "initramfs", text: str = "") -> None:
+def pack(build: TreeBuild, outputs: str = "initramfs", text: str = "") -> None:
     """Run the layers' stages, those of the initrd, and of the outputs."""
-    nursery.grow(text + TREE.replace("{outputs}", outputs))
-    recipe = nursery.recipe(text + TREE.replace("{outputs}", outputs))
-    for stage in (*initrd.stages(recipe, nursery.site), *boot_file_outputs.stages(recipe, nursery.site)):
-        nursery.run(stage)
+    build.tree(text + TREE.replace("{outputs}", outputs))
+    recipe = build.recipe(text + TREE.replace("{outputs}", outputs))
+    for stage in (*initrd.stages(recipe, build.site), *boot_file_outputs.stages(recipe, build.site)):
+        build.run(stage)
 
 
-def test_the_whole_tree_is_packed(nursery: Nursery) -> None:
+def test_the_whole_tree_is_packed(build: TreeBuild) -> None:
     """Everything of all layers is in it, and the system is not declared unless the recipe says so."""
-    nursery.base(INIT, only=True)
-    pack(nursery, text="layers: [files: {/etc/x: {content: x}}, devices: {/dev/null: {node: c 1 3, mode: 0666}}]\n")
+    build.base(INIT, only=True)
+    pack(build, text="layers: [files: {/etc/x: {content: x}}, devices: {/dev/null: {node: c 1 3, mode: 0666}}]\n")
     done = subprocess.run(
-        ["cpio", "-itvn", "--quiet"], input=gzip.decompress(nursery.site.initrd.read_bytes()), capture_output=True,
+        ["cpio", "-itvn", "--quiet"], input=gzip.decompress(build.site.initrd.read_bytes()), capture_output=True,
         check=True,
     )  # fmt: skip
     rows = [line.split() for line in done.stdout.decode().splitlines()]
@@ -50,29 +50,27 @@ def test_the_whole_tree_is_packed(nursery: Nursery) -> None:
 
 
 @pytest.mark.parametrize("how", ["none", "gzip", "zstd"])
-def test_an_output_is_packed_as_asked(how: str, nursery: Nursery) -> None:
+def test_an_output_is_packed_as_asked(how: str, build: TreeBuild) -> None:
     """All of them hold the same archive, and two runs give the same bytes."""
-    nursery.base(INIT, only=True)
-    pack(nursery, f"initramfs: {{compress: {how}, file: out}}")
-    made = nursery.site.output("out").read_bytes()
+    build.base(INIT, only=True)
+    pack(build, f"initramfs: {{compress: {how}, file: out}}")
+    made = build.site.output("out").read_bytes()
     assert boot_formats.initrd(made) == {"none": "cpio"}.get(how, how)
     unpack = {"none": ["cat"], "gzip": ["gzip", "-dc"], "zstd": ["zstd", "-dc"]}[how]
     archive = subprocess.run(unpack, input=made, capture_output=True, check=True).stdout
-    assert archive == (nursery.site.build / "initramfs/tree.cpio").read_bytes()
-    pack(nursery, f"initramfs: {{compress: {how}, file: out}}")
-    assert nursery.site.output("out").read_bytes() == made
+    assert archive == (build.site.build / "initramfs/tree.cpio").read_bytes()
+    pack(build, f"initramfs: {{compress: {how}, file: out}}")
+    assert build.site.output("out").read_bytes() == made
 
 
-def test_several_outputs(nursery: Nursery) -> None:
+def test_several_outputs(build: TreeBuild) -> None:
     """Kernel and initrd, in several forms, each in its own file."""
-    nursery.base(INIT, only=True)
-    nursery.site.kernel.parent.mkdir(parents=True)
-    nursery.site.kernel.write_bytes(b"kernel")
-    pack(nursery, "kernel, initramfs, initramfs: {compress: none, file: x.cpio}")
-    assert nursery.site.output("x.vmlinuz").read_bytes() == b"kernel"
-    assert (
-        gzip.decompress(nursery.site.output("x.initramfs").read_bytes()) == nursery.site.output("x.cpio").read_bytes()
-    )
+    build.base(INIT, only=True)
+    build.site.kernel.parent.mkdir(parents=True)
+    build.site.kernel.write_bytes(b"kernel")
+    pack(build, "kernel, initramfs, initramfs: {compress: none, file: x.cpio}")
+    assert build.site.output("x.vmlinuz").read_bytes() == b"kernel"
+    assert gzip.decompress(build.site.output("x.initramfs").read_bytes()) == build.site.output("x.cpio").read_bytes()
 
 
 @pytest.mark.parametrize(
@@ -84,11 +82,11 @@ def test_several_outputs(nursery: Nursery) -> None:
         ({"./init/": member("d")}, "which is no file"),
     ],
 )
-def test_an_init_that_cannot_start_is_refused(init: dict[str, Member], what: str, nursery: Nursery) -> None:
+def test_an_init_that_cannot_start_is_refused(init: dict[str, Member], what: str, build: TreeBuild) -> None:
     """Missing, not executable, dangling or a folder: told before anything boots, with how to make it. W4."""
-    nursery.base(init, only=True)
+    build.base(init, only=True)
     with pytest.raises(StageError, match=what) as caught:
-        pack(nursery)
+        pack(build)
     assert caught.value.hint
 
 
@@ -96,28 +94,28 @@ def test_an_init_that_cannot_start_is_refused(init: dict[str, Member], what: str
     {"./init": member("l", linkname="sbin/init"), "./sbin/init": member(data=b"x", mode=0o755)},
     {"./a": member(data=b"x", mode=0o755), "./init": member("h", linkname="a")},
 ])  # fmt: skip
-def test_an_init_may_be_another_name(init: dict[str, Member], nursery: Nursery) -> None:
+def test_an_init_may_be_another_name(init: dict[str, Member], build: TreeBuild) -> None:
     """A link to a program is as good as the program."""
-    nursery.base(init, only=True)
-    pack(nursery)
-    assert nursery.site.initrd.exists()
+    build.base(init, only=True)
+    pack(build)
+    assert build.site.initrd.exists()
 
 
 @pytest.mark.parametrize("head", [b"070701", *boot_formats.PACKED.values()])
-def test_an_initrd_of_ones_own_is_copied(head: bytes, nursery: Nursery) -> None:
+def test_an_initrd_of_ones_own_is_copied(head: bytes, build: TreeBuild) -> None:
     """Whatever Linux unpacks is taken as it is. W7."""
-    (nursery.folder / "recipes/i").write_bytes(head + bytes(10))
-    (stage,) = initrd.stages(nursery.recipe("boot: {initrd: i}\n"), nursery.site)
-    nursery.run(stage)
-    assert nursery.site.initrd.read_bytes() == head + bytes(10)
+    (build.folder / "recipes/i").write_bytes(head + bytes(10))
+    (stage,) = initrd.stages(build.recipe("boot: {initrd: i}\n"), build.site)
+    build.run(stage)
+    assert build.site.initrd.read_bytes() == head + bytes(10)
 
 
-def test_what_is_no_initrd_is_refused(nursery: Nursery) -> None:
+def test_what_is_no_initrd_is_refused(build: TreeBuild) -> None:
     """A kernel given as the initrd is told at once, by name. V14."""
-    (nursery.folder / "recipes/i").write_bytes(b"MZ a kernel")
-    (stage,) = initrd.stages(nursery.recipe("boot: {initrd: i}\n"), nursery.site)
+    (build.folder / "recipes/i").write_bytes(b"MZ a kernel")
+    (stage,) = initrd.stages(build.recipe("boot: {initrd: i}\n"), build.site)
     with pytest.raises(StageError, match="recipes/i cannot be the initrd: it is no cpio archive"):
-        nursery.run(stage)
+        build.run(stage)
 
 
 def test_what_no_initramfs_holds_is_said(tmp_path: Path) -> None:

@@ -12,73 +12,73 @@ from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.planning.stages import kernel as stages
 from bootsmith.tasks.tree import installed_kernel
 
-from tests.support.disk_stages import member
 from tests.support.kernel_files import bzimage
-from tests.support.tree_layers import Nursery
+from tests.support.tar_members import member
+from tests.support.tree_build import TreeBuild
 
 
 @pytest.fixture
-def nursery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Nursery:
-    return Nursery(tmp_path, monkeypatch)
+def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TreeBuild:
+    return TreeBuild(tmp_path, monkeypatch)
 
 
-def take(nursery: Nursery, text: str = "") -> dict[str, str]:
+def take(build: TreeBuild, text: str = "") -> dict[str, str]:
     """Run the layers' stages and the kernel's; return its facts."""
-    nursery.grow(text)
-    (stage,) = stages.stages(nursery.recipe(text), nursery.site)
-    nursery.run(stage)
-    facts: dict[str, str] = json.loads(nursery.site.kernel_facts.read_text())
+    build.tree(text)
+    (stage,) = stages.stages(build.recipe(text), build.site)
+    build.run(stage)
+    facts: dict[str, str] = json.loads(build.site.kernel_facts.read_text())
     return facts
 
 
-def test_the_newest_kernel_is_taken(nursery: Nursery) -> None:
+def test_the_newest_kernel_is_taken(build: TreeBuild) -> None:
     """Of several kernels the newest by dpkg's order is copied, and its facts written down."""
-    nursery.base({f"./boot/vmlinuz-{v}": v.encode() for v in ("6.1.0-9-amd64", "6.1.0-10-amd64", "6.1.0-10~rc1-amd64")})
-    assert take(nursery) == {
+    build.base({f"./boot/vmlinuz-{v}": v.encode() for v in ("6.1.0-9-amd64", "6.1.0-10-amd64", "6.1.0-10~rc1-amd64")})
+    assert take(build) == {
         "version": "6.1.0-10-amd64",
         "id": "debian",
         "version_id": "13",
         "pretty_name": "Debian GNU/Linux 13 (trixie)",
     }
-    assert nursery.site.kernel.read_bytes() == b"6.1.0-10-amd64"
+    assert build.site.kernel.read_bytes() == b"6.1.0-10-amd64"
 
 
-def test_a_layers_kernel_counts(nursery: Nursery) -> None:
+def test_a_layers_kernel_counts(build: TreeBuild) -> None:
     """A kernel that a layer brings is taken, and one that a layer removes is not."""
-    nursery.base({"./boot/vmlinuz-1": b"old"})
-    (nursery.folder / "recipes/mine").write_bytes(b"new")
-    assert take(nursery, "layers: [files: {/boot/vmlinuz-2: mine}]")["version"] == "2"
-    assert take(nursery, "layers: [files: {/boot/vmlinuz-2: mine}, remove: [/boot/vmlinuz-2]]")["version"] == "1"
-    assert nursery.site.kernel.read_bytes() == b"old"
+    build.base({"./boot/vmlinuz-1": b"old"})
+    (build.folder / "recipes/mine").write_bytes(b"new")
+    assert take(build, "layers: [files: {/boot/vmlinuz-2: mine}]")["version"] == "2"
+    assert take(build, "layers: [files: {/boot/vmlinuz-2: mine}, remove: [/boot/vmlinuz-2]]")["version"] == "1"
+    assert build.site.kernel.read_bytes() == b"old"
 
 
-def test_an_entry_may_take_the_trees_kernel(nursery: Nursery) -> None:
+def test_an_entry_may_take_the_trees_kernel(build: TreeBuild) -> None:
     """Where all others start one's own: each is had by a stage of its own, with the facts of that very kernel."""
-    nursery.base({"./boot/vmlinuz-6.1": b"debian"})
-    (nursery.folder / "recipes/mine").write_bytes(bzimage("6.9-mine (me)"))
+    build.base({"./boot/vmlinuz-6.1": b"debian"})
+    (build.folder / "recipes/mine").write_bytes(bzimage("6.9-mine (me)"))
     text = "boot: {kernel: mine, entries: {mine: {}, debian: {kernel: auto}, again: {kernel: auto}}}\n"
-    nursery.grow(text)
-    made = stages.stages(nursery.recipe(text), nursery.site)
+    build.tree(text)
+    made = stages.stages(build.recipe(text), build.site)
     assert [stage.name for stage in made] == ["kernel", "kernel/debian"]
     for stage in made:
-        nursery.run(stage)
-    site = nursery.site
+        build.run(stage)
+    site = build.site
     assert site.kernel_for("debian").read_bytes() == b"debian"
     assert site.kernel.read_bytes() == bzimage("6.9-mine (me)")
     versions = [json.loads(site.kernel_facts_for(owner).read_text())["version"] for owner in ("", "debian")]
     assert versions == ["6.9-mine", "6.1"]
 
 
-def test_a_kernel_beside_its_modules(nursery: Nursery) -> None:
+def test_a_kernel_beside_its_modules(build: TreeBuild) -> None:
     """Where a distribution keeps kernels with their modules, they are found there; directories and links are not."""
-    nursery.base(
+    build.base(
         {
             "./usr/lib/modules/7.1-arch/vmlinuz": b"arch",
             "./boot/vmlinuz-9/": member("d"),
             "./boot/vmlinuz-8": member("l", linkname="gone"),
         }
     )
-    assert take(nursery)["version"] == "7.1-arch"
+    assert take(build)["version"] == "7.1-arch"
 
 
 @pytest.mark.parametrize(
@@ -90,11 +90,11 @@ def test_a_kernel_beside_its_modules(nursery: Nursery) -> None:
         (b"", "distribution's kernel package"),
     ],
 )
-def test_no_kernel_names_the_package(release: bytes, hint: str, nursery: Nursery) -> None:
+def test_no_kernel_names_the_package(release: bytes, hint: str, build: TreeBuild) -> None:
     """C23, V14: a tree without a kernel is an error naming the distribution's package and the recipe's key."""
-    nursery.base({"./usr/lib/os-release": release})
+    build.base({"./usr/lib/os-release": release})
     with pytest.raises(StageError, match="there is no kernel in the tree") as caught:
-        take(nursery)
+        take(build)
     assert hint in caught.value.hint
 
 
@@ -144,12 +144,12 @@ def test_a_release_is_newer_than_what_leads_up_to_it(versions: list[str]) -> Non
     assert found == versions
 
 
-def test_a_copy_kept_for_a_bad_day_is_not_taken(nursery: Nursery) -> None:
+def test_a_copy_kept_for_a_bad_day_is_not_taken(build: TreeBuild) -> None:
     """Of a backup, a rescue kernel and a release, the release is taken, and the other that could be is named."""
     names = ("6.1.0-10-amd64", "6.1.0-11-amd64.old", "6.1.0-11-amd64.bak", "0-rescue-1234", "6.1.0-9-amd64")
-    nursery.base({f"./boot/vmlinuz-{v}": v.encode() for v in names})
-    assert take(nursery)["version"] == "6.1.0-10-amd64"
-    assert nursery.told == ["kernel 6.1.0-10-amd64 was taken, the newest; there also is 6.1.0-9-amd64"]
+    build.base({f"./boot/vmlinuz-{v}": v.encode() for v in names})
+    assert take(build)["version"] == "6.1.0-10-amd64"
+    assert build.told == ["kernel 6.1.0-10-amd64 was taken, the newest; there also is 6.1.0-9-amd64"]
 
 
 def test_os_release_is_read() -> None:

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 from bootsmith.tasks.errors import StageError
 
-from tests.support.disk_stages import Member, member
-from tests.support.tree_layers import Nursery, text
+from tests.support.tar_members import Member, member
+from tests.support.tree_build import TreeBuild, text
 
 UNIT = "usr/lib/systemd/system"
 ETC = "etc/systemd/system"
@@ -27,24 +27,24 @@ INTERFACES = "etc/network/interfaces"
 
 
 @pytest.fixture
-def nursery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Nursery:
-    return Nursery(tmp_path, monkeypatch)
+def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TreeBuild:
+    return TreeBuild(tmp_path, monkeypatch)
 
 
-def test_networkd_asks_on_every_wired_link(nursery: Nursery) -> None:
+def test_networkd_asks_on_every_wired_link(build: TreeBuild) -> None:
     """With systemd-networkd, a file matches wired links only, and the service is enabled."""
-    nursery.base(NETWORKD)
-    tree = nursery.grow("")
+    build.base(NETWORKD)
+    tree = build.tree("")
     assert text(tree, "etc/systemd/network/89-wired.network").split() == [
         "[Match]", "Type=ether", "Name=en*", "eth*", "[Network]", "DHCP=yes",
     ]  # fmt: skip
     assert tree.link(f"{ETC}/multi-user.target.wants/systemd-networkd.service")
 
 
-def test_name_servers_are_written_down_without_resolved(nursery: Nursery) -> None:
+def test_name_servers_are_written_down_without_resolved(build: TreeBuild) -> None:
     """Without systemd-resolved, units of ours write /etc/resolv.conf from what networkd was told."""
-    nursery.base(NETWORKD)
-    tree = nursery.grow("")
+    build.base(NETWORKD)
+    tree = build.tree("")
     link = tree.link("etc/resolv.conf")
     assert link is not None
     assert link.link == "../run/resolv.conf"
@@ -53,10 +53,10 @@ def test_name_servers_are_written_down_without_resolved(nursery: Nursery) -> Non
         assert tree.find(f"{ETC}/{unit}")
 
 
-def test_the_writer_of_name_servers_writes(nursery: Nursery, tmp_path: Path) -> None:
+def test_the_writer_of_name_servers_writes(build: TreeBuild, tmp_path: Path) -> None:
     """The unit's own command turns networkd's state into nameserver and search lines."""
-    nursery.base(NETWORKD)
-    unit = text(nursery.grow(""), f"{ETC}/resolv-conf.service").replace("\\\n", " ")
+    build.base(NETWORKD)
+    unit = text(build.tree(""), f"{ETC}/resolv-conf.service").replace("\\\n", " ")
     (line,) = (each for each in unit.splitlines() if each.startswith("ExecStart="))
     command = line.split("'")[1].replace("$$", "$").replace("/run/", f"{tmp_path}/")
     state = tmp_path / "systemd/netif/state"
@@ -67,10 +67,10 @@ def test_the_writer_of_name_servers_writes(nursery: Nursery, tmp_path: Path) -> 
     assert (tmp_path / "resolv.conf").read_text() == expected
 
 
-def test_resolved_is_used_where_it_is(nursery: Nursery) -> None:
+def test_resolved_is_used_where_it_is(build: TreeBuild) -> None:
     """With systemd-resolved in the tree, resolv.conf leads to its stub and it is enabled."""
-    nursery.base({**NETWORKD, **RESOLVED})
-    tree = nursery.grow("")
+    build.base({**NETWORKD, **RESOLVED})
+    tree = build.tree("")
     link = tree.link("etc/resolv.conf")
     assert link is not None
     assert link.link == "../run/systemd/resolve/stub-resolv.conf"
@@ -78,18 +78,18 @@ def test_resolved_is_used_where_it_is(nursery: Nursery) -> None:
     assert tree.find(f"{ETC}/resolv-conf.service") is None
 
 
-def test_a_layers_resolv_conf_stays(nursery: Nursery) -> None:
+def test_a_layers_resolv_conf_stays(build: TreeBuild) -> None:
     """Name servers that a layer brought are nobody else's business."""
-    nursery.base(NETWORKD)
-    tree = nursery.grow("layers: [files: {/etc/resolv.conf: {content: mine}}]")
+    build.base(NETWORKD)
+    tree = build.tree("layers: [files: {/etc/resolv.conf: {content: mine}}]")
     assert text(tree, "etc/resolv.conf") == "mine"
     assert tree.find(f"{ETC}/resolv-conf.service") is None
 
 
-def test_ifupdown_is_used_where_it_is_installed(nursery: Nursery) -> None:
+def test_ifupdown_is_used_where_it_is_installed(build: TreeBuild) -> None:
     """ifupdown with a DHCP client goes before networkd, which every Debian has: somebody asked for it."""
-    nursery.base({**NETWORKD, **IFUPDOWN})
-    tree = nursery.grow("")
+    build.base({**NETWORKD, **IFUPDOWN})
+    tree = build.tree("")
     assert text(tree, INTERFACES).endswith("source /etc/network/interfaces.d/*\n")
     assert "iface wired inet dhcp" in text(tree, f"{INTERFACES}.d/wired")
     assert tree.find("etc/systemd/network/89-wired.network") is None
@@ -98,34 +98,34 @@ def test_ifupdown_is_used_where_it_is_installed(nursery: Nursery) -> None:
 @pytest.mark.parametrize(
     "more", [{f"./{INTERFACES}": b"auto eth0\niface eth0 inet static\n"}, {f"./{INTERFACES}.d/x": b"y"}]
 )
-def test_interfaces_of_somebodys_own_stay(more: Mapping[str, bytes], nursery: Nursery) -> None:
+def test_interfaces_of_somebodys_own_stay(more: Mapping[str, bytes], build: TreeBuild) -> None:
     """Interfaces that a layer configures are not configured a second time."""
-    nursery.base({**IFUPDOWN, **more})
-    assert nursery.grow("").find(f"{INTERFACES}.d/wired") is None
+    build.base({**IFUPDOWN, **more})
+    assert build.tree("").find(f"{INTERFACES}.d/wired") is None
 
 
-def test_ifupdown_without_a_client_is_not_chosen(nursery: Nursery) -> None:
+def test_ifupdown_without_a_client_is_not_chosen(build: TreeBuild) -> None:
     """ifupdown that could not ask for an address is passed over where networkd can."""
-    nursery.base({**NETWORKD, "./usr/sbin/ifup": b"elf"})
-    assert nursery.grow("").find("etc/systemd/network/89-wired.network")
+    build.base({**NETWORKD, "./usr/sbin/ifup": b"elf"})
+    assert build.tree("").find("etc/systemd/network/89-wired.network")
 
 
 @pytest.mark.parametrize(
     "more", [{}, {"./usr/sbin/NetworkManager": b"elf", **NETWORKD}], ids=["nothing", "NetworkManager"]
 )
-def test_a_tree_is_left_alone(more: Mapping[str, bytes | Member], nursery: Nursery) -> None:
+def test_a_tree_is_left_alone(more: Mapping[str, bytes | Member], build: TreeBuild) -> None:
     """A tree without a network program, or with NetworkManager, which asks by itself, gets nothing."""
-    nursery.base(more)
-    nursery.grow("")
+    build.base(more)
+    build.tree("")
     assert not any(
-        path.startswith(("etc/systemd/network", "etc/network", "etc/resolv")) for path in nursery.added("system")
+        path.startswith(("etc/systemd/network", "etc/network", "etc/resolv")) for path in build.added("system")
     )
 
 
-def test_none_is_none(nursery: Nursery) -> None:
+def test_none_is_none(build: TreeBuild) -> None:
     """`network: none` adds nothing even where it could."""
-    nursery.base(NETWORKD)
-    assert nursery.grow("system: {network: none}").link("etc/resolv.conf") is None
+    build.base(NETWORKD)
+    assert build.tree("system: {network: none}").link("etc/resolv.conf") is None
 
 
 @pytest.mark.parametrize(
@@ -136,14 +136,14 @@ def test_none_is_none(nursery: Nursery) -> None:
         ("ifupdown", {"./usr/sbin/ifup": b"elf"}, "ifupdown needs a DHCP client"),
     ],
 )
-def test_what_the_tree_lacks_is_refused(wanted: str, more: Mapping[str, bytes], what: str, nursery: Nursery) -> None:
+def test_what_the_tree_lacks_is_refused(wanted: str, more: Mapping[str, bytes], what: str, build: TreeBuild) -> None:
     """A network the recipe names and the tree cannot have is an error that names the package."""
-    nursery.base(more)
+    build.base(more)
     with pytest.raises(StageError, match=what):
-        nursery.grow(f"system: {{network: {wanted}}}")
+        build.tree(f"system: {{network: {wanted}}}")
 
 
-def test_unmerged_trees_are_known(nursery: Nursery) -> None:
+def test_unmerged_trees_are_known(build: TreeBuild) -> None:
     """Where /lib and /sbin are directories of their own, programs are found there."""
     tree_of_old = {
         "./etc/group": b"root:x:0:\n",
@@ -152,8 +152,8 @@ def test_unmerged_trees_are_known(nursery: Nursery) -> None:
         "./lib/systemd/systemd-networkd": b"elf",
         "./sbin/": member("d"),
     }
-    nursery.base(tree_of_old, only=True)
-    tree = nursery.grow("")
+    build.base(tree_of_old, only=True)
+    tree = build.tree("")
     link = tree.link(f"{ETC}/x.target.wants/systemd-networkd.service")
     assert link is not None
     assert link.link == "/lib/systemd/system/systemd-networkd.service"

@@ -8,7 +8,7 @@ import pytest
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.tree import system_layer
 
-from tests.support.tree_layers import EPOCH, Nursery, text
+from tests.support.tree_build import EPOCH, TreeBuild, text
 
 UNIT = "usr/lib/systemd/system"
 ETC = "etc/systemd/system"
@@ -20,23 +20,23 @@ SSHD = {
 
 
 @pytest.fixture
-def nursery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Nursery:
-    made = Nursery(tmp_path, monkeypatch)
+def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TreeBuild:
+    made = TreeBuild(tmp_path, monkeypatch)
     made.base()
     return made
 
 
-def test_the_guest_has_the_recipes_name(nursery: Nursery) -> None:
+def test_the_guest_has_the_recipes_name(build: TreeBuild) -> None:
     """Without a word the guest is named as the recipe, and knows its own address."""
-    tree = nursery.grow("")
+    tree = build.tree("")
     assert text(tree, "etc/hostname") == "x\n"
     assert "127.0.1.1\tx\n" in text(tree, "etc/hosts")
     assert text(tree, "etc/hosts").startswith("127.0.0.1\tlocalhost\n")
 
 
-def test_a_full_name(nursery: Nursery) -> None:
+def test_a_full_name(build: TreeBuild) -> None:
     """A name with dots is the full one; the short one is the host's, further names go behind."""
-    tree = nursery.grow("system: {hostname: db.example.org, hosts: {peer: 192.0.2.7, six: '2001:db8::1'}}")
+    tree = build.tree("system: {hostname: db.example.org, hosts: {peer: 192.0.2.7, six: '2001:db8::1'}}")
     assert text(tree, "etc/hostname") == "db\n"
     assert "127.0.1.1\tdb.example.org db\n" in text(tree, "etc/hosts")
     assert text(tree, "etc/hosts").endswith("192.0.2.7\tpeer\n2001:db8::1\tsix\n")
@@ -52,16 +52,16 @@ def test_a_layers_hosts_stay() -> None:
     ("wanted", "content"),
     [("empty", ""), ("none", None), ("0123456789abcdef0123456789abcdef", "0123456789abcdef0123456789abcdef\n")],
 )
-def test_the_machine_id(wanted: str, content: str | None, nursery: Nursery) -> None:
+def test_the_machine_id(wanted: str, content: str | None, build: TreeBuild) -> None:
     """V12: the machine-id is an empty file, no file, or the one given; a layer's is not kept by accident."""
-    tree = nursery.grow(f"layers: [files: {{/etc/machine-id: {{content: leaked}}}}]\nsystem: {{machine_id: {wanted}}}")
+    tree = build.tree(f"layers: [files: {{/etc/machine-id: {{content: leaked}}}}]\nsystem: {{machine_id: {wanted}}}")
     assert tree.text("etc/machine-id") == content
 
 
-def test_host_keys_are_made_on_first_boot(nursery: Nursery) -> None:
+def test_host_keys_are_made_on_first_boot(build: TreeBuild) -> None:
     """V18: no host key is in the image, and what serves ssh, per connection too, waits for them to be made."""
-    nursery.base({**SSHD, "./etc/ssh/ssh_host_rsa_key": b"key", "./etc/ssh/ssh_host_rsa_key.pub": b"pub"})
-    tree = nursery.grow("")
+    build.base({**SSHD, "./etc/ssh/ssh_host_rsa_key": b"key", "./etc/ssh/ssh_host_rsa_key.pub": b"pub"})
+    tree = build.tree("")
     assert tree.names("etc/ssh") == []
     assert "ExecStart=/usr/bin/ssh-keygen -A\n" in text(tree, f"{ETC}/ssh-host-keys.service")
     assert tree.resolve(f"{ETC}/multi-user.target.wants/ssh-host-keys.service") == f"{ETC}/ssh-host-keys.service"
@@ -71,19 +71,19 @@ def test_host_keys_are_made_on_first_boot(nursery: Nursery) -> None:
 
 
 @pytest.mark.parametrize(("wanted", "kept"), [("keep", ["moduli", "ssh_host_x_key"]), ("none", ["moduli"])])
-def test_host_keys_otherwise(wanted: str, kept: list[str], nursery: Nursery) -> None:
+def test_host_keys_otherwise(wanted: str, kept: list[str], build: TreeBuild) -> None:
     """Kept host keys stay, removed ones go; neither adds a unit, and nothing else in /etc/ssh is touched."""
-    nursery.base({**SSHD, "./etc/ssh/ssh_host_x_key": b"key", "./etc/ssh/moduli": b"m"})
-    tree = nursery.grow(f"system: {{ssh_host_keys: {wanted}}}")
+    build.base({**SSHD, "./etc/ssh/ssh_host_x_key": b"key", "./etc/ssh/moduli": b"m"})
+    tree = build.tree(f"system: {{ssh_host_keys: {wanted}}}")
     assert tree.names("etc/ssh") == kept
     assert tree.find(f"{ETC}/ssh-host-keys.service") is None
 
 
-def test_host_keys_need_systemd(nursery: Nursery) -> None:
+def test_host_keys_need_systemd(build: TreeBuild) -> None:
     """A tree with sshd and without systemd must be told what to do about host keys."""
-    nursery.base(SSHD)
+    build.base(SSHD)
     with pytest.raises(StageError, match="first-boot needs systemd"):
-        nursery.grow("layers: [remove: [/usr/lib/systemd/systemd]]")
+        build.tree("layers: [remove: [/usr/lib/systemd/systemd]]")
 
 
 DISK = """
@@ -100,10 +100,10 @@ def rows(fstab: str) -> list[list[str]]:
     return [line.split() for line in fstab.splitlines() if not line.startswith("#")]
 
 
-def test_fstab_names_filesystems_by_uuid(nursery: Nursery) -> None:
+def test_fstab_names_filesystems_by_uuid(build: TreeBuild) -> None:
     """C4: every mounted filesystem by its UUID, FAT too; / is checked first, FAT never; parents before children."""
-    tree = nursery.grow(DISK)
-    data = nursery.recipe(DISK).disk.partitions["data"]
+    tree = build.tree(DISK)
+    data = build.recipe(DISK).disk.partitions["data"]
     assert rows(text(tree, "etc/fstab")) == [
         ["UUID=11111111-2222-3333-4444-555555555555", "/", "ext4", "rw,noatime", "0", "1"],
         ["UUID=ABCD-1234", "/boot/efi", "vfat", "defaults,umask=0077,nofail", "0", "0"],
@@ -111,7 +111,7 @@ def test_fstab_names_filesystems_by_uuid(nursery: Nursery) -> None:
     ]
 
 
-def test_a_partition_that_comes_late_does_not_end_the_boot(nursery: Nursery) -> None:
+def test_a_partition_that_comes_late_does_not_end_the_boot(build: TreeBuild) -> None:
     """Mounts that a system comes up without may fail; no user reads FAT; what the recipe writes counts alone."""
     wanted = {
         "/boot": ("ext4", "defaults,nofail"),
@@ -125,37 +125,37 @@ def test_a_partition_that_comes_late_does_not_end_the_boot(nursery: Nursery) -> 
         f"    p{number}: {{mount: {mount}, fs: {fs}{', options: noatime' if mount == '/data' else ''}}}\n"
         for number, (mount, (fs, _)) in enumerate(wanted.items())
     )
-    tree = nursery.grow(f"disk:\n  partitions:\n    root: {{mount: /}}\n{parts}boot: {{loader: grub-efi}}\n")
+    tree = build.tree(f"disk:\n  partitions:\n    root: {{mount: /}}\n{parts}boot: {{loader: grub-efi}}\n")
     found = {row[1]: (row[2], row[3]) for row in rows(text(tree, "etc/fstab"))}
     assert found == {"/": ("ext4", "defaults"), **wanted}
 
 
-def test_fstab_by_other_names(nursery: Nursery) -> None:
+def test_fstab_by_other_names(build: TreeBuild) -> None:
     """Partition UUIDs and labels name the same filesystems; a blank in a label is written as fstab wants it."""
-    parts = nursery.recipe(DISK).disk.partitions
+    parts = build.recipe(DISK).disk.partitions
     expected = {
         "partuuid": [f"PARTUUID={parts[name].partuuid}" for name in ("root", "esp", "data")],
         "label": ["LABEL=root", f"LABEL={parts['esp'].label}", "LABEL=MY\\040DATA"],
     }
     for by, names in expected.items():
-        found = rows(text(nursery.grow(f"{DISK}system: {{fstab: {by}}}"), "etc/fstab"))
+        found = rows(text(build.tree(f"{DISK}system: {{fstab: {by}}}"), "etc/fstab"))
         assert [row[0] for row in found] == names
 
 
-def test_fstab_is_left_alone(nursery: Nursery) -> None:
+def test_fstab_is_left_alone(build: TreeBuild) -> None:
     """With `fstab: none` a layer's own stays."""
-    tree = nursery.grow("layers: [files: {/etc/fstab: {content: mine}}]\nsystem: {fstab: none}")
+    tree = build.tree("layers: [files: {/etc/fstab: {content: mine}}]\nsystem: {fstab: none}")
     assert text(tree, "etc/fstab") == "mine"
 
 
-def test_mount_points_are_there(nursery: Nursery) -> None:
+def test_mount_points_are_there(build: TreeBuild) -> None:
     """C10: every mount point has its directory."""
-    tree = nursery.grow(DISK)
+    tree = build.tree(DISK)
     assert {tree.entries[path][1].type for path in ("boot/efi", "srv/data")} == {"d"}
 
 
-def test_everything_is_of_the_builds_time(nursery: Nursery) -> None:
+def test_everything_is_of_the_builds_time(build: TreeBuild) -> None:
     """The layer carries the lock's date, not the clock's."""
-    nursery.base(SSHD)
-    nursery.grow("system: {users: {ann: {}}}")
-    assert {entry.mtime for entry in nursery.added("system").values()} == {EPOCH}
+    build.base(SSHD)
+    build.tree("system: {users: {ann: {}}}")
+    assert {entry.mtime for entry in build.added("system").values()} == {EPOCH}

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 from bootsmith.tasks.errors import StageError
 
-from tests.support.disk_stages import Member, member
-from tests.support.tree_layers import Nursery
+from tests.support.tar_members import Member, member
+from tests.support.tree_build import TreeBuild
 
 UNIT = "usr/lib/systemd/system"
 ETC = "etc/systemd/system"
@@ -32,15 +32,15 @@ UNITS: Mapping[str, bytes | Member] = {
 
 
 @pytest.fixture
-def nursery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Nursery:
-    made = Nursery(tmp_path, monkeypatch)
+def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TreeBuild:
+    made = TreeBuild(tmp_path, monkeypatch)
     made.base(UNITS)
     return made
 
 
-def links(nursery: Nursery, services: str) -> dict[str, str]:
+def links(build: TreeBuild, services: str) -> dict[str, str]:
     """Return the links below /etc/systemd/system once these services are declared."""
-    tree = nursery.grow(f"system: {{services: {services}, network: none}}")
+    tree = build.tree(f"system: {{services: {services}, network: none}}")
     return {
         path.removeprefix(f"{ETC}/"): entry.link
         for path, (_, entry) in tree.entries.items()
@@ -71,42 +71,42 @@ def links(nursery: Nursery, services: str) -> dict[str, str]:
         ),
     ],
 )
-def test_enabling_is_what_systemctl_does(name: str, expected: dict[str, str], nursery: Nursery) -> None:
+def test_enabling_is_what_systemctl_does(name: str, expected: dict[str, str], build: TreeBuild) -> None:
     """The links are those that `systemctl enable` makes: wants, requires, aliases, instances, what is enabled along."""
-    before = links(nursery, "{}")
-    after = links(nursery, f"{{enable: [{name}]}}")
+    before = links(build, "{}")
+    after = links(build, f"{{enable: [{name}]}}")
     assert after == before | {path: f"/{UNIT}/{target}" for path, target in expected.items()}
 
 
-def test_a_unit_below_etc_is_enabled_there(nursery: Nursery) -> None:
+def test_a_unit_below_etc_is_enabled_there(build: TreeBuild) -> None:
     """A unit of the administrator's own is linked to where it is."""
-    assert links(nursery, "{enable: [own]}")["multi-user.target.wants/own.service"] == f"/{ETC}/own.service"
+    assert links(build, "{enable: [own]}")["multi-user.target.wants/own.service"] == f"/{ETC}/own.service"
 
 
-def test_a_dangling_link_is_replaced(nursery: Nursery) -> None:
+def test_a_dangling_link_is_replaced(build: TreeBuild) -> None:
     """V12: a link that leads nowhere is replaced by one to the unit that is enabled."""
-    assert links(nursery, "{enable: [net]}")["multi-user.target.wants/net.service"] == f"/{UNIT}/net.service"
+    assert links(build, "{enable: [net]}")["multi-user.target.wants/net.service"] == f"/{UNIT}/net.service"
 
 
-def test_disabling_removes_the_links(nursery: Nursery) -> None:
+def test_disabling_removes_the_links(build: TreeBuild) -> None:
     """A disabled unit is wanted by nothing and has no alias any more; by an alias it can be named too."""
     for name in ("ssh", "sshd.service"):
-        found = links(nursery, f"{{disable: [{name}]}}")
+        found = links(build, f"{{disable: [{name}]}}")
         assert "multi-user.target.wants/ssh.service" not in found
         assert "sshd.service" not in found
 
 
-def test_masking(nursery: Nursery) -> None:
+def test_masking(build: TreeBuild) -> None:
     """A masked unit leads to /dev/null, and is not enabled either."""
-    found = links(nursery, "{mask: [ssh, static]}")
+    found = links(build, "{mask: [ssh, static]}")
     assert (found["ssh.service"], found["static.service"]) == ("/dev/null", "/dev/null")
     assert "multi-user.target.wants/ssh.service" not in found
 
 
-def test_an_alias_to_come_is_known(nursery: Nursery) -> None:
+def test_an_alias_to_come_is_known(build: TreeBuild) -> None:
     """A unit may be named by the alias it gets when it is enabled."""
-    nursery.base({**UNITS, f"./{ETC}/sshd.service": member("l", linkname="nowhere")})
-    assert links(nursery, "{enable: [sshd]}")["multi-user.target.wants/ssh.service"] == f"/{UNIT}/ssh.service"
+    build.base({**UNITS, f"./{ETC}/sshd.service": member("l", linkname="nowhere")})
+    assert links(build, "{enable: [sshd]}")["multi-user.target.wants/ssh.service"] == f"/{UNIT}/ssh.service"
 
 
 @pytest.mark.parametrize(
@@ -120,15 +120,15 @@ def test_an_alias_to_come_is_known(nursery: Nursery) -> None:
         ("{mask: [own]}", "own.service cannot be masked: its own file is /etc"),
     ],
 )
-def test_what_cannot_be_done_is_refused(services: str, what: str, nursery: Nursery) -> None:
+def test_what_cannot_be_done_is_refused(services: str, what: str, build: TreeBuild) -> None:
     """Unknown units get near names; static, masked and template units say why they cannot be enabled."""
     with pytest.raises(StageError, match=what):
-        links(nursery, services)
+        links(build, services)
 
 
-def test_a_layer_may_bring_a_unit(nursery: Nursery) -> None:
+def test_a_layer_may_bring_a_unit(build: TreeBuild) -> None:
     """A unit that an overlay brings can be enabled by the recipe."""
-    tree = nursery.grow("""
+    tree = build.tree("""
 layers: [files: {/lib/systemd/system/mine.service: {content: "[Install]\\nWantedBy=multi-user.target\\n"}}]
 system: {services: {enable: [mine]}}
 """)
@@ -137,8 +137,8 @@ system: {services: {enable: [mine]}}
     assert link.link == f"/{UNIT}/mine.service"
 
 
-def test_disabled_stays_disabled_on_a_first_boot(nursery: Nursery) -> None:
+def test_disabled_stays_disabled_on_a_first_boot(build: TreeBuild) -> None:
     """Without a machine-id file systemd enables by presets on first boot: what is disabled is preset so."""
-    tree = nursery.grow("system: {services: {disable: [ssh]}, machine_id: none, network: none}")
+    tree = build.tree("system: {services: {disable: [ssh]}, machine_id: none, network: none}")
     assert tree.text("etc/systemd/system-preset/00-declared.preset") == "disable ssh.service\n"
     assert tree.find("etc/machine-id") is None

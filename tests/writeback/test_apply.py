@@ -53,15 +53,15 @@ def fixture_top(template: tuple[Path, Path], tmp_path: Path) -> Path:
     return copy(template[0], tmp_path / "top")
 
 
-@pytest.fixture(name="bench")
-def fixture_bench(template: tuple[Path, Path], top: Path, tmp_path: Path) -> Iterator[Bench]:
+@pytest.fixture(name="dirs")
+def fixture_dirs(template: tuple[Path, Path], top: Path, tmp_path: Path) -> Iterator[Directories]:
     """Its disk, and a guest."""
     with ExitStack() as stack:
-        yield Bench(top, template[1], copy(top, tmp_path / "guest"), tmp_path / "after", stack)
+        yield Directories(top, template[1], copy(top, tmp_path / "guest"), tmp_path / "after", stack)
 
 
 @dataclass
-class Bench:
+class Directories:
     """A directory, its disk, and the directory that a guest's disk is to be made of."""
 
     top: Path
@@ -186,46 +186,46 @@ def states(top: Path) -> dict[str, tuple[int, int]]:
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_what_the_guest_changed_and_nothing_else(name: str, bench: Bench, tmp_path: Path) -> None:
+def test_what_the_guest_changed_and_nothing_else(name: str, dirs: Directories, tmp_path: Path) -> None:
     """The directory is what the guest left; every other file is the very same, times included (A4)."""
     change, touched = CHANGES[name]
-    change(bench.guest)
-    before = states(bench.top)
-    bench.run()
-    assert described(bench.top) == described(bench.guest)
-    after = states(bench.top)
+    change(dirs.guest)
+    before = states(dirs.top)
+    dirs.run()
+    assert described(dirs.top) == described(dirs.guest)
+    after = states(dirs.top)
     kept = {path for path in before if path in after and before[path] == after[path]}
     assert kept == set(before) - touched
     assert (tmp_path / "outside/precious").read_text() == "mine"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["after", "guest", "outside", "top"]
 
 
-def test_times_are_the_guest_s_where_it_changed_them(bench: Bench, top: Path) -> None:
+def test_times_are_the_guest_s_where_it_changed_them(dirs: Directories, top: Path) -> None:
     """A file and a folder touched in the guest have its times, to the nanosecond."""
     late = f"sif etc/hosts mtime_extra {999_999_999 << 2}"
-    bench.run("sif etc/hosts mtime 0x60000000", late, "sif var mtime 0x60000001")
+    dirs.run("sif etc/hosts mtime 0x60000000", late, "sif var mtime 0x60000001")
     assert (top / "etc/hosts").stat().st_mtime_ns == 0x60000000 * 1_000_000_000 + 999_999_999
     assert (top / "var").stat().st_mtime == 0x60000001
     assert (top / "etc/motd").stat().st_mtime == 1_000_000_000
 
 
-def test_hard_links_that_lead_out_of_the_tree_are_cut(bench: Bench, top: Path, tmp_path: Path) -> None:
+def test_hard_links_that_lead_out_of_the_tree_are_cut(dirs: Directories, top: Path, tmp_path: Path) -> None:
     """A file that has a name outside is written afresh, so that only the name inside changes: as in `cp -al` copies."""
     os.link(top / "etc/motd", tmp_path / "outside/motd")
-    (bench.guest / "etc/motd").chmod(0o600)
-    bench.run()
+    (dirs.guest / "etc/motd").chmod(0o600)
+    dirs.run()
     assert stat.S_IMODE((top / "etc/motd").stat().st_mode) == 0o600
     assert stat.S_IMODE((tmp_path / "outside/motd").stat().st_mode) == 0o644
 
 
 @pytest.mark.skipif(not ROOT, reason="only root gives files to others, and makes devices")
-def test_root_gives_files_to_whom_they_belong(bench: Bench, top: Path) -> None:
+def test_root_gives_files_to_whom_they_belong(dirs: Directories, top: Path) -> None:
     """Owners, devices and file capabilities are the guest's (A2)."""
     capability = bytes.fromhex("0100000200040000000000000000000000000000")
-    os.chown(bench.guest / "etc/motd", 33, 44)
-    os.chown(bench.guest / "home/user", 1000, 1000)
-    os.setxattr(bench.guest / "usr/bin/tool", "security.capability", capability)
-    _, report = bench.run("cd etc", "mknod disk b 8 300")
+    os.chown(dirs.guest / "etc/motd", 33, 44)
+    os.chown(dirs.guest / "home/user", 1000, 1000)
+    os.setxattr(dirs.guest / "usr/bin/tool", "security.capability", capability)
+    _, report = dirs.run("cd etc", "mknod disk b 8 300")
     assert ((top / "etc/motd").stat().st_uid, (top / "etc/motd").stat().st_gid) == (33, 44)
     assert (top / "home/user").stat().st_uid == 1000
     assert os.getxattr(top / "usr/bin/alias", "security.capability") == capability
@@ -235,44 +235,44 @@ def test_root_gives_files_to_whom_they_belong(bench: Bench, top: Path) -> None:
     assert (report.owners, report.devices, report.attributes) == ([], [], [])
 
 
-def test_a_new_owner_alone_is_nothing_to_who_may_not_give(bench: Bench, top: Path) -> None:
+def test_a_new_owner_alone_is_nothing_to_who_may_not_give(dirs: Directories, top: Path) -> None:
     """Where nobody could be given the file, a chown in the guest rewrites nothing."""
     before = states(top)
-    bench.run("sif etc/motd uid 33", may_own=False)
+    dirs.run("sif etc/motd uid 33", may_own=False)
     assert states(top) == before
 
 
-def test_sockets_are_left_out_and_named(bench: Bench, top: Path) -> None:
+def test_sockets_are_left_out_and_named(dirs: Directories, top: Path) -> None:
     """A socket means nothing without its server, and the next disk could not hold it."""
-    work, _ = bench.run("sif var/pipe mode 0140644")
+    work, _ = dirs.run("sif var/pipe mode 0140644")
     assert work.changes.sockets == (b"var/pipe",)
     assert not (top / "var/pipe").exists()
 
 
-def test_an_owner_that_nobody_can_be(bench: Bench, top: Path) -> None:
+def test_an_owner_that_nobody_can_be(dirs: Directories, top: Path) -> None:
     """An inode may say -1, which chown takes for "leave it": the file is ours then, and that is said."""
-    (bench.guest / "etc/motd").write_text("changed")
-    _, report = bench.run("sif etc/motd uid 0xffffffff")
+    (dirs.guest / "etc/motd").write_text("changed")
+    _, report = dirs.run("sif etc/motd uid 0xffffffff")
     assert report.owners == [b"etc/motd"]
     assert (top / "etc/motd").stat().st_uid == os.geteuid()
 
 
-def test_an_owner_that_has_no_number_here(bench: Bench, top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_owner_that_has_no_number_here(dirs: Directories, top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """In a container an id may be unknown to the kernel (EINVAL): that is told, and the rest is written."""
-    (bench.guest / "etc/motd").write_text("changed")
+    (dirs.guest / "etc/motd").write_text("changed")
 
     def refuse(*_: object, **__: object) -> None:
         raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))
 
     monkeypatch.setattr(os, "chown", refuse)
-    _, report = bench.run()
+    _, report = dirs.run()
     assert b"etc/motd" in report.owners
     assert (top / "etc/motd").read_text() == "changed"
 
 
-def test_a_file_that_cannot_be_made_is_named(bench: Bench, top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_cannot_be_made_is_named(dirs: Directories, top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """What the host's file system refuses is told with the file's own name, and nothing has changed."""
-    (bench.guest / "etc/motd").write_text("changed")
+    (dirs.guest / "etc/motd").write_text("changed")
     before = states(top)
 
     def refuse(*_: object) -> None:
@@ -280,7 +280,7 @@ def test_a_file_that_cannot_be_made_is_named(bench: Bench, top: Path, monkeypatc
 
     monkeypatch.setattr(os, "ftruncate", refuse)
     with pytest.raises(OSError, match="File too large") as raised:
-        bench.run()
+        dirs.run()
     assert raised.value.filename == f"{top}/etc/motd"
     assert {path: states(top)[path] for path in before if path != "."} == {
         path: state for path, state in before.items() if path != "."
@@ -305,19 +305,19 @@ def test_a_file_that_cannot_be_made_is_named(bench: Bench, top: Path, monkeypatc
     ],
 )
 def test_what_is_somebody_else_s_is_seen(
-    bench: Bench, top: Path, meddle: Callable[[Path], object], found: list[bytes]
+    dirs: Directories, top: Path, meddle: Callable[[Path], object], found: list[bytes]
 ) -> None:
     """A file that is neither as the disk had it nor as the guest left it is not ours to write over."""
-    append(bench.guest / "etc/motd", "m")
-    (bench.guest / "etc/new").write_text("new")
-    work = bench.work()
+    append(dirs.guest / "etc/motd", "m")
+    (dirs.guest / "etc/new").write_text("new")
+    work = dirs.work()
     meddle(top)
     assert work.strangers() == found
 
 
-def test_a_folder_that_becomes_a_link_at_the_last_moment(bench: Bench, top: Path, tmp_path: Path) -> None:
+def test_a_folder_that_becomes_a_link_at_the_last_moment(dirs: Directories, top: Path, tmp_path: Path) -> None:
     """Between look and writing a folder is swapped for a link out of the tree: an error, and nothing outside."""
-    append(bench.guest / "etc/hosts", "m")
+    append(dirs.guest / "etc/hosts", "m")
     shutil.copy2(top / "etc/hosts", tmp_path / "outside/hosts")
 
     def swap(text: str) -> None:
@@ -325,7 +325,7 @@ def test_a_folder_that_becomes_a_link_at_the_last_moment(bench: Bench, top: Path
             (top / "etc").rename(top / "was")
             (top / "etc").symlink_to("../outside")
 
-    work = bench.work()
+    work = dirs.work()
     assert work.strangers() == []
     with pytest.raises((StageError, OSError)):
         work.run(swap)
@@ -333,10 +333,10 @@ def test_a_folder_that_becomes_a_link_at_the_last_moment(bench: Bench, top: Path
     assert (top / "was/hosts").read_text() == "127.0.0.1 localhost\n"
 
 
-def test_a_file_edited_at_the_last_moment(bench: Bench, top: Path) -> None:
+def test_a_file_edited_at_the_last_moment(dirs: Directories, top: Path) -> None:
     """Between the look and the writing somebody edits a file: it is theirs."""
-    append(bench.guest / "etc/hosts", "m")
-    work = bench.work()
+    append(dirs.guest / "etc/hosts", "m")
+    work = dirs.work()
     assert work.strangers() == []
     with pytest.raises(StageError, match="etc/hosts was changed by somebody else"):
         work.run(lambda text: append(top / "etc/hosts", "theirs") if "places" in text else None)

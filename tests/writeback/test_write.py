@@ -16,8 +16,8 @@ from tests.support import file_faults
 from tests.support.checkout import CHECKOUT
 from tests.support.guest_disks import copy, debugfs, described, disk_of
 from tests.support.ordinary_user import ordinary_user
-from tests.support.small_guest import Small
-from tests.support.toy_stages import Project
+from tests.support.small_guest import SmallProject
+from tests.support.toy_project import ToyProject
 
 KERNEL = bytes(0x1FE) + b"\x55\xaa" + bytes(2) + b"HdrS" + bytes(600)
 QEMU = """
@@ -36,7 +36,7 @@ popen.spawn_interactive = pretend
 """In the dodo.py: a machine that leaves a disk at once, meddles with the directory, and ends with a status."""
 
 
-class Bench:
+class FakeMachine:
     """A project whose machines only pretend, a directory `one`, and `two`, which is what the guest makes of it."""
 
     def __init__(self, tmp_path: Path) -> None:
@@ -47,7 +47,7 @@ class Bench:
         (self.one / "etc/motd").write_text("hello\n")
         (self.one / "etc/hosts").write_text("localhost\n")
         (self.one / "var/old").write_text("gone soon")
-        self.project = Project.make(tmp_path / "project")
+        self.project = ToyProject.make(tmp_path / "project")
         dodo = self.project.top / "dodo.py"
         dodo.write_text(dodo.read_text() + QEMU)
         copy(self.one, self.two)
@@ -85,157 +85,157 @@ class Bench:
         return sorted(path for path in self.project.top.glob("build/run/*/write/*") if path.name != "lock")
 
 
-@pytest.fixture(name="bench")
-def fixture_bench(tmp_path: Path) -> Bench:
-    return Bench(tmp_path)
+@pytest.fixture(name="fake")
+def fixture_fake(tmp_path: Path) -> FakeMachine:
+    return FakeMachine(tmp_path)
 
 
-def test_the_guest_s_changes_are_written(bench: Bench) -> None:
+def test_the_guest_s_changes_are_written(fake: FakeMachine) -> None:
     """Edited, made, removed, linked: one line says how many; the next machine starts from what is there now."""
-    bench.change()
-    bench.leave()
-    said = bench.write()
-    assert f"wrote back 4 files, made 1 directory, removed 1 in {bench.one}" in said
-    assert described(bench.one) == described(bench.two)
-    assert bench.kept == []
-    (bench.project.top / "guest.img").unlink()
-    said = bench.write()
+    fake.change()
+    fake.leave()
+    said = fake.write()
+    assert f"wrote back 4 files, made 1 directory, removed 1 in {fake.one}" in said
+    assert described(fake.one) == described(fake.two)
+    assert fake.kept == []
+    (fake.project.top / "guest.img").unlink()
+    said = fake.write()
     assert "built    dir-disk" in said
-    assert f"the guest changed nothing in {bench.one}" in said or "written" not in said
-    assert "fresh    dir-disk" in bench.doit("run-dir", "--accel", "tcg", "../one")
-    assert described(bench.one) == described(bench.two)
+    assert f"the guest changed nothing in {fake.one}" in said or "written" not in said
+    assert "fresh    dir-disk" in fake.doit("run-dir", "--accel", "tcg", "../one")
+    assert described(fake.one) == described(fake.two)
 
 
-def test_without_the_option_nothing_is_written(bench: Bench) -> None:
+def test_without_the_option_nothing_is_written(fake: FakeMachine) -> None:
     """A directory stays as it is unless asked."""
-    before = described(bench.one)
-    bench.doit("run-dir", "--accel", "tcg", "../one")
-    assert described(bench.one) == before
-    assert not list(bench.project.top.glob("build/run/*/write"))
+    before = described(fake.one)
+    fake.doit("run-dir", "--accel", "tcg", "../one")
+    assert described(fake.one) == before
+    assert not list(fake.project.top.glob("build/run/*/write"))
 
 
-def test_a_file_system_without_hard_links(bench: Bench) -> None:
+def test_a_file_system_without_hard_links(fake: FakeMachine) -> None:
     """Where the disk as it was cannot be kept by another name, it is copied."""
-    (bench.two / "etc/motd").write_text("from the guest\n")
-    bench.leave()
-    dodo = bench.project.top / "dodo.py"
+    (fake.two / "etc/motd").write_text("from the guest\n")
+    fake.leave()
+    dodo = fake.project.top / "dodo.py"
     refusing = "import os\ndef refuse(*_, **__): raise PermissionError(1, 'no links here')\nos.link = refuse\n"
     dodo.write_text(dodo.read_text() + refusing)
-    assert "wrote back 1 file in" in bench.write()
-    assert described(bench.one) == described(bench.two)
+    assert "wrote back 1 file in" in fake.write()
+    assert described(fake.one) == described(fake.two)
 
 
 @pytest.mark.parametrize("other", ["--print", "--keep"])
-def test_options_that_say_the_contrary(bench: Bench, other: str) -> None:
+def test_options_that_say_the_contrary(fake: FakeMachine, other: str) -> None:
     """To print the command alone, or to keep the writes in an overlay, is not to write them."""
-    assert f"--write and {other} exclude each other" in bench.write(other, status=3)
+    assert f"--write and {other} exclude each other" in fake.write(other, status=3)
 
 
-def test_a_directory_that_somebody_changed_is_not_written_over(bench: Bench) -> None:
+def test_a_directory_that_somebody_changed_is_not_written_over(fake: FakeMachine) -> None:
     """What the guest changed is put beside it, the names of what it removed too, and the error says what to do."""
-    bench.change()
-    bench.leave()
-    (bench.project.top / "meddle").write_text("theirs")
-    said = bench.write(status=1)
-    assert f"somebody else changed {bench.one} while the guest ran: nothing was written into it" in said
-    beside = bench.here / "one.guest"
+    fake.change()
+    fake.leave()
+    (fake.project.top / "meddle").write_text("theirs")
+    said = fake.write(status=1)
+    assert f"somebody else changed {fake.one} while the guest ran: nothing was written into it" in said
+    beside = fake.here / "one.guest"
     assert f"What the guest changed is in {beside} (4 files)" in said
     assert {str(path.relative_to(beside)) for path in beside.rglob("*")} == {
         "etc", "etc/motd", "etc/hosts", "etc/twin", "etc/new", "etc/new/file",
     }  # fmt: skip
     assert (beside / "etc/motd").read_text() == "from the guest\n"
-    assert (bench.here / "one.guest.removed").read_text() == "var/old\n"
-    (bench.one / "etc/meddle").unlink()
-    assert (bench.one / "etc/motd").read_text() == "hello\n"
-    assert (bench.one / "var/old").exists()
-    assert bench.kept == []
-    (bench.project.top / "meddle").write_text("theirs")
-    assert f"{beside}-2" in bench.write(status=1)
+    assert (fake.here / "one.guest.removed").read_text() == "var/old\n"
+    (fake.one / "etc/meddle").unlink()
+    assert (fake.one / "etc/motd").read_text() == "hello\n"
+    assert (fake.one / "var/old").exists()
+    assert fake.kept == []
+    (fake.project.top / "meddle").write_text("theirs")
+    assert f"{beside}-2" in fake.write(status=1)
 
 
 @pytest.mark.parametrize(
     "damage", ["clri /var", "sif etc links_count 77", "clri etc/motd", "sif etc/motd links_count 9"]
 )
 @pytest.mark.parametrize("torn", [True, False])
-def test_a_filesystem_that_is_damaged_is_kept_and_named(bench: Bench, damage: str, torn: bool) -> None:
+def test_a_filesystem_that_is_damaged_is_kept_and_named(fake: FakeMachine, damage: str, torn: bool) -> None:
     """Even what e2fsck would mend by letting a folder go is refused; nothing is written, and the way out is said."""
-    bench.change()
-    disk = bench.leave(damage, *(["feature needs_recovery", "ssv state 0"] if torn else []))
-    before = described(bench.one)
-    said = bench.write(status=1)
+    fake.change()
+    disk = fake.leave(damage, *(["feature needs_recovery", "ssv state 0"] if torn else []))
+    before = described(fake.one)
+    said = fake.write(status=1)
     assert "the guest left a damaged filesystem; e2fsck says" in said
-    assert described(bench.one) == before
-    assert [path.name for path in bench.kept if path.name != "recovered.img"] == [
+    assert described(fake.one) == before
+    assert [path.name for path in fake.kept if path.name != "recovered.img"] == [
         "before.img",
         "guest.img",
         "state.json",
     ]
-    assert bench.kept[1].read_bytes() == disk.read_bytes()
-    plain = bench.doit("run-dir", "--accel", "tcg", "../one", status=1)
-    assert f"a machine wrote to {bench.one}, and not all of it is in it yet" in plain
-    folder = bench.kept[0].parent
+    assert fake.kept[1].read_bytes() == disk.read_bytes()
+    plain = fake.doit("run-dir", "--accel", "tcg", "../one", status=1)
+    assert f"a machine wrote to {fake.one}, and not all of it is in it yet" in plain
+    folder = fake.kept[0].parent
     assert f"rm -r {folder}" in plain
     shutil.rmtree(folder)
     disk.unlink()
-    bench.doit("run-dir", "--accel", "tcg", "../one")
+    fake.doit("run-dir", "--accel", "tcg", "../one")
 
 
-def test_a_filesystem_that_was_not_unmounted_is_recovered(bench: Bench) -> None:
+def test_a_filesystem_that_was_not_unmounted_is_recovered(fake: FakeMachine) -> None:
     """A machine that was switched off: its journal is replayed, and what it wrote is written back."""
-    bench.change()
-    bench.leave("feature needs_recovery", "ssv state 0")
-    assert "wrote back 4 files" in bench.write()
-    assert described(bench.one) == described(bench.two)
+    fake.change()
+    fake.leave("feature needs_recovery", "ssv state 0")
+    assert "wrote back 4 files" in fake.write()
+    assert described(fake.one) == described(fake.two)
 
 
-def test_a_guest_s_clock_may_be_ahead(bench: Bench) -> None:
+def test_a_guest_s_clock_may_be_ahead(fake: FakeMachine) -> None:
     """Its time is rounded, and may be set: a mount in the future is no damage."""
-    bench.change()
+    fake.change()
     soon = f"{datetime.now(UTC) + timedelta(hours=2):%Y%m%d%H%M%S}"
-    bench.leave("feature needs_recovery", "ssv state 0", f"ssv mtime {soon}")
-    assert "wrote back 4 files" in bench.write()
-    assert described(bench.one) == described(bench.two)
+    fake.leave("feature needs_recovery", "ssv state 0", f"ssv mtime {soon}")
+    assert "wrote back 4 files" in fake.write()
+    assert described(fake.one) == described(fake.two)
 
 
-def test_a_machine_that_failed(bench: Bench) -> None:
+def test_a_machine_that_failed(fake: FakeMachine) -> None:
     """QEMU ends with an error: what was written until then is not lost; where nothing was, there is nothing to do."""
-    bench.change()
-    (bench.project.top / "status").write_text("1")
-    assert "QEMU exited with status 1" in bench.write(status=1)
-    bench.doit("run-dir", "--print", "--accel", "tcg", "../one")
-    disk = bench.leave()
-    assert "QEMU exited with status 1" in bench.write(status=1)
-    (bench.project.top / "status").unlink()
+    fake.change()
+    (fake.project.top / "status").write_text("1")
+    assert "QEMU exited with status 1" in fake.write(status=1)
+    fake.doit("run-dir", "--print", "--accel", "tcg", "../one")
+    disk = fake.leave()
+    assert "QEMU exited with status 1" in fake.write(status=1)
+    (fake.project.top / "status").unlink()
     disk.unlink()
-    said = bench.write()
+    said = fake.write()
     assert "this comes first" in said
     assert "wrote back 4 files" in said
-    assert described(bench.one) == described(bench.two)
+    assert described(fake.one) == described(fake.two)
 
 
-def test_two_machines_cannot_write_at_once(bench: Bench) -> None:
+def test_two_machines_cannot_write_at_once(fake: FakeMachine) -> None:
     """The second is refused at once, with the reason."""
-    bench.change()
-    bench.leave()
-    bench.doit("run-dir", "--accel", "tcg", "../one")
-    (folder,) = bench.project.top.glob("build/run/one-*")
+    fake.change()
+    fake.leave()
+    fake.doit("run-dir", "--accel", "tcg", "../one")
+    (folder,) = fake.project.top.glob("build/run/one-*")
     (folder / "write").mkdir()
     lock = folder / "write/lock"
     lock.touch()
     with subprocess.Popen(["flock", lock, "sh", "-c", "echo held; read wait"], stdin=-1, stdout=-1) as holder:
         assert holder.stdout
         assert holder.stdout.readline() == b"held\n"
-        assert "another machine runs with" in bench.write(status=1)
+        assert "another machine runs with" in fake.write(status=1)
         holder.communicate()
-    assert "wrote back 4 files" in bench.write()
+    assert "wrote back 4 files" in fake.write()
 
 
-def test_an_output_of_a_guest_cannot_speak_to_the_terminal(bench: Bench) -> None:
+def test_an_output_of_a_guest_cannot_speak_to_the_terminal(fake: FakeMachine) -> None:
     """A name's escape sequences are not handed on."""
-    (bench.two / "etc/\x1b[2Jx").touch()
-    (bench.two / "etc/\x1b[2Jx").chmod(0o4755)
-    bench.leave()
-    said = bench.write()
+    (fake.two / "etc/\x1b[2Jx").touch()
+    (fake.two / "etc/\x1b[2Jx").chmod(0o4755)
+    fake.leave()
+    said = fake.write()
     assert "1 file run with the rights of their owner" in said
     assert "etc/?[2Jx" in said
 
@@ -265,29 +265,29 @@ FINISH = """
 
 @pytest.mark.soak(ci=12, whole=400)
 @pytest.mark.parametrize("kind", ["KILL", "ENOSPC"])
-def test_ended_at_any_instant(bench: Bench, rounds: int, kind: str) -> None:
+def test_ended_at_any_instant(fake: FakeMachine, rounds: int, kind: str) -> None:
     """Killed or refused at each change it makes: every file is the old or the new one, and the next run ends it."""
-    bench.change()
-    bench.leave()
-    (bench.project.top / "status").write_text("1")
-    bench.write(status=1)
-    folder = bench.kept[0].parent
-    saved, original = bench.here / "saved", copy(bench.one, bench.here / "original")
+    fake.change()
+    fake.leave()
+    (fake.project.top / "status").write_text("1")
+    fake.write(status=1)
+    folder = fake.kept[0].parent
+    saved, original = fake.here / "saved", copy(fake.one, fake.here / "original")
     copy(folder, saved)
-    old, new = described(bench.one), described(bench.two)
-    script = bench.here / "finish.py"
+    old, new = described(fake.one), described(fake.two)
+    script = fake.here / "finish.py"
     script.write_text(textwrap.dedent(FINISH))
-    hooks = bench.here / "hooks"
+    hooks = fake.here / "hooks"
     hooks.mkdir()
 
     def finish(at: int, kind: str) -> subprocess.CompletedProcess[str]:
-        extra = file_faults.environment(hooks, kind, at, [bench.one, folder], ".unspared")
-        env = {**bench.project.environment(), **extra, "PYTHONPATH": f"{extra['HOOK']}:{CHECKOUT / 'src'}"}
-        argv = [sys.executable, script, folder, bench.one]
+        extra = file_faults.environment(hooks, kind, at, [fake.one, folder], ".unspared")
+        env = {**fake.project.environment(), **extra, "PYTHONPATH": f"{extra['HOOK']}:{CHECKOUT / 'src'}"}
+        argv = [sys.executable, script, folder, fake.one]
         return subprocess.run(argv, env=env, text=True, capture_output=True, timeout=60, check=False)
 
     def again() -> None:
-        for path, source in ((bench.one, original), (folder, saved)):
+        for path, source in ((fake.one, original), (folder, saved)):
             shutil.rmtree(path)
             copy(source, path)
 
@@ -300,35 +300,35 @@ def test_ended_at_any_instant(bench: Bench, rounds: int, kind: str) -> None:
         at = 1 + step * count // rounds
         done = finish(at, kind)
         if kind != "KILL" and done.returncode == 0:  # a fault in what may fail, such as noting what was read
-            assert described(bench.one) == new
+            assert described(fake.one) == new
             continue
         assert done.returncode, f"{at}: {done.stdout}"
-        for path, what in described(bench.one).items():
+        for path, what in described(fake.one).items():
             if not path.startswith(".bootsmith") and what[0] != 0o040000:
                 assert what[2] in (old.get(path, what)[2], new.get(path, what)[2]), f"{at}: {path}"
                 assert path in old or path in new, f"{at}: {path}"
-        assert {path for path in old if path in new} <= set(described(bench.one)), at
+        assert {path for path in old if path in new} <= set(described(fake.one)), at
         done = finish(0, "KILL")
         assert done.returncode == 0, f"{at}: {done.stderr}"
-        assert described(bench.one) == new, at
+        assert described(fake.one) == new, at
         assert not (folder / "state.json").exists(), at
 
 
-def test_folders_that_are_closed_to_their_owner(bench: Bench) -> None:
+def test_folders_that_are_closed_to_their_owner(fake: FakeMachine) -> None:
     """An ordinary user's folders that are read-only are opened for the work, and closed again as the guest has them."""
-    for top in (bench.one, bench.two):
+    for top in (fake.one, fake.two):
         (top / "etc").chmod(0o555)
         top.chmod(0o555)
-    (bench.two / "etc/motd").write_text("from the guest\n")
-    (bench.two / "var/old").write_text("nobody's")
-    (bench.two / "var/old").chmod(0)
-    (bench.two / "var").chmod(0)
-    bench.leave()
-    (bench.project.top / "status").write_text("1")
-    bench.write(status=1)
-    folder = bench.kept[0].parent
-    user = ordinary_user(bench.here)
-    expected = {path: what[:3] for path, what in described(bench.two).items()}
+    (fake.two / "etc/motd").write_text("from the guest\n")
+    (fake.two / "var/old").write_text("nobody's")
+    (fake.two / "var/old").chmod(0)
+    (fake.two / "var").chmod(0)
+    fake.leave()
+    (fake.project.top / "status").write_text("1")
+    fake.write(status=1)
+    folder = fake.kept[0].parent
+    user = ordinary_user(fake.here)
+    expected = {path: what[:3] for path, what in described(fake.two).items()}
     script = user.home / "finish.py"
     script.write_text(textwrap.dedent(FINISH))
     hooks = user.home / "hooks"
@@ -350,7 +350,7 @@ def test_folders_that_are_closed_to_their_owner(bench: Bench) -> None:
         return subprocess.run(argv, env=env, text=True, capture_output=True, timeout=60, check=False)
 
     for at, chmods in [(0, 0), *((0, number) for number in range(3, 7)), (6, 0), (8, 0), (9, 0)]:
-        top = copy(bench.one, user.home / f"tree{at}{chmods}")
+        top = copy(fake.one, user.home / f"tree{at}{chmods}")
         copy(folder, user.home / f"tree{at}{chmods}.write")
         done = finish(top, at, chmods)
         if at or chmods:
@@ -385,7 +385,7 @@ busybox poweroff -f
 @pytest.fixture(name="small", scope="module")
 def fixture_small(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The small system, built."""
-    small = Small.make(tmp_path_factory.mktemp("small"))
+    small = SmallProject.make(tmp_path_factory.mktemp("small"))
     small.doit("kernel", "initramfs")
     return small.top / "build/small"
 

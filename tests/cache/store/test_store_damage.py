@@ -12,20 +12,9 @@ from bootsmith.cache.errors import CacheError
 from bootsmith.cache.files import sparse
 from bootsmith.cache.store.store import Store
 
-from tests.support.stored_files import (
-    CONTENT,
-    DAMAGES,
-    DIGEST,
-    MIB,
-    OUTPUTS,
-    SHA256,
-    download,
-    fail,
-    files,
-    flip,
-    overwrite,
-    pieces,
-)
+from tests.support.failing_syscalls import failing
+from tests.support.stored_damage import DAMAGES, flip, overwrite
+from tests.support.stored_files import CONTENT, DIGEST, MIB, OUTPUTS, SHA256, download, files, pieces
 
 
 @pytest.mark.parametrize("piece", range(4), ids=["index", "plain chunk", "packed chunk", "short chunk"])
@@ -112,7 +101,7 @@ def test_a_file_that_cannot_be_read_is_an_error_that_names_it(
     with pytest.raises(CacheError, match="nothing cannot be read: No such file"):
         store.put(tmp_path / "nothing", "f" * 32)
     (tmp_path / "bad").write_bytes(b"bad")
-    monkeypatch.setattr(os, "preadv", fail(errno.EIO))
+    monkeypatch.setattr(os, "preadv", failing(errno.EIO))
     with pytest.raises(CacheError, match="bad cannot be read: Input/output error"):
         store.put(tmp_path / "bad", of_bytes(b"bad"))
 
@@ -129,7 +118,7 @@ def test_a_copy_that_went_wrong_is_not_the_blobs_fault(
 
 def test_a_blob_that_cannot_be_read_is_damaged(store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A bad sector is as good as missing."""
-    monkeypatch.setattr(os, "preadv", fail(errno.EIO))
+    monkeypatch.setattr(os, "preadv", failing(errno.EIO))
     assert not store.fetch(DIGEST, tmp_path / "out")
     monkeypatch.undo()
     assert not store.has(DIGEST)
@@ -139,7 +128,7 @@ def test_a_blob_is_not_blamed_for_what_the_process_lacks(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Out of descriptors, or out of memory: absent for now, and still there afterwards."""
-    monkeypatch.setattr(os, "preadv", fail(errno.ENOMEM))
+    monkeypatch.setattr(os, "preadv", failing(errno.ENOMEM))
     assert not store.fetch(DIGEST, tmp_path / "out")
     monkeypatch.undo()
     assert store.fetch(DIGEST, tmp_path / "out")
@@ -149,7 +138,7 @@ def test_no_room_at_the_destination_is_an_error_and_the_blob_stays(
     store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A full disk is said, naming the file, and leaves nothing."""
-    monkeypatch.setattr(os, "pwrite", fail(errno.ENOSPC))
+    monkeypatch.setattr(os, "pwrite", failing(errno.ENOSPC))
     with pytest.raises(CacheError, match="out/file cannot be written: No space left"):
         store.fetch(DIGEST, tmp_path / "out/file")
     assert list((tmp_path / "out").iterdir()) == []
@@ -158,7 +147,7 @@ def test_no_room_at_the_destination_is_an_error_and_the_blob_stays(
 
 def test_a_full_store_is_an_error_and_leaves_nothing(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     """The error names the store and what to do; no half blob appears."""
-    monkeypatch.setattr(os, "write", fail(errno.ENOSPC))
+    monkeypatch.setattr(os, "write", failing(errno.ENOSPC))
     with pytest.raises(CacheError, match="store cannot be written: No space left") as error:
         store.put_bytes(b"new")
     assert "BOOTSMITH_CACHE" in error.value.hint

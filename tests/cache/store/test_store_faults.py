@@ -21,7 +21,7 @@ from bootsmith.cache.errors import CacheError
 from bootsmith.cache.files.temporary import sweep
 from bootsmith.cache.store.store import Store
 
-from tests.support import failing_syscalls, ordinary_user
+from tests.support import failing_syscalls, forked_work, ordinary_user
 from tests.support.kill_deadline import Deadline
 
 MIB = 1 << 20
@@ -98,9 +98,9 @@ def check_after(work: Callable[[Store, Path], None], top: Path) -> None:
 def calls(work: Callable[[Store, Path], None], top: Path) -> int:
     """Return how many calls there are to fail."""
     store = prepare(top)
-    with failing_syscalls.slipping(0, lambda: None) as slip:
+    with failing_syscalls.fault_at(0, lambda: None) as fault:
         work(store, top)
-    return slip.made
+    return fault.made
 
 
 @pytest.mark.soak(ci=12, whole=10_000)
@@ -120,15 +120,15 @@ def test_any_call_may_fail_or_be_the_last(
         store = prepare(top)
         if number:
             said = os.strerror(number)
-            with failing_syscalls.slipping(at, failing_syscalls.failing(number)) as slip:
+            with failing_syscalls.fault_at(at, failing_syscalls.failing(number)) as fault:
                 try:
                     work(store, top)
                 except CacheError as error:
                     said = str(error)
             assert os.strerror(number) in said
-            came += slip.came
+            came += fault.came
         else:
-            came += failing_syscalls.in_child(lambda: die_at(at, work, store, top)) == signal.SIGKILL  # noqa: B023  # called here
+            came += forked_work.in_child(lambda: die_at(at, work, store, top)) == signal.SIGKILL  # noqa: B023  # called here
         check(top)
         check_after(work, top)
         shutil.rmtree(top)
@@ -137,7 +137,7 @@ def test_any_call_may_fail_or_be_the_last(
 
 def die_at(at: int, work: Callable[[Store, Path], None], store: Store, top: Path) -> None:
     """Work until the `at`-th call."""
-    with failing_syscalls.slipping(at, failing_syscalls.die):
+    with failing_syscalls.fault_at(at, failing_syscalls.die):
         work(store, top)
 
 
@@ -165,11 +165,11 @@ def test_a_process_killed_at_any_moment_spoils_nothing(tmp_path: Path, rounds: i
     """SIGKILL while storing and restoring: all that is there is right, and what was left behind goes (C8, L11)."""
     chance = random.Random(20_261_121)
     started = time.monotonic()
-    assert failing_syscalls.in_child(lambda: work_at_random(tmp_path, rounds)) == 0
+    assert forked_work.in_child(lambda: work_at_random(tmp_path, rounds)) == 0
     deadline = Deadline(time.monotonic() - started, chance)
     check_storm(tmp_path)
     for number in range(rounds):
-        ended = failing_syscalls.in_child(lambda: work_at_random(tmp_path, number), deadline.draw())  # noqa: B023  # called here
+        ended = forked_work.in_child(lambda: work_at_random(tmp_path, number), deadline.draw())  # noqa: B023  # called here
         deadline.note(killed=ended == signal.SIGKILL)
         check_storm(tmp_path)
         for index in (tmp_path / "store/indexes").glob("??/*"):  # else all would soon be there

@@ -25,7 +25,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 from xxhash import xxh3_128_hexdigest
 
-from tests.support import failing_syscalls
+from tests.support import failing_syscalls, forked_work
 
 MIB = 1 << 20
 CHUNKS = [bytes(MIB), b"words " * (MIB // 6), random.Random(1).randbytes(MIB), random.Random(2).randbytes(MIB)]
@@ -130,16 +130,16 @@ class Machine(RuleBasedStateMachine):
         """Let a process die while it stores."""
 
         def work() -> None:
-            with failing_syscalls.slipping(at, failing_syscalls.die):
+            with failing_syscalls.fault_at(at, failing_syscalls.die):
                 Store(self.top / "store").put_bytes(CONTENTS[number])
 
-        failing_syscalls.in_child(work)
+        forked_work.in_child(work)
 
     @rule(number=NUMBERS, at=CALLS, code=st.sampled_from([errno.ENOSPC, errno.EACCES]), fetching=st.booleans())
     def fail(self, number: int, at: int, code: int, fetching: bool) -> None:
         """Let a call fail while it is stored or restored."""
         self.use(number)
-        with failing_syscalls.slipping(at, failing_syscalls.failing(code)), suppress(CacheError):
+        with failing_syscalls.fault_at(at, failing_syscalls.failing(code)), suppress(CacheError):
             if fetching:
                 self.store.fetch(DIGESTS[number], self.top / "out")
             else:

@@ -18,7 +18,8 @@ from bootsmith.cache.store.store import Store
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.stored_files import ABSENT, MIB, files, flip
+from tests.support.stored_damage import flip
+from tests.support.stored_files import ABSENT, MIB, files
 
 
 @pytest.fixture

@@ -13,7 +13,8 @@ from bootsmith.cache.errors import CacheError
 from bootsmith.cache.files import sparse
 from bootsmith.cache.store.store import Store
 
-from tests.support.stored_files import CONTENT, DAMAGES, DIGEST, MIB, pieces
+from tests.support.stored_damage import DAMAGES
+from tests.support.stored_files import CONTENT, DIGEST, MIB, pieces
 
 
 @pytest.fixture

@@ -6,19 +6,19 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.toy_stages import ALL, ENTRIES, Project
+from tests.support.toy_project import ALL, ENTRIES, ToyProject
 
 
 @pytest.fixture(params=ENTRIES)
-def project(request: pytest.FixtureRequest, tmp_path: Path) -> Project:
+def project(request: pytest.FixtureRequest, tmp_path: Path) -> ToyProject:
     """A toy project, nothing built; whichever way it is run, it is run the same."""
-    made = Project.make(tmp_path)
+    made = ToyProject.make(tmp_path)
     made.entry = ENTRIES[request.param]
     return made
 
 
 @pytest.fixture
-def built(project: Project) -> Project:
+def built(project: ToyProject) -> ToyProject:
     """A toy project, built."""
     assert project.image() == ALL
     return project

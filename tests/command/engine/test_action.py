@@ -7,10 +7,10 @@ import os
 import subprocess
 import sys
 
-from tests.support.toy_stages import Project, snapshot
+from tests.support.toy_project import ToyProject, snapshot
 
 
-def test_a_missing_input_is_named(project: Project) -> None:
+def test_a_missing_input_is_named(project: ToyProject) -> None:
     """The message says which stage wants which file; nothing is built from nothing (V7)."""
     (project.top / "source").unlink()
     done = project.doit("image")
@@ -20,7 +20,7 @@ def test_a_missing_input_is_named(project: Project) -> None:
     assert "convert/qcow2" not in project.runs()
 
 
-def test_a_failing_stage_fails_the_run_and_keeps_the_last_image(built: Project) -> None:
+def test_a_failing_stage_fails_the_run_and_keeps_the_last_image(built: ToyProject) -> None:
     """Exit 1, the message and the log's path; the good image stays; mended, the run goes on (L10)."""
     before = snapshot(built)
     (built.top / "source").write_text("fail\n")
@@ -34,7 +34,7 @@ def test_a_failing_stage_fails_the_run_and_keeps_the_last_image(built: Project) 
     assert "rootfs" in built.image()
 
 
-def test_an_output_that_is_no_regular_file_is_refused(built: Project) -> None:
+def test_an_output_that_is_no_regular_file_is_refused(built: ToyProject) -> None:
     """A symlink, directory or device under an output's name is never written through (C9)."""
     path = built.top / "build/toy/disk.qcow2"
     victim = built.top / "victim"
@@ -47,7 +47,7 @@ def test_an_output_that_is_no_regular_file_is_refused(built: Project) -> None:
     assert victim.read_text() == "precious"
 
 
-def test_records_keep_what_a_stage_cost(built: Project) -> None:
+def test_records_keep_what_a_stage_cost(built: ToyProject) -> None:
     """Seconds, CPU seconds and peak memory of the stage's programs are in its record."""
     data = json.loads((built.top / "build/toy/.bootsmith/records/rootfs.json").read_text().splitlines()[-1])
     found = data.get("record", data)
@@ -56,7 +56,7 @@ def test_records_keep_what_a_stage_cost(built: Project) -> None:
     assert found["peak"] >= 0
 
 
-def test_a_build_directory_that_cannot_be_made_is_said(project: Project) -> None:
+def test_a_build_directory_that_cannot_be_made_is_said(project: ToyProject) -> None:
     """A file called build is in the way: said in words, exit 1, the file untouched."""
     (project.top / "build").write_text("mine")
     done = project.doit("image")
@@ -66,7 +66,7 @@ def test_a_build_directory_that_cannot_be_made_is_said(project: Project) -> None
     assert (project.top / "build").read_text() == "mine"
 
 
-def test_root_used_for_nothing_is_said(project: Project) -> None:
+def test_root_used_for_nothing_is_said(project: ToyProject) -> None:
     """Once, by what root makes and by the machine root starts, with who else could; of what is fresh nothing (A19)."""
     (project.top / "disk.img").write_bytes(b"\xf4".ljust(510, b"\0") + b"\x55\xaa" + bytes(1 << 20))
     root = ["unshare", "--user", "--map-root-user"] if os.geteuid() else []

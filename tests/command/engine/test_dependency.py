@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.toy_stages import ALL, Project
+from tests.support.toy_project import ALL, ToyProject
 
 
 @pytest.mark.parametrize("database", [None, b"", b"garbage", b"{", b"[]", b'{"rootfs": 1}'])
-def test_doits_database_is_a_throw_away(built: Project, database: bytes | None) -> None:
+def test_doits_database_is_a_throw_away(built: ToyProject, database: bytes | None) -> None:
     """Lost or corrupt: nothing finished is redone, nothing trips."""
     path = built.top / "build/.doit.json"
     assert path.exists()
@@ -18,7 +18,7 @@ def test_doits_database_is_a_throw_away(built: Project, database: bytes | None) 
     assert built.image() == []
 
 
-def test_clean_removes_outputs_and_image_restores(built: Project) -> None:
+def test_clean_removes_outputs_and_image_restores(built: ToyProject) -> None:
     """`clean` is scoped to outputs; the next run restores what is stored (V15)."""
     original = built.disk()
     shown = built.doit("clean", "-n")
@@ -31,7 +31,7 @@ def test_clean_removes_outputs_and_image_restores(built: Project) -> None:
     assert built.disk() == original
 
 
-def test_clean_one_task(built: Project) -> None:
+def test_clean_one_task(built: ToyProject) -> None:
     """`clean TASK` takes that task's files and no others."""
     assert built.doit("clean", "rootfs").returncode == 0
     assert not (built.top / "build/toy/base").exists()
@@ -39,7 +39,7 @@ def test_clean_one_task(built: Project) -> None:
     assert built.image() == []  # restored to the same bytes
 
 
-def test_forget_means_build_again(built: Project) -> None:
+def test_forget_means_build_again(built: ToyProject) -> None:
     """`forget TASK` rebuilds where a lost record would restore (V22)."""
     assert built.doit("forget", "rootfs").returncode == 0
     assert built.image() == ["rootfs"]
@@ -49,12 +49,12 @@ def test_forget_means_build_again(built: Project) -> None:
     assert built.image() == ALL
 
 
-def test_always_means_build_again(built: Project) -> None:
+def test_always_means_build_again(built: ToyProject) -> None:
     """`-a` builds every stage, though all are fresh and stored (V22)."""
     assert built.image("-a", "image") == ALL
 
 
-def test_ignore_is_refused(built: Project) -> None:
+def test_ignore_is_refused(built: ToyProject) -> None:
     """A stage cannot be left out: exit 3, and the next run builds it (V22)."""
     done = built.doit("ignore", "rootfs")
     assert done.returncode == 3
@@ -63,7 +63,7 @@ def test_ignore_is_refused(built: Project) -> None:
     assert "rootfs" in built.image()
 
 
-def test_single_refuses_on_stale_producers(built: Project) -> None:
+def test_single_refuses_on_stale_producers(built: ToyProject) -> None:
     """`-s` runs one task; where what it depends on is stale it says so and fails (V22)."""
     assert built.doit("-s", "convert").returncode == 0
     (built.top / "source").write_text("new line\n")
@@ -73,7 +73,7 @@ def test_single_refuses_on_stale_producers(built: Project) -> None:
     assert built.doit("-s", "rootfs").returncode == 0
 
 
-def test_list_status_tells_what_runs(built: Project) -> None:
+def test_list_status_tells_what_runs(built: ToyProject) -> None:
     """`list -s` says U for what is fresh and R for what is not, after a lost database too (V9)."""
     (built.top / "build/.doit.json").unlink()
     shown = built.doit("list", "-s", "--all").stdout.splitlines()
@@ -86,7 +86,7 @@ def test_list_status_tells_what_runs(built: Project) -> None:
     assert len(built.runs()) == len(ALL)
 
 
-def test_info_shows_dependencies_and_reasons(built: Project) -> None:
+def test_info_shows_dependencies_and_reasons(built: ToyProject) -> None:
     """`info STAGE` shows file_dep, targets, and why it is stale (V23)."""
     shown = built.doit("info", "layers/upper")
     assert shown.returncode == 0
@@ -100,7 +100,7 @@ def test_info_shows_dependencies_and_reasons(built: Project) -> None:
     assert "'two'" in shown.stdout
 
 
-def test_list_is_short(built: Project) -> None:
+def test_list_is_short(built: ToyProject) -> None:
     """`list` shows groups and commands; parts of groups show under --all."""
     names = [line.split()[0] for line in built.doit("list").stdout.splitlines()]
     assert "image" in names
@@ -109,7 +109,7 @@ def test_list_is_short(built: Project) -> None:
     assert "layers/upper" in built.doit("list", "--all").stdout
 
 
-def test_help_says_that_no_root_is_needed(project: Project) -> None:
+def test_help_says_that_no_root_is_needed(project: ToyProject) -> None:
     """Of every command and stage, in its line; a task of the dodo's own is not spoken for (A13)."""
     dodo = project.top / "dodo.py"
     dodo.write_text(dodo.read_text() + "\ndef task_mine():\n    return {'actions': None, 'doc': 'mine'}\n")

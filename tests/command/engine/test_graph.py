@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 from bootsmith.tasks.command.table import COMMANDS, Command
 
-from tests.support.toy_stages import ALL, Project
+from tests.support.toy_project import ALL, ToyProject
 
 
-def test_an_unknown_task_gets_near_names(project: Project) -> None:
+def test_an_unknown_task_gets_near_names(project: ToyProject) -> None:
     """Exit 3 and the names it may have meant, not doit's parser."""
     done = project.doit("imgae")
     assert done.returncode == 3
@@ -18,12 +18,12 @@ def test_an_unknown_task_gets_near_names(project: Project) -> None:
     assert project.doit("info", "rotfs").returncode == 3
 
 
-def test_stages_run_alone_with_what_they_need(project: Project) -> None:
+def test_stages_run_alone_with_what_they_need(project: ToyProject) -> None:
     """One stage by its name builds its producers and no more (L13)."""
     assert project.image("layers/upper") == ["layers/upper", "rootfs"]
 
 
-def test_another_recipe_by_name(project: Project) -> None:
+def test_another_recipe_by_name(project: ToyProject) -> None:
     """`image:NAME` builds another recipe beside the default; a broken default does not stop it."""
     (project.top / "other.yaml").write_text("three\n")
     (project.top / "toy.yaml").write_text("broken\n")
@@ -38,7 +38,7 @@ def test_another_recipe_by_name(project: Project) -> None:
     assert "other" in done.stderr
 
 
-def test_a_recipe_elsewhere_by_path(project: Project) -> None:
+def test_a_recipe_elsewhere_by_path(project: ToyProject) -> None:
     """`recipe=PATH` takes the place of the default; PATH is relative to the shell's directory."""
     (project.top / "far").mkdir()
     (project.top / "far/away.yaml").write_text("four\n")
@@ -46,7 +46,7 @@ def test_a_recipe_elsewhere_by_path(project: Project) -> None:
     assert (project.top / "build/away/disk.qcow2").exists()
 
 
-def test_options_of_one_command_are_not_anothers(built: Project) -> None:
+def test_options_of_one_command_are_not_anothers(built: ToyProject) -> None:
     """`run-uefi --print` is not read as an option of `inspect`; a file in place of the recipe builds nothing."""
     done = built.doit("run-uefi", "--print", "--memory", "64", "toy=1.img")
     assert done.returncode == 3
@@ -66,7 +66,7 @@ def test_options_of_one_command_are_not_anothers(built: Project) -> None:
         ("run-bios", "--print", "--accel", "tcg", "--share", "x=tree", "--memory", "3G", "--", "disk=1.img"),
     ],
 )
-def test_options_stand_before_or_behind_the_file(built: Project, words: tuple[str, ...]) -> None:
+def test_options_stand_before_or_behind_the_file(built: ToyProject, words: tuple[str, ...]) -> None:
     """Where an option stands, and how its value is written, is all the same; a value may hold `=` (A16)."""
     (built.top / "disk=1.img").write_bytes(b"\xf4".ljust(510, b"\0") + b"\x55\xaa" + bytes(1 << 20))
     done = built.doit(*words)
@@ -94,7 +94,9 @@ def test_options_stand_before_or_behind_the_file(built: Project, words: tuple[st
         (("run-dir:other", "tree"), "run-dir:other: run-dir needs no recipe"),
     ],
 )
-def test_wrong_options_are_refused_wherever_they_stand(project: Project, words: tuple[str, ...], message: str) -> None:
+def test_wrong_options_are_refused_wherever_they_stand(
+    project: ToyProject, words: tuple[str, ...], message: str
+) -> None:
     """A misspelt option is answered with its near names before anything runs, be it before or behind the file."""
     (project.top / "other.yaml").write_text("two\n")
     done = project.doit(*words)
@@ -104,14 +106,14 @@ def test_wrong_options_are_refused_wherever_they_stand(project: Project, words: 
     assert project.runs() == []
 
 
-def test_words_for_ssh_name_nothing_else(project: Project) -> None:
+def test_words_for_ssh_name_nothing_else(project: ToyProject) -> None:
     """Words of a command that is to run in a guest are no tasks, recipes or trees of ours."""
     for words in (("run-dir", "/nowhere"), ("image:nowhere",), ("ls", "-l", "--memroy"), ("--", "ls", "-l")):
         done = project.doit("ssh", *words)
         assert (done.returncode, "no such machine is running" in done.stdout) == (1, True), done.stderr
 
 
-def test_a_command_waits_for_what_is_built_before_it(project: Project) -> None:
+def test_a_command_waits_for_what_is_built_before_it(project: ToyProject) -> None:
     """`image run-uefi --format qcow2` finds the qcow2 that `image` makes, though it needs no more than the raw disk."""
     (project.top / "other.yaml").write_text("two\n")
     for words in (("image", "run-uefi"), ("image:other", "run-bios:other"), ("raw", "convert/qcow2:other", "inspect")):
@@ -129,14 +131,14 @@ def test_a_command_waits_for_what_is_built_before_it(project: Project) -> None:
         (("ssh", "--timeout", "soon"), "--timeout soon: not a number of seconds"),
     ],
 )
-def test_what_ssh_is_told_is_looked_at_first(project: Project, words: tuple[str, ...], message: str) -> None:
+def test_what_ssh_is_told_is_looked_at_first(project: ToyProject, words: tuple[str, ...], message: str) -> None:
     """A recipe that is nowhere, or a time that is none, is told though nothing runs."""
     done = project.doit(*words)
     assert done.returncode == 3
     assert message in done.stdout
 
 
-def test_several_firmwares_are_one_option(project: Project) -> None:
+def test_several_firmwares_are_one_option(project: ToyProject) -> None:
     """`qemu-test --firmware uefi,bios` reaches the recipe as two."""
     (project.top / "real.yaml").write_text("source: {directory: tree}\n")
     done = project.doit("qemu-test:real", "--firmware", "uefi,boos")
@@ -157,7 +159,7 @@ def test_several_firmwares_are_one_option(project: Project) -> None:
         (("run-dir",), "run-dir: no file is named\n  `doit help run-dir` shows what it takes."),
     ],
 )
-def test_options_that_mean_nothing_are_refused_first(project: Project, words: tuple[str, ...], message: str) -> None:
+def test_options_that_mean_nothing_are_refused_first(project: ToyProject, words: tuple[str, ...], message: str) -> None:
     """The value of an option is looked at before anything is built for the command that takes it."""
     (project.top / "real.yaml").write_text("source: {directory: tree}\n")
     (project.top / "tree.tgz").write_bytes(b"")
@@ -169,7 +171,7 @@ def test_options_that_mean_nothing_are_refused_first(project: Project, words: tu
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
-def test_every_command_has_help(project: Project, command: Command) -> None:
+def test_every_command_has_help(project: ToyProject, command: Command) -> None:
     """`doit help COMMAND` says what it does, and every option with its meaning."""
     text = " ".join(project.doit("help", command.name).stdout.split())
     assert text.startswith(f"{command.name} {command.doc}")
@@ -178,13 +180,13 @@ def test_every_command_has_help(project: Project, command: Command) -> None:
         assert param["help"] in text
 
 
-def test_unknown_variables_are_refused(project: Project) -> None:
+def test_unknown_variables_are_refused(project: ToyProject) -> None:
     """A misspelt variable is a mistake even where nothing would read it."""
     done = project.doit("tools", "disk.siez=4G")
     assert done.returncode == 3
 
 
-def test_a_dodos_own_task_takes_words_and_plans_nothing(project: Project) -> None:
+def test_a_dodos_own_task_takes_words_and_plans_nothing(project: ToyProject) -> None:
     """A task beside ours runs with words of its own, though the recipe is broken."""
     dodo = project.top / "dodo.py"
     own = """
@@ -200,7 +202,7 @@ def task_mine():
     assert project.doit("image", "mine").returncode == 3
 
 
-def test_the_value_of_an_option_names_no_task(project: Project) -> None:
+def test_the_value_of_an_option_names_no_task(project: ToyProject) -> None:
     """A command of another recipe takes its options without the default recipe, which may lack its variables."""
     (project.top / "other.yaml").write_text("source: {directory: tree}\nboot: {entries: {one: {}, rescue: {}}}\n")
     (project.top / "toy.yaml").write_text("broken\n")

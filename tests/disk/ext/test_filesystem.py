@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 from bootsmith.tasks.tree.layer import LayerWriter
 
-from tests.support.disk_stages import EPOCH, Member, Workbench, member
+from tests.support.disk_build import DiskBuild
 from tests.support.ext_image import Node, check, read_tree
+from tests.support.tar_members import EPOCH, Member, member
 
 CAPABILITY = bytes.fromhex("0100000200040000000000000000000000000000")  # cap_net_raw=ep
 ACL = bytes.fromhex(
@@ -71,9 +72,9 @@ TREE: dict[str, Any] = {
 
 
 @pytest.fixture
-def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Workbench:
-    """A workbench with a small base."""
-    return Workbench(tmp_path, monkeypatch)
+def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DiskBuild:
+    """A build with a small base layer."""
+    return DiskBuild(tmp_path, monkeypatch)
 
 
 def expect(found: dict[bytes, Node], tree: dict[str, Any]) -> None:
@@ -117,12 +118,12 @@ def xattrs(what: Member) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("fs", ["ext4", "ext3", "ext2"])
-def test_the_base_filesystem_holds_every_kind_of_file_as_the_tar_has_it(bench: Workbench, fs: str) -> None:
+def test_the_base_filesystem_holds_every_kind_of_file_as_the_tar_has_it(build: DiskBuild, fs: str) -> None:
     """Owners, modes, setuid, capabilities, ACLs, links, devices, odd names, times and contents survive (A2)."""
-    bench.write_recipe(f"disk: {{partitions: {{esp: {{size: 64M}}, root: {{mount: /, fs: {fs}}}}}}}\n")
-    bench.base(TREE)
-    bench.run("partition", "populate/base")
-    image = bench.site.base_image("root")
+    build.write_recipe(f"disk: {{partitions: {{esp: {{size: 64M}}, root: {{mount: /, fs: {fs}}}}}}}\n")
+    build.base(TREE)
+    build.run("partition", "populate/base")
+    image = build.site.base_image("root")
     check(image)
     expect(read_tree(image), TREE)
 
@@ -166,23 +167,23 @@ def dated(tree: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("fs", ["ext4", "ext2"])
-def test_a_layer_puts_every_kind_of_file_into_the_base(bench: Workbench, fs: str) -> None:
+def test_a_layer_puts_every_kind_of_file_into_the_base(build: DiskBuild, fs: str) -> None:
     """What is laid over the base arrives in the filesystem exactly as what is in the base itself."""
-    bench.write_recipe(f"disk: {{partitions: {{esp: {{size: 64M}}, root: {{mount: /, fs: {fs}}}}}}}\n")
-    bench.base({"etc": member("d"), "etc/hostname": b"base", "stays": b"stays"})
-    with bench.delta("1-overlay") as writer:
+    build.write_recipe(f"disk: {{partitions: {{esp: {{size: 64M}}, root: {{mount: /, fs: {fs}}}}}}}\n")
+    build.base({"etc": member("d"), "etc/hostname": b"base", "stays": b"stays"})
+    with build.delta("1-overlay") as writer:
         laid_over(TREE)(writer)
-    bench.run("partition", "populate/base", "populate/root")
-    image = bench.site.partition_image("root")
+    build.run("partition", "populate/base", "populate/root")
+    image = build.site.partition_image("root")
     check(image)
     expect(read_tree(image), {**dated(TREE), "etc/hostname": b"base", "stays": b"stays"})
 
 
-def test_a_layer_replaces_removes_and_changes_what_the_base_has(bench: Workbench) -> None:
+def test_a_layer_replaces_removes_and_changes_what_the_base_has(build: DiskBuild) -> None:
     """A file becomes a directory and the reverse, links lose names, directories change owner, whiteouts remove."""
-    bench.write_recipe("boot: {place: esp}\ndisk: {partitions: {esp: {size: 64M}, root: {mount: /}}}\n")
-    bench.base(TREE)
-    with bench.delta("1-changes") as writer:
+    build.write_recipe("boot: {place: esp}\ndisk: {partitions: {esp: {size: 64M}, root: {mount: /}}}\n")
+    build.base(TREE)
+    with build.delta("1-changes") as writer:
         writer.add_file("etc/passwd", b"changed")
         writer.add_file("usr/bin/test", b"one name of three replaced")
         writer.add_whiteout("usr/other")
@@ -195,8 +196,8 @@ def test_a_layer_replaces_removes_and_changes_what_the_base_has(bench: Workbench
         writer.add_whiteout("deep/d/d")
         writer.add_hard_link("var/big2", "var/big")
         writer.add_symlink("fiftynine", "t" * 100)
-    bench.run("partition", "populate/base", "populate/root")
-    image = bench.site.partition_image("root")
+    build.run("partition", "populate/base", "populate/root")
+    image = build.site.partition_image("root")
     check(image)
     wanted = {name: what for name, what in TREE.items() if not name.startswith(("many", "dev/", "deep/d/d"))}
     del wanted["usr/other"]
@@ -215,10 +216,10 @@ def test_a_layer_replaces_removes_and_changes_what_the_base_has(bench: Workbench
     expect(read_tree(image), wanted)
 
 
-def test_the_first_form_of_ext2(bench: Workbench) -> None:
+def test_the_first_form_of_ext2(build: DiskBuild) -> None:
     """Revision 0, small inodes, entries without types: written, changed in place and clean, as Lites reads it (L1)."""
     words = '[-r, "0", -I, "128", -O, none]'
-    bench.write_recipe(f"disk: {{partitions: {{esp: {{size: 64M}}, root: {{mount: /, fs: ext2, mkfs: {words}}}}}}}\n")
+    build.write_recipe(f"disk: {{partitions: {{esp: {{size: 64M}}, root: {{mount: /, fs: ext2, mkfs: {words}}}}}}}\n")
     kept = {
         "./": member("d"),
         "bin": member("d"),
@@ -231,14 +232,14 @@ def test_the_first_form_of_ext2(bench: Workbench) -> None:
         "etc": member("d"),
         **{f"etc/{number:03}-{'x' * (number % 60)}": b"%d" % number for number in range(300)},
     }
-    bench.base({**kept, "old": member("d"), "old/sub": member("d"), "old/sub/file": b"old", "etc/gone": b"gone"})
-    with bench.delta("change") as layer:
+    build.base({**kept, "old": member("d"), "old/sub": member("d"), "old/sub/file": b"old", "etc/gone": b"gone"})
+    with build.delta("change") as layer:
         layer.add_whiteout("old")
         layer.add_whiteout("etc/gone")
         layer.add_file("etc/new", b"new")
         layer.add_hard_link("sh2", "bin/su")
-    bench.run("partition", "populate/base", "populate/root")
-    image = bench.site.partition_image("root")
+    build.run("partition", "populate/base", "populate/root")
+    image = build.site.partition_image("root")
     check(image)
     with image.open("rb") as file:
         superblock = file.read(2048)[1024:]

@@ -14,7 +14,7 @@ from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.recipe.load import load
 
 from tests.support import observed_access, tiny_kernel
-from tests.support.disk_stages import EPOCH
+from tests.support.tar_members import EPOCH
 
 _LIBRARIES = "c m z bz2 lzma ffi uuid crypto ssl pthread cap-ng"
 
@@ -130,6 +130,6 @@ def test_what_host_programs_read(project: Path, text: str) -> None:
 def test_what_is_not_declared_is_found(project: Path) -> None:
     """A stage that reads the host, or loads code by a name made up as it runs, is told of: this test can fail."""
     stage = next(each for each in stages(project, TREE) if each.name == "initramfs/tree")
-    told = observed_access.Reach({"bootsmith.tasks.boot.grub"}, {"/etc/hostname", str(project / "run/x")})
+    told = observed_access.Access({"bootsmith.tasks.boot.grub"}, {"/etc/hostname", str(project / "run/x")})
     assert observed_access.undeclared_code(stage, told) == {"bootsmith.tasks.boot.grub"}
     assert observed_access.undeclared_files(stage, told, project / "run", Memo(project / "memo")) == {"/etc/hostname"}

@@ -6,15 +6,15 @@ import pytest
 from bootsmith.tasks.errors import RecipeError
 from bootsmith.tasks.recipe.model import Overlay
 
-from tests.support.recipe_folder import SOURCE, Kitchen
+from tests.support.recipe_folder import SOURCE, RecipeFolder
 
 GIB = 1 << 30
 TEXT = SOURCE + "boot: {cmdline: quiet}\nvars: {level: info}\n"
 
 
-def test_keys_are_changed_by_their_path(kitchen: Kitchen) -> None:
+def test_keys_are_changed_by_their_path(recipes: RecipeFolder) -> None:
     """A word of the command line is one more recipe laid over the rest. V3."""
-    recipe = kitchen.cook(
+    recipe = recipes.load(
         TEXT,
         {
             "disk.size": "64G",
@@ -34,31 +34,31 @@ def test_keys_are_changed_by_their_path(kitchen: Kitchen) -> None:
     assert recipe.system.users["root"].password != "locked"
 
 
-def test_partitions_of_the_usual_layout_are_changed_by_name(kitchen: Kitchen) -> None:
+def test_partitions_of_the_usual_layout_are_changed_by_name(recipes: RecipeFolder) -> None:
     """What `doit show` shows can be changed, written or not."""
-    parts = kitchen.cook(TEXT, {"disk.partitions.esp.size": "1G", "boot.loader": "grub-efi"}).disk.partitions
+    parts = recipes.load(TEXT, {"disk.partitions.esp.size": "1G", "boot.loader": "grub-efi"}).disk.partitions
     assert (list(parts), parts["esp"].size, parts["esp"].mount) == (["esp", "root"], GIB, "/boot/efi")
 
 
-def test_lists_need_no_brackets(kitchen: Kitchen) -> None:
+def test_lists_need_no_brackets(recipes: RecipeFolder) -> None:
     """A list is `a,b` or `[a, b]`; `+` and `-` add to it and take from it."""
-    assert [each.file for each in kitchen.cook(TEXT, {"outputs": "qcow2"}).outputs] == ["x.qcow2"]
-    assert [each.file for each in kitchen.cook(TEXT, {"outputs": "[raw: {file: a}, raw]"}).outputs] == ["a", "x.raw"]
-    recipe = kitchen.cook(TEXT, {"boot.console+": "ttyS1,hvc0", "outputs-": "raw"})
+    assert [each.file for each in recipes.load(TEXT, {"outputs": "qcow2"}).outputs] == ["x.qcow2"]
+    assert [each.file for each in recipes.load(TEXT, {"outputs": "[raw: {file: a}, raw]"}).outputs] == ["a", "x.raw"]
+    recipe = recipes.load(TEXT, {"boot.console+": "ttyS1,hvc0", "outputs-": "raw"})
     assert (recipe.boot.console, len(recipe.outputs)) == (("tty0", "ttyS0", "ttyS1", "hvc0"), 1)
 
 
-def test_the_options_of_a_lists_items_are_reached_by_their_kind(kitchen: Kitchen) -> None:
+def test_the_options_of_a_lists_items_are_reached_by_their_kind(recipes: RecipeFolder) -> None:
     """`outputs.qcow2.compress` is the compression of every qcow2 there is."""
-    recipe = kitchen.cook(TEXT, {"outputs.qcow2.compress": "none"})
+    recipe = recipes.load(TEXT, {"outputs.qcow2.compress": "none"})
     assert [getattr(each, "compress", None) for each in recipe.outputs] == [None, "none"]
 
 
-def test_paths_start_from_the_shells_folder(kitchen: Kitchen) -> None:
+def test_paths_start_from_the_shells_folder(recipes: RecipeFolder) -> None:
     """A path on the command line is what the shell would complete it to."""
-    (kitchen.folder / "mine").mkdir()
-    recipe = kitchen.cook(TEXT, {"layers": "[overlay: mine]"})
-    assert recipe.layers == (Overlay("1-overlay", kitchen.folder / "mine", "/", ()),)
+    (recipes.folder / "mine").mkdir()
+    recipe = recipes.load(TEXT, {"layers": "[overlay: mine]"})
+    assert recipe.layers == (Overlay("1-overlay", recipes.folder / "mine", "/", ()),)
 
 
 @pytest.mark.parametrize(
@@ -90,15 +90,15 @@ def test_paths_start_from_the_shells_folder(kitchen: Kitchen) -> None:
     ],
     ids=lambda value: next(iter(value)) if isinstance(value, dict) else "",
 )  # fmt: skip
-def test_a_wrong_word_is_refused_with_the_nearest(kitchen: Kitchen, words: dict[str, str], line: str) -> None:
+def test_a_wrong_word_is_refused_with_the_nearest(recipes: RecipeFolder, words: dict[str, str], line: str) -> None:
     """Nothing on the command line is silently ignored. V16."""
     with pytest.raises(RecipeError) as caught:
-        kitchen.cook(TEXT, words)
+        recipes.load(TEXT, words)
     assert caught.value.problems == [f"command line: {line}"]
 
 
-def test_a_file_is_to_blame_for_what_only_it_says(kitchen: Kitchen) -> None:
+def test_a_file_is_to_blame_for_what_only_it_says(recipes: RecipeFolder) -> None:
     """An override does not move the place of what the recipe itself got wrong."""
     with pytest.raises(RecipeError) as caught:
-        kitchen.cook("name: y\nboot: {timeout: x}\n", {"boot.cmdline": "a"})
+        recipes.load("name: y\nboot: {timeout: x}\n", {"boot.cmdline": "a"})
     assert [line.partition(": ")[0] for line in caught.value.problems] == ["recipes/x.yaml:1:1", "recipes/x.yaml:2:17"]

@@ -10,7 +10,7 @@ from bootsmith.tasks.recipe.model import Files, Kernel, PackageFile
 from bootsmith.tasks.recipe.show import show
 from bootsmith.tasks.recipe.values.files import packaged
 
-from tests.support.recipe_folder import SOURCE, Kitchen
+from tests.support.recipe_folder import SOURCE, RecipeFolder
 
 PACKAGE = "{package: busybox-static, path: /bin/busybox}"
 MACH = """\
@@ -30,54 +30,54 @@ boot:
 
 
 @pytest.fixture
-def here(kitchen: Kitchen) -> Kitchen:
+def here(recipes: RecipeFolder) -> RecipeFolder:
     for name in ("one.bin", "two.bin"):
-        kitchen.write(name, name)
-    return kitchen
+        recipes.write(name, name)
+    return recipes
 
 
-def source(kitchen: Kitchen, file: str) -> object:
+def source(recipes: RecipeFolder, file: str) -> object:
     """Return what a file of a layer is taken from."""
-    (layer,) = kitchen.cook(SOURCE + f"layers: [files: {{/x: {file}}}]\n").layers
+    (layer,) = recipes.load(SOURCE + f"layers: [files: {{/x: {file}}}]\n").layers
     assert isinstance(layer, Files)
     return layer.files["/x"].source
 
 
-def test_a_path_stands_alone_or_below_from(here: Kitchen) -> None:
+def test_a_path_stands_alone_or_below_from(here: RecipeFolder) -> None:
     """The file alone, or among its options, is the same."""
     assert source(here, "one.bin") == source(here, "{from: one.bin, mode: 0755}") == here.folder / "recipes/one.bin"
 
 
 @pytest.mark.parametrize("form", [PACKAGE, f"{{from: {PACKAGE}}}", PACKAGE.replace("}", ", mode: 0755}")])
-def test_a_package_s_file_takes_suite_and_architecture_of_the_recipe(form: str, here: Kitchen) -> None:
+def test_a_package_s_file_takes_suite_and_architecture_of_the_recipe(form: str, here: RecipeFolder) -> None:
     """Written in any of three ways; where nothing is said of suite and architecture, they are the recipe's own."""
     assert source(here, form) == PackageFile("busybox-static", "/bin/busybox", "trixie", "amd64")
 
 
-def test_where_no_suite_is_said_it_is_a_documented_one(here: Kitchen) -> None:
+def test_where_no_suite_is_said_it_is_a_documented_one(here: RecipeFolder) -> None:
     """Of another architecture, or without a distribution: the newest release in which the architecture is whole."""
     other = PACKAGE.replace("}", ", arch: i386}")
     assert source(here, other) == PackageFile("busybox-static", "/bin/busybox", "bookworm", "i386")
-    (file,) = packaged(here.cook(MACH, {"server": "none"}))
+    (file,) = packaged(here.load(MACH, {"server": "none"}))
     assert (file.suite, file.arch) == ("bookworm", "i386")
 
 
-def test_the_first_that_is_there_is_taken(here: Kitchen) -> None:
+def test_the_first_that_is_there_is_taken(here: RecipeFolder) -> None:
     """Nulls and missing ones are skipped, a folder is no file, and what was chosen is told. L18."""
     (here.folder / "recipes/folder").mkdir()
     text = (
         SOURCE + f"vars: {{v: null}}\nlayers: [files: {{/x: {{first: ['${{v}}', no, folder, two.bin, {PACKAGE}]}}}}]\n"
     )
-    recipe = here.cook(text)
+    recipe = here.load(text)
     (layer,) = recipe.layers
     assert isinstance(layer, Files)
     assert layer.files["/x"].source == here.folder / "recipes/two.bin"
     assert recipe.choices == ("layers.files./x.from: recipes/two.bin (recipes/no, recipes/folder not there)",)
 
 
-def test_a_package_is_the_last_resort(here: Kitchen) -> None:
+def test_a_package_is_the_last_resort(here: RecipeFolder) -> None:
     """Where no file is there the package is taken, and the choice names it and what was looked for. L4, L18."""
-    recipe = here.cook(MACH, {"server": "none"})
+    recipe = here.load(MACH, {"server": "none"})
     assert recipe.choices == (
         "boot.kernel.file: /boot/gnumach-*.gz of the package gnumach (build/mach not there)",
     )  # fmt: skip
@@ -85,32 +85,32 @@ def test_a_package_is_the_last_resort(here: Kitchen) -> None:
     assert file.instead_of == (here.folder / "build/mach",)
 
 
-def test_what_the_command_names_must_be_there(here: Kitchen) -> None:
+def test_what_the_command_names_must_be_there(here: RecipeFolder) -> None:
     """A kernel given on the command line is the one that is used; one that is missing is never passed over. L3."""
-    recipe = here.cook(MACH, {"server": "none", "kernel": "recipes/one.bin"})
+    recipe = here.load(MACH, {"server": "none", "kernel": "recipes/one.bin"})
     assert isinstance(recipe.boot.kernel, Kernel)
     assert recipe.boot.kernel.file == here.folder / "recipes/one.bin"
     with pytest.raises(RecipeError) as caught:
-        here.cook(MACH, {"server": "none", "kernel": "recipes/oen.bin"})
+        here.load(MACH, {"server": "none", "kernel": "recipes/oen.bin"})
     assert caught.value.problems == [
         "recipes/x.yaml:8:20: boot.kernel.file.first: recipes/oen.bin does not exist; did you mean one.bin?"
     ]
 
 
-def test_entries_that_need_what_is_none_are_left_out(here: Kitchen) -> None:
+def test_entries_that_need_what_is_none_are_left_out(here: RecipeFolder) -> None:
     """Without the module its entries are gone, and the next one is the default; with it all are there. L5."""
-    assert list(here.cook(MACH, {"server": "none"}).boot.entries) == ["bare"]
-    full = here.cook(MACH, {"server": "recipes/one.bin"})
+    assert list(here.load(MACH, {"server": "none"}).boot.entries) == ["bare"]
+    full = here.load(MACH, {"server": "recipes/one.bin"})
     assert list(full.boot.entries) == ["full", "bare"]
     assert full.boot.default == "full"
     assert [module.path for module in full.boot.entries["full"].modules] == ["/boot/server"]
     assert full.boot.entries["bare"].modules == ()
 
 
-def test_what_was_not_given_is_told_with_its_help(here: Kitchen) -> None:
+def test_what_was_not_given_is_told_with_its_help(here: RecipeFolder) -> None:
     """A variable without a default must be given; the error says what it is, before anything is written. L5."""
     with pytest.raises(RecipeError) as caught:
-        here.cook(MACH)
+        here.load(MACH)
     assert caught.value.problems == [
         (
             "recipes/x.yaml:2:22: vars.server: this variable must be given (the server, or none); "
@@ -120,10 +120,10 @@ def test_what_was_not_given_is_told_with_its_help(here: Kitchen) -> None:
 
 
 @pytest.mark.parametrize("words", [{"server": "none"}, {"server": "recipes/one.bin", "kernel": "recipes/two.bin"}])
-def test_what_show_prints_means_the_same(words: dict[str, str], here: Kitchen) -> None:
+def test_what_show_prints_means_the_same(words: dict[str, str], here: RecipeFolder) -> None:
     """The recipe in full, with its choices made, loads to the same recipe."""
-    recipe = here.cook(MACH, words)
-    again = here.cook(show(recipe))
+    recipe = here.load(MACH, words)
+    again = here.load(show(recipe))
     assert (again.boot, again.disk, again.system) == (recipe.boot, recipe.disk, recipe.system)
 
 
@@ -144,26 +144,26 @@ def test_what_show_prints_means_the_same(words: dict[str, str], here: Kitchen) -
         ("on.bin", "recipes/on.bin does not exist; did you mean one.bin?"),
     ],
 )
-def test_what_is_no_file_is_told(file: str, what: str, here: Kitchen) -> None:
+def test_what_is_no_file_is_told(file: str, what: str, here: RecipeFolder) -> None:
     """Each mistake names the key, what is wrong and what to do."""
     with pytest.raises(RecipeError) as caught:
-        here.cook(SOURCE + f"boot: {{initrd: {file}}}\n")
+        here.load(SOURCE + f"boot: {{initrd: {file}}}\n")
     (line,) = caught.value.problems
     assert what in line
     assert line.startswith("recipes/x.yaml:2:")
     assert "boot.initrd" in line
 
 
-def test_a_child_changes_its_parent_s_file(here: Kitchen) -> None:
+def test_a_child_changes_its_parent_s_file(here: RecipeFolder) -> None:
     """Another kind of file, or none of one's own, replaces the parent's whole."""
     here.write("parent", SOURCE + f"boot: {{kernel: {PACKAGE}}}\n")
-    assert here.cook("extends: parent\nboot: {kernel: auto}\n").boot.kernel == "auto"
-    own = here.cook("extends: parent\nboot: {kernel: one.bin}\n").boot.kernel
+    assert here.load("extends: parent\nboot: {kernel: auto}\n").boot.kernel == "auto"
+    own = here.load("extends: parent\nboot: {kernel: one.bin}\n").boot.kernel
     assert own == Kernel(here.folder / "recipes/one.bin", None)
 
 
-def test_paths_are_the_writers(here: Kitchen) -> None:
+def test_paths_are_the_writers(here: RecipeFolder) -> None:
     """Each path of a list starts from the file that writes it."""
     here.write("sub/parent", SOURCE + "boot: {initrd: {first: [mine.bin, ../one.bin]}}\n")
     here.write("sub/mine.bin", "x")
-    assert here.cook("extends: sub/parent.yaml\n").boot.initrd == Path(here.folder / "recipes/sub/mine.bin")
+    assert here.load("extends: sub/parent.yaml\n").boot.initrd == Path(here.folder / "recipes/sub/mine.bin")

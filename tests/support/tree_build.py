@@ -15,9 +15,9 @@ from bootsmith.tasks.tree import layer
 from bootsmith.tasks.tree.layer import Entry
 from bootsmith.tasks.tree.merged import Tree
 
-from tests.support.disk_stages import Member, member, write_tar
-from tests.support.recipe_folder import SOURCE, Kitchen
+from tests.support.recipe_folder import SOURCE, RecipeFolder
 from tests.support.single_stage import run_stage
+from tests.support.tar_members import Member, member, write_tar
 
 EPOCH = 1_755_331_200
 PASSWD = (
@@ -53,13 +53,13 @@ DEBIAN: Mapping[str, bytes | Member] = {
 """A merged-/usr Debian with systemd and hardly anything else."""
 
 
-class Nursery:
+class TreeBuild:
     """One build in a folder, which is the current directory."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.chdir(folder)
         self.folder = folder
-        self.kitchen = Kitchen(folder)
+        self.recipes = RecipeFolder(folder)
         self.site = Site("x", folder / "build/x", folder / "recipes/x.lock", EPOCH)
         self.told: list[str] = []
         """What the stages that ran told."""
@@ -75,9 +75,9 @@ class Nursery:
 
     def recipe(self, text: str) -> Recipe:
         """Load the recipe whose keys after `source` are these."""
-        return self.kitchen.cook(SOURCE + text)
+        return self.recipes.load(SOURCE + text)
 
-    def grow(self, text: str) -> Tree:
+    def tree(self, text: str) -> Tree:
         """Run all layer stages of a recipe; return the tree they come to."""
         recipe = self.recipe(text)
         for stage in layers.stages(recipe, self.site):

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import io
 import json
-import tarfile
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -21,13 +19,13 @@ from bootsmith.tasks.tree import layer as layer_files
 from bootsmith.tasks.tree.layer import LayerWriter
 
 from tests.support.single_stage import run_stage
+from tests.support.tar_members import EPOCH, write_tar
 
-EPOCH = 1_755_000_000
 VERSION = "6.1.0-9-cloud-amd64"
 SOURCE = "source: {debian: {suite: trixie, packages: [linux-image-cloud-amd64]}}\n"
 
 
-class Workbench:
+class DiskBuild:
     """One build in a folder. Layers are laid on in the order they are added."""
 
     def __init__(self, folder: Path, monkeypatch: pytest.MonkeyPatch, text: str = "") -> None:
@@ -107,40 +105,8 @@ class Workbench:
         entries = [entry for entry in layer_files.read_index(made.index) if entry.type == "f"]
         return {entry.path: layer_files.read_member(made.tar, entry) for entry in entries}
 
-    def build(self, *, patch: bool = False) -> Path:
+    def raw_disk(self, *, patch: bool = False) -> Path:
         """Run everything up to the raw disk and return it."""
         filled = [name for name in self.stages() if name.startswith("populate/")]
         self.run("bootloader", "partition", *filled, "assemble", patch=patch)
         return assemble.raw_disk(self.recipe, self.site)
-
-
-def write_tar(path: Path, members: Mapping[str, Any]) -> None:
-    """Write a tar as a distribution's tools would: members in the order given."""
-    with tarfile.open(path, "w", format=tarfile.PAX_FORMAT) as tar:
-        for name, what in members.items():
-            info = member(data=what) if isinstance(what, bytes) else what
-            info.name = name
-            info.size = len(info.data)
-            tar.addfile(info, io.BytesIO(info.data))
-
-
-def member(kind: str = "f", data: bytes = b"", **facts: Any) -> Member:
-    """Return a tar's member to be; `kind` as in an Entry, `xattrs` by name, other facts as TarInfo has them."""
-    kinds = {"f": tarfile.REGTYPE, "d": tarfile.DIRTYPE, "l": tarfile.SYMTYPE, "h": tarfile.LNKTYPE,
-             "c": tarfile.CHRTYPE, "b": tarfile.BLKTYPE, "p": tarfile.FIFOTYPE}  # fmt: skip
-    info = Member()
-    info.type = kinds[kind]
-    info.data = data
-    info.mode = 0o755 if kind == "d" else 0o777 if kind == "l" else 0o644
-    info.mtime = EPOCH
-    for name, value in facts.pop("xattrs", {}).items():
-        info.pax_headers[f"SCHILY.xattr.{name}"] = value.decode("utf-8", "surrogateescape")
-    for name, value in facts.items():
-        setattr(info, name, value)
-    return info
-
-
-class Member(tarfile.TarInfo):
-    """A tar's member with its data."""
-
-    data = b""
