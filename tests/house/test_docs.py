@@ -90,8 +90,9 @@ def unknown(line: str, page: str = "") -> list[str]:
     """Return what is no task, recipe, option, variable or key in a command line of a page."""
     found, variables, recipe, taker, value = list[str](), dict[str, str](), "minimal", "", False
     typed = [word.replace("[:NAME]", "") for word in words(line)]
-    options = DOITS.get(typed[0], {})
-    for word in typed[typed[0] in DOITS :]:
+    command = typed[0] if typed else ""
+    options = DOITS.get(command, {})
+    for word in typed[command in DOITS :]:
         task, _, name = word.partition(":")
         option = word.partition("=")[0]
         if value:

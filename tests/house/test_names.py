@@ -14,7 +14,7 @@ from tests.support.named_things import Line, names, of_page, of_source, wrong
 SUPERSEDED = re.compile(r"^Superseded by \[\d+\]\((\d{4}-[\w-]+\.md)\)\.$", re.MULTILINE)
 """What a decision says that holds no more: it names what was. So does the change log."""
 DECISIONS = sorted((CHECKOUT / "docs/adr").glob("*.md"))
-MADE = re.compile(r"(NAME|PATH)\.py|recipes/(lites\.lock|x\.yaml)")
+MADE = re.compile(r"(NAME|PATH)\.py|recipes/((lites|tiny)\.lock|x\.yaml)")
 """Names of files that whoever reads of them makes, or that are any."""
 SOURCES = [
     path
