@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from tests.support.recipe_folder import SOURCE, RecipeFolder, each_of
 
+MANY = ", ".join(f"p{number}: {{fs: none, size: 1M}}" for number in range(127))
 BAD = [
+    (
+        SOURCE + f"disk: {{partitions: {{esp: {{}}, root: {{mount: /}}, {MANY}}}}}\n",
+        ["2:3466: disk.partitions.p126: a GPT has room for 128 partitions; leave some out"],
+    ),
     (SOURCE + "disk: {table: bsd}\n", ["2:15: disk.table: 'bsd' is not a choice; known here: gpt, mbr, none"]),
     (SOURCE + "disk: {sector: 4096}\n", ["2:16: disk.sector: sectors of 4096 bytes cannot be built; write 512"]),
     (

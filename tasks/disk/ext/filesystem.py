@@ -18,7 +18,8 @@ from bootsmith.tasks.disk.ext.inode import (
     DIRECTORY,
     FAST_SYMLINK,
     FILE_TYPE,
-    MAX_LINKS,
+    MOST_LINKS,
+    MOST_SUBDIRECTORIES,
     Inode,
     directory_blocks,
     read_names,  # fmt: skip
@@ -227,8 +228,18 @@ class _Update:
         """Count new names of a file that was there before."""
         number = self._directory(_parent(path)).names[os.fsencode(_name(path))][0]
         inode = self.volume.read_inode(number)
-        inode.links += count
+        inode.links = self._links(path, inode.links + count)
         self.volume.write_inode(number, inode)
+
+    def _links(self, path: str, count: int) -> int:
+        """Return how many names an inode has. Raises StageError for more than the filesystem counts."""
+        most = MOST_LINKS[self.volume.has_extents]
+        if count > most:
+            raise StageError(
+                f"partition {self.name}: /{path} has {count} links, and this filesystem counts no more than {most}",
+                "Leave some of its names out." if self.volume.has_extents else "Leave some out, or take fs: ext4.",
+            )
+        return count
 
     # -- directories
 
@@ -250,7 +261,8 @@ class _Update:
             volume.release(number, inode, len(blocks))
         inode.size = len(blocks) * volume.block_size
         links = 2 + sum(kind == DIRECTORY for _, kind in directory.names.values())
-        inode.links = links if links <= MAX_LINKS else 1
+        uncounted = self.volume.has_extents and links > MOST_SUBDIRECTORIES  # with dir_nlink
+        inode.links = 1 if uncounted else self._links(path, links)
         volume.write_inode(number, inode)
         self._fill(number, inode, b"".join(volume.seal_directory_block(number, block) for block in blocks))
         if fresh:
@@ -280,7 +292,7 @@ class _Update:
             return
         ino = self.inodes[path]
         inode = self._new_inode(entry)
-        inode.links = 1 + links
+        inode.links = self._links(path, 1 + links)
         if entry.type == "f" and entry.size:
             self._write_file(path, ino, inode, entry, self._source(number))
         elif entry.type == "l":

@@ -11,7 +11,9 @@ FORMAT = {"f": 0x8000, "d": 0x4000, "l": 0xA000, "c": 0x2000, "b": 0x6000, "p": 
 FILE_TYPE = {"f": 1, "d": 2, "c": 3, "b": 4, "p": 5, "s": 6, "l": 7}
 DIRECTORY = FILE_TYPE["d"]
 FAST_SYMLINK = 60  # shorter targets stand in the inode
-MAX_LINKS = 64998  # a directory with more subdirectories says 1: "not counted"
+MOST_LINKS = {True: 65_000, False: 32_000}
+"""Names that an inode counts: in ext4, and in ext2 and ext3 (Linux, EXT4_LINK_MAX, EXT2_LINK_MAX)."""
+MOST_SUBDIRECTORIES = 64_998  # of a directory of ext4 that counts them; one with more says 1
 
 _OLD_SIZE = 128
 _EXTRA_SIZE = 32

@@ -10,6 +10,7 @@ from bootsmith.tasks.recipe.text.problems import Finding, KeyPath
 
 PARTS: KeyPath = ("disk", "partitions")
 MOST = 4
+MOST_ON_GPT = 128  # by convention: all that reads a GPT expects room for so many, and ours is that long
 LIMIT = 1 << 41  # 2 TiB: an MBR counts sectors in 32 bits
 SIGNATURE = len("1234abcd")
 PARTUUID = len("1234abcd-01")
@@ -21,7 +22,9 @@ def _gpt(recipe: Recipe) -> Iterable[Finding]:
         return
     if len(disk.id) == SIGNATURE:
         yield ("disk", "id"), f"{disk.id} is a signature of MBR disks, and this is GPT; write a UUID"
-    for name, part in disk.partitions.items():
+    for number, (name, part) in enumerate(disk.partitions.items(), 1):
+        if number == MOST_ON_GPT + 1:
+            yield (*PARTS, name), f"a GPT has room for {MOST_ON_GPT} partitions; leave some out"
         if part.type.startswith("0x"):
             what = f"{part.type} is a type of MBR tables, and this is GPT; write a name like linux, or a GUID"
             yield (*PARTS, name, "type"), what

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bootsmith.tasks.disk.ext import filesystem
+from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.tree.layer import LayerWriter
 
 from tests.support.disk_build import DiskBuild
@@ -153,6 +155,34 @@ def laid_over(tree: dict[str, Any]) -> Any:
                 writer.add_file(path, each.data, each.mode, each.uid, each.gid, attributes)
 
     return write
+
+
+@pytest.mark.parametrize(
+    ("fs", "most", "where"),
+    [("ext4", {True: 5, False: 9}, "a"), ("ext2", {True: 9, False: 5}, "a"), ("ext2", {False: 4}, "d")],
+)
+def test_more_links_than_are_counted_are_refused(
+    build: DiskBuild, monkeypatch: pytest.MonkeyPatch, fs: str, most: dict[bool, int], where: str
+) -> None:
+    """A file with one name more than its filesystem can count, or a folder with one subfolder more, is named."""
+    build.write_recipe(f"disk: {{partitions: {{esp: {{size: 64M}}, root: {{mount: /, fs: {fs}}}}}}}\n")
+    monkeypatch.setattr(filesystem, "MOST_LINKS", most)
+    names: dict[str, Any] = {f"l{number}": member("h", linkname="a") for number in range(5 if where == "a" else 0)}
+    folders: dict[str, Any] = {f"d/{number}": member("d") for number in range(3 if where == "d" else 0)}
+    build.base({"a": b"a", "d": member("d"), **names, **folders})
+    with pytest.raises(
+        StageError, match=f"partition root: /{where} has [56] links, and this filesystem counts no more"
+    ):
+        build.run("partition", "populate/base")
+
+
+def test_as_many_links_as_are_counted(build: DiskBuild) -> None:
+    """The numbers are Linux's: a file of 32,000 names in ext2 is one to e2fsck, and one more is refused."""
+    build.write_recipe("disk: {partitions: {esp: {size: 64M}, root: {mount: /, fs: ext2}}}\n")
+    names: dict[str, Any] = {f"{number // 1000}/{number}": member("h", linkname="a") for number in range(31_999)}
+    build.base({"a": b"a", **{f"{number}": member("d") for number in range(32)}, **names})
+    build.run("partition", "populate/base")
+    check(build.site.base_image("root"))
 
 
 def dated(tree: dict[str, Any]) -> dict[str, Any]:
