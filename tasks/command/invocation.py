@@ -10,12 +10,9 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from bootsmith.tasks.errors import UsageError
-
-if TYPE_CHECKING:
-    from bootsmith.tasks.command.table import Command
 
 RESERVED = ("recipe", "profile", "at")
 
@@ -40,11 +37,6 @@ class Invocation(NamedTuple):
     def runs(self) -> bool:
         """Whether tasks are executed, not only looked at."""
         return self.command == "run"
-
-    def positional(self, command: Command) -> tuple[dict[str, Any], tuple[str, ...]]:
-        """Return the options and the words of a command that takes words, as typed. Raises UsageError."""
-        tail = self.tail if self.taker.partition(":")[0] == command.name else ()
-        return options(command.name, command.params, tail, mixed=not command.relays)
 
 
 def read(argv: Sequence[str], *, commands: Collection[str], positional: Collection[str], parse: Parse) -> Invocation:

@@ -5,12 +5,20 @@ from __future__ import annotations
 import fnmatch
 import itertools
 from collections.abc import Iterable, Iterator
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from bootsmith.tasks.command.invocation import options
+from bootsmith.tasks.command.invocation import Invocation, options
 from bootsmith.tasks.command.request import Request
-from bootsmith.tasks.command.table import COMMANDS, GROUPS, Command
+from bootsmith.tasks.command.table import (
+    COMMANDS,
+    GROUPS,
+    Command,
+    HostCommand,
+    ImageCommand,
+    PlanCommand,
+    RecipeCommand,
+    function,
+)
 from bootsmith.tasks.errors import BootsmithError, UsageError
 
 if TYPE_CHECKING:
@@ -38,19 +46,23 @@ class Selection:
 
     def is_frozen(self, command: Command) -> bool:
         """Tell whether a command runs no stage and takes lock files as they are."""
-        return command.frozen or self._is_past(command)
+        return isinstance(command, PlanCommand) or self._is_past(command)
 
     def _is_past(self, command: Command) -> bool:
         """Tell whether a command takes its image from a past build."""
-        return command.past and "at" in self.session.invocation.reserved
+        return _goes_back(command) and "at" in self.session.invocation.reserved
+
+    def holds_builds(self, command: Command) -> bool:
+        """Tell whether a command writes where a builder does, without needing a stage."""
+        return _goes_back(command) and self.is_frozen(command)
 
     def check_past(self) -> None:
         """Refuse `at=ID` where nothing takes it: silently it would mean the present."""
         asked = self.session.invocation
         bases = [base for base, _ in self._tasks() if base in BY_NAME or base.partition("/")[0] in GROUPS]
-        wrong = next((base for base in bases if base not in BY_NAME or not BY_NAME[base].past), None)
+        wrong = next((base for base in bases if base not in BY_NAME or not _goes_back(BY_NAME[base])), None)
         if "at" in asked.reserved and (wrong or not bases):
-            able = ", ".join(command.name for command in COMMANDS if command.past)
+            able = ", ".join(command.name for command in COMMANDS if _goes_back(command))
             raise UsageError(f"at={asked.reserved['at']} does not go with {wrong or 'image'}", f"It goes with {able}.")
 
     def _tasks(self) -> Iterator[tuple[str, str | None]]:
@@ -66,8 +78,8 @@ class Selection:
             if base in BY_NAME:
                 rest = _after(BY_NAME[base], rest)
 
-    def calls(self) -> Iterator[tuple[Command, str | None, dict[str, Any], tuple[str, ...]]]:
-        """Yield the commands asked for, each with its recipe's name, its options and its words. Raises UsageError."""
+    def calls(self) -> Iterator[tuple[Command, Request]]:
+        """Yield the commands asked for, each with what it is told. Raises UsageError."""
         asked = self.session.invocation
         rest = list(self._words)
         while rest:
@@ -77,10 +89,10 @@ class Selection:
             if base in self._others:
                 return
             if command and command.positional:
-                yield command, name or None, *asked.positional(command)
+                yield command, Request(self.session, name or None, *positional(asked, command))
             elif command:
                 chosen, left = options(word, command.params, rest)
-                yield command, name or None, chosen, ()
+                yield command, Request(self.session, name or None, chosen, ())
                 rest = list(left)
 
     def built_before(self, command: Command, recipe: str | None) -> list[str]:
@@ -112,7 +124,8 @@ class Selection:
         tasks = list(self._tasks())
         if not tasks:
             return [None]
-        return [*dict.fromkeys(name for base, name in tasks if base not in BY_NAME or not BY_NAME[base].chooses)]
+        own = [each.name for each in COMMANDS if isinstance(each, RecipeCommand) and each.chooses]
+        return [*dict.fromkeys(name for base, name in tasks if base not in own)]
 
     def _plannable(self, name: str) -> bool:
         """Tell whether another recipe can be listed; a broken one must not stop the rest."""
@@ -139,19 +152,19 @@ class Selection:
         command = BY_NAME.get(base)
         if command is None:
             return base not in self._others
-        return self.is_frozen(command) or (command.needs is not None and not self.has_image(command))
+        return self.is_frozen(command) or (isinstance(command, ImageCommand) and not self.has_image(command))
 
-    def has_image(self, command: Command) -> bool:
+    def has_image(self, command: ImageCommand) -> bool:
         """Tell whether a command was given a file, or a past build, in place of the recipe's own image."""
-        given = command.image and bool(self.session.invocation.positional(command)[1])
+        given = bool(command.positional) and bool(positional(self.session.invocation, command)[1])
         return given or self._is_past(command)
 
     def needed(self, command: Command, plan: Plan) -> str | None:
         """Return the stage, or the group of them, that must be fresh before a command; None where none must."""
-        if not command.needs or self.has_image(command):
+        if not isinstance(command, ImageCommand) or self.has_image(command):
             return None
-        sealed = plan.sealed if command.delivered else None
-        needed = sealed.name if sealed else command.needs
+        sealed = plan.sealed if command.sealed else None
+        needed = sealed.name if sealed else "assemble"
         made = {stage.name for stage in plan.stages}
         return needed if needed in made else "image"  # without a disk, what there is instead
 
@@ -171,12 +184,21 @@ class Selection:
                 names = fnmatch.filter(members, base) if "*" in base else [word]
                 stages += [stage for each in names for stage in members.get(each or "", ())]
         found = [each for stage in plan.needed(stages) for each in stage.secrets.values()]
-        for command, name, chosen, given in self.calls():
-            if command.secrets and name == recipe:
-                module, _, function = command.secrets.partition(":")
-                own = getattr(import_module(module), function)
-                found += own(Request(self.session, recipe, chosen, given), plan)
+        for command, request in self.calls():
+            if isinstance(command, ImageCommand) and command.secrets and request.recipe == recipe:
+                found += function(command.secrets)(request, plan)
         return found
+
+
+def positional(asked: Invocation, command: Command) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return the options and the words of a command that takes words, as typed. Raises UsageError."""
+    tail = asked.tail if asked.taker.partition(":")[0] == command.name else ()
+    return options(command.name, command.params, tail, mixed=not (isinstance(command, HostCommand) and command.relays))
+
+
+def _goes_back(command: Command) -> bool:
+    """Tell whether `at=ID` says which build a command is about."""
+    return isinstance(command, ImageCommand) or (isinstance(command, PlanCommand) and command.past)
 
 
 def _after(command: Command, words: list[str]) -> list[str]:

@@ -1,42 +1,81 @@
-"""The commands that are not stages, as data: name, options, what must be built first, and the function that runs.
+"""The commands that are not stages, as data: each of one of a few kinds, with its options and the function that runs.
 
-Each function takes a `Request` and returns nothing; it lives in the module named and is imported only when it runs.
+A function is named as `module:function`; it takes a `Request`, and its module of actions/ is imported only for it.
 """
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, TypeAlias
 
-Param = dict[str, Any]
+Param: TypeAlias = dict[str, Any]
+Function: TypeAlias = str
 
 
-class Command(NamedTuple):
-    """`needs` is the stage that must be fresh first; `positional` names its positional argument."""
+@dataclass(frozen=True, slots=True)
+class Command:
+    """What every command has; `positional` names its positional argument."""
 
     name: str
     doc: str
-    run: str
+    run: Function
     params: tuple[Param, ...] = ()
     positional: str | None = None
-    needs: str | None = None
-    frozen: bool = False
-    """Whether it looks at the plan as it is: no stage runs for it, and no lock file is made or renewed."""
-    plan: str = ""
-    """The function that makes a plan, if any, of the positional argument: its stages must be fresh first."""
-    image: bool = False
-    """Whether the positional argument stands in for what is needed: a file instead of the recipe's own image."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ImageCommand(Command):
+    """Boots or reads the recipe's disk, made fresh first: or a past build's by `at=ID`, or the file that is named."""
+
+    check: Function
+    """Refuses options, where some were given, before anything is made."""
+    secrets: Function = ""
+    """Tells, of a plan, which secrets it reads besides those of the stages it needs."""
+    sealed: bool = False
+    """Whether it is about an encrypted image, where the recipe keeps no other disk than such."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TreeCommand(Command):
+    """Is about a tree that no recipe made: what is built of it is fresh first."""
+
+    plan: Function
+    """Makes the plan of the positional argument."""
+    check: Function = ""
+    """Refuses options, where some were given, before anything is made."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanCommand(Command):
+    """Looks at the recipe's plan as it is: no stage runs for it, and no lock file is made or renewed."""
+
+    past: bool = False
+    """Whether it is about a past build, which `at=ID` names too."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RecipeCommand(Command):
+    """Is about recipes and their lock files, which it needs no plan for."""
+
     chooses: bool = False
     """Whether it is about a recipe of its own choice, where none is named, instead of the default one."""
-    past: bool = False
-    """Whether `at=ID` gives it the image of a past build."""
-    check: str = ""
-    """The function that refuses options, where some were given, before anything is made."""
-    delivered: bool = False
-    """Whether it is about an encrypted image, where the recipe keeps no other disk than such."""
-    secrets: str = ""
-    """The function that tells, of a plan, which secrets it reads besides those of the stages it needs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostCommand(Command):
+    """Is about this host: its programs, its cache, the machines that run on it."""
+
     relays: bool = False
     """Whether its words are a command for somebody else: options among them are not its own."""
+
+
+def function(name: Function) -> Callable[..., Any]:
+    """Return the function that the table names."""
+    module, _, inner = name.partition(":")
+    found: Callable[..., Any] = getattr(import_module(f"{__package__}.actions.{module}"), inner)
+    return found
 
 
 def option(name: str, text: str, *, kind: type = str, short: str = "") -> Param:
@@ -83,37 +122,31 @@ WRITE = option("write", "when the machine has ended, write what it changed into 
 FORMAT = option("format", "the image file's format, where it cannot be told: raw, qcow2, vmdk, vhd, vhdx, vdi or iso")
 PASSPHRASE = option("passphrase", "an encrypted image's: file:PATH or env:NAME")
 SECURE_BOOT = option("secure-boot", "let the firmware refuse what is not signed", kind=bool)
-MACHINES = "bootsmith.tasks.command.actions.machines:check"
+MACHINES = "machines:check"
 
 COMMANDS = (
-    Command(
+    ImageCommand(
         "run-uefi",
         "boot the image, or any disk FILE, under UEFI (OVMF); the serial console on this terminal",
-        "bootsmith.tasks.command.actions.machines:run_uefi",
+        "machines:run_uefi",
         (*MACHINE, FORMAT, PASSPHRASE, SECURE_BOOT),
         positional="image",
-        needs="assemble",
         check=MACHINES,
-        secrets="bootsmith.tasks.command.actions.images:secrets",
-        image=True,
-        past=True,
+        secrets="images:secrets",
     ),
-    Command(
+    ImageCommand(
         "run-bios",
         "boot the image, or any disk FILE, under a BIOS (SeaBIOS); the serial console on this terminal",
-        "bootsmith.tasks.command.actions.machines:run_bios",
+        "machines:run_bios",
         (*MACHINE, FORMAT, PASSPHRASE),
         positional="image",
-        needs="assemble",
         check=MACHINES,
-        secrets="bootsmith.tasks.command.actions.images:secrets",
-        image=True,
-        past=True,
+        secrets="images:secrets",
     ),
-    Command(
+    ImageCommand(
         "run-direct",
         "let QEMU start the recipe's kernel, or any KERNEL, without firmware or loader",
-        "bootsmith.tasks.command.actions.machines:run_direct",
+        "machines:run_direct",
         (
             *MACHINE,
             option("initrd", "the initrd of KERNEL"),
@@ -124,52 +157,49 @@ COMMANDS = (
             PASSPHRASE,
         ),
         positional="kernel",
-        needs="assemble",
         check=MACHINES,
-        secrets="bootsmith.tasks.command.actions.images:secrets",
-        image=True,
-        past=True,
+        secrets="images:secrets",
     ),
-    Command(
+    TreeCommand(
         "run-dir",
         "boot a DIRECTORY as the root of a machine; it stays as it is, unless --write",
-        "bootsmith.tasks.command.actions.machines:run_tree",
+        "machines:run_tree",
         (*MACHINE, *KERNEL, WRITE),
         positional="directory",
-        plan="bootsmith.tasks.command.actions.trees:of_directory",
+        plan="trees:of_directory",
         check=MACHINES,
     ),
-    Command(
+    TreeCommand(
         "run-tgz",
         "boot the tree in a tar FILE, packed or not",
-        "bootsmith.tasks.command.actions.machines:run_tree",
+        "machines:run_tree",
         (*MACHINE, *KERNEL),
         positional="file",
-        plan="bootsmith.tasks.command.actions.trees:of_tar",
+        plan="trees:of_tar",
         check=MACHINES,
     ),
     *(
-        Command(
+        TreeCommand(
             name,
             f"a disk for {firmware} of the tree in a tar or a directory, without a recipe",
-            "bootsmith.tasks.command.actions.disks:deliver",
+            "disks:deliver",
             (
                 option("output", "the disk's file; without, one below build/disks/"),
                 option("size", "the whole disk's size, such as 4G"),
                 *KERNEL,
             ),
             positional="tree",
-            plan=f"bootsmith.tasks.command.actions.disks:{plan}",
+            plan=f"disks:{plan}",
         )
         for name, firmware, plan in (
             ("build-syslinux-bios", "a BIOS", "for_bios"),
             ("build-efistub", "UEFI", "for_uefi"),
         )
     ),
-    Command(
+    HostCommand(
         "ssh",
         "a shell in the running image, or COMMAND run there",
-        "bootsmith.tasks.command.actions.machines:ssh",
+        "machines:ssh",
         (
             option("port", "the machine whose ssh server is forwarded to this port"),
             option("user", "whom to be there, where root's keys are yours too: the default is root"),
@@ -178,10 +208,10 @@ COMMANDS = (
         positional="command",
         relays=True,
     ),
-    Command(
+    ImageCommand(
         "qemu-test",
         "boot the image and demand proof from inside the guest",
-        "bootsmith.tasks.command.actions.qemu_test:qemu_test",
+        "qemu_test:qemu_test",
         (
             option("firmware", "auto, uefi, bios or direct, comma-separated: boot under each"),
             option("entry", "the menu entry to boot"),
@@ -191,34 +221,31 @@ COMMANDS = (
             option("force", "boot, though the very same boot has passed before", kind=bool),
             option("timing", "print what each phase of the boot took", kind=bool),
         ),
-        needs="assemble",
-        check="bootsmith.tasks.command.actions.qemu_test:check",
-        secrets="bootsmith.tasks.command.actions.qemu_test:secrets",
-        past=True,
-        delivered=True,
+        check="qemu_test:check",
+        secrets="qemu_test:secrets",
+        sealed=True,
     ),
-    Command(
+    RecipeCommand(
         "update",
         "put the distribution's new package versions into the lock file",
-        "bootsmith.tasks.command.actions.recipes:update",
+        "recipes:update",
     ),
-    Command(
+    RecipeCommand(
         "fetch-mach",
         "GNU Mach's kernel into the cache, where recipes/lites.yaml finds it",
-        "bootsmith.tasks.command.actions.recipes:fetch_mach",
+        "recipes:fetch_mach",
         chooses=True,
     ),
-    Command(
+    PlanCommand(
         "explain",
         "what a build would do, stage by stage, and why",
-        "bootsmith.tasks.command.actions.builds:explain",
+        "builds:explain",
         (option("json", "as JSON", kind=bool),),
-        frozen=True,
     ),
-    Command(
+    HostCommand(
         "cache",
         "stat, verify, gc, explain KEY or path: what the cache holds, whether it is sound, room in it",
-        "bootsmith.tasks.command.actions.this_host:cache",
+        "this_host:cache",
         (
             option("json", "stat: as JSON", kind=bool),
             option("repair", "verify: move what is damaged away", kind=bool),
@@ -229,42 +256,35 @@ COMMANDS = (
         ),
         positional="words",
     ),
-    Command(
+    PlanCommand(
         "log",
         "the builds there were: when, what changed, whether the store still has them",
-        "bootsmith.tasks.command.actions.builds:log",
+        "builds:log",
         (option("json", "as JSON", kind=bool), option("number", "only the newest so many", short="n")),
-        frozen=True,
     ),
-    Command(
+    PlanCommand(
         "restore",
         "a past build's files, beside the present ones: below build/NAME/at/",
-        "bootsmith.tasks.command.actions.builds:restore",
+        "builds:restore",
         (option("at", "the build's id, as `log` shows it, or the beginning of it"),),
-        frozen=True,
         past=True,
     ),
-    Command(
-        "tools", "host programs: found, version, used by, missing", "bootsmith.tasks.command.actions.this_host:tools"
-    ),
-    Command(
+    HostCommand("tools", "host programs: found, version, used by, missing", "this_host:tools"),
+    ImageCommand(
         "inspect",
         "partitions, filesystems, loaders and sizes of the image, or of any disk FILE",
-        "bootsmith.tasks.command.actions.images:inspect",
+        "images:inspect",
         (option("json", "as JSON", kind=bool), PASSPHRASE),
         positional="image",
-        needs="assemble",
-        check="bootsmith.tasks.command.actions.images:check",
-        image=True,
-        past=True,
+        check="images:check",
     ),
-    Command(
+    RecipeCommand(
         "show",
         "the recipe with all its defaults, parents and variables filled in",
-        "bootsmith.tasks.command.actions.recipes:show",
+        "recipes:show",
     ),
-    Command("recipes", "every recipe here, one line each", "bootsmith.tasks.command.actions.recipes:recipes"),
-    Command("schema", "the JSON Schema of recipes", "bootsmith.tasks.command.actions.recipes:schema"),
+    RecipeCommand("recipes", "every recipe here, one line each", "recipes:recipes"),
+    RecipeCommand("schema", "the JSON Schema of recipes", "recipes:schema"),
 )
 
 GROUPS = {

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from bootsmith.tasks.command.reporter import tell_fresh, tell_outputs
 from bootsmith.tasks.command.request import Request
+from bootsmith.tasks.command.selection import positional
 from bootsmith.tasks.command.session import Session
-from bootsmith.tasks.command.table import Command
+from bootsmith.tasks.command.table import Command, function
 from bootsmith.tasks.errors import BootsmithError
 from doit.action import BaseAction
 from doit.exceptions import BaseFail, TaskError, TaskFailed
@@ -135,12 +136,8 @@ class CommandAction(Action):
         self.session, self.command, self.recipe = session, command, recipe
 
     def act(self) -> None:
-        from importlib import import_module
-
-        module, _, function = self.command.run.partition(":")
         options: Mapping[str, Any] = self.task.options
         given: tuple[str, ...] = ()
         if self.command.positional:
-            options, given = self.session.invocation.positional(self.command)
-        request = Request(self.session, self.recipe, options, given)
-        getattr(import_module(module), function)(request)
+            options, given = positional(self.session.invocation, self.command)
+        function(self.command.run)(Request(self.session, self.recipe, options, given))

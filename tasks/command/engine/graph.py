@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING
 from bootsmith.tasks.command.engine.action import CommandAction, ImageTask, Report, StageAction, StageTask, WordsTask
 from bootsmith.tasks.command.invocation import nearest, options
 from bootsmith.tasks.command.request import Request
-from bootsmith.tasks.command.selection import BY_NAME, ONE_PLAN, Selection
+from bootsmith.tasks.command.selection import BY_NAME, ONE_PLAN, Selection, positional
 from bootsmith.tasks.command.session import Session
-from bootsmith.tasks.command.table import COMMANDS, GROUPS, Command
+from bootsmith.tasks.command.table import COMMANDS, GROUPS, Command, ImageCommand, TreeCommand, function
 from bootsmith.tasks.errors import UsageError
 from bootsmith.tasks.planning import inputs
 from doit.task import Task
@@ -62,12 +62,10 @@ class Graph:
 
     def _check_options(self) -> None:
         """Refuse options that mean nothing before anything is made for them. Raises BootsmithError."""
-        from importlib import import_module
-
-        for command, recipe, chosen, given in self.selection.calls():
-            if command.check and any(value not in (None, False) for value in chosen.values()):
-                module, _, function = command.check.partition(":")
-                getattr(import_module(module), function)(Request(self.session, recipe, chosen, given))
+        for command, request in self.selection.calls():
+            check = command.check if isinstance(command, (ImageCommand, TreeCommand)) else ""
+            if check and any(value not in (None, False) for value in request.options.values()):
+                function(check)(request)
 
     def _stage_tasks(self, builder: Builder, suffix: str) -> Iterator[Task]:
         groups = builder.plan.groups()
@@ -99,17 +97,13 @@ class Graph:
     def _own_stages(self, command: Command, recipe: str | None) -> list[Task]:
         """Return the stages of a command that makes a plan of its positional argument."""
         asked = self.session.invocation
-        if command.plan and not (asked.runs or asked.tail):
-            return []  # it is looked at: what it does, not what it would be done to
-        if not command.plan or asked.taker != (command.name if recipe is None else f"{command.name}:{recipe}"):
+        if not isinstance(command, TreeCommand) or not (asked.runs or asked.tail):
+            return []  # or it is looked at: what it does, not what it would be done to
+        if asked.taker != (command.name if recipe is None else f"{command.name}:{recipe}"):
             return []
         if recipe is not None:
             raise UsageError(f"{asked.taker}: {command.name} needs no recipe", f"Write {command.name} and a name.")
-        from importlib import import_module
-
-        chosen, given = asked.positional(command)
-        module, _, function = command.plan.partition(":")
-        plan = getattr(import_module(module), function)(Request(self.session, None, chosen, given))
+        plan = function(command.plan)(Request(self.session, None, *positional(asked, command)))
         suffix = f":{command.name}" if plan.outputs else ""  # stages like a recipe's: not to be taken for those
         return list(self._stage_tasks(self.session.adopt(plan), suffix))
 
@@ -119,7 +113,7 @@ class Graph:
         name = command.name if recipe is None else f"{command.name}:{recipe}"
         needs = list(own)
         self.commands.add(name)
-        if builder and command.past and self.selection.is_frozen(command):
+        if builder and self.selection.holds_builds(command):
             self.held[name] = builder
         needed = self.selection.needed(command, builder.plan) if builder else None
         if needed:
@@ -151,7 +145,7 @@ class Graph:
                 task = by_name[word]
                 if task.pos_arg:
                     if asked.runs:
-                        asked.positional(BY_NAME[word.partition(":")[0]])
+                        positional(asked, BY_NAME[word.partition(":")[0]])
                     return
                 if asked.runs:
                     rest = list(options(word, task.params, rest)[1])
