@@ -20,7 +20,7 @@ from typing import TypeAlias
 
 from bootsmith.tasks.disk import image_format
 from bootsmith.tasks.errors import BootsmithError, TestFailed
-from bootsmith.tasks.machine import guest, microvm_clock, qemu, variables
+from bootsmith.tasks.machine import changed_firmware, guest, microvm_clock, qemu
 from bootsmith.tasks.machine.boot_run import BootRun, Unmet, began
 from bootsmith.tasks.machine.boot_setup import Case
 from bootsmith.tasks.machine.console import Console
@@ -105,9 +105,8 @@ def boot_and_judge(case: Case, out: Path, say: Callable[[str], None]) -> Verdict
     with contextlib.ExitStack() as stack:
         firmware = case.firmware
         if firmware and case.entry and case.entry.way == "variable":
-            file = case.entry.file
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bootsmith-")))
-            firmware = variables.changed(firmware, lambda flash, what: variables.with_entry(flash, file, what), folder)
+            firmware = changed_firmware.with_entry(firmware, case.entry.file, folder)
 
         secret = [stack.enter_context(case.subject.passphrase.pipe())] if case.subject.passphrase else []
 

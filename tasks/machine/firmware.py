@@ -88,32 +88,6 @@ def find(root: Path = Path("/"), places: Iterable[Place] = PLACES, *, secure_boo
     raise ToolMissing(f"no {what} is installed", f"Install it: {install_command([tool])}")
 
 
-def with_keys(found: Firmware, certificate: Path | None) -> Firmware:
-    """Return firmware that starts what a certificate's key signed, where there is none what Microsoft signed."""
-    if certificate is None:
-        return with_microsoft_keys(found)
-    from bootsmith.tasks.machine import variables
-
-    return variables.with_keys(found, certificate)
-
-
-def with_program(found: Firmware, path: str) -> Firmware:
-    """Return firmware with a boot entry for the EFI program at a path, on whichever disk it is."""
-    from bootsmith.tasks.machine import variables
-
-    return variables.changed(found, lambda flash, what: variables.with_program(flash, path, what))
-
-
-def with_microsoft_keys(found: Firmware) -> Firmware:
-    """Return firmware that starts what Microsoft signed, as machines in workdirs do. Raises ToolMissing."""
-    if found.microsoft is None:
-        raise ToolMissing(
-            f"there are no variables with Microsoft's keys beside {found.code}",
-            "Give the recipe keys of its own: boot.secure_boot.",
-        )
-    return replace(found, variables=found.microsoft)
-
-
 def choose(wanted: Literal["auto"] | Kind, able: Collection[str], what: str) -> Kind:
     """Return what starts `what`, which those in `able` can; under "auto" the first of UEFI, BIOS and direct that can.
 

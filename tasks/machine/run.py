@@ -169,10 +169,12 @@ def _check(machine: Machine, kind: firmware.Kind) -> None:
 
 def firmware_of(machine: Machine, subject: Subject) -> firmware.Firmware:
     """Return the UEFI firmware of a machine: with keys, and with an entry for what it finds not by itself, if asked."""
+    from bootsmith.tasks.machine import changed_firmware
+
     found = firmware.find(secure_boot=machine.secure_boot)
     if machine.secure_boot:
-        found = firmware.with_keys(found, subject.certificate)
-    return firmware.with_program(found, subject.program) if subject.program else found
+        found = changed_firmware.with_keys(found, subject.certificate)
+    return changed_firmware.with_program(found, subject.program) if subject.program else found
 
 
 def free_ports(

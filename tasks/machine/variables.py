@@ -1,4 +1,4 @@
-"""The variables of a UEFI firmware for QEMU, as OVMF keeps them in its flash; keys, or a word to a loader, in a copy.
+"""The variables of a UEFI firmware for QEMU, as OVMF keeps them in its flash, and what we add to them.
 
 The format is EDK2's own: a firmware volume (its header: PI 1.8, volume 3, 3.2.1) that begins with a store of
 authenticated variables (MdeModulePkg, Include/Guid/VariableFormat.h).
@@ -7,18 +7,12 @@ authenticated variables (MdeModulePkg, Include/Guid/VariableFormat.h).
 from __future__ import annotations
 
 import struct
-import tempfile
 import uuid
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
-from pathlib import Path
+from collections.abc import Iterable, Sequence
 
-from bootsmith.tasks.boot import enrolment, signing
+from bootsmith.tasks.boot import enrolment
 from bootsmith.tasks.boot.enrolment import Variable
 from bootsmith.tasks.errors import BootsmithError
-from bootsmith.tasks.machine.firmware import Firmware
-from bootsmith.tasks.tools import host, process
-from bootsmith.tasks.tools.environment import ENVIRONMENT
 
 _STORE = uuid.UUID("aaf32c78-947b-439a-a180-2e144ec37792")  # gEfiAuthenticatedVariableGuid
 _SECURE_BOOT_ENABLE = uuid.UUID("f0a30bc7-af08-4556-99c4-001009c93a44")  # gEfiSecureBootEnableDisableGuid
@@ -131,52 +125,3 @@ def _record(variable: Variable, attributes: int) -> bytes:
 
 def _aligned(at: int, begin: int) -> int:
     return begin + -(-(at - begin) // 4) * 4
-
-
-def with_keys(found: Firmware, certificate: Path) -> Firmware:
-    """Return firmware that starts only what a certificate's key signed. Raises BootsmithError, StageError."""
-    der = signing.read_certificate(certificate.read_bytes(), str(certificate)).whole
-    return changed(found, lambda flash, what: enrol(flash, der, what))
-
-
-def changed(found: Firmware, change: Callable[[bytes, str], bytes], folder: Path | None = None) -> Firmware:
-    """Return firmware with other variables: what `change` makes of them and their name.
-
-    They are a file of ours, named by what is in it, in `folder` or in the cache; a machine writes to copies alone.
-    Raises BootsmithError where it cannot be written.
-    """
-    from bootsmith.cache.store.location import default_root
-
-    folder = folder or default_root() / "firmware"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder) as work:
-            return _changed(found, change, folder, Path(work))
-    except OSError as error:
-        raise BootsmithError(
-            f"the firmware's variables cannot be written: {error.filename or folder}: {error.strerror}",
-            "Point BOOTSMITH_CACHE at a folder of yours, on a disk with room.",
-        ) from error
-
-
-def _changed(found: Firmware, change: Callable[[bytes, str], bytes], folder: Path, work: Path) -> Firmware:
-    import hashlib
-
-    raw = made = work / "raw"
-    if found.format == "raw":
-        raw.write_bytes(found.variables.read_bytes())
-    else:
-        _convert(found.format, found.variables, "raw", raw)
-    flash = change(raw.read_bytes(), str(found.variables))
-    raw.write_bytes(flash)
-    if found.format != "raw":
-        made = work / "made"
-        _convert("raw", raw, found.format, made)
-    kept = folder / f"{hashlib.sha256(flash).hexdigest()[:32]}{found.variables.suffix}"
-    made.replace(kept)
-    return replace(found, variables=kept)
-
-
-def _convert(form: str, source: Path, wanted: str, target: Path) -> None:
-    words: list[str | Path] = ["convert", "-f", form, "-O", wanted, source, target]
-    process.run([host.find("qemu-img"), *words], env=ENVIRONMENT, cwd=target.parent)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from bootsmith.tasks.errors import BootsmithError, ToolMissing
-from bootsmith.tasks.machine import firmware
+from bootsmith.tasks.machine import changed_firmware, firmware
 
 
 def installed(root: Path, *files: str) -> None:
@@ -84,10 +84,10 @@ def test_secure_boot_is_found_when_asked(tmp_path: Path, code: str, variables: s
     assert found.secure
     assert (found.code, found.variables) == (tmp_path / code, tmp_path / folder / variables)
     if microsoft:
-        assert firmware.with_microsoft_keys(found).variables == tmp_path / folder / microsoft
+        assert changed_firmware.with_microsoft_keys(found).variables == tmp_path / folder / microsoft
     else:
         with pytest.raises(ToolMissing, match=r"Microsoft's keys.*\n.*boot\.secure_boot"):
-            firmware.with_microsoft_keys(found)
+            changed_firmware.with_microsoft_keys(found)
 
 
 def test_no_secure_boot_build_is_said(tmp_path: Path) -> None:
