@@ -15,7 +15,7 @@ from bootsmith.tasks.disk import bootcode
 from bootsmith.tasks.disk.bootcode import BootCode, Pointer
 from bootsmith.tasks.disk.kernel_paths import role
 from bootsmith.tasks.errors import StageError
-from bootsmith.tasks.recipe.boot_places import REMOVABLE
+from bootsmith.tasks.recipe.loaders.boot_places import REMOVABLE
 
 if TYPE_CHECKING:
     from pathlib import Path

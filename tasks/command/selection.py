@@ -107,9 +107,9 @@ class Selection:
         """Return the names of the recipes that are meant; None is the default one, and always among them."""
         asked = self.session.invocation
         if asked.command == "list" and asked.options.get("subtasks"):
-            from bootsmith.tasks.recipe import catalog
+            from bootsmith.tasks.recipe import listing
 
-            others = [name for name in catalog.names(self.session.folder) if self._plannable(name)]
+            others = [name for name in listing.names(self.session.folder) if self._plannable(name)]
             return [None, *others]
         known = {*GROUPS, *BY_NAME}
         split = [word.partition(":") for word in asked.words]

@@ -72,14 +72,14 @@ class Session:
         """Return the file of the recipe called `name`; None is the default. Raises UsageError with near names."""
         if name is None and "recipe" not in self.invocation.reserved:
             return self._default
-        from bootsmith.tasks.recipe import catalog
+        from bootsmith.tasks.recipe import listing
 
         if name is not None:
-            return catalog.find(name, self.folder)
+            return listing.find(name, self.folder)
         given = self.invocation.reserved["recipe"]
         if "/" in given or given.endswith((".yaml", ".yml")):
             return self.shell / given
-        return catalog.find(given, self.folder)
+        return listing.find(given, self.folder)
 
     def recipe(self, name: str | None = None, words: Mapping[str, str] = NOTHING) -> Recipe:
         """Return a recipe, loaded in full; `words` are laid over it last. Raises RecipeError."""

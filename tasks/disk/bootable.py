@@ -10,7 +10,7 @@ from pathlib import Path
 from bootsmith.tasks.disk import gpt, superblock
 from bootsmith.tasks.disk.image_content import Disk, opened
 from bootsmith.tasks.disk.passphrase import Passphrase
-from bootsmith.tasks.recipe.loaders import KINDS
+from bootsmith.tasks.recipe.loaders.kinds import KINDS
 from bootsmith.tasks.tools import host, process
 from bootsmith.tasks.tools.environment import ENVIRONMENT
 

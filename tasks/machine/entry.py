@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Literal
 
 from bootsmith.tasks.errors import BootsmithError
 from bootsmith.tasks.machine.console_messages import Failure, Phase
-from bootsmith.tasks.recipe.loaders import KINDS
+from bootsmith.tasks.recipe.loaders.kinds import KINDS
 
 if TYPE_CHECKING:
     from bootsmith.tasks.boot.menu import Menu as Shown

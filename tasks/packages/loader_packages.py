@@ -6,18 +6,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bootsmith.tasks.boot import registry
-from bootsmith.tasks.recipe import own_loader
+from bootsmith.tasks.recipe.loaders import own
 from bootsmith.tasks.recipe.model import Debian
 
 if TYPE_CHECKING:
     from bootsmith.tasks.boot.loader import Loader
+    from bootsmith.tasks.recipe.loaders.own import OwnLoader
     from bootsmith.tasks.recipe.model import Recipe
-    from bootsmith.tasks.recipe.own_loader import OwnLoader
 
 
 def loader(name: str) -> Loader | OwnLoader:
     """Return what is known of a loader: ours by its module, one of a user's own by its file, which is not run."""
-    return own_loader.read(Path(name)) if own_loader.is_own(name) else registry.load(name)
+    return own.read(Path(name)) if own.is_own(name) else registry.load(name)
 
 
 def packages(recipe: Recipe) -> tuple[str, ...]:

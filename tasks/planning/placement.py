@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from bootsmith.tasks.disk.content import owner as owner_of
 from bootsmith.tasks.disk.kernel_paths import Placement, role
-from bootsmith.tasks.recipe import boot_files, loaders
+from bootsmith.tasks.recipe import boot_files
+from bootsmith.tasks.recipe.loaders import partitions
 
 if TYPE_CHECKING:
     from bootsmith.tasks.recipe.model import Disk, Kernel, Recipe
@@ -73,13 +74,13 @@ def images(recipe: Recipe) -> list[list[str]]:
 
 def esp(disk: Disk) -> str:
     """Return the name of the EFI system partition, nothing where a disk has none."""
-    found = loaders.esp(disk)
+    found = partitions.esp(disk)
     return found.name if found else ""
 
 
 def active(disk: Disk) -> str:
     """Return the name of the partition whose boot sector a BIOS goes on with, nothing where a disk has none."""
-    found = loaders.active(disk)
+    found = partitions.active(disk)
     return found.name if found else ""
 
 

@@ -7,13 +7,14 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from bootsmith.tasks.recipe import completion, loaders, own_loader
-from bootsmith.tasks.recipe.checks.recipe import check
+from bootsmith.tasks.recipe.checks.all import check
+from bootsmith.tasks.recipe.completion.all import complete
 from bootsmith.tasks.recipe.inheritance import overrides
 from bootsmith.tasks.recipe.inheritance.merge import lay
 from bootsmith.tasks.recipe.inheritance.parents import Document, gather
 from bootsmith.tasks.recipe.inheritance.variables import Variables, declare, predefined
-from bootsmith.tasks.recipe.keys.recipe import BOOT, DISK, LOADER, RECIPE
+from bootsmith.tasks.recipe.keys.all import BOOT, DISK, LOADER, RECIPE
+from bootsmith.tasks.recipe.loaders import layouts, own
 from bootsmith.tasks.recipe.model import Recipe
 from bootsmith.tasks.recipe.text.nodes import COMMAND_LINE, Items, Place, Raw, Table, Text, locate, node
 from bootsmith.tasks.recipe.text.problems import Problems, suggest
@@ -73,9 +74,9 @@ def _settled(
     """Return the recipe that documents describe, its mistakes noted."""
     tree = _compose(documents, profile, words, problems)
     values = RECIPE.read(tree, (), problems)
-    own = [Path(name) for name in values["boot"]["loader"] if own_loader.is_own(name)]
-    files = tuple(dict.fromkeys([path, *(document.path for document in documents), *own]))
-    recipe = completion.recipe(values, path, files, profile, problems.notes)
+    loader_files = [Path(name) for name in values["boot"]["loader"] if own.is_own(name)]
+    files = tuple(dict.fromkeys([path, *(document.path for document in documents), *loader_files]))
+    recipe = complete(values, path, files, profile, problems.notes)
     check(recipe, lambda key: locate(tree, key), problems)
     return recipe
 
@@ -124,9 +125,9 @@ def _with_layout(tree: Table, variables: Variables, words: Mapping[str, str]) ->
     trial = Problems()
     read = [LOADER.read(each, (), trial) for each in _said(tree, variables, words, "boot", "loader")]
     names = [name for name in read if name is not FAILED] or [*BOOT.keys["loader"].value]
-    table = next((each.text for each in _said(tree, variables, words, "disk", "table")), loaders.usual_table(names))
+    table = next((each.text for each in _said(tree, variables, words, "disk", "table")), layouts.usual_table(names))
     initrd = next((each.text for each in _said(tree, variables, words, "boot", "initrd")), "auto")
-    usual = loaders.usual_layout(names, table, initrd)
+    usual = layouts.usual_layout(names, table, initrd)
     below = node({"disk": {"partitions": usual}}, locate(tree, ("boot", "loader")))
     return _table(lay(RECIPE, below, tree, (), Problems()))
 

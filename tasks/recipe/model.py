@@ -277,8 +277,9 @@ class SecureBoot:
 class Boot:
     """`root` is "partuuid", "uuid", "label", "none" or a device; `timeout` in seconds.
 
-    `loader` are names in loaders.py. `place` is where kernels stand: on the ESP, on the partition that a BIOS boots, or
-    in the tree's /boot; "none" where the loader brings them along. `config` maps a file's name to the user's own.
+    `loader` are names in loaders/builtin.py. `place` is where kernels stand: on the ESP, on the partition that a BIOS
+    boots, or in the tree's /boot; "none" where the loader brings them along. `config` maps a file's name to the user's
+    own.
     """
 
     loader: tuple[str, ...]

@@ -10,15 +10,15 @@ from pathlib import Path
 from typing import Any
 
 from bootsmith.tasks.errors import UsageError
-from bootsmith.tasks.recipe import completion
 from bootsmith.tasks.recipe.checks import machine as check_machine
+from bootsmith.tasks.recipe.completion.all import complete_machine
 from bootsmith.tasks.recipe.inheritance import overrides
-from bootsmith.tasks.recipe.keys import recipe
+from bootsmith.tasks.recipe.keys.all import MACHINE as MACHINE_KEYS
 from bootsmith.tasks.recipe.model import Machine
 from bootsmith.tasks.recipe.text.nodes import COMMAND_LINE, Place, Table
 from bootsmith.tasks.recipe.text.problems import Problems
 
-MACHINE = frozenset(recipe.MACHINE.keys)
+MACHINE = frozenset(MACHINE_KEYS.keys)
 """The keys of `machine:`, each of which is an option of the run commands."""
 
 
@@ -34,9 +34,9 @@ def machine(options: Mapping[str, Any]) -> Machine:
     here = Path.cwd()
     nothing = Table({}, Place(COMMAND_LINE, 0, 0, here))
     edits = overrides.edits(words("machine", options), [], nothing, here, problems)
-    values = recipe.MACHINE.read(edits.get("machine") or nothing, ("machine",), problems)
+    values = MACHINE_KEYS.read(edits.get("machine") or nothing, ("machine",), problems)
     problems.raise_if_any()
-    found = completion.machine(values)
+    found = complete_machine(values)
     for path, what in check_machine.findings(found):
         problems.add(nothing.place, path, what)
     problems.raise_if_any()

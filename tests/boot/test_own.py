@@ -11,7 +11,7 @@ from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.machine import guest, qemu
 from bootsmith.tasks.machine.accelerator import choose
 from bootsmith.tasks.machine.console import Console
-from bootsmith.tasks.recipe import own_loader
+from bootsmith.tasks.recipe.loaders import own as own_loader
 
 from tests.support.disk_build import DiskBuild
 from tests.support.machine_keys import machine

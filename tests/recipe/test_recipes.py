@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from bootsmith.tasks.recipe import catalog
+from bootsmith.tasks.recipe import listing
 from bootsmith.tasks.recipe.load import load
 from bootsmith.tasks.recipe.model import Overlay, Qcow2, Raw
 
@@ -13,7 +13,7 @@ RECIPES = Path(__file__).parents[2] / "recipes"
 
 def test_every_shipped_recipe_loads() -> None:
     """No recipe here is broken, and each says in one line what it is."""
-    summaries = dict(catalog.summaries(RECIPES))
+    summaries = dict(listing.summaries(RECIPES))
     assert {"minimal", "grub"} <= summaries.keys()
     assert all(text and not text.startswith("broken:") for text in summaries.values())
 

@@ -9,10 +9,11 @@ import pytest
 from bootsmith.tasks.recipe.inheritance.variables import Variables
 from bootsmith.tasks.recipe.load import load
 from bootsmith.tasks.recipe.model import Recipe
-from bootsmith.tasks.recipe.show import flow, show
+from bootsmith.tasks.recipe.show import show
 from bootsmith.tasks.recipe.text.nodes import Place, Text
 from bootsmith.tasks.recipe.text.parse import parse_text
 from bootsmith.tasks.recipe.text.problems import Problems
+from bootsmith.tasks.recipe.text.writing import flow
 from hypothesis import given
 from hypothesis import strategies as some
 

@@ -15,9 +15,9 @@ import pytest
 import yaml
 from bootsmith.tasks.errors import RecipeError
 from bootsmith.tasks.machine.entry import WAYS
-from bootsmith.tasks.recipe import loaders
 from bootsmith.tasks.recipe.load import load
-from bootsmith.tasks.recipe.loaders import KINDS
+from bootsmith.tasks.recipe.loaders.kinds import KINDS, boot_places, served
+from bootsmith.tasks.recipe.loaders.layouts import common_tables, usual_layout, usual_table
 
 from tests.support.small_guest import SmallProject
 
@@ -48,7 +48,7 @@ class Cell:
             "extends": "small",
             "disk": {
                 "table": self.table,
-                "partitions": {"esp": None, **loaders.usual_layout(self.names, self.table)},
+                "partitions": {"esp": None, **usual_layout(self.names, self.table)},
             },
             "boot": {"loader": list(self.names), **({"entries": {"second": None}} if self.without_menu else {})},
             "test": {"firmware": [self.firmware]},
@@ -57,24 +57,21 @@ class Cell:
 
 def rivals(names: tuple[str, ...]) -> bool:
     """Tell whether two loaders want the same place."""
-    claims = [claim for name in names for claim in loaders.claims(name, names, "only")]
-    return len(claims) != len(set(claims))
+    places = [place for name in names for place in boot_places(name, names, "only")]
+    return len(places) != len(set(places))
 
 
 ALONE = [(name,) for name in KINDS]
 PAIRS = [pair for pair in itertools.combinations(KINDS, 2) if "direct" not in pair]
 DISKS = [names for names in (*ALONE, *PAIRS) if not rivals(names)]
 CELLS = [
-    Cell(names, table, firmware)
-    for names in DISKS
-    for table in loaders.common_tables(names)
-    for firmware in loaders.served(names)
+    Cell(names, table, firmware) for names in DISKS for table in common_tables(names) for firmware in served(names)
 ]
-CHOSEN = [Cell((name,), loaders.usual_table((name,)), KINDS[name].firmware, "second") for name in KINDS if name in WAYS]
+CHOSEN = [Cell((name,), usual_table((name,)), KINDS[name].firmware, "second") for name in KINDS if name in WAYS]
 SHARE = [
     Cell(("grub-efi", "grub-bios"), "gpt", "uefi"),
     Cell(("grub-efi", "grub-bios"), "gpt", "bios"),
-    *(Cell((name,), loaders.usual_table((name,)), KINDS[name].firmware) for name in ("efistub", "direct")),
+    *(Cell((name,), usual_table((name,)), KINDS[name].firmware) for name in ("efistub", "direct")),
     *(cell for cell in CHOSEN if cell.names[0] != "grub-efi"),
 ]
 """What CI boots: each loader once, both firmwares on one disk, and each way to choose an entry."""
@@ -137,7 +134,7 @@ def test_rivals_are_refused(small: SmallProject, names: tuple[str, ...]) -> None
 )  # fmt: skip
 def test_firmware_that_starts_nothing_is_refused(small: SmallProject, name: str, firmware: str) -> None:
     """A test under firmware that no loader of the disk serves is refused, naming loaders that would (A6)."""
-    cell = Cell((name,), loaders.usual_table((name,)), firmware)
+    cell = Cell((name,), usual_table((name,)), firmware)
     said = refusal(small, cell.recipe)
     assert f"no loader here starts under {firmware}; add " in said
 

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from bootsmith.tasks.recipe import loaders
+from bootsmith.tasks.recipe.loaders.layouts import usual_layout, usual_table
 
 from tests.support.small_guest import SmallProject
 
@@ -22,10 +22,10 @@ KERNELS = {"first": "6.1.", "mine": "6.12."}
 
 def recipe(names: tuple[str, ...], **test: object) -> dict[str, object]:
     """Return the small recipe on a disk of these loaders, with an entry that has a kernel and an initrd of its own."""
-    table = loaders.usual_table(names)
+    table = usual_table(names)
     return {
         "extends": "small",
-        "disk": {"table": table, "partitions": {"esp": None, **loaders.usual_layout(names, table)}},
+        "disk": {"table": table, "partitions": {"esp": None, **usual_layout(names, table)}},
         "boot": {"loader": list(names), "entries": {"second": None, "mine": {"title": "Mine", **OWN}}},
         "test": test,
     }

@@ -65,9 +65,9 @@ def _recipe(request: Request) -> Recipe:
 
 def kinds(recipe: Recipe) -> list[Kind]:
     """Return under what a recipe is tested: "auto" is what its machine, else its loaders, say."""
-    from bootsmith.tasks.recipe import loaders
+    from bootsmith.tasks.recipe.loaders.kinds import served
 
-    able = loaders.served(recipe.boot.loader)
+    able = served(recipe.boot.loader)
     usual: tuple[Kind, ...] = ("uefi", "bios", "direct")
     first: Kind = next((kind for kind in usual if kind in able), "direct")
     if recipe.machine.type == "microvm":

@@ -22,9 +22,9 @@ def show(request: Request) -> None:
 
 def recipes(request: Request) -> None:
     """Print every recipe here, one line each."""
-    from bootsmith.tasks.recipe import catalog
+    from bootsmith.tasks.recipe import listing
 
-    found = catalog.summaries(request.session.folder)
+    found = listing.summaries(request.session.folder)
     width = max((len(name) for name, _ in found), default=0)
     for name, text in found:
         request.session.progress.tell(f"{name:{width}}  {text}".rstrip())

@@ -12,8 +12,9 @@ from bootsmith.tasks.disk import bootcode
 from bootsmith.tasks.packages import loader_packages
 from bootsmith.tasks.planning import disk_inputs, entries, placement
 from bootsmith.tasks.planning.stages import extraction
-from bootsmith.tasks.recipe import loaders, own_loader
-from bootsmith.tasks.recipe.boot_places import BOOT_SECTOR
+from bootsmith.tasks.recipe.loaders import own
+from bootsmith.tasks.recipe.loaders.boot_places import BOOT_SECTOR
+from bootsmith.tasks.recipe.loaders.kinds import KINDS
 from bootsmith.tasks.recipe.model import Debian
 
 if TYPE_CHECKING:
@@ -62,21 +63,21 @@ def _role(recipe: Recipe, name: str) -> str:
 
     Where that file stands is nobody's business.
     """
-    return f"loader/{recipe.boot.loader.index(name)}" if own_loader.is_own(name) else name
+    return f"loader/{recipe.boot.loader.index(name)}" if own.is_own(name) else name
 
 
 def _loads(recipe: Recipe) -> tuple[str, ...]:
     """Return the modules that make the recipe's loaders; one of a user's own is an input, which may import some."""
     found: list[str] = []
     for name in recipe.boot.loader:
-        found += own_loader.OURS if own_loader.is_own(name) else [registry.LOADERS[name]]
+        found += own.OURS if own.is_own(name) else [registry.LOADERS[name]]
     return tuple(dict.fromkeys(found))
 
 
 def _inputs(recipe: Recipe, site: Site) -> dict[str, Path]:
     found = {"base.tar": site.base.tar, "base.index": site.base.index}
     found |= {f"config/{name}": extraction.path(file, recipe, site) for name, file in recipe.boot.config.items()}
-    found |= {_role(recipe, name): Path(name) for name in recipe.boot.loader if own_loader.is_own(name)}
+    found |= {_role(recipe, name): Path(name) for name in recipe.boot.loader if own.is_own(name)}
     found |= disk_inputs.kernels(recipe, site) if _wants_kernel(recipe) else disk_inputs.facts(recipe, site)
     if recipe.boot.secure_boot:
         found[signing.CERTIFICATE] = recipe.boot.secure_boot.certificate
@@ -85,7 +86,7 @@ def _inputs(recipe: Recipe, site: Site) -> dict[str, Path]:
 
 def _wants_kernel(recipe: Recipe) -> bool:
     """Tell whether a loader may take the kernel itself into its files, not only the way to it."""
-    return any(name == "efistub" or own_loader.is_own(name) for name in recipe.boot.loader)
+    return any(name == "efistub" or own.is_own(name) for name in recipe.boot.loader)
 
 
 def from_host(recipe: Recipe) -> bool:
@@ -95,7 +96,7 @@ def from_host(recipe: Recipe) -> bool:
 
 def has_boot_code(recipe: Recipe) -> bool:
     """Tell whether a loader of the recipe is started by the disk's first sector."""
-    return any(BOOT_SECTOR in loaders.KINDS[name].claims for name in recipe.boot.loader)
+    return any(BOOT_SECTOR in KINDS[name].boot_places for name in recipe.boot.loader)
 
 
 def _tools(recipe: Recipe, name: str) -> tuple[str, ...]:

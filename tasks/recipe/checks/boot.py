@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from bootsmith.tasks.recipe import cmdline, loaders, own_loader
-from bootsmith.tasks.recipe.loaders import KINDS
+from bootsmith.tasks.recipe import cmdline
+from bootsmith.tasks.recipe.loaders import own, partitions
+from bootsmith.tasks.recipe.loaders.kinds import KINDS, boot_places, readers, served
 from bootsmith.tasks.recipe.model import Recipe
 from bootsmith.tasks.recipe.text.problems import Finding, KeyPath, suggest
 
@@ -22,11 +23,11 @@ _PLACES = {"esp": "the ESP", "active": "the active partition", "root": "the tree
 def _rivals(recipe: Recipe) -> Iterable[Finding]:
     owners: dict[str, str] = {}
     for number, name in enumerate(recipe.boot.loader):
-        for claim in loaders.claims(name, recipe.boot.loader, recipe.boot.removable):
-            if claim in owners:
-                what = f"{owners[claim]} and {name} both want {claim}; keep one of them"
+        for place in boot_places(name, recipe.boot.loader, recipe.boot.removable):
+            if place in owners:
+                what = f"{owners[place]} and {name} both want {place}; keep one of them"
                 yield ("boot", "loader", number), what
-            owners.setdefault(claim, name)
+            owners.setdefault(place, name)
 
 
 def _tables(recipe: Recipe) -> Iterable[Finding]:
@@ -49,12 +50,12 @@ def _needs(recipe: Recipe) -> Iterable[Finding]:
 def _kernels(recipe: Recipe) -> Iterable[Finding]:
     """Kernels stand where every loader finds them, on a filesystem every loader reads."""
     disk, place = recipe.disk, recipe.boot.place
-    part = loaders.kernels(disk, place)
-    readers = loaders.readers(recipe.boot.loader)
+    part = partitions.kernels(disk, place)
+    reading = readers(recipe.boot.loader)
     if part is None:
-        needy = next((name for name in readers if KINDS[name].places == (place,)), "")
+        needy = next((name for name in reading if KINDS[name].places == (place,)), "")
         if place == "none":
-            for name in readers:
+            for name in reading:
                 yield ("boot", "place"), f"{name} reads kernels from somewhere; write {KINDS[name].places[0]}, or auto"
         elif place == "active" and needy:
             what = f"{needy} needs a FAT partition; write `boot: {{fs: vfat, size: 256M, mount: /boot/syslinux}}` too"
@@ -62,11 +63,11 @@ def _kernels(recipe: Recipe) -> Iterable[Finding]:
         elif place != "esp" and disk.partitions:  # an ESP that is missing is told by who needs it
             yield ("boot", "place"), f"there is no such partition: {_PLACES[place]}; add it, or write auto"
         return
-    for name in readers:
+    for name in reading:
         kind = KINDS[name]
-        partitions = [loaders.kernels(disk, each) for each in kind.places]
-        types = loaders.types(kind, disk.table)
-        if part not in partitions or (types and part.type not in types):
+        looked_at = [partitions.kernels(disk, each) for each in kind.places]
+        types = partitions.types(kind, disk.table)
+        if part not in looked_at or (types and part.type not in types):
             readable = " or ".join(_TYPES[each] for each in types) or " or ".join(_PLACES[each] for each in kind.places)
             others = next((other for other in KINDS if other != name and KINDS[other].firmware == kind.firmware
                            and place in KINDS[other].places), None)  # fmt: skip
@@ -85,7 +86,7 @@ def _entries(recipe: Recipe) -> Iterable[Finding]:
 
 
 def _paths(recipe: Recipe) -> Iterable[Finding]:
-    if recipe.boot.removable != "only" and "uefi" not in loaders.served(recipe.boot.loader):
+    if recipe.boot.removable != "only" and "uefi" not in served(recipe.boot.loader):
         yield ("boot", "removable"), "no loader here is started by UEFI; remove this line"
 
 
@@ -104,17 +105,17 @@ def _secure_boot(recipe: Recipe) -> Iterable[Finding]:
     """Find what cannot keep a signature's promise: that nothing else is started."""
     boot, path = recipe.boot, ("boot", "secure_boot")
     if boot.secure_boot is None:
-        ours = not any(own_loader.is_own(name) for name in boot.loader)
+        ours = not any(own.is_own(name) for name in boot.loader)
         if recipe.machine.secure_boot and ours:
             what = "the firmware would refuse this image, on which nothing is signed"
             yield ("machine", "secure_boot"), f"{what}; write boot.secure_boot, or false"
         return
-    if "uefi" not in loaders.served(boot.loader):
+    if "uefi" not in served(boot.loader):
         yield path, "no loader here is started by UEFI, which alone looks at signatures; add efistub to boot.loader"
     elif "grub-efi" in boot.loader:
         what = "GRUB without shim verifies neither its menu nor the kernel"
         yield path, f"{what}; write loader: efistub, or [systemd-boot, efistub]"
-    elif "systemd-boot" in loaders.readers(boot.loader):
+    elif "systemd-boot" in readers(boot.loader):
         what = "nobody verifies the initrd and the command line that systemd-boot reads from files"
         yield path, f"{what}; write loader: [systemd-boot, efistub], which signs them with the kernel"
     if boot.secure_boot.enroll and "systemd-boot" not in boot.loader:
@@ -166,11 +167,11 @@ def _gap(recipe: Recipe) -> Iterable[Finding]:
 
 
 def _firmware(recipe: Recipe) -> Iterable[Finding]:
-    served = loaders.served(recipe.boot.loader)
+    able = served(recipe.boot.loader)
     asked: list[tuple[KeyPath, str]] = [(("machine", "firmware"), recipe.machine.firmware)]
     asked += [(("test", "firmware", number), each) for number, each in enumerate(recipe.test.firmware)]
     for path, firmware in asked:
-        if firmware in ("uefi", "bios") and firmware not in served:
+        if firmware in ("uefi", "bios") and firmware not in able:
             fitting = " or ".join(name for name, kind in KINDS.items() if kind.firmware == firmware)
             yield path, f"no loader here starts under {firmware}; add {fitting} to boot.loader, or write auto"
         elif firmware in ("uefi", "bios") and recipe.machine.type == "microvm" and path[0] == "test":

@@ -8,8 +8,9 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
-from bootsmith.tasks.recipe import boot_files, cmdline, loaders
-from bootsmith.tasks.recipe.loaders import KINDS
+from bootsmith.tasks.recipe import boot_files, cmdline
+from bootsmith.tasks.recipe.loaders import partitions
+from bootsmith.tasks.recipe.loaders.kinds import KINDS, readers
 from bootsmith.tasks.recipe.model import (
     Boot,
     BootEntry,
@@ -44,7 +45,7 @@ def _said(boot: Boot, name: Literal["kernel", "initrd"]) -> Iterator[tuple[KeyPa
 
 def _kernel(recipe: Recipe) -> Iterable[Finding]:
     boot = recipe.boot
-    starting = [*loaders.readers(boot.loader), *(name for name in boot.loader if name in ("efistub", "direct"))]
+    starting = [*readers(boot.loader), *(name for name in boot.loader if name in ("efistub", "direct"))]
     nothing = isinstance(recipe.source, Nothing) and not recipe.layers
     for path, entry in _said(boot, "kernel"):
         if entry.kernel == "auto" and boot.protocol == "linux" and nothing:
@@ -151,7 +152,7 @@ def _modules(recipe: Recipe) -> Iterator[tuple[KeyPath, Module]]:
 def _places(recipe: Recipe) -> Iterable[Finding]:
     """Find files of the loader's that stand in each other's way in the tree."""
     seen: dict[str, object] = {}
-    home = loaders.kernels(recipe.disk, recipe.boot.place)
+    home = partitions.kernels(recipe.disk, recipe.boot.place)
     fat = home is not None and home.fs == "vfat"
     for path, entry in sorted(_said(recipe.boot, "kernel"), key=lambda said: len(said[0])):  # that of all, first
         kernel = entry.kernel
@@ -168,7 +169,7 @@ def _places(recipe: Recipe) -> Iterable[Finding]:
 
 def _names(recipe: Recipe) -> Iterable[Finding]:
     """Find entries whose names cannot be those of files: a FAT filesystem has fewer names than a recipe."""
-    boot, home = recipe.boot, loaders.kernels(recipe.disk, recipe.boot.place)
+    boot, home = recipe.boot, partitions.kernels(recipe.disk, recipe.boot.place)
     own = {*boot_files.kernels(boot), *boot_files.initrds(boot)} - {boot_files.BOOT}
     seen: dict[str, str] = {}
     for name in boot.entries:

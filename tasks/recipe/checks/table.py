@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from bootsmith.tasks.recipe.loaders import KINDS
+from bootsmith.tasks.recipe.loaders.kinds import KINDS
 from bootsmith.tasks.recipe.model import Partition, Recipe
 from bootsmith.tasks.recipe.text.problems import Finding, KeyPath
 

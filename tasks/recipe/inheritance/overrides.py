@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from bootsmith.tasks.recipe.keys.recipe import RECIPE
+from bootsmith.tasks.recipe.keys.all import RECIPE
 from bootsmith.tasks.recipe.text.nodes import COMMAND_LINE, NULLS, Entry, Node, Place, Table, Text
 from bootsmith.tasks.recipe.text.parse import parse_word
 from bootsmith.tasks.recipe.text.problems import Problems, near, suggest

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from bootsmith.tasks.recipe import loaders, model
+from bootsmith.tasks.recipe import model
+from bootsmith.tasks.recipe.loaders.kinds import KINDS
 from bootsmith.tasks.recipe.values import words
 from bootsmith.tasks.recipe.values.files import File
 from bootsmith.tasks.recipe.values.scalars import Bool, Choice, FilePath, integer
@@ -30,7 +31,7 @@ _MODULES = ListOf(
 _KERNELS = WordOr("auto", "install", "none", other=_KERNEL)
 _INITRDS = WordOr("auto", "none", "tree", other=File())
 
-LOADER = words.LoaderName(*loaders.KINDS)
+LOADER = words.LoaderName(*KINDS)
 BOOT = Section(
     {
         "loader": Key(

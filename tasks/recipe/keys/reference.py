@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bootsmith.tasks.recipe.keys import schema
-from bootsmith.tasks.recipe.keys.recipe import RECIPE
-from bootsmith.tasks.recipe.show import flow
+from bootsmith.tasks.recipe.keys.all import RECIPE
+from bootsmith.tasks.recipe.text.writing import flow
 from bootsmith.tasks.recipe.values.scalars import Type
 from bootsmith.tasks.recipe.values.shapes import Choose, Key, ListOf, Named, Section, WordOr
 

@@ -6,7 +6,7 @@ import json
 from typing import cast
 
 from bootsmith.tasks.build.stage import Json
-from bootsmith.tasks.recipe.keys.recipe import RECIPE
+from bootsmith.tasks.recipe.keys.all import RECIPE
 from bootsmith.tasks.recipe.values import files
 
 _STRING: Json = {"type": ["string", "number", "boolean", "null"]}

@@ -10,6 +10,13 @@ from typing import TypeAlias
 Raw: TypeAlias = "bool | int | str | Sequence[Raw] | Mapping[str, Raw] | None"
 """A value as one would write it in Python: for defaults, and for what `show` prints."""
 
+
+class PathText(str):
+    """A path among written values: `show` says it relative to the recipe."""
+
+    __slots__ = ()
+
+
 NULLS = ("", "~", "null", "Null", "NULL")
 COMMAND_LINE = "command line"
 

@@ -41,7 +41,7 @@ class File(Type):
     def __init__(self) -> None:
         self._path = FilePath("file")
 
-    def claims(self, table: Table) -> bool:
+    def is_said_by(self, table: Table) -> bool:
         return any(kind in table.entries for kind in self.kinds)
 
     def read(self, node: Node, path: KeyPath, problems: Problems) -> Any:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from bootsmith.tasks.build.stage import Json
-from bootsmith.tasks.recipe.text.nodes import Node, Raw, Table, Text, shown
+from bootsmith.tasks.recipe.text.nodes import Node, PathText, Raw, Table, Text, shown
 from bootsmith.tasks.recipe.text.problems import KeyPath, Problems, Wrong, near, suggest
 from bootsmith.tasks.recipe.values import units
 
@@ -33,12 +33,12 @@ class Type:
         """Return a value as a recipe would say it; None where saying nothing is the same."""
         raise NotImplementedError
 
-    def claims(self, table: Table) -> bool:  # noqa: ARG002
+    def is_said_by(self, table: Table) -> bool:  # noqa: ARG002
         """Tell whether a mapping is a value of this kind, rather than the section whose bare key has this kind."""
         return False
 
     def inline(self) -> dict[str, Json]:
-        """Return the JSON Schema of the keys that a claimed mapping has; none by default."""
+        """Return the JSON Schema of the keys that such a mapping has; none by default."""
         return {}
 
     def schema(self) -> dict[str, Json]:
@@ -245,12 +245,6 @@ class Choice(Scalar):
         numbers = [float(word) for word in self._words if re.fullmatch(r"\d+\.\d+", word)]  # as editors read them
         words: dict[str, Json] = {"enum": [*self._words, *numbers]}
         return {"anyOf": [words, self._other.literal()]} if self._other else words
-
-
-class PathText(str):
-    """A path among written values: `show` says it relative to the recipe."""
-
-    __slots__ = ()
 
 
 class FilePath(Scalar):

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from bootsmith.tasks.build.stage import Json
 from bootsmith.tasks.recipe.text.nodes import Entry, Items, Node, Place, Raw, Table, Text, is_null, node
 from bootsmith.tasks.recipe.text.problems import KeyPath, Problems, Wrong, suggest
+from bootsmith.tasks.recipe.text.writing import flow
 from bootsmith.tasks.recipe.values.scalars import FAILED, Scalar, Str, Type
 
 NOWHERE = Place("default", 0, 0, Path())
@@ -51,7 +52,7 @@ class Section(Type):
             return node
         if not isinstance(node, Table):
             return Table({self.bare: Entry(node.place, node)}, node.place)
-        if self.bare in node.entries or not self.keys[self.bare].type.claims(node):
+        if self.bare in node.entries or not self.keys[self.bare].type.is_said_by(node):
             return node
         ours = {name: entry for name, entry in node.entries.items() if name in self.keys}
         inner = {name: entry for name, entry in node.entries.items() if name not in self.keys}
@@ -181,8 +182,6 @@ class ListOf(Type):
         if not isinstance(node, Items):
             hint = self.said
             if isinstance(node, Text) and node.text:
-                from bootsmith.tasks.recipe.show import flow
-
                 hint = flow([node.text], node.place.base)  # quoted where YAML wants it: `[login:]` holds no text
             problems.add(node.place, path, f"this takes a list; write {hint}")
             return FAILED

@@ -239,10 +239,10 @@ class LoaderFile(FilePath):
         super().__init__("file")
 
     def parse(self, said: Text) -> Any:
-        from bootsmith.tasks.recipe import own_loader
+        from bootsmith.tasks.recipe.loaders import own
 
         path = super().parse(said)
-        own_loader.read(path)
+        own.read(path)
         return str(path)
 
     def literal(self) -> dict[str, Json]:

@@ -12,13 +12,13 @@ from pathlib import Path
 import pytest
 from bootsmith.cache.digest.code import modules
 from bootsmith.tasks.boot.registry import LOADERS
-from bootsmith.tasks.recipe import own_loader
+from bootsmith.tasks.recipe.loaders import own
 
 from tests.support.checkout import CHECKOUT, copied
 from tests.support.kernel_files import bzimage
 
 DECLARED = sorted((CHECKOUT / "tasks/planning/stages").glob("*.py"))
-RECIPE = {"bootsmith.tasks.recipe.cmdline", "bootsmith.tasks.recipe.boot_places"}
+RECIPE = {"bootsmith.tasks.recipe.cmdline", "bootsmith.tasks.recipe.loaders.boot_places"}
 """What of recipes those who run may know: how a kernel's command line is read, and where firmware looks."""
 ABOVE = (
     *("recipe", "stages", "plan", "builder", "engine", "session", "selection", "commands", "actions", "identities"),
@@ -137,7 +137,7 @@ def test_host_programs_are_had_through_the_context(module: str) -> None:
 
 def test_an_own_loader_may_import_the_stage_s_code_alone() -> None:
     """What a loader's file may import are modules, each with a source that counts."""
-    assert all(code(name) for name in own_loader.OURS)
+    assert all(code(name) for name in own.OURS)
 
 
 class Copy:

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from bootsmith.tasks.errors import RecipeError
-from bootsmith.tasks.recipe.loaders import KINDS
+from bootsmith.tasks.recipe.loaders.kinds import KINDS
 from bootsmith.tasks.recipe.model import Recipe
 from bootsmith.tasks.recipe.show import show
 from bootsmith.tasks.recipe.values.units import show_size
 
+from tests.support.checkout import CHECKOUT
 from tests.support.recipe_folder import SOURCE, RecipeFolder
 
 PLAIN = "disk: {partitions: {root: {mount: /}}}\n"
@@ -332,7 +331,7 @@ def test_a_loader_that_starts_no_such_kernel_is_refused(recipes: RecipeFolder, l
 
 def test_the_reference_tells_the_usual_disks(recipes: RecipeFolder) -> None:
     """Its table is what recipes without partitions get."""
-    text = (Path(__file__).parents[2] / "docs/reference/recipe.md").read_text()
+    text = (CHECKOUT / "docs/reference/recipe.md").read_text()
     rows = [[cell.strip() for cell in row.strip("|").split("|")] for row in text.splitlines() if row.startswith("|")]
     told = {row[0]: row[1:] for row in rows if len(row) == 3 and row[1] in ("gpt", "mbr", "none")}
     assert {name for names in told for name in names.strip("[]").split(", ")} == {*KINDS}

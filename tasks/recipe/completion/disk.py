@@ -1,14 +1,16 @@
-"""What follows from what a recipe says: partitions completed, UUIDs and signatures from the seed."""
+"""The disk of a recipe: what is unwritten of its partitions follows from the rest, and from the loaders."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
-from bootsmith.tasks.recipe import loaders
-from bootsmith.tasks.recipe.boot_places import BOOT_SECTOR
+from bootsmith.tasks.recipe.completion.identifiers import serial, signature, uuid
+from bootsmith.tasks.recipe.loaders.boot_places import BOOT_SECTOR
+from bootsmith.tasks.recipe.loaders.kinds import KINDS
+from bootsmith.tasks.recipe.loaders.layouts import usual_table
+from bootsmith.tasks.recipe.loaders.partitions import active, esp, kernels
 from bootsmith.tasks.recipe.model import Disk, Partition
 
 _TYPES = {"/": "root", "/home": "home", "/var": "var"}
@@ -18,34 +20,10 @@ _NEEDED = ("/usr/", "/var/", "/etc/", "/opt/", "/srv/")
 """Below these lies what a system or its services do not come up without."""
 
 
-def _digest(seed: str, *words: str) -> bytes:
-    return hashlib.sha256("\0".join(("bootsmith", seed, *words)).encode()).digest()
-
-
-def uuid(seed: str, *words: str) -> str:
-    """Return the UUID (RFC 9562, version 8) that belongs to a seed and a thing's name."""
-    digest = bytearray(_digest(seed, *words)[:16])
-    digest[6] = digest[6] & 0x0F | 0x80
-    digest[8] = digest[8] & 0x3F | 0x80
-    text = digest.hex()
-    return "-".join((text[:8], text[8:12], text[12:16], text[16:20], text[20:]))
-
-
-def serial(seed: str, *words: str) -> str:
-    """Return the volume serial a FAT filesystem has in place of a UUID, as ABCD-1234."""
-    text = _digest(seed, *words)[:4].hex().upper()
-    return f"{text[:4]}-{text[4:]}"
-
-
-def signature(seed: str) -> str:
-    """Return the signature of an MBR disk, eight hex digits; that of all zeros means a disk without one."""
-    return (int.from_bytes(_digest(seed, "disk")[:4], "big") or 1).to_bytes(4, "big").hex()
-
-
-def disk(values: Mapping[str, Any], names: Sequence[str], seed: str) -> Disk:
+def complete(values: Mapping[str, Any], names: Sequence[str], seed: str) -> Disk:
     """Return the disk with everything unwritten filled in, for the loaders of these names."""
     written: Mapping[str, Mapping[str, Any]] = values["partitions"] or {}
-    table: Any = values["table"] or loaders.usual_table(names)
+    table: Any = values["table"] or usual_table(names)
     identity = values["id"] or (signature(seed) if table == "mbr" else uuid(seed, "disk"))
     types = _types(written, names, table)
     sizes = {name: each["size"] for name, each in written.items()}
@@ -95,11 +73,11 @@ def _on_mbr(part: Partition, written: Mapping[str, Any], partuuid: str) -> Parti
 
 def _with_bios_mark(found: Disk, written: Mapping[str, Mapping[str, Any]], names: Sequence[str]) -> Disk:
     """Return the disk with the mark by which a BIOS loader's partition is found, where nobody wrote one."""
-    kind = next((loaders.KINDS[name] for name in names if BOOT_SECTOR in loaders.KINDS[name].claims), None)
-    if kind is None or loaders.active(found) or any(each["active"] is not None for each in written.values()):
+    kind = next((KINDS[name] for name in names if BOOT_SECTOR in KINDS[name].boot_places), None)
+    if kind is None or active(found) or any(each["active"] is not None for each in written.values()):
         return found
     lives_on_it = kind.places[:1] == ("active",)
-    part = _fat_partition(found) if lives_on_it else loaders.kernels(found, "root")
+    part = _fat_partition(found) if lives_on_it else kernels(found, "root")
     if part is None or not (lives_on_it or found.table == "mbr"):
         return found
     if found.table == "mbr":
@@ -112,7 +90,7 @@ def _with_bios_mark(found: Disk, written: Mapping[str, Mapping[str, Any]], names
 def _fat_partition(found: Disk) -> Partition | None:
     """Return the FAT partition a BIOS loader is most likely meant to live on."""
     mounted = {part.mount: part for part in found.partitions.values() if part.fs == "vfat"}
-    return mounted.get("/boot/syslinux") or mounted.get("/boot") or loaders.esp(found)
+    return mounted.get("/boot/syslinux") or mounted.get("/boot") or esp(found)
 
 
 def _partition(

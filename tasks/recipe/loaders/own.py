@@ -13,9 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from bootsmith.tasks.recipe import loaders
-from bootsmith.tasks.recipe.boot_places import BOOT_SECTOR, REMOVABLE
-from bootsmith.tasks.recipe.loaders import LoaderKind
+from bootsmith.tasks.recipe.loaders.boot_places import BOOT_SECTOR, REMOVABLE
+from bootsmith.tasks.recipe.loaders.builtin import USUAL, LoaderKind
 from bootsmith.tasks.recipe.text.nodes import shown
 from bootsmith.tasks.recipe.text.problems import Wrong, suggest
 from bootsmith.tasks.tools.catalogue import TOOLS
@@ -66,10 +65,10 @@ def read(file: Path) -> OwnLoader:
     if "FIRMWARE" not in found:
         raise Wrong(f"{shown(file)}: it does not say what starts it", 'write FIRMWARE = "uefi", "bios" or "direct"')
     firmware = found["FIRMWARE"]
-    claims = {"uefi": (REMOVABLE,), "bios": (BOOT_SECTOR,)}.get(firmware, ())
-    layouts = found.get("LAYOUTS", dict.fromkeys(_USUAL[firmware], loaders.USUAL[firmware]))
+    places = {"uefi": (REMOVABLE,), "bios": (BOOT_SECTOR,)}.get(firmware, ())
+    layouts = found.get("LAYOUTS", dict.fromkeys(_USUAL[firmware], USUAL[firmware]))
     kind = LoaderKind(
-        firmware, layouts, found.get("READS", ()), found.get("PLACES", ()), claims, config=found.get("CONFIG", ())
+        firmware, layouts, found.get("READS", ()), found.get("PLACES", ()), places, config=found.get("CONFIG", ())
     )
     return OwnLoader(kind, *(found.get(name, ()) for name in ("TOOLS", "HOST", "PACKAGES")))
 

@@ -6,22 +6,24 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from bootsmith.tasks.recipe import boot_files, derive, loaders, model
-from bootsmith.tasks.recipe.keys.recipe import SYSTEM, USER
+from bootsmith.tasks.recipe import boot_files, model
+from bootsmith.tasks.recipe.completion import disk as disks
+from bootsmith.tasks.recipe.keys.all import SYSTEM, USER
+from bootsmith.tasks.recipe.loaders import layouts
 from bootsmith.tasks.recipe.values import files
 from bootsmith.tasks.recipe.values.shapes import Chosen
 
 _ENDINGS = {"kernel": "vmlinuz"}
 
 
-def recipe(
+def complete(
     values: Mapping[str, Any], file: Path, read: tuple[Path, ...], profile: str | None, choices: Sequence[str] = ()
 ) -> model.Recipe:
     """Return the recipe that `values` describe, which were `read` from files; `choices` are what was chosen there."""
     name = values["name"] or file.stem
     seed = values["seed"] or name
     names: tuple[str, ...] = values["boot"]["loader"]
-    disk = derive.disk(values["disk"], names, seed)
+    disk = disks.complete(values["disk"], names, seed)
     boot = _boot(values["boot"], disk)
     source = values["source"].value
     found = model.Recipe(
@@ -40,7 +42,7 @@ def recipe(
         disk=disk,
         boot=boot,
         outputs=tuple(_outputs(values["outputs"], name, packed=_packed(boot))),
-        machine=machine(values["machine"]),
+        machine=complete_machine(values["machine"]),
         test=values["test"],
         choices=tuple(choices),
     )
@@ -49,7 +51,7 @@ def recipe(
     return settled
 
 
-def machine(values: Mapping[str, Any]) -> model.Machine:
+def complete_machine(values: Mapping[str, Any]) -> model.Machine:
     """Return the machine that the values of its section describe."""
     return model.Machine(**{**values, "serial": str(values["serial"])})
 
@@ -116,7 +118,7 @@ def _boot(values: Mapping[str, Any], disk: model.Disk) -> model.Boot:
             "entries": entries,
             "default": values["default"] or next(iter(entries), ""),
             "timeout": (5 if len(entries) > 1 else 0) if timeout is None else timeout,
-            "place": loaders.usual_place(values["loader"], disk)
+            "place": layouts.usual_place(values["loader"], disk)
             if values["place"] in (None, "auto")
             else values["place"],
         }
