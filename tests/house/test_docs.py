@@ -24,6 +24,7 @@ TASKS |= {command.name: {f"--{each['long']}": each["type"] for each in command.p
 TAKERS = [command.name for command in COMMANDS if command.positional]
 OWN = ("test", "soak", "bench")  # tasks of this repository's dodo.py
 DOITS: dict[str, dict[str, type]] = {"list": {"-s": bool}, "info": {}, "clean": {}, "forget": {}, "help": {}}
+RUN: dict[str, type] = {"-a": bool, "-n": str, "-s": bool}
 STAND_INS = ("ARGS", "STAGE")
 EXAMPLES = ("base", "web")  # recipes that a reader has
 ABSENT = re.compile(r"none of these is there: ([^ ,;]+)|([^ ]+) does not exist;")
@@ -91,7 +92,7 @@ def unknown(line: str, page: str = "") -> list[str]:
     found, variables, recipe, taker, value = list[str](), dict[str, str](), "minimal", "", False
     typed = [word.replace("[:NAME]", "") for word in words(line)]
     command = typed[0] if typed else ""
-    options = DOITS.get(command, {})
+    options = DOITS.get(command, RUN)
     for word in typed[command in DOITS :]:
         task, _, name = word.partition(":")
         option = word.partition("=")[0]
@@ -174,6 +175,15 @@ def test_links_lead_somewhere(page: Path) -> None:
             titles = re.findall(r"^#+ (.*)$", file.read_text(), re.MULTILINE)
             anchors = {re.sub(r"[^\w -]", "", title).lower().replace(" ", "-") for title in titles}
             assert heading in anchors, f"{target}#{heading}"
+
+
+def test_every_page_is_found_from_the_way_in() -> None:
+    """docs/README.md leads to each page below docs/, decisions too; README.md leads to it."""
+    way_in = CHECKOUT / "docs/README.md"
+    linked = {(way_in.parent / target).resolve() for target in re.findall(r"\]\(([^)#:]+)", way_in.read_text())}
+    pages = {page.resolve() for page in way_in.parent.rglob("*") if page.is_file()} - {way_in.resolve()}
+    assert sorted(pages - linked) == []
+    assert "(docs/README.md)" in (CHECKOUT / "README.md").read_text()
 
 
 def test_other_blocks_in_pages_are_what_they_say() -> None:

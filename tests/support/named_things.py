@@ -75,7 +75,7 @@ def _wrong(name: str, here: Path) -> str:
     if _MODULE.fullmatch(name):
         return "" if _is_module(name) else name
     places = _places().get(name, ())
-    if "/" not in name and len(places) > 1:
+    if "/" not in name and len(places) > 1 and name not in places:
         return f"{name} of {len(places)}"
     return "" if places or (here / name).exists() else name
 
