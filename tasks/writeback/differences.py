@@ -66,17 +66,14 @@ def between(
             or (new.kind == "f" and not same(old, new))
         )
 
-    old_names, new_names = _names(before), _names(after)
+    kept = {  # the names that each file still has
+        inode: {path for path in names if path in after and after[path].kind != "d"}
+        for inode, names in _names(before).items()
+    }
     files = []
-    for names in new_names.values():
-        partners = {
-            path
-            for name in names
-            if name in before
-            for path in old_names.get(before[name].inode, ())
-            if path in after and after[path].kind != "d"
-        }
-        if partners != set(names) or any(changed(name) for name in names):
+    for names in _names(after).values():
+        old = before.get(names[0])
+        if old is None or kept.get(old.inode) != set(names) or changed(names[0]):
             files.append(tuple(names))
     gone = [
         path for path, node in before.items() if path not in after or (node.kind == "d") != (after[path].kind == "d")
