@@ -341,30 +341,3 @@ def test_a_file_edited_at_the_last_moment(dirs: Directories, top: Path) -> None:
     with pytest.raises(StageError, match="etc/hosts was changed by somebody else"):
         work.run(lambda text: append(top / "etc/hosts", "theirs") if "places" in text else None)
     assert (top / "etc/hosts").read_text().endswith("theirs")
-
-
-@pytest.mark.parametrize("path", [b"..", b"../outside/precious", b"etc/../../outside", b"/etc/passwd", b"a\0b", b"."])
-def test_no_path_leads_out(top: Path, path: bytes) -> None:
-    """Whatever the words, nothing is looked at or touched outside."""
-    with Top(top) as opened:
-        for action in (opened.status, opened.remove, opened.make, opened.open_up, opened.target):
-            with pytest.raises(OSError, match="not a name"):
-                action(path)
-        with pytest.raises(OSError, match="not a name"):
-            opened.move(b"etc/motd", path)
-
-
-def test_links_are_not_followed(top: Path, tmp_path: Path) -> None:
-    """A link in the place of a folder or a file is no way out, and the top itself may not be one."""
-    (top / "out").symlink_to("../outside")
-    (top / "file").symlink_to("../outside/precious")
-    with Top(top) as opened:
-        assert opened.status(b"out/precious") is None
-        for action in (opened.remove, opened.make, opened.open_up):
-            with pytest.raises(OSError, match=r"Not a directory|symbolic links"):
-                action(b"out/precious")
-        with pytest.raises(OSError, match="symbolic links"), opened.file(b"file"):
-            pass
-    (tmp_path / "alias").symlink_to("top")
-    with pytest.raises(OSError, match=r"Not a directory|symbolic links"):
-        Top(tmp_path / "alias")
