@@ -313,13 +313,13 @@ class Builder:
             records.remove(self.freshness.record(stage))
             for path in present:
                 path.unlink()
-                workdirs.prune(path.parent, self.plan.site.build)
+                workdirs.prune(path.parent, self.plan.build)
             self.freshness.touch()
         return present
 
     def clean_past(self, *, dry_run: bool = False) -> list[Path]:
         """Remove what was brought back of past builds; return the folders there were."""
-        folder = self.plan.site.build / "at"
+        folder = self.plan.build / "at"
         if folder.is_symlink() or not folder.is_dir():
             return []
         if not dry_run:
@@ -362,7 +362,7 @@ class Builder:
 
     def log(self, stage: Stage) -> Path:
         """Return the file holding everything the stage's programs printed last time."""
-        return self.plan.site.build / "log" / f"{flat(stage.name)}.log"
+        return self.plan.build / "log" / f"{flat(stage.name)}.log"
 
     def occupied(self, stage: Stage) -> int:
         """Bytes a stage's outputs occupy on disk."""

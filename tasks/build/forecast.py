@@ -73,7 +73,7 @@ class _Oracle:
             return Forecast(stage.name, "build", forced, seconds=seconds, space=space)
         reasons = [Reason("depends", name, f"depends on {name}") for name in waits]
         if self._builder.awaits:
-            reasons.append(Reason("lock", self._builder.plan.site.lock.name, self._builder.awaits))
+            reasons.append(Reason("lock", self._builder.plan.lock.name, self._builder.awaits))
         return Forecast(stage.name, "depends", tuple(reasons), tuple(waits), seconds=seconds, space=space)
 
     def _forced(self, stage: Stage) -> tuple[Reason, ...]:
@@ -162,7 +162,7 @@ def to_json(builder: Builder, forecasts: list[Forecast], refused: Sequence[str] 
     return {
         "version": VERSION,
         "recipe": shown(builder.plan.recipe),
-        "build": shown(builder.plan.site.build),
+        "build": shown(builder.plan.build),
         "stages": [
             {
                 "stage": each.stage,

@@ -31,7 +31,7 @@ def shortage(builder: Builder, stage: Stage, *, key: str | None) -> BootsmithErr
     cost = builder.cost(stage)
     if cost is None:
         return None
-    build, store = builder.plan.site.build, builder.identities.root
+    build, store = builder.plan.build, builder.identities.root
     here, there = cost.space, cost.kept
     if key is not None:
         here, there = min(here - here // HOLES, _weight(builder, key)), 0

@@ -41,7 +41,7 @@ class Freshness:
     def __init__(self, plan: Plan, identities: Identities) -> None:
         self.plan = plan
         self.identities = identities
-        self.state = plan.site.build / ".bootsmith"
+        self.state = plan.build / ".bootsmith"
         self.makers = {path: stage.name for stage in plan.stages for path in stage.outputs.values()}
         self._known: dict[str, Status] = {}
         self._old: dict[str, Record] = {}  # verified, but recorded before the host last started

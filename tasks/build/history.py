@@ -56,7 +56,7 @@ class History:
     """The entries of one build directory."""
 
     def __init__(self, builder: Builder) -> None:
-        build = builder.plan.site.build
+        build = builder.plan.build
         self._builder = builder
         self._folder = builder.identities.root / "history" / f"{build.name}-{keys.key({'build': str(build)})[:SHORT]}"
 
@@ -107,7 +107,7 @@ class History:
         id = keys.key(_held(stages, made))  # noqa: A001  # as everybody calls it
         same = _read(self._folder / f"{id}.json")
         changed = tuple(self._changes(before, stages)) if before else ("the first build",)
-        build = builder.plan.site.build
+        build = builder.plan.build
         files = tuple(str(path.relative_to(build)) for stage in made for path in stage.outputs.values())
         self._write(Entry(id, same.first if same else now, now, changed, files, stages))
         return True
@@ -161,7 +161,7 @@ class History:
             if record is None:
                 return
             outputs = {
-                role: {**record.outputs[role], "file": str(path.relative_to(plan.site.build))}
+                role: {**record.outputs[role], "file": str(path.relative_to(plan.build))}
                 for role, path in stage.outputs.items()
             }
             inputs = {role: makers.get(path, {"path": str(path)}) for role, path in stage.inputs.items()}
@@ -211,9 +211,7 @@ def _held(stages: Mapping[str, Mapping[str, Any]], made: list[Stage]) -> dict[st
 
 def products(builder: Builder) -> list[Stage]:
     """Return the stages whose outputs are what a build is for: files asked for, the disk, what boots without."""
-    plan = builder.plan
-    wanted = {stage.name for stage in (*plan.finals(), *plan.direct())} | {"assemble"}
-    return [stage for stage in plan.stages if stage.name in wanted]
+    return [stage for stage in builder.plan.stages if stage.name in builder.plan.products]
 
 
 def finals(entry: Entry) -> list[str]:

@@ -46,7 +46,7 @@ def revive(
 
 def place(builder: Builder, entry: Entry) -> Path:
     """Return the folder of an entry's files."""
-    return builder.plan.site.build / "at" / entry.short
+    return builder.plan.build / "at" / entry.short
 
 
 class _Past:

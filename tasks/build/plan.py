@@ -1,4 +1,4 @@
-"""The plan: a recipe's stages in order. Pure: it reads nothing and writes nothing."""
+"""The plan: the stages of one image in order, as data. Pure: it reads nothing and writes nothing."""
 
 from __future__ import annotations
 
@@ -6,25 +6,31 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple, cast
 
-from bootsmith.tasks.build.site import Site
 from bootsmith.tasks.build.stage import NOTHING, Json, Stage
 
 if TYPE_CHECKING:
     from bootsmith.tasks.build.secret import Secret
-    from bootsmith.tasks.recipe.model import Recipe
 
 
 class Plan(NamedTuple):
-    """The stages of one image, producers before consumers. `outputs` are the files a user asked for.
+    """The stages of one image, producers before consumers, and the folder `build`, absolute, where they are made.
 
-    `named` are the files and folders that the recipe names, by the keys that do.
+    `lock` is the file that holds what they take from elsewhere to one version, `epoch` (seconds) when all they make was
+    made, as it says itself. `outputs` are the files a user asked for, `products` the stages that a build is for: those
+    and whatever else is taken away from it. `aliases` are words for stages that their own names do not tell, `named`
+    the files and folders that the recipe names, by the keys that do.
     """
 
-    site: Site
+    name: str
+    build: Path
+    lock: Path
+    epoch: int
     recipe: Path
     description: str
     stages: tuple[Stage, ...]
     outputs: tuple[Path, ...]
+    products: tuple[str, ...] = ()
+    aliases: Mapping[str, tuple[str, ...]] = NOTHING
     named: Mapping[str, Path] = NOTHING
 
     def stage(self, name: str) -> Stage:
@@ -34,13 +40,6 @@ class Plan(NamedTuple):
                 return stage
         raise KeyError(name)
 
-    @property
-    def sealed(self) -> Stage | None:
-        """The stage of an encrypted image, where the recipe keeps no other disk than such."""
-        raw = {path for stage in self.stages if stage.name == "assemble" for path in stage.outputs.values()}
-        disks = [each for each in self.finals() if raw.intersection((*each.inputs.values(), *each.outputs.values()))]
-        return disks[0] if disks and all(each.secrets for each in disks) else None
-
     def producers(self, stage: Stage) -> tuple[Stage, ...]:
         """Return the stages whose outputs `stage` reads, in plan order."""
         wanted = set(stage.inputs.values())
@@ -48,45 +47,29 @@ class Plan(NamedTuple):
 
     def moved(self, folder: Path) -> Plan:
         """Return the plan with all that lies below the build directory in another folder."""
-        build = self.site.build
 
         def to(path: Path) -> Path:
-            return folder / path.relative_to(build) if path.is_relative_to(build) else path
+            return folder / path.relative_to(self.build) if path.is_relative_to(self.build) else path
 
         def move(paths: Mapping[str, Path]) -> dict[str, Path]:
             return {role: to(path) for role, path in paths.items()}
 
         stages = tuple(each._replace(inputs=move(each.inputs), outputs=move(each.outputs)) for each in self.stages)
-        site = self.site._replace(build=folder)
-        return self._replace(site=site, stages=stages, outputs=tuple(to(path) for path in self.outputs))
+        return self._replace(build=folder, stages=stages, outputs=tuple(to(path) for path in self.outputs))
 
     def finals(self) -> tuple[Stage, ...]:
         """Return the stages that make the files a user asked for."""
         return tuple(stage for stage in self.stages if set(stage.outputs.values()).intersection(self.outputs))
 
-    def direct(self) -> tuple[Stage, ...]:
-        """Return the stages that make what boots without a disk's loader: kernels and initrds."""
-        site = self.site
-        return tuple(
-            stage
-            for stage in self.stages
-            if any(
-                path in (site.kernel, site.initrd) or path.is_relative_to(site.entries)
-                for path in stage.outputs.values()
-            )
-        )
-
-    def groups(self) -> dict[str, list[str]]:
+    def groups(self) -> dict[str, tuple[str, ...]]:
         """Return the names that stand for several stages, and for which; a stage of that name stands for itself."""
-        found: dict[str, list[str]] = {}
-        whole = {stage.name for stage in self.stages}
+        found: dict[str, tuple[str, ...]] = {}
         for stage in self.stages:
             group, slash, _ = stage.name.partition("/")
             if slash:
-                found.setdefault(group, []).append(stage.name)
-        found["image"] = [stage.name for stage in self.finals()]
-        found["raw"] = ["assemble"] if "assemble" in whole else []
-        return {group: names for group, names in found.items() if names and group not in whole}
+                found[group] = (*found.get(group, ()), stage.name)
+        whole = {stage.name for stage in self.stages}
+        return {group: names for group, names in {**found, **self.aliases}.items() if names and group not in whole}
 
     def needed(self, wanted: Iterable[str] | None = None) -> tuple[Stage, ...]:
         """Return the stages called `wanted`, or those of the files a user asked for, with all they need, in order."""
@@ -95,47 +78,6 @@ class Plan(NamedTuple):
             if stage.name in found:
                 found.update(other.name for other in self.producers(stage))
         return tuple(stage for stage in self.stages if stage.name in found)
-
-
-def make(recipe: Recipe, site: Site) -> Plan:
-    """Return the plan of a recipe whose build lives at `site`."""
-    from bootsmith.tasks.planning import inputs
-    from bootsmith.tasks.planning.stages import (
-        assemble,
-        boot_file_outputs,
-        bootloader,
-        convert,
-        extraction,
-        initrd,
-        kernel,
-        layers,
-        partition,
-        populate,
-        rootfs,
-    )
-    from bootsmith.tasks.recipe import boot_files
-
-    stages = [
-        rootfs.stage(recipe, site),
-        *extraction.stages(recipe, site),
-        *layers.stages(recipe, site),
-        *kernel.stages(recipe, site),
-        *initrd.stages(recipe, site),
-    ]
-    if recipe.disk.partitions:
-        stages += [
-            bootloader.stage(recipe, site),
-            partition.stage(recipe, site),
-            *populate.stages(recipe, site),
-            assemble.stage(recipe, site),
-            *convert.stages(recipe, site),
-        ]
-    stages += boot_file_outputs.stages(recipe, site)
-    outputs = [site.output(output.file) for output in recipe.outputs]
-    if not recipe.disk.partitions:  # nothing else needs what entries have of their own, and they boot
-        outputs += [site.kernel_for(entry) for entry in boot_files.kernels(recipe.boot) if entry]
-        outputs += [site.initrd_for(entry) for entry in boot_files.initrds(recipe.boot) if entry]
-    return Plan(site, recipe.file, recipe.description, tuple(in_order(stages)), tuple(outputs), inputs.named(recipe))
 
 
 def in_order(stages: Iterable[Stage]) -> list[Stage]:
@@ -155,29 +97,22 @@ def in_order(stages: Iterable[Stage]) -> list[Stage]:
 
 def to_json(plan: Plan) -> dict[str, Json]:
     """Return the plan as JSON-able data, for the plan cache."""
-    return cast(
-        "dict[str, Json]",
-        {
-            "site": _plain(plan.site._asdict()),
-            "recipe": str(plan.recipe),
-            "description": plan.description,
-            "outputs": [str(path) for path in plan.outputs],
-            "named": {key: str(path) for key, path in plan.named.items()},
-            "stages": [_plain(stage._asdict() | {"secrets": _references(stage)}) for stage in plan.stages],
-        },
-    )
+    stages = [stage._asdict() | {"secrets": _references(stage)} for stage in plan.stages]
+    return cast("dict[str, Json]", _plain({**plan._asdict(), "stages": stages}))
 
 
 def from_json(data: Mapping[str, Any]) -> Plan:
     """Return the plan `to_json` was given."""
-    site = data["site"]
     return Plan(
-        Site(site["name"], Path(site["build"]), Path(site["lock"]), site["epoch"]),
-        Path(data["recipe"]),
-        data["description"],
-        tuple(_stage(each) for each in data["stages"]),
-        tuple(Path(path) for path in data["outputs"]),
-        {key: Path(path) for key, path in data["named"].items()},
+        **{
+            **data,
+            **{each: Path(data[each]) for each in ("build", "lock", "recipe")},
+            "stages": tuple(_stage(each) for each in data["stages"]),
+            "outputs": tuple(Path(path) for path in data["outputs"]),
+            "products": tuple(data["products"]),
+            "aliases": {word: tuple(names) for word, names in data["aliases"].items()},
+            "named": {key: Path(path) for key, path in data["named"].items()},
+        }
     )
 
 

@@ -20,6 +20,7 @@ from bootsmith.tasks.command.table import (
     function,
 )
 from bootsmith.tasks.errors import BootsmithError, UsageError
+from bootsmith.tasks.planning import products
 
 if TYPE_CHECKING:
     from bootsmith.tasks.build.plan import Plan
@@ -163,8 +164,8 @@ class Selection:
         """Return the stage, or the group of them, that must be fresh before a command; None where none must."""
         if not isinstance(command, ImageCommand) or self.has_image(command):
             return None
-        sealed = plan.sealed if command.sealed else None
-        needed = sealed.name if sealed else "assemble"
+        encrypted = products.encrypted(plan) if command.sealed else None
+        needed = encrypted.name if encrypted else products.DISK
         made = {stage.name for stage in plan.stages}
         return needed if needed in made else "image"  # without a disk, what there is instead
 
@@ -175,8 +176,8 @@ class Selection:
         """
         if not self.session.invocation.runs:
             return []
-        members = {stage.name: [stage.name] for stage in plan.stages} | plan.groups()
-        members |= {str(path): [stage.name] for stage in plan.stages for path in stage.outputs.values()}
+        members = {stage.name: (stage.name,) for stage in plan.stages} | plan.groups()
+        members |= {str(path): (stage.name,) for stage in plan.stages for path in stage.outputs.values()}
         stages: list[str] = []
         for base, name in self._tasks():
             if name == recipe:

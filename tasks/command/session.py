@@ -19,7 +19,6 @@ from bootsmith.cache.store.location import default_root
 from bootsmith.tasks.build import plan as plans
 from bootsmith.tasks.build.builder import Builder
 from bootsmith.tasks.build.identities import Identities
-from bootsmith.tasks.build.site import Site
 from bootsmith.tasks.command.invocation import Invocation
 from bootsmith.tasks.command.progress import Progress
 from bootsmith.tasks.command.signals import Signals
@@ -111,10 +110,10 @@ class Session:
             plan = self._make(file, name, reads)
         if known is None:
             builder = Builder(plan, self.identities, self._awaits.get(file, ""))
-            twin = next((f for f, b in self._builders.items() if inputs.same(b.plan.site.build, plan.site.build)), None)
+            twin = next((f for f, b in self._builders.items() if inputs.same(b.plan.build, plan.build)), None)
             if twin:
                 raise UsageError(
-                    f"{file} and {twin} both build in {builder.plan.site.build}", "Give one of them another `name:`."
+                    f"{file} and {twin} both build in {builder.plan.build}", "Give one of them another `name:`."
                 )
             self._builders[file] = builder
         return self._builders[file]
@@ -138,8 +137,8 @@ class Session:
 
     def adopt(self, plan: plans.Plan) -> Builder:
         """Return the builder of a plan that no recipe's file made. Raises RecipeError."""
-        inputs.check(plan.named, plan.site, plan.recipe)
-        return self._builders.setdefault(plan.site.build, Builder(plan, self.identities))
+        inputs.check(plan.named, plan.build, plan.recipe)
+        return self._builders.setdefault(plan.build, Builder(plan, self.identities))
 
     @property
     def builders(self) -> tuple[Builder, ...]:
@@ -179,10 +178,13 @@ class Session:
 
     def _plan(self, recipe: Recipe, epoch: int) -> plans.Plan:
         """Return a recipe's plan; before its lock is known all that is yet to come is its epoch. Raises RecipeError."""
+        from bootsmith.tasks.planning import make
+        from bootsmith.tasks.planning.site import Site
+
         folder = recipe.name if recipe.profile is None else f"{recipe.name}+{recipe.profile}"
         site = Site(recipe.name, self.top / "build" / folder, recipe.file.with_suffix(".lock"), epoch)
-        inputs.check(inputs.named(recipe), site, recipe.file)
-        return plans.make(recipe, site)
+        inputs.check(inputs.named(recipe), site.build, recipe.file)
+        return make.plan(recipe, site)
 
     def _refuse(self, wrong: list[str]) -> None:
         """Refuse what is wrong with a recipe, where something is to be built: one can look at it still."""
@@ -224,7 +226,7 @@ class Session:
 
     def begin(self, builder: Builder) -> None:
         """Hold the build directory; wait for whoever has it."""
-        if builder.plan.site.build in self._locks:
+        if builder.plan.build in self._locks:
             return
         if not self._locks:
             self._check_limits()
@@ -233,14 +235,14 @@ class Session:
             builder.state.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise StageError(
-                f"the build directory {builder.plan.site.build} cannot be made: {error.filename}: {error.strerror}",
+                f"the build directory {builder.plan.build} cannot be made: {error.filename}: {error.strerror}",
                 "Move what is in the way, or make the folder yours to write.",
             ) from error
         lock = FileLock(builder.state / "lock")
         lock.acquire(waiting=lambda holder: self.progress.tell(f"waiting for {holder}, which builds here"))
-        self._locks[builder.plan.site.build] = lock
+        self._locks[builder.plan.build] = lock
         builder.open()
-        if not location.root(self.identities.root, builder.plan.site.build).exists():
+        if not location.root(self.identities.root, builder.plan.build).exists():
             self._note(builder)
 
     @staticmethod
@@ -255,7 +257,7 @@ class Session:
         """Let the store know who needs what it holds."""
         from bootsmith.cache.keep import roots
 
-        roots.note(self.identities.root, builder.plan.site.build, [builder.plan.site.lock])
+        roots.note(self.identities.root, builder.plan.build, [builder.plan.lock])
 
     def remark_on_root(self) -> None:
         """Say, once, to who works as root that nothing here needs it."""
@@ -279,7 +281,7 @@ class Session:
     def _finish(self) -> None:
         """Make what was stored durable, keep what was learned, let others build here."""
         for builder in self._builders.values():
-            if builder.plan.site.build in self._locks:
+            if builder.plan.build in self._locks:
                 builder.close()
         grown = 0
         if self._locks:
@@ -287,7 +289,7 @@ class Session:
         if self._locks and "store" in self.identities.__dict__:
             grown = self.identities.store.sync()
             for builder in self._builders.values():
-                if builder.plan.site.build in self._locks:
+                if builder.plan.build in self._locks:
                     self._note(builder)
             self.identities.store.lease.release()
         if "identities" in self.__dict__:

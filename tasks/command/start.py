@@ -141,9 +141,9 @@ def _is_alone(name: str, creator: FunctionType | MethodType) -> bool:
 # -- the run
 
 
-def _members(plan: Plan, words: list[str]) -> dict[str, list[str]] | None:
+def _members(plan: Plan, words: list[str]) -> dict[str, tuple[str, ...]] | None:
     """Return, for each word, the stages it stands for; None where one stands for none."""
-    known = {stage.name: [stage.name] for stage in plan.stages} | plan.groups()
+    known: dict[str, tuple[str, ...]] = {stage.name: (stage.name,) for stage in plan.stages} | plan.groups()
     return {word: known[word] for word in words} if known.keys() >= set(words) else None
 
 

@@ -13,8 +13,8 @@ from bootsmith.tasks.planning import placement as places
 from bootsmith.tasks.recipe import boot_files
 
 if TYPE_CHECKING:
-    from bootsmith.tasks.build.site import Layer, Site
     from bootsmith.tasks.build.stage import Json
+    from bootsmith.tasks.planning.site import Layer, Site
     from bootsmith.tasks.recipe.model import Recipe
 
 

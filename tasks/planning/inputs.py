@@ -15,7 +15,6 @@ from bootsmith.tasks.errors import RecipeError
 
 if TYPE_CHECKING:
     from bootsmith.tasks.build.plan import Plan
-    from bootsmith.tasks.build.site import Site
     from bootsmith.tasks.build.stage import Stage
     from bootsmith.tasks.recipe.model import Boot, Recipe
 
@@ -66,18 +65,18 @@ def _paths(key: str, value: Any) -> Iterator[tuple[str, Path]]:
                     yield from _paths(f"{key}.{name}", getattr(value, field.name))
 
 
-def check(named: Mapping[str, Path], site: Site, recipe: Path) -> None:
+def check(named: Mapping[str, Path], build: Path, recipe: Path) -> None:
     """Refuse what leads into the build directory of the recipe that names it, or holds that. Raises RecipeError."""
     if not named:
         return
-    build = os.path.realpath(site.build)
+    folder = os.path.realpath(build)
     problems = []
     for key, path in named.items():
         real = os.path.realpath(path)
-        if _holds(build, real):
+        if _holds(folder, real):
             kind = "image" if key.endswith(".backing") else "file"
             problems.append(f"{key}: {path.name} is made by this very recipe; name another {kind}")
-        elif _holds(real, build):
+        elif _holds(real, folder):
             problems.append(f"{key}: {path.name} holds the folder where this very recipe is built; name another folder")
     if problems:
         raise RecipeError([f"{recipe.name}: {each}" for each in problems])
@@ -92,7 +91,7 @@ def makers(stage: Stage, others: Iterable[Plan]) -> list[Path]:
     wanted = [os.path.realpath(path) for path in read]
     found = []
     for plan in others:
-        build = os.path.realpath(plan.site.build)
+        build = os.path.realpath(plan.build)
         near = [real for real in wanted if _holds(build, real) or _holds(real, build)]
         for output in (path for other in plan.stages for path in other.outputs.values()) if near else ():
             real = os.path.realpath(output)

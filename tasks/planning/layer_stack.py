@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 from bootsmith.tasks.recipe.model import FileSpec
 
 if TYPE_CHECKING:
-    from bootsmith.tasks.build.site import Layer, Site
+    from bootsmith.tasks.planning.site import Layer, Site
     from bootsmith.tasks.recipe.model import Recipe
 
 SYSTEM: Final = "system"

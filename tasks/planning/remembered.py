@@ -45,7 +45,7 @@ class RememberedPlan:
         except (OSError, ValueError, KeyError, TypeError, ModuleNotFoundError):
             return None  # nothing noted, or not ours to read: planning anew is always right
         self._identities.codes |= noted["codes"]
-        inputs.check(plan.named, plan.site, plan.recipe)
+        inputs.check(plan.named, plan.build, plan.recipe)
         return plan
 
     def remember(self, plan: Plan, files: Iterable[Path], locked: LockFile | None, since: int) -> None:
@@ -56,9 +56,9 @@ class RememberedPlan:
         self._file.parent.mkdir(parents=True, exist_ok=True)
         for stage in plan.stages:
             self._identities.code(stage)
-        followed = [*files, *([plan.site.lock] if locked else [])]
+        followed = [*files, *([plan.lock] if locked else [])]
         sources = self._sources(followed)
-        if any(settled(each.stat()) >= since for each in files) or not _says(plan.site.lock, locked):
+        if any(settled(each.stat()) >= since for each in files) or not _says(plan.lock, locked):
             return
         if self._sources(followed) != sources:
             return

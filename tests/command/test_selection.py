@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from bootsmith.tasks.build.plan import Plan
 from bootsmith.tasks.build.secret import Secret
-from bootsmith.tasks.build.site import Site
 from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.command import invocation
 from bootsmith.tasks.command.progress import Progress
@@ -15,6 +14,7 @@ from bootsmith.tasks.command.selection import BY_NAME, Selection
 from bootsmith.tasks.command.session import Session
 from bootsmith.tasks.command.table import COMMANDS
 from bootsmith.tasks.errors import UsageError
+from bootsmith.tasks.planning import products
 
 TOP = Path("/project")
 PASSPHRASE, PASSWORD = Secret(env="PASSPHRASE"), Secret(env="PASSWORD")
@@ -41,7 +41,8 @@ def plan(*, disk: bool = True) -> Plan:
             Stage("convert/qcow2", "toys:pack", {"disk": raw}, {"image": image}, secrets={"passphrase": PASSPHRASE}),
         ]
     outputs = (image,) if disk else (tree,)
-    return Plan(Site("toy", TOP / "build", TOP / "toy.lock", 0), TOP / "toy.yaml", "", tuple(stages), outputs)
+    made = Plan("toy", TOP / "build", TOP / "toy.lock", 0, TOP / "toy.yaml", "", tuple(stages), outputs)
+    return products.complete(made)
 
 
 @pytest.mark.parametrize(

@@ -9,8 +9,8 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from bootsmith.tasks.build.site import Site
 from bootsmith.tasks.errors import StageError
+from bootsmith.tasks.planning.site import Site
 from bootsmith.tasks.planning.stages import unpartitioned as stages
 from bootsmith.tasks.tree import installed_kernel as kernels
 

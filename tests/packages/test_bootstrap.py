@@ -14,9 +14,9 @@ from pathlib import Path
 import psutil
 import pytest
 from bootsmith.cache.store.store import Store
-from bootsmith.tasks.build.site import Site
 from bootsmith.tasks.packages import bootstrap, lockfile, renewal
 from bootsmith.tasks.packages.lockfile import LockFile, Package
+from bootsmith.tasks.planning.site import Site
 from bootsmith.tasks.planning.stages import rootfs as stages
 from bootsmith.tasks.tree import layer
 from bootsmith.tasks.tree.merged import Tree
@@ -30,7 +30,7 @@ BUILD = """
 import sys
 from pathlib import Path
 from bootsmith.tasks.recipe.load import load
-from bootsmith.tasks.build.site import Site
+from bootsmith.tasks.planning.site import Site
 from bootsmith.tasks.planning.stages import rootfs
 from bootsmith.tasks.packages import lockfile
 from tests.support.single_stage import run_stage

@@ -8,7 +8,6 @@ from pathlib import Path
 import pytest
 from bootsmith.tasks.build.plan import Plan
 from bootsmith.tasks.build.secret import Secret
-from bootsmith.tasks.build.site import Site
 from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.planning import inputs
 from bootsmith.tasks.recipe.load import load
@@ -141,7 +140,7 @@ def test_secrets_are_read_too(tmp_path: Path) -> None:
     """A secret out of another recipe's build waits for it as any file does."""
     key = tmp_path / "build/other/key"
     maker = Stage("kernel", "m:f", {}, {"key": key})
-    other = Plan(Site("other", key.parent, tmp_path / "other.lock", 0), tmp_path / "o.yaml", "", (maker,), ())
+    other = Plan("other", key.parent, tmp_path / "other.lock", 0, tmp_path / "o.yaml", "", (maker,), ())
     (tmp_path / "x").mkdir()
     reader = Stage("convert", "m:f", {}, {}, secrets={"key": Secret(file=tmp_path / "x/../build/other/key")})
     assert inputs.makers(reader, [other]) == [key]

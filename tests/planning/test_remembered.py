@@ -6,10 +6,11 @@ import os
 from pathlib import Path
 
 import pytest
-from bootsmith.tasks.build import plan as plans
+from bootsmith.tasks.build.plan import Plan
 from bootsmith.tasks.command.invocation import Invocation
 from bootsmith.tasks.command.progress import Progress
 from bootsmith.tasks.command.session import Session
+from bootsmith.tasks.planning import make
 
 from tests.support.kernel_files import bzimage
 
@@ -30,14 +31,14 @@ def test_an_edit_while_the_plan_is_made_is_not_taken_for_it(tmp_path: Path, monk
     (tmp_path / "linux").write_bytes(bzimage())
     recipe = tmp_path / "box.yaml"
     recipe.write_text(f"{RECIPE}outputs: [initramfs: {{file: one.img}}]\n")
-    made = plans.make
+    made = make.plan
 
-    def edited(*words: object) -> plans.Plan:
+    def edited(*words: object) -> Plan:
         recipe.write_text(f"{RECIPE}outputs: [initramfs: {{file: two.img}}]\n")
         return made(*words)  # type: ignore[arg-type]
 
     with monkeypatch.context() as meanwhile:
-        meanwhile.setattr(plans, "make", edited)
+        meanwhile.setattr(make, "plan", edited)
         assert session(tmp_path).builder().plan.outputs[0].name == "one.img"
     assert session(tmp_path).builder().plan.outputs[0].name == "two.img"
     os.utime(recipe, (1, 1))

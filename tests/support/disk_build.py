@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bootsmith.tasks.build.site import Layer, Site
 from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.planning import layer_stack
+from bootsmith.tasks.planning.site import Layer, Site
 from bootsmith.tasks.planning.stages import assemble, bootloader, convert, partition, populate
 from bootsmith.tasks.recipe.load import load
 from bootsmith.tasks.recipe.model import Recipe

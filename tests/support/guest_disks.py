@@ -9,7 +9,7 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
-from bootsmith.tasks.build.site import Site
+from bootsmith.tasks.planning.site import Site
 from bootsmith.tasks.planning.stages import unpartitioned
 
 from tests.support.single_stage import run_stage

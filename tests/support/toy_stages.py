@@ -20,7 +20,7 @@ PLAN = '''
     from bootsmith.tasks.errors import RecipeError
     from bootsmith.tasks.build.plan import Plan
     from bootsmith.tasks.command.session import Session
-    from bootsmith.tasks.build.site import Site
+    from bootsmith.tasks.planning import products
     from bootsmith.tasks.build.secret import Secret
     from bootsmith.tasks.build.stage import Stage
     from bootsmith.tasks.tools import catalogue
@@ -45,8 +45,8 @@ PLAN = '''
                   {"disk": build / "disk.raw"}, stored=False, carry="disk"),
             stage("convert/qcow2", "copy", {"disk": build / "disk.raw"}, {"out": build / "disk.qcow2"}, stored=False),
         )
-        return Plan(Site(stem, build, top / "toy.lock", 0), file, "a toy", stages,
-                    (build / "disk.raw", build / "disk.qcow2"))
+        return products.complete(Plan(stem, build, top / "toy.lock", 0, file, "a toy", stages,
+                                      (build / "disk.raw", build / "disk.qcow2")))
 
     def recall(session, file):
         try:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from bootsmith.tasks.build.site import Site
 from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.planning import layer_stack
+from bootsmith.tasks.planning.site import Site
 from bootsmith.tasks.planning.stages import layers
 from bootsmith.tasks.recipe.model import Recipe
 from bootsmith.tasks.tree import layer

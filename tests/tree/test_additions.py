@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
-from bootsmith.tasks.build.site import Site
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.planning import layer_stack
+from bootsmith.tasks.planning.site import Site
 from bootsmith.tasks.planning.stages import layers
 
 from tests.support.tar_members import member

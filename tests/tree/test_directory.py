@@ -8,8 +8,8 @@ from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
-from bootsmith.tasks.build.site import Site
 from bootsmith.tasks.errors import StageError
+from bootsmith.tasks.planning.site import Site
 from bootsmith.tasks.planning.stages import rootfs
 from bootsmith.tasks.recipe.load import load
 from bootsmith.tasks.tree import layer, ownership

@@ -7,8 +7,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from bootsmith.tasks.build.site import Site
 from bootsmith.tasks.errors import StageError
+from bootsmith.tasks.planning.site import Site
 from bootsmith.tasks.planning.stages import rootfs
 from bootsmith.tasks.recipe.model import Tar
 from bootsmith.tasks.tree import layer, tar

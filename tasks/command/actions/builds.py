@@ -76,13 +76,14 @@ def restore(request: Request) -> None:
 def past_plan(request: Request, at: str) -> Plan:
     """Return the recipe's plan with the files of a past build, brought back: its disk, and what boots without one."""
     from bootsmith.tasks.build.past import place, revive
+    from bootsmith.tasks.planning import products
 
     builder, entry = _past(request, at)
-    needed = [stage.name for stage in builder.plan.direct()]
+    needed = [stage.name for stage in products.direct(builder.plan)]
     say, log = request.session.progress.tell, request.typed("log")
-    if "assemble" in entry.stages:
-        revive(builder, entry, say, log, ["assemble"])
-    with suppress(StageError) if "assemble" in entry.stages else nullcontext():  # a disk mostly boots by itself
+    if products.DISK in entry.stages:
+        revive(builder, entry, say, log, [products.DISK])
+    with suppress(StageError) if products.DISK in entry.stages else nullcontext():  # a disk mostly boots by itself
         revive(builder, entry, say, log, [name for name in needed if name in entry.stages])
     return builder.plan.moved(place(builder, entry))
 

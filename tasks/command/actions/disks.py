@@ -8,24 +8,25 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from bootsmith.tasks.build import plan, workdir
-from bootsmith.tasks.build.site import Site
+from bootsmith.tasks.build import workdir
 from bootsmith.tasks.command import session
 from bootsmith.tasks.command.actions import images
 from bootsmith.tasks.errors import UsageError
+from bootsmith.tasks.planning.site import Site
 
 if TYPE_CHECKING:
+    from bootsmith.tasks.build.plan import Plan
     from bootsmith.tasks.command.request import Request
     from bootsmith.tasks.recipe.model import Recipe
     from bootsmith.tasks.recipe.text.nodes import Raw
 
 
-def for_bios(request: Request) -> plan.Plan:
+def for_bios(request: Request) -> Plan:
     """Return the plan of a disk that SYSLINUX starts. Raises BootsmithError."""
     return _plan(request, "syslinux")
 
 
-def for_uefi(request: Request) -> plan.Plan:
+def for_uefi(request: Request) -> Plan:
     """Return the plan of a disk whose kernel image the firmware starts. Raises BootsmithError."""
     return _plan(request, "efistub")
 
@@ -53,7 +54,9 @@ def deliver(request: Request) -> None:
     request.session.progress.tell(str(images.relative(target, request.session.shell)))
 
 
-def _plan(request: Request, loader: str) -> plan.Plan:
+def _plan(request: Request, loader: str) -> Plan:
+    from bootsmith.tasks.planning import make
+
     tree = images.named(request).resolve()
     if not tree.exists():
         raise UsageError(f"{tree} does not exist", "Name a tar of a tree, or a directory that holds one.")
@@ -62,7 +65,7 @@ def _plan(request: Request, loader: str) -> plan.Plan:
     _output(request, tree)
     recipe = _recipe(request, tree, loader)
     build = request.session.top / "build/disks" / images.own_name(tree) / loader
-    return plan.make(recipe, Site(recipe.name, build, build / "none.lock", session.BEGINNING))
+    return make.plan(recipe, Site(recipe.name, build, build / "none.lock", session.BEGINNING))
 
 
 def _output(request: Request, tree: Path) -> Path | None:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bootsmith.tasks.errors import StageError, UsageError
+from bootsmith.tasks.planning.site import Site
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -47,10 +48,10 @@ def disk(request: Request) -> Path:
     try:
         return found.stage("assemble").outputs["disk"]
     except KeyError:
-        kernel = any(found.site.kernel in stage.outputs.values() for stage in found.stages)
+        kernel = any(Site.of(found).kernel in stage.outputs.values() for stage in found.stages)
         starts = f"`{request.typed('run-direct')}` starts its kernel."
         hint = starts if kernel else "Name a disk image, or another recipe."
-        raise UsageError(f"{found.site.name} has no disk", hint) from None
+        raise UsageError(f"{found.name} has no disk", hint) from None
 
 
 def check(request: Request) -> None:
@@ -113,7 +114,7 @@ def plan(request: Request) -> Plan:
 def _output(request: Request, plan: Plan, form: str) -> Path:
     stage = _converter(plan, form)
     if stage is None:
-        raise UsageError(f"{plan.site.name} has no output {form}", "Add it to `outputs`, or leave out --format.")
+        raise UsageError(f"{plan.name} has no output {form}", "Add it to `outputs`, or leave out --format.")
     if request.session.invocation.reserved.get("at"):
         raise UsageError(f"of an earlier build there is the raw disk, and no {form}", "Leave out --format.")
     file = next(iter(stage.outputs.values()))

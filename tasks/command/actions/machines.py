@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from bootsmith.tasks.command.actions import images
 from bootsmith.tasks.errors import BootsmithError, Ended, InputMissing, StageError, UsageError
+from bootsmith.tasks.planning.site import Site
 
 if TYPE_CHECKING:
     from bootsmith.tasks.build.plan import Plan
@@ -99,12 +100,12 @@ def _run_recipe_directly(request: Request) -> None:
             )
     plan = images.plan(request)
     disk = images.disk(request) if any(stage.name == "assemble" for stage in plan.stages) else None
-    machine, folder, recipe = _machine(request, plan.site.kernel)
+    machine, folder, recipe = _machine(request, Site.of(plan).kernel)
     assert recipe is not None, "no file was named"
     name = entry_name(recipe, asked["entry"])
     kernel = started(recipe, plan, name)
     if kernel is None:
-        raise UsageError(f"{plan.site.name} has no kernel", "Name a KERNEL, or another recipe.")
+        raise UsageError(f"{plan.name} has no kernel", "Name a KERNEL, or another recipe.")
     kernel = replace(kernel, cmdline=" ".join(filter(None, (kernel.cmdline, asked["cmdline"]))))
     _run(request, machine, Subject(disk, "raw", "direct", kernel, recipe.arch, recipe.file), folder)
 
@@ -123,7 +124,8 @@ def started(recipe: Recipe, plan: Plan, entry: str) -> Kernel | None:
     from bootsmith.tasks.planning import entries as menus
 
     item = next(item for item in menu.from_param(menus.menu(recipe)).items if item.name == entry)
-    image, initrd = plan.site.kernel_for(item.kernel_of), plan.site.initrd_for(item.initrd_of)
+    site = Site.of(plan)
+    image, initrd = site.kernel_for(item.kernel_of), site.initrd_for(item.initrd_of)
     if image not in {path for stage in plan.stages for path in stage.outputs.values()}:
         return None
     return Kernel(image, None if item.initrd is None else initrd, item.cmdline)
@@ -247,7 +249,7 @@ def _machine(request: Request, file: Path) -> tuple[Machine, Path, Recipe | None
     machine, recipe = _wanted(request)
     if recipe is None:
         return machine, request.session.top / "build/run" / images.own_name(file), None
-    return machine, images.plan(request).site.build, recipe
+    return machine, images.plan(request).build, recipe
 
 
 def _run(request: Request, machine: Machine, subject: Subject, folder: Path) -> None:

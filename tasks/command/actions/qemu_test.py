@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, NamedTuple
 from bootsmith.tasks.command.actions import images
 from bootsmith.tasks.command.actions.machines import kept, started
 from bootsmith.tasks.errors import UsageError
+from bootsmith.tasks.planning import products
+from bootsmith.tasks.planning.site import Site
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -33,7 +35,8 @@ def qemu_test(request: Request) -> None:
         found = kinds(recipe)
         for kind in found:
             case = _case(request, recipe, plan, disk, kind)
-            out, which = (plan.site.test, "") if len(found) == 1 else (plan.site.test / kind, f"{kind}: ")
+            test = Site.of(plan).test
+            out, which = (test, "") if len(found) == 1 else (test / kind, f"{kind}: ")
             _prove(request, case, out, which)
 
 
@@ -86,7 +89,7 @@ class _Disk(NamedTuple):
 
 def _disk(request: Request, plan: Plan) -> _Disk | None:
     """Return a recipe's raw disk, or its encrypted image, if that is all it keeps; None where it has no disk."""
-    sealed = None if images.is_past(request) else plan.sealed
+    sealed = None if images.is_past(request) else products.encrypted(plan)
     if sealed:
         return _Disk(sealed.outputs["image"], "qcow2", images.sealing(sealed))
     made = next((stage.outputs["disk"] for stage in plan.stages if stage.name == "assemble"), None)
@@ -101,7 +104,7 @@ def _case(request: Request, recipe: Recipe, plan: Plan, disk: _Disk | None, kind
     from bootsmith.tasks.planning import entries as menus
     from bootsmith.tasks.recipe import boot_files
 
-    site, test = plan.site, recipe.test
+    site, test = Site.of(plan), recipe.test
     facts = {owner: _facts(site.kernel_facts_for(owner)) for owner in boot_files.kernels(recipe.boot)}
     shown = menu.from_param(menus.menu(recipe)).completed({own: each for own, each in facts.items() if each}, {}, {})
     name = test.entry or shown.default

@@ -56,10 +56,10 @@ def update(request: Request) -> None:
 
 def fetch_mach(request: Request) -> None:
     """Bring GNU Mach's kernel into the cache and check it, for the recipe to find there. The host stays as it is."""
-    from bootsmith.tasks.build import plan as plans
     from bootsmith.tasks.build.context import StageContext
-    from bootsmith.tasks.build.site import Site
     from bootsmith.tasks.packages import renewal
+    from bootsmith.tasks.planning import make
+    from bootsmith.tasks.planning.site import Site
     from bootsmith.tasks.recipe.model import Kernel, PackageFile
 
     session, name = request.session, request.recipe or _LITES
@@ -73,7 +73,7 @@ def fetch_mach(request: Request) -> None:
         return
     path = session.file(name).with_suffix(".lock")
     locked = renewal.ensure(recipe, path, session.identities.store, session.progress.tell)
-    plan = plans.make(recipe, Site(recipe.name, session.top / "build" / recipe.name, path, locked.date))
+    plan = make.plan(recipe, Site(recipe.name, session.top / "build" / recipe.name, path, locked.date))
     checked = plan.stage("kernel")
     with TemporaryDirectory(prefix="bootsmith-") as folder:
         work = Path(folder)

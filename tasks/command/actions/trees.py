@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bootsmith.tasks.build.plan import Plan
-from bootsmith.tasks.build.site import Site
 from bootsmith.tasks.command.actions import images
 from bootsmith.tasks.errors import StageError, UsageError
+from bootsmith.tasks.planning import products
+from bootsmith.tasks.planning.site import Site
 from bootsmith.tasks.planning.stages import unpartitioned
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def packed_from(request: Request) -> Tree:
     from bootsmith.tasks.command.actions.writing import Tree
 
     build = site_of(request).build
-    (builder,) = (each for each in request.session.builders if each.plan.site.build == build)
+    (builder,) = (each for each in request.session.builders if each.plan.build == build)
     record = records.read(builder.freshness.record(builder.plan.stages[0]))
     assert record is not None, "what is fresh has a record"
     return Tree(record.parts["inputs"]["tree"], record.parts["params"]["owners"])
@@ -87,4 +88,5 @@ def site_of(request: Request) -> Site:
 
 
 def _plan(tree: Path, site: Site, stage: Stage) -> Plan:
-    return Plan(site, tree, f"{tree} as a disk", (stage,), ())
+    made = Plan(site.name, site.build, site.lock, site.epoch, tree, f"{tree} as a disk", (stage,), ())
+    return products.complete(made)

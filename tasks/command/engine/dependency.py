@@ -127,7 +127,7 @@ class Dependency:
         if not self.session.invocation.runs:
             from bootsmith.tasks.build.forecast import explain
 
-            found = self._forecasts.setdefault(builder.plan.site.build, {})
+            found = self._forecasts.setdefault(builder.plan.build, {})
             if not found:
                 found.update({each.stage: each for each in explain(builder)})
             if stage.name in found:

@@ -11,7 +11,7 @@ from bootsmith.tasks.recipe.model import Raw
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bootsmith.tasks.build.site import Site
+    from bootsmith.tasks.planning.site import Site
     from bootsmith.tasks.recipe.model import Recipe
 
 

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from bootsmith.tasks.build.site import Site
+    from bootsmith.tasks.planning.site import Site
     from bootsmith.tasks.recipe.model import Recipe
 
 

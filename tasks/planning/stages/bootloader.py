@@ -18,7 +18,7 @@ from bootsmith.tasks.recipe.loaders.kinds import KINDS
 from bootsmith.tasks.recipe.model import Debian
 
 if TYPE_CHECKING:
-    from bootsmith.tasks.build.site import Site
+    from bootsmith.tasks.planning.site import Site
     from bootsmith.tasks.recipe.model import Recipe
 
 

@@ -12,7 +12,7 @@ from bootsmith.tasks.planning.stages.assemble import raw_disk
 from bootsmith.tasks.recipe.model import Qcow2
 
 if TYPE_CHECKING:
-    from bootsmith.tasks.build.site import Site
+    from bootsmith.tasks.planning.site import Site
     from bootsmith.tasks.recipe.model import Recipe
 
 

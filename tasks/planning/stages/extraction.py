@@ -11,7 +11,7 @@ from bootsmith.tasks.recipe.model import PackageFile
 from bootsmith.tasks.recipe.values.files import packaged
 
 if TYPE_CHECKING:
-    from bootsmith.tasks.build.site import Site
+    from bootsmith.tasks.planning.site import Site
     from bootsmith.tasks.recipe.model import File, Recipe
 
 

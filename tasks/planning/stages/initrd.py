@@ -16,7 +16,7 @@ from bootsmith.tasks.tree.initrd_sources import PACK
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bootsmith.tasks.build.site import Site
+    from bootsmith.tasks.planning.site import Site
     from bootsmith.tasks.recipe.boot_files import Initrd
     from bootsmith.tasks.recipe.model import Recipe
 

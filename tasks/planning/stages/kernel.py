@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from pathlib import Path
 
-    from bootsmith.tasks.build.site import Site
+    from bootsmith.tasks.planning.site import Site
     from bootsmith.tasks.recipe.model import Kernel, Recipe
 
 

@@ -13,7 +13,7 @@ from bootsmith.tasks.recipe.model import Devices, Directories, Files, LayerSpec,
 from bootsmith.tasks.tree.accounts import is_name
 
 if TYPE_CHECKING:
-    from bootsmith.tasks.build.site import Layer, Site
+    from bootsmith.tasks.planning.site import Layer, Site
     from bootsmith.tasks.recipe.model import Recipe
 
 _RUN = "bootsmith.tasks.tree.additions:"

@@ -10,7 +10,7 @@ from bootsmith.tasks.planning import disk_inputs, placement
 from bootsmith.tasks.planning.stages import populate
 
 if TYPE_CHECKING:
-    from bootsmith.tasks.build.site import Site
+    from bootsmith.tasks.planning.site import Site
     from bootsmith.tasks.recipe.model import Partition, Recipe
 
 

@@ -13,7 +13,7 @@ from bootsmith.tasks.planning import placement as places
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bootsmith.tasks.build.site import Site
+    from bootsmith.tasks.planning.site import Site
     from bootsmith.tasks.recipe.model import Partition, Recipe
 
 

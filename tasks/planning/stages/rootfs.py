@@ -10,7 +10,7 @@ from bootsmith.tasks.recipe.model import Debian, Directory, Tar
 from bootsmith.tasks.tree import archive, ownership
 
 if TYPE_CHECKING:
-    from bootsmith.tasks.build.site import Site
+    from bootsmith.tasks.planning.site import Site
     from bootsmith.tasks.recipe.model import Recipe
 
 

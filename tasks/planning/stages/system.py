@@ -11,7 +11,7 @@ from bootsmith.tasks.build.stage import Json, Stage
 from bootsmith.tasks.planning import layer_stack
 
 if TYPE_CHECKING:
-    from bootsmith.tasks.build.site import Layer, Site
+    from bootsmith.tasks.planning.site import Layer, Site
     from bootsmith.tasks.recipe.model import Partition, Recipe, User
 
 

@@ -9,7 +9,7 @@ from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.tree import archive, ownership
 
 if TYPE_CHECKING:
-    from bootsmith.tasks.build.site import Site
+    from bootsmith.tasks.planning.site import Site
 
 
 EPOCH = 315_532_800

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 from bootsmith.cache.digest.memo import Memo
-from bootsmith.tasks.build import plan as plans
-from bootsmith.tasks.build.site import Site
 from bootsmith.tasks.build.stage import Stage
+from bootsmith.tasks.planning import make
+from bootsmith.tasks.planning.site import Site
 from bootsmith.tasks.recipe.load import load
 
 from tests.support import observed_access, tiny_kernel
@@ -78,7 +78,7 @@ def stages(project: Path, text: str) -> tuple[Stage, ...]:
     """Return the stages of a recipe."""
     file = project / "box.yaml"
     file.write_text(text)
-    return plans.make(load(file), Site("box", project / "build/box", project / "box.lock", EPOCH)).stages
+    return make.plan(load(file), Site("box", project / "build/box", project / "box.lock", EPOCH)).stages
 
 
 def check(run: Iterable[Stage], folder: Path, *, strace: bool = False) -> set[str]:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+if TYPE_CHECKING:
+    from bootsmith.tasks.build.plan import Plan
 
 
 class Layer:
@@ -24,6 +27,11 @@ class Site(NamedTuple):
     build: Path
     lock: Path
     epoch: int
+
+    @classmethod
+    def of(cls, plan: Plan) -> Self:
+        """Return where the files of a plan are."""
+        return cls(plan.name, plan.build, plan.lock, plan.epoch)
 
     @property
     def base(self) -> Layer:

@@ -1,0 +1,62 @@
+"""The plan of a recipe: each kind of stage is asked which of its kind the recipe needs. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bootsmith.tasks.build.plan import Plan, in_order
+from bootsmith.tasks.planning import inputs, products
+from bootsmith.tasks.planning.stages import (
+    assemble,
+    boot_file_outputs,
+    bootloader,
+    convert,
+    extraction,
+    initrd,
+    kernel,
+    layers,
+    partition,
+    populate,
+    rootfs,
+)
+from bootsmith.tasks.recipe import boot_files
+
+if TYPE_CHECKING:
+    from bootsmith.tasks.planning.site import Site
+    from bootsmith.tasks.recipe.model import Recipe
+
+
+def plan(recipe: Recipe, site: Site) -> Plan:
+    """Return the plan of a recipe whose build lives at `site`."""
+    stages = [
+        rootfs.stage(recipe, site),
+        *extraction.stages(recipe, site),
+        *layers.stages(recipe, site),
+        *kernel.stages(recipe, site),
+        *initrd.stages(recipe, site),
+    ]
+    if recipe.disk.partitions:
+        stages += [
+            bootloader.stage(recipe, site),
+            partition.stage(recipe, site),
+            *populate.stages(recipe, site),
+            assemble.stage(recipe, site),
+            *convert.stages(recipe, site),
+        ]
+    stages += boot_file_outputs.stages(recipe, site)
+    outputs = [site.output(output.file) for output in recipe.outputs]
+    if not recipe.disk.partitions:  # nothing else needs what entries have of their own, and they boot
+        outputs += [site.kernel_for(entry) for entry in boot_files.kernels(recipe.boot) if entry]
+        outputs += [site.initrd_for(entry) for entry in boot_files.initrds(recipe.boot) if entry]
+    made = Plan(
+        site.name,
+        site.build,
+        site.lock,
+        site.epoch,
+        recipe.file,
+        recipe.description,
+        tuple(in_order(stages)),
+        tuple(outputs),
+        named=inputs.named(recipe),
+    )
+    return products.complete(made)

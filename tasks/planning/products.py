@@ -1,0 +1,42 @@
+"""What a plan's stages come to: the disk, what boots without one, and words for what was asked for. Pure."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bootsmith.tasks.planning.site import Site
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bootsmith.tasks.build.plan import Plan
+    from bootsmith.tasks.build.stage import Stage
+
+DISK = "assemble"
+"""The stage that makes the raw disk."""
+
+
+def complete(plan: Plan) -> Plan:
+    """Return a plan that tells its products, and what `image` and `raw` stand for."""
+    finals = tuple(stage.name for stage in plan.finals())
+    raw = tuple(stage.name for stage in plan.stages if stage.name == DISK)
+    wanted = {*finals, *raw, *(stage.name for stage in direct(plan))}
+    made = tuple(stage.name for stage in plan.stages if stage.name in wanted)
+    return plan._replace(products=made, aliases={"image": finals, "raw": raw})
+
+
+def direct(plan: Plan) -> tuple[Stage, ...]:
+    """Return the stages that make what boots without a disk's loader: kernels and initrds."""
+    site = Site.of(plan)
+
+    def boots(path: Path) -> bool:
+        return path in (site.kernel, site.initrd) or path.is_relative_to(site.entries)
+
+    return tuple(stage for stage in plan.stages if any(map(boots, stage.outputs.values())))
+
+
+def encrypted(plan: Plan) -> Stage | None:
+    """Return the stage of an encrypted image, where the recipe keeps no other disk than such."""
+    raw = {path for stage in plan.stages if stage.name == DISK for path in stage.outputs.values()}
+    disks = [each for each in plan.finals() if raw.intersection((*each.inputs.values(), *each.outputs.values()))]
+    return disks[0] if disks and all(each.secrets for each in disks) else None
