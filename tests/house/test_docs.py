@@ -12,10 +12,13 @@ from pathlib import Path
 
 import pytest
 from bootsmith.tasks.command.table import COMMANDS, GROUPS, Command
-from bootsmith.tasks.recipe.load import examine
+from bootsmith.tasks.recipe.load import examine, load
+from bootsmith.tasks.recipe.loaders.kinds import KINDS
+from bootsmith.tasks.recipe.model import Partition
 
 from tests.support.checkout import CHECKOUT
 from tests.support.document_pages import PAGES, Passage, blocks, command_lines, passages, words
+from tests.support.project import Project
 from tests.support.recipe_folder import SOURCE
 
 RECIPES = CHECKOUT / "recipes"
@@ -184,6 +187,42 @@ def test_every_page_is_found_from_the_way_in() -> None:
     pages = {page.resolve() for page in way_in.parent.rglob("*") if page.is_file()} - {way_in.resolve()}
     assert sorted(pages - linked) == []
     assert "(docs/README.md)" in (CHECKOUT / "README.md").read_text()
+
+
+def test_stages_that_pages_show_are_some(tmp_path: Path) -> None:
+    """A line that a page shows of a run is of a stage that the default recipe has, or the one it names."""
+    shown = [
+        (each.name, match[1])
+        for each in passages()
+        if not each.language and each.page.name != "tutorial.md"  # which is run, and is of a recipe of its own too
+        for match in re.finditer(r"^(?:built|fresh|restored) +(\S+) ", each.text, re.MULTILINE)
+    ]
+    listed = {line.split()[0] for line in Project.make(tmp_path, None).doit("list", "--all").splitlines() if line}
+    assert len(shown) > 20
+    assert [each for each in shown if each[1] not in listed] == []
+
+
+def test_the_usual_layouts_are_as_the_reference_has_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The table of usual layouts holds what a recipe without partitions gets of each loader."""
+    page = (CHECKOUT / "docs/reference/recipe.md").read_text().partition("## The usual layouts")[2]
+    rows = re.findall(
+        r"^\| (\[?[a-z][\w, -]+\]?) \| (gpt|mbr|none) \| (.*) \|$", page.partition("## Mistakes")[0], re.MULTILINE
+    )
+    assert {loader for loader, _, _ in rows} >= set(KINDS)
+    monkeypatch.chdir(tmp_path)
+    for loader, table, partitions in rows:
+        Path("x.yaml").write_text(f"{SOURCE}boot: {{loader: {loader}}}\n")
+        disk = load(Path("x.yaml")).disk
+        told = "; ".join(_layout(each) for each in disk.partitions.values())
+        assert (table, partitions) == (disk.table, told), loader
+
+
+def _layout(partition: Partition) -> str:
+    """Return a partition as the table has it."""
+    size = "" if isinstance(partition.size, str) else f"{partition.size >> 20}M"
+    fs = "" if partition.fs == "none" else partition.fs
+    mount = f"`{partition.mount}`" if partition.mount else ""
+    return f"`{partition.name}`: {', '.join(filter(None, (size, fs, mount)))}"
 
 
 def test_other_blocks_in_pages_are_what_they_say() -> None:
