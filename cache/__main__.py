@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Sequence
 
+from bootsmith.cache.display import escaped
 from bootsmith.cache.errors import CacheError
 from bootsmith.cache.report.commands import FAILED, main
 
@@ -18,7 +19,7 @@ def run(words: Sequence[str]) -> int:
         status = main(words)
         sys.stdout.flush()
     except CacheError as error:
-        sys.stderr.write(f"ERROR: {error}\n")
+        sys.stderr.write(f"ERROR: {escaped(str(error))}\n")
         return error.exit_code
     except BrokenPipeError:  # whoever read us has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -21,6 +21,7 @@ Anything else that escapes is a bug of ours. What one module alone raises stands
 
 from __future__ import annotations
 
+from bootsmith.cache.display import escaped
 from bootsmith.cache.errors import BootsmithError
 
 __all__ = [
@@ -48,8 +49,8 @@ class RecipeError(BootsmithError):
     exit_code = 3
 
     def __init__(self, problems: list[str]) -> None:
-        super().__init__("\n".join(problems))
-        self.problems = problems
+        self.problems = [escaped(each).replace("\n", "\\n") for each in problems]
+        super().__init__("\n".join(self.problems))
 
 
 class StageError(BootsmithError):

@@ -49,3 +49,10 @@ def test_the_tree_drawn_is_the_tree_there_is() -> None:
 def test_no_error_of_ours_is_an_oserror() -> None:
     """Who handles a stage's own OSError takes none of our refusals for it."""
     assert not [each for each in kinds(BootsmithError) if issubclass(each, OSError)]
+
+
+def test_one_line_per_mistake() -> None:
+    """Whatever words of a recipe a mistake repeats, it is one line, which steers no terminal."""
+    error = errors.RecipeError(["a.yaml:1:1: a: 'x\n\x1b[2J' is not a size", "a.yaml:2:1: b: no"])
+    assert error.problems == [r"a.yaml:1:1: a: 'x\n\x1b[2J' is not a size", "a.yaml:2:1: b: no"]
+    assert str(error).count("\n") == 1

@@ -7,12 +7,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from bootsmith.cache.display import ago, count, human
 from bootsmith.cache.errors import Misuse
 from bootsmith.cache.keep import roots
 from bootsmith.cache.keep.contents import Survey, look
 from bootsmith.cache.keep.gc import closure
 from bootsmith.cache.keep.roots import Root
-from bootsmith.cache.report.amounts import ago, count, human
 from bootsmith.cache.store.lease import Leased
 
 NAME = re.compile(r"[0-9a-f]{4,64}")

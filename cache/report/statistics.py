@@ -7,11 +7,11 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from bootsmith.cache.display import ago, count, human
 from bootsmith.cache.keep import roots
 from bootsmith.cache.keep.contents import Survey, look
 from bootsmith.cache.keep.gc import closure
 from bootsmith.cache.keep.limits import Limits
-from bootsmith.cache.report.amounts import ago, count, human
 from bootsmith.cache.report.wording import NOUNS
 from bootsmith.cache.store import location
 from bootsmith.cache.store.blobs import unique

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
+from bootsmith.cache.display import count, human
 from bootsmith.cache.keep.gc import Report
-from bootsmith.cache.report.amounts import count, human
 
 NOUNS = {
     "results": "result",

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from bootsmith.cache.report.amounts import human
+from bootsmith.cache.display import human, shown
 from bootsmith.tasks.build.free_space import may_try, shortage
-from bootsmith.tasks.build.reason import Reason, shown
+from bootsmith.tasks.build.reason import Reason
 from bootsmith.tasks.build.workdir import guard_target
 from bootsmith.tasks.errors import StageError
 

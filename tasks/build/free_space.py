@@ -9,9 +9,8 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Final
 
-from bootsmith.cache.report.amounts import human
+from bootsmith.cache.display import human, shown
 from bootsmith.tasks.build import workdir
-from bootsmith.tasks.build.reason import shown
 from bootsmith.tasks.errors import BootsmithError, StageError, UsageError
 
 if TYPE_CHECKING:

@@ -121,7 +121,8 @@ class Freshness:
             if wanted is None or present != wanted["hash"]:
                 found.append((role, "changed", f"output {role} was changed by somebody else: {path}"))
         if found:
-            from bootsmith.tasks.build.reason import Reason, shown
+            from bootsmith.cache.display import shown
+            from bootsmith.tasks.build.reason import Reason
 
             return tuple(
                 Reason(

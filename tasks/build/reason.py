@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from bootsmith.cache.digest import key as keys
+from bootsmith.cache.display import shown
 
 if TYPE_CHECKING:
     from bootsmith.tasks.build.identities import Identities
@@ -158,7 +158,7 @@ def _tree(old: Mapping[str, str], new: Mapping[str, str]) -> tuple[list[dict[str
     for path in sorted({*old, *new}):
         if old.get(path) == new.get(path):
             continue
-        name = readable(path)
+        name = shown(path)
         if path not in new or path not in old:
             change = text = "added" if path in new else "removed"
         else:
@@ -218,15 +218,3 @@ def causes(reasons: Iterable[Reason]) -> str:
 def _listed(words: list[str]) -> str:
     more = len(words) - NAMED
     return ", ".join(words[:NAMED]) + (f", and {more} more" if more > 0 else "")
-
-
-def shown(path: Path) -> str:
-    """Return a path as a user reads it: from the dodo.py's folder, where it lies below that."""
-    here = Path.cwd()
-    return readable(os.fspath(path.relative_to(here) if path.is_relative_to(here) else path))
-
-
-def readable(name: str) -> str:
-    """Return a file's name as one line of text, whatever bytes it is made of."""
-    text = os.fsencode(name).decode(errors="backslashreplace")
-    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)

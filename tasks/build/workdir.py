@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from bootsmith.cache.report.amounts import human
+from bootsmith.cache.display import human
 from bootsmith.tasks.errors import BootsmithError, StageError
 
 FULL = (errno.ENOSPC, errno.EDQUOT)

@@ -8,7 +8,7 @@ import threading
 import time
 from typing import TextIO
 
-from bootsmith.cache.report.amounts import human
+from bootsmith.cache.display import escaped, human, shown
 
 BECAUSE = 60  # characters of a reason on a stage's line
 TICK = 0.2  # seconds between redraws of the live lines
@@ -49,7 +49,7 @@ class Progress:
         """Note what a running stage does."""
         with self._guard:
             if name in self._running:
-                self._running[name].doing = text
+                self._running[name].doing = escaped(text)
 
     def finish(
         self, name: str, state: str, seconds: float | None = None, size: int | None = None, because: str = ""
@@ -58,6 +58,7 @@ class Progress:
         took = "" if seconds is None or state == "fresh" else f"{seconds:7.1f} s"
         weight = "" if size is None else human(size)
         label = f"{state:9}"
+        because = shown(because)
         why = f"  {because}" if len(because) <= BECAUSE else f"  {because[: BECAUSE - 1]}…"
         if self._color:
             label = f"\x1b[{COLORS.get(state, '0')}m{label}\x1b[0m"
@@ -73,7 +74,7 @@ class Progress:
             return
         with self._guard:
             self._erase()
-            self._write(text.rstrip("\n") + "\n")
+            self._write(escaped(text.rstrip("\n")) + "\n")
             self._draw()
 
     def tell_once(self, text: str) -> None:

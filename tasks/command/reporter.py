@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from bootsmith.cache.report.amounts import human
+from bootsmith.cache.display import human
 from bootsmith.tasks.command.progress import Progress
 from bootsmith.tasks.errors import Ended
 

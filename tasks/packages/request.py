@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bootsmith.cache.display import shown
 from bootsmith.tasks.errors import RecipeError
 from bootsmith.tasks.packages import kernel_package
 from bootsmith.tasks.packages.loader_packages import packages
@@ -80,10 +80,5 @@ def mistake(recipe: Recipe, word: str, key: str, what: str) -> RecipeError:
         for number, line in enumerate(file.read_text(errors="replace").splitlines(), 1):
             found = re.search(rf"(?<![\w.+-]){re.escape(word)}(?![\w.+-])", line.partition(" #")[0])
             if found:
-                return RecipeError([f"{_shown(file)}:{number}:{found.start() + 1}: {key}: {what}"])
-    return RecipeError([f"{_shown(recipe.file)}: {key}: {what}"])
-
-
-def _shown(file: Path) -> str:
-    here = Path.cwd()
-    return str(file.relative_to(here)) if file.is_relative_to(here) else str(file)
+                return RecipeError([f"{shown(file)}:{number}:{found.start() + 1}: {key}: {what}"])
+    return RecipeError([f"{shown(recipe.file)}: {key}: {what}"])

@@ -9,11 +9,11 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bootsmith.cache.display import shown
 from bootsmith.tasks.boot import own_kernel
 from bootsmith.tasks.disk.kernel_paths import key
 from bootsmith.tasks.packages import kernel_package
 from bootsmith.tasks.recipe import boot_files
-from bootsmith.tasks.recipe.text.nodes import shown
 from bootsmith.tasks.tree import boot_formats
 
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bootsmith.tasks.recipe.text.nodes import shown
+from bootsmith.cache.display import shown
 
 if TYPE_CHECKING:
     from bootsmith.tasks.build.secret import Secret

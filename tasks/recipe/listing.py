@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from bootsmith.cache.display import shown
 from bootsmith.tasks.errors import UsageError
-from bootsmith.tasks.recipe.text.nodes import shown
 from bootsmith.tasks.recipe.text.problems import suggest
 
 

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from bootsmith.cache.display import escaped
 from bootsmith.tasks.errors import BootsmithError, ToolMissing, UsageError
 from bootsmith.tasks.tools import host, virtualenv
 from bootsmith.tasks.tools.catalogue import TOOLS
@@ -108,7 +109,7 @@ def permission(*, root: bool) -> list[str]:
 
 def say(text: str) -> None:
     """Tell the user; stdout belongs to doit."""
-    print(text, file=sys.stderr, flush=True)  # noqa: T201  the program's own voice
+    print(escaped(text), file=sys.stderr, flush=True)  # noqa: T201  the program's own voice
 
 
 def _run(words: Sequence[str]) -> int:

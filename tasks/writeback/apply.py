@@ -15,8 +15,9 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
 from bootsmith.cache.digest.fingerprint import HOST_GIVEN
+from bootsmith.cache.display import shown
 from bootsmith.tasks.disk import splice
-from bootsmith.tasks.disk.ext.files import WINDOW, Files, Node, shown
+from bootsmith.tasks.disk.ext.files import WINDOW, Files, Node
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.tree.ownership import Owners
 from bootsmith.tasks.writeback.differences import Differences, attributes

@@ -11,7 +11,7 @@ import pytest
 from bootsmith.cache.digest.fingerprint import fingerprint
 from bootsmith.tasks.build import evidence
 from bootsmith.tasks.build.identities import Identities
-from bootsmith.tasks.build.reason import Comparison, Reason, Side, causes, readable
+from bootsmith.tasks.build.reason import Comparison, Reason, Side, causes
 from bootsmith.tasks.build.stage import Stage
 
 STAGE = Stage("layers/one", "module:run", {"tree": Path("/there/tree"), "lock": Path("/there/my.lock")}, {})
@@ -114,9 +114,3 @@ def test_a_lines_worth_of_causes() -> None:
     ]
     assert causes(reasons) == "a: 1 -> 2, and 2 more"
     assert causes([Reason("input", "base", "input base changed, which rootfs makes")]) == ""
-
-
-def test_any_name_is_one_line() -> None:
-    """Line ends, escapes and bytes that are no text are written out; what can be read stays."""
-    assert readable("caf\u00e9") == "caf\u00e9"
-    assert readable("a\nb\x1b[31m\udcff") == "a\\nb\\x1b[31m\\xff"

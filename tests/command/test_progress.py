@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 
 import pytest
-from bootsmith.cache.report.amounts import human
 from bootsmith.tasks.command.progress import Progress
 
 
@@ -59,9 +58,20 @@ def test_live_lines_leave_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> Non
     assert stream.getvalue().rfind("\x1b[1F\x1b[J") < stream.getvalue().rfind("rootfs")
 
 
-@pytest.mark.parametrize(
-    ("size", "text"), [(0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (236 << 20, "236 MiB"), (3 << 39, "1.5 TiB")]
-)
-def test_sizes_read_as_people_write_them(size: int, text: str) -> None:
-    """Powers of 1024, three digits at most where there is a point."""
-    assert human(size) == text
+def test_nothing_that_slips_in_steers_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Names of a guest or an archive, reasons and what a tool says move no cursor, nor do bytes that are no text."""
+    monkeypatch.setenv("NO_COLOR", "1")
+    stream = Terminal()
+    progress = Progress(stream)
+    progress.start("rootfs")
+    progress.say("rootfs", "unpacking \x1b[2J\udcff")
+    progress._draw()
+    assert r"unpacking \x1b[2J\xff" in stream.getvalue()
+    progress._running.clear()
+    progress._erase()
+    stream.truncate(stream.seek(0))
+    progress.tell("two\nlines of \x1b]0;title\x07")
+    progress.finish("rootfs", "built", 1.0, 1, "a\nb\x1b[1m")
+    assert "two\nlines of \\x1b]0;title\\x07\n" in stream.getvalue()
+    assert r" a\nb\x1b[1m" in stream.getvalue()
+    assert "\x1b" not in stream.getvalue()

@@ -19,7 +19,7 @@ HOUSE = ("src/bootsmith/__init__.py", "dodo.py", "tasks", "cache")
 PROJECT = (*HOUSE, "tests", "benchmarks", "recipes", "docs", ".ci", "doitw", "pyproject.toml", "requirements.txt")
 
 ROOMS = (
-    *("cache.errors", "cache.files", "cache.digest", "cache.store", "cache.keep", "cache.report"),
+    *("cache.display", "cache.errors", "cache.files", "cache.digest", "cache.store", "cache.keep", "cache.report"),
     *("tasks.errors", "tasks.tools", "tasks.build", "tasks.recipe", "tasks.tree", "tasks.disk", "tasks.boot"),
     *("tasks.packages", "tasks.machine", "tasks.writeback", "tasks.planning", "tasks.command"),
 )

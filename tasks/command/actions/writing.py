@@ -290,7 +290,7 @@ def _files(number: int) -> str:
 
 
 def _examples(paths: list[bytes]) -> str:
-    from bootsmith.tasks.disk.ext.files import shown
+    from bootsmith.cache.display import shown
 
     names = ", ".join(shown(path) for path in sorted(paths)[:SHOWN])
     return f"{names}, ..." if len(paths) > SHOWN else names

@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from bootsmith.cache.display import escaped
 from bootsmith.tasks.command.database import DATABASE
 from bootsmith.tasks.command.engine.graph import Graph
 from bootsmith.tasks.errors import BootsmithError
@@ -36,8 +37,8 @@ BECAUSE = "because"  # a kind of reason for not being up to date that doit has n
 def refuse(error: BootsmithError) -> NoReturn:
     """End before anything ran, with the error's own exit code."""
     if error.exit_code == 3:
-        raise InvalidDodoFile(str(error)) from None
-    sys.stderr.write(f"ERROR: {error}\n")
+        raise InvalidDodoFile(escaped(str(error))) from None
+    sys.stderr.write(f"ERROR: {escaped(str(error))}\n")
     raise SystemExit(1)
 
 

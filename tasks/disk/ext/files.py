@@ -16,6 +16,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, NamedTuple, NoReturn, Self
 
+from bootsmith.cache.display import shown
 from bootsmith.tasks.disk.ext import attributes
 from bootsmith.tasks.disk.ext.inode import FAST_SYMLINK, FORMAT, read_names
 from bootsmith.tasks.errors import StageError
@@ -298,11 +299,6 @@ class Files:
     def _check_block(self, block: int, count: int) -> None:
         if not block or block + count > self._blocks:
             self._damaged(f"there is no block {block + count - 1}")
-
-
-def shown(path: bytes) -> str:
-    """Return a guest's path for people: what would move a terminal's cursor is not handed on."""
-    return "".join(sign if sign.isprintable() else "?" for sign in os.fsdecode(path)) or "/"
 
 
 def same(one: tuple[Files, Node], other: tuple[Files, Node]) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Literal
 
+from bootsmith.cache.display import shown
 from bootsmith.tasks.recipe import boot_files, cmdline
 from bootsmith.tasks.recipe.loaders import partitions
 from bootsmith.tasks.recipe.loaders.kinds import KINDS, readers
@@ -29,7 +30,6 @@ from bootsmith.tasks.recipe.model import (
     Remove,
     Tar,
 )
-from bootsmith.tasks.recipe.text.nodes import shown
 from bootsmith.tasks.recipe.text.problems import Finding, KeyPath
 
 _STAGES = ("tree", "view")  # below initramfs/

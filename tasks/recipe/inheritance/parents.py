@@ -6,7 +6,8 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from bootsmith.tasks.recipe.text.nodes import Entry, Items, Node, Place, Table, Text, is_null, shown
+from bootsmith.cache.display import shown
+from bootsmith.tasks.recipe.text.nodes import Entry, Items, Node, Place, Table, Text, is_null
 from bootsmith.tasks.recipe.text.parse import parse_file
 from bootsmith.tasks.recipe.text.problems import KeyPath, Problems, Wrong, suggest
 from bootsmith.tasks.recipe.values.words import PLAIN

@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from bootsmith.cache.display import shown
 from bootsmith.tasks.recipe.loaders.boot_places import BOOT_SECTOR, REMOVABLE
 from bootsmith.tasks.recipe.loaders.builtin import USUAL, LoaderKind
-from bootsmith.tasks.recipe.text.nodes import shown
 from bootsmith.tasks.recipe.text.problems import Wrong, suggest
 from bootsmith.tasks.tools.catalogue import TOOLS
 

@@ -87,14 +87,6 @@ class Table:
 Node: TypeAlias = Text | Items | Table
 
 
-def shown(path: Path) -> str:
-    """Return a file's name as its user would write it: relative to the current directory when it lies below."""
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)
-
-
 def is_null(node: Node) -> bool:
     """Tell whether a value stands for "back to default"."""
     return isinstance(node, Text) and node.null

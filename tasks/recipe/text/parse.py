@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import NoReturn
 
 import yaml
-from bootsmith.tasks.recipe.text.nodes import COMMAND_LINE, Entry, Items, Node, Place, Table, Text, shown
+from bootsmith.cache.display import shown
+from bootsmith.tasks.recipe.text.nodes import COMMAND_LINE, Entry, Items, Node, Place, Table, Text
 from bootsmith.tasks.recipe.text.problems import KeyPath, Problems
 
 LARGEST = 1 << 20  # bytes: no recipe is that long, and /dev/zero is longer

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from bootsmith.cache.display import shown
 from bootsmith.tasks.build.stage import Json
-from bootsmith.tasks.recipe.text.nodes import Node, PathText, Raw, Table, Text, shown
+from bootsmith.tasks.recipe.text.nodes import Node, PathText, Raw, Table, Text
 from bootsmith.tasks.recipe.text.problems import KeyPath, Problems, Wrong, near, suggest
 from bootsmith.tasks.recipe.values import units
 

@@ -7,9 +7,10 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+from bootsmith.cache.display import shown
 from bootsmith.tasks.build.secret import Secret
 from bootsmith.tasks.build.stage import Json
-from bootsmith.tasks.recipe.text.nodes import Node, Raw, Table, Text, shown
+from bootsmith.tasks.recipe.text.nodes import Node, Raw, Table, Text
 from bootsmith.tasks.recipe.text.problems import KeyPath, Problems, Wrong, dotted, near, suggest
 from bootsmith.tasks.recipe.values import units
 from bootsmith.tasks.recipe.values.scalars import FAILED, Choice, FilePath, Number, Parsed, Str, Type

@@ -1,44 +1,15 @@
-"""cache/report/wording.py and cache/report/amounts.py: numbers as people say them."""
+"""cache/report/wording.py: numbers as people say them."""
 
 from __future__ import annotations
 
 from collections import Counter
 from pathlib import Path
 
-import pytest
 from bootsmith.cache.keep.gc import Report
 from bootsmith.cache.keep.limits import Limits
-from bootsmith.cache.report.amounts import ago, count, human
 from bootsmith.cache.report.wording import removal, shortfall
 
 GIB = 1 << 30
-
-
-@pytest.mark.parametrize(
-    ("seconds", "text"),
-    [
-        (-5, "just now"),
-        (59, "just now"),
-        (60, "1 minute ago"),
-        (7200, "2 hours ago"),
-        (86400 * 29, "29 days ago"),
-        (86400 * 61, "2 months ago"),
-        (86400 * 800, "2 years ago"),
-    ],
-)
-def test_ago(seconds: float, text: str) -> None:
-    """In the largest unit that fits."""
-    assert ago(seconds) == text
-
-
-def test_count() -> None:
-    """One, or many, with separators."""
-    assert [count(number, "chunk") for number in (0, 1, 1200)] == ["0 chunks", "1 chunk", "1,200 chunks"]
-
-
-def test_human() -> None:
-    """Three digits at most."""
-    assert [human(size) for size in (12, 1536, 20 * GIB, 1500 * GIB)] == ["12 B", "1.5 KiB", "20.0 GiB", "1.5 TiB"]
 
 
 def test_what_was_removed() -> None:
