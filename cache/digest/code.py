@@ -45,9 +45,9 @@ def module_identity(
 
 def joint_identity(module_names: Iterable[str], memo: Memo | None = None) -> str:
     """Return the identity of several modules of ours together: it changes when that of any of them does."""
-    library = _library(memo)
-    closure = _closure(library, module_names, ("bootsmith",))
-    library.save()
+    index = _index(memo)
+    closure = _closure(index, module_names, ("bootsmith",))
+    index.save()
     return key(_digests(closure))
 
 
@@ -59,9 +59,9 @@ def modules(
     reread: bool = False,
 ) -> dict[str, str]:
     """Return what a module's identity is the key of: module -> fingerprint of its source, "" where it has none."""
-    library = _library(memo, reread=reread)
-    closure = _closure(library, [module_name], package_prefixes)
-    library.save()
+    index = _index(memo, reread=reread)
+    closure = _closure(index, [module_name], package_prefixes)
+    index.save()
     return _digests(closure)
 
 
@@ -73,21 +73,21 @@ def sources(
     module_name: str, package_prefixes: Iterable[str] = ("bootsmith",), memo: Memo | None = None
 ) -> dict[str, Path]:
     """Return the files a module's identity is made of, by module name. Raises ModuleNotFoundError."""
-    closure = _closure(_library(memo), [module_name], package_prefixes)
+    closure = _closure(_index(memo), [module_name], package_prefixes)
     return {name: Path(module.path) for name, module in closure.items() if module}
 
 
-def _library(memo: Memo | None, *, reread: bool = False) -> _Library:
-    library = _LIBRARIES.get(memo) if memo is not None and not reread else None
-    if library is None:
-        library = _Library(memo)
+def _index(memo: Memo | None, *, reread: bool = False) -> _SourceIndex:
+    index = _INDEXES.get(memo) if memo is not None and not reread else None
+    if index is None:
+        index = _SourceIndex(memo)
         if memo is not None:
-            _LIBRARIES[memo] = library
-    return library
+            _INDEXES[memo] = index
+    return index
 
 
 def _closure(
-    library: _Library, module_names: Iterable[str], package_prefixes: Iterable[str]
+    index: _SourceIndex, module_names: Iterable[str], package_prefixes: Iterable[str]
 ) -> dict[str, _Module | None]:
     """Return modules and all they import. One that is missing counts: it would change the code by appearing."""
     dotted = tuple(f"{prefix}." for prefix in package_prefixes)
@@ -98,9 +98,9 @@ def _closure(
         name = waiting.pop()
         if name in closure:
             continue
-        module = closure[name] = library.module(name)
+        module = closure[name] = index.module(name)
         if module:
-            waiting += library.imported(module, dotted)
+            waiting += index.imported(module, dotted)
     for name in names:
         if not closure[name]:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
@@ -114,7 +114,7 @@ class _Module(NamedTuple):
     digest: str
 
 
-class _Library:
+class _SourceIndex:
     """The sources seen so far in this process, and what they import."""
 
     def __init__(self, memo: Memo | None) -> None:
@@ -215,7 +215,7 @@ class _Library:
         return json.loads(body) if body else {}
 
 
-_LIBRARIES: WeakKeyDictionary[Memo, _Library] = WeakKeyDictionary()
+_INDEXES: WeakKeyDictionary[Memo, _SourceIndex] = WeakKeyDictionary()
 
 
 def _top(name: str) -> tuple[str | None, list[str]]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
-MOST = 4  # more get into each other's way: writes to one file take turns
+MOST = 4  # more get into each other's way: writes to one file wait for each other
 
 
 def share(items: Iterable[T], work: Callable[[Iterator[T]], None], most: int | None = None) -> None:
@@ -17,14 +17,14 @@ def share(items: Iterable[T], work: Callable[[Iterator[T]], None], most: int | N
     What one raises ends the work of all, and is raised here.
     """
     queue = _Queue(items)
-    crew = [threading.Thread(target=queue.serve, args=(work,)) for _ in range((most or _size()) - 1)]
-    for thread in crew:
+    others = [threading.Thread(target=queue.serve, args=(work,)) for _ in range((most or _size()) - 1)]
+    for thread in others:
         thread.start()
     try:
         queue.serve(work)
     finally:
         queue.close()
-        for thread in crew:
+        for thread in others:
             thread.join()
     if queue.error:
         raise queue.error

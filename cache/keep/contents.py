@@ -53,7 +53,7 @@ class Output(NamedTuple):
 
 
 @dataclass
-class Survey:
+class Contents:
     """The things in the store below `root`, as they were found; whoever writes meanwhile may be seen or not."""
 
     root: Path
@@ -123,9 +123,9 @@ class Survey:
         return name in self.items
 
 
-def look(root: Path) -> Survey:
+def scan(root: Path) -> Contents:
     """Return what is in the store below `root`; nothing, where there is no store. Raises OSError."""
-    found = Survey(root)
+    found = Contents(root)
     seen: set[tuple[int, int]] = set()
     for entry in _entries(root):
         if entry.name in BY_FOLDER:
@@ -137,7 +137,7 @@ def look(root: Path) -> Survey:
     return found
 
 
-def _sort(found: Survey, folder: str, file: os.DirEntry[str], seen: set[tuple[int, int]]) -> None:
+def _sort(found: Contents, folder: str, file: os.DirEntry[str], seen: set[tuple[int, int]]) -> None:
     """Put one file of a folder at the store's top where it belongs."""
     if file.name.startswith(PREFIX):
         found.drafts.append(file.path)
@@ -152,7 +152,7 @@ def _sort(found: Survey, folder: str, file: os.DirEntry[str], seen: set[tuple[in
             found.rest += _occupied(file, seen)
 
 
-def _add(found: Survey, name: str, path: str, files: list[os.DirEntry[str]], seen: set[tuple[int, int]]) -> None:
+def _add(found: Contents, name: str, path: str, files: list[os.DirEntry[str]], seen: set[tuple[int, int]]) -> None:
     """Note one thing, of these files; what is gone since it was listed is nothing."""
     size, used = 0, 0.0
     for file in files:

@@ -18,13 +18,13 @@ from bootsmith.cache.errors import CacheError
 from bootsmith.cache.files import temporary
 from bootsmith.cache.files.lock import FileLock
 from bootsmith.cache.keep import key_lock, roots
-from bootsmith.cache.keep.contents import BY_FOLDER, Item, Survey, look
+from bootsmith.cache.keep.contents import BY_FOLDER, Contents, Item, scan
 from bootsmith.cache.keep.limits import Limits
 from bootsmith.cache.store.lease import GC, REMOVAL, Leased
 
 BATCH = 64  # files removed while others wait: a few milliseconds
-BREATH = 0.001  # seconds between batches, for those who waited
-TRIES = 100  # of one breath each, where nobody is to be waited for
+PAUSE = 0.001  # seconds between batches, for those who waited
+TRIES = 100  # with one pause before each, where nobody is to be waited for
 SHORT_LIVED = {"quarantine": 7 * 86400.0, "plans": 30 * 86400.0}  # seconds for which these are kept unused, at most
 
 
@@ -79,8 +79,8 @@ def collect(
         return Report(limits)
     try:
         if dry_run:
-            *_, doomed, report = _choose(root, Leased(root, clear=False), limits)
-            for item in doomed:
+            *_, chosen, report = _choose(root, Leased(root, clear=False), limits)
+            for item in chosen:
                 report.count(item)
             return report
         with held(FileLock(root / GC), waiting):
@@ -92,7 +92,7 @@ def collect(
         ) from error
 
 
-def needs(survey: Survey, noted: Iterable[roots.Root], leased: Iterable[str], now: float) -> Needs:
+def needs(contents: Contents, noted: Iterable[roots.Root], leased: Iterable[str], now: float) -> Needs:
     """Return what must stay: what is named by records or leases, and all that those need in turn."""
     records: set[str] = set()
     builds = []
@@ -101,55 +101,56 @@ def needs(survey: Survey, noted: Iterable[roots.Root], leased: Iterable[str], no
         if state != "gone":
             builds.append(each.build)
             records |= each.names(state)
-    return Needs(closure(survey, records), closure(survey, leased), tuple(builds))
+    return Needs(closure(contents, records), closure(contents, leased), tuple(builds))
 
 
-def choose(survey: Survey, kept: Needs, limits: Limits, now: float) -> list[Item]:
+def choose(contents: Contents, kept: Needs, limits: Limits, now: float) -> list[Item]:
     """Return what to remove, in order: things past their age or of no use, the least recently used beyond the size.
 
     Then past builds of which nothing is left, or, beyond the size, not all; then what nothing names any more: blobs,
     then chunks.
     """
-    references = _References(survey, kept)
-    size = survey.size - sum(item.size for item in references.freed)
-    doomed = []
-    units = [item for item in survey.items.values() if item.kind not in ("blobs", "chunks") and item.name not in kept]
+    references = _References(contents, kept)
+    size = contents.size - sum(item.size for item in references.freed)
+    chosen = []
+    units = [item for item in contents.items.values() if item.kind not in ("blobs", "chunks") and item.name not in kept]
     for unit in sorted(units, key=lambda item: item.used):
         ages = (limits.age, SHORT_LIVED.get(unit.kind))
         is_old = any(age is not None and now - unit.used > age for age in ages)
-        is_useless = unit.kind == "old" or (unit.kind == "results" and survey.outputs(unit.name) is None)
+        is_useless = unit.kind == "old" or (unit.kind == "results" and contents.outputs(unit.name) is None)
         is_too_much = limits.size is not None and size > limits.size and unit.kind != "history"
         if is_old or is_useless or is_too_much:
-            doomed.append(unit)
+            chosen.append(unit)
             size -= unit.size + references.drop(unit.name)
-    left = survey.items.keys() - {item.name for item in doomed}
+    left = contents.items.keys() - {item.name for item in chosen}
     builds = [unit for unit in units if unit.kind == "history" and unit.name in left]
     for build in sorted(builds, key=lambda item: item.used):
-        results = survey.results_of(build.name)
+        results = contents.results_of(build.name)
         is_too_much = limits.size is not None and size > limits.size
         if results and (left.isdisjoint(results) or (is_too_much and not left.issuperset(results))):
-            doomed.append(build)
+            chosen.append(build)
             size -= build.size
     freed = references.freed
-    return [*doomed, *(each for kind in ("blobs", "chunks") for each in freed if each.kind == kind)]
+    return [*chosen, *(each for kind in ("blobs", "chunks") for each in freed if each.kind == kind)]
 
 
 class _References:
     """How often each blob and chunk is named; `freed` are those that are not, or no more."""
 
-    def __init__(self, survey: Survey, kept: Needs) -> None:
-        self._items = survey.items
-        self._named = {item.name: survey.named(item.name) for kind in ("results", "blobs") for item in survey.of(kind)}
+    def __init__(self, contents: Contents, kept: Needs) -> None:
+        self._items = contents.items
+        named = [item.name for kind in ("results", "blobs") for item in contents.of(kind)]
+        self._named = {name: contents.named(name) for name in named}
         self._counts = Counter([*kept.records, *kept.leases])
-        for result in survey.of("results"):
+        for result in contents.of("results"):
             self._counts.update(self._named[result.name])
         self.freed: list[Item] = []
-        for blob in survey.of("blobs"):
+        for blob in contents.of("blobs"):
             if self._counts[blob.name]:
                 self._counts.update(self._named[blob.name])
             else:
                 self.freed.append(blob)
-        self.freed += [chunk for chunk in survey.of("chunks") if not self._counts[chunk.name]]
+        self.freed += [chunk for chunk in contents.of("chunks") if not self._counts[chunk.name]]
 
     def drop(self, name: str) -> int:
         """Let go of what a thing names; return the bytes on disk that this frees."""
@@ -162,7 +163,7 @@ class _References:
         return size
 
 
-def closure(survey: Survey, names: Iterable[str]) -> set[str]:
+def closure(contents: Contents, names: Iterable[str]) -> set[str]:
     """Return these names and those of all that they need."""
     found: set[str] = set()
     rest = list(names)
@@ -170,25 +171,25 @@ def closure(survey: Survey, names: Iterable[str]) -> set[str]:
         name = rest.pop()
         if name not in found:
             found.add(name)
-            rest += survey.named(name)
+            rest += contents.named(name)
     return found
 
 
-def _choose(root: Path, leased: Leased, limits: Limits) -> tuple[Survey, Needs, list[Item], Report]:
+def _choose(root: Path, leased: Leased, limits: Limits) -> tuple[Contents, Needs, list[Item], Report]:
     now = time.time()
     leased.refresh()
-    survey = look(root)
-    kept = needs(survey, roots.read(root).values(), leased.names, now)
-    sizes = {name: survey.items[name].size for name in kept.records | kept.leases if name in survey.items}
+    contents = scan(root)
+    kept = needs(contents, roots.read(root).values(), leased.names, now)
+    sizes = {name: contents.items[name].size for name in kept.records | kept.leases if name in contents.items}
     report = Report(
         limits,
-        before=survey.size,
-        after=survey.size,
+        before=contents.size,
+        after=contents.size,
         builds=kept.builds,
         for_records=sum(size for name, size in sizes.items() if name in kept.records),
         for_leases=sum(size for name, size in sizes.items() if name not in kept.records),
     )
-    return survey, kept, choose(survey, kept, limits, now), report
+    return contents, kept, choose(contents, kept, limits, now), report
 
 
 def collect_alone(root: Path, limits: Limits, waiting: Callable[[str], None] | None = None) -> Report:
@@ -196,18 +197,18 @@ def collect_alone(root: Path, limits: Limits, waiting: Callable[[str], None] | N
     removal = FileLock(root / REMOVAL)
     with held(removal, waiting):
         leased = Leased(root)
-    survey, kept, doomed, report = _choose(root, leased, limits)
+    contents, kept, chosen, report = _choose(root, leased, limits)
     for path, noted in roots.read(root).items():
         if noted.state(time.time()) == "gone":
             path.unlink(missing_ok=True)
-    for start in range(0, len(doomed), BATCH):
+    for start in range(0, len(chosen), BATCH):
         with held(removal, waiting):
-            kept.leases.update(closure(survey, leased.refresh()))
-            for item in doomed[start : start + BATCH]:
+            kept.leases.update(closure(contents, leased.refresh()))
+            for item in chosen[start : start + BATCH]:
                 if item.name not in kept and _remove(item):
                     report.count(item)
-        time.sleep(BREATH)
-    for folder in {Path(draft).parent for draft in survey.drafts}:
+        time.sleep(PAUSE)
+    for folder in {Path(draft).parent for draft in contents.drafts}:
         temporary.sweep(folder)
     key_lock.sweep(root)
     return report
@@ -236,7 +237,7 @@ def held(lock: FileLock, waiting: Callable[[str], None] | None) -> Iterator[None
     for _ in range(TRIES):
         if lock.try_acquire():
             break
-        time.sleep(BREATH)
+        time.sleep(PAUSE)
     else:
         if waiting is None:
             raise Busy(f"{lock.path} is held", "Try again later.")

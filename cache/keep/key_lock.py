@@ -15,7 +15,7 @@ KEY = re.compile(r"[0-9a-f]{32}")
 
 
 def sweep(root: Path) -> None:
-    """Remove what the dead left of their turns."""
+    """Remove the locks that processes left when they were killed."""
     with suppress(OSError, CacheError):
         for path in (root / "locks").iterdir():
             if KEY.fullmatch(path.name):
@@ -28,7 +28,7 @@ def sweep(root: Path) -> None:
 def hold(root: Path, key: str, waiting: Callable[[str], None]) -> Iterator[None]:
     """Be the only one, in this process and others, who makes `key`; it may be in the store once the wait is over.
 
-    `waiting` is told who is at it, before the wait begins. A store that cannot be written gives no turns: everybody
+    `waiting` is told who is at it, before the wait begins. A store that cannot be written makes nobody wait: everybody
     makes what it cannot keep.
     """
     lock = FileLock(root / "locks" / key)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -33,37 +32,39 @@ class Usage(NamedTuple):
     counted: float
 
 
-def keep_within(root: Path, limits: Limits, grown: int, say: Callable[[str], None]) -> None:
+def keep_within(root: Path, limits: Limits, grown: int) -> Report | None:
     """Note that the store below `root` grew by so many bytes on disk, and call gc where a limit asks for it.
 
-    Files are counted once a day; in between it is an estimate. `say` is told what was removed, or why nothing could be.
-    Where somebody else is at it already, or the store cannot be written, nothing is done.
+    Files are counted once a day; in between it is an estimate. Returns what gc did; None where it was not called, where
+    somebody else is at it already, or where the store cannot be written.
     """
     if not root.is_dir() or limits == Limits(None, None):
-        return
+        return None
     lock = FileLock(root / GC)
     try:
         if not lock.try_acquire():
-            return
+            return None
     except CacheError:
-        return
+        return None
     try:
         with suppress(OSError, CacheError):  # Busy, or not ours: the next run tries again
-            _keep_within(root, limits, grown, say)
+            return _keep_within(root, limits, grown)
+        return None
     finally:
         lock.release()
 
 
-def _keep_within(root: Path, limits: Limits, grown: int, say: Callable[[str], None]) -> None:
+def _keep_within(root: Path, limits: Limits, grown: int) -> Report | None:
+    report: Report | None = None
     now = time.time()
     usage = _read(root)
     is_due = usage is None or not 0 <= now - usage.counted < DAY
     if usage is not None and not is_due:
         usage = usage._replace(size=usage.size + grown)
     else:
-        from bootsmith.cache.keep.contents import look
+        from bootsmith.cache.keep.contents import scan
 
-        usage = Usage(look(root).size, usage.floor if usage else 0, now)
+        usage = Usage(scan(root).size, usage.floor if usage else 0, now)
     too_large = limits.size is not None and usage.size > max(limits.size, usage.floor + limits.size * STEP)
     if too_large or (is_due and limits.age is not None):
         from bootsmith.cache.keep import gc
@@ -71,17 +72,9 @@ def _keep_within(root: Path, limits: Limits, grown: int, say: Callable[[str], No
         low = None if limits.size is None else round(limits.size * LOW) if too_large else limits.size
         report = gc.collect_alone(root, Limits(low, limits.age))
         usage = Usage(report.after, report.after if report.is_over else 0, now)
-        _tell(report, limits, say)
-    sealed.write(root / USAGE, KIND, json.dumps(usage).encode(), drafts=root / "tmp")
-
-
-def _tell(report: Report, limits: Limits, say: Callable[[str], None]) -> None:
-    from bootsmith.cache.report import wording
-
-    if report.removed:
-        say(f"cache: {wording.removal(report)}")
-    if limits.size is not None and report.after > limits.size:
-        say(f"cache: {wording.shortfall(report, limits.size)}")
+    with suppress(OSError):  # counted again next time
+        sealed.write(root / USAGE, KIND, json.dumps(usage).encode(), drafts=root / "tmp")
+    return report
 
 
 def _read(root: Path) -> Usage | None:

@@ -45,7 +45,7 @@ def stat(root: Path, asked: argparse.Namespace, say: Say) -> int:
     """Tell how much of what there is."""
     from bootsmith.cache.report import statistics
 
-    found = statistics.take(root, limits.from_environment())
+    found = statistics.gather(root, limits.from_environment())
     if asked.json:
         import json
 
@@ -57,7 +57,7 @@ def stat(root: Path, asked: argparse.Namespace, say: Say) -> int:
 
 def verify(root: Path, asked: argparse.Namespace, say: Say) -> int:
     """Read everything, tell what is damaged."""
-    from bootsmith.cache.keep.contents import look
+    from bootsmith.cache.keep.contents import scan
     from bootsmith.cache.report import wording
     from bootsmith.cache.store.store import Store
 
@@ -66,13 +66,13 @@ def verify(root: Path, asked: argparse.Namespace, say: Say) -> int:
     for damage in store.verify(quarantine=asked.repair):
         damaged += 1
         say(f"damaged: {damage.name} {damage.why} ({damage.path})")
-    survey = look(root)
+    contents = scan(root)
     if asked.sha256:
-        for blob in survey.of("blobs"):
+        for blob in contents.of("blobs"):
             digest = blob.name.partition("/")[2]
             say(f"{store.sha256(digest) or 'damaged':64}  {digest}")
     if not damaged:
-        say(f"sound: {wording.things(survey.counts()) or 'nothing there'}")
+        say(f"sound: {wording.things(contents.counts()) or 'nothing there'}")
         return DONE
     done = f"moved to {root / 'quarantine'}" if asked.repair else "left where they are: --repair moves them away"
     say(f"{damaged} damaged, {done}. What is damaged is never used: it is made or fetched again.")

@@ -1,4 +1,4 @@
-"""An account of one thing in a store: what it is, what it needs, who needs it, when it was last used."""
+"""An explanation of one thing in a store: what it is, what it needs, who needs it, when it was last used."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path
 from bootsmith.cache.display import ago, count, human
 from bootsmith.cache.errors import Misuse
 from bootsmith.cache.keep import roots
-from bootsmith.cache.keep.contents import Survey, look
+from bootsmith.cache.keep.contents import Contents, scan
 from bootsmith.cache.keep.gc import closure
 from bootsmith.cache.keep.roots import Root
 from bootsmith.cache.store.lease import Leased
@@ -27,10 +27,10 @@ def explain(root: Path, name: str) -> str:
     """
     if not NAME.fullmatch(name):
         raise Misuse(f"{name!r} is no key or digest", "Give at least its first 4 of 32 or 64 hex digits.")
-    survey = look(root)
+    contents = scan(root)
     now = time.time()
     builds = [(each, state) for each in roots.read(root).values() if (state := each.state(now)) != "gone"]
-    found = sorted(each for each in survey.items if each.partition("/")[2].startswith(name))
+    found = sorted(each for each in contents.items if each.partition("/")[2].startswith(name))
     if not found:
         users = [f"{line} of {each.build}" for each, _ in builds for line in _stages(each, name)]
         told = f"It was removed, but it is {'; '.join(users)}." if users else "It was removed, or never there."
@@ -40,11 +40,11 @@ def explain(root: Path, name: str) -> str:
         raise Misuse(f"{len(found)} things in {root} begin with {name}:\n{listed}", "Give more digits.")
     leased = Leased(root, clear=False)
     leased.refresh()
-    held = closure(survey, leased.names)
-    needs = [(each, closure(survey, each.names(state))) for each, state in builds]
+    held = closure(contents, leased.names)
+    needs = [(each, closure(contents, each.names(state))) for each, state in builds]
     lines: list[str] = []
     for each in found:
-        lines += [*_what(survey, each, now), *_users(survey, each)]
+        lines += [*_what(contents, each, now), *_users(contents, each)]
         for user, names in needs:
             if each in names:
                 lines += [
@@ -55,26 +55,27 @@ def explain(root: Path, name: str) -> str:
     return "\n".join(lines)
 
 
-def _what(survey: Survey, name: str, now: float) -> Iterator[str]:
+def _what(contents: Contents, name: str, now: float) -> Iterator[str]:
     kind, _, digest = name.partition("/")
-    item = survey.items[name]
+    item = contents.items[name]
     used = "" if kind in ("blobs", "chunks") else f", last used {ago(now - item.used)}"
-    lack = ", not whole: it counts as absent" if kind == "blobs" and not survey.is_whole(name) else ""
+    lack = ", not whole: it counts as absent" if kind == "blobs" and not contents.is_whole(name) else ""
     yield f"{WHAT.get(kind, kind)} {digest}: {human(item.size)} on disk{used}{lack}"
-    for output in survey.outputs(name) or () if kind == "results" else ():
+    for output in contents.outputs(name) or () if kind == "results" else ():
         blob = f"blobs/{output.digest}"
-        yield f"  {output.role}: {human(output.size)}, {output.digest}{'' if survey.is_whole(blob) else ', not there'}"
-    index = survey.index(name) if kind == "blobs" else None
+        lack = "" if contents.is_whole(blob) else ", not there"
+        yield f"  {output.role}: {human(output.size)}, {output.digest}{lack}"
+    index = contents.index(name) if kind == "blobs" else None
     if index is not None:
-        chunks = survey.named(name)
-        size = sum(survey.items[chunk].size for chunk in chunks if chunk in survey.items)
+        chunks = contents.named(name)
+        size = sum(contents.items[chunk].size for chunk in chunks if chunk in contents.items)
         yield f"  {human(index.size)} in {count(len(chunks), 'chunk')} of {human(size)} on disk"
 
 
-def _users(survey: Survey, name: str) -> Iterator[str]:
+def _users(contents: Contents, name: str) -> Iterator[str]:
     """Yield what in the store names a thing."""
     above = {"blobs": "results", "chunks": "blobs"}.get(name.partition("/")[0], "")
-    users = [item.name for item in survey.of(above) if name in survey.named(item.name)]
+    users = [item.name for item in contents.of(above) if name in contents.named(item.name)]
     for user in users[:SHOWN]:
         kind, _, digest = user.partition("/")
         yield f"  part of the {WHAT[kind]} {digest}"

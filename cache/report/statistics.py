@@ -9,7 +9,7 @@ from typing import Any
 
 from bootsmith.cache.display import ago, count, human
 from bootsmith.cache.keep import roots
-from bootsmith.cache.keep.contents import Survey, look
+from bootsmith.cache.keep.contents import Contents, scan
 from bootsmith.cache.keep.gc import closure
 from bootsmith.cache.keep.limits import Limits
 from bootsmith.cache.report.wording import NOUNS
@@ -49,7 +49,7 @@ class User:
 
 
 @dataclass(frozen=True, slots=True)
-class Census:
+class Statistics:
     """What there is in the store at `root`; `size` is all of it on disk, `rest` what no kind is."""
 
     root: str
@@ -67,60 +67,60 @@ class Census:
         return asdict(self) | {"limits": self.limits._asdict()}
 
 
-def take(root: Path, bounds: Limits) -> Census:
+def gather(root: Path, bounds: Limits) -> Statistics:
     """Count what is in the store below `root`, changing nothing. Raises OSError."""
-    survey = look(root)
+    contents = scan(root)
     now = time.time()
     leased = Leased(root, clear=False)
     leased.refresh()
-    kinds = {kind: survey.of(kind) for kind in NOUNS}
-    units = [item.used for item in survey.items.values() if item.kind not in ("blobs", "chunks")]
+    kinds = {kind: contents.of(kind) for kind in NOUNS}
+    units = [item.used for item in contents.items.values() if item.kind not in ("blobs", "chunks")]
     builds = []
     for root_noted in roots.read(root).values():
         state = root_noted.state(now)
-        names = closure(survey, root_noted.names(state)) if state != "gone" else set()
-        builds.append(User(str(root_noted.build), state, root_noted.noted, _size(survey, names)))
-    return Census(
+        names = closure(contents, root_noted.names(state)) if state != "gone" else set()
+        builds.append(User(str(root_noted.build), state, root_noted.noted, _size(contents, names)))
+    return Statistics(
         str(root),
-        survey.size,
-        survey.rest,
+        contents.size,
+        contents.rest,
         bounds,
         min(units, default=None),
         {kind: Kind(len(items), sum(item.size for item in items)) for kind, items in kinds.items()},
-        _files(survey),
+        _files(contents),
         builds,
-        _size(survey, closure(survey, leased.names)),
+        _size(contents, closure(contents, leased.names)),
     )
 
 
-def _size(survey: Survey, names: set[str]) -> int:
-    return sum(survey.items[name].size for name in names if name in survey.items)
+def _size(contents: Contents, names: set[str]) -> int:
+    return sum(contents.items[name].size for name in names if name in contents.items)
 
 
-def _files(survey: Survey) -> Files:
+def _files(contents: Contents) -> Files:
     whole = filled = 0
     sizes: dict[bytes, int] = {}
-    for blob in survey.of("blobs"):
-        index = survey.index(blob.name)
+    for blob in contents.of("blobs"):
+        index = contents.index(blob.name)
         if index is not None:
             whole += index.size
             filled += sum(chunk.size for chunk in index.chunks())
             sizes.update({chunk.digest: chunk.size for chunk in unique(index)})
-    there = {digest: size for digest, size in sizes.items() if f"chunks/{digest.hex()}" in survey.items}
-    stored = sum(survey.items[f"chunks/{digest.hex()}"].size for digest in there)
+    there = {digest: size for digest, size in sizes.items() if f"chunks/{digest.hex()}" in contents.items}
+    stored = sum(contents.items[f"chunks/{digest.hex()}"].size for digest in there)
     return Files(whole, filled, sum(there.values()), stored)
 
 
-def in_words(census: Census) -> str:
+def in_words(found: Statistics) -> str:
     """Return the statistics for people to read."""
     now = time.time()
-    size, age = census.limits
-    files = census.files
+    size, age = found.limits
+    files = found.files
     most = "without limit" if size is None else f"at most {human(size)}"
     lines = [
-        f"{census.root}: {human(census.size)} on disk, {most} ({location.SIZE})",
-        *(_line(each.size, count(each.count, NOUNS[kind])) for kind, each in census.kinds.items() if each.count),
-        *[_line(census.rest, "of notes and locks")] * bool(census.rest),
+        f"{found.root}: {human(found.size)} on disk, {most} ({location.SIZE})",
+        *(_line(each.size, count(each.count, NOUNS[kind])) for kind, each in found.kinds.items() if each.count),
+        *[_line(found.rest, "of notes and locks")] * bool(found.rest),
     ]
     if files.whole:
         saved = (files.whole - files.filled, files.filled - files.unique, max(0, files.unique - files.stored))
@@ -128,15 +128,14 @@ def in_words(census: Census) -> str:
         lines.append(
             _line(files.whole, f"in the files; not stored: {zeros} of zeros, {shared} shared, {packed} packed")
         )
-    if census.leased:
-        lines.append(_line(census.leased, "in use by running builds"))
+    if found.leased:
+        lines.append(_line(found.leased, "in use by running builds"))
     lines += (
-        _line(each.size, f"needed by {each.build} ({each.state}, run {ago(now - each.noted)})")
-        for each in census.builds
+        _line(each.size, f"needed by {each.build} ({each.state}, run {ago(now - each.noted)})") for each in found.builds
     )
-    if census.oldest is not None:
+    if found.oldest is not None:
         bound = "kept however old" if age is None else f"removed after {age / DAY:g} days"
-        lines.append(f"the longest unused was used {ago(now - census.oldest)}; {bound} ({location.AGE})")
+        lines.append(f"the longest unused was used {ago(now - found.oldest)}; {bound} ({location.AGE})")
     return "\n".join(lines)
 
 

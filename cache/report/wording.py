@@ -27,6 +27,12 @@ def things(counts: Counter[str]) -> str:
     return ", ".join(count(counts[kind], noun) for kind, noun in NOUNS.items() if counts[kind])
 
 
+def told(report: Report, limit: int | None) -> list[str]:
+    """Return what gc did by itself, for a run's user: what was removed, and why a store is still too large."""
+    lines = [removal(report)] if report.removed else []
+    return [*lines, shortfall(report, limit)] if limit is not None and report.after > limit else lines
+
+
 def removal(report: Report) -> str:
     """Return what was removed."""
     return f"removed {human(report.before - report.after)}: {things(report.removed)}"

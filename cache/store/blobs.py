@@ -26,7 +26,7 @@ class Absent(Exception):
 
 
 class Blobs:
-    """The shelves of indexes and of chunks below a store's root; `made` is told of each file written."""
+    """The folders of indexes and of chunks below a store's root; `made` is told of each file written."""
 
     def __init__(self, root: Path, made: Callable[[Path], None]) -> None:
         self.indexes = ObjectFolder(root / "indexes", root / "tmp", made)

@@ -23,9 +23,9 @@ LEASES = "leases"
 
 
 class Lease:
-    """One process's claim on things in the store below `root`, by name: "blobs/DIGEST", "results/KEY", ...
+    """What one process holds of the things in the store below `root`, by name: "blobs/DIGEST", "results/KEY", ...
 
-    Threads share one; a forked child has a claim of its own. It lasts until it is released, or this object or the
+    Threads share one; a forked child holds nothing of it. It lasts until it is released, or this object or the
     process is gone, however it went. Where nothing can be noted (no room, or not ours to write) gc is kept out
     altogether for as long.
     """
@@ -34,7 +34,7 @@ class Lease:
         self.root = root
         self._mutex = threading.Lock()
         self._names: set[str] = set()
-        self._claim: _Claim | None = None
+        self._file: _LeaseFile | None = None
         self._end: weakref.finalize[[], Lease] | None = None
         _LEASES.add(self)
 
@@ -43,12 +43,12 @@ class Lease:
         if all(name in self._names for name in names):
             return
         with self._mutex:
-            if self._claim is None:
+            if self._file is None:
                 if not self.root.is_dir():
                     return  # no store: nothing there to be removed
-                self._claim = _Claim(self.root)
-                self._end = weakref.finalize(self, self._claim.end)
-            self._claim.note([name for name in names if name not in self._names])
+                self._file = _LeaseFile(self.root)
+                self._end = weakref.finalize(self, self._file.end)
+            self._file.note([name for name in names if name not in self._names])
             self._names.update(names)
 
     def release(self) -> None:
@@ -56,15 +56,15 @@ class Lease:
         with self._mutex:
             if self._end:
                 self._end()
-            self._claim = self._end = None
+            self._file = self._end = None
             self._names.clear()
 
     def _forked(self) -> None:
-        """Leave the parent its claim: a lock is shared with children, and would outlive it in them."""
-        if self._claim and self._end:
+        """Leave the parent what it holds: a lock is shared with children, and would outlive it in them."""
+        if self._file and self._end:
             self._end.detach()
-            self._claim.close()
-        self._claim = self._end = None
+            self._file.close()
+        self._file = self._end = None
         self._mutex = threading.Lock()
         self._names = set()
 
@@ -80,7 +80,7 @@ def _after_fork() -> None:
 os.register_at_fork(after_in_child=_after_fork)
 
 
-class _Claim:
+class _LeaseFile:
     """The open files behind a lease: the note, locked, and the lock it is written under. -1: could not be had."""
 
     def __init__(self, root: Path) -> None:

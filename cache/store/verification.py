@@ -73,10 +73,10 @@ def _stored(folder: Path, form: re.Pattern[str]) -> Iterator[tuple[str, Path]]:
             yield name, path
 
 
-def _why_not(shelf: ObjectFolder, path: Path) -> str:
+def _why_not(objects: ObjectFolder, path: Path) -> str:
     """Return what is wrong with a file of an object folder; nothing where it is whole, or gone meanwhile."""
     try:
-        shelf.verify(path)
+        objects.verify(path)
     except FileNotFoundError:
         return ""
     except OSError as error:
@@ -97,8 +97,8 @@ def _lack(blobs: Blobs, digest: str, sound: set[bytes]) -> str:
     return ""
 
 
-def _is_sound(shelf: ObjectFolder, digest: str) -> bool:
+def _is_sound(objects: ObjectFolder, digest: str) -> bool:
     try:
-        return shelf.read(digest) is not None
+        return objects.read(digest) is not None
     except Damaged:
         return False

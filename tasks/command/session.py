@@ -298,6 +298,16 @@ class Session:
             lock.release()
         self._locks.clear()
         if grown:
-            from bootsmith.cache.keep import limits, upkeep
+            self._keep_within_limits(grown)
 
-            upkeep.keep_within(self.identities.root, limits.from_environment(), grown, self.progress.tell)
+    def _keep_within_limits(self, grown: int) -> None:
+        """Let the store, which grew by so many bytes, keep within its limits, and tell what was removed."""
+        from bootsmith.cache.keep import limits, upkeep
+
+        bounds = limits.from_environment()
+        report = upkeep.keep_within(self.identities.root, bounds, grown)
+        if report:
+            from bootsmith.cache.report import wording
+
+            for line in wording.told(report, bounds.size):
+                self.progress.tell(f"cache: {line}")

@@ -216,10 +216,10 @@ def test_looking_imports_nothing() -> None:
 
 def test_our_own_code_is_followed() -> None:
     """The store's identity takes in what the store imports, and not what it does not."""
-    library = code._Library(None)
-    store = library.module("bootsmith.cache.store.store")
+    index = code._SourceIndex(None)
+    store = index.module("bootsmith.cache.store.store")
     assert store is not None
-    found = library.imported(store, ("bootsmith.",))
+    found = index.imported(store, ("bootsmith.",))
     assert "bootsmith.cache.store.blobs" in found
     assert "bootsmith.cache.digest.code" not in found
     assert module_identity("bootsmith.cache.store.store") != module_identity("bootsmith.cache.store.blobs")

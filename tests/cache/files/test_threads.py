@@ -43,7 +43,7 @@ def test_one_failure_ends_the_work_and_is_raised(most: int) -> None:
     assert threading.active_count() == before
 
 
-def test_a_crew_is_no_larger_than_the_processors_we_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_threads_are_no_more_than_the_processors_we_may_use(monkeypatch: pytest.MonkeyPatch) -> None:
     """Confined to one processor, there is no thread but this; of many, a few."""
     started: list[str] = []
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {0})

@@ -13,7 +13,7 @@ import pytest
 from bootsmith.cache.errors import CacheError
 from bootsmith.cache.files import sealed
 from bootsmith.cache.files.lock import FileLock
-from bootsmith.cache.keep.contents import look
+from bootsmith.cache.keep.contents import scan
 from bootsmith.cache.keep.gc import Busy, Report, collect
 from bootsmith.cache.keep.limits import Limits
 from bootsmith.cache.store.lease import GC, REMOVAL, Lease
@@ -51,11 +51,11 @@ gc.collect(Path(sys.argv[1]), Limits(1, None))
 
 def test_the_least_recently_used_goes_first(root: Path) -> None:
     """As far as the size asks for, with what only it named; what it shares with others stays."""
-    report = collect(root, Limits(look(root).size - MIB))
+    report = collect(root, Limits(scan(root).size - MIB))
     assert kept(root) == ["1", "2", "3"]
     assert report.removed == {"results": 1, "blobs": 1, "chunks": 1}
     assert report.before - report.after > MIB
-    assert report.after == look(root).size
+    assert report.after == scan(root).size
     assert not report.is_over
 
 
@@ -71,7 +71,7 @@ def test_use_makes_young(root: Path) -> None:
     assert store.result(KEYS[0])
     assert store.path_sha256(download)
     store.lease.release()
-    collect(root, Limits(look(root).size - MIB))
+    collect(root, Limits(scan(root).size - MIB))
     assert kept(root) == ["0", "2", "3"]
     assert (folder / download).exists()
 
@@ -117,7 +117,7 @@ def test_a_past_build_goes_with_the_last_of_its_results(root: Path) -> None:
     for name, keys in (("lost", KEYS[:1]), ("part", KEYS[:2]), ("whole", KEYS[1:]), ("none", [])):
         stages = {key: {"key": key, "stored": True} for key in keys} | {"convert": {"key": "f" * 32, "stored": False}}
         sealed.write(folder / f"{name}.json", "history 1", json.dumps({"stages": stages}).encode())
-    report = collect(root, Limits(look(root).size - MIB))
+    report = collect(root, Limits(scan(root).size - MIB))
     assert kept(root) == ["1", "2", "3"]
     assert report.removed["history"] == 1
     assert sorted(path.name for path in folder.iterdir()) == ["none.json", "part.json", "whole.json"]
@@ -174,7 +174,7 @@ def test_a_dry_run_changes_nothing_and_is_right(root: Path) -> None:
         return sorted((str(path), path.stat().st_mtime_ns) for path in root.rglob("*") if path.is_file())
 
     before = everything()
-    limits = Limits(look(root).size - MIB)
+    limits = Limits(scan(root).size - MIB)
     said = collect(root, limits, dry_run=True)
     assert everything() == before
     done = collect(root, limits)
@@ -223,7 +223,7 @@ def test_killed_at_any_removal_it_leaves_a_sound_store(root: Path, tmp_path: Pat
         assert process.returncode == -signal.SIGKILL
         collect(victim, NOTHING)
         assert kept(victim) == []
-        assert not look(victim).items
+        assert not scan(victim).items
         shutil.rmtree(victim)
     else:
         pytest.fail("it never came to its end")

@@ -114,9 +114,9 @@ def test_a_gc_in_the_midst_of_storing_leaves_what_was_found_there(root: Path, mo
     """A chunk that nothing named is needed from the moment somebody counts on it, before an index says so."""
     real = ObjectFolder.add
 
-    def add(shelf: ObjectFolder, digest: str, content: memoryview | bytes) -> None:
+    def add(objects: ObjectFolder, digest: str, content: memoryview | bytes) -> None:
         collect(root, NOTHING)
-        real(shelf, digest, content)
+        real(objects, digest, content)
 
     store = Store(root)
     monkeypatch.setattr(ObjectFolder, "add", add)

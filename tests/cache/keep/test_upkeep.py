@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,9 +12,9 @@ from bootsmith.cache.digest.index import index_of_bytes
 from bootsmith.cache.files import sealed
 from bootsmith.cache.files.lock import FileLock
 from bootsmith.cache.keep import contents, gc, upkeep
-from bootsmith.cache.keep.contents import look
+from bootsmith.cache.keep.contents import scan
 from bootsmith.cache.keep.limits import Limits
-from bootsmith.cache.keep.upkeep import keep_within
+from bootsmith.cache.report import wording
 from bootsmith.cache.store.lease import GC, Lease
 from bootsmith.cache.store.store import Store
 
@@ -47,13 +48,20 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     """A line for each time that all files of a store were counted."""
     calls: list[Path] = []
 
-    def look_and_tell(root: Path) -> contents.Survey:
+    def scan_and_tell(root: Path) -> contents.Contents:
         calls.append(root)
-        return look(root)
+        return scan(root)
 
-    monkeypatch.setattr(contents, "look", look_and_tell)
-    monkeypatch.setattr(gc, "look", look_and_tell)
+    monkeypatch.setattr(contents, "scan", scan_and_tell)
+    monkeypatch.setattr(gc, "scan", scan_and_tell)
     return calls
+
+
+def keep_within(root: Path, limits: Limits, grown: int, say: Callable[[str], None]) -> None:
+    """Keep a store within its limits, and tell the user what a run tells."""
+    report = upkeep.keep_within(root, limits, grown)
+    for line in wording.told(report, limits.size) if report else ():
+        say(f"cache: {line}")
 
 
 def results(root: Path) -> int:
@@ -68,7 +76,7 @@ def test_a_store_within_its_limits_is_counted_once_a_day(root: Path, said: list[
     assert len(counted) == 2  # once to know the size, once by gc, for age
     usage = upkeep._read(root)
     assert usage is not None
-    assert abs(usage.size - look(root).size - 4 * MIB) < MIB // 10
+    assert abs(usage.size - scan(root).size - 4 * MIB) < MIB // 10
     for counted_at in (time.time() - 2 * DAY, time.time() + 2 * DAY):  # a clock that was set counts as a day past
         sealed.write(root / "usage", "usage 1", f"[{99 * MIB}, 0, {counted_at}]".encode())
         del counted[:]
@@ -79,7 +87,7 @@ def test_a_store_within_its_limits_is_counted_once_a_day(root: Path, said: list[
 
 def test_a_store_beyond_its_size_is_brought_well_below(root: Path, said: list[str], counted: list[Path]) -> None:
     """So that not every run has to; one line says what was removed."""
-    limits = Limits(look(root).size + MIB // 4, None)
+    limits = Limits(scan(root).size + MIB // 4, None)
     keep_within(root, limits, 0, said.append)
     assert results(root) == 8
     keep_within(root, limits, MIB // 2, said.append)

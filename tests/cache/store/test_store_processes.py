@@ -25,12 +25,12 @@ for number in range(20):
 DIE_STORING = """
 import os, signal, sys
 from pathlib import Path
-from bootsmith.cache.store import objects as shelf
+from bootsmith.cache.store import objects
 from bootsmith.cache.store.store import Store
 def die(descriptor, content):
     os.write(descriptor, bytes(content[:100]))
     os.kill(os.getpid(), signal.SIGKILL)
-shelf.write_all = die
+objects.write_all = die
 Store(Path(sys.argv[1])).put(Path(sys.argv[2]), sys.argv[3])
 """
 
