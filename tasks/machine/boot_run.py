@@ -11,18 +11,18 @@ from typing import NoReturn, Protocol
 from bootsmith.tasks.errors import BootsmithError
 from bootsmith.tasks.machine.console import Expectations
 from bootsmith.tasks.machine.console_messages import Failure, Phase
-from bootsmith.tasks.machine.dialogue import Agent, Ports, Shell, Typist
-from bootsmith.tasks.machine.entry import Menu, Wanted
+from bootsmith.tasks.machine.dialogue import Agent, SerialPorts, Shell, Typist
+from bootsmith.tasks.machine.entry import EntryChoice, EntryKeys
 from bootsmith.tasks.recipe.model import Test
 
 NO_NONCE = "no nonce (the guest's init printed none)"
-_NAP = 0.5
-_GLANCE = 2.0  # seconds between two looks at a text screen
-_CALM = 10.0  # seconds without output after which a guest is taken not to start anything more
-_MOST = 60.0  # seconds that a nonce is waited for after all expectations were met
+_POLL = 0.5
+_SCREEN_PERIOD = 2.0  # seconds between two looks at a text screen
+_SILENCE = 10.0  # seconds without output after which a guest is taken not to start anything more
+_NONCE_WAIT = 60.0  # seconds that a nonce is waited for after all expectations were met
 
 
-class Booted(Ports, Protocol):
+class Booted(SerialPorts, Protocol):
     """What a test does with a running machine (see guest.py)."""
 
     ended: bool
@@ -67,7 +67,7 @@ class BootRun:
         *,
         patience: int = 1,
         password: bytes = b"",
-        entry: Wanted | None = None,
+        entry: EntryChoice | None = None,
         say: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.booted = booted
@@ -79,7 +79,7 @@ class BootRun:
         self._patience = patience
         self._password = password
         self._agent = Agent(booted, nonce)
-        self._menu = Menu(booted, entry) if entry else None
+        self._entry_keys = EntryKeys(booted, entry) if entry else None
         self._say = say
         self._said: Phase | None = None
         self._glanced = 0.0
@@ -92,8 +92,8 @@ class BootRun:
     def judge(self) -> None:
         """Watch until everything demanded was seen. Raises Unmet."""
         self._wait(self._expectations_met, lambda: f"test.expect: {self.expected.missing!r}", limited=True)
-        if self._menu:
-            self.evidence.append(self._menu.evidence)
+        if self._entry_keys:
+            self.evidence.append(self._entry_keys.evidence)
         if self._test.expect:
             self.evidence.append(f"{len(self._test.expect)} of {len(self._test.expect)} expectations met")
             self._wait_for_nonce()
@@ -112,9 +112,9 @@ class BootRun:
         since = self.booted.now()
 
         def enough() -> bool:
-            waited = self.booted.now() - since > _MOST * self._patience
-            calm = self.booted.quiet > _CALM * self._patience
-            return self._agent.up or waited or calm or self.booted.ended or self.booted.console.is_mach
+            waited = self.booted.now() - since > _NONCE_WAIT * self._patience
+            is_silent = self.booted.quiet > _SILENCE * self._patience
+            return self._agent.up or waited or is_silent or self.booted.ended or self.booted.console.is_mach
 
         self._wait(enough, lambda: "the nonce", patient=True)
 
@@ -167,7 +167,7 @@ class BootRun:
             if late := self._late(patient=patient, limited=limited):
                 kind, why = late
                 _give_up(kind, f"{why}: still waiting for {what()}{self._before()}")
-            self.booted.pump(_NAP)
+            self.booted.pump(_POLL)
 
     def _ended(self) -> tuple[str, str]:
         """Tell who ended the machine, as a kind of failure and in words."""
@@ -184,12 +184,12 @@ class BootRun:
         if self._agent.up:
             console.guest_began(self.booted.now())
         if not console.took_over:
-            if self.booted.now() - self._glanced > _GLANCE:
+            if self.booted.now() - self._glanced > _SCREEN_PERIOD:
                 self._glanced = self.booted.now()
                 console.glance(self.booted.screen(), self._glanced)
-            if self._menu:
-                self._menu.press()
-        elif self._menu and (refusal := self._menu.refusal()):
+            if self._entry_keys:
+                self._entry_keys.press()
+        elif self._entry_keys and (refusal := self._entry_keys.refusal()):
             raise Unmet(refusal)
         self.typist.look()
         self._tell(console.phase)

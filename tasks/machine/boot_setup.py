@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from bootsmith.tasks.machine import accelerator, qemu
 from bootsmith.tasks.machine.accelerator import Accel
-from bootsmith.tasks.machine.entry import Wanted
+from bootsmith.tasks.machine.entry import EntryChoice
 from bootsmith.tasks.machine.firmware import Firmware
 from bootsmith.tasks.machine.run import Subject, firmware_of
 from bootsmith.tasks.recipe.model import Machine, Test
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Case:
+class BootSetup:
     """A boot that is fully determined, up to chance. `password` is the one of `test.login`.
 
     `entry` None leaves the menu alone. `program` is QEMU's name in the catalogue of tools.
@@ -30,7 +30,7 @@ class Case:
     test: Test
     accel: Accel
     firmware: Firmware | None = None
-    entry: Wanted | None = None
+    entry: EntryChoice | None = None
     password: bytes = field(default=b"", repr=False)
     program: str = qemu.PROGRAM
 
@@ -61,11 +61,11 @@ def prepare(
     test: Test,
     subject: Subject,
     *,
-    entry: Wanted | None = None,
+    entry: EntryChoice | None = None,
     password: bytes = b"",
     say: Callable[[str], None] = lambda _: None,
-) -> Case:
-    """Return the case of a boot on this host. Raises BootsmithError where no such machine can be had."""
+) -> BootSetup:
+    """Return the setup of a boot on this host. Raises BootsmithError where no such machine can be had."""
     accel = accelerator.choose(machine.accel)
     if accel.note:
         say(accel.note)
@@ -76,4 +76,4 @@ def prepare(
     )  # fmt: skip
     found = firmware_of(machine, subject) if subject.kind == "uefi" else None
     program = qemu.PROGRAMS[subject.arch]
-    return Case(subject, headless, test, accel, found, entry, password, program)
+    return BootSetup(subject, headless, test, accel, found, entry, password, program)

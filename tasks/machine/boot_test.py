@@ -22,7 +22,7 @@ from bootsmith.tasks.disk import image_format
 from bootsmith.tasks.errors import BootsmithError, TestFailed
 from bootsmith.tasks.machine import changed_firmware, guest, microvm_clock, qemu
 from bootsmith.tasks.machine.boot_run import BootRun, Unmet, began
-from bootsmith.tasks.machine.boot_setup import Case
+from bootsmith.tasks.machine.boot_setup import BootSetup
 from bootsmith.tasks.machine.console import Console
 from bootsmith.tasks.machine.console_messages import STARVED, Phase
 from bootsmith.tasks.machine.credentials import Asked, credentials
@@ -30,7 +30,7 @@ from bootsmith.tasks.machine.verdict import Verdict, Verdicts
 from bootsmith.tasks.tools import host
 
 LOG, SCREENSHOT, RESULT, TIMING = "serial.log", "screenshot.png", "result.json", "timing.txt"
-Boot: TypeAlias = Callable[[Case, Path, Callable[[str], None]], Verdict]
+Boot: TypeAlias = Callable[[BootSetup, Path, Callable[[str], None]], Verdict]
 ATTEMPTS = 3  # at a boot that a busy host spoils
 
 
@@ -39,7 +39,7 @@ class Starved(TestFailed):
 
 
 def prove(
-    case: Case,
+    setup: BootSetup,
     out: Path,
     *,
     verdicts: Verdicts | None = None,
@@ -47,34 +47,34 @@ def prove(
     boot: Boot | None = None,
     say: Callable[[str], None] = lambda _: None,
 ) -> Verdict:
-    """Return the verdict that `verdicts` keep for the very same case, unless `force`; else boot it.
+    """Return the verdict that `verdicts` keep for the very same setup, unless `force`; else boot it.
 
     Either way the directory `out` holds what that boot left. Raises as `boot` does.
     """
-    key = verdicts.key(case) if verdicts else None
+    key = verdicts.key(setup) if verdicts else None
     clear(out)
     if verdicts and key and not force and (known := verdicts.recall(key, out)):
         _note_cached(out / RESULT)
         return known
     try:
-        verdict = _boot(case, out, boot or boot_and_judge, say)
+        verdict = _boot(setup, out, boot or boot_and_judge, say)
     except TestFailed:
         if verdicts and key:
             verdicts.forget(key)
         raise
-    if verdicts and key and verdicts.key(case) == key:  # else something was edited while the guest ran
+    if verdicts and key and verdicts.key(setup) == key:  # else something was edited while the guest ran
         verdicts.keep(key, verdict)
     return verdict
 
 
-def _boot(case: Case, out: Path, boot: Boot, say: Callable[[str], None]) -> Verdict:
+def _boot(setup: BootSetup, out: Path, boot: Boot, say: Callable[[str], None]) -> Verdict:
     for _ in range(ATTEMPTS - 1):
         try:
-            return boot(case, out, say)
+            return boot(setup, out, say)
         except Starved as starved:
             say(f"{starved.message.partition(chr(10))[0]}: booting again")
             clear(out)
-    return boot(case, out, say)
+    return boot(setup, out, say)
 
 
 def clear(out: Path) -> None:
@@ -90,30 +90,30 @@ def _note_cached(result: Path) -> None:
         result.write_text(json.dumps({**json.loads(result.read_text()), "cached": True}, indent=2) + "\n")
 
 
-def boot_and_judge(case: Case, out: Path, say: Callable[[str], None]) -> Verdict:
+def boot_and_judge(setup: BootSetup, out: Path, say: Callable[[str], None]) -> Verdict:
     """Boot without a display and judge what the guest does; the image is not changed.
 
     Log, screenshot, times and result.json are left in `out`. Raises TestFailed with the phase reached and the last
     lines, and BootsmithError where no machine can be had.
     """
     nonce = secrets.token_hex(8)
-    program = host.find(case.program)
-    disk = case.subject.disk
-    test = case.test
-    direct = case.subject.kind == "direct"
-    kernel = microvm_clock.told(case.machine, case.accel, case.subject.kernel)
+    program = host.find(setup.program)
+    disk = setup.subject.disk
+    test = setup.test
+    direct = setup.subject.kind == "direct"
+    kernel = microvm_clock.told(setup.machine, setup.accel, setup.subject.kernel)
     with contextlib.ExitStack() as stack:
-        firmware = case.firmware
-        if firmware and case.entry and case.entry.way == "variable":
+        firmware = setup.firmware
+        if firmware and setup.entry and setup.entry.way == "variable":
             folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bootsmith-")))
-            firmware = changed_firmware.with_entry(firmware, case.entry.file, folder)
+            firmware = changed_firmware.with_entry(firmware, setup.entry.file, folder)
 
-        secret = [stack.enter_context(case.subject.passphrase.pipe())] if case.subject.passphrase else []
+        secret = [stack.enter_context(setup.subject.passphrase.pipe())] if setup.subject.passphrase else []
 
-        def command(wires: qemu.Wires) -> list[str]:
+        def command(chardevs: qemu.Chardevs) -> list[str]:
             words = qemu.command(
-                case.machine, disk=disk and disk.absolute(), format=case.subject.format, firmware=firmware,
-                accel=case.accel, kernel=kernel, program=program, wires=wires,
+                setup.machine, disk=disk and disk.absolute(), format=setup.subject.format, firmware=firmware,
+                accel=setup.accel, kernel=kernel, program=program, chardevs=chardevs,
                 credentials=credentials(Asked(nonce=nonce)), ports=qemu.Ports(), reboot=False,
                 passphrase=secret[0] if secret else None,
             )  # fmt: skip
@@ -122,13 +122,13 @@ def boot_and_judge(case: Case, out: Path, say: Callable[[str], None]) -> Verdict
         if disk:
             stack.enter_context(image_format.in_use(disk, say))
         console = Console(test.fail, began=test.began, direct=direct)
-        has_text = case.subject.kind != "uefi" and case.machine.gpu != "none"
+        has_text = setup.subject.kind != "uefi" and setup.machine.gpu != "none"
         booted = stack.enter_context(guest.start(command, console, out / LOG, text_screen=has_text, pass_fds=secret))
-        trial = BootRun(
-            booted, test, nonce, patience=case.accel.patience, password=case.password, entry=case.entry, say=say
+        run = BootRun(
+            booted, test, nonce, patience=setup.accel.patience, password=setup.password, entry=setup.entry, say=say
         )
         try:
-            trial.judge()
+            run.judge()
             booted.settle(0.2)
             reason = None
         except Unmet as unmet:
@@ -136,46 +136,46 @@ def boot_and_judge(case: Case, out: Path, say: Callable[[str], None]) -> Verdict
             reason = guest.explain_early_end(booted) or unmet
         if test.screenshot and not booted.ended:
             booted.screenshot(out / SCREENSHOT)
-    return _Outcome(case, trial, reason, out).conclude()
+    return _Outcome(setup, run, reason, out).conclude()
 
 
 @dataclass(frozen=True, slots=True)
 class _Outcome:
-    """A trial that is over; `reason` is why it failed."""
+    """A boot that is over; `reason` is why it failed."""
 
-    case: Case
-    trial: BootRun
+    setup: BootSetup
+    run: BootRun
     reason: BootsmithError | None
     out: Path
 
     def conclude(self) -> Verdict:
         """Write what is to be left and return the verdict, or raise TestFailed."""
-        took = round(self.trial.booted.now(), 1)
+        took = round(self.run.booted.now(), 1)
         now = datetime.now(UTC)
-        phases = {str(phase): round(at, 1) for phase, at in sorted(self.trial.booted.console.phases.items())}
+        phases = {str(phase): round(at, 1) for phase, at in sorted(self.run.booted.console.phases.items())}
         (self.out / TIMING).write_text(table(self._times(took)))
         (self.out / RESULT).write_text(json.dumps(self._result(phases, took, now), indent=2) + "\n")
         kept = {name: self.out / name for name in (LOG, SCREENSHOT, RESULT, TIMING) if (self.out / name).exists()}
         if self.reason is None:
-            evidence = tuple(self.trial.evidence)
-            return Verdict(took, phases, evidence, self.case.accel.kind, kept, now.timestamp())
+            evidence = tuple(self.run.evidence)
+            return Verdict(took, phases, evidence, self.setup.accel.kind, kept, now.timestamp())
         raise self._failure(phases, kept)
 
     @property
     def _phase(self) -> str:
         """The phase in which it ended: where nothing was printed at all, the firmware's."""
-        return str(self.trial.booted.console.phase or Phase.FIRMWARE)
+        return str(self.run.booted.console.phase or Phase.FIRMWARE)
 
     def _times(self, took: float) -> dict[str, tuple[float, float]]:
         """Return when each part of the boot began and ended: the last with the last expectation met."""
-        starts = {part: round(at, 1) for part, at in began(self.trial.booted.console.phases).items()}
-        met = self.trial.expected.met
+        starts = {part: round(at, 1) for part, at in began(self.run.booted.console.phases).items()}
+        met = self.run.expected.met
         end = round(met[-1], 1) if met and not self.reason else took
         ends = [*list(starts.values())[1:], end]
         return {part: (start, max(start, end)) for (part, start), end in zip(starts.items(), ends, strict=True)}
 
     def _result(self, phases: Mapping[str, float], took: float, now: datetime) -> dict[str, object]:
-        trial, case = self.trial, self.case
+        run, setup = self.run, self.setup
         failure = self.reason.failure if isinstance(self.reason, Unmet) else None
         return {
             "verdict": "failed" if self.reason else "passed",
@@ -185,26 +185,29 @@ class _Outcome:
             "phases": dict(phases),
             "took": {part: round(end - start, 1) for part, (start, end) in self._times(took).items()},
             "seconds": took,
-            "evidence": trial.evidence,
+            "evidence": run.evidence,
             "expected": [
-                {"pattern": pattern, "met": round(trial.expected.met[n], 1) if n < len(trial.expected.met) else None}
-                for n, pattern in enumerate(trial.expected.patterns)
+                {
+                    "pattern": pattern,
+                    "met": round(run.expected.met[n], 1) if n < len(run.expected.met) else None,
+                }
+                for n, pattern in enumerate(run.expected.patterns)
             ],
-            "keys": f"{trial.typist.typed} of {len(case.test.keys)} typed",
-            "ran": [{"command": command, "status": status, "output": output} for command, status, output in trial.ran],
-            "firmware": case.subject.kind,
-            "entry": case.entry.name if case.entry else None,
-            "accelerator": asdict(case.accel),
+            "keys": f"{run.typist.typed} of {len(setup.test.keys)} typed",
+            "ran": [{"command": command, "status": status, "output": output} for command, status, output in run.ran],
+            "firmware": setup.subject.kind,
+            "entry": setup.entry.name if setup.entry else None,
+            "accelerator": asdict(setup.accel),
             "at": now.isoformat(timespec="seconds"),
             "cached": False,
         }
 
     def _failure(self, phases: Mapping[str, float], kept: Mapping[str, Path]) -> TestFailed:
         assert self.reason is not None, "it failed"
-        console = self.trial.booted.console
+        console = self.run.booted.console
         reached = ", ".join(f"{phase} at {at:.0f} s" for phase, at in phases.items()) or "nothing was printed at all"
-        lines = "".join(f"\n  | {self.trial.shown(line)}" for line in console.last_lines)
-        how = f"{self.case.subject.kind}, {self.case.accel.kind}"
+        lines = "".join(f"\n  | {self.run.shown(line)}" for line in console.last_lines)
+        how = f"{self.setup.subject.kind}, {self.setup.accel.kind}"
         failure = self.reason.failure if isinstance(self.reason, Unmet) else None
         kind = Starved if failure and failure.kind == STARVED else TestFailed
         return kind(

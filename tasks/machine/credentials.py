@@ -6,7 +6,7 @@ udev and tmpfiles in the guest; anything else ignores it.
 The way in is `tmpfiles.extra`, the one credential that 252 applies early enough. It is applied twice: to what is below
 /dev before udev starts, to the rest much later. A link below /dev to /run lets the early pass write a unit and a udev
 rule where systemd and udev look; by the rule the device /dev/null wants the unit. systemd 256 can take units from
-credentials directly, but this way it knows as well, and one page is not enough for both (see ROOM).
+credentials directly, but this way it knows as well, and one page is not enough for both (see LIMIT).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 SECOND_PORT = "/dev/ttyS1"
-ROOM = 4000
+LIMIT = 4000
 """Bytes that all credentials of a run may take, base64 and names included: Debian 12 reads one page of them."""
 
 _LINK = "/dev/.bootsmith"

@@ -15,10 +15,10 @@ from bootsmith.tasks.machine.console import Console
 from bootsmith.tasks.recipe.model import Keystrokes
 
 _LINE = 900  # bytes of a command sent at once: a tty holds 4095
-_NUDGE = 5.0  # seconds between two attempts to get a prompt
+_RETRY = 5.0  # seconds between two attempts to get a prompt
 
 
-class Ports(Protocol):
+class SerialPorts(Protocol):
     """A machine's two serial ports."""
 
     console: Console
@@ -47,7 +47,7 @@ class Question(Protocol):
 class Typist:
     """Types what a recipe says (`test.keys`), each text once what it waits for was printed, by whomever."""
 
-    def __init__(self, ports: Ports, keys: Sequence[Keystrokes]) -> None:
+    def __init__(self, ports: SerialPorts, keys: Sequence[Keystrokes]) -> None:
         self.typed = 0
         self._ports = ports
         self._keys = keys
@@ -68,7 +68,7 @@ class Typist:
 class Agent:
     """Our unit in the guest (see credentials.py): it prints the nonce, and runs commands as root."""
 
-    def __init__(self, ports: Ports, nonce: str) -> None:
+    def __init__(self, ports: SerialPorts, nonce: str) -> None:
         self._ports = ports
         self._nonce = nonce
 
@@ -88,7 +88,7 @@ class Agent:
 
 
 class _ByAgent:
-    def __init__(self, ports: Ports, nonce: str, command: str) -> None:
+    def __init__(self, ports: SerialPorts, nonce: str, command: str) -> None:
         self._ports = ports
         self._added = f"{nonce} added\n"
         self._end = re.compile(rf"{nonce} exit (\d+)\n")
@@ -121,7 +121,7 @@ class Shell:
     It proves itself by sums: what we type is echoed, so only what the shell makes of it counts.
     """
 
-    def __init__(self, ports: Ports) -> None:
+    def __init__(self, ports: SerialPorts) -> None:
         self.refused = False
         self._ports = ports
         self._from = 0
@@ -132,7 +132,7 @@ class Shell:
         """Tell whether the prompt asks for a user; asks for a new one where something was printed over it."""
         if re.search(r"\S login: \Z", self._ports.console.said):
             return True
-        if self._ports.quiet > _NUDGE and self._due():
+        if self._ports.quiet > _RETRY and self._due():
             self._ports.send(b"\r")
         return False
 
@@ -145,7 +145,7 @@ class Shell:
     def password(self, password: bytes) -> None:
         self._ports.hide(password)
         self._type(password)
-        self._tried = self._ports.now() - _NUDGE / 2
+        self._tried = self._ports.now() - _RETRY / 2
 
     def let_in(self) -> bool:
         """Tell whether a shell answers, or (`refused`) the password was not taken."""
@@ -171,7 +171,7 @@ class Shell:
         self._ports.send(text + b"\r")
 
     def _due(self) -> bool:
-        if self._ports.now() - self._tried < _NUDGE:
+        if self._ports.now() - self._tried < _RETRY:
             return False
         self._tried = self._ports.now()
         return True
@@ -194,7 +194,7 @@ class Sum:
 
 
 class _ByShell:
-    def __init__(self, ports: Ports, command: str) -> None:
+    def __init__(self, ports: SerialPorts, command: str) -> None:
         self._ports = ports
         self._from = len(ports.console.said)
         begin, end = Sum(), Sum()

@@ -16,8 +16,8 @@ from bootsmith.tasks.machine.console_messages import Failure, Phase
 from bootsmith.tasks.recipe.loaders.kinds import KINDS
 
 if TYPE_CHECKING:
-    from bootsmith.tasks.boot.menu import Menu as Shown
-    from bootsmith.tasks.machine.dialogue import Ports
+    from bootsmith.tasks.boot.menu import Menu
+    from bootsmith.tasks.machine.dialogue import SerialPorts
     from bootsmith.tasks.machine.firmware import Kind
     from bootsmith.tasks.recipe.model import Boot
 
@@ -33,7 +33,7 @@ WAYS: dict[str, Way] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Wanted:
+class EntryChoice:
     """The entry `name` of a loader's menu, its number `position` from 0, that of the default one being `default`.
 
     `title` is what GRUB repeats, "" where nobody knows it. `cmdline` is what Linux repeats. `file` is the entry's name
@@ -56,12 +56,12 @@ class Wanted:
         return WAYS[self.loader]
 
 
-def wanted(boot: Boot, shown: Shown, name: str, kind: Kind) -> Wanted | None:
+def choose(boot: Boot, menu: Menu, name: str, kind: Kind) -> EntryChoice | None:
     """Return how the entry `name` is chosen under a firmware; None where it boots by itself.
 
-    `shown` is the menu with its titles. Raises BootsmithError where the loader cannot be told.
+    `menu` is the loader's, with its titles. Raises BootsmithError where the loader cannot be told.
     """
-    if name == shown.default or kind == "direct":
+    if name == menu.default or kind == "direct":
         return None
     able = [each for each in boot.loader if KINDS[each].firmware == kind]
     loader = next((each for each in able if each in WAYS), None)
@@ -70,30 +70,30 @@ def wanted(boot: Boot, shown: Shown, name: str, kind: Kind) -> Wanted | None:
             f"{' and '.join(able) or kind} shows no menu in which the entry {name} could be chosen",
             "Test the default entry.",
         )
-    names = [item.name for item in shown.items]
-    item = shown.items[names.index(name)]
-    found = Wanted(
-        loader, name, names.index(name), names.index(shown.default), item.title or "", item.cmdline,
+    names = [item.name for item in menu.items]
+    item = menu.items[names.index(name)]
+    found = EntryChoice(
+        loader, name, names.index(name), names.index(menu.default), item.title or "", item.cmdline,
         f"{name}.{'efi' if 'efistub' in boot.loader else 'conf'}",
-        item.version, tuple(each.version for each in shown.items if each.version not in ("", item.version)),
+        item.version, tuple(each.version for each in menu.items if each.version not in ("", item.version)),
     )  # fmt: skip
-    if found.way != "variable" and not (shown.serial and shown.timeout):
-        lacks = "boot.console has no serial port" if not shown.serial else "boot.timeout is 0"
+    if found.way != "variable" and not (menu.serial and menu.timeout):
+        lacks = "boot.console has no serial port" if not menu.serial else "boot.timeout is 0"
         raise BootsmithError(
             f"the entry {name} cannot be chosen: {lacks}, so {loader} shows no menu on a serial port",
-            "Give it one: `boot.console+: [ttyS0]`." if not shown.serial else "Give it time: `boot.timeout: 5`.",
+            "Give it one: `boot.console+: [ttyS0]`." if not menu.serial else "Give it time: `boot.timeout: 5`.",
         )
     return found
 
 
-class Menu:
+class EntryKeys:
     """An entry being chosen: pressed key by key while a loader has the console, then checked against what booted."""
 
-    def __init__(self, ports: Ports, wanted: Wanted) -> None:
+    def __init__(self, ports: SerialPorts, choice: EntryChoice) -> None:
         self._ports = ports
-        self._wanted = wanted
+        self._choice = choice
         self._waiting: list[bytes] = []
-        self._sent = 0.0 if wanted.way == "variable" else None
+        self._sent = 0.0 if choice.way == "variable" else None
         self._seen = 0
 
     def press(self) -> None:
@@ -109,39 +109,39 @@ class Menu:
             self._ports.send(self._waiting.pop(0))
 
     def refusal(self) -> Failure | None:
-        """Return why what booted, a kernel having begun, is not the entry that was wanted."""
-        wanted, console = self._wanted, self._ports.console
+        """Return why what booted, a kernel having begun, is not the entry that was chosen."""
+        choice, console = self._choice, self._ports.console
         if self._sent is None or self._waiting:
             where = "no menu was seen on the serial port" if self._sent is None else "it came too early"
-            return Failure("entry", f"a kernel began before the menu entry {wanted.name} was chosen: {where}")
+            return Failure("entry", f"a kernel began before the menu entry {choice.name} was chosen: {where}")
         booting = re.findall(r"^ *Booting [`'](.*)'$", console.heard, re.MULTILINE)
-        if wanted.way == "grub" and wanted.title and booting and booting[-1] != wanted.title:
-            return Failure("entry", f"GRUB booted {booting[-1]!r}, not the entry {wanted.name} ({wanted.title!r})")
+        if choice.way == "grub" and choice.title and booting and booting[-1] != choice.title:
+            return Failure("entry", f"GRUB booted {booting[-1]!r}, not the entry {choice.name} ({choice.title!r})")
         kernels = {*re.findall(r"Linux version (\S+)", console.said)}
-        if wanted.version not in kernels and (wrong := kernels.intersection(wanted.others)):
-            what = f"Linux {wrong.pop()} was booted, which is another entry's; {wanted.name} has {wanted.version}"
+        if choice.version not in kernels and (wrong := kernels.intersection(choice.others)):
+            what = f"Linux {wrong.pop()} was booted, which is another entry's; {choice.name} has {choice.version}"
             return Failure("entry", what)
         # Linux says it twice: on a busy host a serial port loses bytes, and no line is judged by its half.
         told = re.findall(r"[Cc]ommand line: (.*)\n", console.said)
         settled = len(told) > 1 or console.phase >= Phase.USERSPACE
-        if told and settled and _words(wanted.cmdline) not in map(_words, told):
-            return Failure("entry", f"not the entry {wanted.name} was booted: its kernel was told {told[0]!r}")
+        if told and settled and _words(choice.cmdline) not in map(_words, told):
+            return Failure("entry", f"not the entry {choice.name} was booted: its kernel was told {told[0]!r}")
         return None
 
     @property
     def evidence(self) -> str:
         """What was done, for people."""
-        return f"entry {self._wanted.name} chosen"
+        return f"entry {self._choice.name} chosen"
 
     def _keys(self, heard: str) -> list[bytes]:
-        if self._wanted.way == "syslinux":
+        if self._choice.way == "syslinux":
             if "Press [Tab] to edit options" not in heard:
                 return []
-            down = self._wanted.position - self._wanted.default
+            down = self._choice.position - self._choice.default
             return [*([DOWN] * down or [UP] * -down), ENTER]
         if "*" not in heard.rpartition("GNU GRUB")[2] or "GNU GRUB" not in heard:
             return []  # the menu is there once an entry is marked
-        return [FIRST, *[DOWN] * self._wanted.position, ENTER]
+        return [FIRST, *[DOWN] * self._choice.position, ENTER]
 
 
 def _words(cmdline: str) -> list[str]:

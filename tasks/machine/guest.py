@@ -24,10 +24,10 @@ from typing import NamedTuple
 from bootsmith.tasks.errors import BootsmithError, TestFailed
 from bootsmith.tasks.machine import qmp
 from bootsmith.tasks.machine.console import Console, clean
-from bootsmith.tasks.machine.qemu import Wires
+from bootsmith.tasks.machine.qemu import Chardevs
 from bootsmith.tasks.tools import popen
 
-_ROOM = 1 << 20
+_PIPE_SIZE = 1 << 20
 """Bytes that the console's pipe is to hold unread: as many as Linux allows anybody."""
 _OPENING = 300
 """Seconds that QEMU may take to open what it is given."""
@@ -41,7 +41,7 @@ class Guest:
     def __init__(
         self,
         running: popen.Running,
-        wired: _Wired,
+        ends: _Ends,
         *,
         console: Console,
         log: Path,
@@ -56,14 +56,14 @@ class Guest:
         self._running = running
         self._messages = messages
         self._has_text_screen = text_screen
-        self._wired = wired
+        self._ends = ends
         self._log = log.open("wb", buffering=0)
         self._hidden = b""
         self._held = b""
         self._selector = selectors.DefaultSelector()
-        for end in (wired.printed, wired.second.fileno()):
-            os.set_blocking(end, False)
-            self._selector.register(end, selectors.EVENT_READ)
+        for descriptor in (ends.printed, ends.second.fileno()):
+            os.set_blocking(descriptor, False)
+            self._selector.register(descriptor, selectors.EVENT_READ)
 
     @property
     def pid(self) -> int:
@@ -83,7 +83,7 @@ class Guest:
         """Take what the guest prints; come back as soon as there was something, it ended, or the seconds are over."""
         for key, _ in self._selector.select(max(0.0, seconds)):
             try:
-                data = os.read(key.fd, _ROOM)
+                data = os.read(key.fd, _PIPE_SIZE)
             except BlockingIOError:
                 continue
             except ConnectionResetError:
@@ -91,7 +91,7 @@ class Guest:
             if not data:
                 self._selector.unregister(key.fd)
                 self.ended = True
-            elif key.fd == self._wired.printed:
+            elif key.fd == self._ends.printed:
                 self.quiet_since = time.monotonic()
                 self._write(data)
                 self.console.feed(data, self.now())
@@ -106,11 +106,11 @@ class Guest:
 
     def send(self, text: bytes) -> None:
         """Type on the console."""
-        self._push(self._wired.typed, text)
+        self._push(self._ends.typed, text)
 
     def send_second(self, text: bytes) -> None:
         """Send through the second serial port."""
-        self._push(self._wired.second.fileno(), text)
+        self._push(self._ends.second.fileno(), text)
 
     def hide(self, secret: bytes) -> None:
         """Keep `secret` out of the log from now on, should the guest echo it."""
@@ -118,11 +118,11 @@ class Guest:
 
     def screenshot(self, png: Path) -> bool:
         """Save what the machine's screen shows; False where there is none to save."""
-        return qmp.screenshot(self._wired.monitor, png)
+        return qmp.screenshot(self._ends.monitor, png)
 
     def screen(self) -> list[str]:
         """Return what the machine's screen shows where it shows text, as under a BIOS."""
-        return qmp.text_screen(self._wired.monitor) if self._has_text_screen and not self.ended else []
+        return qmp.text_screen(self._ends.monitor) if self._has_text_screen and not self.ended else []
 
     def status(self) -> tuple[int | None, str]:
         """Return QEMU's exit status, None while it runs, and what it said."""
@@ -158,14 +158,14 @@ class Guest:
 
 @contextlib.contextmanager
 def start(
-    command: Callable[[Wires], list[str]],
+    command: Callable[[Chardevs], list[str]],
     console: Console,
     log: Path,
     *,
     text_screen: bool = False,
     pass_fds: Sequence[int] = (),
 ) -> Iterator[Guest]:
-    """Run the command that is made around our wires. What QEMU itself says goes to qemu.log beside `log`.
+    """Run the command that is made around our ends of its devices. What QEMU itself says goes to qemu.log beside `log`.
 
     `text_screen` says that the machine has a graphics card that a BIOS writes text on. It inherits the descriptors
     `pass_fds`. Raises TestFailed where QEMU does not even begin.
@@ -174,22 +174,22 @@ def start(
         messages = log.parent / "qemu.log"
         with tempfile.TemporaryDirectory(prefix="bootsmith-") as names:
             pipe = Path(names) / "console"
-            wired, theirs = _wire(pipe, stack)
-            argv = command(Wires(pipe, *(their.fileno() for their in theirs)))
+            ends, theirs = _connect(pipe, stack)
+            argv = command(Chardevs(pipe, *(their.fileno() for their in theirs)))
             passed = [*(their.fileno() for their in theirs), *pass_fds]
             running = stack.enter_context(popen.start(argv, stderr=messages, pass_fds=passed))
             for their in theirs:
                 their.close()
-            guest = Guest(running, wired, console=console, log=log, messages=messages, text_screen=text_screen)
+            guest = Guest(running, ends, console=console, log=log, messages=messages, text_screen=text_screen)
             stack.callback(guest.close)
-            if not select.select([wired.monitor], [], [], _OPENING)[0]:  # a greeting, or its end: the pipe was opened
+            if not select.select([ends.monitor], [], [], _OPENING)[0]:  # a greeting, or its end: the pipe was opened
                 raise TestFailed(
                     f"QEMU did not begin within {_OPENING} s", "Is the disk it opens on a file system that hangs?"
                 )
         yield guest
 
 
-class _Wired(NamedTuple):
+class _Ends(NamedTuple):
     """Our ends: what the console prints, what is typed on it, the second serial port, the monitor."""
 
     printed: int
@@ -198,7 +198,7 @@ class _Wired(NamedTuple):
     monitor: socket.socket
 
 
-def _wire(pipe: Path, stack: contextlib.ExitStack) -> tuple[_Wired, Sequence[socket.socket]]:
+def _connect(pipe: Path, stack: contextlib.ExitStack) -> tuple[_Ends, Sequence[socket.socket]]:
     """Return our ends, and QEMU's of the sockets; the pipe it finds by its name. `stack` closes them all."""
 
     def opened(suffix: str, flags: int) -> int:
@@ -210,11 +210,11 @@ def _wire(pipe: Path, stack: contextlib.ExitStack) -> tuple[_Wired, Sequence[soc
 
     printed = opened(".out", os.O_RDONLY)
     with contextlib.suppress(OSError):  # an ordinary user may have used up all room there is for pipes
-        fcntl.fcntl(printed, fcntl.F_SETPIPE_SZ, _ROOM)
+        fcntl.fcntl(printed, fcntl.F_SETPIPE_SZ, _PIPE_SIZE)
     typed = opened(".in", os.O_RDWR)  # nobody could open it for writing alone before QEMU reads it
     pairs = [[stack.enter_context(each) for each in socket.socketpair()] for _ in range(2)]
     (second, monitor), theirs = zip(*pairs, strict=True)
-    return _Wired(printed, typed, second, monitor), theirs
+    return _Ends(printed, typed, second, monitor), theirs
 
 
 def explain_early_end(guest: Guest) -> BootsmithError | None:

@@ -67,7 +67,7 @@ class Kernel:
 
 
 @dataclass(frozen=True, slots=True)
-class Wires:
+class Chardevs:
     """What leads to us: named pipes, CONSOLE.in and CONSOLE.out, and two sockets that QEMU inherits, by descriptor.
 
     The sockets are the second serial port and the monitor (QMP).
@@ -88,7 +88,7 @@ def command(
     kernel: Kernel | None = None,
     snapshot: bool = True,
     credentials: Mapping[str, bytes] | None = None,
-    wires: Wires | None = None,
+    chardevs: Chardevs | None = None,
     ports: Ports | None = None,
     sockets: Mapping[str, int] | None = None,
     debug: Path | None = None,
@@ -98,7 +98,7 @@ def command(
 ) -> list[str]:
     """Return the words that run `machine` with `disk`; without `firmware` under SeaBIOS.
 
-    `format` may be "iso": a CD. `wires` stand in for the terminal. A tag among `sockets` is shared by the virtiofsd
+    `format` may be "iso": a CD. `chardevs` stand in for the terminal. A tag among `sockets` is shared by the virtiofsd
     at that descriptor, any other by QEMU itself (9p). `debug` is the file that `machine.debug` goes to. Through the
     descriptor `passphrase` comes that of an encrypted disk, and of the overlay over it where there is no snapshot.
     Raises UsageError where `machine.qemu` would take the terminal a second time.
@@ -118,7 +118,7 @@ def command(
         *_network(machine, ports),
         *_shares(machine, sockets),
         *_display(machine, ports),
-        *(_wired(wires) if wires else _console(machine)),
+        *(_chardevs(chardevs) if chardevs else _console(machine)),
         *(("-gdb", f"tcp:127.0.0.1:{ports.gdb}", "-S") if machine.gdb else ()),
         *(("-d", machine.debug, "-D", str(debug)) if machine.debug and debug else ()),
         *_credentials(credentials or {}),
@@ -250,11 +250,11 @@ def _console(machine: Machine) -> list[str]:
     return [*words, "-monitor", "stdio"] if machine.monitor else words
 
 
-def _wired(wires: Wires) -> list[str]:
+def _chardevs(chardevs: Chardevs) -> list[str]:
     return [
-        "-chardev", f"pipe,id=console,path={_value(wires.console)}", "-serial", "chardev:console",
-        "-chardev", f"socket,id=second,fd={wires.second}", "-serial", "chardev:second",
-        "-chardev", f"socket,id=qmp,fd={wires.qmp}", "-mon", "chardev=qmp,mode=control",
+        "-chardev", f"pipe,id=console,path={_value(chardevs.console)}", "-serial", "chardev:console",
+        "-chardev", f"socket,id=second,fd={chardevs.second}", "-serial", "chardev:second",
+        "-chardev", f"socket,id=qmp,fd={chardevs.qmp}", "-mon", "chardev=qmp,mode=control",
     ]  # fmt: skip
 
 

@@ -118,11 +118,11 @@ def prepare(
     *,
     folder: Path | None,
     say: Callable[[str], None],
-    wires: qemu.Wires | None = None,
+    chardevs: qemu.Chardevs | None = None,
     sockets: Mapping[str, int] | None = None,
     is_free: Callable[[int], bool] | None = None,
 ) -> Prepared:
-    """Make ready what a run needs; with `wires` it is without a terminal, without `folder` it has no ssh key.
+    """Make ready what a run needs; with `chardevs` it is without a terminal, without `folder` it has no ssh key.
 
     `sockets` are those at which virtiofsd serves folders, by tag;
     `is_free` tells whether a port can be had.
@@ -152,7 +152,7 @@ def prepare(
     snapshot = not (machine.keep or subject.writes)
     argv = qemu.command(
         machine, disk=disk, format=form, firmware=code, accel=accel, kernel=kernel, snapshot=snapshot,
-        wires=wires, credentials=credentials(asked), ports=given, program=host.find(qemu.PROGRAMS[subject.arch]),
+        chardevs=chardevs, credentials=credentials(asked), ports=given, program=host.find(qemu.PROGRAMS[subject.arch]),
         debug=(folder / "debug.log").absolute() if folder else None, sockets=sockets,
         passphrase=passphrases.SHOWN if subject.passphrase else None,
     )  # fmt: skip

@@ -22,7 +22,7 @@ from bootsmith.cache.files import sealed, temporary
 
 if TYPE_CHECKING:
     from bootsmith.cache.digest.memo import Memo
-    from bootsmith.tasks.machine.boot_setup import Case
+    from bootsmith.tasks.machine.boot_setup import BootSetup
 
 KIND = "verdict 1"
 BOOT = "bootsmith.tasks.machine.boot_test"
@@ -57,31 +57,34 @@ class Verdicts:
         self._root = root
         self._memo = memo
 
-    def key(self, case: Case) -> str | None:
+    def key(self, setup: BootSetup) -> str | None:
         """Return the key of all that a boot depends on; None where QEMU is told of files that nobody can name."""
-        if case.machine.qemu or case.machine.share:
+        if setup.machine.qemu or setup.machine.share:
             return None
-        return keys.key(self.parts(case))
+        return keys.key(self.parts(setup))
 
-    def parts(self, case: Case) -> dict[str, keys.Value]:
+    def parts(self, setup: BootSetup) -> dict[str, keys.Value]:
         """Return what a boot depends on, by name."""
         from bootsmith.cache.digest import secret_digest
         from bootsmith.cache.digest.code import module_identity
         from bootsmith.cache.digest.fingerprint import fingerprint
         from bootsmith.tasks.tools import identity
 
-        test = asdict(case.test)
-        if case.test.login:
-            test["login"] = {"user": case.test.login.user, "password": secret_digest.digest(self._root, case.password)}
-        opened = case.subject.passphrase
+        test = asdict(setup.test)
+        if setup.test.login:
+            test["login"] = {
+                "user": setup.test.login.user,
+                "password": secret_digest.digest(self._root, setup.password),
+            }
+        opened = setup.subject.passphrase
         return {
             "passphrase": secret_digest.digest(self._root, opened.text) if opened else None,
-            "files": {role: fingerprint(path, self._memo) for role, path in case.files.items()},
-            "settings": _plain(case.settings),
-            "machine": _plain(asdict(case.machine)),
+            "files": {role: fingerprint(path, self._memo) for role, path in setup.files.items()},
+            "settings": _plain(setup.settings),
+            "machine": _plain(asdict(setup.machine)),
             "test": _plain(test),
-            "accelerator": [case.accel.kind, case.accel.cpu],
-            "qemu": identity.of_tool(case.program, self._memo),
+            "accelerator": [setup.accel.kind, setup.accel.cpu],
+            "qemu": identity.of_tool(setup.program, self._memo),
             "code": f"{module_identity(BOOT, memo=self._memo)} {sys.implementation.cache_tag}",
         }
 

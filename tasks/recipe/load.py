@@ -90,9 +90,9 @@ def _profiles(documents: Iterable[Document]) -> list[str]:
 
 def _try_profile(documents: Sequence[Document], profile: str, problems: Problems) -> None:
     """Note what is wrong with a profile that was not asked for: each of its keys, not the recipe it would make."""
-    trial = Problems()
-    RECIPE.read(_compose(documents, profile, NOTHING, trial), (), trial)
-    problems.adopt(trial)
+    unreported = Problems()
+    RECIPE.read(_compose(documents, profile, NOTHING, unreported), (), unreported)
+    problems.adopt(unreported)
 
 
 def _compose(documents: Sequence[Document], profile: str | None, words: Mapping[str, str], problems: Problems) -> Table:
@@ -122,8 +122,8 @@ def _with_layout(tree: Table, variables: Variables, words: Mapping[str, str]) ->
     """Return the recipe with the loader's usual partitions below it, so that they too can be changed by name."""
     if tree.get("disk", "partitions") is not None or "disk.partitions" in words:
         return tree
-    trial = Problems()
-    read = [LOADER.read(each, (), trial) for each in _said(tree, variables, words, "boot", "loader")]
+    unreported = Problems()
+    read = [LOADER.read(each, (), unreported) for each in _said(tree, variables, words, "boot", "loader")]
     names = [name for name in read if name is not FAILED] or [*BOOT.keys["loader"].value]
     table = next((each.text for each in _said(tree, variables, words, "disk", "table")), layouts.usual_table(names))
     initrd = next((each.text for each in _said(tree, variables, words, "boot", "initrd")), "auto")

@@ -57,23 +57,23 @@ def about(identity: str, memo: Memo) -> dict[str, Any] | None:
 
 
 def _identity(path: Path, data: tuple[str, ...], memo: Memo, version: tuple[str, ...]) -> str:
-    book = memo.path.with_name("tools")
-    if book not in _answers:
-        _answers[book] = _read(book)
-    answers = _answers[book]
+    file = memo.path.with_name("tools")
+    if file not in _answers:
+        _answers[file] = _read(file)
+    answers = _answers[file]
     known = answers.get(str(path))
     if known and known["data"] == list(data) and all(_stat(each) == was for each, was in known["watched"].items()):
         shared_libraries.known[str(path)] = known["libraries"]
         return str(known["identity"])
     began = time.time_ns()
     watched, files, shared, found = _examine(path, data, memo)
-    _tell(found, path, version, files, memo)
+    _note_about(found, path, version, files, memo)
     answers.pop(str(path), None)
     shared_libraries.known.pop(str(path), None)
     if all(_settled(each, began) for each in watched):
         answers[str(path)] = {"data": list(data), "watched": watched, "identity": found, "libraries": shared}
         shared_libraries.known[str(path)] = shared
-        _write(book, answers)
+        _write(file, answers)
     return found
 
 
@@ -95,7 +95,7 @@ def _examine(path: Path, data: tuple[str, ...], memo: Memo) -> tuple[dict[str, S
     return watched, held, shared, key(content)
 
 
-def _tell(identity: str, path: Path, version: tuple[str, ...], files: dict[str, str], memo: Memo) -> None:
+def _note_about(identity: str, path: Path, version: tuple[str, ...], files: dict[str, str], memo: Memo) -> None:
     """Note what a new identity stands for. Where that cannot be done, later words about a change say less."""
     from bootsmith.cache.files import sealed
 
@@ -149,21 +149,21 @@ def _settled(path: str, moment: int) -> bool:
         return True
 
 
-def _read(book: Path) -> dict[str, Any]:
+def _read(file: Path) -> dict[str, Any]:
     """Return the answers kept in a file; none where it is missing, damaged, or of an earlier boot (see clock.py)."""
     from bootsmith.cache.files import clock, sealed
 
-    body = sealed.read(book, KIND)
+    body = sealed.read(file, KIND)
     if body is None:
         return {}
     kept: dict[str, Any] = json.loads(body)
     return kept["answers"] if kept["boot"] == clock.boot_id() else {}
 
 
-def _write(book: Path, answers: dict[str, Any]) -> None:
+def _write(file: Path, answers: dict[str, Any]) -> None:
     """Keep the answers; where that cannot be done, they are found again next time."""
     from bootsmith.cache.files import clock, sealed
 
     with contextlib.suppress(OSError):
-        book.parent.mkdir(parents=True, exist_ok=True)
-        sealed.write(book, KIND, json.dumps({"boot": clock.boot_id(), "answers": answers}).encode())
+        file.parent.mkdir(parents=True, exist_ok=True)
+        sealed.write(file, KIND, json.dumps({"boot": clock.boot_id(), "answers": answers}).encode())

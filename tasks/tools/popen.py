@@ -25,7 +25,7 @@ def spawn_interactive(
     """
     words = [*isolation.pdeathsig_command(), *map(str, argv)]
     with (
-        terminal.lent(), _deaf_to_ctrl_c(),
+        terminal.lent(), _ignoring_ctrl_c(),
         subprocess.Popen(words, env=env, pass_fds=pass_fds) as child, _listed(child),
     ):  # fmt: skip
         return children.shell_status(child.wait())
@@ -121,7 +121,7 @@ def _listed(child: subprocess.Popen[bytes]) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _deaf_to_ctrl_c() -> Iterator[None]:
+def _ignoring_ctrl_c() -> Iterator[None]:
     """Let SIGINT do nothing to us. Not SIG_IGN, which the program would inherit. Outside the main thread: no change."""
     try:
         before = signal.signal(signal.SIGINT, lambda *_: None)

@@ -65,8 +65,10 @@ def test_a_loader_of_ones_own_boots(tmp_path: Path) -> None:
     disk = tmp_path / "build/own/own.raw"
     accel = choose("tcg", memory=tmp_path / "accelerator.json")
 
-    def command(wires: qemu.Wires) -> list[str]:
-        return qemu.command(machine(memory=64 << 20), disk=disk, format="raw", firmware=None, accel=accel, wires=wires)
+    def command(chardevs: qemu.Chardevs) -> list[str]:
+        return qemu.command(
+            machine(memory=64 << 20), disk=disk, format="raw", firmware=None, accel=accel, chardevs=chardevs
+        )
 
     with guest.start(command, Console(), tmp_path / "log") as running:
         end = time.monotonic() + LONG

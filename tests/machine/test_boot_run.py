@@ -17,10 +17,10 @@ MENU = "\x1b[2J\x1b[01;01H\x1b[15;33H box login: \x1b[18;01H\x1b[2J\x1b[01;01H"
 
 
 def judged(guest: ScriptedGuest, **test: object) -> BootRun:
-    """Return a trial that passed. Raises Unmet."""
-    trial = BootRun(guest, demands(**test), NONCE)
-    trial.judge()
-    return trial
+    """Return a boot run that passed. Raises Unmet."""
+    run = BootRun(guest, demands(**test), NONCE)
+    run.judge()
+    return run
 
 
 def refusal(guest: ScriptedGuest, **test: object) -> tuple[str, str]:
@@ -46,9 +46,9 @@ class Speaking(ScriptedGuest):
 def test_expectations_and_nonce_pass() -> None:
     """What was expected and the nonce together make a boot pass, each at its time."""
     guest = Speaking([(1, MENU), (5, KERNEL), (20, "box login: ")])
-    trial = judged(guest, expect=("Linux version", "login:"))
-    assert trial.evidence == ["2 of 2 expectations met", "nonce seen"]
-    assert trial.expected.met == [5, 20]
+    run = judged(guest, expect=("Linux version", "login:"))
+    assert run.evidence == ["2 of 2 expectations met", "nonce seen"]
+    assert run.expected.met == [5, 20]
 
 
 def test_a_menu_passes_nothing() -> None:
@@ -156,10 +156,10 @@ def test_login_refused() -> None:
     """A password the guest does not take fails the test, and is not shown."""
     answers = {"root": "root\r\nPassword: ", "sesame": "sesame\r\nLogin incorrect\r\n"}
     guest = Speaking([(1, KERNEL + "box login: ")], answer=shell(answers))
-    trial = BootRun(guest, demands(login=Login("root", Secret(env="PW"))), NONCE, password=b"sesame")
+    run = BootRun(guest, demands(login=Login("root", Secret(env="PW"))), NONCE, password=b"sesame")
     with pytest.raises(Unmet, match="did not let root in"):
-        trial.judge()
-    assert trial.shown("sesame") == "********"
+        run.judge()
+    assert run.shown("sesame") == "********"
 
 
 def test_commands_need_a_way_in() -> None:
@@ -175,9 +175,9 @@ def test_commands_must_exit_0(status: int, passes: bool) -> None:
     answers = {"add": f"{NONCE} added\n", "run": f"some output\n\n{NONCE} exit {status}\n"}
     guest = Speaking([(1, KERNEL + "box login: ")], up=1, answer=shell(answers))
     if passes:
-        trial = judged(guest, run=("true", "id"))
-        assert trial.ran == [("true", 0, "some output"), ("id", 0, "some output")]
-        assert trial.evidence[-2:] == ["`true` ran", "`id` ran"]
+        run = judged(guest, run=("true", "id"))
+        assert run.ran == [("true", 0, "some output"), ("id", 0, "some output")]
+        assert run.evidence[-2:] == ["`true` ran", "`id` ran"]
     else:
         kind, what = refusal(guest, run=("false",))
         assert kind == "command failed"
@@ -198,9 +198,9 @@ LITES = ("GNU Mach 1\\.8", "hd0s1", "start lites_server:")
 
 def test_a_mach_kernel_takes_over() -> None:
     """GNU Mach is known by what it prints; its menu's titles, which name it, are no evidence (L7)."""
-    trial = judged(ScriptedGuest([(1, GRUB), (2, MACH + "start lites_server: hello\r\n")]), expect=LITES)
-    assert trial.booted.console.phase is Phase.USERSPACE
-    assert trial.booted.now() < 3, "Mach is not waited for: it knows no nonce"
+    run = judged(ScriptedGuest([(1, GRUB), (2, MACH + "start lites_server: hello\r\n")]), expect=LITES)
+    assert run.booted.console.phase is Phase.USERSPACE
+    assert run.booted.now() < 3, "Mach is not waited for: it knows no nonce"
     assert refusal(ScriptedGuest([(1, GRUB)]), expect=("GNU Mach",))[0] == "silence"
     direct = ScriptedGuest([(1, MACH + "start lites_server: hello\r\n")], console=Console(direct=True))
     assert judged(direct, expect=LITES).booted.now() < 3
@@ -224,8 +224,8 @@ def test_a_kernel_nobody_knows() -> None:
 
 def test_a_kernel_started_directly_has_the_console_alone() -> None:
     """Without firmware and loader on the console its first word is the guest's, even from a quiet kernel (W4)."""
-    trial = judged(ScriptedGuest([(2, "tiny is up\r\n")], console=Console(direct=True)), expect=("tiny is up",))
-    assert began(trial.booted.console.phases) == {"firmware": 0.0, "kernel": 2}
+    run = judged(ScriptedGuest([(2, "tiny is up\r\n")], console=Console(direct=True)), expect=("tiny is up",))
+    assert began(run.booted.console.phases) == {"firmware": 0.0, "kernel": 2}
 
 
 @pytest.mark.parametrize(
@@ -257,9 +257,9 @@ def test_keys_are_typed_when_asked_for() -> None:
     """`test.keys` are typed in order, each after its own words, whoever prints them."""
     keys = (Keystrokes("boot: $", "linux debug\r"), Keystrokes("^Name\\?", "me\r"), Keystrokes("never", "x"))
     guest = ScriptedGuest([(1, "boot: "), (5, "\r\n" + KERNEL + "Name? "), (6, "\r\nboot: login:\r\n")])
-    trial = judged(guest, keys=keys)
+    run = judged(guest, keys=keys)
     assert guest.typed == ["linux debug\r", "me\r"]
-    assert trial.typist.typed == 2
+    assert run.typist.typed == 2
 
 
 def test_a_text_screen_tells_what_the_serial_port_does_not() -> None:

@@ -45,9 +45,9 @@ def booted(
 ) -> Iterator[Guest]:
     """Run a disk under SeaBIOS."""
 
-    def command(wires: qemu.Wires) -> list[str]:
+    def command(chardevs: qemu.Chardevs) -> list[str]:
         return qemu.command(
-            machine(**keys), disk=disk, format=form, firmware=None, accel=accel, snapshot=snapshot, wires=wires
+            machine(**keys), disk=disk, format=form, firmware=None, accel=accel, snapshot=snapshot, chardevs=chardevs
         )
 
     with guest.start(command, Console(), log or disk.with_suffix(".log")) as running:
@@ -101,10 +101,10 @@ def test_an_encrypted_disk_boots(tmp_path: Path, accel: Accel, keep: bool) -> No
         over, _ = overlay.kept(disk, "qcow2", None, tmp_path / "run", key)
     with key.pipe() as fd:
 
-        def command(wires: qemu.Wires) -> list[str]:
+        def command(chardevs: qemu.Chardevs) -> list[str]:
             return qemu.command(
                 machine(), disk=over, format=image_format.identify(disk, opens=True), firmware=None, accel=accel,
-                snapshot=not keep, wires=wires, passphrase=fd,
+                snapshot=not keep, chardevs=chardevs, passphrase=fd,
             )  # fmt: skip
 
         with guest.start(command, Console(), tmp_path / "log", pass_fds=[fd]) as running:
@@ -154,9 +154,9 @@ def test_a_shared_folder(tmp_path: Path, accel: Accel) -> None:
     with shares.served({"one": tmp_path}) as sockets:
         assert set(sockets) == {"one"}
 
-        def command(wires: qemu.Wires) -> list[str]:
+        def command(chardevs: qemu.Chardevs) -> list[str]:
             return qemu.command(
-                machine(share=share), disk=disk, firmware=None, accel=accel, wires=wires, sockets=sockets
+                machine(share=share), disk=disk, firmware=None, accel=accel, chardevs=chardevs, sockets=sockets
             )
 
         with guest.start(command, Console(), tmp_path / "log", pass_fds=[*sockets.values()]) as running:
@@ -266,8 +266,8 @@ from tests.support.machine_keys import machine
 from bootsmith.tasks.machine import guest, qemu
 from bootsmith.tasks.machine.accelerator import Accel
 from bootsmith.tasks.machine.console import Console
-command = lambda wires: qemu.command(
-    machine(), disk=Path(sys.argv[1]), format="raw", firmware=None, accel=Accel("tcg", "max"), wires=wires)
+command = lambda chardevs: qemu.command(
+    machine(), disk=Path(sys.argv[1]), format="raw", firmware=None, accel=Accel("tcg", "max"), chardevs=chardevs)
 with guest.start(command, Console(), Path(sys.argv[1]).with_suffix(".log")) as running:
     while "hello" not in running.console.heard:
         running.pump(1)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from bootsmith.tasks.machine import qemu
-from bootsmith.tasks.machine.credentials import ROOM, Asked, credentials
+from bootsmith.tasks.machine.credentials import LIMIT, Asked, credentials
 
 from tests.support.machine_keys import TCG, machine
 
@@ -70,7 +70,7 @@ def test_it_fits_into_what_debian_12_reads() -> None:
         machine(), disk=Path("/d"), format="raw", firmware=None, accel=TCG, credentials=credentials(ALL)
     )
     strings = [word.removeprefix("type=11,value=") for word in command if word.startswith("type=11,value=")]
-    assert sum(len(string) + 1 for string in strings) < ROOM
+    assert sum(len(string) + 1 for string in strings) < LIMIT
 
 
 @pytest.mark.parametrize("name", ["bootsmith-agent", "bootsmith-key", "bootsmith-reload"])

@@ -102,7 +102,7 @@ def at_the_prompt(terminal: FakeTerminal) -> tuple[ScriptedGuest, Shell]:
 
 
 def logged_in(guest: ScriptedGuest, shell: Shell, password: bytes) -> None:
-    """Log in as root, as a trial does."""
+    """Log in as root, as a boot test does."""
     assert shell.at_login()
     shell.user("root")
     assert shell.at_password()

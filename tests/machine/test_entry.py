@@ -10,14 +10,14 @@ from bootsmith.tasks.boot.menu import Item, Serial
 from bootsmith.tasks.boot.menu import Menu as Shown
 from bootsmith.tasks.errors import BootsmithError
 from bootsmith.tasks.machine.boot_run import BootRun, Unmet
-from bootsmith.tasks.machine.entry import Wanted, wanted
+from bootsmith.tasks.machine.entry import EntryChoice, choose
 from bootsmith.tasks.recipe.load import load
 from bootsmith.tasks.recipe.model import Boot
 
 from tests.support.machine_keys import demands
 from tests.support.scripted_guests import ScriptedGuest
 
-RECOVERY = Wanted("grub-bios", "recovery", 2, 1, "Recovery", "ro single")
+RECOVERY = EntryChoice("grub-bios", "recovery", 2, 1, "Recovery", "ro single")
 SHOWN = Shown(
     (Item("first", "First", "ro"), Item("second", "Second", "ro debug"), Item("recovery", "Recovery", "ro single")),
     "first", 5, Serial(0, 115200),
@@ -52,10 +52,10 @@ class Grub:
         return self.draw()
 
 
-def judged(guest: ScriptedGuest, entry: Wanted) -> BootRun:
-    trial = BootRun(guest, demands(), "cafe01", entry=entry)
-    trial.judge()
-    return trial
+def judged(guest: ScriptedGuest, entry: EntryChoice) -> BootRun:
+    run = BootRun(guest, demands(), "cafe01", entry=entry)
+    run.judge()
+    return run
 
 
 def test_grub_goes_down_its_menu() -> None:
@@ -84,7 +84,7 @@ def test_what_the_kernel_was_told_is_checked() -> None:
 
 def test_another_entrys_kernel_is_found_out() -> None:
     """Two entries with the same words and other kernels: the version that Linux prints tells which one it was."""
-    entry = Wanted("systemd-boot", "mine", 1, cmdline="ro", version="6.9-mine", others=("6.1.0", "6.5"))
+    entry = EntryChoice("systemd-boot", "mine", 1, cmdline="ro", version="6.9-mine", others=("6.1.0", "6.5"))
     assert judged(ScriptedGuest([(3, kernel("ro").replace("6.1.0", "6.9-mine"))]), entry)
     with pytest.raises(
         Unmet, match=r"Linux 6\.1\.0 was booted, which is another entry's; mine has 6\.9-mine"
@@ -95,21 +95,21 @@ def test_another_entrys_kernel_is_found_out() -> None:
 
 def test_a_version_that_lost_bytes_accuses_nobody() -> None:
     """What no entry's kernel is called was garbled on its way."""
-    entry = Wanted("systemd-boot", "mine", 1, cmdline="ro", version="6.9-mine", others=("6.1.0",))
+    entry = EntryChoice("systemd-boot", "mine", 1, cmdline="ro", version="6.9-mine", others=("6.1.0",))
     assert judged(ScriptedGuest([(3, kernel("ro").replace("6.1.0", "6.9-ine"))]), entry)
 
 
 def test_versions_come_from_the_menu(boot: Boot) -> None:
     """The entry's own, and those that are not."""
     items = (Item("a", "A", "ro", version="1"), Item("b", "B", "ro", version="2"), Item("c", "C", "ro", version="2"))
-    found = wanted(boot, replace(SHOWN, items=items, default="a"), "b", "uefi")
+    found = choose(boot, replace(SHOWN, items=items, default="a"), "b", "uefi")
     assert found is not None
     assert (found.version, found.others) == ("2", ("1",))
 
 
 def test_a_line_that_lost_bytes_is_not_the_last_word() -> None:
     """Linux says its command line twice: one whole line of the two is enough."""
-    entry = Wanted("systemd-boot", "recovery", position=2, title="Recovery", cmdline="ro single")
+    entry = EntryChoice("systemd-boot", "recovery", position=2, title="Recovery", cmdline="ro single")
     text = kernel("ro sle").replace("login", "[    0.1] Kernel command line: ro single\r\nlogin")
     assert judged(ScriptedGuest([(3, text)]), entry)
 
@@ -142,14 +142,14 @@ def fixture_boot() -> Boot:
 def test_how_each_loader_is_told(boot: Boot) -> None:
     """What boots by itself needs no key; the entry's line and words come from the menu."""
     grub = replace(boot, loader=("grub-efi",))
-    assert wanted(grub, SHOWN, "first", "uefi") is None
-    assert wanted(grub, SHOWN, "recovery", "direct") is None
-    last = Wanted("grub-efi", "recovery", 2, 0, "Recovery", "ro single", "recovery.conf")
-    assert wanted(grub, SHOWN, "recovery", "uefi") == last
+    assert choose(grub, SHOWN, "first", "uefi") is None
+    assert choose(grub, SHOWN, "recovery", "direct") is None
+    last = EntryChoice("grub-efi", "recovery", 2, 0, "Recovery", "ro single", "recovery.conf")
+    assert choose(grub, SHOWN, "recovery", "uefi") == last
     both = replace(boot, loader=("efistub", "systemd-boot"))
-    assert wanted(both, SHOWN, "recovery", "uefi") == replace(last, loader="systemd-boot", file="recovery.efi")
+    assert choose(both, SHOWN, "recovery", "uefi") == replace(last, loader="systemd-boot", file="recovery.efi")
     quiet = replace(SHOWN, timeout=0, serial=None)
-    assert wanted(boot, quiet, "second", "uefi") == Wanted(
+    assert choose(boot, quiet, "second", "uefi") == EntryChoice(
         "systemd-boot", "second", 1, 0, "Second", "ro debug", "second.conf"
     )
 
@@ -165,4 +165,4 @@ def test_how_each_loader_is_told(boot: Boot) -> None:
 def test_menus_that_cannot_be_told_are_refused(boot: Boot, loader: str, shown: Shown, why: str) -> None:
     """Where no key would be heard the test does not begin."""
     with pytest.raises(BootsmithError, match=why):
-        wanted(replace(boot, loader=(loader,)), shown, "second", "uefi")
+        choose(replace(boot, loader=(loader,)), shown, "second", "uefi")

@@ -180,7 +180,7 @@ def test_each_option(keys: dict[str, Any], lost: str, gained: str) -> None:
             f"-smbios {CREDENTIAL}:a=eCx5 {CREDENTIAL}:b=AP8=",
         ),
         (
-            {"wires": qemu.Wires(console=Path("/t/console"), second=8, qmp=9)},
+            {"chardevs": qemu.Chardevs(console=Path("/t/console"), second=8, qmp=9)},
             STDIO,
             f"pipe,id=console,path=/t/console socket,id=second,fd=8 chardev:second {QMP}",
         ),

@@ -18,8 +18,8 @@ from bootsmith.tasks.disk.passphrase import Passphrase
 from bootsmith.tasks.errors import TestFailed
 from bootsmith.tasks.machine import boot_test
 from bootsmith.tasks.machine.accelerator import Accel
-from bootsmith.tasks.machine.boot_setup import Case
-from bootsmith.tasks.machine.entry import Wanted
+from bootsmith.tasks.machine.boot_setup import BootSetup
+from bootsmith.tasks.machine.entry import EntryChoice
 from bootsmith.tasks.machine.firmware import Firmware
 from bootsmith.tasks.machine.qemu import Kernel
 from bootsmith.tasks.machine.run import Subject
@@ -38,8 +38,8 @@ class Boots:
         self.fail = False
         self.meanwhile: Callable[[], object] = lambda: None
 
-    def __call__(self, case: Case, out: Path, say: Callable[[str], None]) -> Verdict:
-        del case, say
+    def __call__(self, setup: BootSetup, out: Path, say: Callable[[str], None]) -> Verdict:
+        del setup, say
         self.count += 1
         self.meanwhile()
         (out / "serial.log").write_text(f"boot {self.count}\n")
@@ -61,13 +61,13 @@ class Prover:
             (top / name).write_text(name)
         kernel = Kernel(top / "vmlinuz", top / "initrd", "root=/dev/vda ro")
         login = Login("root", Secret(env="PW"))
-        self.case = Case(
+        self.setup = BootSetup(
             Subject(top / "disk.raw", "raw", "uefi", kernel),
             machine(),
             demands(login=login),
             TCG,
             Firmware(top / "CODE.fd", top / "VARS.fd"),
-            Wanted("systemd-boot", "debug"),
+            EntryChoice("systemd-boot", "debug"),
             b"sesame",
         )
 
@@ -75,10 +75,10 @@ class Prover:
     def out(self) -> Path:
         return self.top / "test"
 
-    def prove(self, case: Case | None = None, *, force: bool = False) -> Verdict:
-        """Prove a case, with a memo of its own as a new process has."""
+    def prove(self, setup: BootSetup | None = None, *, force: bool = False) -> Verdict:
+        """Prove a setup, with a memo of its own as a new process has."""
         verdicts = Verdicts(self.root, Memo(self.top / "memo"))
-        return boot_test.prove(case or self.case, self.out, verdicts=verdicts, force=force, boot=self.boots)
+        return boot_test.prove(setup or self.setup, self.out, verdicts=verdicts, force=force, boot=self.boots)
 
     @property
     def kept(self) -> list[Path]:
@@ -114,50 +114,50 @@ def test_the_same_boot_is_not_booted_again(prover: Prover) -> None:
     assert not (prover.out / "screenshot.png").exists()
 
 
-def other(prover: Prover, **parts: Any) -> Case:
-    return replace(prover.case, **parts)
+def other(prover: Prover, **parts: Any) -> BootSetup:
+    return replace(prover.setup, **parts)
 
 
-def edited(name: str) -> Callable[[Prover], Case]:
+def edited(name: str) -> Callable[[Prover], BootSetup]:
     """Return an edit of a file."""
 
-    def edit(prover: Prover) -> Case:
+    def edit(prover: Prover) -> BootSetup:
         (prover.top / name).write_text("edited")
-        return prover.case
+        return prover.setup
 
     return edit
 
 
-def copied(prover: Prover) -> Case:
+def copied(prover: Prover) -> BootSetup:
     """The same disk under another name."""
     (prover.top / "copy.raw").write_bytes((prover.top / "disk.raw").read_bytes())
-    return other(prover, subject=replace(prover.case.subject, disk=prover.top / "copy.raw"))
+    return other(prover, subject=replace(prover.setup.subject, disk=prover.top / "copy.raw"))
 
 
-CHANGES: dict[str, Callable[[Prover], Case]] = {
+CHANGES: dict[str, Callable[[Prover], BootSetup]] = {
     "the disk": edited("disk.raw"),
     "the kernel": edited("vmlinuz"),
     "the initrd": edited("initrd"),
     "the firmware": edited("CODE.fd"),
     "its variables": edited("VARS.fd"),
     "no initrd": lambda b: other(
-        b, subject=replace(b.case.subject, kernel=Kernel(b.top / "vmlinuz", None, "root=/dev/vda ro"))
+        b, subject=replace(b.setup.subject, kernel=Kernel(b.top / "vmlinuz", None, "root=/dev/vda ro"))
     ),
     "the command line": lambda b: other(
-        b, subject=replace(b.case.subject, kernel=Kernel(b.top / "vmlinuz", b.top / "initrd", "quiet"))
+        b, subject=replace(b.setup.subject, kernel=Kernel(b.top / "vmlinuz", b.top / "initrd", "quiet"))
     ),
-    "the kind of firmware": lambda b: other(b, subject=replace(b.case.subject, kind="bios")),
-    "the disk's format": lambda b: other(b, subject=replace(b.case.subject, format="qcow2")),
+    "the kind of firmware": lambda b: other(b, subject=replace(b.setup.subject, kind="bios")),
+    "the disk's format": lambda b: other(b, subject=replace(b.setup.subject, format="qcow2")),
     "a setting of the machine": lambda b: other(b, machine=machine(memory=2 << 30)),
-    "an expectation": lambda b: other(b, test=replace(b.case.test, expect=("up",))),
-    "a limit": lambda b: other(b, test=replace(b.case.test, limits={"kernel": 5})),
+    "an expectation": lambda b: other(b, test=replace(b.setup.test, expect=("up",))),
+    "a limit": lambda b: other(b, test=replace(b.setup.test, limits={"kernel": 5})),
     "the password": lambda b: other(b, password=b"other"),
     "the passphrase": lambda b: other(
-        b, subject=replace(b.case.subject, passphrase=Passphrase(Secret(env="P"), b"open"))
+        b, subject=replace(b.setup.subject, passphrase=Passphrase(Secret(env="P"), b"open"))
     ),
-    "who logs in": lambda b: other(b, test=replace(b.case.test, login=Login("me", Secret(env="PW")))),
-    "the entry": lambda b: other(b, test=replace(b.case.test, entry="rescue")),
-    "how it is chosen": lambda b: other(b, entry=Wanted("grub-efi", "debug")),
+    "who logs in": lambda b: other(b, test=replace(b.setup.test, login=Login("me", Secret(env="PW")))),
+    "the entry": lambda b: other(b, test=replace(b.setup.test, entry="rescue")),
+    "how it is chosen": lambda b: other(b, entry=EntryChoice("grub-efi", "debug")),
     "the accelerator": lambda b: other(b, accel=Accel("kvm", "max")),
     "its processor": lambda b: other(b, accel=Accel("tcg", "max,cx16=off")),
 }
@@ -167,9 +167,9 @@ CHANGES: dict[str, Callable[[Prover], Case]] = {
 def test_whatever_a_boot_depends_on_boots_again(prover: Prover, change: str) -> None:
     """Each thing that could make a boot end otherwise makes it boot again, and back as it was it is known again."""
     before = {path: path.read_bytes() for path in prover.top.iterdir() if path.is_file()}
-    case = CHANGES[change](prover)
-    assert not prover.prove(case).cached
-    assert prover.prove(case).cached
+    setup = CHANGES[change](prover)
+    assert not prover.prove(setup).cached
+    assert prover.prove(setup).cached
     for path, content in before.items():
         path.write_bytes(content)
     assert prover.prove().cached
@@ -200,10 +200,10 @@ def test_forced_it_boots(prover: Prover) -> None:
 def test_a_failure_is_never_kept(prover: Prover) -> None:
     """What failed boots again, and a pass that failed when forced is forgotten."""
     prover.boots.fail = True
-    case = other(prover, machine=machine(cpus=1))
+    setup = other(prover, machine=machine(cpus=1))
     for _ in range(2):
         with pytest.raises(TestFailed):
-            prover.prove(case)
+            prover.prove(setup)
     assert prover.boots.count == 3
     assert len(prover.kept) == 1
     with pytest.raises(TestFailed):
@@ -219,15 +219,15 @@ def test_a_boot_that_a_busy_host_spoilt_is_tried_again(prover: Prover, spoilt: i
     said: list[str] = []
     tried = itertools.count()
 
-    def boot(case: Case, out: Path, say: Callable[[str], None]) -> Verdict:
+    def boot(setup: BootSetup, out: Path, say: Callable[[str], None]) -> Verdict:
         if next(tried) < spoilt:
             (out / "screenshot.png").write_bytes(b"of a panic")
             raise boot_test.Starved("no time\n  reached: kernel")
         assert not (out / "screenshot.png").exists()
-        return prover.boots(case, out, say)
+        return prover.boots(setup, out, say)
 
     with contextlib.nullcontext() if passes else pytest.raises(TestFailed, match="no time"):
-        assert boot_test.prove(prover.case, prover.out, boot=boot, say=said.append).evidence == ("nonce seen",)
+        assert boot_test.prove(prover.setup, prover.out, boot=boot, say=said.append).evidence == ("nonce seen",)
     assert said == ["no time: booting again"] * min(spoilt, 2)
 
 
@@ -242,12 +242,12 @@ def test_an_image_edited_during_its_boot_is_not_believed(tmp_path: Path) -> None
 def test_what_qemu_may_be_told_of_files_is_not_cached(tmp_path: Path) -> None:
     """Further words for QEMU, or a folder of the host, may bring in files that no key knows: booted each time."""
     prover = Prover(tmp_path)
-    for case in (
+    for setup in (
         other(prover, machine=machine(qemu=("-device", "virtio-rng-pci"))),
         other(prover, machine=machine(share={"work": tmp_path})),
     ):
-        assert not prover.prove(case).cached
-        assert not prover.prove(case).cached
+        assert not prover.prove(setup).cached
+        assert not prover.prove(setup).cached
     assert prover.boots.count == 4
 
 
@@ -264,7 +264,7 @@ def test_a_damaged_verdict_is_none(prover: Prover, damage: bytes | None) -> None
 
 def test_no_secret_is_in_a_verdict(prover: Prover) -> None:
     """The password enters the key by a digest that nobody can guess from, and the verdict not at all (C1)."""
-    sealed = other(prover, subject=replace(prover.case.subject, passphrase=Passphrase(Secret(env="P"), b"sesame")))
+    sealed = other(prover, subject=replace(prover.setup.subject, passphrase=Passphrase(Secret(env="P"), b"sesame")))
     prover.prove(sealed)
     parts = Verdicts(prover.root, Memo(prover.top / "memo")).parts(sealed)
     assert len(str(parts["passphrase"])) == 64

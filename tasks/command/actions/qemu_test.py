@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bootsmith.tasks.build.secret import Secret
     from bootsmith.tasks.command.request import Request
     from bootsmith.tasks.disk.passphrase import Passphrase
-    from bootsmith.tasks.machine.boot_setup import Case
+    from bootsmith.tasks.machine.boot_setup import BootSetup
     from bootsmith.tasks.machine.firmware import Kind
     from bootsmith.tasks.recipe.model import Recipe
 
@@ -34,10 +34,10 @@ def qemu_test(request: Request) -> None:
     with kept(request, disk.path) if disk else contextlib.nullcontext():
         found = kinds(recipe)
         for kind in found:
-            case = _case(request, recipe, plan, disk, kind)
+            setup = _setup(request, recipe, plan, disk, kind)
             test = Site.of(plan).test
             out, which = (test, "") if len(found) == 1 else (test / kind, f"{kind}: ")
-            _prove(request, case, out, which)
+            _prove(request, setup, out, which)
 
 
 def check(request: Request) -> None:
@@ -96,7 +96,7 @@ def _disk(request: Request, plan: Plan) -> _Disk | None:
     return _Disk(made, "raw", None) if made else None
 
 
-def _case(request: Request, recipe: Recipe, plan: Plan, disk: _Disk | None, kind: Kind) -> Case:
+def _setup(request: Request, recipe: Recipe, plan: Plan, disk: _Disk | None, kind: Kind) -> BootSetup:
     from bootsmith.tasks.boot import menu
     from bootsmith.tasks.build.context import read_secret
     from bootsmith.tasks.machine import boot_setup, entry
@@ -121,7 +121,7 @@ def _case(request: Request, recipe: Recipe, plan: Plan, disk: _Disk | None, kind
     )  # fmt: skip
     return boot_setup.prepare(
         recipe.machine, test, subject,
-        entry=entry.wanted(recipe.boot, shown, name, kind), password=password, say=request.session.progress.tell,
+        entry=entry.choose(recipe.boot, shown, name, kind), password=password, say=request.session.progress.tell,
     )  # fmt: skip
 
 
@@ -144,7 +144,7 @@ def _facts(file: Path) -> dict[str, str]:
     return {}
 
 
-def _prove(request: Request, case: Case, out: Path, which: str) -> None:
+def _prove(request: Request, setup: BootSetup, out: Path, which: str) -> None:
     from bootsmith.tasks.machine import boot_test
     from bootsmith.tasks.machine.verdict import Verdicts
 
@@ -152,7 +152,7 @@ def _prove(request: Request, case: Case, out: Path, which: str) -> None:
     name = "qemu-test" if request.recipe is None else f"qemu-test:{request.recipe}"
     progress.start(name)
     verdict = boot_test.prove(
-        case, out, verdicts=Verdicts(session.identities.root, session.identities.memo), force=request.options["force"],
+        setup, out, verdicts=Verdicts(session.identities.root, session.identities.memo), force=request.options["force"],
         say=lambda text: progress.say(name, text),
     )  # fmt: skip
     if verdict.cached:

@@ -101,7 +101,9 @@ def _partition(
     own = {"none": "", "vfat": serial(seed, "filesystem", name)}.get(fs) or uuid(seed, "filesystem", name)
     options = each["options"] or _mount_options(mount, fs)
     read_only = "ro" in options.split(",")
-    turn = 0 if mount is None or fs in ("vfat", "none") or (read_only and mount != "/") else 1 if mount == "/" else 2
+    fsck_pass = (
+        0 if mount is None or fs in ("vfat", "none") or (read_only and mount != "/") else 1 if mount == "/" else 2
+    )
     extra = 256 << 20 if mount == "/" and isinstance(size, str) else 0
     usual_label = {"none": "", "vfat": name.upper()}.get(fs, name)
     return Partition(
@@ -119,6 +121,6 @@ def _partition(
         active=bool(each["active"]),
         attributes=each["attributes"],
         options=options,
-        fsck_pass=turn if each["fsck_pass"] is None else each["fsck_pass"],
+        fsck_pass=fsck_pass if each["fsck_pass"] is None else each["fsck_pass"],
         mkfs=each["mkfs"],
     )
