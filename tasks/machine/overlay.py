@@ -47,7 +47,7 @@ def kept(
     base = disk.stat()
     now = {"image": str(disk), "size": base.st_size, "mtime": base.st_mtime_ns, "inode": base.st_ino}
     if over.exists():
-        if not note.exists() or json.loads(note.read_text()) != now:
+        if _noted(note) != now:
             raise BootsmithError(
                 f"{over} holds what a guest wrote over an earlier {disk.name}, which has changed since",
                 f"Remove it to start afresh: rm {over}",
@@ -61,6 +61,14 @@ def kept(
             _qemu_img("create", "-q", "-f", "qcow2", "-F", format, "-b", disk, over)
         note.write_text(json.dumps(now))
     return over, firmware and _own_variables(firmware, folder)
+
+
+def _noted(note: Path) -> object:
+    """Return what an overlay's note says; None where there is none, or one that a power cut left damaged."""
+    try:
+        return json.loads(note.read_bytes())
+    except (FileNotFoundError, ValueError):
+        return None
 
 
 def _make_encrypted(disk: Path, format: str, over: Path, passphrase: Passphrase) -> None:  # noqa: A002

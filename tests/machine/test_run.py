@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import json
 import os
 import shlex
 import socket
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from bootsmith.tasks.errors import BootsmithError, UsageError
-from bootsmith.tasks.machine import accelerator, firmware, microvm_clock, overlay, qemu, run, running, shares
+from bootsmith.tasks.machine import accelerator, firmware, microvm_clock, qemu, run, running, shares
 from bootsmith.tasks.machine.firmware import Firmware
 from bootsmith.tasks.machine.run import Subject
 
@@ -156,17 +155,6 @@ def test_kept_writes_do_not_outlive_their_image(disk: Path) -> None:
     os.utime(disk, ns=(1, 1))
     with pytest.raises(BootsmithError, match=r"earlier disk\.img.*\n.*rm .*run\.qcow2"):
         printed(disk, keep=True)
-
-
-def test_an_overlay_without_its_note_is_not_trusted(disk: Path) -> None:
-    """An overlay of which nobody knows the image is refused."""
-    folder = disk.parent / "run"
-    found = Firmware(disk, disk)
-    overlay.kept(disk, "raw", found, folder)
-    assert json.loads((folder / "run.json").read_text())["image"] == str(disk)
-    (folder / "run.json").unlink()
-    with pytest.raises(BootsmithError):
-        overlay.kept(disk, "raw", found, folder)
 
 
 def test_the_image_is_locked_while_it_runs(disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
