@@ -17,8 +17,10 @@ from bootsmith.cache.digest.fingerprint import fingerprint, note
 from bootsmith.cache.errors import CacheError
 from bootsmith.cache.files.temporary import sweep
 from bootsmith.cache.store import record as records
+from bootsmith.tasks.build import cost as costs
 from bootsmith.tasks.build import evidence
 from bootsmith.tasks.build import workdir as workdirs
+from bootsmith.tasks.build.cost import COSTS, Cost
 from bootsmith.tasks.build.freshness import Freshness, Status, flat
 from bootsmith.tasks.build.identities import Identities
 from bootsmith.tasks.build.plan import Plan
@@ -31,20 +33,6 @@ if TYPE_CHECKING:
 
 State = Literal["fresh", "restored", "built"]
 ATTEMPTS = 3  # at a stage whose inputs are edited while it runs
-
-
-COSTS = ("seconds", "cpu", "peak", "space", "kept")  # of a record
-
-
-class Cost(NamedTuple):
-    """What a stage took, see `Record`, and what it gave: the fingerprints of its outputs."""
-
-    seconds: float
-    cpu: float
-    peak: int
-    space: int
-    kept: int
-    outputs: tuple[str, ...]
 
 
 class Outcome(NamedTuple):
@@ -103,7 +91,7 @@ class Builder:
         if not force and before.fresh:
             return Outcome("fresh", time.monotonic() - started, self.occupied(stage))
         cost = self.cost(stage)
-        notes = self._check_room(stage, before, force=force) if cost else []
+        notes = self._check_room(stage, before, cost, force=force) if cost else []
         state: State = "built"
         with self._workdir(stage) as workdir:
             self._unnoted.touch()
@@ -121,11 +109,12 @@ class Builder:
         self.freshness.touch(stage, Status(True))
         return Outcome(state, time.monotonic() - started, self.occupied(stage), before.reasons, tuple(notes))
 
-    def _check_room(self, stage: Stage, before: Status, *, force: bool) -> list[str]:
+    def _check_room(self, stage: Stage, before: Status, cost: Cost, *, force: bool) -> list[str]:
         """Raise StageError for a stage that will not have room; return it as a note where the user lets it try."""
         from bootsmith.tasks.build.free_space import may_try, shortage
 
-        error = shortage(self, stage, key=before.key if not force and self.restorable(stage, before) else None)
+        key = before.key if not force and self.restorable(stage, before) else None
+        error = shortage(stage, cost, self.plan.build, self.identities.store, key=key)
         if error is None:
             return []
         if not may_try():
@@ -342,21 +331,21 @@ class Builder:
         from bootsmith.tasks.build.history import History
 
         with suppress(OSError):  # no room for a note: the next run tries again
-            if History(self).note():
+            if History(self.freshness).note():
                 self._unnoted.unlink()
 
     def cost(self, stage: Stage) -> Cost | None:
         """Return what a stage took when it was last built here, as far as its record or the history tells."""
         record = records.read(self.freshness.record(stage))
         if record is not None and record.space:
-            return _cost({name: getattr(record, name) for name in (*COSTS, "outputs")})
+            return costs.of_record(record)
         if self._newest is None:
             from bootsmith.tasks.build.history import History
 
-            entry = History(self).newest()
+            entry = History(self.freshness).newest()
             self._newest = entry.stages if entry else {}
         past = self._newest.get(stage.name)
-        return _cost(past) if past else None
+        return costs.of_stage(past) if past else None
 
     # -- where things are
 
@@ -367,8 +356,3 @@ class Builder:
     def occupied(self, stage: Stage) -> int:
         """Bytes a stage's outputs occupy on disk."""
         return sum(path.stat().st_blocks * 512 for path in stage.outputs.values())
-
-
-def _cost(stage: Mapping[str, Any]) -> Cost:
-    outputs = tuple(output["hash"] for output in stage["outputs"].values())
-    return Cost(**{name: stage.get(name, 0) for name in COSTS}, outputs=outputs)

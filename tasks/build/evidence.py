@@ -1,4 +1,4 @@
-"""What a key need not see but words about a change want: names inside trees, packages of a lock, modules of the code.
+"""What a key need not see but words about a change want: names inside trees, listed packages, modules of the code.
 
 Kept as JSON in the store when a stage is built, named by the stage's record. All of it may be lost at any time: words
 about a change then only say less.
@@ -10,12 +10,14 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bootsmith.tasks.errors import BootsmithError
+
 if TYPE_CHECKING:
     from bootsmith.tasks.build.identities import Identities
     from bootsmith.tasks.build.stage import Stage
 
 ENTRIES = 20_000  # of a tree: one with more is only told to have changed
-LOCK_SIZE = 4 << 20  # bytes; a lock file of a thousand packages has a fifth of a MiB
+LARGEST = 4 << 20  # bytes of a file that lists packages; a lock file of a thousand has a fifth of a MiB
 
 
 def keep(stage: Stage, identities: Identities, trees: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
@@ -30,23 +32,21 @@ def of_inputs(stage: Stage, trees: Mapping[str, Mapping[str, str]]) -> dict[str,
     found: dict[str, dict[str, Any]] = {
         role: {"tree": dict(listing)} for role, listing in trees.items() if len(listing) <= ENTRIES
     }
-    for role, path in stage.inputs.items():
-        packages = _packages(path) if role not in trees else None
+    for role, reader in stage.listings.items():
+        packages = _packages(stage.inputs[role], reader)
         if packages is not None:
             found[role] = {"packages": packages}
     return found
 
 
-def _packages(path: Path) -> dict[str, str] | None:
-    """Return the packages of a lock file; None for any other file."""
-    if path.suffix != ".lock":
-        return None
-    from bootsmith.tasks.errors import StageError
-    from bootsmith.tasks.packages import lockfile
+def _packages(path: Path, reader: str) -> dict[str, str] | None:
+    """Return the packages that a file lists; None where it cannot be read."""
+    from importlib import import_module
 
+    module, _, function = reader.partition(":")
     try:
-        if path.stat().st_size > LOCK_SIZE:
+        if path.stat().st_size > LARGEST:
             return None
-        return {f"{each.name} {each.arch}": each.version for each in lockfile.read(path).packages}
-    except (OSError, StageError):
+        return dict(getattr(import_module(module), function)(path))
+    except (OSError, BootsmithError):
         return None

@@ -122,7 +122,11 @@ class _Oracle:
                 guard_target(stage.name, path)
         except StageError as error:
             return str(error)
-        short = shortage(self._builder, stage, key=status.key if restored else None)
+        builder, cost = self._builder, self._builder.cost(stage)
+        if cost is None:
+            return ""
+        key = status.key if restored else None
+        short = shortage(stage, cost, builder.plan.build, builder.identities.store, key=key)
         return str(short) if short and not may_try() else ""
 
 

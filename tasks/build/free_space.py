@@ -14,7 +14,10 @@ from bootsmith.tasks.build import workdir
 from bootsmith.tasks.errors import BootsmithError, StageError, UsageError
 
 if TYPE_CHECKING:
-    from bootsmith.tasks.build.builder import Builder
+    from pathlib import Path
+
+    from bootsmith.cache.store.store import Store
+    from bootsmith.tasks.build.cost import Cost
     from bootsmith.tasks.build.stage import Stage
 
 TRY: Final = "BOOTSMITH_SPACE"
@@ -22,25 +25,21 @@ TRY: Final = "BOOTSMITH_SPACE"
 HOLES = 8  # a restored file may have holes where zeros had been written: an eighth of it is not counted
 
 
-def shortage(builder: Builder, stage: Stage, *, key: str | None) -> BootsmithError | None:
-    """Return what to say of a stage that will not have room, or None: where nothing is known of it, it may try.
+def shortage(stage: Stage, cost: Cost, build: Path, store: Store, *, key: str | None) -> BootsmithError | None:
+    """Return what to say of a stage that will not have room, or None.
 
-    `key` is that of what is to be restored, None where it is to be built.
+    `build` is the folder it is built in, `key` that of what is to be restored, None where it is to be built.
     """
-    cost = builder.cost(stage)
-    if cost is None:
-        return None
-    build, store = builder.plan.build, builder.identities.root
     here, there = cost.space, cost.kept
     if key is not None:
-        here, there = min(here - here // HOLES, _weight(builder, key)), 0
+        here, there = min(here - here // HOLES, _weight(store, key)), 0
     if stage.carry is not None:
         path = stage.outputs[stage.carry]
         here -= path.stat().st_blocks * 512 if path.is_file() else 0  # it is patched: only what is new needs room
-    if not stage.stored or any(builder.identities.store.has(each) for each in cost.outputs):
+    if not stage.stored or any(store.has(each) for each in cost.outputs):
         there = 0  # it shares who knows how much with the version before
-    device = [workdir.existing(each).stat().st_dev for each in (build, store)]
-    needs = [(build, here + there)] if device[0] == device[1] else [(build, here), (store, there)]
+    device = [workdir.existing(each).stat().st_dev for each in (build, store.root)]
+    needs = [(build, here + there)] if device[0] == device[1] else [(build, here), (store.root, there)]
     for place, need in needs:
         free = workdir.free(place)
         if need > free:
@@ -60,8 +59,7 @@ def may_try() -> bool:
     return bool(word)
 
 
-def _weight(builder: Builder, key: str) -> int:
+def _weight(store: Store, key: str) -> int:
     """Return what the store's outputs for a key take at most."""
-    store = builder.identities.store
     found = [store.weight(output["hash"]) for output in (store.result(key) or {}).values()]
     return sum(each for each in found if each is not None)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,11 +16,10 @@ from typing import TYPE_CHECKING, Any
 from bootsmith.cache.digest import key as keys
 from bootsmith.cache.files import sealed
 from bootsmith.cache.store import record as records
-from bootsmith.tasks.build.builder import COSTS
-from bootsmith.tasks.errors import UsageError
+from bootsmith.tasks.build.cost import COSTS
 
 if TYPE_CHECKING:
-    from bootsmith.tasks.build.builder import Builder
+    from bootsmith.tasks.build.freshness import Freshness
     from bootsmith.tasks.build.stage import Stage
 
 KIND = "history 1"
@@ -55,10 +54,12 @@ class Entry:
 class History:
     """The entries of one build directory."""
 
-    def __init__(self, builder: Builder) -> None:
-        build = builder.plan.build
-        self._builder = builder
-        self._folder = builder.identities.root / "history" / f"{build.name}-{keys.key({'build': str(build)})[:SHORT]}"
+    def __init__(self, freshness: Freshness) -> None:
+        build = freshness.plan.build
+        self._plan = freshness.plan
+        self._identities = freshness.identities
+        self._freshness = freshness
+        self._folder = freshness.identities.root / "history" / f"{build.name}-{keys.key({'build': str(build)})[:SHORT]}"
 
     def entries(self) -> list[Entry]:
         """Return all entries, the newest first; damaged ones are left out."""
@@ -69,31 +70,10 @@ class History:
         """Return the entry of the last build."""
         return next((entry for path in self._files() if (entry := _read(path))), None)
 
-    def find(self, prefix: str, typed: Callable[[str], str]) -> Entry:
-        """Return the entry whose id begins so. Raises UsageError with what there is.
-
-        `typed` says how a task of this build's recipe is typed.
-        """
-        entries = self.entries()
-        found = [entry for entry in entries if entry.id.startswith(prefix.lower())] if prefix else []
-        if len(found) == 1:
-            return found[0]
-        if found:
-            among = ", ".join(f"{entry.short} of {moment(entry.last)}" for entry in found)
-            raise UsageError(f"{prefix} may be any of {among}", "Give more of its digits.")
-        if not entries:
-            raise UsageError(f"there is no build {prefix}: none was noted yet", f"`{typed('image')}` makes the first.")
-        from bootsmith.tasks.command.invocation import nearest
-
-        ids = [entry.id[: max(len(prefix), SHORT)] for entry in entries]
-        hint = nearest(prefix, ids)
-        listed = f"`{typed('log')}` lists the builds there were."
-        raise UsageError(f"there is no build {prefix}", hint if hint.startswith("Did") else listed)
-
     def note(self) -> bool:
         """Note the build that is there now, if this run made or met all of one; tell whether. Raises OSError."""
-        builder = self._builder
-        made = [stage for stage in products(builder) if builder.freshness.known(stage)]
+        plan = self._plan
+        made = [stage for stage in plan.stages if stage.name in plan.products and self._freshness.known(stage)]
         stages = dict(self._stages(made)) if made else {}
         if not stages:
             return False
@@ -107,20 +87,19 @@ class History:
         id = keys.key(_held(stages, made))  # noqa: A001  # as everybody calls it
         same = _read(self._folder / f"{id}.json")
         changed = tuple(self._changes(before, stages)) if before else ("the first build",)
-        build = builder.plan.build
-        files = tuple(str(path.relative_to(build)) for stage in made for path in stage.outputs.values())
+        files = tuple(str(path.relative_to(plan.build)) for stage in made for path in stage.outputs.values())
         self._write(Entry(id, same.first if same else now, now, changed, files, stages))
         return True
 
     def _write(self, entry: Entry) -> None:
         """Keep an entry; held, for a gc that looked before may think it useless."""
-        self._builder.identities.store.lease.hold(f"history/{self._folder.name}/{entry.id}.json")
+        self._identities.store.lease.hold(f"history/{self._folder.name}/{entry.id}.json")
         self._folder.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
         sealed.write(self._folder / f"{entry.id}.json", KIND, json.dumps(asdict(entry), default=dict).encode())
 
     def missing(self, entry: Entry) -> list[str]:
         """Return the stages whose outputs an entry needs, and that are not in the store any more."""
-        store = self._builder.identities.store
+        store = self._identities.store
         lost: dict[str, None] = {}
 
         def need(name: str) -> None:
@@ -147,7 +126,7 @@ class History:
 
     def _stages(self, made: list[Stage]) -> Iterator[tuple[str, dict[str, Any]]]:
         """Yield what an entry keeps of each stage that the ones made rest on; nothing where a record is missing."""
-        plan, freshness = self._builder.plan, self._builder.freshness
+        plan = self._plan
         makers = {
             path: {"stage": stage.name, "role": role} for stage in plan.stages for role, path in stage.outputs.items()
         }
@@ -157,7 +136,7 @@ class History:
             if stage.name not in wanted:
                 continue
             wanted.update(other.name for other in plan.producers(stage))
-            record = records.read(freshness.record(stage))
+            record = records.read(self._freshness.record(stage))
             if record is None:
                 return
             outputs = {
@@ -179,7 +158,7 @@ class History:
             else:
                 for text in self._differences(name, before.stages[name], stage):
                     words.setdefault(text, []).append(name)
-        present = {stage.name for stage in self._builder.plan.stages}
+        present = {stage.name for stage in self._plan.stages}
         for name in before.stages:
             if name not in present:
                 words.setdefault("gone", []).append(name)
@@ -190,11 +169,10 @@ class History:
     def _differences(self, name: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> list[str]:
         from bootsmith.tasks.build.reason import Comparison, Side
 
-        identities = self._builder.identities
         if old["key"] != new["key"]:
-            sides = [Side.kept(each["parts"], each["details"], identities) for each in (old, new)]
-            makers = self._builder.freshness.makers
-            found = Comparison(self._builder.plan.stage(name), makers, identities, *sides).reasons()
+            sides = [Side.kept(each["parts"], each["details"], self._identities) for each in (old, new)]
+            stage, makers = self._plan.stage(name), self._freshness.makers
+            found = Comparison(stage, makers, self._identities, *sides).reasons()
             return [each.short for each in found if each.short]
         held = [{role: each["hash"] for role, each in side["outputs"].items()} for side in (old, new)]
         return [] if held[0] == held[1] else ["other bytes, though made of the same"]
@@ -207,11 +185,6 @@ def _held(stages: Mapping[str, Mapping[str, Any]], made: list[Stage]) -> dict[st
         for stage in made
         if stage.name in stages
     }
-
-
-def products(builder: Builder) -> list[Stage]:
-    """Return the stages whose outputs are what a build is for: files asked for, the disk, what boots without."""
-    return [stage for stage in builder.plan.stages if stage.name in builder.plan.products]
 
 
 def finals(entry: Entry) -> list[str]:

@@ -37,6 +37,9 @@ class Stage(NamedTuple):
     hints: Mapping[str, Json] = NOTHING
     stored: bool = True
     """False where making the output again costs no more than restoring it, or it would share nothing in the store."""
+    listings: Mapping[str, str] = NOTHING
+    """For some inputs, by role, the "module:function" that tells of a file which packages it lists: "NAME ARCH" ->
+    version. Only words about a change follow from it: it never enters the key."""
     carry: str | None = None
     """The output role whose previous file, where it may be had exclusively, is offered as `Context.previous`."""
     doc: str = ""

@@ -145,6 +145,11 @@ def write(path: Path, lock: LockFile) -> None:
         ) from error
 
 
+def versions(path: Path) -> dict[str, str]:
+    """Return the packages of a lock file that a tree is made of: "NAME ARCH" -> version. Raises StageError, OSError."""
+    return {f"{each.name} {each.arch}": each.version for each in read(path).packages}
+
+
 def changes(old: LockFile | None, new: LockFile) -> list[str]:
     """Return what differs between two locks' packages: "NAME OLD -> NEW", "+NAME VERSION", "-NAME VERSION"."""
     before = {(p.name, p.arch): p for p in _all(old)} if old else {}

@@ -5,7 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from bootsmith.tasks.build import evidence
 from bootsmith.tasks.build.plan import Plan
+from bootsmith.tasks.packages import lockfile
 from bootsmith.tasks.planning import make
 from bootsmith.tasks.planning.site import Site
 from bootsmith.tasks.recipe.load import load
@@ -48,3 +50,15 @@ def test_only_a_disk_has_stages_of_one(tmp_path: Path, boot: str, has_disk: bool
     for stage in plan.stages:
         assert every.intersection(stage.inputs.values()) <= made
         made.update(stage.outputs.values())
+
+
+def test_a_changed_lock_is_told_by_its_packages(tmp_path: Path) -> None:
+    """Every stage that takes its packages from the lock file says who can read them there."""
+    text = "source: {debian: {suite: trixie}}\nboot: {kernel: {package: linux-image, path: /boot/k}, initrd: none}\n"
+    (tmp_path / "x.yaml").write_text(text)
+    plan = make.plan(load(tmp_path / "x.yaml"), Site("x", tmp_path / "build/x", tmp_path / "x.lock", 1))
+    bash = lockfile.Package("bash", "5.2", "amd64", "main", True, 1, "0" * 64, "bash.deb")
+    lockfile.write(plan.lock, lockfile.LockFile({}, 0, (bash,)))
+    told = {stage.name: evidence.of_inputs(stage, {}) for stage in plan.stages if plan.lock in stage.inputs.values()}
+    assert {*told} == {"rootfs", "files/linux-image"}
+    assert all(each == {"lock": {"packages": {"bash amd64": "5.2"}}} for each in told.values())

@@ -52,7 +52,7 @@ def log(request: Request) -> None:
     number = request.options["number"]
     if number is not None and not number.isdecimal():
         raise UsageError(f"log: -n {number}: not a number", "Say how many builds to list, such as -n 5.")
-    past = history.History(request.session.builder(request.recipe))
+    past = history.History(request.session.builder(request.recipe).freshness)
     found = past.entries()[: None if number is None else int(number)]
     as_json = request.options["json"]
     request.session.progress.tell(
@@ -92,4 +92,23 @@ def _past(request: Request, at: str) -> tuple[Builder, Entry]:
     from bootsmith.tasks.build.history import History
 
     builder = request.session.builder(request.recipe)
-    return builder, History(builder).find(at, request.typed)
+    return builder, _entry(History(builder.freshness).entries(), at, request)
+
+
+def _entry(entries: list[Entry], prefix: str, request: Request) -> Entry:
+    """Return the entry whose id begins so. Raises UsageError with what there is."""
+    from bootsmith.tasks.build.history import SHORT, moment
+    from bootsmith.tasks.command.invocation import nearest
+
+    found = [entry for entry in entries if entry.id.startswith(prefix.lower())] if prefix else []
+    if len(found) == 1:
+        return found[0]
+    if found:
+        among = ", ".join(f"{entry.short} of {moment(entry.last)}" for entry in found)
+        raise UsageError(f"{prefix} may be any of {among}", "Give more of its digits.")
+    if not entries:
+        first = f"`{request.typed('image')}` makes the first."
+        raise UsageError(f"there is no build {prefix}: none was noted yet", first)
+    hint = nearest(prefix, [entry.id[: max(len(prefix), SHORT)] for entry in entries])
+    listed = f"`{request.typed('log')}` lists the builds there were."
+    raise UsageError(f"there is no build {prefix}", hint if hint.startswith("Did") else listed)

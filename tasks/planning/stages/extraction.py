@@ -26,6 +26,7 @@ def stages(recipe: Recipe, site: Site) -> list[Stage]:
             {"file": path(file, recipe, site)},
             {"packages": file.key, "path": file.path},
             ("dpkg-deb",),
+            listings={"lock": "bootsmith.tasks.packages.lockfile:versions"},
             hints={"mirror": mirror, "extras": extras},
             doc=f"{file.path} of the package {file.package}",
         )

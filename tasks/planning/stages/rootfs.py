@@ -41,6 +41,7 @@ def _installed(source: Debian, site: Site) -> Stage:
         {"tar": site.base.tar, "index": site.base.index},
         {"epoch": site.epoch, "docs": source.docs},
         bootstrap.TOOLS,
+        listings={"lock": "bootsmith.tasks.packages.lockfile:versions"},
         hints={"mirror": source.mirror, "extras": [each.uri for each in source.repositories]},
         doc="base tree, as a tar",
     )
