@@ -183,7 +183,6 @@ def test_no_program_is_run_by_a_shell_line() -> None:
     assert found == []
 
 
-@pytest.mark.xfail(strict=True, reason="still being mended")
 def test_no_room_imports_from_one_above() -> None:
     """Imports run down the order of rooms: who reads a room need not know any that stands above it."""
     order = {name: level for level, name in enumerate(ROOMS)}
@@ -196,7 +195,6 @@ def test_no_room_imports_from_one_above() -> None:
     assert upward == []
 
 
-@pytest.mark.xfail(strict=True, reason="still being mended")
 def test_nothing_imports_in_a_circle() -> None:
     """In no folder do files, or folders, import each other in a circle, type checkers' imports included."""
     found = {folder: cycles(graph) for folder, graph in levels(house()).items()}
