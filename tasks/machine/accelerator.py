@@ -128,8 +128,8 @@ def choose(
     `memory` is the file that remembers answers. A demand for KVM asks again where the remembered answer is no.
     """
     qemu = qemu or HostQemu(host.find("qemu-system-x86_64"))
-    book = _Book(memory or default_root() / "accelerator.json", boot_id or _boot_id(), qemu.identity())
-    refusal = "" if wanted == "tcg" else _why_not_kvm(device, qemu, book, again=wanted == "kvm")
+    answers = _Answers(memory or default_root() / "accelerator.json", boot_id or _boot_id(), qemu.identity())
+    refusal = "" if wanted == "tcg" else _why_not_kvm(device, qemu, answers, again=wanted == "kvm")
     if wanted == "kvm" and refusal:
         raise BootsmithError(
             f"KVM does not work here: {refusal}", "Leave `accel` at auto: TCG needs no KVM, it is slower."
@@ -137,42 +137,42 @@ def choose(
     if wanted != "tcg" and not refusal:
         return KVM
     note = f"no KVM, so TCG, which takes longer: {refusal}" if refusal else ""
-    return Accel("tcg", _best_tcg_cpu(qemu, book), note)
+    return Accel("tcg", _best_tcg_cpu(qemu, answers), note)
 
 
-def _why_not_kvm(device: Path, qemu: Qemu, book: _Book, *, again: bool) -> str:
+def _why_not_kvm(device: Path, qemu: Qemu, answers: _Answers, *, again: bool) -> str:
     """Return "" where KVM runs a guest. Only what the smoke guest says is remembered: permissions change."""
     if not device.exists():
         return f"{device} does not exist"
     if not os.access(device, os.R_OK | os.W_OK):
         return f"{device} may not be opened by you (are you in the group kvm?)"
-    known = book.read("kvm")
+    known = answers.read("kvm")
     if known is None or (again and known):
         known = "nobody tried"
         for _ in range(TRIES):  # a busy machine may lose the first race; what does not work fails twice
             known = qemu.smoke(SECONDS)
             if not known:
                 break
-        book.write("kvm", known)
+        answers.write("kvm", known)
     return known
 
 
-def _best_tcg_cpu(qemu: Qemu, book: _Book) -> str:
+def _best_tcg_cpu(qemu: Qemu, answers: _Answers) -> str:
     """Return the CPU model for TCG.
 
     Before QEMU 8 its cmpxchg16b leaves rubbish in the flags register until the next instruction that sets them: an
     interrupt in between gives the guest a trap flag, and Linux 6.12, whose memory allocator lives on that instruction,
     dies in about every second boot. Without the feature the allocator takes another way.
     """
-    version = book.read("version")
+    version = answers.read("version")
     if version is None:
         version = ".".join(map(str, qemu.version()))
-        book.write("version", version)
+        answers.write("version", version)
     return "max" if int(version.partition(".")[0]) >= 8 else "max,cx16=off"
 
 
 @dataclass(frozen=True, slots=True)
-class _Book:
+class _Answers:
     """What is remembered of one QEMU during one boot of the host. An unreadable file remembers nothing."""
 
     file: Path
