@@ -21,7 +21,7 @@ LARGEST = 4 << 20  # bytes of a file that lists packages; a lock file of a thous
 
 
 def keep(stage: Stage, identities: Identities, trees: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
-    """Keep the details of a stage that is being built; `trees` are the listings of its inputs by role."""
+    """Keep the evidence of a stage that is being built, and return its names; `trees` lists its inputs by role."""
     inputs = {role: identities.keep(each) for role, each in of_inputs(stage, trees).items()}
     kept = {role: digest for role, digest in inputs.items() if digest}
     return {"code": identities.keep(identities.modules(stage)), "inputs": kept}

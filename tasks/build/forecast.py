@@ -45,27 +45,27 @@ class Forecast:
     fails: str = ""
 
 
-def explain(builder: Builder, *, always: bool = False) -> list[Forecast]:
+def forecast(builder: Builder, *, always: bool = False) -> list[Forecast]:
     """Return a forecast for each stage that the recipe's outputs need, in the plan's order. `always` is doit's -a."""
-    return list(_Oracle(builder, always).forecasts())
+    return list(_Forecaster(builder, always).forecasts())
 
 
-class _Oracle:
+class _Forecaster:
     """Goes through the plan, keeping what is known of the files there will be."""
 
     def __init__(self, builder: Builder, always: bool) -> None:
         self._builder = builder
         self._always = always
         self._expected: dict[Path, str] = {}
-        self._open: dict[str, bool] = {}  # stages whose outputs are not known yet
+        self._unknown: dict[str, bool] = {}  # stages whose outputs are not known yet
 
     def forecasts(self) -> Iterator[Forecast]:
         for stage in self._builder.plan.needed():
-            waits = [other.name for other in self._builder.plan.producers(stage) if other.name in self._open]
+            waits = [other.name for other in self._builder.plan.producers(stage) if other.name in self._unknown]
             yield self._waiting(stage, waits) if waits or self._builder.awaits else self._forecast(stage)
 
     def _waiting(self, stage: Stage, waits: list[str]) -> Forecast:
-        self._open[stage.name] = True
+        self._unknown[stage.name] = True
         cost = self._builder.cost(stage)
         seconds, space = (cost.seconds, cost.space) if cost else (None, None)
         forced = self._forced(stage)
@@ -88,7 +88,7 @@ class _Oracle:
         forced = self._forced(stage)
         result = self._result(stage, status)
         if result is None:
-            self._open[stage.name] = True
+            self._unknown[stage.name] = True
         else:
             self._expected |= {path: result[role]["hash"] for role, path in stage.outputs.items()}
         if status.fresh and not forced:

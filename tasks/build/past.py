@@ -18,20 +18,20 @@ from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.errors import BootsmithError, InputMissing, StageError
 
 if TYPE_CHECKING:
-    from bootsmith.tasks.build.builder import Builder
+    from bootsmith.tasks.build.freshness import Freshness
 
 
-def revive(
-    builder: Builder, entry: Entry, say: Callable[[str], None], log: str, only: Collection[str] | None = None
+def bring_back(
+    freshness: Freshness, entry: Entry, say: Callable[[str], None], log: str, only: Collection[str] | None = None
 ) -> list[Path]:
     """Bring back an entry's files, or those of some stages `only`, and return where they are now.
 
     The build directory is held. What is there already, and right, is left alone. Raises StageError where a file cannot
     be had any more, with those that can in place; its hint names `log`, by which a user sees what there is.
     """
-    with workdirs.workdir(builder.state / "tmp" / f"at-{entry.short}", f"build {entry.short}") as workdir:
+    with workdirs.workdir(freshness.state / "tmp" / f"at-{entry.short}", f"build {entry.short}") as workdir:
         wanted = finals(entry) if only is None else only
-        past = _Past(builder, entry, workdir, say, log=log, lasting={*finals(entry), *wanted})
+        past = _PastBuild(freshness, entry, workdir, say, log=log, lasting={*finals(entry), *wanted})
         found: list[Path] = []
         errors: list[BootsmithError] = []
         for name in wanted:
@@ -44,20 +44,28 @@ def revive(
         return found
 
 
-def place(builder: Builder, entry: Entry) -> Path:
-    """Return the folder of an entry's files."""
-    return builder.plan.build / "at" / entry.short
+def folder(build: Path, entry: Entry) -> Path:
+    """Return the folder of an entry's files below the build directory."""
+    return build / "at" / entry.short
 
 
-class _Past:
-    """One entry's files: those that are kept go to its folder, what only leads to them stays in the workshop."""
+class _PastBuild:
+    """One entry's files: those that are kept go to its folder, what only leads to them stays in the work directory."""
 
     def __init__(
-        self, builder: Builder, entry: Entry, workdir: Path, say: Callable[[str], None], *, log: str, lasting: set[str]
+        self,
+        freshness: Freshness,
+        entry: Entry,
+        workdir: Path,
+        say: Callable[[str], None],
+        *,
+        log: str,
+        lasting: set[str],
     ) -> None:
-        self._builder = builder
+        self._plan = freshness.plan
+        self._identities = freshness.identities
         self._entry = entry
-        self._shop = workdir
+        self._workdir = workdir
         self._say = say
         self._log = log
         self._lasting = lasting
@@ -76,18 +84,18 @@ class _Past:
         return list(wanted.values())
 
     def _folder(self, name: str) -> Path:
-        return place(self._builder, self._entry) if name in self._lasting else self._shop / "parts"
+        return folder(self._plan.build, self._entry) if name in self._lasting else self._workdir / "parts"
 
     def _holds(self, path: Path, digest: str) -> bool:
         if path.is_symlink() or not path.is_file():
             workdirs.guard_target(f"build {self._entry.short}", path)
             return False
-        return fingerprint(path, self._builder.identities.memo) == digest
+        return fingerprint(path, self._identities.memo) == digest
 
     def _fetch(self, name: str, wanted: Mapping[str, Path]) -> None:
         from bootsmith.cache.files.lock import FileLock
 
-        store = self._builder.identities.store
+        store = self._identities.store
         lost = StageError(
             f"{name} of build {self._entry.short} is not in the store any more",
             f"`{self._log}` shows which builds are complete.",
@@ -100,24 +108,24 @@ class _Past:
             if path.is_file():
                 lock = FileLock(path, create=False)
                 if lock.try_acquire():  # else a machine runs on it: it keeps its file, this is another
-                    older = path.rename(self._shop / "older")
+                    older = path.rename(self._workdir / "older")
                     lock.release()
             if not store.fetch(digest, path, onto=older):
                 raise lost
-            note(path, digest, self._builder.identities.memo)
+            note(path, digest, self._identities.memo)
 
     def _remake(self, name: str, wanted: Mapping[str, Path]) -> None:
         """Run a stage as it was recorded; keep what it gives only where that is what it gave then."""
         from bootsmith.tasks.build.context import StageContext
 
         past = self._entry.stages[name]
-        made = {role: self._shop / path.name for role, path in wanted.items()}
+        made = {role: self._workdir / path.name for role, path in wanted.items()}
         stage = self._stage(name, made)
-        work = self._shop / "work"
+        work = self._workdir / "work"
         work.mkdir(exist_ok=True)
-        with (self._shop / "log").open("wb") as log:
+        with (self._workdir / "log").open("wb") as log:
             try:
-                function = self._builder.identities.load(stage)
+                function = self._identities.load(stage)
             except (ImportError, AttributeError) as error:
                 raise self._gone(name, f"the code that made it is gone: {error}") from error
             function(StageContext(stage, made, work, None, log, self._say))
@@ -128,11 +136,11 @@ class _Past:
             path.chmod(0o644)
             wanted[role].parent.mkdir(parents=True, exist_ok=True)
             path.replace(wanted[role])
-            note(wanted[role], past["outputs"][role]["hash"], self._builder.identities.memo)
+            note(wanted[role], past["outputs"][role]["hash"], self._identities.memo)
 
     def _stage(self, name: str, made: Mapping[str, Path]) -> Stage:
         past = self._entry.stages[name]
-        present = next((stage for stage in self._builder.plan.stages if stage.name == name), None)
+        present = next((stage for stage in self._plan.stages if stage.name == name), None)
         inputs = {role: self._input(name, role, source) for role, source in past["inputs"].items()}
         parts = past["parts"]
         return Stage(
@@ -154,7 +162,7 @@ class _Past:
             )
         path = Path(source["path"])
         try:
-            same = fingerprint(path, self._builder.identities.memo) == self._entry.stages[name]["parts"]["inputs"][role]
+            same = fingerprint(path, self._identities.memo) == self._entry.stages[name]["parts"]["inputs"][role]
         except OSError:
             same = False
         if not same:
@@ -168,11 +176,10 @@ class _Past:
         """Return what of a stage's code and programs is another today."""
         from bootsmith.tasks.build.reason import Comparison, Side
 
-        identities = self._builder.identities
+        identities, evidence = self._identities, self._entry.stages[stage.name]["details"]
         tools = {name: identities.tool(name) for name in stage.tools}
         present = {**old, "code": identities.code(stage), "tools": tools}
-        details = self._entry.stages[stage.name]["details"]
-        then, now = Side.kept(old, details, identities), Side(present, {}, identities.modules(stage))
+        then, now = Side.kept(old, evidence, identities), Side(present, {}, identities.modules(stage))
         found = Comparison(stage, {}, identities, then, now).reasons()
         return "; ".join(each.short for each in found) or "the same code"
 

@@ -54,10 +54,10 @@ class Side:
     code: Mapping[str, str] | None
 
     @classmethod
-    def kept(cls, parts: Mapping[str, Any], details: Mapping[str, Any], identities: Identities) -> Side:
-        """Return a side whose details were kept in the store."""
-        inputs = {role: identities.kept(digest) or {} for role, digest in details.get("inputs", {}).items()}
-        return cls(parts, inputs, identities.kept(details.get("code")))
+    def kept(cls, parts: Mapping[str, Any], evidence: Mapping[str, Any], identities: Identities) -> Side:
+        """Return a side whose evidence was kept in the store under the names given."""
+        inputs = {role: identities.kept(digest) or {} for role, digest in evidence.get("inputs", {}).items()}
+        return cls(parts, inputs, identities.kept(evidence.get("code")))
 
 
 @dataclass(frozen=True)

@@ -123,10 +123,10 @@ class Session:
         found = [*secrets]
         if not found:
             return []
-        from bootsmith.tasks.planning import secrets as keyring
+        from bootsmith.tasks.planning.secrets import missing
 
         with contextlib.chdir(self.shell):
-            return keyring.missing(found, self.top / "build")
+            return missing(found, self.top / "build")
 
     def recalled(self) -> Builder | None:
         """Return the default recipe's builder, where its plan is remembered: nothing is planned."""

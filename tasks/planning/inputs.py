@@ -1,4 +1,4 @@
-"""What plans take in from outside: the files their recipes name, wherever these really are.
+"""The files that recipes name, wherever these really are: what a plan reads and no stage of it makes.
 
 One file has many paths, through `..`, links and all that leads to the same place. Whether it is a stage's output is
 asked of where a path really leads, in every run: a link can be turned while no recipe changes.

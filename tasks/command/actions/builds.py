@@ -18,17 +18,15 @@ if TYPE_CHECKING:
 
 def explain(request: Request) -> None:
     """Print what a build would do, and why."""
-    from bootsmith.tasks.build import forecast as explanations
+    from bootsmith.tasks.build.forecast import forecast, to_json, to_text
 
     session = request.session
     builder = session.builder(request.recipe)
-    found = explanations.explain(builder, always=bool(session.invocation.options.get("always")))
+    found = forecast(builder, always=bool(session.invocation.options.get("always")))
     refused = _refused(request)
     as_json = request.options["json"]
     session.progress.tell(
-        json.dumps(explanations.to_json(builder, found, refused), indent=2)
-        if as_json
-        else explanations.to_text(found, refused)
+        json.dumps(to_json(builder, found, refused), indent=2) if as_json else to_text(found, refused)
     )
 
 
@@ -52,40 +50,40 @@ def log(request: Request) -> None:
     number = request.options["number"]
     if number is not None and not number.isdecimal():
         raise UsageError(f"log: -n {number}: not a number", "Say how many builds to list, such as -n 5.")
-    past = history.History(request.session.builder(request.recipe).freshness)
-    found = past.entries()[: None if number is None else int(number)]
+    builds = history.History(request.session.builder(request.recipe).freshness)
+    found = builds.entries()[: None if number is None else int(number)]
     as_json = request.options["json"]
     request.session.progress.tell(
-        json.dumps(history.to_json(past, found), indent=2) if as_json else history.to_text(past, found)
+        json.dumps(history.to_json(builds, found), indent=2) if as_json else history.to_text(builds, found)
     )
 
 
 def restore(request: Request) -> None:
     """Bring back the files of a past build, beside the present ones."""
-    from bootsmith.tasks.build.past import revive
+    from bootsmith.tasks.build.past import bring_back
 
     at = request.options["at"] or request.session.invocation.reserved.get("at")
     if not at:
         hint = f"`{request.typed('restore')} --at ID`; `{request.typed('log')}` lists the builds there were."
         raise UsageError("restore: which build?", hint)
     builder, entry = _past(request, at)
-    for path in revive(builder, entry, request.session.progress.tell, request.typed("log")):
+    for path in bring_back(builder.freshness, entry, request.session.progress.tell, request.typed("log")):
         request.session.progress.tell(str(path))
 
 
 def past_plan(request: Request, at: str) -> Plan:
     """Return the recipe's plan with the files of a past build, brought back: its disk, and what boots without one."""
-    from bootsmith.tasks.build.past import place, revive
+    from bootsmith.tasks.build import past
     from bootsmith.tasks.planning import products
 
     builder, entry = _past(request, at)
     needed = [stage.name for stage in products.direct(builder.plan)]
     say, log = request.session.progress.tell, request.typed("log")
     if products.DISK in entry.stages:
-        revive(builder, entry, say, log, [products.DISK])
+        past.bring_back(builder.freshness, entry, say, log, [products.DISK])
     with suppress(StageError) if products.DISK in entry.stages else nullcontext():  # a disk mostly boots by itself
-        revive(builder, entry, say, log, [name for name in needed if name in entry.stages])
-    return builder.plan.moved(place(builder, entry))
+        past.bring_back(builder.freshness, entry, say, log, [name for name in needed if name in entry.stages])
+    return builder.plan.moved(past.folder(builder.plan.build, entry))
 
 
 def _past(request: Request, at: str) -> tuple[Builder, Entry]:

@@ -126,11 +126,11 @@ class Dependency:
     def _standing(self, builder: Builder, stage: Stage) -> tuple[bool, tuple[Reason, ...]]:
         """Tell whether a stage is fresh, and why not: as it is when tasks run, else as it will be when they do."""
         if not self.session.invocation.runs:
-            from bootsmith.tasks.build.forecast import explain
+            from bootsmith.tasks.build.forecast import forecast
 
             found = self._forecasts.setdefault(builder.plan.build, {})
             if not found:
-                found.update({each.stage: each for each in explain(builder)})
+                found.update({each.stage: each for each in forecast(builder)})
             if stage.name in found:
                 return found[stage.name].verdict == "fresh", found[stage.name].reasons
         else:
