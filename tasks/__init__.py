@@ -17,5 +17,5 @@ def image_tasks(recipe: str | Path) -> tuple[dict[str, Any], Callable[[], Iterat
     """
     from bootsmith.tasks.command.image_tasks import ImageTasks
 
-    tasks = ImageTasks(Path(recipe), sys._getframe(1).f_globals)  # noqa: SLF001  # the dodo.py: which tasks are its own
+    tasks = ImageTasks(Path(recipe), sys._getframe(1))  # noqa: SLF001  # the dodo.py: which tasks are its own
     return tasks.config, tasks.task_bootsmith

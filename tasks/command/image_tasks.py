@@ -3,43 +3,50 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from bootsmith.tasks.command import database
 from bootsmith.tasks.command.progress import Progress
 from bootsmith.tasks.command.reporter import reporter_class
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from bootsmith.tasks.command.session import Session
 
 
 class ImageTasks:
-    """One call of `image_tasks`: for which recipe, in the dodo.py with which names."""
+    """One call of `image_tasks`: for which recipe, and in which dodo.py, by the frame that runs it."""
 
-    def __init__(self, recipe: Path, namespace: Mapping[str, Any]) -> None:
-        self.recipe = recipe
-        self.namespace = namespace
+    begun: ClassVar[Session | None] = None
+    """The run, where it began before doit was loaded; see start.py."""
+
+    def __init__(self, recipe: Path, dodo: FrameType) -> None:
         self.top = Path.cwd()  # whoever reads a dodo.py has come to its folder
-        self.progress = Progress()
-        self.session: Session | None = None
-        """The run, where it began before doit was loaded; see start.py."""
-        self._reporter = reporter_class(self.progress)
+        self._recipe = recipe
+        self._names, self._code = dodo.f_globals, dodo.f_code
+        if self.begun and self.begun.default != self.top / recipe:
+            self.begun.end()  # it was begun for what dodo.py said a moment ago
+            ImageTasks.begun = None
+        self._progress = self.begun.progress if self.begun else Progress()
+        self._reporter = reporter_class(self._progress)
         self.config = self._configuration()
         database.discard_broken(self.top / database.DATABASE)
 
     def task_bootsmith(self) -> Iterator[Any]:
         """Yield the tasks of the command line."""
-        from bootsmith.tasks.command.engine import loading
+        from bootsmith.tasks.command import remembered_dodo
+        from bootsmith.tasks.command.engine import arguments, loading
 
-        session = self.session or loading.session(self.recipe, self.top, self.progress)
-        configuration = self.namespace.get("DOIT_CONFIG", self.config)
-        yield from loading.tasks(session, self.namespace, configuration)
+        session = self.begun or loading.session(self._recipe, self.top, self._progress)
+        configuration = self._names.get("DOIT_CONFIG", self.config)
 
-    def is_unchanged(self) -> bool:
-        """Tell whether doit's configuration is still as it was given."""
-        return self.config == self._configuration()
+        def remember() -> None:
+            remembered_dodo.remember(self.top, self._code, arguments.commands(), session.identities.memo)
+
+        yield from loading.tasks(session, self._names, configuration, remember)
 
     def _configuration(self) -> dict[str, Any]:
         return {

@@ -50,8 +50,8 @@ class Session:
         self.progress = progress
         self.frozen = not invocation.runs
         """Whether lock files are taken as they are: this command line builds nothing."""
+        self.default = top / default
         self._began = time.time_ns()
-        self._default = top / default
         self._builders: dict[Path, Builder] = {}
         self._recipes: dict[Path, Recipe] = {}
         self._awaits: dict[Path, str] = {}  # of recipes whose lock file a build would write first
@@ -65,12 +65,12 @@ class Session:
     @property
     def folder(self) -> Path:
         """Where `COMMAND:NAME` looks for NAME.yaml."""
-        return self._default.parent
+        return self.default.parent
 
     def file(self, name: str | None) -> Path:
         """Return the file of the recipe called `name`; None is the default. Raises UsageError with near names."""
         if name is None and "recipe" not in self.invocation.reserved:
-            return self._default
+            return self.default
         from bootsmith.tasks.recipe import listing
 
         if name is not None:
@@ -130,10 +130,10 @@ class Session:
 
     def recalled(self) -> Builder | None:
         """Return the default recipe's builder, where its plan is remembered: nothing is planned."""
-        plan = self._recall(self._default)
-        if plan and self._default not in self._builders:
-            self._builders[self._default] = Builder(plan, self.identities)
-        return self._builders.get(self._default)
+        plan = self._recall(self.default)
+        if plan and self.default not in self._builders:
+            self._builders[self.default] = Builder(plan, self.identities)
+        return self._builders.get(self.default)
 
     def adopt(self, plan: plans.Plan) -> Builder:
         """Return the builder of a plan that no recipe's file made. Raises RecipeError."""

@@ -5,9 +5,6 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import subprocess
-import sys
-import tomllib
 from collections.abc import Callable
 from contextlib import suppress
 from itertools import count
@@ -16,7 +13,7 @@ from pathlib import Path
 import pytest
 from bootsmith.cache.files.lock import FileLock
 from bootsmith.cache.store import record as records
-from bootsmith.tasks.command import start
+from bootsmith.tasks.command import remembered_dodo
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -235,7 +232,7 @@ def test_a_recipe_is_planned_by_doits_run(own: ToyProject, tmp_path: Path, edit:
 
 
 def same(project: ToyProject, *words: str) -> None:
-    """Run both ways; what is said and the exit status must be equal, and doit must have run."""
+    """Run both ways; what is said and the exit status must be equal, and doit must have run, then and ever after."""
     assert project.before_doit(*words) is None
     said = []
     for entry in ("doit", "bootsmith.tasks.command.start"):
@@ -245,6 +242,7 @@ def same(project: ToyProject, *words: str) -> None:
         out, err = (re.sub(r"(?m)__main__\.py|\bdoitw\b|^  -m\b", "doit", text) for text in (done.stdout, done.stderr))
         said.append((done.returncode, sorted(line.strip() for line in out.splitlines()), err))
     assert said[0] == said[1]
+    assert project.before_doit(*words) is None
 
 
 @pytest.mark.parametrize(
@@ -306,6 +304,8 @@ def test_a_dodo_that_does_more_is_doits(built: ToyProject, what: str) -> None:
     dodo.write_text(dodo.read_text() + "\n" + DODOS[what])
     if "makes" in what or what in {"other defaults", "no configuration"}:
         assert built.before_doit() is None
+        built.doit()
+        assert built.before_doit() is None
     elif what == "an end of its own":
         ends = [built.doit()]
         built.entry = "bootsmith.tasks.command.start"
@@ -319,6 +319,9 @@ PLAIN = {
     "nothing": "",
     "a task of its own": 'def task_mine(): return {"actions": [lambda: None], "verbosity": 2, "pos_arg": "words"}\n',
     "other names": "task_force = 7\nhelper = print\n",
+    "what a dodo.py has": (Path(__file__).parents[2] / "dodo.py")
+    .read_text()
+    .replace("recipes/minimal.yaml", "toy.yaml"),
 }
 
 
@@ -326,7 +329,8 @@ PLAIN = {
 def test_a_dodo_with_tasks_that_stand_alone_is_plain(built: ToyProject, what: str) -> None:
     """Tasks that neither make nor need anything change nothing: fresh is told before doit."""
     dodo = built.top / "dodo.py"
-    dodo.write_text(dodo.read_text() + "\n" + PLAIN[what])
+    dodo.write_text(PLAIN[what] if "image_tasks" in PLAIN[what] else dodo.read_text() + "\n" + PLAIN[what])
+    assert built.image() == []  # by doit, which has to read it once
     assert agree(built)
     SCENARIOS["input edited"](built)
     assert not agree(built)
@@ -352,72 +356,88 @@ def test_settings_for_doit_are_doits(built: ToyProject, file: str) -> None:
     same(built)
 
 
-@pytest.mark.parametrize("name", start.CONFIGURING)
+@pytest.mark.parametrize("name", remembered_dodo.CONFIGURING)
 def test_variables_for_doit_are_doits(built: ToyProject, name: str) -> None:
     """So is an environment that says which dodo.py is meant."""
     built.variables[name] = "dodo.py" if name == "DOIT_FILE" else "1"
     same(built)
 
 
-def test_the_names_of_doits_commands_are_known() -> None:
-    """The names and variables that doit keeps for itself are all known here."""
-    program = (
-        "from doit.doit_cmd import DoitMain; from doit.cmd_base import DodoTaskLoader\n"
-        "kinds = DoitMain.DOIT_CMDS\n"
-        "options = [each for kind in kinds for each in (*getattr(kind, 'base_options', ()), *kind.cmd_options)]\n"
-        "print(*(kind.get_name() for kind in kinds))\n"
-        "print(*(each['env_var'] for each in (*options, *DodoTaskLoader.cmd_options) if each.get('env_var')))\n"
-    )
-    done = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True)
-    names, variables = done.stdout.splitlines()
-    assert set(names.split()) == set(start.COMMANDS)
-    assert set(variables.split()) == set(start.CONFIGURING)
+Change = Callable[[ToyProject], object]
 
 
-SAYING = [
-    "[tool.doit]\n", "[ tool . doit ]\n", '["tool"."doit"]\n', "[tool.'doit']\nx = 1\n", "tool.doit.x = 1\n",
-    "tool = {doit = {x = 1}}\n", "[tool]\ndoit = {}\n", "[tool]\ndoit.x = 1\n", "[tool]\n'doit' = {}\n",
-    "[tool.doit.commands.list]\nx = 1\n", "[[tool.doit.x]]\n", '["tool"."\\u0064oit"]\nx = 1\n',
-    "[tool]\n\tdoit\t=\t{}\n", "tool = {x = 1,doit={}}\n", '[tool]\n"d\\U0000006fit".x = 1\n',
-]  # fmt: skip
-SILENT = [
-    "", '[project]\ndependencies = ["doit>=0.37", "doit", "x", "doit"]\n', "# doit\n[tool.x]\n",
-    "[tool.doit-x]\n", "[tool.mydoit]\n",
-    (Path(__file__).parents[2] / "pyproject.toml").read_text(),
-]  # fmt: skip
+def install(project: ToyProject) -> None:
+    """Put something beside the modules of a folder where Python looks for them."""
+    (project.top / "site/new").mkdir()
 
 
-@pytest.mark.parametrize("text", SAYING)
-def test_every_way_to_speak_to_doit_is_seen(text: str) -> None:
-    """However TOML lets `tool.doit` be written, it is noticed."""
-    assert "doit" in tomllib.loads(text)["tool"]
-    assert start.OF_DOIT.search(text)
+def edit(project: ToyProject) -> None:
+    """Write a comment into dodo.py."""
+    dodo = project.top / "dodo.py"
+    dodo.write_text(f"# a note\n{dodo.read_text()}")
 
 
-@pytest.mark.parametrize("text", SILENT)
-def test_what_only_names_doit_says_nothing_to_it(text: str) -> None:
-    """A dependency on doit, a comment, another tool's name: this project's own pyproject.toml is plain."""
-    assert "doit" not in tomllib.loads(text).get("tool", {})
-    assert not start.OF_DOIT.search(text)
+OTHERS: dict[str, tuple[Change, bool]] = {
+    "dodo.py": (edit, True),
+    "pyproject.toml": (lambda project: (project.top / "pyproject.toml").write_text("[tool.x]\n"), True),
+    "what is installed": (install, True),
+    "what was remembered": (lambda project: (project.top / "build/.dodo.json").write_text("{}"), True),
+    "nothing remembered": (lambda project: (project.top / "build/.dodo.json").unlink(), True),
+    "a doit.cfg": (lambda project: (project.top / "doit.cfg").touch(), False),
+    "a package called dodo": (lambda project: (project.top / "dodo").mkdir(), False),
+    "a module called as one that dodo.py imports": (lambda project: (project.top / "datetime").mkdir(), False),
+}
 
 
-PIECES = st.lists(
-    st.sampled_from(["doit", "tool", '"', "'", ".", "=", "[", "]", "{", "}", " ", "\t", "\n", "1", "#", "x", "-", ","])
-)
+@pytest.mark.parametrize("what", OTHERS)
+def test_what_a_dodo_means_is_asked_again_when_anything_changed(built: ToyProject, what: str) -> None:
+    """An edit of what it follows from is doit's to read, once; what could be taken for it, ever after."""
+    (built.top / "site").mkdir()
+    built.variables["PYTHONPATH"] = f"{built.environment()['PYTHONPATH']}:{built.top / 'site'}"
+    dodo = built.top / "dodo.py"
+    dodo.write_text(f"import datetime\n{dodo.read_text()}")
+    assert built.image() == []
+    assert built.before_doit() is not None
+    change, plain = OTHERS[what]
+    change(built)
+    assert built.before_doit() is None
+    assert built.image() == []
+    assert (built.before_doit() is not None) == plain
 
 
-@settings(max_examples=500, derandomize=True)
-@given(PIECES)
-def test_no_document_speaks_to_doit_unseen(pieces: list[str]) -> None:
-    """Of any TOML document: if it has a `tool.doit`, that is noticed."""
-    text = "".join(pieces)
-    for document in (text, f"[tool.{text}", f"tool.{text}", f"tool = {{{text}"):
-        try:
-            tool = tomllib.loads(document).get("tool", {})
-        except tomllib.TOMLDecodeError:
-            continue
-        if isinstance(tool, dict) and "doit" in tool:
-            assert start.OF_DOIT.search(document), document
+def test_another_dodo_in_its_place_is_read(built: ToyProject) -> None:
+    """A package called dodo, which Python takes instead of dodo.py, is doit's to read."""
+    (built.top / "dodo").mkdir()
+    (built.top / "dodo/__init__.py").write_text('def task_mine(): return {"actions": ["echo mine"]}\n')
+    same(built)
+
+
+def test_doitw_remembers_too(built: ToyProject) -> None:
+    """Whichever way doit was come to, the next start need not read dodo.py."""
+    (built.top / "build/.dodo.json").unlink()
+    built.entry = "bootsmith.tasks.command.start"
+    assert built.image() == []
+    assert agree(built)
+
+
+def test_a_dodo_edited_as_it_starts_is_the_new_one(built: ToyProject) -> None:
+    """A dodo.py that names another recipe by the time doit reads it builds that one, and does not hold the first."""
+    (built.top / "other.yaml").write_text("two\n")
+    SCENARIOS["input edited"](built)
+    lock = FileLock(built.top / STATE / "lock")
+    lock.acquire()
+    built.entry = "bootsmith.tasks.command.start"
+    waiting = built.start("image")
+    assert waiting.stdout is not None
+    said = waiting.stdout.readline()
+    dodo = built.top / "dodo.py"
+    dodo.write_text(dodo.read_text().replace("toy.yaml", "other.yaml"))
+    lock.release()
+    rest, errors = waiting.communicate(timeout=60)
+    assert said.startswith("waiting for ")
+    assert waiting.returncode == 0, errors
+    assert "build/other/disk.raw" in rest
+    assert "build/toy" not in rest
 
 
 def test_it_waits_for_another_build_once(built: ToyProject) -> None:

@@ -47,6 +47,10 @@ HOOK = f"""
     if LEFT[0] == 0:
         atexit.register(tell)
     sys.addaudithook(hook)
+    for folder in sys.path:  # the one that this one hides
+        if folder != os.environ["HOOK"] and os.path.exists(folder + "/sitecustomize.py"):
+            exec(open(folder + "/sitecustomize.py").read())
+            break
 """
 
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from tests.support.checkout import CHECKOUT
-from tests.support.toy_stages import DODO, PLAN, STAGES, TOOL
+from tests.support.toy_stages import CUSTOM, DODO, PLAN, STAGES, TOOL
 
 ENTRIES = {"doit": "doit", "doitw": "bootsmith.tasks.command.start"}
 """What a user types, and the module that is run."""
@@ -34,8 +34,8 @@ class ToyProject:
     @classmethod
     def make(cls, top: Path, cache: Path | None = None) -> ToyProject:
         """Write the project below `top`."""
-        for name, text in (("dodo.py", DODO), ("toyplan.py", PLAN), ("toystages.py", STAGES)):
-            (top / name).write_text(textwrap.dedent(text))
+        for name, text in (("dodo", DODO), ("sitecustomize", CUSTOM), ("toyplan", PLAN), ("toystages", STAGES)):
+            (top / f"{name}.py").write_text(textwrap.dedent(text))
         (top / "toy.yaml").write_text("one\n")
         (top / "source").write_text("first line\nsecond line\n")
         (top / "password").write_text("hunter2\n")
@@ -53,7 +53,7 @@ class ToyProject:
         return {
             "PATH": f"{self.top / 'bin'}:{os.environ['PATH']}",
             "HOME": str(self.top),
-            "PYTHONPATH": str(CHECKOUT / "src"),
+            "PYTHONPATH": f"{self.top}:{CHECKOUT / 'src'}",
             "BOOTSMITH_CACHE": str(self.cache),
             **self.variables,
         }
@@ -71,8 +71,11 @@ class ToyProject:
         )
 
     def before_doit(self, *words: str) -> str | None:
-        """Run `doitw WORDS` where doit cannot be loaded: what it said, or None where it asked for doit."""
-        program = "import sys; sys.modules['doit'] = None; from bootsmith.tasks.command.start import main; main()"
+        """Run `doitw WORDS` where neither doit nor dodo.py can be loaded; what it said, None if it asked for doit."""
+        program = (
+            "import sys; sys.modules |= {'doit': None, 'dodo': None}\n"
+            "from bootsmith.tasks.command.start import main; main()"
+        )
         done = subprocess.run(
             [sys.executable, "-c", program, *words],
             cwd=self.top,

@@ -7,12 +7,15 @@ the file `runs`, which no key sees.
 from __future__ import annotations
 
 DODO = """
-    import toyplan
-    toyplan.install()
     from bootsmith.tasks import image_tasks
     DOIT_CONFIG, task_bootsmith = image_tasks("toy.yaml")
 """
 
+CUSTOM = """
+    import toyplan
+    toyplan.install()
+"""
+"""What every Python of the project begins with: its dodo.py is like any other."""
 
 PLAN = '''
     """Plans whose recipe is one line of text: the option of the stage layers/upper."""

@@ -55,8 +55,9 @@ class Unasked(FileChangedChecker):  # type: ignore[misc]  # doit has no types
 class Dependency:
     """What doit is told of the tasks of one graph."""
 
-    def __init__(self, graph: Graph) -> None:
+    def __init__(self, graph: Graph, loaded: Callable[[], None]) -> None:
         self.graph = graph
+        self._loaded = loaded
         self.session = graph.session
         self._forecasts: dict[Path, dict[str, Forecast]] = {}
 
@@ -83,6 +84,8 @@ class Dependency:
             forget_all()
 
         def shut() -> None:
+            if self.session.invocation.runs:
+                self._loaded()
             self.session.end()
             with suppress(OSError):  # it holds nothing that matters
                 Path(DATABASE).parent.mkdir(exist_ok=True)

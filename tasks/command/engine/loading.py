@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -41,15 +41,20 @@ def session(recipe: Path, top: Path, progress: Progress) -> Session:
     return Session(recipe, asked, top, Path(get_initial_workdir() or top), progress)
 
 
-def tasks(session: Session, namespace: Mapping[str, Any], configuration: object) -> Iterator[Task]:
-    """Yield the tasks of a session, for a dodo.py with the names and the configuration given."""
+def tasks(
+    session: Session, namespace: Mapping[str, Any], configuration: object, loaded: Callable[[], None]
+) -> Iterator[Task]:
+    """Yield the tasks of a session, for a dodo.py with the names and the configuration given.
+
+    `loaded` is called at the end of a run: all there is in the dodo.py was to doit's liking.
+    """
     try:
         graph = Graph(session, _others(namespace), _usual(configuration))
         found = graph.tasks()
         graph.check_words(found)
     except BootsmithError as error:
         refuse(error)
-    Dependency(graph).take_over(Globals.dep_manager)
+    Dependency(graph, loaded).take_over(Globals.dep_manager)
     if session.invocation.command == "help":  # which prints a task's line; `list` stays as short as it is
         for task in found:
             task.doc = "; ".join(filter(None, (task.doc, NO_ROOT)))
