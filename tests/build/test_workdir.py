@@ -1,0 +1,99 @@
+"""Where a stage is made: empty at first, gone afterwards, and what goes wrong with it in words."""
+
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+
+import pytest
+from bootsmith.tasks.build import workdir as workdirs
+from bootsmith.tasks.errors import StageError
+
+PAGE = 4096
+
+
+def test_a_work_directory_is_empty_and_leaves_nothing(tmp_path: Path) -> None:
+    """What a killed run left is not there at first, and nothing is there afterwards, whatever happened."""
+    folder = tmp_path / "tmp/x"
+    (folder / "left").mkdir(parents=True)
+    with workdirs.workdir(folder, "x") as found:
+        assert list(found.iterdir()) == []
+        (found / "made").write_text("")
+    assert not folder.exists()
+    with pytest.raises(KeyError), workdirs.workdir(folder, "x"):
+        raise KeyError("anything")
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("number", "said", "hint"),
+    [
+        (errno.ENOSPC, "x: no space left for /there/file", "nothing finished is lost"),
+        (errno.EDQUOT, "x: no space left for /there/file", "nothing finished is lost"),
+        (errno.EROFS, "x: /there/file: Read-only file system", ""),
+    ],
+)
+def test_what_a_disk_refuses_is_words(tmp_path: Path, number: int, said: str, hint: str) -> None:
+    """A full disk, and one that may not be written, are the user's to mend, and said as such."""
+    with pytest.raises(StageError) as caught, workdirs.workdir(tmp_path / "x", "x"):
+        raise OSError(number, os.strerror(number), "/there/file")
+    assert said in caught.value.message
+    assert hint in caught.value.hint
+
+
+def test_other_errors_stay_what_they_are(tmp_path: Path) -> None:
+    """What no user can mend is a bug of ours, and shows itself as one."""
+    with pytest.raises(FileNotFoundError), workdirs.workdir(tmp_path / "x", "x"):
+        (tmp_path / "nothing").read_bytes()
+
+
+def test_blocks_are_counted_once(tmp_path: Path) -> None:
+    """What a stage took counts a file of two names once, and no holes."""
+    (tmp_path / "one").write_bytes(bytes(range(256)) * (PAGE // 256))
+    once = workdirs.occupied(tmp_path)
+    assert once >= PAGE
+    (tmp_path / "two").hardlink_to(tmp_path / "one")
+    with (tmp_path / "hole").open("wb") as file:
+        file.truncate(1 << 30)
+    assert workdirs.occupied(tmp_path) < once + (1 << 20)
+
+
+def test_only_regular_files_are_replaced(tmp_path: Path) -> None:
+    """An output takes the place of a file or of nothing; a link, a folder or a fifo there is named and stays."""
+    (tmp_path / "file").write_text("")
+    (tmp_path / "link").symlink_to("file")
+    (tmp_path / "lost").symlink_to("nowhere")
+    (tmp_path / "folder").mkdir()
+    os.mkfifo(tmp_path / "fifo")
+    workdirs.guard_target("x", tmp_path / "file")
+    workdirs.guard_target("x", tmp_path / "nothing")
+    for name in ("link", "lost", "folder", "fifo"):
+        with pytest.raises(StageError, match=f"x: .*/{name} is in the way"):
+            workdirs.guard_target("x", tmp_path / name)
+
+
+def test_a_tree_is_removed_and_nothing_beside_it(tmp_path: Path) -> None:
+    """Even where its folders may not be written; what its links lead to stays."""
+    (tmp_path / "kept").write_text("")
+    inner = tmp_path / "tree/closed/inner"
+    inner.mkdir(parents=True)
+    (inner / "file").write_text("")
+    (inner / "link").symlink_to(tmp_path / "kept")
+    (inner / "out").symlink_to(tmp_path)
+    inner.chmod(0)
+    inner.parent.chmod(0o500)
+    workdirs.remove_tree(tmp_path / "tree")
+    workdirs.remove_tree(tmp_path / "tree")
+    assert [each.name for each in tmp_path.iterdir()] == ["kept"]
+
+
+def test_empty_folders_go_with_the_last_file(tmp_path: Path) -> None:
+    """Up to the first that holds something, and never the build directory itself."""
+    (tmp_path / "top/a/b/c").mkdir(parents=True)
+    (tmp_path / "top/a/other").write_text("")
+    workdirs.prune(tmp_path / "top/a/b/c", tmp_path / "top")
+    assert sorted(each.name for each in (tmp_path / "top/a").iterdir()) == ["other"]
+    (tmp_path / "top/a/other").unlink()
+    workdirs.prune(tmp_path / "top/a", tmp_path / "top")
+    assert list((tmp_path / "top").iterdir()) == []
