@@ -70,6 +70,7 @@ class Root(NamedTuple):
         for record in self.records():
             found.add(f"results/{record.key}")
             found.update(f"blobs/{output['hash']}" for output in record.outputs.values())
+            found.update(f"sha256/{each}" for each in record.downloads)
             found.update(f"blobs/{digest}" for digest in DIGEST.findall(json.dumps(record.details)))
         return found
 

@@ -22,10 +22,11 @@ class Record(NamedTuple):
 
     `parts` is what `key` is the key of. `outputs` maps a role to its "file" (name), "hash" (fingerprint) and "size".
     `details` names blobs that tell more of some parts than the key needs: {"code": digest, "inputs": {role: digest}};
-    each may be missing. `seconds`, `cpu` (seconds) and `peak` (bytes of memory) are the stage's own and its programs';
-    `space` is what the build directory's file system had to hold for it, `kept` what the store grew by, in bytes: of a
-    restored stage, when it was last built here. `built` is in seconds since 1970. Where `boot_id` is not this boot's,
-    the outputs must be read again, without a memo.
+    each may be missing. `downloads` are the SHA-256 of what was fetched to build it. `seconds`, `cpu` (seconds) and
+    `peak` (bytes of memory) are the stage's own and its programs'; `space` is what the build directory's file system
+    had to hold for it, `kept` what the store grew by, in bytes: of a restored stage, when it was last built here.
+    `built` is in seconds since 1970. Where `boot_id` is not this boot's, the outputs must be read again, without a
+    memo.
     """
 
     stage: str
@@ -38,6 +39,7 @@ class Record(NamedTuple):
     space: int = 0
     kept: int = 0
     details: Mapping[str, Any] = MappingProxyType({})
+    downloads: tuple[str, ...] = ()
     built: float = 0.0
     how: Literal["built", "restored"] = "built"
     log: str = ""
@@ -62,8 +64,9 @@ def read(path: Path) -> Record | None:
     if body is None:
         return None
     try:
-        return Record(**json.loads(body))
-    except (ValueError, TypeError):  # whole, but written by other code under the same version
+        found = json.loads(body)
+        return Record(**{**found, "downloads": tuple(found.get("downloads", ()))})
+    except (ValueError, TypeError, AttributeError):  # whole, but written by other code under the same version
         return None
 
 

@@ -182,7 +182,7 @@ class Builder:
         record = record._replace(details=evidence.keep(stage, self.identities, trees))
         if stage.stored:
             kept = sum(self.identities.store.put(path, record.outputs[role]["hash"]) for role, path in made.items())
-            record = record._replace(kept=kept)
+            record = record._replace(kept=record.kept + kept)
         with nullcontext() if stage.stored else suppress(CacheError):  # of what is not stored it only tells
             self.identities.store.put_result(record.key, record.outputs)
         self.freshness.forgotten(stage).unlink(missing_ok=True)  # before the record: else a kill between builds twice
@@ -215,7 +215,7 @@ class Builder:
         tell: Callable[[str], None],
         previous: Path | None,
     ) -> tuple[dict[str, Path], Record]:
-        from bootsmith.tasks.build.context import StageContext
+        from bootsmith.tasks.build import running
 
         made = {role: workdir / path.name for role, path in stage.outputs.items()}
         work = workdir / "work"
@@ -224,7 +224,16 @@ class Builder:
         log.parent.mkdir(parents=True, exist_ok=True)
         started = time.monotonic()
         with log.open("wb") as sink:
-            context = StageContext(stage, made, work, previous, sink, say, lambda text: tell(f"{stage.name}: {text}"))
+            context = running.context(
+                stage,
+                made,
+                work,
+                lambda: self.identities.store,
+                previous=previous,
+                log=sink,
+                say=say,
+                tell=lambda text: tell(f"{stage.name}: {text}"),
+            )
             function = self.identities.load(stage)
             try:
                 function(context)
@@ -244,9 +253,11 @@ class Builder:
             parts,
             outputs,
             seconds=time.monotonic() - started,
-            cpu=context.usage.cpu,
-            peak=context.usage.peak,
+            cpu=context.runner.usage.cpu,
+            peak=context.runner.usage.peak,
             space=workdirs.occupied(workdir),
+            kept=context.supplies.grown,
+            downloads=context.supplies.downloads,
             built=time.time(),
             how="built",
             log=log.name,

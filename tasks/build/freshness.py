@@ -181,7 +181,7 @@ class Freshness:
 
     def _secret(self, stage: Stage, role: str) -> str:
         from bootsmith.cache.digest import secret_digest
-        from bootsmith.tasks.build.context import read_secret
+        from bootsmith.tasks.build.secret import read_secret
 
         text = read_secret(stage.secrets[role], f"{stage.name}: the secret for {role}")
         return secret_digest.digest(self.identities.root, text)

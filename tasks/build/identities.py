@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from bootsmith.cache.store.store import Store
     from bootsmith.tasks.build.context import StageContext
 
-SETTINGS = "bootsmith.tasks.build.context"  # how tools are run shapes every output
+CONTEXT = "bootsmith.tasks.build.context"
+RUNNER = "bootsmith.tasks.build.tool_runner"  # how tools are run shapes the outputs of who runs some
 
 
 class Identities:
@@ -46,7 +47,7 @@ class Identities:
         """
         from bootsmith.cache.digest.code import module_identity
 
-        names = _code(stage)
+        names = entry_modules(stage)
         for name in names:
             if reread or name not in self.codes:
                 self.codes[name] = module_identity(name, memo=self.memo, reread=reread)
@@ -60,7 +61,7 @@ class Identities:
         from bootsmith.cache.digest.code import sources
 
         with self._guard:
-            fresh = [name for name in _code(stage) if name not in self._loaded]
+            fresh = [name for name in entry_modules(stage) if name not in self._loaded]
             stale = [each for name in fresh for each in discard_stale(sources(name, memo=self.memo))]
             too_late = [name for name in stale if name in sys.modules]
             if too_late:
@@ -85,7 +86,7 @@ class Identities:
         """Return what a stage's code is made of: module -> fingerprint of its source."""
         from bootsmith.cache.digest.code import modules
 
-        return {name: digest for each in _code(stage) for name, digest in modules(each, memo=self.memo).items()}
+        return {name: digest for each in entry_modules(stage) for name, digest in modules(each, memo=self.memo).items()}
 
     def about_tool(self, identity: str) -> Mapping[str, Any] | None:
         """Return what an identity of a host program stands for, where it is known; see tools/identity.py."""
@@ -110,6 +111,6 @@ class Identities:
         self.memo.save()
 
 
-def _code(stage: Stage) -> tuple[str, ...]:
+def entry_modules(stage: Stage) -> tuple[str, ...]:
     """Return the modules that a stage's code begins with."""
-    return (stage.run.partition(":")[0], *stage.loads, SETTINGS)
+    return (stage.run.partition(":")[0], *stage.loads, CONTEXT, *([RUNNER] if stage.tools else []))

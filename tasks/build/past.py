@@ -116,7 +116,7 @@ class _PastBuild:
 
     def _remake(self, name: str, wanted: Mapping[str, Path]) -> None:
         """Run a stage as it was recorded; keep what it gives only where that is what it gave then."""
-        from bootsmith.tasks.build.context import StageContext
+        from bootsmith.tasks.build import running
 
         past = self._entry.stages[name]
         made = {role: self._workdir / path.name for role, path in wanted.items()}
@@ -128,7 +128,8 @@ class _PastBuild:
                 function = self._identities.load(stage)
             except (ImportError, AttributeError) as error:
                 raise self._gone(name, f"the code that made it is gone: {error}") from error
-            function(StageContext(stage, made, work, None, log, self._say))
+            store = self._identities.store
+            function(running.context(stage, made, work, lambda: store, log=log, say=self._say))
         for role, path in made.items():
             if fingerprint(path) != past["outputs"][role]["hash"]:
                 raise self._gone(name, f"{self._why(stage, past['parts'])} gives other bytes today")
@@ -152,6 +153,7 @@ class _PastBuild:
             tuple(parts["tools"]),
             secrets=present.secrets if present else {},
             hints=present.hints if present else {},
+            fetcher=present.fetcher if present else None,
         )
 
     def _input(self, name: str, role: str, source: Mapping[str, Any]) -> Path:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from bootsmith.tasks.errors import StageError
 
 
 @dataclass(frozen=True)
@@ -20,3 +23,25 @@ class Secret:
     hash: str | None = None
     where: str = field(default="", compare=False)
     holds: str = field(default="", compare=False)
+
+
+def read_secret(secret: Secret, what: str) -> bytes:
+    """Return the bytes a secret refers to, without the newline an editor leaves. Raises StageError naming `what`."""
+    if secret.file is not None:
+        try:
+            return secret.file.read_bytes().rstrip(b"\n")
+        except OSError as error:
+            raise StageError(
+                f"{what} cannot be read from {secret.file}: {error.strerror}",
+                "Create the file, or name another one in the recipe.",
+            ) from error
+    if secret.env is not None:
+        try:
+            return os.environb[secret.env.encode()]
+        except KeyError:
+            raise StageError(
+                f"{what} is the environment variable {secret.env}, which is not set",
+                f"Set {secret.env} for this command.",
+            ) from None
+    assert secret.hash is not None, "a Secret has one source"
+    return secret.hash.encode()

@@ -22,6 +22,7 @@ class Stage(NamedTuple):
     `inputs` and `outputs` map a role to a path (outputs are single files). `params` holds all that shapes the output;
     `hints` what the run needs but the output does not depend on (a mirror's URL): it never enters the key.
     `loads` are modules the run imports by names that its source does not tell: part of its code, as what it imports is.
+    `fetcher` is the "module:function" that brings the files which the run asks for; it shapes no output either.
     `tools` are names from `bootsmith.tasks.tools.catalogue.TOOLS`; only these can be run. `run` is "module:function",
     imported only when the stage really runs, so that a no-op stays quick; the function takes one `Context`.
     """
@@ -35,6 +36,7 @@ class Stage(NamedTuple):
     loads: tuple[str, ...] = ()
     secrets: Mapping[str, Secret] = NOTHING
     hints: Mapping[str, Json] = NOTHING
+    fetcher: str | None = None
     stored: bool = True
     """False where making the output again costs no more than restoring it, or it would share nothing in the store."""
     listings: Mapping[str, str] = NOTHING
@@ -43,6 +45,16 @@ class Stage(NamedTuple):
     carry: str | None = None
     """The output role whose previous file, where it may be had exclusively, is offered as `Context.previous`."""
     doc: str = ""
+
+
+class Download(NamedTuple):
+    """A file that a mirror of some `role` has at `path`, and that is told by its SHA-256; `size` in bytes."""
+
+    title: str
+    role: str
+    path: str
+    size: int
+    sha256: str
 
 
 class Context(Protocol):
@@ -69,6 +81,13 @@ class Context(Protocol):
 
     def secret(self, role: str) -> bytes:
         """Return the bytes of a declared secret. Never log them or put them on a command line."""
+        ...
+
+    def fetch(self, files: Sequence[Download]) -> Mapping[str, Path]:
+        """Return where each of these files is in the store, by SHA-256, fetched where it is missing. Raises StageError.
+
+        They are there to be read until the run ends.
+        """
         ...
 
     def tool(self, name: str) -> Path:

@@ -7,7 +7,7 @@ own sources.list is empty: which mirror a guest asks is for an overlay to say), 
 from __future__ import annotations
 
 import shlex
-from typing import TYPE_CHECKING, Final, cast
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
 from bootsmith.tasks.build.stage import Context
@@ -50,19 +50,11 @@ cp {marks} var/lib/apt/extended_states
 
 def run(ctx: Context) -> None:
     """Fetch the packages, then install them."""
-    from bootsmith.cache.store.location import default_root
-    from bootsmith.cache.store.store import Store
-    from bootsmith.tasks.packages import debs, downloads, lockfile, mirrors
+    from bootsmith.tasks.packages import debs, lockfile
     from bootsmith.tasks.tree import layer
 
     lock = lockfile.read(ctx.inputs["lock"])
-
-    def find_mirrors() -> mirrors.Mirrors:
-        own, extras = ctx.hints["mirror"], cast("list[str]", ctx.hints["extras"])
-        return mirrors.find(str(own) if own else None, extras)
-
-    store = Store(default_root())
-    found = downloads.fetch(lock, store, find_mirrors, ctx.say)
+    found = ctx.fetch([package.download for package in lock.packages])
     ctx.say("unpacking the packages")
     repository = ctx.work / "repository"
     suite = lock.request["suite"]

@@ -1,4 +1,4 @@
-"""Packages: fetched by their SHA-256 from any mirror into the store, a handful at a time."""
+"""Packages: fetched by their SHA-256 from any mirror into the store, a handful at a time; see `Stage.fetcher`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, Final, cast
@@ -14,13 +14,13 @@ from urllib.parse import quote, unquote, urlsplit
 
 from bootsmith.cache.files.temporary import temporary
 from bootsmith.tasks.errors import StageError
-from bootsmith.tasks.packages import web
+from bootsmith.tasks.packages import mirrors, web
 from bootsmith.tasks.packages.mirrors import Mirrors, proxies
 from bootsmith.tasks.packages.web import MissingError
 
 if TYPE_CHECKING:
     from bootsmith.cache.store.store import Store
-    from bootsmith.tasks.packages.lockfile import LockFile, Package
+    from bootsmith.tasks.build.stage import Download, Json
 
 PARALLEL: Final = 6
 PAUSES: Final = (0.5, 2.0)
@@ -40,21 +40,29 @@ class _Abandoned(Exception):
     """Another package could not be had: this one need not be finished."""
 
 
+def supply(
+    files: Sequence[Download], hints: Mapping[str, Json], store: Store, say: Callable[[str], None]
+) -> dict[str, Path]:
+    """Bring the packages into the store that a stage with these hints asks for; return where each is, by SHA-256."""
+    own = str(hints["mirror"]) if hints["mirror"] else None
+    return fetch(files, store, lambda: mirrors.find(own, cast("list[str]", hints["extras"])), say)
+
+
 def fetch(
-    lock: LockFile,
+    files: Sequence[Download],
     store: Store,
     find_mirrors: Callable[[], Mirrors],
     say: Callable[[str], None],
     *,
     pauses: tuple[float, ...] = PAUSES,
 ) -> dict[str, Path]:
-    """Bring a lock's packages into the store; return where each is, by SHA-256.
+    """Bring packages into the store; return where each is, by SHA-256.
 
     Mirrors are looked for only when something is missing. Raises StageError where a package is gone or cannot be had.
     """
     with ThreadPoolExecutor(PARALLEL) as pool:
-        present = list(pool.map(lambda package: store.verify_sha256(package.sha256), lock.packages))
-    missing = [package for package, there in zip(lock.packages, present, strict=True) if not there]
+        present = list(pool.map(lambda package: store.verify_sha256(package.sha256), files))
+    missing = [package for package, there in zip(files, present, strict=True) if not there]
     if missing:
         found = find_mirrors()
         progress = _Progress(len(missing), sum(package.size for package in missing), say)
@@ -69,13 +77,13 @@ def fetch(
         download.close()
         if failed:
             raise failed[0]
-    return {package.sha256: _stored(store, package) for package in lock.packages}
+    return {package.sha256: _stored(store, package) for package in files}
 
 
-def _stored(store: Store, package: Package) -> Path:
+def _stored(store: Store, package: Download) -> Path:
     path = store.path_sha256(package.sha256)
     if path is None:
-        raise StageError(f"{package.name}: its file vanished from the store", "Run the same command again.")
+        raise StageError(f"{package.title}: its file vanished from the store", "Run the same command again.")
     return path
 
 
@@ -120,17 +128,17 @@ class _Download:
     def close(self) -> None:
         self._client.close()
 
-    def __call__(self, package: Package) -> None:
+    def __call__(self, package: Download) -> None:
         """Fetch one package from the first mirror that has it."""
         bases = self._mirrors.uris.get(package.role, ())
         if not bases:
             raise StageError(
-                f"{package.name} comes from a repository ({package.role}) that the recipe no longer names",
+                f"{package.title} comes from a repository ({package.role}) that the recipe no longer names",
                 "Run `doit update` to resolve the packages again.",
             )
         refusals = []
         for base in bases:
-            url = f"{base.rstrip('/')}/{quote(package.filename)}"
+            url = f"{base.rstrip('/')}/{quote(package.path)}"
             try:
                 self._patiently(url, package)
             except (_Gone, _Wrong) as error:
@@ -139,11 +147,11 @@ class _Download:
                 self._progress.add(0, files=1)
                 return
         raise StageError(
-            f"{package.name} {package.version} cannot be had any more: {'; '.join(refusals)}",
+            f"{package.title} cannot be had any more: {'; '.join(refusals)}",
             "Mirrors drop versions that were superseded. Run `doit update` to take the present ones.",
         )
 
-    def _patiently(self, url: str, package: Package) -> None:
+    def _patiently(self, url: str, package: Download) -> None:
         for pause in itertools.chain(self._pauses, [None]):
             counted = 0
 

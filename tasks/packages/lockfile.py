@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from bootsmith.tasks.build.stage import Download
 from bootsmith.tasks.errors import StageError
 
 FORM: Final = "bootsmith lock 1"
@@ -45,6 +46,11 @@ class Package:
     size: int
     sha256: str
     filename: str
+
+    @property
+    def download(self) -> Download:
+        """The package's file, as a stage asks for it."""
+        return Download(f"{self.name} {self.version}", self.role, self.filename, self.size, self.sha256)
 
 
 @dataclass(frozen=True, slots=True)

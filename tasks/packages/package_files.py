@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from bootsmith.tasks.build.stage import Context
 from bootsmith.tasks.errors import StageError
@@ -19,22 +19,13 @@ _LINKS = 8
 
 def run(ctx: Context) -> None:
     """Fetch the packages one by one until the file is found; take it out."""
-    from bootsmith.cache.store.location import default_root
-    from bootsmith.cache.store.store import Store
-    from bootsmith.tasks.packages import downloads, lockfile, mirrors
+    from bootsmith.tasks.packages import lockfile
 
     lock = lockfile.read(ctx.inputs["lock"])
     wanted, key = str(ctx.params["path"]), str(ctx.params["packages"])
-
-    def find_mirrors() -> mirrors.Mirrors:
-        own, extras = ctx.hints["mirror"], cast("list[str]", ctx.hints["extras"])
-        return mirrors.find(str(own) if own else None, extras)
-
-    store = Store(default_root())
     seen = []
     for package in lock.files.get(key, ()):
-        one = lockfile.LockFile(lock.request, lock.date, (package,))
-        deb = downloads.fetch(one, store, find_mirrors, ctx.say)[package.sha256]
+        deb = ctx.fetch([package.download])[package.sha256]
         ctx.say(f"looking for {wanted} in {package.name} {package.version}")
         seen.append(f"{package.name} {package.version}")
         if _take(ctx, deb, wanted):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from bootsmith.cache.display import shown
 from bootsmith.tasks.errors import RecipeError
@@ -14,8 +14,13 @@ from bootsmith.tasks.recipe.model import Debian
 from bootsmith.tasks.recipe.values.files import packaged
 
 if TYPE_CHECKING:
+    from bootsmith.tasks.build.stage import Json
     from bootsmith.tasks.packages.lockfile import LockFile
     from bootsmith.tasks.recipe.model import Recipe
+
+
+FETCHER: Final = "bootsmith.tasks.packages.downloads:supply"
+"""What a stage that fetches packages names as its fetcher, with `hints`."""
 
 
 def needed(recipe: Recipe) -> bool:
@@ -72,6 +77,12 @@ def mirrors(recipe: Recipe) -> tuple[str | None, list[str]]:
     """Return what a recipe says of mirrors: its own, and the URIs of its further repositories."""
     source = recipe.source
     return (source.mirror, [each.uri for each in source.repositories]) if isinstance(source, Debian) else (None, [])
+
+
+def hints(recipe: Recipe) -> dict[str, Json]:
+    """Return the hints of a stage that fetches packages."""
+    own, extras = mirrors(recipe)
+    return {"mirror": own, "extras": extras}
 
 
 def mistake(recipe: Recipe, word: str, key: str, what: str) -> RecipeError:

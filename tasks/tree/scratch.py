@@ -8,12 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from bootsmith.tasks.build.stage import Context
 from bootsmith.tasks.errors import ToolFailed
 from bootsmith.tasks.tools import capacity
-from bootsmith.tasks.tools.process import Completed
+if TYPE_CHECKING:
+    from bootsmith.tasks.build.stage import Context
+    from bootsmith.tasks.tools.process import Completed
 
 TOOLS: Final = ("sh", "unshare", "mount", "hostname", "rm")
 """What a stage declares that works this way, beside its own."""

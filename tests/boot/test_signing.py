@@ -71,15 +71,15 @@ def test_a_variable_is_signed_as_the_firmware_checks_it(tmp_path: Path) -> None:
 def test_the_key_stays_out_of_files_and_logs(tmp_path: Path) -> None:
     """Neither the work directory nor the log holds a line of it."""
     key, certificate = make_key(tmp_path)
-    ctx = context(tmp_path, key, certificate)
+    log = io.BytesIO()
+    ctx = context(tmp_path, key, certificate, log)
     signing.Signer(ctx).program(LOADER, "systemd-boot")
-    assert isinstance(ctx.log, io.BytesIO)
     line = key.read_bytes().splitlines()[3]
     files = [path for path in (tmp_path / "work").rglob("*") if path.is_file()]
     assert files
     assert not any(line in path.read_bytes() for path in files)
-    assert line not in ctx.log.getvalue()
-    assert b"openssl" in ctx.log.getvalue()
+    assert line not in log.getvalue()
+    assert b"openssl" in log.getvalue()
 
 
 def test_a_certificate_may_be_der(tmp_path: Path) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 from bootsmith.cache.store.store import Store
+from bootsmith.tasks.build.stage import Download
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.packages import downloads
-from bootsmith.tasks.packages.lockfile import LockFile, Package
 from bootsmith.tasks.packages.mirrors import Mirrors
 
 from tests.support.web_server import Quiet, serving
@@ -67,20 +67,21 @@ def store(tmp_path: Path) -> Store:
     return Store(tmp_path / "store")
 
 
-def package(path: str, role: str = "main") -> Package:
-    name, _, version = Path(path).stem.partition("_")
+def package(path: str, role: str = "main") -> Download:
     data = CONTENT[path]
-    return Package(name, version, "amd64", role, True, len(data), hashlib.sha256(data).hexdigest(), path)
+    return Download(Path(path).stem.replace("_", " "), role, path, len(data), hashlib.sha256(data).hexdigest())
 
 
-LOCK = LockFile({}, 0, tuple(package(path) for path in CONTENT))
+PACKAGES = tuple(package(path) for path in CONTENT)
 
 
-def fetch(store: Store, *bases: str, lock: LockFile = LOCK, pauses: tuple[float, ...] = (0, 0)) -> list[str]:
+def fetch(
+    store: Store, *bases: str, files: tuple[Download, ...] = PACKAGES, pauses: tuple[float, ...] = (0, 0)
+) -> list[str]:
     said: list[str] = []
-    found = downloads.fetch(lock, store, lambda: Mirrors({"main": bases}), said.append, pauses=pauses)
-    for each in lock.packages:
-        assert found[each.sha256].read_bytes() == CONTENT[each.filename]
+    found = downloads.fetch(files, store, lambda: Mirrors({"main": bases}), said.append, pauses=pauses)
+    for each in files:
+        assert found[each.sha256].read_bytes() == CONTENT[each.path]
     return said
 
 
@@ -101,19 +102,19 @@ def test_what_is_there_needs_no_mirror(server: Server, store: Store) -> None:
     def none() -> Mirrors:
         raise AssertionError("asked for a mirror")
 
-    downloads.fetch(LOCK, store, none, lambda _: None)
+    downloads.fetch(PACKAGES, store, none, lambda _: None)
 
 
 def test_a_damaged_package_is_fetched_again(server: Server, store: Store) -> None:
     """A file of the store whose content changed is noticed and replaced."""
     fetch(store, server.url)
-    path = store.path_sha256(LOCK.packages[2].sha256)
+    path = store.path_sha256(PACKAGES[2].sha256)
     assert path is not None
     path.chmod(0o644)
     path.write_bytes(b"rot")
     server.asked.clear()
     fetch(store, server.url)
-    assert server.asked == [LOCK.packages[2].filename]
+    assert server.asked == [PACKAGES[2].path]
 
 
 def test_folders_are_mirrors_too(tmp_path: Path, store: Store) -> None:
@@ -135,11 +136,11 @@ def test_the_next_mirror_is_asked(server: Server, tmp_path: Path, store: Store) 
 )
 def test_a_wrong_package_is_refused(wrong: bytes, server: Server, store: Store) -> None:
     """Content that is not what the lock says never enters the store; the error names the file."""
-    name = LOCK.packages[0].filename
+    name = PACKAGES[0].path
     server.behave = lambda path: wrong if path == name else None
     with pytest.raises(StageError, match="alpha"):
         fetch(store, server.url)
-    assert store.path_sha256(LOCK.packages[0].sha256) is None
+    assert store.path_sha256(PACKAGES[0].sha256) is None
 
 
 def test_a_package_that_is_gone_names_update(server: Server, store: Store) -> None:
@@ -179,9 +180,9 @@ def test_no_network_is_said(store: Store) -> None:
 
 def test_a_role_without_a_repository_names_update(server: Server, store: Store) -> None:
     """A lock of a repository that the recipe no longer has cannot be fetched; the error says what to run."""
-    lock = LockFile({}, 0, (package("pool/a/gamma_1.deb", role="extra1"),))
+    files = (package("pool/a/gamma_1.deb", role="extra1"),)
     with pytest.raises(StageError, match="extra1") as caught:
-        fetch(store, server.url, lock=lock)
+        fetch(store, server.url, files=files)
     assert "doit update" in caught.value.hint
 
 

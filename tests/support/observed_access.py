@@ -13,7 +13,8 @@ from pathlib import Path
 
 from bootsmith.cache.digest.code import modules
 from bootsmith.cache.digest.memo import Memo
-from bootsmith.tasks.build.identities import SETTINGS
+from bootsmith.tasks.build.identities import entry_modules
+from bootsmith.tasks.build.secret import read_secret
 from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.tools import host, identity
 
@@ -27,8 +28,23 @@ import importlib, json, os, pickle, sys
 from pathlib import Path
 from bootsmith.tasks.build.context import StageContext
 
-stage, outputs, work, told = pickle.loads(Path(sys.argv[1]).read_bytes())
+stage, outputs, work, told, tools, secrets = pickle.loads(Path(sys.argv[1]).read_bytes())
 opened = set()
+
+
+class ToolRunner:  # as the engine's, of which a stage that runs none needs no code
+    find = tools.get
+
+    def run(self, *words, **options):
+        from bootsmith.tasks.build import tool_runner
+
+        return tool_runner.ToolRunner(self.find).run(*words, **options)
+
+
+class Supplies:
+    def secret(self, stage, role):
+        return secrets[role]
+
 
 def hook(event, args):
     if event in ("open", "os.listdir", "os.scandir") and isinstance(args[0], (str, bytes)):
@@ -36,7 +52,7 @@ def hook(event, args):
     elif event == "ctypes.dlopen" and args[0]:
         opened.add(os.fsdecode(args[0]))
 
-context = StageContext(stage, outputs, work)
+context = StageContext(stage, outputs, work, ToolRunner(), Supplies(), None, print, print)
 sys.addaudithook(hook)
 module, _, function = stage.run.partition(":")
 getattr(importlib.import_module(module), function)(context)
@@ -61,8 +77,11 @@ def run(stage: Stage, folder: Path, *, strace: bool = False) -> Access:
     made = {role: folder / f"made-{number}" / path.name for number, (role, path) in enumerate(stage.outputs.items())}
     for path in made.values():
         path.parent.mkdir()
-    plain = {name: dict(getattr(stage, name)) for name in ("inputs", "outputs", "params", "secrets", "hints")}
-    (folder / "stage").write_bytes(pickle.dumps((stage._replace(**plain), made, work, told)))
+    plain = {name: dict(getattr(stage, name)) for name in ("inputs", "outputs", "params", "hints")}
+    plain["secrets"] = {}  # read beforehand
+    tools = {name: host.find(name) for name in stage.tools}
+    secrets = {role: read_secret(each, role) for role, each in stage.secrets.items()}
+    (folder / "stage").write_bytes(pickle.dumps((stage._replace(**plain), made, work, told, tools, secrets)))
     watch = ["strace", "-f", "-y", "-e", "trace=open,openat", "-o", trace] if strace else []
     argv = [*watch, sys.executable, "-c", PROGRAM, folder / "stage"]
     done = subprocess.run(argv, cwd=folder, text=True, capture_output=True, check=False)
@@ -83,7 +102,7 @@ def _traced(trace: Path) -> set[str]:
 def undeclared_code(stage: Stage, reach: Access) -> set[str]:
     """Return the modules that a stage loaded and its key does not count."""
     counted: set[str] = set()
-    for name in (stage.run.partition(":")[0], *stage.loads, SETTINGS):
+    for name in entry_modules(stage):
         counted |= {*modules(name)}
     return reach.modules - counted - PACKAGES
 

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-import io
 import subprocess
 from pathlib import Path
+from typing import BinaryIO
 
+from bootsmith.cache.store.store import Store
 from bootsmith.tasks.boot import signing
-from bootsmith.tasks.build.context import StageContext
+from bootsmith.tasks.build import running
 from bootsmith.tasks.build.secret import Secret
-from bootsmith.tasks.build.stage import Stage
+from bootsmith.tasks.build.stage import Context, Stage
 
 
 def make_key(folder: Path, name: str = "mine", algorithm: str = "rsa:2048") -> tuple[Path, Path]:
@@ -24,12 +25,12 @@ def make_key(folder: Path, name: str = "mine", algorithm: str = "rsa:2048") -> t
     return key, certificate
 
 
-def context(folder: Path, key: Path, certificate: Path) -> StageContext:
-    """Return what a stage that signs is run with."""
+def context(folder: Path, key: Path, certificate: Path, log: BinaryIO | None = None) -> Context:
+    """Return what a stage that signs is run with; what its programs print goes to `log`."""
     work = folder / "work"
     work.mkdir(exist_ok=True)
     stage = Stage(
         "signing", "x:run", {signing.CERTIFICATE: certificate}, {}, tools=signing.TOOLS,
         secrets={signing.KEY: Secret(key)},
     )  # fmt: skip
-    return StageContext(stage, {}, work, log=io.BytesIO())
+    return running.context(stage, {}, work, lambda: Store(folder / "store"), log=log)

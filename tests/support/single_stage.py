@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib
 from pathlib import Path
 
-from bootsmith.tasks.build.context import StageContext
+from bootsmith.cache.store.location import default_root
+from bootsmith.cache.store.store import Store
+from bootsmith.tasks.build import running
 from bootsmith.tasks.build.stage import Stage
 
 
@@ -16,7 +18,9 @@ def run_stage(stage: Stage, work: Path, *, previous: Path | None = None) -> list
     outputs = {role: scratch / path.name for role, path in stage.outputs.items()}
     module, _, function = stage.run.partition(":")
     told: list[str] = []
-    context = StageContext(stage, outputs, scratch / "scratch", previous, tell=told.append)
+    context = running.context(
+        stage, outputs, scratch / "scratch", lambda: Store(default_root()), previous=previous, tell=told.append
+    )
     getattr(importlib.import_module(module), function)(context)
     for role, path in stage.outputs.items():
         path.parent.mkdir(parents=True, exist_ok=True)

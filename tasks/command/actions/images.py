@@ -90,7 +90,7 @@ def sealing(stage: Stage | None) -> Passphrase | None:
 
 
 def _read(secret: Secret, what: str) -> Passphrase:
-    from bootsmith.tasks.build.context import read_secret
+    from bootsmith.tasks.build.secret import read_secret
     from bootsmith.tasks.disk.passphrase import Passphrase, checked
 
     return Passphrase(secret, checked(read_secret(secret, what), what))

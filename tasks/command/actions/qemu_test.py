@@ -98,7 +98,7 @@ def _disk(request: Request, plan: Plan) -> _Disk | None:
 
 def _setup(request: Request, recipe: Recipe, plan: Plan, disk: _Disk | None, kind: Kind) -> BootSetup:
     from bootsmith.tasks.boot import menu
-    from bootsmith.tasks.build.context import read_secret
+    from bootsmith.tasks.build.secret import read_secret
     from bootsmith.tasks.machine import boot_setup, entry
     from bootsmith.tasks.machine.run import Subject
     from bootsmith.tasks.planning import entries as menus

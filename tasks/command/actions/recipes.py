@@ -56,7 +56,7 @@ def update(request: Request) -> None:
 
 def fetch_mach(request: Request) -> None:
     """Bring GNU Mach's kernel into the cache and check it, for the recipe to find there. The host stays as it is."""
-    from bootsmith.tasks.build.context import StageContext
+    from bootsmith.tasks.build import running
     from bootsmith.tasks.packages import renewal
     from bootsmith.tasks.planning import make
     from bootsmith.tasks.planning.site import Site
@@ -72,7 +72,8 @@ def fetch_mach(request: Request) -> None:
         session.progress.tell(f"{recipe.name} takes its kernel out of no package, so there is nothing to fetch")
         return
     path = session.file(name).with_suffix(".lock")
-    locked = renewal.ensure(recipe, path, session.identities.store, session.progress.tell)
+    store = session.identities.store
+    locked = renewal.ensure(recipe, path, store, session.progress.tell)
     plan = make.plan(recipe, Site(recipe.name, session.top / "build" / recipe.name, path, locked.date))
     checked = plan.stage("kernel")
     with TemporaryDirectory(prefix="bootsmith-") as folder:
@@ -80,7 +81,9 @@ def fetch_mach(request: Request) -> None:
         taken = next(stage for stage in plan.stages if checked.inputs["file"] in stage.outputs.values())
         for stage in (taken, checked._replace(inputs={"file": work / "file"})):
             outputs = {role: work / role for role in stage.outputs}
-            session.identities.load(stage)(StageContext(stage, outputs, work, say=session.progress.tell))
-    session.identities.store.sync()
+            session.identities.load(stage)(
+                running.context(stage, outputs, work, lambda: store, say=session.progress.tell)
+            )
+    store.sync()
     package = locked.files[kernel.file.key][0]
     session.progress.tell(f"{package.name} {package.version} ({package.arch}) is in the cache, and fits")

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
 
 def stages(recipe: Recipe, site: Site) -> list[Stage]:
     """Return a stage for each file that a recipe takes out of a package, in the order they stand in it."""
-    mirror, extras = request.mirrors(recipe)
     return [
         Stage(
             f"files/{_slug(file, recipe)}",
@@ -27,7 +26,8 @@ def stages(recipe: Recipe, site: Site) -> list[Stage]:
             {"packages": file.key, "path": file.path},
             ("dpkg-deb",),
             listings={"lock": "bootsmith.tasks.packages.lockfile:versions"},
-            hints={"mirror": mirror, "extras": extras},
+            hints=request.hints(recipe),
+            fetcher=request.FETCHER,
             doc=f"{file.path} of the package {file.package}",
         )
         for file in _all(recipe)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bootsmith.tasks.build.stage import Stage
-from bootsmith.tasks.packages import bootstrap
+from bootsmith.tasks.packages import bootstrap, request
 from bootsmith.tasks.recipe.model import Debian, Directory, Tar
 from bootsmith.tasks.tree import archive, ownership
 
@@ -18,7 +18,7 @@ def stage(recipe: Recipe, site: Site) -> Stage:
     """Return the stage that makes the base layer."""
     match recipe.source:
         case Debian() as source:
-            return _installed(source, site)
+            return _installed(source, recipe, site)
         case Directory() as source:
             return _packed(source, site)
         case Tar() as source:
@@ -33,7 +33,7 @@ def stage(recipe: Recipe, site: Site) -> Stage:
     )
 
 
-def _installed(source: Debian, site: Site) -> Stage:
+def _installed(source: Debian, recipe: Recipe, site: Site) -> Stage:
     return Stage(
         "rootfs",
         "bootsmith.tasks.packages.bootstrap:run",
@@ -42,7 +42,8 @@ def _installed(source: Debian, site: Site) -> Stage:
         {"epoch": site.epoch, "docs": source.docs},
         bootstrap.TOOLS,
         listings={"lock": "bootsmith.tasks.packages.lockfile:versions"},
-        hints={"mirror": source.mirror, "extras": [each.uri for each in source.repositories]},
+        hints=request.hints(recipe),
+        fetcher=request.FETCHER,
         doc="base tree, as a tar",
     )
 

@@ -1,0 +1,35 @@
+"""A stage about to run: the context that its function is called with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+from bootsmith.tasks.build.context import StageContext
+from bootsmith.tasks.build.supplies import Supplies
+from bootsmith.tasks.build.tool_runner import ToolRunner
+from bootsmith.tasks.tools import host
+
+if TYPE_CHECKING:
+    from bootsmith.cache.store.store import Store
+    from bootsmith.tasks.build.stage import Stage
+
+
+def _silent(_text: str) -> None:
+    pass
+
+
+def context(
+    stage: Stage,
+    outputs: Mapping[str, Path],
+    work: Path,
+    store: Callable[[], Store],
+    *,
+    previous: Path | None = None,
+    log: BinaryIO | None = None,
+    say: Callable[[str], None] = _silent,
+    tell: Callable[[str], None] = _silent,
+) -> StageContext:
+    """Return the context of one run; what it fetches goes to the store, asked for when the first file is."""
+    return StageContext(stage, outputs, work, ToolRunner(host.find, log), Supplies(store), previous, say, tell)
