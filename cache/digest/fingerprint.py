@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from bootsmith.cache.digest.attributes import HOST_GIVEN
 from bootsmith.cache.digest.index import CHUNK, LENGTH, index_of, index_of_bytes, remember
 from bootsmith.cache.digest.key import encode
 from bootsmith.cache.files import clock
@@ -25,7 +26,6 @@ StrPath: TypeAlias = "str | os.PathLike[str]"
 ENTRY = struct.Struct("<BHQQ")  # kind, permission bits, length of the name, length of what it holds; then those two
 
 LINKED = 0  # the kind of an entry that is a hard link to an earlier one; the others are S_IFMT's, shifted
-HOST_GIVEN = (b"trusted.", b"security.selinux", b"security.SMACK64", b"security.ima", b"security.evm")
 
 WORTH_WAITING = 32 << 20  # reading so much again at the next run costs about as much as a few ms of waiting now
 PATIENCE = clock.SECOND // 50

@@ -10,6 +10,7 @@ from bootsmith.tasks.build.context import StageContext
 from bootsmith.tasks.build.supplies import Supplies
 from bootsmith.tasks.build.tool_runner import ToolRunner
 from bootsmith.tasks.tools import host
+from bootsmith.tasks.tools.usage import Usage
 
 if TYPE_CHECKING:
     from bootsmith.cache.store.store import Store
@@ -32,4 +33,4 @@ def context(
     tell: Callable[[str], None] = _silent,
 ) -> StageContext:
     """Return the context of one run; what it fetches goes to the store, asked for when the first file is."""
-    return StageContext(stage, outputs, work, ToolRunner(host.find, log), Supplies(store), previous, say, tell)
+    return StageContext(stage, outputs, work, ToolRunner(host.find, Usage(), log), Supplies(store), previous, say, tell)

@@ -11,19 +11,22 @@ from typing import TYPE_CHECKING, BinaryIO
 
 from bootsmith.tasks.tools import process
 from bootsmith.tasks.tools.environment import ENVIRONMENT
-from bootsmith.tasks.tools.usage import Usage
 
 if TYPE_CHECKING:
     from bootsmith.tasks.build.stage import Context
     from bootsmith.tasks.tools.process import Completed
+    from bootsmith.tasks.tools.usage import Usage
 
 
 class ToolRunner:
-    """Runs the programs of one stage; `find` tells where they are, and what they print goes to `log`."""
+    """Runs the programs of one stage; `find` tells where they are, `usage` is told what they take.
 
-    def __init__(self, find: Callable[[str], Path], log: BinaryIO | None = None) -> None:
+    What they print goes to `log`.
+    """
+
+    def __init__(self, find: Callable[[str], Path], usage: Usage, log: BinaryIO | None = None) -> None:
         self.find = find
-        self.usage = Usage()
+        self.usage = usage
         self._log = log
 
     def run(

@@ -36,9 +36,10 @@ class Signals:
 
     def _end(self, number: int, _frame: FrameType | None) -> NoReturn:
         """End at once: what is half made has no record, and goes with the next run."""
-        from bootsmith.tasks.tools import children
+        from bootsmith.tasks.tools import children, terminal
 
         children.kill_all()
+        terminal.restore()
         self._progress.close()
         kept = "; what was finished is kept, run the same command to go on" if self._keeps() else ""
         sys.stderr.write(f"interrupted{kept}\n")

@@ -1,4 +1,4 @@
-"""The programs that run now, so that all of them can be ended at once, and the terminal given back."""
+"""The programs that run now, so that all of them can be ended at once."""
 
 from __future__ import annotations
 
@@ -6,17 +6,14 @@ import contextlib
 import os
 import signal
 
-from bootsmith.tasks.tools import terminal
-
 running: dict[int, bool] = {}
 """Process id -> whether it leads a process group of its own. An entry goes before its number can be another's."""
 
 
 def kill_all() -> None:
-    """Kill every program running now; the terminal is as it was. Safe in a signal handler: takes no lock."""
+    """Kill every program running now. Safe in a signal handler: takes no lock."""
     for pid, own_group in list(running.items()):
         kill(pid, own_group=own_group)
-    terminal.restore()
 
 
 def kill(pid: int, *, own_group: bool) -> None:

@@ -15,12 +15,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
 from bootsmith.tasks.errors import StageError, ToolFailed, ToolMissing
-from bootsmith.tasks.tools import children, isolation, subordinate_ids
+from bootsmith.tasks.tools import children, id_mapping, isolation
 from bootsmith.tasks.tools.lines import Lines
-from bootsmith.tasks.tools.usage import Usage, own_peak, resident
+
+if TYPE_CHECKING:
+    from bootsmith.tasks.tools.usage import Usage
 
 OUTPUT_LIMIT = 64 << 20
 """Bytes of stdout, and as many of stderr, that are kept in memory. A program that prints more needs a file."""
@@ -57,7 +59,7 @@ def run(
 
     `argv` begins with the program's path. With `root` it is uid 0 of a mount and user namespace that holds the caller's
     subordinate ids. Its words and all it prints go to `log` as they come, the latter line by line to `on_line` too. It
-    inherits the descriptors `pass_fds`.
+    inherits the descriptors `pass_fds`. What it takes is watched where there is a `usage` to be told.
     Raises ToolFailed with its last lines, ToolMissing, StageError.
     """
     words = [str(word) for word in argv]
@@ -68,14 +70,12 @@ def run(
         child = stack.enter_context(
             _started(words, env, cwd, out, has_input=input is not None, root=root, network=network, pass_fds=pass_fds)
         )
+        child.usage = usage
         if log:
             caveat = f"({child.wall.caveat})\n" if child.wall.caveat else ""
             log.write(f"$ {shlex.join(words)}\n{caveat}".encode(errors="surrogateescape"))
         _pump(child, isolation.ANSWER + (input or b""), log, on_line)
         status = child.reap()
-        if usage is not None:
-            usage.cpu += child.cpu
-            usage.peak = max(usage.peak, child.peak)
     name = Path(words[0]).name
     if child.overflow:
         raise ToolFailed(
@@ -93,14 +93,13 @@ def caveats() -> list[str]:
 
 @dataclass(slots=True)
 class _Child:
-    """A program behind its wall, and what is known about it so far."""
+    """A program behind its wall, and what it has printed so far."""
 
     process: subprocess.Popen[bytes]
     wall: isolation.Wall
     printed: dict[str, bytearray] = field(default_factory=lambda: {"stdout": bytearray(), "stderr": bytearray()})
     overflow: bool = False
-    cpu: float = 0.0
-    peak: int = 0
+    usage: Usage | None = None
 
     def left_daemons(self) -> bool:
         """Tell whether it ended and left others behind, who without a namespace may hold its pipes for ever."""
@@ -108,13 +107,13 @@ class _Child:
         return not self.wall.namespaced and os.waitid(os.P_PID, self.process.pid, flags) is not None
 
     def reap(self) -> int:
-        """Wait for its end; add up what it used."""
+        """Wait for its end."""
         os.waitid(os.P_PID, self.process.pid, os.WEXITED | os.WNOWAIT)
         children.running.pop(self.process.pid, None)  # before its number can be another's
         _, status, used = os.wait4(self.process.pid, 0)
         self.process.returncode = os.waitstatus_to_exitcode(status)
-        self.cpu = used.ru_utime + used.ru_stime
-        self.peak = max(self.peak, own_peak(used.ru_maxrss))
+        if self.usage:
+            self.usage.add(used)
         return children.shell_status(self.process.returncode)
 
 
@@ -149,7 +148,7 @@ def _started(
             stands, said = _handshake(process)
             if stands:
                 if wall.unmapped:
-                    subordinate_ids.map_ids(process.pid)
+                    id_mapping.map_ids(process.pid)
                 _chosen[root, network] = wall
                 yield child
                 return
@@ -172,7 +171,7 @@ def _handshake(process: subprocess.Popen[bytes]) -> tuple[bool, bytes]:
 
 def _no_wall(said: str, *, root: bool) -> StageError:
     if root and os.geteuid() != 0:
-        return subordinate_ids.refusal(said)
+        return id_mapping.refusal(said)
     return StageError(
         f"no host program can be run here: {said}",
         "In a container, allow it to make mount and pid namespaces (CAP_SYS_ADMIN), or build outside of it.",
@@ -230,9 +229,10 @@ def _pump(child: _Child, feed: bytes, log: BinaryIO | None, on_line: Callable[[s
 
 
 def _look(child: _Child) -> float:
-    """Note how much memory a child's tree takes now; return when to look again, seldom enough to cost little."""
+    """See what a child's tree takes now; return when to look again, seldom enough to cost little."""
     began = time.monotonic()
-    child.peak = max(child.peak, resident(child.process.pid))
+    if child.usage:
+        child.usage.look(child.process.pid)
     ended = time.monotonic()
     return ended + max(0.5, 30 * (ended - began))
 

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import resource
 
 
 @dataclass(slots=True)
@@ -15,6 +19,15 @@ class Usage:
 
     cpu: float = 0.0
     peak: int = 0
+
+    def look(self, pid: int) -> None:
+        """Note what a running program takes now."""
+        self.peak = max(self.peak, resident(pid))
+
+    def add(self, ended: resource.struct_rusage) -> None:
+        """Add what a program took that has ended."""
+        self.cpu += ended.ru_utime + ended.ru_stime
+        self.peak = max(self.peak, own_peak(ended.ru_maxrss))
 
 
 def own_peak(maxrss: int) -> int:

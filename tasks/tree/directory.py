@@ -120,7 +120,7 @@ def _walk(folder: Path, above: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
 
 def _attributes(file: Path) -> dict[str, bytes]:
     """Return a file's extended attributes, but for those that a host gives by itself and a fingerprint leaves out."""
-    from bootsmith.cache.digest.fingerprint import HOST_GIVEN
+    from bootsmith.cache.digest.attributes import HOST_GIVEN
 
     try:
         names = os.listxattr(file, follow_symlinks=False)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from bootsmith.tasks.errors import ToolFailed
 from bootsmith.tasks.tools import capacity
+
 if TYPE_CHECKING:
     from bootsmith.tasks.build.stage import Context
     from bootsmith.tasks.tools.process import Completed

@@ -14,7 +14,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
-from bootsmith.cache.digest.fingerprint import HOST_GIVEN
+from bootsmith.cache.digest.attributes import HOST_GIVEN
 from bootsmith.cache.display import shown
 from bootsmith.tasks.disk import splice
 from bootsmith.tasks.disk.ext.files import WINDOW, Files, Node

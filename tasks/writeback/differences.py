@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from bootsmith.cache.digest.fingerprint import HOST_GIVEN
+from bootsmith.cache.digest.attributes import HOST_GIVEN
 from bootsmith.tasks.disk.ext.files import Node
 
 Tree = Mapping[bytes, Node]

@@ -38,7 +38,7 @@ class ToolRunner:  # as the engine's, of which a stage that runs none needs no c
     def run(self, *words, **options):
         from bootsmith.tasks.build import tool_runner
 
-        return tool_runner.ToolRunner(self.find).run(*words, **options)
+        return tool_runner.ToolRunner(self.find, None).run(*words, **options)
 
 
 class Supplies:

@@ -13,7 +13,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from bootsmith.cache.digest.code import modules
 from bootsmith.tasks.errors import StageError, ToolFailed, ToolMissing
 from bootsmith.tasks.tools import children, isolation, process
 from bootsmith.tasks.tools.usage import Usage
@@ -400,12 +399,3 @@ def test_kill_all_ends_what_other_threads_run(leftovers: Leftovers) -> None:
     worker.join(PATIENCE)
     assert leftovers.gone()
     assert [error.status for error in errors] == [128 + signal.SIGKILL]
-
-
-def test_how_a_program_is_run_is_known_without_the_list_of_all() -> None:
-    """A new line in the table of `doit tools` is no part of any stage's code, nor is how tools are identified."""
-    names = {name.removeprefix("bootsmith.") for name in modules("bootsmith.tasks.tools.process")}
-    errors = {"tasks.errors", "cache.errors", "cache.display"}
-    narrow = ("children", "environment", "isolation", "lines", "package_manager", "process", "programs")
-    more = ("subordinate_ids", "terminal", "tool", "usage")
-    assert names == {*errors, *(f"tasks.tools.{each}" for each in (*narrow, *more))}

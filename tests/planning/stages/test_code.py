@@ -7,11 +7,14 @@ import os
 import re
 import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
 from bootsmith.cache.digest.code import modules
 from bootsmith.tasks.boot.registry import LOADERS
+from bootsmith.tasks.build.identities import CONTEXT, RUNNER, entry_modules
+from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.recipe.loaders import own
 
 from tests.support.checkout import CHECKOUT, copied
@@ -20,10 +23,51 @@ from tests.support.kernel_files import bzimage
 DECLARED = sorted((CHECKOUT / "tasks/planning/stages").glob("*.py"))
 RECIPE = {"bootsmith.tasks.recipe.cmdline", "bootsmith.tasks.recipe.loaders.boot_places"}
 """What of recipes those who run may know: how a kernel's command line is read, and where firmware looks."""
-ABOVE = (
-    *("recipe", "stages", "plan", "builder", "engine", "session", "selection", "commands", "actions", "identities"),
-    *("explain", "history", "revival", "freshness", "machine"),
-)
+ABOVE = ("recipe", "machine", "writeback", "planning", "command")
+COMMON = {"build.stage", "errors", "cache.errors", "cache.display"}
+"""Of nearly all stages' code: the contract, and what a mistake is and how it is worded."""
+PROCESS = """tools.process tools.isolation tools.environment tools.id_mapping tools.subordinate_ids
+    tools.programs tools.tool tools.package_manager tools.children tools.lines"""
+"""How host programs are run: of whoever has some run, beside build.tool_runner."""
+LAYERS = "tree.layer tree.tar"
+MERGED = f"{LAYERS} tree.merged tree.accounts tree.delta tree.patterns"
+CONTENT = "disk.content disk.sizing tree.tar"
+FILLING = f"{CONTENT} disk.sources disk.kernel_paths tree.layer"
+EXT = f"disk.ext.filesystem disk.ext.inode disk.ext.libext2fs disk.splice tools.shared_libraries {PROCESS}"
+OWNERS = "tree.ownership tools.subordinate_ids cache.digest.key cache.digest.attributes"
+CODE = {
+    "boot.ldlinux": f"disk.filesystems disk.fat {FILLING} {EXT}",
+    "boot.loader_layer": f"boot.loader boot.menu boot.own boot.registry boot.pe boot.signing boot.enrolment boot.der "
+    f"disk.bootcode {FILLING} recipe.loaders.boot_places recipe.cmdline",
+    "boot.own_kernel": f"boot.multiboot tree.installed_kernel tree.additions tree.boot_formats {MERGED}",
+    "disk.filesystems": f"disk.fat {FILLING} {EXT}",
+    "disk.partition_table": f"disk.layout disk.gpt disk.mbr {FILLING}",
+    "disk.qemu_img": "disk.qcow2 disk.image_format disk.passphrase build.secret cache.files.lock",
+    "disk.raw_image": f"disk.bootcode disk.splice {CONTENT}",
+    "disk.tree_disk": f"tree.directory tree.archive tree.excerpt tree.boot_formats tree.installed_kernel "
+    f"tree.additions {OWNERS} {MERGED} {CONTENT} {EXT}",
+    "packages.bootstrap": f"packages.debs packages.lockfile cache.files.temporary tree.scratch tools.capacity {LAYERS}",
+    "packages.package_files": f"packages.lockfile cache.files.temporary tree.patterns {LAYERS}",
+    "tree.additions": MERGED,
+    "tree.archive": f"tree.excerpt tree.boot_formats {LAYERS}",
+    "tree.directory": f"{LAYERS} {OWNERS}",
+    "tree.exported_file": "",
+    "tree.initramfs": f"tree.scratch tools.capacity {LAYERS}",
+    "tree.initrd_sources": f"tree.cpio tree.boot_formats tree.installed_kernel tree.additions {MERGED}",
+    "tree.installed_kernel": f"tree.additions {MERGED}",
+    "tree.system_layer": f"tree.additions tree.users tree.crypt tree.units tree.network tree.ssh_host_keys {MERGED}",
+    # what the stage `bootloader` loads beside boot.loader_layer
+    "boot.direct": "",
+    "boot.efistub": "boot.pe boot.systemd",
+    "boot.grub_bios": f"boot.grub disk.bootcode {CONTENT} recipe.cmdline",
+    "boot.grub_efi": "boot.grub recipe.cmdline",
+    "boot.syslinux": "",
+    "boot.systemd_boot": "boot.systemd",
+}
+"""The module that a stage runs, in `tasks` -> the others that are its code then, beside COMMON and how it is run.
+
+An edit of any makes again all that it is code of, in every cache: one more wants a reason.
+"""
 
 
 def runs() -> list[str]:
@@ -31,7 +75,7 @@ def runs() -> list[str]:
     found = set()
     for path in DECLARED:
         source = re.sub(r"listings=\{[^}]*\}", "", path.read_text())  # who reads an input for people: no stage's code
-        prefixes = re.findall(r'"(bootsmith\.tasks\.[a-z._0-9]+:)"', source)
+        prefixes = re.findall(r'"(bootsmith\.tasks\.[a-z._0-9]+:)["{]', source)
         found.update(re.findall(r'"(bootsmith\.tasks\.[a-z._0-9]+:\w+)"', source))
         for prefix in prefixes:
             module = importlib.import_module(prefix.rstrip(":"))
@@ -51,9 +95,30 @@ def code(module: str) -> set[str]:
     return set(modules(module))
 
 
+def short(names: Iterable[str]) -> set[str]:
+    """Return modules as CODE has them."""
+    return {name.removeprefix("bootsmith.").removeprefix("tasks.") for name in names} - COMMON
+
+
 def rooms(module: str) -> set[str]:
     """Return the rooms of the house that a module's code comes from, but for its own file."""
     return {name.split(".")[2] for name in code(module) - {module} if name.startswith("bootsmith.tasks.")}
+
+
+@pytest.mark.parametrize("module", [*RUN, *LOADERS.values()])
+def test_a_stage_s_code_is_what_is_told_here(module: str) -> None:
+    """What an edit of a module makes again can be read above, module by module (V10)."""
+    (name,) = short([module])
+    assert short(code(module)) - {name} == {*CODE[name].split()}
+
+
+def test_how_stages_are_run_is_their_code() -> None:
+    """The context of all; of those that run host programs, how these are run: no list of them, nothing of the cache."""
+    plain = Stage("toy", "toys:run", {}, {})
+    assert entry_modules(plain) == ("toys", CONTEXT)
+    assert entry_modules(plain._replace(tools=("sh",), loads=("bells",))) == ("toys", "bells", CONTEXT, RUNNER)
+    assert short(code(CONTEXT)) == {"build.context"}
+    assert short(code(RUNNER)) == {"build.tool_runner", *PROCESS.split()}
 
 
 @pytest.mark.parametrize("run", runs())
@@ -116,7 +181,6 @@ def test_kinds_of_trees_and_disks_stand_alone(module: str) -> None:
 
 LOOKS = re.compile(r"\b(host\.(find|missing)|(process|identity|shared_libraries|identities|popen)\.\w+)\(")
 FINDERS = {
-    "tasks/packages/mirrors.py",  # apt-config, by whose settings the host reaches mirrors; what comes is checked
     "tasks/disk/ext/filesystem.py",  # which library mke2fs, whose identity counts it, is linked with
 }
 """Who of those that run stages look at the host by themselves, and what for."""
@@ -152,35 +216,47 @@ class Copy:
         (top / "linux").write_bytes(bzimage())
         (top / "box.yaml").write_text(
             "source: {directory: tree}\nsystem: none\nboot: {loader: direct, kernel: linux, initrd: tree}\n"
-            "outputs: [initramfs]\n"
+            "outputs: [kernel, initramfs]\n"
         )
         (top / "dodo.py").write_text(
             'from bootsmith.tasks import image_tasks\nDOIT_CONFIG, task_bootsmith = image_tasks("box.yaml")\n'
         )
 
-    def built(self) -> list[str]:
-        """Build; return the stages that were built or restored."""
+    def doit(self, *words: str) -> str:
+        """Run `doit WORDS` by the code here; return what it printed."""
         env = {**os.environ, "PYTHONPATH": str(self.top / "code/src"), "BOOTSMITH_CACHE": str(self.top / "cache")}
         done = subprocess.run(
-            [sys.executable, "-m", "doit", "image"], cwd=self.top, env=env, text=True, capture_output=True, check=False
+            [sys.executable, "-m", "doit", *words], cwd=self.top, env=env, text=True, capture_output=True, check=False
         )
         assert done.returncode == 0, done.stdout + done.stderr
-        rows = [line.split() for line in done.stdout.splitlines()]
+        return done.stdout
+
+    def built(self) -> list[str]:
+        """Build; return the stages that were built or restored."""
+        rows = [line.split() for line in self.doit("image").splitlines()]
         return sorted(row[1] for row in rows if row and row[0] in ("built", "restored"))
 
-    def edit(self, module: str) -> None:
-        """Change a module's source, not what it does."""
-        with (self.top / "code" / module).open("a") as source:
-            source.write("# edited\n")
+    def edit(self, module: str, old: str = "", new: str = "# edited\n") -> None:
+        """Change a module's source: put a line before the first `old` line, or at the end."""
+        path = self.top / "code" / module
+        source = path.read_text()
+        assert old in source
+        path.write_text(source.replace(old, new + old, 1) if old else source + new)
 
 
 def test_an_edit_of_code_makes_again_what_it_makes(tmp_path: Path) -> None:
     """A stage runs again when its own code changed, though the plan is remembered; not for a loader's (V10)."""
     copy = Copy(tmp_path)
-    assert copy.built() == ["convert/initramfs", "initramfs", "initramfs/tree", "rootfs"]
+    everything = ["convert/initramfs", "convert/kernel", "initramfs", "initramfs/tree", "kernel", "rootfs"]
+    assert copy.built() == everything
     assert copy.built() == []
     copy.edit("tasks/tree/cpio.py")
     assert copy.built() == ["initramfs", "initramfs/tree"]
+    copy.edit("tasks/tools/isolation.py")
+    assert copy.built() == ["initramfs", "kernel"]  # who has programs run
+    copy.edit("tasks/tools/catalogue.py", "    # archives\n", '    Tool("jq", "reads JSON", packaged("jq")),\n')
+    assert "jq" in copy.doit("tools")
+    assert copy.built() == []
     for module in (
         *("boot/grub.py", "recipe/model.py", "planning/stages/initrd.py", "packages/resolution.py"),
         "disk/ext/filesystem.py",
