@@ -114,7 +114,8 @@ def view(ctx: Context) -> None:
     listed = {entry.path for entries in indexes for entry in entries}
     with layer.LayerWriter(ctx.outputs["view"], ctx.work / "view.index", int(str(ctx.params["epoch"]))) as writer:
         for path in hidden:
-            writer.add_file(path, b"")
+            folder, slash, name = path.rpartition("/")
+            writer.add_whiteout(f"{folder}{slash}{name.removeprefix(WHITEOUT)}")
         for path, (number, entry) in merged.items():
             if path not in listed or (_UNREAD.match(_as_path(entry)) and not all_of_it):
                 continue
