@@ -82,7 +82,7 @@ class BootRun:
         self._entry_keys = EntryKeys(booted, entry) if entry else None
         self._say = say
         self._said: Phase | None = None
-        self._glanced = 0.0
+        self._screen_read = 0.0
 
     def shown(self, line: str) -> str:
         """Return a line of the console without the password, should the guest have echoed it."""
@@ -184,9 +184,9 @@ class BootRun:
         if self._agent.up:
             console.guest_began(self.booted.now())
         if not console.took_over:
-            if self.booted.now() - self._glanced > _SCREEN_PERIOD:
-                self._glanced = self.booted.now()
-                console.glance(self.booted.screen(), self._glanced)
+            if self.booted.now() - self._screen_read > _SCREEN_PERIOD:
+                self._screen_read = self.booted.now()
+                console.read_screen(self.booted.screen(), self._screen_read)
             if self._entry_keys:
                 self._entry_keys.press()
         elif self._entry_keys and (refusal := self._entry_keys.refusal()):

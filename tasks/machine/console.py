@@ -129,7 +129,7 @@ class Console:
         if PROMPT.match(prompt := clean(self._rest)):
             self._judge(prompt, now, painted=not self.took_over and _is_painted(self._rest))
 
-    def glance(self, screen: Sequence[str], now: float) -> None:
+    def read_screen(self, screen: Sequence[str], now: float) -> None:
         """Take what a text screen shows, on which a BIOS and its boot sectors print: nothing there is the guest's."""
         for line in screen if not self.took_over else ():
             self._judge(line, now, painted=False)
