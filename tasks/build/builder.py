@@ -1,38 +1,33 @@
-"""What makes stages fresh: restores or builds them, record last.
+"""The builder of a plan: makes its stages fresh, below one build directory, cleans and forgets them.
 
-Knows nothing of doit. The order of events is what soundness rests on: the record goes first, outputs are made under a
-temporary name on the same file system, inputs are fingerprinted again, outputs are renamed, the record is written last.
+Knows nothing of doit.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from bootsmith.cache.digest import key as keys
-from bootsmith.cache.digest.fingerprint import fingerprint, note
-from bootsmith.cache.errors import CacheError
 from bootsmith.cache.files.temporary import sweep
 from bootsmith.cache.store import record as records
 from bootsmith.tasks.build import cost as costs
-from bootsmith.tasks.build import evidence
+from bootsmith.tasks.build import making
 from bootsmith.tasks.build import workdir as workdirs
-from bootsmith.tasks.build.cost import COSTS, Cost
 from bootsmith.tasks.build.freshness import Freshness, Status, flat
 from bootsmith.tasks.build.identities import Identities
 from bootsmith.tasks.build.plan import Plan
 from bootsmith.tasks.build.stage import Stage
-from bootsmith.tasks.errors import BootsmithError, StageError
+from bootsmith.tasks.errors import StageError
 
 if TYPE_CHECKING:
-    from bootsmith.cache.store.record import Record
+    from bootsmith.tasks.build.cost import Cost
     from bootsmith.tasks.build.reason import Reason
 
 State = Literal["fresh", "restored", "built"]
-ATTEMPTS = 3  # at a stage whose inputs are edited while it runs
 
 
 class Outcome(NamedTuple):
@@ -92,22 +87,26 @@ class Builder:
             return Outcome("fresh", time.monotonic() - started, self.occupied(stage))
         cost = self.cost(stage)
         notes = self._check_room(stage, before, cost, force=force) if cost else []
-        state: State = "built"
-        with self._workdir(stage) as workdir:
+        for final in stage.outputs.values():
+            workdirs.guard_target(stage.name, final)
+        with workdirs.workdir(self.state / "tmp" / flat(stage.name), stage.name) as workdir:
             self._unnoted.touch()
             records.remove(self.freshness.record(stage))
+            made = making.Making(self.freshness, stage, workdir, say)
+            state: State = "built"
             if force or not stage.stored:
-                self._build(stage, workdir, say, notes.append)
-            elif self._restore(stage, workdir, cost):
+                made.build()
+            elif made.restore(cost):
                 state = "restored"
             else:
                 with self._key_lock(stage, waiting):
-                    if self._restore(stage, workdir, cost):  # somebody else built it meanwhile
+                    if made.restore(cost):  # somebody else built it meanwhile
                         state = "restored"
                     else:
-                        self._build(stage, workdir, say, notes.append)
+                        made.build()
         self.freshness.touch(stage, Status(True))
-        return Outcome(state, time.monotonic() - started, self.occupied(stage), before.reasons, tuple(notes))
+        seconds = time.monotonic() - started
+        return Outcome(state, seconds, self.occupied(stage), before.reasons, (*notes, *made.notes))
 
     def _check_room(self, stage: Stage, before: Status, cost: Cost, *, force: bool) -> list[str]:
         """Raise StageError for a stage that will not have room; return it as a note where the user lets it try."""
@@ -137,166 +136,6 @@ class Builder:
 
         return hold(self.identities.root, keys.key(self.freshness.parts(stage)), waiting)
 
-    def _restore(self, stage: Stage, workdir: Path, cost: Cost | None) -> bool:
-        trees: dict[str, dict[str, str]] = {}
-        parts = self.freshness.parts(stage, trees=trees)
-        key = keys.key(parts)
-        result = self.identities.store.result(key)
-        if result is None or set(result) != set(stage.outputs):
-            return False
-        store = self.identities.store
-        if not all(store.has(output["hash"]) for output in result.values()):
-            return False
-        made = {role: workdir / path.name for role, path in stage.outputs.items()}
-        older = {stage.carry: self._previous(stage, workdir)}
-        if not all(store.fetch(result[role]["hash"], made[role], older.get(role)) for role in made):
-            return False
-        record = records.Record(
-            stage.name,
-            key,
-            parts,
-            result,
-            built=time.time(),
-            how="restored",
-            details=evidence.keep(stage, self.identities, trees),
-        )
-        if cost:  # what it takes to build is worth knowing still
-            record = record._replace(**{name: getattr(cost, name) for name in COSTS})
-        self._finish(stage, made, record)
-        return True
-
-    def _build(self, stage: Stage, workdir: Path, say: Callable[[str], None], tell: Callable[[str], None]) -> None:
-        for attempt in range(ATTEMPTS):
-            trees: dict[str, dict[str, str]] = {}
-            before = self.freshness.parts(stage, trees=trees)
-            made, record = self._attempt(stage, workdir / str(attempt), before, say, tell)
-            after = self.freshness.parts(stage, reread=True)
-            if keys.key(after) == keys.key(before):
-                break
-            tell(f"{stage.name}: {'; '.join(keys.diff(before, after))} while it was built: built again")
-        else:
-            raise StageError(
-                f"{stage.name}: its inputs changed during each of {ATTEMPTS} builds",
-                "Let whatever writes them finish, then run it again.",
-            )
-        record = record._replace(details=evidence.keep(stage, self.identities, trees))
-        if stage.stored:
-            kept = sum(self.identities.store.put(path, record.outputs[role]["hash"]) for role, path in made.items())
-            record = record._replace(kept=record.kept + kept)
-        with nullcontext() if stage.stored else suppress(CacheError):  # of what is not stored it only tells
-            self.identities.store.put_result(record.key, record.outputs)
-        self.freshness.forgotten(stage).unlink(missing_ok=True)  # before the record: else a kill between builds twice
-        self._finish(stage, made, record)
-
-    def _attempt(
-        self,
-        stage: Stage,
-        workdir: Path,
-        parts: Mapping[str, Any],
-        say: Callable[[str], None],
-        tell: Callable[[str], None],
-    ) -> tuple[dict[str, Path], Record]:
-        """Run the stage once; return its outputs, still under temporary names, and the record to be."""
-        previous = self._previous(stage, workdir)
-        try:
-            return self._run(stage, workdir, parts, say, tell, previous)
-        except (BootsmithError, OSError):
-            if previous is None:
-                raise
-            workdirs.remove_tree(workdir)
-            return self._run(stage, workdir, parts, say, tell, None)  # a patch that failed is made anew
-
-    def _run(  # noqa: PLR0917  in the order of those above
-        self,
-        stage: Stage,
-        workdir: Path,
-        parts: Mapping[str, Any],
-        say: Callable[[str], None],
-        tell: Callable[[str], None],
-        previous: Path | None,
-    ) -> tuple[dict[str, Path], Record]:
-        from bootsmith.tasks.build import running
-
-        made = {role: workdir / path.name for role, path in stage.outputs.items()}
-        work = workdir / "work"
-        work.mkdir(parents=True, exist_ok=True)
-        log = self.log(stage)
-        log.parent.mkdir(parents=True, exist_ok=True)
-        started = time.monotonic()
-        with log.open("wb") as sink:
-            context = running.context(
-                stage,
-                made,
-                work,
-                lambda: self.identities.store,
-                previous=previous,
-                log=sink,
-                say=say,
-                tell=lambda text: tell(f"{stage.name}: {text}"),
-            )
-            function = self.identities.load(stage)
-            try:
-                function(context)
-            except OSError as error:
-                raise workdirs.in_words(error, stage.name, workdir) from error
-        for role, path in made.items():
-            if not path.is_file() or path.is_symlink():
-                raise AssertionError(f"{stage.name} did not make its output {role}")
-            path.chmod(0o644)
-        outputs = {
-            role: {"file": path.name, "hash": fingerprint(path, self.identities.memo), "size": path.stat().st_size}
-            for role, path in made.items()
-        }
-        return made, records.Record(
-            stage.name,
-            keys.key(parts),
-            parts,
-            outputs,
-            seconds=time.monotonic() - started,
-            cpu=context.runner.usage.cpu,
-            peak=context.runner.usage.peak,
-            space=workdirs.occupied(workdir),
-            kept=context.supplies.grown,
-            downloads=context.supplies.downloads,
-            built=time.time(),
-            how="built",
-            log=log.name,
-        )
-
-    def _previous(self, stage: Stage, workdir: Path) -> Path | None:
-        """Take the previous output of a stage that patches, unless somebody (a running QEMU) holds it."""
-        if stage.carry is None:
-            return None
-        from bootsmith.cache.files.lock import FileLock
-
-        path = stage.outputs[stage.carry]
-        if path.is_symlink() or not path.is_file():
-            return None
-        lock = FileLock(path, create=False)
-        if not lock.try_acquire():
-            return None
-        try:
-            workdir.mkdir(parents=True, exist_ok=True)
-            return path.rename(workdir / "previous")
-        finally:
-            lock.release()
-
-    def _finish(self, stage: Stage, made: Mapping[str, Path], record: Record) -> None:
-        for role, path in made.items():
-            final = stage.outputs[role]
-            workdirs.guard_target(stage.name, final)
-            final.parent.mkdir(parents=True, exist_ok=True)
-            path.replace(final)
-            note(final, record.outputs[role]["hash"], self.identities.memo)
-        records.write(self.freshness.record(stage), record)
-
-    @contextmanager
-    def _workdir(self, stage: Stage) -> Iterator[Path]:
-        for final in stage.outputs.values():
-            workdirs.guard_target(stage.name, final)
-        with workdirs.workdir(self.state / "tmp" / flat(stage.name), stage.name) as workdir:
-            yield workdir
-
     # -- forgetting and cleaning
 
     def forget(self, stage: Stage) -> None:
@@ -319,12 +158,16 @@ class Builder:
 
     def clean_past(self, *, dry_run: bool = False) -> list[Path]:
         """Remove what was brought back of past builds; return the folders there were."""
-        folder = self.plan.build / "at"
+        from bootsmith.tasks.build.past import FOLDER
+
+        folder = self.plan.build / FOLDER
         if folder.is_symlink() or not folder.is_dir():
             return []
         if not dry_run:
             workdirs.remove_tree(folder)
         return [folder]
+
+    # -- a run
 
     def open(self) -> None:
         """Begin a run: clear away what killed runs left, and forget what was seen before the lock was held."""
@@ -345,6 +188,8 @@ class Builder:
             if History(self.freshness).note():
                 self._unnoted.unlink()
 
+    # -- what is known of a stage
+
     def cost(self, stage: Stage) -> Cost | None:
         """Return what a stage took when it was last built here, as far as its record or the history tells."""
         record = records.read(self.freshness.record(stage))
@@ -358,11 +203,9 @@ class Builder:
         past = self._newest.get(stage.name)
         return costs.of_stage(past) if past else None
 
-    # -- where things are
-
     def log(self, stage: Stage) -> Path:
         """Return the file holding everything the stage's programs printed last time."""
-        return self.plan.build / "log" / f"{flat(stage.name)}.log"
+        return making.log(self.plan.build, stage)
 
     def occupied(self, stage: Stage) -> int:
         """Bytes a stage's outputs occupy on disk."""

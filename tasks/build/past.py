@@ -20,6 +20,9 @@ from bootsmith.tasks.errors import BootsmithError, InputMissing, StageError
 if TYPE_CHECKING:
     from bootsmith.tasks.build.freshness import Freshness
 
+FOLDER = "at"
+"""Below the build directory, where each past build that was brought back has a folder of its own."""
+
 
 def bring_back(
     freshness: Freshness, entry: Entry, say: Callable[[str], None], log: str, only: Collection[str] | None = None
@@ -46,7 +49,7 @@ def bring_back(
 
 def folder(build: Path, entry: Entry) -> Path:
     """Return the folder of an entry's files below the build directory."""
-    return build / "at" / entry.short
+    return build / FOLDER / entry.short
 
 
 class _PastBuild:

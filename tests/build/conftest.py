@@ -1,7 +1,18 @@
-"""What the tests of a build's freshness share with those of the engine: toy stages, built or not."""
+"""What the tests of what is built share: toy stages, built or not, as those of the engine have them, and quick ones."""
 
 from __future__ import annotations
 
-from tests.command.engine.conftest import built, project
+from pathlib import Path
 
-__all__ = ["built", "project"]
+import pytest
+
+from tests.command.engine.conftest import built, project
+from tests.support.quick_stages import QuickStages
+
+__all__ = ["built", "project", "quick"]
+
+
+@pytest.fixture
+def quick(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> QuickStages:
+    """A source file, and stages to be made of it in this process."""
+    return QuickStages(tmp_path, monkeypatch)

@@ -1,0 +1,187 @@
+"""One stage in the making: restored from the store, or built, its record last.
+
+The order of events is what soundness rests on: the record goes first, outputs are made under a temporary name on the
+same file system, inputs are fingerprinted again, outputs are renamed, the record is written last.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from contextlib import nullcontext, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from bootsmith.cache.digest import key as keys
+from bootsmith.cache.digest.fingerprint import fingerprint, note
+from bootsmith.cache.errors import CacheError
+from bootsmith.cache.store import record as records
+from bootsmith.tasks.build import evidence
+from bootsmith.tasks.build import workdir as workdirs
+from bootsmith.tasks.build.cost import COSTS, Cost
+from bootsmith.tasks.build.freshness import Freshness, flat
+from bootsmith.tasks.build.stage import Stage
+from bootsmith.tasks.errors import BootsmithError, StageError
+
+if TYPE_CHECKING:
+    from bootsmith.cache.store.record import Record
+
+ATTEMPTS = 3  # at a stage whose inputs are edited while it runs
+
+
+def log(build: Path, stage: Stage) -> Path:
+    """Return the file, below the build directory, of everything that a stage's programs printed last time."""
+    return build / "log" / f"{flat(stage.name)}.log"
+
+
+class Making:
+    """A stage whose record is gone, in an empty `workdir`; `say` is told what happens, as `Context.say`.
+
+    `notes` is what the user is to know when it is done, such as an edit while the stage ran.
+    """
+
+    def __init__(self, freshness: Freshness, stage: Stage, workdir: Path, say: Callable[[str], None]) -> None:
+        self.notes: list[str] = []
+        self._freshness = freshness
+        self._identities = freshness.identities
+        self._stage = stage
+        self._workdir = workdir
+        self._say = say
+
+    def restore(self, cost: Cost | None) -> bool:
+        """Take the outputs from the store, where it has what the key gives; tell whether. `cost` goes to the record."""
+        stage, store = self._stage, self._identities.store
+        trees: dict[str, dict[str, str]] = {}
+        parts = self._freshness.parts(stage, trees=trees)
+        key = keys.key(parts)
+        result = store.result(key)
+        if result is None or set(result) != set(stage.outputs):
+            return False
+        if not all(store.has(output["hash"]) for output in result.values()):
+            return False
+        made = {role: self._workdir / path.name for role, path in stage.outputs.items()}
+        older = {stage.carry: self._previous(self._workdir)}
+        if not all(store.fetch(result[role]["hash"], made[role], older.get(role)) for role in made):
+            return False
+        kept = evidence.keep(stage, self._identities, trees)
+        record = records.Record(stage.name, key, parts, result, built=time.time(), how="restored", details=kept)
+        if cost:  # what it takes to build is worth knowing still
+            record = record._replace(**{name: getattr(cost, name) for name in COSTS})
+        self._finish(made, record)
+        return True
+
+    def build(self) -> None:
+        """Run the stage, again where its inputs were edited meanwhile, and store what it gives. Raises StageError."""
+        stage, store = self._stage, self._identities.store
+        for attempt in range(ATTEMPTS):
+            trees: dict[str, dict[str, str]] = {}
+            before = self._freshness.parts(stage, trees=trees)
+            made, record = self._attempt(self._workdir / str(attempt), before)
+            after = self._freshness.parts(stage, reread=True)
+            if keys.key(after) == keys.key(before):
+                break
+            self._tell(f"{'; '.join(keys.diff(before, after))} while it was built: built again")
+        else:
+            raise StageError(
+                f"{stage.name}: its inputs changed during each of {ATTEMPTS} builds",
+                "Let whatever writes them finish, then run it again.",
+            )
+        record = record._replace(details=evidence.keep(stage, self._identities, trees))
+        if stage.stored:
+            kept = sum(store.put(path, record.outputs[role]["hash"]) for role, path in made.items())
+            record = record._replace(kept=record.kept + kept)
+        with nullcontext() if stage.stored else suppress(CacheError):  # of what is not stored it only tells
+            store.put_result(record.key, record.outputs)
+        self._freshness.forgotten(stage).unlink(missing_ok=True)  # before the record: else a kill between builds twice
+        self._finish(made, record)
+
+    def _tell(self, text: str) -> None:
+        self.notes.append(f"{self._stage.name}: {text}")
+
+    def _attempt(self, workdir: Path, parts: Mapping[str, Any]) -> tuple[dict[str, Path], Record]:
+        """Run the stage once; return its outputs, still under temporary names, and the record to be."""
+        previous = self._previous(workdir)
+        try:
+            return self._run(workdir, parts, previous)
+        except (BootsmithError, OSError):
+            if previous is None:
+                raise
+            workdirs.remove_tree(workdir)
+            return self._run(workdir, parts, None)  # a patch that failed is made anew
+
+    def _run(self, workdir: Path, parts: Mapping[str, Any], previous: Path | None) -> tuple[dict[str, Path], Record]:
+        from bootsmith.tasks.build import running
+
+        stage, memo = self._stage, self._identities.memo
+        made = {role: workdir / path.name for role, path in stage.outputs.items()}
+        work = workdir / "work"
+        work.mkdir(parents=True, exist_ok=True)
+        file = log(self._freshness.plan.build, stage)
+        file.parent.mkdir(parents=True, exist_ok=True)
+        started = time.monotonic()
+        with file.open("wb") as sink:
+            context = running.context(
+                stage,
+                made,
+                work,
+                lambda: self._identities.store,
+                previous=previous,
+                log=sink,
+                say=self._say,
+                tell=self._tell,
+            )
+            function = self._identities.load(stage)
+            try:
+                function(context)
+            except OSError as error:
+                raise workdirs.in_words(error, stage.name, workdir) from error
+        for role, path in made.items():
+            if not path.is_file() or path.is_symlink():
+                raise AssertionError(f"{stage.name} did not make its output {role}")
+            path.chmod(0o644)
+        outputs = {
+            role: {"file": path.name, "hash": fingerprint(path, memo), "size": path.stat().st_size}
+            for role, path in made.items()
+        }
+        return made, records.Record(
+            stage.name,
+            keys.key(parts),
+            parts,
+            outputs,
+            seconds=time.monotonic() - started,
+            cpu=context.runner.usage.cpu,
+            peak=context.runner.usage.peak,
+            space=workdirs.occupied(workdir),
+            kept=context.supplies.grown,
+            downloads=context.supplies.downloads,
+            built=time.time(),
+            how="built",
+            log=file.name,
+        )
+
+    def _previous(self, workdir: Path) -> Path | None:
+        """Take the previous output of a stage that patches, unless somebody (a running QEMU) holds it."""
+        if self._stage.carry is None:
+            return None
+        from bootsmith.cache.files.lock import FileLock
+
+        path = self._stage.outputs[self._stage.carry]
+        if path.is_symlink() or not path.is_file():
+            return None
+        lock = FileLock(path, create=False)
+        if not lock.try_acquire():
+            return None
+        try:
+            workdir.mkdir(parents=True, exist_ok=True)
+            return path.rename(workdir / "previous")
+        finally:
+            lock.release()
+
+    def _finish(self, made: Mapping[str, Path], record: Record) -> None:
+        for role, path in made.items():
+            final = self._stage.outputs[role]
+            workdirs.guard_target(self._stage.name, final)
+            final.parent.mkdir(parents=True, exist_ok=True)
+            path.replace(final)
+            note(final, record.outputs[role]["hash"], self._identities.memo)
+        records.write(self._freshness.record(self._stage), record)

@@ -1,0 +1,85 @@
+"""Stages of a few lines, made by a builder in this process: for tests of how one stage is made."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from bootsmith.tasks.build.builder import Builder
+from bootsmith.tasks.build.identities import Identities
+from bootsmith.tasks.build.plan import Plan
+from bootsmith.tasks.build.stage import Stage
+
+CODE = '''
+from bootsmith.tasks.errors import StageError
+
+def count(context):
+    with open(context.hints["runs"], "a") as runs:
+        runs.write("x")
+
+def copy(context):
+    """Copy the source; fail where it says so."""
+    count(context)
+    text = context.inputs["source"].read_text()
+    if text == "fail":
+        raise StageError("the source says fail")
+    context.outputs["out"].write_text(text)
+
+def patch(context):
+    """Patch the previous output, which fails where the source says so; write a new one where there is none."""
+    count(context)
+    text = context.inputs["source"].read_text()
+    if context.previous is None:
+        context.outputs["out"].write_text(text)
+    elif text == "no patch":
+        context.previous.write_text("half of it")
+        raise StageError("this cannot be patched")
+    else:
+        context.previous.write_text(text)
+        context.previous.rename(context.outputs["out"])
+
+def edit(context):
+    """Edit the source each time, and copy what it said."""
+    text = context.inputs["source"].read_text()
+    copy(context)
+    context.inputs["source"].write_text(text + "!")
+
+def nothing(context):
+    """Make no output."""
+    count(context)
+'''
+
+
+class QuickStages:
+    """A folder with a source file, and stages of one input and one output."""
+
+    def __init__(self, top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.top = top
+        self.source = top / "source"
+        self.source.write_text("one")
+        self.out = top / "build/out/file"
+        (top / "quick.py").write_text(CODE)
+        monkeypatch.syspath_prepend(top)
+        monkeypatch.delitem(sys.modules, "quick", raising=False)
+
+    def stage(self, function: str, **more: Any) -> Stage:
+        """Return a stage that runs one of the functions above."""
+        hints = {"runs": str(self.top / "runs")}
+        return Stage("made", f"quick:{function}", {"source": self.source}, {"out": self.out}, hints=hints, **more)
+
+    def builder(self, stage: Stage) -> Builder:
+        """Return the builder of a stage, as a run begins with it: it remembers nothing but what is on disk."""
+        where = self.top / "build", self.top / "no.lock", 0, self.top / "no.yaml"
+        plan = Plan("quick", *where, "", (stage,), (self.out,), products=(stage.name,))
+        builder = Builder(plan, Identities(self.top / "cache"))
+        builder.state.mkdir(parents=True, exist_ok=True)
+        builder.open()
+        return builder
+
+    @property
+    def runs(self) -> int:
+        """How often a stage's function ran."""
+        path = self.top / "runs"
+        return len(path.read_text()) if path.exists() else 0
