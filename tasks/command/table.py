@@ -128,7 +128,7 @@ COMMANDS = (
     ImageCommand(
         "run-uefi",
         "boot the image, or any disk FILE, under UEFI (OVMF); the serial console on this terminal",
-        "machines:run_uefi",
+        "image_machines:run_uefi",
         (*MACHINE, FORMAT, PASSPHRASE, SECURE_BOOT),
         positional="image",
         check=MACHINES,
@@ -137,7 +137,7 @@ COMMANDS = (
     ImageCommand(
         "run-bios",
         "boot the image, or any disk FILE, under a BIOS (SeaBIOS); the serial console on this terminal",
-        "machines:run_bios",
+        "image_machines:run_bios",
         (*MACHINE, FORMAT, PASSPHRASE),
         positional="image",
         check=MACHINES,
@@ -146,7 +146,7 @@ COMMANDS = (
     ImageCommand(
         "run-direct",
         "let QEMU start the recipe's kernel, or any KERNEL, without firmware or loader",
-        "machines:run_direct",
+        "image_machines:run_direct",
         (
             *MACHINE,
             option("initrd", "the initrd of KERNEL"),
@@ -163,33 +163,33 @@ COMMANDS = (
     TreeCommand(
         "run-dir",
         "boot a DIRECTORY as the root of a machine; it stays as it is, unless --write",
-        "machines:run_tree",
+        "tree_machines:run_tree",
         (*MACHINE, *KERNEL, WRITE),
         positional="directory",
-        plan="trees:of_directory",
+        plan="tree_machines:of_directory",
         check=MACHINES,
     ),
     TreeCommand(
         "run-tgz",
         "boot the tree in a tar FILE, packed or not",
-        "machines:run_tree",
+        "tree_machines:run_tree",
         (*MACHINE, *KERNEL),
         positional="file",
-        plan="trees:of_tar",
+        plan="tree_machines:of_tar",
         check=MACHINES,
     ),
     *(
         TreeCommand(
             name,
             f"a disk for {firmware} of the tree in a tar or a directory, without a recipe",
-            "disks:deliver",
+            "recipeless_disks:deliver",
             (
                 option("output", "the disk's file; without, one below build/disks/"),
                 option("size", "the whole disk's size, such as 4G"),
                 *KERNEL,
             ),
             positional="tree",
-            plan=f"disks:{plan}",
+            plan=f"recipeless_disks:{plan}",
         )
         for name, firmware, plan in (
             ("build-syslinux-bios", "a BIOS", "for_bios"),
@@ -199,7 +199,7 @@ COMMANDS = (
     HostCommand(
         "ssh",
         "a shell in the running image, or COMMAND run there",
-        "machines:ssh",
+        "guest_shell:ssh",
         (
             option("port", "the machine whose ssh server is forwarded to this port"),
             option("user", "whom to be there, where root's keys are yours too: the default is root"),
@@ -239,13 +239,13 @@ COMMANDS = (
     PlanCommand(
         "explain",
         "what a build would do, stage by stage, and why",
-        "builds:explain",
+        "explain:explain",
         (option("json", "as JSON", kind=bool),),
     ),
     HostCommand(
         "cache",
         "stat, verify, gc, explain KEY or path: what the cache holds, whether it is sound, room in it",
-        "this_host:cache",
+        "cache_commands:cache",
         (
             option("json", "stat: as JSON", kind=bool),
             option("repair", "verify: move what is damaged away", kind=bool),
@@ -259,17 +259,17 @@ COMMANDS = (
     PlanCommand(
         "log",
         "the builds there were: when, what changed, whether the store still has them",
-        "builds:log",
+        "past_builds:log",
         (option("json", "as JSON", kind=bool), option("number", "only the newest so many", short="n")),
     ),
     PlanCommand(
         "restore",
         "a past build's files, beside the present ones: below build/NAME/at/",
-        "builds:restore",
+        "past_builds:restore",
         (option("at", "the build's id, as `log` shows it, or the beginning of it"),),
         past=True,
     ),
-    HostCommand("tools", "host programs: found, version, used by, missing", "this_host:tools"),
+    HostCommand("tools", "host programs: found, version, used by, missing", "host_programs:tools"),
     ImageCommand(
         "inspect",
         "partitions, filesystems, loaders and sizes of the image, or of any disk FILE",

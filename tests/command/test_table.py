@@ -26,6 +26,15 @@ def test_what_a_command_names_is_there(command: Command) -> None:
         inspect.signature(table.function(name)).bind(*range(count))
 
 
+@pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
+def test_a_command_stands_where_the_first_line_says(command: Command) -> None:
+    """Who looks for what a command does finds its name in the first line of one file."""
+    module = inspect.getmodule(table.function(command.run))
+    assert module is not None
+    names, _, _ = (module.__doc__ or "").partition(":")
+    assert command.name in names.split(", ")
+
+
 def test_no_name_is_given_twice() -> None:
     """A name means one command or one group of stages; an option of a command one thing."""
     names = [*table.GROUPS, *(command.name for command in COMMANDS)]

@@ -254,12 +254,11 @@ FINISH = """
     from pathlib import Path
     from bootsmith.tasks.build.identities import Identities
     from bootsmith.cache.store.location import default_root
-    from bootsmith.tasks.command.actions.writing import Writing
-    from bootsmith.tasks.command.progress import Progress
+    from bootsmith.tasks.writeback.guest_disk import GuestDisk
     folder, top = map(Path, sys.argv[1:])
-    writing = Writing(top, folder, Identities(default_root()).memo, Progress())
-    if writing.pending:
-        writing.finish()
+    disk = GuestDisk(top, folder, Identities(default_root()).memo)
+    if disk.pending:
+        print(*disk.finish(print), sep="\\n")
 """
 
 

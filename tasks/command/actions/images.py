@@ -1,4 +1,4 @@
-"""Commands about disk images, and which image a command means."""
+"""inspect: what an image holds; and which image a command means."""
 
 from __future__ import annotations
 
@@ -106,9 +106,9 @@ def plan(request: Request) -> Plan:
     at = request.session.invocation.reserved.get("at")
     if not at:
         return request.session.builder(request.recipe).plan
-    from bootsmith.tasks.command.actions import builds
+    from bootsmith.tasks.command.actions import past_builds
 
-    return builds.past_plan(request, at)
+    return past_builds.past_plan(request, at)
 
 
 def _output(request: Request, plan: Plan, form: str) -> Path:

@@ -1,4 +1,4 @@
-"""The command that boots an image and demands proof."""
+"""qemu-test: an image booted, and proof demanded."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Commands about recipes: what they say, which there are, their lock files."""
+"""show, recipes, schema, update, fetch-mach: what recipes say, which there are, and their lock files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`run-dir --write`: a disk of its own for the guest, and what the guest changed on it written into the directory.
+"""A disk of its own for a guest, made of a directory, and what the guest changed on it written into that directory.
 
 What is under way stands in `build/run/NAME/write/`: the guest's disk, what it was before, and a note of which state of
 the directory it was made of. As long as the note is there, the guest's changes are nowhere else.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,15 +20,9 @@ from bootsmith.tasks.errors import BootsmithError, StageError
 
 if TYPE_CHECKING:
     from bootsmith.cache.digest.memo import Memo
-    from bootsmith.tasks.command.progress import Progress
     from bootsmith.tasks.disk.ext.files import Files
     from bootsmith.tasks.tree.ownership import Owners
-    from bootsmith.tasks.writeback.apply import Report
     from bootsmith.tasks.writeback.differences import Differences
-
-_STEP = "run-dir --write"
-SHOWN = 3
-"""Names that a line gives as examples."""
 
 
 class Tree(NamedTuple):
@@ -40,16 +33,15 @@ class Tree(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Writing:
-    """Writing into the directory `top`; `folder` is where what is under way is kept, one at a time."""
+class GuestDisk:
+    """The disk by which a guest writes to the directory `top`; what is under way is kept in `folder`, one at a time."""
 
     top: Path
     folder: Path
     memo: Memo
-    progress: Progress
 
     @property
-    def disk(self) -> Path:
+    def path(self) -> Path:
         """The disk that the guest writes to."""
         return self.folder / "guest.img"
 
@@ -69,7 +61,7 @@ class Writing:
     def pending(self) -> bool:
         """Whether there is something that a guest wrote and that is not in the directory yet."""
         try:
-            return bool(self.disk.stat().st_mtime_ns != json.loads(self._note.read_bytes())["untouched"])
+            return bool(self.path.stat().st_mtime_ns != json.loads(self._note.read_bytes())["untouched"])
         except FileNotFoundError:
             return False
 
@@ -100,25 +92,22 @@ class Writing:
                 os.link(disk, self._before)  # the stage makes new files, never writes into old ones
             except OSError:  # a file system without hard links
                 splice.copy_file(disk, self._before)
-            splice.copy_file(disk, self.disk)
+            splice.copy_file(disk, self.path)
         except OSError as error:
             self._clear()
             raise workdir.in_words(error, "--write", self.folder) from error
-        untouched = self.disk.stat().st_mtime_ns
+        untouched = self.path.stat().st_mtime_ns
         note = {"tree": tree.fingerprint, "owners": tree.owners, "untouched": untouched, "begun": False}
         temporary.write(self._note, json.dumps(note).encode())
 
-    def finish(self) -> None:
+    def finish(self, doing: Callable[[str], None]) -> list[str]:
         """Write what the guest changed into the directory, or beside it where somebody else changed it meanwhile.
 
-        Raises StageError: what the guest wrote is kept then, and where is said.
+        Return what the user is to know of it. Raises StageError: what the guest wrote is kept then, and where is said.
         """
-        self.progress.start(_STEP)
-        started = time.monotonic()
         try:
-            said = list(self._finish())
+            return [*self._finish(doing)]
         except (StageError, OSError) as error:
-            self.progress.finish(_STEP, "failed")
             if not self.pending:
                 raise
             words = workdir.in_words(error, "--write", self.top) if isinstance(error, OSError) else error
@@ -127,30 +116,24 @@ class Writing:
             else:
                 message, hint = f"{words.filename or self.top}: {words.strerror}", ""
             raise StageError(message, f"{hint}\n  {self._kept()}".strip()) from error
-        self.progress.finish(_STEP, "written", time.monotonic() - started)
-        self.progress.tell("\n".join(said))
-
-    def _doing(self, text: str) -> None:
-        self.progress.say(_STEP, text)
 
     def _kept(self) -> str:
         return (
-            f"What the guest wrote is kept in {self.disk}: `run-dir --write` tries again; to give it up: "
+            f"What the guest wrote is kept in {self.path}: `run-dir --write` tries again; to give it up: "
             f"rm -r {self.folder}"
         )
 
-    def _finish(self) -> Iterator[str]:
-        """Do it; yield what the user is to know."""
+    def _finish(self, doing: Callable[[str], None]) -> Iterator[str]:
         from bootsmith.cache.files import temporary
         from bootsmith.tasks.disk.ext.files import Files
         from bootsmith.tasks.tree import ownership
-        from bootsmith.tasks.writeback import recovery
+        from bootsmith.tasks.writeback import recovery, summary
         from bootsmith.tasks.writeback.apply import Report, WriteBack
         from bootsmith.tasks.writeback.openat import Top
 
         note = json.loads(self._note.read_bytes())
-        self._doing("reading what the guest wrote")
-        whole = recovery.at_rest(self.disk, self._recovered)
+        doing("reading what the guest wrote")
+        whole = recovery.at_rest(self.path, self._recovered)
         with Files(self._before) as before, Files(whole) as after, Top(self.top) as top:
             changes = self._compare(before, after)
             work = WriteBack(top, changes, before, after, ownership.of(self.top))
@@ -160,11 +143,11 @@ class Writing:
             strangers = work.strangers()
             if changed or strangers:
                 work.clear()
-                self._put_beside(changes, after, strangers)
+                self._put_beside(changes, after, strangers, doing)
             temporary.write(self._note, json.dumps({**note, "begun": True}).encode())
-            report = work.run(self._doing) if changes else Report()
-            yield f"{_done(report)} in {self.top}" if changes else f"the guest changed nothing in {self.top}"
-            yield from _left_out(report, changes, strays=after.has_strays())
+            report = work.run(doing) if changes else Report()
+            yield f"{summary.done(report)} in {self.top}" if changes else f"the guest changed nothing in {self.top}"
+            yield from summary.left_out(report, changes, strays=after.has_strays())
         self._clear()
 
     def _compare(self, before: Files, after: Files) -> Differences:
@@ -183,10 +166,12 @@ class Writing:
 
         return Tree(fingerprint(self.top, self.memo), ownership.facts(self.top))
 
-    def _put_beside(self, changes: Differences, after: Files, strangers: list[bytes]) -> None:
+    def _put_beside(
+        self, changes: Differences, after: Files, strangers: list[bytes], doing: Callable[[str], None]
+    ) -> None:
         """Write what the guest changed into a folder of its own. Raises StageError, always."""
         from bootsmith.tasks.tree import ownership
-        from bootsmith.tasks.writeback import differences
+        from bootsmith.tasks.writeback import differences, summary
         from bootsmith.tasks.writeback.apply import WriteBack
         from bootsmith.tasks.writeback.openat import Top
 
@@ -198,7 +183,7 @@ class Writing:
         owners = ownership.of(self.top)
         alone = differences.between({}, tree, lambda *_: False, _may_own(owners))
         with Top(folder) as top:
-            report = WriteBack(top, alone, None, after, owners).run(self._doing)
+            report = WriteBack(top, alone, None, after, owners).run(doing)
         gone = [path for path in changes.removed if path not in changes.after]
         removed = ""
         if gone:
@@ -206,15 +191,16 @@ class Writing:
             names.write_bytes(b"".join(path + b"\n" for path in sorted(gone)))
             removed = f", the names of what it removed in {names}"
         self._clear()
-        where = f" ({_examples(strangers)})" if strangers else ""
+        where = f" ({summary.examples(strangers)})" if strangers else ""
         raise StageError(
             f"somebody else changed {self.top} while the guest ran{where}: nothing was written into it",
-            f"What the guest changed is in {folder} ({_files(report.written)}){removed}: copy what you want of it.",
+            f"What the guest changed is in {folder} ({summary.files(report.written)}){removed}: "
+            "copy what you want of it.",
         )
 
     def _clear(self) -> None:
         """Forget the guest's disk; the note first, for without a note a disk is nothing."""
-        for path in (self._note, self.disk, self._before, self._recovered):
+        for path in (self._note, self.path, self._before, self._recovered):
             path.unlink(missing_ok=True)
 
 
@@ -261,36 +247,3 @@ def _new_folder(names: list[Path]) -> Path:
                 break  # not ours to write, or read-only
             return path
     raise StageError(f"no folder can be made beside {names[0]}", "Make room there.")
-
-
-def _left_out(report: Report, changes: Differences, *, strays: bool) -> Iterator[str]:
-    """Yield in words what of the guest's changes is not in the directory as it is in the guest."""
-    for paths, what in (
-        (report.owners, "belong to somebody else in the guest, which only root can do here: they are yours"),
-        (report.attributes, "have attributes in the guest that cannot be set here"),
-        (report.devices, "are device nodes, which only root can make: not written"),
-        (list(changes.sockets), "are sockets: not written"),
-        (report.set_id, "run with the rights of their owner or group (setuid, setgid)"),
-    ):
-        if paths:
-            yield f"{_files(len(paths))} {what}: {_examples(paths)}"
-    if strays:
-        yield "what e2fsck put into the guest's lost+found was not written"
-
-
-def _done(report: Report) -> str:
-    said = [f"wrote back {_files(report.written)}"]
-    said += [f"made {report.made} director{'y' if report.made == 1 else 'ies'}"] if report.made else []
-    said += [f"removed {report.removed}"] if report.removed else []
-    return ", ".join(said)
-
-
-def _files(number: int) -> str:
-    return f"{number} file{'' if number == 1 else 's'}"
-
-
-def _examples(paths: list[bytes]) -> str:
-    from bootsmith.cache.display import shown
-
-    names = ", ".join(shown(path) for path in sorted(paths)[:SHOWN])
-    return f"{names}, ..." if len(paths) > SHOWN else names

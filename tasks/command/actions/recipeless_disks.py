@@ -1,4 +1,4 @@
-"""Disks that boot, of trees that no recipe made: a recipe is imagined for them, and built like any other."""
+"""build-syslinux-bios, build-efistub: disks of trees that no recipe made; one is imagined, and built like any other."""
 
 from __future__ import annotations
 

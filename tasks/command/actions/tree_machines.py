@@ -1,12 +1,15 @@
-"""Plans for trees that no recipe made: a directory or a tar as a disk without a loader."""
+"""run-dir, run-tgz: a machine whose root is a directory or a tar, as a disk without a loader that no recipe made."""
 
 from __future__ import annotations
 
+import time
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bootsmith.tasks.build.plan import Plan
-from bootsmith.tasks.command.actions import images
+from bootsmith.tasks.command.actions import images, machines
 from bootsmith.tasks.errors import StageError, UsageError
 from bootsmith.tasks.planning import products
 from bootsmith.tasks.planning.site import Site
@@ -14,8 +17,10 @@ from bootsmith.tasks.planning.stages import unpartitioned
 
 if TYPE_CHECKING:
     from bootsmith.tasks.build.stage import Stage
-    from bootsmith.tasks.command.actions.writing import Tree, Writing
     from bootsmith.tasks.command.request import Request
+    from bootsmith.tasks.writeback.guest_disk import GuestDisk, Tree
+
+_STEP = "run-dir --write"
 
 
 def of_directory(request: Request) -> Plan:
@@ -26,9 +31,9 @@ def of_directory(request: Request) -> Plan:
     top = top.resolve()
     if (request.session.top / "build").is_relative_to(top):
         raise UsageError(f"{top} holds the build directory, which changes", "Name the root of a tree.")
-    site = site_of(request)
+    site = _site(request)
     if request.session.invocation.runs:
-        _settle(request, writing(request))
+        _settle(request, _guest_disk(request))
     return _plan(top, site, unpartitioned.of_directory(top, site, kernel=not request.options["kernel"]))
 
 
@@ -37,32 +42,58 @@ def of_tar(request: Request) -> Plan:
     file = images.named(request)
     if not file.is_file():
         raise UsageError(f"{file} is not a file", "Name a tar of a tree; for a directory there is run-dir.")
-    site = site_of(request)
+    site = _site(request)
     return _plan(file, site, unpartitioned.of_tar(file, site, kernel=not request.options["kernel"]))
 
 
-def writing(request: Request) -> Writing:
-    """Return what writes into the directory named."""
-    from bootsmith.tasks.command.actions.writing import Writing
+def run_tree(request: Request) -> None:
+    """Boot a directory or a tar: its kernel, started by QEMU, finds it as a disk."""
+    from bootsmith.tasks.machine import kernel_file, qemu
+    from bootsmith.tasks.machine.run import Subject
 
-    session = request.session
-    folder = site_of(request).build / "write"
-    return Writing(images.named(request).resolve(), folder, session.identities.memo, session.progress)
+    session, asked = request.session, request.options
+    site = _site(request)
+    given, initrd = machines.given_file(request, "kernel"), machines.given_file(request, "initrd")
+    if not (given or initrd) and site.initrd.stat().st_size:
+        initrd = site.initrd
+    if not initrd:
+        session.progress.tell("no initrd: the kernel itself must have the drivers for its disk and filesystem")
+    machine, folder, _ = machines.asked_for(request, images.named(request))
+    kernel_file.check(given or site.kernel)
+    # Its fstab is of some other disk: whatever that names is not here, and would be waited for.
+    words = " ".join(filter(None, (f"root={qemu.device(machine)} rw fstab=no console=ttyS0", asked["cmdline"])))
+    started = qemu.Kernel(given or site.kernel, initrd, words)
+    subject = Subject(unpartitioned.disk(site), "raw", "direct", started)
+    if not asked.get("write"):
+        machines.boot(request, machine, subject, folder)
+        return
+    disk = _guest_disk(request)
+    with disk.alone():
+        disk.begin(unpartitioned.disk(site), _packed_from(request))
+        machines.boot(request, machine, replace(subject, disk=disk.path, writes=True), folder)
+        _write_back(request, disk)
 
 
-def packed_from(request: Request) -> Tree:
+def _guest_disk(request: Request) -> GuestDisk:
+    """Return the disk by which a machine writes to the directory named."""
+    from bootsmith.tasks.writeback.guest_disk import GuestDisk
+
+    return GuestDisk(images.named(request).resolve(), _site(request).build / "write", request.session.identities.memo)
+
+
+def _packed_from(request: Request) -> Tree:
     """Return the state of the directory named in which its disk, fresh by now, was made of it."""
     from bootsmith.cache.store import record as records
-    from bootsmith.tasks.command.actions.writing import Tree
+    from bootsmith.tasks.writeback.guest_disk import Tree
 
-    build = site_of(request).build
+    build = _site(request).build
     (builder,) = (each for each in request.session.builders if each.plan.build == build)
     record = records.read(builder.freshness.record(builder.plan.stages[0]))
     assert record is not None, "what is fresh has a record"
     return Tree(record.parts["inputs"]["tree"], record.parts["params"]["owners"])
 
 
-def _settle(request: Request, unfinished: Writing) -> None:
+def _settle(request: Request, unfinished: GuestDisk) -> None:
     """Finish writing what an earlier guest changed, before the directory is looked at: it may be half written."""
     if request.options["write"]:
         for name in ("print", "keep"):
@@ -77,10 +108,24 @@ def _settle(request: Request, unfinished: Writing) -> None:
         )
     request.session.progress.tell(f"what a machine changed in {unfinished.top} is not all in it yet: this comes first")
     with unfinished.alone():
-        unfinished.finish()
+        _write_back(request, unfinished)
 
 
-def site_of(request: Request) -> Site:
+def _write_back(request: Request, disk: GuestDisk) -> None:
+    """Write what the guest changed into the directory, and say what was done. Raises StageError."""
+    progress = request.session.progress
+    progress.start(_STEP)
+    started = time.monotonic()
+    try:
+        said = disk.finish(partial(progress.say, _STEP))
+    except (StageError, OSError):
+        progress.finish(_STEP, "failed")
+        raise
+    progress.finish(_STEP, "written", time.monotonic() - started)
+    progress.tell("\n".join(said))
+
+
+def _site(request: Request) -> Site:
     """Return where what is made of a tree is kept: trees of one name in two folders have two places."""
     name = images.own_name(images.named(request))
     build = request.session.top / "build/run" / name

@@ -1,4 +1,4 @@
-"""Commands about this host."""
+"""cache: what the cache holds, whether it is sound, and room in it."""
 
 from __future__ import annotations
 
@@ -8,18 +8,6 @@ from bootsmith.tasks.errors import Ended, UsageError
 
 if TYPE_CHECKING:
     from bootsmith.tasks.command.request import Request
-
-
-def tools(request: Request) -> None:
-    """Print the host programs, and what to install."""
-    from bootsmith.tasks.tools import host_table
-
-    users: dict[str, list[str]] = {}
-    for builder in request.session.builders:
-        for stage in builder.plan.stages:
-            for tool in stage.tools:
-                users.setdefault(tool, []).append(stage.name)
-    request.session.progress.tell(host_table.report(users))
 
 
 def cache(request: Request) -> None:
