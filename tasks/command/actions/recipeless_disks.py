@@ -88,13 +88,15 @@ def _recipe(request: Request, tree: Path, loader: str) -> Recipe:
 
     asked = {name: _literal(value) for name, value in request.options.items() if value is not None}
     path = _literal(str(tree))
+    has_root = any(word.startswith("root=") for word in asked.get("cmdline", "").split())
+    boot = {name: asked.get(name) for name in ("kernel", "initrd", "cmdline")}
     raw: dict[str, Raw] = {
         "name": loader,
         "seed": _literal(tree.name),
         "source": {"directory": {"path": path, "owner": "keep"}} if tree.is_dir() else {"tar": path},
         "system": "none",
         "disk": {"size": asked.get("size")},
-        "boot": {"loader": loader, **{name: asked.get(name) for name in ("kernel", "initrd", "cmdline")}},
+        "boot": {"loader": loader, **boot, "root": "none" if has_root else None},
         "outputs": ["raw"],
     }
     with chdir(request.session.shell):  # paths among the options are the user's
