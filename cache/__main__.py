@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 from bootsmith.cache.display import escaped
-from bootsmith.cache.errors import CacheError
+from bootsmith.cache.errors import BootsmithError
 from bootsmith.cache.report.commands import FAILED, main
 
 INTERRUPTED = 130  # as a shell has it: 128 + SIGINT
@@ -18,7 +18,7 @@ def run(words: Sequence[str]) -> int:
     try:
         status = main(words)
         sys.stdout.flush()
-    except CacheError as error:
+    except BootsmithError as error:
         sys.stderr.write(f"ERROR: {escaped(str(error))}\n")
         return error.exit_code
     except BrokenPipeError:  # whoever read us has seen enough

@@ -17,11 +17,11 @@ class BootsmithError(Exception):
         return f"{self.message}\n  {self.hint}" if self.hint else self.message
 
 
-class CacheError(BootsmithError):
-    """A directory or file the cache needs cannot be used."""
-
-
-class Misuse(CacheError):
-    """A wrong word: which, and what the right ones are."""
+class UsageError(BootsmithError):
+    """A wrong word on the command line, or in the environment: which, and what the right ones are."""
 
     exit_code = 3
+
+
+class CacheError(BootsmithError):
+    """A directory or file the cache needs cannot be used."""

@@ -12,9 +12,7 @@ BootsmithError
 ├── Encrypted         a disk image is encrypted, and nothing opens it       exit 1
 ├── Ended             a command run for the user ended with a status        exit 1, or that status
 └── CacheError        a directory or file the cache needs cannot be used    exit 1
-    ├── Busy          somebody holds what is to be cleared away             exit 1
-    ├── LimitError    a word for the store's limits that is none            exit 3
-    └── Misuse        a wrong word                                          exit 3
+    └── Busy          somebody holds what is to be cleared away             exit 1
 
 Anything else that escapes is a bug of ours. What one module alone raises stands there; cache/errors.py is the ground.
 """
@@ -22,7 +20,7 @@ Anything else that escapes is a bug of ours. What one module alone raises stands
 from __future__ import annotations
 
 from bootsmith.cache.display import escaped
-from bootsmith.cache.errors import BootsmithError
+from bootsmith.cache.errors import BootsmithError, UsageError
 
 __all__ = [
     "BootsmithError",
@@ -35,12 +33,6 @@ __all__ = [
     "ToolMissing",
     "UsageError",
 ]
-
-
-class UsageError(BootsmithError):
-    """A wrong word on the command line."""
-
-    exit_code = 3
 
 
 class RecipeError(BootsmithError):

@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NoReturn
 
-from bootsmith.cache.errors import CacheError, Misuse
+from bootsmith.cache.errors import CacheError, UsageError
 from bootsmith.cache.keep import limits
 from bootsmith.cache.keep.limits import Limits
 from bootsmith.cache.store import location
@@ -25,11 +25,11 @@ class _Parser(argparse.ArgumentParser):
     """A parser that leaves how to end to its caller."""
 
     def error(self, message: str) -> NoReturn:
-        raise Misuse(f"{self.prog}: {message}", self.format_usage().rstrip())
+        raise UsageError(f"{self.prog}: {message}", self.format_usage().rstrip())
 
 
 def main(words: Sequence[str], say: Say = print, program: str = "python -m bootsmith.cache") -> int:
-    """Do what the words ask for; return the exit status. Raises CacheError, Misuse for a wrong word."""
+    """Do what the words ask for; return the exit status. Raises CacheError, UsageError for a wrong word."""
     asked = _parser(program).parse_args(words)
     root = Path(asked.cache).absolute() if asked.cache else default_root()
     function: Callable[[Path, argparse.Namespace, Say], int] = asked.function

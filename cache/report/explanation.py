@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bootsmith.cache.display import ago, count, human
-from bootsmith.cache.errors import Misuse
+from bootsmith.cache.errors import UsageError
 from bootsmith.cache.keep import roots
 from bootsmith.cache.keep.contents import Contents, scan
 from bootsmith.cache.keep.gc import closure
@@ -23,10 +23,10 @@ SHOWN = 10  # of a list that may be long
 def explain(root: Path, name: str) -> str:
     """Return what `name`, a key, digest or SHA-256 or how one begins, stands for in the store below `root`.
 
-    Raises Misuse where it stands for nothing or too much.
+    Raises UsageError where it stands for nothing or too much.
     """
     if not NAME.fullmatch(name):
-        raise Misuse(f"{name!r} is no key or digest", "Give at least its first 4 of 32 or 64 hex digits.")
+        raise UsageError(f"{name!r} is no key or digest", "Give at least its first 4 of 32 or 64 hex digits.")
     contents = scan(root)
     now = time.time()
     builds = [(each, state) for each in roots.read(root).values() if (state := each.state(now)) != "gone"]
@@ -34,10 +34,10 @@ def explain(root: Path, name: str) -> str:
     if not found:
         users = [f"{line} of {each.build}" for each, _ in builds for line in _stages(each, name)]
         told = f"It was removed, but it is {'; '.join(users)}." if users else "It was removed, or never there."
-        raise Misuse(f"nothing in {root} is called {name}", told)
+        raise UsageError(f"nothing in {root} is called {name}", told)
     if len({each.partition("/")[2] for each in found}) > 1:
         listed = "\n".join(f"  {each}" for each in found[:SHOWN])
-        raise Misuse(f"{len(found)} things in {root} begin with {name}:\n{listed}", "Give more digits.")
+        raise UsageError(f"{len(found)} things in {root} begin with {name}:\n{listed}", "Give more digits.")
     leased = Leased(root, clear=False)
     leased.refresh()
     held = closure(contents, leased.names)

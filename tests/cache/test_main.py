@@ -13,7 +13,7 @@ from pathlib import Path
 import bootsmith
 import pytest
 from bootsmith.cache.digest.fingerprint import fingerprint
-from bootsmith.cache.errors import CacheError
+from bootsmith.cache.errors import UsageError
 from bootsmith.cache.keep import roots
 from bootsmith.cache.report.commands import main
 from bootsmith.cache.store import record as records
@@ -252,7 +252,7 @@ def test_explain_what_is_held(root: Path) -> None:
 def test_explain_what_is_not_there(root: Path, name: str, message: str) -> None:
     """An error in words."""
     assert root.is_dir()
-    with pytest.raises(CacheError) as error:
+    with pytest.raises(UsageError) as error:
         main(["explain", name])
     assert message in str(error.value)
 
@@ -260,14 +260,14 @@ def test_explain_what_is_not_there(root: Path, name: str, message: str) -> None:
 def test_explain_what_was_removed(root: Path, tmp_path: Path) -> None:
     """A record may name what the store no longer has."""
     (root / "results" / KEY[:2] / KEY).unlink()
-    with pytest.raises(CacheError, match=f"the key of stage assemble of {tmp_path}/build/toy"):
+    with pytest.raises(UsageError, match=f"the key of stage assemble of {tmp_path}/build/toy"):
         main(["explain", KEY])
 
 
 def test_explain_what_is_ambiguous(root: Path) -> None:
     """All that it may mean."""
     Store(root).put_result("a" * 31 + "b", {})
-    with pytest.raises(CacheError, match="2 things") as error:
+    with pytest.raises(UsageError, match="2 things") as error:
         main(["explain", "aaaa"])
     assert "Give more digits" in error.value.hint
 

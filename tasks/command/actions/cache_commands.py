@@ -12,14 +12,13 @@ if TYPE_CHECKING:
 
 def cache(request: Request) -> None:
     """Look into the cache, or make room there: as `python -m bootsmith.cache` does."""
-    from bootsmith.cache.errors import Misuse
     from bootsmith.cache.report.commands import main
 
     given = {name.replace("_", "-"): value for name, value in request.options.items() if value}
     options = [f"--{name}" if value is True else f"--{name}={value}" for name, value in given.items()]
     try:
         status = main([*request.words, *options], request.session.progress.tell, "doit cache")
-    except Misuse as error:
+    except UsageError as error:
         hint = error.hint
         if hint.startswith("usage:"):  # of the other form of this command
             hint = "Write stat, verify, gc, explain KEY, or path."

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from bootsmith.cache.errors import CacheError
+from bootsmith.cache.errors import UsageError
 from bootsmith.cache.keep.limits import DEFAULT_SIZE, Limits, from_environment, parse_age, parse_size
 
 GIB = 1 << 30
@@ -43,7 +43,7 @@ def test_ages(text: str, age: float | None) -> None:
 @pytest.mark.parametrize("text", ["20", "G", "20 G", "-1G", "20g", "20GB", "1e3G", "٢G", "90d", "1,5G", "9" * 40 + "G"])
 def test_what_is_no_size_is_refused(text: str) -> None:
     """With the place it stands in, and what to write instead."""
-    with pytest.raises(CacheError, match="BOOTSMITH_CACHE_SIZE") as error:
+    with pytest.raises(UsageError, match="BOOTSMITH_CACHE_SIZE") as error:
         from_environment({"BOOTSMITH_CACHE_SIZE": text})
     assert "20G" in error.value.hint
 
@@ -51,6 +51,6 @@ def test_what_is_no_size_is_refused(text: str) -> None:
 @pytest.mark.parametrize("text", ["90", "d", "90 d", "-1d", "90D", "20G"])
 def test_what_is_no_age_is_refused(text: str) -> None:
     """In the same words."""
-    with pytest.raises(CacheError, match="--age") as error:
+    with pytest.raises(UsageError, match="--age") as error:
         parse_age(text, "--age")
     assert "90d" in error.value.hint
