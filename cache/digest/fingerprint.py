@@ -14,6 +14,7 @@ from bootsmith.cache.digest.attributes import HOST_GIVEN
 from bootsmith.cache.digest.index import CHUNK, LENGTH, index_of, index_of_bytes, remember
 from bootsmith.cache.digest.key import encode
 from bootsmith.cache.files import clock
+from bootsmith.cache.files.walk import walk
 from xxhash import xxh3_128, xxh3_128_hexdigest
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ StrPath: TypeAlias = "str | os.PathLike[str]"
 ENTRY = struct.Struct("<BHQQ")  # kind, permission bits, length of the name, length of what it holds; then those two
 
 LINKED = 0  # the kind of an entry that is a hard link to an earlier one; the others are S_IFMT's, shifted
+DIRECTORY = stat.S_IFDIR >> 12
 
 WORTH_WAITING = 32 << 20  # reading so much again at the next run costs about as much as a few ms of waiting now
 PATIENCE = clock.SECOND // 50
@@ -98,73 +100,70 @@ def _same(one: os.stat_result, other: os.stat_result) -> bool:
     return (one.st_size, one.st_mtime_ns, one.st_ctime_ns) == (other.st_size, other.st_mtime_ns, other.st_ctime_ns)
 
 
-class _Directory(NamedTuple):
-    path: bytes
-    inside: bytes  # the same, from the tree's root
-    entries: list[tuple[bytes, bytes, os.stat_result]]  # path, name, status; sorted by name
+class _Member(NamedTuple):
+    """What counts of a name in a directory. `held` lacks a directory's digest; `inode` is of a file of many names."""
+
+    name: bytes
+    kind: int
+    mode: int
+    held: bytes
+    inode: tuple[int, int] | None
 
 
 def _tree(root: bytes, status: os.stat_result, memo: Memo | None, listing: dict[str, str] | None) -> str:
-    directories = [_Directory(root, b"", _entries(root))]
-    for above in directories:  # grows while it is walked: level by level
-        for path, name, entry in above.entries:
-            if stat.S_ISDIR(entry.st_mode):
-                directories.append(_Directory(path, above.inside + name + b"/", _entries(path)))
-    links = _hard_links(directories)
+    members, first = _read(root, memo)
     digests: dict[bytes, bytes] = {}
-    for directory in reversed(directories):  # below before above
+    for directory in reversed(members):  # below before above
         total = xxh3_128()
-        for path, name, entry in directory.entries:
-            first = links.get((entry.st_dev, entry.st_ino)) if entry.st_nlink > 1 else None
-            inside = directory.inside + name
-            try:
-                if first is None or first == inside:
-                    kind = _kind(entry)
-                    held = _held(path, inside, entry, digests, memo) + _attributes(path)
-                else:
-                    kind, held = LINKED, first
-            except FileNotFoundError:
-                continue  # removed while we looked: as if it had been before
-            mode = stat.S_IMODE(entry.st_mode)
-            total.update(ENTRY.pack(kind, mode, len(name), len(held)) + name + held)
+        for member in members[directory]:
+            name, kind, mode, held, inode = member
+            inside = directory + name
+            if inode and first[inode] != inside:
+                kind, held = LINKED, first[inode]
+            digest = digests.pop(inside + b"/") if kind == DIRECTORY else b""
+            total.update(ENTRY.pack(kind, mode, len(name), len(digest) + len(held)) + name + digest + held)
             if listing is not None:
-                below = digests.get(inside + b"/", b"")
-                listing[os.fsdecode(inside)] = f"{kind} {mode:o} {held.removeprefix(below).hex()}"
-        digests[directory.inside] = total.digest()
+                listing[os.fsdecode(inside)] = f"{kind} {mode:o} {held.hex()}"
+        digests[directory] = total.digest()
     return xxh3_128_hexdigest(encode(["tree", stat.S_IMODE(status.st_mode), _attributes(root), digests[b""]]))
 
 
-def _entries(path: bytes) -> list[tuple[bytes, bytes, os.stat_result]]:
-    found = []
-    try:
-        with os.scandir(path) as listing:
-            for entry in listing:
-                try:
-                    found.append((entry.path, entry.name, entry.stat(follow_symlinks=False)))
-                except FileNotFoundError:
-                    continue  # removed while we looked
-    except FileNotFoundError:
-        pass
-    found.sort(key=lambda entry: entry[1])
-    return found
+def _read(root: bytes, memo: Memo | None) -> tuple[dict[bytes, list[_Member]], dict[tuple[int, int], bytes]]:
+    """Return what is in each directory of a tree, and of each file that may have several names the first.
+
+    The first is the one least deep, of those the least: not the first that is walked by.
+    """
+    members: dict[bytes, list[_Member]] = {b"": []}
+    first: dict[tuple[int, int], tuple[int, list[bytes]]] = {}
+    read: dict[tuple[int, int], bytes] = {}
+    for path, inside, name, entry in walk(root, absent=(FileNotFoundError,)):
+        directory = members.get(inside[: -len(name)])
+        is_directory = stat.S_ISDIR(entry.st_mode)
+        inode = (entry.st_dev, entry.st_ino) if entry.st_nlink > 1 and not is_directory else None
+        held = read.get(inode) if inode else None
+        try:
+            if held is None:
+                held = _held(path, entry, memo) + _attributes(path)
+        except FileNotFoundError:
+            continue  # removed while we looked: as if it had been before
+        if directory is None:
+            continue  # came back while we looked: as if it had not
+        directory.append(_Member(name, _kind(entry), stat.S_IMODE(entry.st_mode), held, inode))
+        if is_directory:
+            members[inside + b"/"] = []
+        elif inode:
+            read[inode] = held
+            place = inside.count(b"/"), inside.split(b"/")
+            first[inode] = min(first.get(inode, place), place)
+    return members, {inode: b"/".join(steps) for inode, (_, steps) in first.items()}
 
 
-def _hard_links(directories: list[_Directory]) -> dict[tuple[int, int], bytes]:
-    """Return, for each inode that may have several names, the first of them in the tree."""
-    first: dict[tuple[int, int], bytes] = {}
-    for directory in directories:
-        for _, name, entry in directory.entries:
-            if entry.st_nlink > 1 and not stat.S_ISDIR(entry.st_mode):
-                first.setdefault((entry.st_dev, entry.st_ino), directory.inside + name)
-    return first
-
-
-def _held(path: bytes, inside: bytes, entry: os.stat_result, digests: dict[bytes, bytes], memo: Memo | None) -> bytes:
-    """Return what an entry holds, of a length that its kind tells, or prefixed with it."""
+def _held(path: bytes, entry: os.stat_result, memo: Memo | None) -> bytes:
+    """Return what an entry holds, of a length that its kind tells, or prefixed with it; nothing of a directory."""
     if stat.S_ISREG(entry.st_mode):
         return bytes.fromhex(_file(path, entry, memo, follow=False))
     if stat.S_ISDIR(entry.st_mode):
-        return digests[inside + b"/"]
+        return b""
     if stat.S_ISLNK(entry.st_mode):
         target = os.readlink(path)  # noqa: PTH115
         return LENGTH.pack(len(target)) + target

@@ -6,7 +6,6 @@ import json
 import os
 import re
 from collections import Counter
-from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import NamedTuple
 from bootsmith.cache.digest.index import Index
 from bootsmith.cache.files import sealed
 from bootsmith.cache.files.temporary import PREFIX
+from bootsmith.cache.files.walk import Entry, walk
 from bootsmith.cache.store import result as results
 from bootsmith.cache.store.blobs import Blobs, unique
 from bootsmith.cache.store.objects import PACKED, Damaged
@@ -127,38 +127,41 @@ def scan(root: Path) -> Contents:
     """Return what is in the store below `root`; nothing, where there is no store. Raises OSError."""
     found = Contents(root)
     seen: set[tuple[int, int]] = set()
-    for entry in _entries(root):
-        if entry.name in BY_FOLDER:
-            for folder in _entries(entry.path):
-                _add(found, f"{entry.name}/{folder.name}", folder.path, list(_files(folder)), seen)
-        else:
-            for file in _files(entry):
-                _sort(found, entry.name, file, seen)
+    folders: dict[str, list[Entry]] = {}
+    for entry in walk(root, absent=(FileNotFoundError,)):
+        kind, _, rest = os.fsdecode(entry.inside).partition("/")
+        if kind not in BY_FOLDER:
+            if not entry.is_directory:
+                _sort(found, kind, entry, seen)
+        elif rest:
+            files = folders.setdefault(f"{kind}/{rest.partition('/')[0]}", [])
+            if not entry.is_directory:
+                files.append(entry)
+    for name, files in folders.items():
+        _add(found, name, str(root / name), files, seen)
     return found
 
 
-def _sort(found: Contents, folder: str, file: os.DirEntry[str], seen: set[tuple[int, int]]) -> None:
+def _sort(found: Contents, folder: str, file: Entry, seen: set[tuple[int, int]]) -> None:
     """Put one file of a folder at the store's top where it belongs."""
-    if file.name.startswith(PREFIX):
-        found.drafts.append(file.path)
+    path, name = os.fsdecode(file.path), os.fsdecode(file.name)
+    if name.startswith(PREFIX):
+        found.drafts.append(path)
         return
-    digest = file.name.removesuffix(PACKED)
+    digest = name.removesuffix(PACKED)
     if folder in BY_DIGEST and DIGEST.fullmatch(digest):
-        _add(found, f"{BY_DIGEST[folder]}/{digest}", file.path, [file], seen)
+        _add(found, f"{BY_DIGEST[folder]}/{digest}", path, [file], seen)
     elif folder in BY_FILE:
-        _add(found, f"{BY_FILE[folder]}/{os.path.relpath(file.path, found.root / folder)}", file.path, [file], seen)
+        inside = os.fsdecode(file.inside).partition("/")[2] or "."
+        _add(found, f"{BY_FILE[folder]}/{inside}", path, [file], seen)
     else:
-        with suppress(FileNotFoundError):
-            found.rest += _occupied(file, seen)
+        found.rest += _occupied(file, seen)
 
 
-def _add(found: Contents, name: str, path: str, files: list[os.DirEntry[str]], seen: set[tuple[int, int]]) -> None:
-    """Note one thing, of these files; what is gone since it was listed is nothing."""
-    size, used = 0, 0.0
-    for file in files:
-        with suppress(FileNotFoundError):
-            used = max(used, file.stat(follow_symlinks=False).st_mtime)
-            size += _occupied(file, seen)
+def _add(found: Contents, name: str, path: str, files: list[Entry], seen: set[tuple[int, int]]) -> None:
+    """Note one thing, of these files."""
+    size = sum(_occupied(file, seen) for file in files)
+    used = max((file.status.st_mtime for file in files), default=0.0)
     other = found.items.get(name)
     if other:
         found.items[name] = Item(name, (*other.paths, path), other.size + size, max(other.used, used))
@@ -166,28 +169,11 @@ def _add(found: Contents, name: str, path: str, files: list[os.DirEntry[str]], s
         found.items[name] = Item(name, (path,), size, used)
 
 
-def _occupied(file: os.DirEntry[str], seen: set[tuple[int, int]]) -> int:
+def _occupied(file: Entry, seen: set[tuple[int, int]]) -> int:
     """Return the bytes a file occupies on disk, unless another name of it was counted before."""
-    status = file.stat(follow_symlinks=False)
-    if status.st_nlink > 1:
-        if (status.st_dev, status.st_ino) in seen:
+    if file.status.st_nlink > 1:
+        inode = file.status.st_dev, file.status.st_ino
+        if inode in seen:
             return 0
-        seen.add((status.st_dev, status.st_ino))
-    return status.st_blocks * 512
-
-
-def _files(entry: os.DirEntry[str]) -> Iterator[os.DirEntry[str]]:
-    """Yield every file below a folder, or the file itself."""
-    if not entry.is_dir(follow_symlinks=False):
-        yield entry
-        return
-    for each in _entries(entry.path):
-        yield from _files(each)
-
-
-def _entries(folder: str | Path) -> list[os.DirEntry[str]]:
-    try:
-        with os.scandir(folder) as listing:
-            return list(listing)
-    except FileNotFoundError:
-        return []
+        seen.add(inode)
+    return file.status.st_blocks * 512

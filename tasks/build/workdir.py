@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from bootsmith.cache.display import human
+from bootsmith.cache.files.walk import walk
 from bootsmith.tasks.errors import BootsmithError, StageError
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -55,12 +56,13 @@ def free(path: Path) -> int:
 
 def occupied(folder: Path) -> int:
     """Return the bytes that the files below a folder occupy on disk; each once, whatever links lead to it."""
-    found: dict[tuple[int, int], int] = {}
-    for top, _, names in os.walk(folder):
-        for name in names:
-            status = os.lstat(f"{top}/{name}")
-            found[status.st_dev, status.st_ino] = status.st_blocks * 512
-    return sum(found.values())
+    return sum(
+        {
+            (each.status.st_dev, each.status.st_ino): each.status.st_blocks * 512
+            for each in walk(folder, absent=(OSError,))
+            if not each.is_directory
+        }.values()
+    )
 
 
 def guard_target(name: str, final: Path) -> None:
@@ -80,7 +82,7 @@ def remove_tree(path: Path) -> None:
 
     try:
         shutil.rmtree(path, onerror=_open_up)
-    except PermissionError:
+    except (PermissionError, RecursionError):  # too deep for shutil
         from bootsmith.tasks.tools import host, process
         from bootsmith.tasks.tools.environment import ENVIRONMENT
 

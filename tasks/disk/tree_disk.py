@@ -21,14 +21,14 @@ _KERNELS = "/boot/vmlinuz-* or /lib/modules/*/vmlinuz"
 
 def pack_directory(ctx: Context) -> None:
     """Make the disk of a directory."""
-    from bootsmith.tasks.tree import directory, ownership
+    from bootsmith.tasks.tree import directory, host_files, ownership
     from bootsmith.tasks.tree.layer import LayerWriter
 
     top = ctx.inputs["tree"]
     ctx.say("reading the directory")
     tar, index = ctx.work / "tree.tar", ctx.work / "tree.index"
     owners = ownership.of(top)
-    with directory.steady(top), LayerWriter(tar, index, int(str(ctx.params["epoch"]))) as writer:
+    with host_files.steady(top), LayerWriter(tar, index, int(str(ctx.params["epoch"]))) as writer:
         writer.add_directory("", top.stat().st_mode & 0o7777)
         directory.add_tree(writer, top, owners.inside)
     if ownership.facts(top) != ctx.params["owners"]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from bootsmith.cache.display import shown
 from bootsmith.tasks.build.stage import Context
 from bootsmith.tasks.errors import StageError
-from bootsmith.tasks.tree import accounts, patterns
+from bootsmith.tasks.tree import accounts, host_files, patterns
 from bootsmith.tasks.tree.delta import Delta
 from bootsmith.tasks.tree.merged import Tree
 
@@ -29,32 +30,19 @@ def lay_over(ctx: Context) -> None:
     top, to = ctx.inputs["overlay"], str(ctx.params["to"])
     excluded = patterns.excluder(_strings(ctx.params["exclude"]))
     if not top.is_dir():
-        raise StageError(f"the overlay {top} is not a folder", "Let the recipe name a folder.")
-    with Delta(ctx, tree_below(ctx), "overlay") as delta:
+        raise StageError(f"the overlay {shown(top)} is not a folder", "Let the recipe name a folder.")
+    with host_files.steady(top), Delta(ctx, tree_below(ctx), "overlay") as delta:
         delta.make_directory(to)
-        for path, entry in _walk(top, "", excluded):
+        for path, file, status in host_files.below(top, excluded):
             target = f"{to}/{path}"
-            status = entry.stat(follow_symlinks=False)
             if stat.S_ISLNK(status.st_mode):
-                delta.add_link(target, str(Path(entry.path).readlink()))
+                delta.add_link(target, os.readlink(file))  # noqa: PTH115  any bytes, as they are
             elif stat.S_ISDIR(status.st_mode):
                 delta.make_directory(target)
             elif stat.S_ISREG(status.st_mode):
-                delta.add_file(target, Path(entry.path), 0o755 if status.st_mode & 0o111 else 0o644)
+                delta.add_file(target, file, 0o755 if status.st_mode & 0o111 else 0o644)
             else:
-                raise StageError(f"{entry.path} is no file, folder or link", "Remove it, or exclude it.")
-
-
-def _walk(folder: Path, above: str, excluded: Callable[[str], bool]) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    with os.scandir(folder) as entries:
-        found = sorted(entries, key=lambda entry: entry.name)
-    for entry in found:
-        path = f"{above}{entry.name}"
-        if excluded(path):
-            continue
-        yield path, entry
-        if entry.is_dir(follow_symlinks=False):
-            yield from _walk(Path(entry.path), f"{path}/", excluded)
+                raise StageError(f"{shown(file)} is no file, folder or link", "Remove it, or exclude it.")
 
 
 def add_files(ctx: Context) -> None:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bootsmith.cache.display import shown
 from bootsmith.tasks.build.stage import Context
 from bootsmith.tasks.errors import StageError
+from bootsmith.tasks.tree import host_files
 
 if TYPE_CHECKING:
     from bootsmith.tasks.tree.layer import LayerWriter
@@ -23,23 +24,14 @@ def pack(ctx: Context) -> None:
 
     top = ctx.inputs["directory"]
     if not top.is_dir():
-        raise StageError(f"{top} is not a directory", "Let source.directory name one.")
+        raise StageError(f"{shown(top)} is not a directory", "Let source.directory name one.")
     keep = "owners" in ctx.params
     owners = ownership.of(top)
-    with steady(top), _writer(ctx) as writer:
+    with host_files.steady(top), _writer(ctx) as writer:
         mode = by_exec_bit if "modes" in ctx.params else kept_mode
         add_tree(writer, top, owners.inside if keep else lambda _: (0, 0), mode)
     if keep and ownership.facts(top) != ctx.params["owners"]:
-        raise StageError(f"{top}: owners changed while it was packed", "Run the same command again.")
-
-
-@contextmanager
-def steady(top: Path) -> Iterator[None]:
-    """Tell in words of a file that goes away while a directory is packed. Raises StageError."""
-    try:
-        yield
-    except FileNotFoundError as error:
-        raise StageError(f"{error.filename} went away while {top} was packed", "Run the same command again.") from error
+        raise StageError(f"{shown(top)}: owners changed while it was packed", "Run the same command again.")
 
 
 def kept_mode(status: os.stat_result) -> int:
@@ -62,16 +54,18 @@ def add_tree(
     from bootsmith.tasks.tree.layer import WHITEOUT
 
     names: dict[tuple[int, int], str] = {}
-    for path, entry in _walk(top, ""):
-        if entry.name.startswith(WHITEOUT):
-            raise StageError(f"{entry.path}: layers mean something else by {WHITEOUT}*", "Give it another name.")
-        status = entry.stat(follow_symlinks=False)
+    for path, file, status in host_files.below(top):
+        if file.name.startswith(WHITEOUT):
+            raise StageError(
+                f"{shown(file)}: layers mean something else by {WHITEOUT}*, that a file is removed",
+                "Give it another name.",
+            )
         inode = status.st_dev, status.st_ino
         if status.st_nlink > 1 and not stat.S_ISDIR(status.st_mode) and inode in names:
             writer.add_hard_link(path, names[inode])
             continue
         names[inode] = path
-        _add(writer, path, Path(entry.path), status, owner(status), mode(status))
+        _add(writer, path, file, status, owner(status), mode(status))
 
 
 def _add(  # noqa: PLR0917  the order of chown and chmod
@@ -92,7 +86,7 @@ def _add(  # noqa: PLR0917  the order of chown and chmod
         case stat.S_IFIFO:
             writer.add_fifo(path, mode, uid, gid)
         case _:
-            raise StageError(f"{file} is a socket, which no image can hold", "Remove it from the directory.")
+            raise StageError(f"{shown(file)} is a socket, which no image can hold", "Remove it from the directory.")
 
 
 def make_empty(ctx: Context) -> None:
@@ -106,16 +100,6 @@ def _writer(ctx: Context) -> LayerWriter:
     writer = LayerWriter(ctx.outputs["tar"], ctx.outputs["index"], int(str(ctx.params["epoch"])))
     writer.add_directory("")
     return writer
-
-
-def _walk(folder: Path, above: str) -> Iterator[tuple[str, os.DirEntry[str]]]:
-    """Yield what is in a folder, in the order in which a layer has it: of several names the first is the file."""
-    with os.scandir(folder) as entries:
-        found = sorted(entries, key=lambda entry: entry.name)
-    for entry in found:
-        yield f"{above}{entry.name}", entry
-        if entry.is_dir(follow_symlinks=False):
-            yield from _walk(Path(entry.path), f"{above}{entry.name}/")
 
 
 def _attributes(file: Path) -> dict[str, bytes]:

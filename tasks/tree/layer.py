@@ -293,7 +293,7 @@ class LayerWriter:
 
     def close(self) -> None:
         """Write the tar and its index."""
-        ordered = sorted(self._entries, key=lambda path: path.split("/"))
+        ordered = sorted(self._entries, key=lambda path: os.fsencode(path).split(b"/"))
         with self._tar.open("wb") as out:
             written = [_write(out, *self._entries[path]) for path in ordered]
             out.write(tars.END)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bootsmith.cache.display import shown
+from bootsmith.cache.files.walk import walk
 from bootsmith.tasks.errors import StageError
 
 Range = tuple[int, int]
@@ -81,29 +84,19 @@ def facts(top: Path) -> str:
     owners = of(top)
     device = top.stat().st_dev
     found: list[key.Value] = []
-    for path, status in _walk(os.fspath(top), ""):
-        if status.st_dev != device:
-            raise StageError(f"something is mounted at {top / path}", f"Unmount it first: umount {top / path}")
-        inside = owners.inside(status)
-        if inside != (0, 0):
-            found.append([os.fsencode(path), *inside])
-    return key.key({"owners": found})
-
-
-def _walk(folder: str, above: str) -> Iterator[tuple[str, os.stat_result]]:
     try:
-        with os.scandir(folder) as listing:
-            entries = sorted(listing, key=lambda entry: entry.name)
+        for entry in walk(top):
+            if entry.status.st_dev != device:
+                place = shown(top / os.fsdecode(entry.inside))
+                raise StageError(f"something is mounted at {place}", f"Unmount it first: umount {place}")
+            if stat.S_ISREG(entry.status.st_mode) and not os.access(entry.path, os.R_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), entry.path)
+            inside = owners.inside(entry.status)
+            if inside != (0, 0):
+                found.append([entry.inside, *inside])
     except OSError as error:
-        raise _unreadable(folder, error) from error
-    for entry in entries:
-        status = entry.stat(follow_symlinks=False)
-        yield above + entry.name, status
-        if stat.S_ISDIR(status.st_mode):
-            yield from _walk(entry.path, f"{above}{entry.name}/")
-        elif stat.S_ISREG(status.st_mode) and not os.access(entry.path, os.R_OK):
-            raise _unreadable(entry.path, PermissionError(13, "Permission denied"))
-
-
-def _unreadable(path: str, error: OSError) -> StageError:
-    return StageError(f"{path} cannot be read: {error.strerror}", "Run this as who may read all of it, such as root.")
+        raise StageError(
+            f"{shown(error.filename)} cannot be read: {error.strerror}",
+            "Run this as who may read all of it, such as root.",
+        ) from error
+    return key.key({"owners": found})

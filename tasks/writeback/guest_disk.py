@@ -11,10 +11,12 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import count
+from itertools import chain, count
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
+from bootsmith.cache.display import shown
+from bootsmith.cache.files.walk import walk
 from bootsmith.tasks.build import workdir
 from bootsmith.tasks.errors import BootsmithError, StageError
 
@@ -215,10 +217,12 @@ def check_writable(top: Path) -> None:
         )
     if os.geteuid() == 0:
         return
-    for folder, _, _ in os.walk(top):
-        if os.lstat(folder).st_uid != os.geteuid():
+    below = ((os.fsdecode(each.inside), each.status) for each in walk(top, absent=(OSError,)) if each.is_directory)
+    for inside, status in chain([("", top.stat())], below):
+        if status.st_uid != os.geteuid():
             raise StageError(
-                f"{folder} is not yours, so nothing could be written into it", "Run this as its owner, or as root."
+                f"{shown(top / inside)} is not yours, so nothing could be written into it",
+                "Run this as its owner, or as root.",
             )
 
 

@@ -10,6 +10,8 @@ import pytest
 from bootsmith.tasks.build import workdir as workdirs
 from bootsmith.tasks.errors import StageError
 
+from tests.support.deep_tree import deep_tree
+
 PAGE = 4096
 
 
@@ -86,6 +88,13 @@ def test_a_tree_is_removed_and_nothing_beside_it(tmp_path: Path) -> None:
     workdirs.remove_tree(tmp_path / "tree")
     workdirs.remove_tree(tmp_path / "tree")
     assert [each.name for each in tmp_path.iterdir()] == ["kept"]
+
+
+def test_a_tree_of_any_depth_is_removed(tmp_path: Path) -> None:
+    """Deeper than Python's stack, as a guest or an archive may make one."""
+    with deep_tree(tmp_path / "tree", 1500):
+        workdirs.remove_tree(tmp_path / "tree")
+        assert not (tmp_path / "tree").exists()
 
 
 def test_empty_folders_go_with_the_last_file(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from bootsmith.tasks.planning import layer_stack
 from bootsmith.tasks.planning.site import Site
 from bootsmith.tasks.planning.stages import layers
 
+from tests.support.deep_tree import deep_tree
 from tests.support.tar_members import member
 from tests.support.tree_build import EPOCH, TreeBuild, text
 
@@ -115,6 +116,23 @@ def test_an_overlay_that_does_not_fit_is_refused(make: object, what: str, build:
     make(overlay(build))  # type: ignore[operator]
     with pytest.raises(StageError, match=what):
         build.tree("layers: [overlay: files]")
+
+
+def test_a_name_that_does_not_fit_is_told_in_one_line(build: TreeBuild) -> None:
+    """Whatever bytes an overlay's name is made of: the message moves no cursor, and the bytes can be told from it."""
+    os.mkfifo(os.fsencode(overlay(build)) + b"/pipe\n\x1b[2J\xff")
+    with pytest.raises(StageError, match=r"pipe\\n\\x1b\[2J\\xff is no file") as error:
+        build.tree("layers: [overlay: files]")
+    assert error.value.message.isprintable()
+
+
+def test_an_overlay_may_be_deep(build: TreeBuild) -> None:
+    """Depth is limited by what a path can say alone, and links lead where they say, to the letter."""
+    with deep_tree(overlay(build), 1050) as last:
+        os.symlink("././/a/", "link", dir_fd=last)
+        tree = build.tree("layers: [overlay: files]")
+    entry = tree.entries["d/" * 1050 + "link"][1]
+    assert (entry.type, entry.link) == ("l", "././/a/")
 
 
 def test_two_checkouts_give_the_same_bytes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,6 +15,7 @@ from bootsmith.tasks.recipe.load import load
 from bootsmith.tasks.tree import layer, ownership
 from bootsmith.tasks.tree.merged import Tree
 
+from tests.support.deep_tree import deep_tree
 from tests.support.single_stage import run_stage
 
 EPOCH = 1_755_331_200
@@ -147,6 +148,26 @@ def test_a_file_that_goes_while_it_is_packed(site: Site, monkeypatch: pytest.Mon
     monkeypatch.setattr(layer.LayerWriter, "close", close)
     with pytest.raises(StageError, match=r"tree/gone went away while .*tree was packed"):
         pack(site)
+
+
+def test_depth_is_limited_by_what_a_path_can_say_alone(site: Site) -> None:
+    """Directories a thousand deep and more are packed; what no program could name by its path is refused, by name."""
+    top = site.lock.parent / "tree"
+    with deep_tree(top, 1050) as last:
+        os.close(os.open("file", os.O_CREAT | os.O_WRONLY, dir_fd=last))
+        assert "d/" * 1050 + "file" in pack(site).entries
+        assert len(ownership.facts(top)) == 32
+    with deep_tree(top, 5000), pytest.raises(StageError, match=r"d/d/d.*….*d/d has a path of more than the 4095 bytes"):
+        pack(site, "deeper")
+
+
+def test_names_are_no_lines_of_a_message(site: Site, tmp_path: Path) -> None:
+    """A name with a line end, an escape or bytes that are no text is one line, from which its bytes can be told."""
+    (tmp_path / "tree").mkdir()
+    os.mkfifo(os.fsencode(tmp_path) + b"/tree/.wh.a\n\x1b[2J\xff")
+    with pytest.raises(StageError, match=r"tree/\.wh\.a\\n\\x1b\[2J\\xff: layers mean") as error:
+        pack(site)
+    assert error.value.message.isprintable()
 
 
 def test_owners_are_kept_where_the_recipe_says_so(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from bootsmith.cache.digest.fingerprint import fingerprint, of_bytes
+
+from tests.support.deep_tree import deep_tree
 
 
 @pytest.fixture
@@ -190,22 +191,26 @@ def test_a_file_removed_while_we_look_was_never_there(tree: Path, monkeypatch: p
     assert fingerprint(tree) == before
 
 
-def test_a_deep_tree_is_no_problem(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Depth is not limited by Python's stack."""
-    path = tmp_path / "deep"
-    path.mkdir()
-    depth = sys.getrecursionlimit() + 200
-    monkeypatch.chdir(path)
-    for _ in range(depth):
-        Path("d").mkdir()
-        os.chdir("d")
-    before = fingerprint(path)
-    (path / "d/d/file").touch()
-    assert fingerprint(path) != before
-    (path / "d/d/file").unlink()
-    for _ in range(depth):  # shutil.rmtree, and so pytest, would fail at it
-        os.chdir("..")
-        Path("d").rmdir()
+def test_a_deep_tree_is_no_problem(tmp_path: Path) -> None:
+    """Depth is limited neither by Python's stack nor by how long a path may be: an edit at the bottom shows."""
+    with deep_tree(tmp_path / "deep", 5000) as last:
+        before = fingerprint(tmp_path / "deep")
+        os.mknod("file", dir_fd=last)
+        added = fingerprint(tmp_path / "deep")
+        os.setxattr(f"/proc/self/fd/{last}/file", "user.note", b"1")
+        assert len({before, added, fingerprint(tmp_path / "deep")}) == 3
+
+
+def test_the_first_of_many_names_is_the_least_deep(tmp_path: Path) -> None:
+    """Which of a file's names holds it, and which are links to that, is part of what the fingerprint is."""
+    (tmp_path / "a/b").mkdir(parents=True)
+    (tmp_path / "a/b/one").write_bytes(b"x")
+    for name in ("a/two", "a/b/three", "z"):
+        os.link(tmp_path / "a/b/one", tmp_path / name)
+    listing: dict[str, str] = {}
+    fingerprint(tmp_path, listing=listing)
+    assert listing["z"].startswith("8 ")
+    assert all(listing[name] == f"0 644 {b'z'.hex()}" for name in ("a/two", "a/b/one", "a/b/three"))
 
 
 def test_a_renamed_file_need_not_be_read_again(tmp_path: Path) -> None:

@@ -1,0 +1,47 @@
+"""A directory of the host on its way into a layer: what is in it, each by a path that a layer may hold."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+from bootsmith.cache.display import shown
+from bootsmith.cache.files.walk import LONGEST, walk
+from bootsmith.tasks.errors import StageError
+
+
+class HostFile(NamedTuple):
+    """`path` is from the directory's top, `status` that of the name itself."""
+
+    path: str
+    file: Path
+    status: os.stat_result
+
+
+def below(top: Path, excluded: Callable[[str], bool] = lambda _: False) -> Iterator[HostFile]:
+    """Yield what is in a directory, in the order in which a layer has it: of several names the first is the file.
+
+    Raises StageError for a path that is longer than a program could name.
+    """
+    for entry in walk(top, lambda inside: excluded(os.fsdecode(inside))):
+        path = os.fsdecode(entry.inside)
+        if len(os.fsencode(top)) + 1 + len(entry.inside) > LONGEST:
+            raise StageError(
+                f"{shown(top / path)} has a path of more than the {LONGEST} bytes that Linux takes",
+                "Remove it, or exclude it.",
+            )
+        yield HostFile(path, top / path, entry.status)
+
+
+@contextmanager
+def steady(top: Path) -> Iterator[None]:
+    """Tell in words of a file that goes away while a directory is packed. Raises StageError."""
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise StageError(
+            f"{shown(str(error.filename))} went away while {shown(top)} was packed", "Run the same command again."
+        ) from error
