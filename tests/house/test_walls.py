@@ -291,3 +291,10 @@ def test_tests_mirror_the_house() -> None:
         if folder not in own and not any((CHECKOUT / each).is_dir() for each in (f"tasks/{folder}", folder))
     ]
     assert orphans == []
+
+
+def test_what_declares_a_stage_and_what_it_runs_share_no_name() -> None:
+    """Who is told of populate.py or filesystems.py knows at once whether that is the plan or the work."""
+    rooms = ("tree", "disk", "boot", "packages", "machine", "writeback")
+    works = {path.name for each in rooms for path in modules(f"tasks/{each}")} - {"__init__.py"}
+    assert [path.name for path in modules("tasks/planning") if path.name in works] == []

@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 from bootsmith.tasks.errors import StageError
-from bootsmith.tasks.planning import layer_stack
 from bootsmith.tasks.planning.site import Site
 from bootsmith.tasks.planning.stages import layers
 
@@ -249,7 +248,6 @@ def test_stages_are_one_for_each_layer(build: TreeBuild) -> None:
     stages = layers.stages(recipe, site)
     assert [stage.name for stage in stages] == ["layers/mine", "layers/2-links", "layers/system"]
     assert stages[1].inputs == {"0.index": site.base.index, "1.index": site.layer("mine").index}
-    assert [each.name for each in layer_stack.stack(recipe, site)] == ["base", "mine", "2-links", "system"]
 
 
 def test_hard_links_below_are_no_obstacle(build: TreeBuild) -> None:

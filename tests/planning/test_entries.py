@@ -1,4 +1,4 @@
-"""Kernel command lines and entries, from the recipe."""
+"""The menu of a recipe: its entries, their kernels and their command lines."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pytest
 from bootsmith.tasks.boot import menu
 from bootsmith.tasks.boot.menu import Item, Serial
 from bootsmith.tasks.errors import StageError
-from bootsmith.tasks.planning import entries as menus
+from bootsmith.tasks.planning import entries
 from bootsmith.tasks.recipe.load import load
 
 SOURCE = "source: {debian: {suite: trixie}}\n"
@@ -20,7 +20,7 @@ def made(tmp_path: Path, boot: str) -> menu.Menu:
     """Return the menu of a recipe with that `boot:`."""
     file = tmp_path / "box.yaml"
     file.write_text(SOURCE + DISK + f"boot: {boot}\n")
-    return menu.from_param(menus.menu(load(file)))  # type: ignore[arg-type]
+    return menu.from_param(entries.menu(load(file)))  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_an_entry_tells_whose_kernel_it_starts(tmp_path: Path) -> None:
 )  # fmt: skip
 def test_the_serial_port_is_the_first_among_the_consoles(console: list[str], found: Serial | None) -> None:
     """With its speed, where one is written."""
-    assert menus.serial(console) == found
+    assert entries.serial(console) == found
 
 
 def test_a_command_line_counts_what_the_loader_adds(tmp_path: Path) -> None:
