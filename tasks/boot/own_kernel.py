@@ -22,8 +22,8 @@ LARGEST: Final = 512 << 20
 
 def run(ctx: Context) -> None:
     """Check and copy the kernel; write down its version and whose it is. Raises StageError."""
-    from bootsmith.tasks.tree.additions import tree_below
     from bootsmith.tasks.tree.installed_kernel import facts
+    from bootsmith.tasks.tree.merged import tree_below
 
     file = ctx.inputs["file"]
     data = _unpacked(ctx, file)

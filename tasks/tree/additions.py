@@ -13,16 +13,7 @@ from bootsmith.tasks.build.stage import Context
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.tree import accounts, host_files, patterns
 from bootsmith.tasks.tree.delta import Delta
-from bootsmith.tasks.tree.merged import Tree
-
-
-def tree_below(ctx: Context) -> Tree:
-    """Return the tree that the stage's layer goes on top of."""
-    count = sum(role.endswith(".index") for role in ctx.inputs)
-    return Tree(
-        [ctx.inputs[f"{number}.index"] for number in range(count)],
-        [ctx.inputs[f"{number}.tar"] for number in range(count) if f"{number}.tar" in ctx.inputs],
-    )
+from bootsmith.tasks.tree.merged import Tree, tree_below
 
 
 def lay_over(ctx: Context) -> None:

@@ -26,7 +26,7 @@ _MAKE_INIT: Final = "Put the program or script that is to run first there: in th
 def pack(ctx: Context) -> None:
     """Write the tree as a cpio archive. Raises StageError where Linux would find nothing to start in it."""
     from bootsmith.tasks.tree import cpio
-    from bootsmith.tasks.tree.additions import tree_below
+    from bootsmith.tasks.tree.merged import tree_below
 
     tree = tree_below(ctx)
     check_init(tree)
@@ -71,7 +71,7 @@ def compress(ctx: Context) -> None:
 def find(ctx: Context) -> None:
     """Copy the initrd that the tree has for the kernel. Raises StageError where it has none."""
     from bootsmith.tasks.tree import installed_kernel
-    from bootsmith.tasks.tree.additions import tree_below
+    from bootsmith.tasks.tree.merged import tree_below
 
     tree = tree_below(ctx)
     version = json.loads(ctx.inputs["facts"].read_bytes())["version"]

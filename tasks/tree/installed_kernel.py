@@ -25,7 +25,7 @@ _PACKAGES: Final = {
 
 def run(ctx: Context) -> None:
     """Copy the kernel; write down its version and whose it is."""
-    from bootsmith.tasks.tree.additions import tree_below
+    from bootsmith.tasks.tree.merged import tree_below
 
     tree = tree_below(ctx)
     found = kernels(tree)

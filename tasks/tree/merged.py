@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final
 
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.tree import layer
 from bootsmith.tasks.tree.layer import Entry
+
+if TYPE_CHECKING:
+    from bootsmith.tasks.build.stage import Context
 
 LINKS: Final = 40
 """Symlinks followed on the way to one file, as many as Linux does."""
@@ -101,3 +104,12 @@ class Tree:
             done = [] if entry.link.startswith("/") else done[:-1]
             waiting += entry.link.split("/")[::-1]
         return "/".join(done)
+
+
+def tree_below(ctx: Context) -> Tree:
+    """Return the tree that the stage's layer goes on top of."""
+    count = sum(role.endswith(".index") for role in ctx.inputs)
+    return Tree(
+        [ctx.inputs[f"{number}.index"] for number in range(count)],
+        [ctx.inputs[f"{number}.tar"] for number in range(count) if f"{number}.tar" in ctx.inputs],
+    )

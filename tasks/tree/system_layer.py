@@ -22,8 +22,8 @@ ff02::2\tip6-allrouters
 def run(ctx: Context) -> None:
     """Write the layer."""
     from bootsmith.tasks.tree import ssh_host_keys, users
-    from bootsmith.tasks.tree.additions import tree_below
     from bootsmith.tasks.tree.delta import Delta
+    from bootsmith.tasks.tree.merged import tree_below
 
     with Delta(ctx, tree_below(ctx), "system") as delta:
         _name(ctx, delta)

@@ -30,7 +30,9 @@ PROCESS = """tools.process tools.isolation tools.environment tools.id_mapping to
     tools.programs tools.tool tools.package_manager tools.children tools.lines"""
 """How host programs are run: of whoever has some run, beside build.tool_runner."""
 LAYERS = "tree.layer tree.tar"
-MERGED = f"{LAYERS} tree.merged tree.accounts tree.delta tree.patterns"
+MERGED = f"{LAYERS} tree.merged"
+DELTA = f"{MERGED} tree.accounts tree.delta"
+HOST_FILES = "tree.host_files cache.files.walk"
 CONTENT = "disk.content disk.sizing tree.tar"
 FILLING = f"{CONTENT} disk.sources disk.kernel_paths tree.layer"
 EXT = f"disk.ext.filesystem disk.ext.inode disk.ext.libext2fs disk.splice tools.shared_libraries {PROCESS}"
@@ -39,23 +41,23 @@ CODE = {
     "boot.ldlinux": f"disk.filesystems disk.fat {FILLING} {EXT}",
     "boot.loader_layer": f"boot.loader boot.menu boot.own boot.registry boot.pe boot.signing boot.enrolment boot.der "
     f"disk.bootcode {FILLING} recipe.loaders.boot_places recipe.cmdline",
-    "boot.own_kernel": f"boot.multiboot tree.installed_kernel tree.additions tree.boot_formats {MERGED}",
+    "boot.own_kernel": f"boot.multiboot tree.installed_kernel tree.boot_formats {MERGED}",
     "disk.filesystems": f"disk.fat {FILLING} {EXT}",
     "disk.partition_table": f"disk.layout disk.gpt disk.mbr {FILLING}",
     "disk.qemu_img": "disk.qcow2 disk.image_format disk.passphrase build.secret cache.files.lock",
     "disk.raw_image": f"disk.bootcode disk.splice {CONTENT}",
-    "disk.tree_disk": f"tree.directory tree.archive tree.excerpt tree.boot_formats tree.installed_kernel "
-    f"tree.additions {OWNERS} {MERGED} {CONTENT} {EXT}",
+    "disk.tree_disk": f"tree.directory tree.archive tree.excerpt tree.boot_formats tree.installed_kernel {HOST_FILES} "
+    f"{OWNERS} {MERGED} {CONTENT} {EXT}",
     "packages.bootstrap": f"packages.debs packages.lockfile cache.files.temporary tree.scratch tools.capacity {LAYERS}",
     "packages.package_files": f"packages.lockfile cache.files.temporary tree.patterns {LAYERS}",
-    "tree.additions": MERGED,
+    "tree.additions": f"tree.patterns {HOST_FILES} {DELTA}",
     "tree.archive": f"tree.excerpt tree.boot_formats {LAYERS}",
-    "tree.directory": f"{LAYERS} {OWNERS}",
+    "tree.directory": f"{LAYERS} {OWNERS} {HOST_FILES}",
     "tree.exported_file": "",
     "tree.initramfs": f"tree.scratch tools.capacity {LAYERS}",
-    "tree.initrd_sources": f"tree.cpio tree.boot_formats tree.installed_kernel tree.additions {MERGED}",
-    "tree.installed_kernel": f"tree.additions {MERGED}",
-    "tree.system_layer": f"tree.additions tree.users tree.crypt tree.units tree.network tree.ssh_host_keys {MERGED}",
+    "tree.initrd_sources": f"tree.cpio tree.boot_formats tree.installed_kernel {MERGED}",
+    "tree.installed_kernel": MERGED,
+    "tree.system_layer": f"tree.users tree.crypt tree.units tree.network tree.ssh_host_keys {DELTA}",
     # what the stage `bootloader` loads beside boot.loader_layer
     "boot.direct": "",
     "boot.efistub": "boot.pe boot.systemd",
