@@ -77,7 +77,7 @@ def run(stage: Stage, folder: Path, *, strace: bool = False) -> Access:
     made = {role: folder / f"made-{number}" / path.name for number, (role, path) in enumerate(stage.outputs.items())}
     for path in made.values():
         path.parent.mkdir()
-    plain = {name: dict(getattr(stage, name)) for name in ("inputs", "outputs", "params", "hints")}
+    plain = {name: dict(getattr(stage, name)) for name in ("inputs", "outputs", "params", "hints", "listings")}
     plain["secrets"] = {}  # read beforehand
     tools = {name: host.find(name) for name in stage.tools}
     secrets = {role: read_secret(each, role) for role, each in stage.secrets.items()}
