@@ -44,6 +44,8 @@ class ImageTasks:
         configuration = self._names.get("DOIT_CONFIG", self.config)
 
         def remember() -> None:
+            if session.frozen:  # a command line that only looks writes nothing
+                return
             remembered_dodo.remember(self.top, self._code, arguments.commands(), session.identities.memo)
 
         yield from loading.tasks(session, self._names, configuration, remember)
