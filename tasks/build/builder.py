@@ -14,8 +14,6 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from bootsmith.cache.digest import key as keys
 from bootsmith.cache.files.temporary import sweep
 from bootsmith.cache.store import record as records
-from bootsmith.tasks.build import cost as costs
-from bootsmith.tasks.build import making
 from bootsmith.tasks.build import workdir as workdirs
 from bootsmith.tasks.build.freshness import Freshness, Status, flat
 from bootsmith.tasks.build.identities import Identities
@@ -85,6 +83,8 @@ class Builder:
         before = self.status(stage)
         if not force and before.fresh:
             return Outcome("fresh", time.monotonic() - started, self.occupied(stage))
+        from bootsmith.tasks.build.making import Making
+
         cost = self.cost(stage)
         notes = self._check_room(stage, before, cost, force=force) if cost else []
         for final in stage.outputs.values():
@@ -92,7 +92,7 @@ class Builder:
         with workdirs.workdir(self.state / "tmp" / flat(stage.name), stage.name) as workdir:
             self._unnoted.touch()
             records.remove(self.freshness.record(stage))
-            made = making.Making(self.freshness, stage, workdir, say)
+            made = Making(self.freshness, stage, workdir, say)
             state: State = "built"
             if force or not stage.stored:
                 made.build()
@@ -192,6 +192,8 @@ class Builder:
 
     def cost(self, stage: Stage) -> Cost | None:
         """Return what a stage took when it was last built here, as far as its record or the history tells."""
+        from bootsmith.tasks.build import cost as costs
+
         record = records.read(self.freshness.record(stage))
         if record is not None and record.space:
             return costs.of_record(record)
@@ -205,7 +207,9 @@ class Builder:
 
     def log(self, stage: Stage) -> Path:
         """Return the file holding everything the stage's programs printed last time."""
-        return making.log(self.plan.build, stage)
+        from bootsmith.tasks.build.making import log
+
+        return log(self.plan.build, stage)
 
     def occupied(self, stage: Stage) -> int:
         """Bytes a stage's outputs occupy on disk."""
