@@ -79,7 +79,7 @@ def index_of(descriptor: int) -> Index:
     digests = bytearray()
     buffer = memoryview(bytearray(min(CHUNK, status.st_size)))
     position = 0
-    for start in _chunks_with_data(descriptor, status):
+    for start in _chunks_with_data(descriptor, status.st_size):
         _add_zeros(digests, start - position)
         position = min(start + CHUNK, status.st_size)
         digests += xxh3_128_digest(read(descriptor, buffer[: position - start], start))
@@ -125,9 +125,9 @@ def read(descriptor: int, view: memoryview, start: int) -> memoryview:
     return view[:filled]
 
 
-def _chunks_with_data(descriptor: int, status: os.stat_result) -> Iterator[int]:
+def _chunks_with_data(descriptor: int, size: int) -> Iterator[int]:
     chunk = 0
-    for start, end in extents(descriptor, status):
+    for start, end in extents(descriptor, 0, size):
         chunk = max(chunk, start - start % CHUNK)
         while chunk < end:
             yield chunk

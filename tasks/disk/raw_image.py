@@ -7,6 +7,7 @@ import os
 from pathlib import Path
 from typing import Any
 
+from bootsmith.cache.files import sparse
 from bootsmith.tasks.build.stage import Context
 from bootsmith.tasks.disk import bootcode, splice
 from bootsmith.tasks.errors import StageError
@@ -38,7 +39,7 @@ def _frame(ctx: Context, layout: dict[str, Any]) -> Path:
     splice.copy_file(table, frame)
     with frame.open("r+b") as file:
         for at, data in bootcode.placed(bootcode.read(ctx.inputs), layout):
-            splice.write(file.fileno(), data, at)
+            sparse.write(file.fileno(), data, at)
     return frame
 
 

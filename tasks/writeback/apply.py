@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 
 from bootsmith.cache.digest.attributes import HOST_GIVEN
 from bootsmith.cache.display import shown
-from bootsmith.tasks.disk import splice
+from bootsmith.cache.files import sparse
 from bootsmith.tasks.disk.ext.files import WINDOW, Files, Node
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.tree.ownership import Owners
@@ -142,7 +142,7 @@ class WriteBack:
             return status.st_mtime_ns == node.mtime
         with self.top.file(path) as fd:
             windows = files.windows(node)
-            for start, end in splice.data_runs(fd, 0, node.size):
+            for start, end in sparse.extents(fd, 0, node.size):
                 windows.update(range(start // WINDOW, -(-end // WINDOW)))
             return all(
                 os.pread(fd, WINDOW, number * WINDOW) == files.read(node, number * WINDOW, WINDOW)
@@ -223,7 +223,7 @@ class WriteBack:
         for number in sorted(self._after.windows(node)):
             data = self._after.read(node, number * WINDOW, WINDOW)
             if data.count(0) != len(data):
-                splice.write(file, data, number * WINDOW)
+                sparse.write(file, data, number * WINDOW)
 
     def _remove(self, path: bytes) -> None:
         if self.top.status(path) is None:

@@ -109,16 +109,6 @@ def test_a_hole_in_the_source_becomes_a_hole_in_the_target(tmp_path: Path) -> No
     assert occupied(target) <= 2 * MIB
 
 
-def test_zeros_are_written_where_no_hole_can_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A file system without holes costs space, never bytes."""
-    monkeypatch.setattr(splice, "_libc_fallocate", lambda: None)
-    target = tmp_path / "b"
-    target.write_bytes(b"z" * (3 * MIB))
-    with target.open("r+b") as file:
-        splice.punch(file.fileno(), 5, 2 * MIB + 7)
-    assert target.read_bytes() == b"z" * 5 + bytes(2 * MIB + 7) + b"z" * (MIB - 12)
-
-
 def test_reproducing_uses_up_the_previous_file(tmp_path: Path) -> None:
     """With or without an earlier output the result is the same, and the earlier one is gone."""
     source = sparse(tmp_path / "a", 4 * MIB, {MIB: b"content"})

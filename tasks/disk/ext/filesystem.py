@@ -11,8 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bootsmith.cache.files import sparse
 from bootsmith.tasks.build.stage import Context
-from bootsmith.tasks.disk import splice
 from bootsmith.tasks.disk.content import Tree
 from bootsmith.tasks.disk.ext.inode import (
     DIRECTORY,
@@ -326,9 +326,9 @@ class _Update:
                 if not left:
                     chunk = chunk.ljust(volume.blocks(len(chunk)) * volume.block_size, b"\0")
                 if chunk[0] or chunk[-1] or chunk.count(0) != len(chunk):
-                    splice.write(volume.fd, chunk, target)
+                    sparse.write(volume.fd, chunk, target)
                 else:
-                    splice.punch(volume.fd, target, len(chunk))
+                    sparse.punch(volume.fd, target, len(chunk))
                 target += len(chunk)
 
     def _fill(self, ino: int, inode: Inode, data: bytes) -> None:
@@ -336,7 +336,7 @@ class _Update:
         size = self.volume.block_size
         view = memoryview(data.ljust(self.volume.blocks(len(data)) * size, b"\0"))
         for block, count in self.volume.runs(ino, inode):
-            splice.write(self.volume.fd, view[: count * size], block * size)
+            sparse.write(self.volume.fd, view[: count * size], block * size)
             view = view[count * size :]
 
     def _set_xattrs(self, number: int, entry: Entry) -> None:

@@ -14,7 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from bootsmith.tasks.disk import splice
+from bootsmith.cache.files import sparse
 from bootsmith.tasks.disk.ext.inode import Inode
 from bootsmith.tasks.errors import StageError
 
@@ -245,7 +245,7 @@ class Volume:
         """Take a file's blocks, from its block `first` to its end, away, leaving zeros where they stood."""
         if first < self.blocks(inode.size):
             for block, length in self.runs(number, inode, first):
-                splice.punch(self.fd, block * self.block_size, length * self.block_size)
+                sparse.punch(self.fd, block * self.block_size, length * self.block_size)
             self._call("ext2fs_punch", number, _at(inode), None, first, 0xFFFFFFFFFFFFFFFF)
 
     def seal_directory_block(self, number: int, block: bytes) -> bytes:

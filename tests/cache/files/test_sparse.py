@@ -37,7 +37,7 @@ def raises(code: int) -> Callable[..., int]:
 
 def is_data(descriptor: int, start: int) -> bool:
     """Tell whether a place is within what may hold data."""
-    found = sparse.extents(descriptor, os.fstat(descriptor))
+    found = sparse.extents(descriptor)
     return any(low <= start < high for low, high in found)
 
 
@@ -51,15 +51,25 @@ def test_holes_are_found(holes: int) -> None:
 def test_a_file_that_is_one_hole_has_no_data(tmp_path: Path, size: int) -> None:
     """Nothing but a hole holds nothing; nor does an empty file."""
     with (tmp_path / "hole").open("w+b") as file:
-        assert list(sparse.extents(file.fileno(), os.fstat(file.fileno()))) == []
+        assert list(sparse.extents(file.fileno())) == []
         file.truncate(size)
-        assert list(sparse.extents(file.fileno(), os.fstat(file.fileno()))) == []
+        assert list(sparse.extents(file.fileno())) == []
 
 
 def test_where_holes_are_not_known_all_is_data(holes: int, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file system without SEEK_DATA costs the holes, not the content."""
     monkeypatch.setattr(os, "lseek", raises(errno.EINVAL))
-    assert list(sparse.extents(holes, os.fstat(holes))) == [(0, 20 * MIB + 7)]
+    assert list(sparse.extents(holes)) == [(0, 20 * MIB + 7)]
+
+
+def test_a_stretch_is_looked_at_alone(holes: int) -> None:
+    """Only what lies between the places that were given is told, and nothing beyond the file's end."""
+    assert list(sparse.extents(holes, 100, 200)) == [(100, 200)]
+    assert list(sparse.extents(holes, 4 * MIB, 8 * MIB)) == []
+    ((start, end),) = sparse.extents(holes, MIB, 8 * MIB)
+    assert (start, end // MIB) == (MIB, 3)
+    os.ftruncate(holes, 2 * MIB)
+    assert list(sparse.extents(holes, MIB, 8 * MIB)) == [(MIB, 2 * MIB)]
 
 
 @pytest.mark.parametrize("can", [True, False])
@@ -72,6 +82,16 @@ def test_what_is_punched_reads_as_zeros(holes: int, monkeypatch: pytest.MonkeyPa
     sparse.punch(holes, 5000, 2 * MIB)
     assert os.pread(holes, 21 * MIB, 0) == before[:5000] + bytes(2 * MIB) + before[5000 + 2 * MIB :]
     assert (os.fstat(holes).st_blocks < room - 3000) is can
+
+
+def test_zeros_are_written_where_no_hole_can_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system without holes costs space, never bytes."""
+    monkeypatch.setattr(sparse, "_fallocate", lambda: None)
+    target = tmp_path / "b"
+    target.write_bytes(b"z" * (3 * MIB))
+    with target.open("r+b") as file:
+        sparse.punch(file.fileno(), 5, 2 * MIB + 7)
+    assert target.read_bytes() == b"z" * 5 + bytes(2 * MIB + 7) + b"z" * (MIB - 12)
 
 
 def test_punching_fails_as_the_kernel_says(tmp_path: Path) -> None:

@@ -35,17 +35,17 @@ DELTA = f"{MERGED} tree.accounts tree.delta"
 HOST_FILES = "tree.host_files cache.files.walk"
 CONTENT = "disk.content disk.sizing tree.tar"
 FILLING = f"{CONTENT} disk.sources disk.kernel_paths tree.layer"
-EXT = f"disk.ext.filesystem disk.ext.inode disk.ext.libext2fs disk.splice tools.shared_libraries {PROCESS}"
+EXT = f"disk.ext.filesystem disk.ext.inode disk.ext.libext2fs cache.files.sparse tools.shared_libraries {PROCESS}"
 OWNERS = "tree.ownership tools.subordinate_ids cache.digest.key cache.digest.attributes"
 CODE = {
-    "boot.ldlinux": f"disk.filesystems disk.fat {FILLING} {EXT}",
+    "boot.ldlinux": f"disk.filesystems disk.fat disk.splice {FILLING} {EXT}",
     "boot.loader_layer": f"boot.loader boot.menu boot.own boot.registry boot.pe boot.signing boot.enrolment boot.der "
     f"disk.bootcode {FILLING} recipe.loaders.boot_places recipe.cmdline",
     "boot.own_kernel": f"boot.multiboot tree.installed_kernel tree.boot_formats {MERGED}",
-    "disk.filesystems": f"disk.fat {FILLING} {EXT}",
+    "disk.filesystems": f"disk.fat disk.splice {FILLING} {EXT}",
     "disk.partition_table": f"disk.layout disk.gpt disk.mbr {FILLING}",
     "disk.qemu_img": "disk.qcow2 disk.image_format disk.passphrase build.secret cache.files.lock",
-    "disk.raw_image": f"disk.bootcode disk.splice {CONTENT}",
+    "disk.raw_image": f"disk.bootcode disk.splice cache.files.sparse {CONTENT}",
     "disk.tree_disk": f"tree.directory tree.archive tree.excerpt tree.boot_formats tree.installed_kernel {HOST_FILES} "
     f"{OWNERS} {MERGED} {CONTENT} {EXT}",
     "packages.bootstrap": f"packages.debs packages.lockfile cache.files.temporary tree.scratch tools.capacity {LAYERS}",
