@@ -263,6 +263,7 @@ def test_without_details_reasons_are_coarser(built: ToyProject) -> None:
 def real(top: Path) -> ToyProject:
     """Return a project whose recipe is a real one, real.yaml, with no lock file yet."""
     project = ToyProject.make(top)
+    (top / "sitecustomize.py").unlink()  # by which all recipes are planned as toys
     (top / "dodo.py").write_text(
         'from bootsmith.tasks import image_tasks\nDOIT_CONFIG, task_bootsmith = image_tasks("real.yaml")\n'
     )
