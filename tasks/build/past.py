@@ -120,6 +120,7 @@ class _PastBuild:
     def _remake(self, name: str, wanted: Mapping[str, Path]) -> None:
         """Run a stage as it was recorded; keep what it gives only where that is what it gave then."""
         from bootsmith.tasks.build import running
+        from bootsmith.tasks.build.parameters import UnfitParams
 
         past = self._entry.stages[name]
         made = {role: self._workdir / path.name for role, path in wanted.items()}
@@ -132,7 +133,10 @@ class _PastBuild:
             except (ImportError, AttributeError) as error:
                 raise self._gone(name, f"the code that made it is gone: {error}") from error
             store = self._identities.store
-            function(running.context(stage, made, work, lambda: store, log=log, say=self._say))
+            try:
+                function(running.context(stage, made, work, lambda: store, log=log, say=self._say))
+            except UnfitParams as error:
+                raise self._gone(name, f"the code that made it is another today: {error.message}") from error
         for role, path in made.items():
             if fingerprint(path) != past["outputs"][role]["hash"]:
                 raise self._gone(name, f"{self._why(stage, past['parts'])} gives other bytes today")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import stat
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from bootsmith.cache.display import shown
+from bootsmith.tasks.build.parameters import Params
 from bootsmith.tasks.build.stage import Context
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.tree import accounts, host_files, patterns
@@ -16,13 +17,46 @@ from bootsmith.tasks.tree.delta import Delta
 from bootsmith.tasks.tree.merged import Tree, tree_below
 
 
+@dataclass(frozen=True)
+class Access:
+    """Mode and owners of what is added; owners are names of the tree's, or numbers."""
+
+    mode: int
+    owner: str
+    group: str
+
+
+@dataclass(frozen=True)
+class AddedFile(Access):
+    """A file; `content` is None where it is the input of that path."""
+
+    content: str | None
+
+
+@dataclass(frozen=True)
+class AddedDevice(Access):
+    """A device node: "b" or "c", major and minor number."""
+
+    node: tuple[str, int, int]
+
+
+@dataclass(frozen=True)
+class OverlayParams(Params):
+    """Where a folder is laid, and what of it is left out."""
+
+    epoch: int
+    to: str
+    exclude: tuple[str, ...]
+
+
 def lay_over(ctx: Context) -> None:
     """Lay a folder over the tree: all root's, 0755 or 0644 by the exec bit; links and empty folders as they are."""
-    top, to = ctx.inputs["overlay"], str(ctx.params["to"])
-    excluded = patterns.excluder(_strings(ctx.params["exclude"]))
+    params = OverlayParams.of(ctx)
+    top, to = ctx.inputs["overlay"], params.to
+    excluded = patterns.excluder(params.exclude)
     if not top.is_dir():
         raise StageError(f"the overlay {shown(top)} is not a folder", "Let the recipe name a folder.")
-    with host_files.steady(top), Delta(ctx, tree_below(ctx), "overlay") as delta:
+    with host_files.steady(top), Delta(ctx, tree_below(ctx), "overlay", params.epoch) as delta:
         delta.make_directory(to)
         for path, file, status in host_files.below(top, excluded):
             target = f"{to}/{path}"
@@ -36,49 +70,89 @@ def lay_over(ctx: Context) -> None:
                 raise StageError(f"{shown(file)} is no file, folder or link", "Remove it, or exclude it.")
 
 
+@dataclass(frozen=True)
+class FilesParams(Params):
+    """Files by path."""
+
+    epoch: int
+    files: Mapping[str, AddedFile]
+
+
 def add_files(ctx: Context) -> None:
     """Add single files."""
-    tree = tree_below(ctx)
-    with Delta(ctx, tree, "files") as delta:
-        for path, spec in _mapping(ctx.params["files"]).items():
-            data = ctx.inputs[path] if path in ctx.inputs else str(spec["content"]).encode()
+    tree, params = tree_below(ctx), FilesParams.of(ctx)
+    with Delta(ctx, tree, "files", params.epoch) as delta:
+        for path, spec in params.files.items():
+            data = ctx.inputs[path] if spec.content is None else spec.content.encode()
             if isinstance(data, Path) and not data.is_file():
                 raise StageError(
                     f"{data}, to be {path}, is not a file", "Let the recipe name a file, or use an overlay."
                 )
-            delta.add_file(path, data, spec["mode"], *accounts.ids(tree, spec["owner"], spec["group"], path))
+            delta.add_file(path, data, spec.mode, *accounts.ids(tree, spec.owner, spec.group, path))
+
+
+@dataclass(frozen=True)
+class DirectoriesParams(Params):
+    """Directories by path."""
+
+    epoch: int
+    directories: Mapping[str, Access]
 
 
 def make_directories(ctx: Context) -> None:
     """Make directories, or give those that are there mode and owner."""
-    tree = tree_below(ctx)
-    with Delta(ctx, tree, "directories") as delta:
-        for path, spec in _mapping(ctx.params["directories"]).items():
-            delta.set_directory(path, spec["mode"], *accounts.ids(tree, spec["owner"], spec["group"], path))
+    tree, params = tree_below(ctx), DirectoriesParams.of(ctx)
+    with Delta(ctx, tree, "directories", params.epoch) as delta:
+        for path, spec in params.directories.items():
+            delta.set_directory(path, spec.mode, *accounts.ids(tree, spec.owner, spec.group, path))
+
+
+@dataclass(frozen=True)
+class LinksParams(Params):
+    """Symlinks by path, and where they lead."""
+
+    epoch: int
+    links: Mapping[str, str]
 
 
 def add_links(ctx: Context) -> None:
     """Add symlinks; what they point to need not be there."""
-    with Delta(ctx, tree_below(ctx), "links") as delta:
-        for path, target in _mapping(ctx.params["links"]).items():
+    params = LinksParams.of(ctx)
+    with Delta(ctx, tree_below(ctx), "links", params.epoch) as delta:
+        for path, target in params.links.items():
             delta.add_link(path, target)
+
+
+@dataclass(frozen=True)
+class DevicesParams(Params):
+    """Device nodes by path."""
+
+    epoch: int
+    devices: Mapping[str, AddedDevice]
 
 
 def add_devices(ctx: Context) -> None:
     """Add device nodes: members of a tar, which needs no right to make any."""
-    tree = tree_below(ctx)
-    with Delta(ctx, tree, "devices") as delta:
-        for path, spec in _mapping(ctx.params["devices"]).items():
-            kind, major, minor = spec["node"]
-            owner, group = accounts.ids(tree, spec["owner"], spec["group"], path)
-            delta.add_device(path, kind, major, minor, spec["mode"], owner, group)
+    tree, params = tree_below(ctx), DevicesParams.of(ctx)
+    with Delta(ctx, tree, "devices", params.epoch) as delta:
+        for path, spec in params.devices.items():
+            owner, group = accounts.ids(tree, spec.owner, spec.group, path)
+            delta.add_device(path, *spec.node, spec.mode, owner, group)
+
+
+@dataclass(frozen=True)
+class RemovalParams(Params):
+    """Patterns of what is removed."""
+
+    epoch: int
+    remove: tuple[str, ...]
 
 
 def remove(ctx: Context) -> None:
     """Remove what the patterns match; a path without wildcards must be there."""
-    tree = tree_below(ctx)
-    with Delta(ctx, tree, "remove") as delta:
-        for pattern in _strings(ctx.params["remove"]):
+    tree, params = tree_below(ctx), RemovalParams.of(ctx)
+    with Delta(ctx, tree, "remove", params.epoch) as delta:
+        for pattern in params.remove:
             found = _matching(tree, pattern)
             if not found and not patterns.has_wildcard(pattern):
                 raise StageError(f"remove: {pattern} is not in the tree", "Mend the path, or leave it out.")
@@ -101,13 +175,3 @@ def _matching(tree: Tree, pattern: str) -> list[str]:
     matches = patterns.path_matcher("/".join(steps[fixed:]))
     found = (path for path in tree.entries if path.startswith(below) and path and matches(path[len(below) :]))
     return sorted(found, key=lambda path: path.split("/"))
-
-
-def _mapping(value: object) -> Mapping[str, Any]:
-    assert isinstance(value, Mapping), "the stage's maker wrote it"
-    return value
-
-
-def _strings(value: object) -> list[str]:
-    assert isinstance(value, list), "the stage's maker wrote it"
-    return value

@@ -5,9 +5,11 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from bootsmith.tasks.build.parameters import Params
 from bootsmith.tasks.build.stage import Context
 from bootsmith.tasks.errors import StageError, ToolFailed
 from bootsmith.tasks.tree import boot_formats, layer
@@ -28,11 +30,19 @@ def packing(file: Path) -> str | None:
     return found
 
 
+@dataclass(frozen=True)
+class TarParams(Params):
+    """Which part of the tar is the tree: what lies in a directory of it, without so many leading directories."""
+
+    subdir: str
+    strip: int
+
+
 def take(ctx: Context) -> None:
     """Unpack the tar, or the part of it that is wanted, and index it."""
-    file, tar = ctx.inputs["file"], ctx.outputs["tar"]
-    if "subdir" in ctx.params:
-        _take_part(ctx, file, tar)
+    file, tar, params = ctx.inputs["file"], ctx.outputs["tar"], TarParams.of(ctx)
+    if params != TarParams("/", 0):
+        _take_part(ctx, file, tar, params)
         return
     if packing(file) is None:
         shutil.copyfile(file, tar)
@@ -41,7 +51,7 @@ def take(ctx: Context) -> None:
     index(tar, ctx.outputs["index"], file)
 
 
-def _take_part(ctx: Context, file: Path, tar: Path) -> None:
+def _take_part(ctx: Context, file: Path, tar: Path, params: TarParams) -> None:
     from bootsmith.tasks.tree import excerpt
 
     whole = file
@@ -49,8 +59,7 @@ def _take_part(ctx: Context, file: Path, tar: Path) -> None:
         whole = ctx.work / "whole.tar"
         unpack(ctx, file, whole)
     with _told_of(file, whole):
-        subdir, strip = str(ctx.params["subdir"]), int(str(ctx.params["strip"]))
-        excerpt.write(whole, tar, ctx.outputs["index"], subdir=subdir, strip=strip)
+        excerpt.write(whole, tar, ctx.outputs["index"], subdir=params.subdir, strip=params.strip)
 
 
 def unpack(ctx: Context, file: Path, tar: Path) -> None:

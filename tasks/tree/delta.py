@@ -19,10 +19,10 @@ class Delta:
     are there keep their mode and owner, those that are not are made root:root 0755.
     """
 
-    def __init__(self, ctx: Context, tree: Tree, name: str) -> None:
+    def __init__(self, ctx: Context, tree: Tree, name: str, epoch: int) -> None:
         self.tree = tree
         self._name = name
-        self._writer = LayerWriter(ctx.outputs["tar"], ctx.outputs["index"], int(str(ctx.params["epoch"])))
+        self._writer = LayerWriter(ctx.outputs["tar"], ctx.outputs["index"], epoch)
         self._added: dict[str, str] = {}  # path -> type
 
     def add_file(self, path: str, data: bytes | Path, mode: int = 0o644, uid: int = 0, gid: int = 0) -> None:

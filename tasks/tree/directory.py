@@ -6,16 +6,27 @@ import errno
 import os
 import stat
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bootsmith.cache.display import shown
+from bootsmith.tasks.build.parameters import Params
 from bootsmith.tasks.build.stage import Context
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.tree import host_files
 
 if TYPE_CHECKING:
     from bootsmith.tasks.tree.layer import LayerWriter
+
+
+@dataclass(frozen=True)
+class DirectoryParams(Params):
+    """`owners` is what `ownership.facts` told, None where all is root's; `modes` are "keep", or "exec", by that bit."""
+
+    epoch: int
+    owners: str | None
+    modes: str
 
 
 def pack(ctx: Context) -> None:
@@ -25,12 +36,13 @@ def pack(ctx: Context) -> None:
     top = ctx.inputs["directory"]
     if not top.is_dir():
         raise StageError(f"{shown(top)} is not a directory", "Let source.directory name one.")
-    keep = "owners" in ctx.params
+    params = DirectoryParams.of(ctx)
+    keep = params.owners is not None
     owners = ownership.of(top)
-    with host_files.steady(top), _writer(ctx) as writer:
-        mode = by_exec_bit if "modes" in ctx.params else kept_mode
+    with host_files.steady(top), _writer(ctx, params.epoch) as writer:
+        mode = by_exec_bit if params.modes == "exec" else kept_mode
         add_tree(writer, top, owners.inside if keep else lambda _: (0, 0), mode)
-    if keep and ownership.facts(top) != ctx.params["owners"]:
+    if keep and ownership.facts(top) != params.owners:
         raise StageError(f"{shown(top)}: owners changed while it was packed", "Run the same command again.")
 
 
@@ -89,15 +101,22 @@ def _add(  # noqa: PLR0917  the order of chown and chmod
             raise StageError(f"{shown(file)} is a socket, which no image can hold", "Remove it from the directory.")
 
 
+@dataclass(frozen=True)
+class EmptyParams(Params):
+    """When the tree was made."""
+
+    epoch: int
+
+
 def make_empty(ctx: Context) -> None:
     """Write a layer with nothing but the top in it."""
-    _writer(ctx).close()
+    _writer(ctx, EmptyParams.of(ctx).epoch).close()
 
 
-def _writer(ctx: Context) -> LayerWriter:
+def _writer(ctx: Context, epoch: int) -> LayerWriter:
     from bootsmith.tasks.tree.layer import LayerWriter
 
-    writer = LayerWriter(ctx.outputs["tar"], ctx.outputs["index"], int(str(ctx.params["epoch"])))
+    writer = LayerWriter(ctx.outputs["tar"], ctx.outputs["index"], epoch)
     writer.add_directory("")
     return writer
 

@@ -7,8 +7,10 @@ import json
 import os
 import re
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from bootsmith.tasks.build.parameters import Params
 from bootsmith.tasks.build.stage import Context
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.tree import scratch
@@ -94,6 +96,13 @@ fi
 """
 
 
+@dataclass(frozen=True)
+class InitramfsParams(Params):
+    """When all of it was made: of the view, and by SOURCE_DATE_EPOCH of what is in the initramfs."""
+
+    epoch: int
+
+
 def view(ctx: Context) -> None:
     """Write what of the delta layers may be read while an initramfs is made, as one layer.
 
@@ -112,7 +121,8 @@ def view(ctx: Context) -> None:
     }
     merged = layer.merge(indexes)
     listed = {entry.path for entries in indexes for entry in entries}
-    with layer.LayerWriter(ctx.outputs["view"], ctx.work / "view.index", int(str(ctx.params["epoch"]))) as writer:
+    epoch = InitramfsParams.of(ctx).epoch
+    with layer.LayerWriter(ctx.outputs["view"], ctx.work / "view.index", epoch) as writer:
         for path in hidden:
             folder, slash, name = path.rpartition("/")
             writer.add_whiteout(f"{folder}{slash}{name.removeprefix(WHITEOUT)}")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import shutil
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from bootsmith.tasks.build.parameters import Params
 from bootsmith.tasks.build.stage import Context
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.tree import boot_formats
@@ -58,9 +60,16 @@ def check_init(tree: Tree) -> None:
         )
 
 
+@dataclass(frozen=True)
+class CompressionParams(Params):
+    """How the archive is packed: a name in PACK, or "none"."""
+
+    compress: str
+
+
 def compress(ctx: Context) -> None:
     """Pack the archive."""
-    how = str(ctx.params["compress"])
+    how = CompressionParams.of(ctx).compress
     if how == "none":
         shutil.copyfile(ctx.inputs["cpio"], ctx.outputs["initrd"])
         return

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any, Final
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
 
+from bootsmith.tasks.build.parameters import Params
 from bootsmith.tasks.build.stage import Context
+from bootsmith.tasks.tree.users import DeclaredUser
 
 if TYPE_CHECKING:
     from bootsmith.tasks.tree.delta import Delta
@@ -19,37 +22,51 @@ ff02::2\tip6-allrouters
 """
 
 
+@dataclass(frozen=True)
+class SystemParams(Params):
+    """What is declared; `hosts` are names with their addresses, `mounts` the directories that partitions need."""
+
+    epoch: int
+    seed: str
+    hostname: str
+    hosts: tuple[tuple[str, str], ...]
+    users: tuple[tuple[str, DeclaredUser], ...]
+    enable: tuple[str, ...]
+    disable: tuple[str, ...]
+    mask: tuple[str, ...]
+    network: str
+    machine_id: str
+    ssh_host_keys: str
+    fstab: str | None
+    mounts: tuple[str, ...]
+
+
 def run(ctx: Context) -> None:
     """Write the layer."""
     from bootsmith.tasks.tree import ssh_host_keys, users
     from bootsmith.tasks.tree.delta import Delta
     from bootsmith.tasks.tree.merged import tree_below
 
-    with Delta(ctx, tree_below(ctx), "system") as delta:
-        _name(ctx, delta)
-        _machine_id(ctx, delta)
-        users.declare(ctx, delta)
-        ssh_host_keys.declare_host_keys(delta, str(ctx.params["ssh_host_keys"]))
-        _services(ctx, delta)
-        if ctx.params["fstab"] is not None:
-            delta.add_file("etc/fstab", str(ctx.params["fstab"]).encode())
-        for mount in _list(ctx, "mounts"):
+    params = SystemParams.of(ctx)
+    with Delta(ctx, tree_below(ctx), "system", params.epoch) as delta:
+        _name(params, delta)
+        _machine_id(params.machine_id, delta)
+        users.declare(ctx, delta, params.users, params.epoch, params.seed)
+        ssh_host_keys.declare_host_keys(delta, params.ssh_host_keys)
+        _services(params, delta)
+        if params.fstab is not None:
+            delta.add_file("etc/fstab", params.fstab.encode())
+        for mount in params.mounts:
             delta.make_directory(mount)
-
-
-def _list(ctx: Context, name: str) -> list[Any]:
-    found = ctx.params[name]
-    assert isinstance(found, list), "stage() wrote it"
-    return found
 
 
 # -- names
 
 
-def _name(ctx: Context, delta: Delta) -> None:
-    name = str(ctx.params["hostname"])
+def _name(params: SystemParams, delta: Delta) -> None:
+    name = params.hostname
     delta.add_file("etc/hostname", f"{name.partition('.')[0]}\n".encode())
-    text = hosts(delta.tree.text("etc/hosts"), name, _list(ctx, "hosts"))
+    text = hosts(delta.tree.text("etc/hosts"), name, params.hosts)
     delta.add_file("etc/hosts", text.encode("utf-8", "surrogateescape"))
 
 
@@ -65,8 +82,7 @@ def hosts(text: str | None, hostname: str, further: Iterable[Sequence[str]]) -> 
     return "\n".join([*lines, *(f"{address}\t{name}" for name, address in further)]) + "\n"
 
 
-def _machine_id(ctx: Context, delta: Delta) -> None:
-    wanted = str(ctx.params["machine_id"])
+def _machine_id(wanted: str, delta: Delta) -> None:
     if wanted == "none":
         delta.remove("etc/machine-id")
     else:
@@ -76,28 +92,27 @@ def _machine_id(ctx: Context, delta: Delta) -> None:
 # -- services
 
 
-def _services(ctx: Context, delta: Delta) -> None:
+def _services(params: SystemParams, delta: Delta) -> None:
     from bootsmith.tasks.tree.network import network
     from bootsmith.tasks.tree.units import ETC, Units
 
     units = Units(delta.tree)
-    wanted = network(delta.tree, str(ctx.params["network"]))
+    wanted = network(delta.tree, params.network)
     for path, text in wanted.files.items():
         delta.add_file(path, text.encode())
     links = dict(wanted.links)
-    for name in [*wanted.enable, *_list(ctx, "enable")]:
+    for name in [*wanted.enable, *params.enable]:
         links |= units.enable(name)
-    disabled, masked = _list(ctx, "disable"), _list(ctx, "mask")
-    for name in [*disabled, *masked]:
+    for name in [*params.disable, *params.mask]:
         for path in units.disable(name):
             links.pop(path, None)
             delta.remove(path)
-    links |= {units.mask(name): "/dev/null" for name in masked}
+    links |= {units.mask(name): "/dev/null" for name in params.mask}
     for path, target in links.items():
         delta.add_link(path, target)
-    if ctx.params["machine_id"] == "none" and disabled:
+    if params.machine_id == "none" and params.disable:
         # Without that file systemd takes the boot for the first one, and enables all that no preset speaks of.
-        lines = [f"disable {units.find(name).name}\n" for name in disabled]
+        lines = [f"disable {units.find(name).name}\n" for name in params.disable]
         delta.add_file(f"{ETC}-preset/00-declared.preset", "".join(lines).encode())
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from bootsmith.tasks.build.stage import Context
@@ -12,16 +13,26 @@ from bootsmith.tasks.tree.accounts import LOCKED, Account, Accounts
 from bootsmith.tasks.tree.delta import Delta
 
 
-def declare(ctx: Context, delta: Delta) -> None:
-    """Add the stage's users to the tree, or change them. Raises StageError."""
-    users = ctx.params["users"]
-    assert isinstance(users, list), "the stage's maker wrote it"
-    accounts = Accounts(delta.tree, int(str(ctx.params["epoch"])))
+@dataclass(frozen=True)
+class DeclaredUser:
+    """A user: `password` says which it is ("locked", "empty", "hash", "secret"); a key of None is an input."""
+
+    password: str
+    ssh_keys: tuple[str | None, ...]
+    uid: int | None
+    groups: tuple[str, ...]
+    shell: str | None
+    home: str | None
+
+
+def declare(ctx: Context, delta: Delta, users: Sequence[tuple[str, DeclaredUser]], epoch: int, seed: str) -> None:
+    """Add users to the tree, or change them; no password's hash is of another `seed`'s. Raises StageError."""
+    accounts = Accounts(delta.tree, epoch)
     made: list[tuple[Account, list[str]]] = []
-    for name, user in sorted(users, key=lambda pair: pair[1]["uid"] is None):  # numbers given go before numbers found
-        account = accounts.ensure(name, **{key: user[key] for key in ("uid", "groups", "shell", "home")})
-        accounts.set_password(name, _password(ctx, name, user["password"]))
-        made.append((account, _keys(ctx, name, user["ssh_keys"])))
+    for name, user in sorted(users, key=lambda pair: pair[1].uid is None):  # numbers given go before numbers found
+        account = accounts.ensure(name, uid=user.uid, groups=user.groups, shell=user.shell, home=user.home)
+        accounts.set_password(name, _password(ctx, name, user.password, seed))
+        made.append((account, _keys(ctx, name, user.ssh_keys)))
     for file, text in accounts.files().items():
         path = f"etc/{file}"
         entry = delta.tree.find(path)
@@ -34,7 +45,7 @@ def declare(ctx: Context, delta: Delta) -> None:
             _authorize(delta, account, keys)
 
 
-def _password(ctx: Context, name: str, kind: str) -> str:
+def _password(ctx: Context, name: str, kind: str, seed: str) -> str:
     """Return the field of /etc/shadow."""
     if kind in ("locked", "empty"):
         return LOCKED if kind == "locked" else ""
@@ -42,7 +53,7 @@ def _password(ctx: Context, name: str, kind: str) -> str:
     if not secret:
         raise StageError(f"system.users.{name}: the password is empty", "To need none, say password: empty.")
     if kind == "secret":
-        return crypt.sha512(secret, f"{ctx.params['seed']}\0{name}")
+        return crypt.sha512(secret, f"{seed}\0{name}")
     field = secret.decode("ascii", "replace")
     if ":" in field or "\n" in field or not field.isascii():
         raise StageError(f"system.users.{name}: the hash of the password is none", "Write what `mkpasswd` prints.")

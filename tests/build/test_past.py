@@ -10,6 +10,17 @@ import pytest
 from tests.support.toy_builds import DISKS, log, three_builds
 from tests.support.toy_project import ToyProject
 
+OTHER_PARAMS = """
+from dataclasses import dataclass
+from bootsmith.tasks.build.parameters import Params
+
+@dataclass(frozen=True)
+class JoinParams(Params):
+    way: str
+
+"""
+"""What a later version of the toy stage `assemble` asks for."""
+
 
 @pytest.fixture
 def project(tmp_path: Path) -> ToyProject:
@@ -122,3 +133,17 @@ def test_a_stored_disk_is_restored_onto_the_present_one(project: ToyProject) -> 
     builds = log(project)
     assert project.doit("restore", "--at", builds[1]["id"]).returncode == 0
     assert (project.top / "build/toy/at" / builds[1]["id"][:8] / "disk.raw").read_text() == "SOMETHING ELSEone7a"
+
+
+def test_parameters_of_other_code_are_said_in_words(project: ToyProject) -> None:
+    """A stage that asks for other parameters today than were recorded: restore says which, exits 1."""
+    build = log(project)[1]
+    code = project.top / "toystages.py"
+    source = code.read_text().replace(
+        "def join(context):\n", f"{OTHER_PARAMS}def join(context):\n    JoinParams.of(context)\n"
+    )
+    code.write_text(source)
+    done = project.doit("restore", "--at", build["id"])
+    assert done.returncode == 1
+    assert "cannot be made again: the code that made it is another today: its parameter way is missing" in done.stdout
+    assert "Traceback" not in done.stdout + done.stderr

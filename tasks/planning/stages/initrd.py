@@ -11,7 +11,7 @@ from bootsmith.tasks.planning.stages import extraction
 from bootsmith.tasks.recipe import boot_files
 from bootsmith.tasks.recipe.model import Debian
 from bootsmith.tasks.tree import initramfs
-from bootsmith.tasks.tree.initrd_sources import PACK
+from bootsmith.tasks.tree.initrd_sources import PACK, CompressionParams
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,7 +45,7 @@ def _stage(recipe: Recipe, site: Site, entry: str, initrd: Initrd) -> Stage:
         case "auto" if isinstance(recipe.source, Debian):
             inputs = {"base": site.base.tar, "index": site.base.index, "view": site.view}
             inputs["facts"] = site.kernel_facts_for(initrd.kernel)
-            run, params = "bootsmith.tasks.tree.initramfs:run", {"epoch": site.epoch}
+            run, params = "bootsmith.tasks.tree.initramfs:run", initramfs.InitramfsParams(site.epoch).to_json()
             return Stage(name, run, inputs, outputs, params, initramfs.TOOLS, hints=hints, doc=f"the initrd{whose}")
         case "auto":
             inputs = layer_stack.inputs(layer_stack.stack(recipe, site), tars=True)
@@ -77,7 +77,7 @@ def compressed(name: str, how: str, site: Site, target: Path, doc: str) -> Stage
         f"{_RUN}compress",
         {"cpio": site.build / "initramfs/tree.cpio"},
         {"initrd": target},
-        {"compress": how},
+        CompressionParams(how).to_json(),
         PACK[how][:1] if how in PACK else (),
         doc=doc,
     )
@@ -90,6 +90,6 @@ def _view(recipe: Recipe, site: Site) -> Stage:
         "bootsmith.tasks.tree.initramfs:view",
         layer_stack.inputs(layer_stack.stack(recipe, site)[1:], tars=True),
         {"view": site.view},
-        {"epoch": site.epoch},
+        initramfs.InitramfsParams(site.epoch).to_json(),
         doc="of the layers, what the initramfs tools may read",
     )

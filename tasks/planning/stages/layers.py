@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bootsmith.tasks.build.stage import Json, Stage
+from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.planning import layer_stack
 from bootsmith.tasks.planning.stages import extraction, system
 from bootsmith.tasks.recipe.model import Devices, Directories, Files, LayerSpec, Links, Overlay, Remove
+from bootsmith.tasks.tree import additions
 from bootsmith.tasks.tree.accounts import is_name
 
 if TYPE_CHECKING:
+    from bootsmith.tasks.build.parameters import Params
     from bootsmith.tasks.planning.site import Layer, Site
     from bootsmith.tasks.recipe.model import Recipe
+    from bootsmith.tasks.tree.additions import Access
 
 _RUN = "bootsmith.tasks.tree.additions:"
 
@@ -39,41 +42,42 @@ def _stage(spec: LayerSpec, recipe: Recipe, site: Site, below: Sequence[Layer]) 
         _RUN + run,
         sources | layer_stack.inputs(below, tars=named),
         {"tar": target.tar, "index": target.index},
-        {"epoch": site.epoch, **params},
+        params.to_json(),
         doc=f"what {spec.name} adds to the tree",
     )
 
 
-def _content(spec: LayerSpec, recipe: Recipe, site: Site) -> tuple[str, dict[str, Path], dict[str, Json], bool]:
+def _content(spec: LayerSpec, recipe: Recipe, site: Site) -> tuple[str, dict[str, Path], Params, bool]:
     """Return a layer's function, its own inputs and parameters, and whether it names owners that the tree must know."""
+    epoch = site.epoch
     match spec:
         case Overlay():
-            return "lay_over", {"overlay": spec.source}, {"to": spec.to, "exclude": list(spec.exclude)}, False
+            return "lay_over", {"overlay": spec.source}, additions.OverlayParams(epoch, spec.to, spec.exclude), False
         case Files():
             sources = {
                 path: extraction.path(each.source, recipe, site) for path, each in spec.files.items() if each.source
             }
-            params: dict[str, Json] = {
-                path: {"content": each.content, "mode": each.mode, "owner": each.owner, "group": each.group}
+            files = {
+                path: additions.AddedFile(each.mode, each.owner, each.group, each.content)
                 for path, each in spec.files.items()
             }
-            named = any(is_name(each.owner, each.group) for each in spec.files.values())
-            return "add_files", sources, {"files": params}, named
+            return "add_files", sources, additions.FilesParams(epoch, files), _named(files)
         case Directories():
-            wanted: dict[str, Json] = {
-                path: {"mode": each.mode, "owner": each.owner, "group": each.group}
-                for path, each in spec.directories.items()
+            directories = {
+                path: additions.Access(each.mode, each.owner, each.group) for path, each in spec.directories.items()
             }
-            named = any(is_name(each.owner, each.group) for each in spec.directories.values())
-            return "make_directories", {}, {"directories": wanted}, named
+            return "make_directories", {}, additions.DirectoriesParams(epoch, directories), _named(directories)
         case Links():
-            return "add_links", {}, {"links": dict(spec.links)}, False
+            return "add_links", {}, additions.LinksParams(epoch, spec.links), False
         case Devices():
-            nodes: dict[str, Json] = {
-                path: {"node": list(each.node), "mode": each.mode, "owner": each.owner, "group": each.group}
+            devices = {
+                path: additions.AddedDevice(each.mode, each.owner, each.group, each.node)
                 for path, each in spec.devices.items()
             }
-            named = any(is_name(each.owner, each.group) for each in spec.devices.values())
-            return "add_devices", {}, {"devices": nodes}, named
+            return "add_devices", {}, additions.DevicesParams(epoch, devices), _named(devices)
         case Remove():
-            return "remove", {}, {"remove": list(spec.remove)}, False
+            return "remove", {}, additions.RemovalParams(epoch, spec.remove), False
+
+
+def _named(added: Mapping[str, Access]) -> bool:
+    return any(is_name(each.owner, each.group) for each in added.values())

@@ -8,6 +8,7 @@ from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.packages import bootstrap, request
 from bootsmith.tasks.recipe.model import Debian, Directory, Tar
 from bootsmith.tasks.tree import archive, ownership
+from bootsmith.tasks.tree.directory import DirectoryParams, EmptyParams
 
 if TYPE_CHECKING:
     from bootsmith.tasks.planning.site import Site
@@ -28,7 +29,7 @@ def stage(recipe: Recipe, site: Site) -> Stage:
         "bootsmith.tasks.tree.directory:make_empty",
         {},
         {"tar": site.base.tar, "index": site.base.index},
-        {"epoch": site.epoch},
+        EmptyParams(site.epoch).to_json(),
         doc="an empty base tree, as a tar",
     )
 
@@ -49,26 +50,24 @@ def _installed(source: Debian, recipe: Recipe, site: Site) -> Stage:
 
 
 def _packed(source: Directory, site: Site) -> Stage:
-    kept = {"owners": ownership.facts(source.path)} if source.owner == "keep" else {}
-    kept |= {"modes": "exec"} if source.modes == "exec" else {}
+    owners = ownership.facts(source.path) if source.owner == "keep" else None
     return Stage(
         "rootfs",
         "bootsmith.tasks.tree.directory:pack",
         {"directory": source.path},
         {"tar": site.base.tar, "index": site.base.index},
-        {"epoch": site.epoch, **kept},
+        DirectoryParams(site.epoch, owners, source.modes).to_json(),
         doc="base tree, as a tar",
     )
 
 
 def _unpacked(source: Tar, site: Site) -> Stage:
-    whole = source.subdir == "/" and not source.strip
     return Stage(
         "rootfs",
         "bootsmith.tasks.tree.archive:take",
         {"file": source.file},
         {"tar": site.base.tar, "index": site.base.index},
-        {} if whole else {"subdir": source.subdir, "strip": source.strip},
+        archive.TarParams(source.subdir, source.strip).to_json(),
         tools=archive.PACKERS,
         doc="base tree, as a tar",
     )

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bootsmith.tasks.build.secret import Secret
-from bootsmith.tasks.build.stage import Json, Stage
+from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.planning import layer_stack
+from bootsmith.tasks.tree.system_layer import SystemParams
+from bootsmith.tasks.tree.users import DeclaredUser
 
 if TYPE_CHECKING:
     from bootsmith.tasks.planning.site import Layer, Site
@@ -31,36 +33,36 @@ def stage(recipe: Recipe, site: Site, below: Sequence[Layer]) -> Stage:
         "bootsmith.tasks.tree.system_layer:run",
         inputs,
         {"tar": target.tar, "index": target.index},
-        {
-            "epoch": site.epoch,
-            "seed": recipe.seed,
-            "hostname": system.hostname,
-            "hosts": [[name, address] for name, address in system.hosts.items()],
-            "users": [[name, _declared(user)] for name, user in system.users.items()],
-            "enable": list(system.services.enable),
-            "disable": list(system.services.disable),
-            "mask": list(system.services.mask),
-            "network": system.network,
-            "machine_id": system.machine_id,
-            "ssh_host_keys": system.ssh_host_keys,
-            "fstab": None if system.fstab == "none" else fstab(partitions, system.fstab),
-            "mounts": sorted(part.mount for part in partitions if part.mount),
-        },
+        SystemParams(
+            epoch=site.epoch,
+            seed=recipe.seed,
+            hostname=system.hostname,
+            hosts=tuple(system.hosts.items()),
+            users=tuple((name, _declared(user)) for name, user in system.users.items()),
+            enable=system.services.enable,
+            disable=system.services.disable,
+            mask=system.services.mask,
+            network=system.network,
+            machine_id=system.machine_id,
+            ssh_host_keys=system.ssh_host_keys,
+            fstab=None if system.fstab == "none" else fstab(partitions, system.fstab),
+            mounts=tuple(sorted(part.mount for part in partitions if part.mount)),
+        ).to_json(),
         secrets=secrets,
         doc="hostname, users, services, network and fstab",
     )
 
 
-def _declared(user: User) -> dict[str, Json]:
+def _declared(user: User) -> DeclaredUser:
     password = user.password
-    return {
-        "password": password if isinstance(password, str) else "hash" if password.hash else "secret",
-        "ssh_keys": [key if isinstance(key, str) else None for key in user.ssh_keys],  # None: from an input
-        "uid": user.uid,
-        "groups": list(user.groups),
-        "shell": user.shell,
-        "home": user.home,
-    }
+    return DeclaredUser(
+        password=password if isinstance(password, str) else "hash" if password.hash else "secret",
+        ssh_keys=tuple(key if isinstance(key, str) else None for key in user.ssh_keys),
+        uid=user.uid,
+        groups=user.groups,
+        shell=user.shell,
+        home=user.home,
+    )
 
 
 def fstab(partitions: Iterable[Partition], by: str) -> str:

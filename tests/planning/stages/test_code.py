@@ -24,8 +24,8 @@ DECLARED = sorted((CHECKOUT / "tasks/planning/stages").glob("*.py"))
 RECIPE = {"bootsmith.tasks.recipe.cmdline", "bootsmith.tasks.recipe.loaders.boot_places"}
 """What of recipes those who run may know: how a kernel's command line is read, and where firmware looks."""
 ABOVE = ("recipe", "machine", "writeback", "planning", "command")
-COMMON = {"build.stage", "errors", "cache.errors", "cache.display"}
-"""Of nearly all stages' code: the contract, and what a mistake is and how it is worded."""
+COMMON = {"build.stage", "build.parameters", "errors", "cache.errors", "cache.display"}
+"""Of nearly all stages' code: the contract, how parameters are read, and what a mistake is and how it is worded."""
 PROCESS = """tools.process tools.isolation tools.environment tools.id_mapping tools.subordinate_ids
     tools.programs tools.tool tools.package_manager tools.children tools.lines"""
 """How host programs are run: of whoever has some run, beside build.tool_runner."""
