@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, cast
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from bootsmith.tasks.disk import fat, filesystems
+from bootsmith.tasks.disk.filesystems import FilesystemParams
 from bootsmith.tasks.tools.environment import PATH
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from bootsmith.tasks.build.stage import Context
@@ -37,7 +38,15 @@ def install(ctx: Context, image: Path, where: str) -> None:
     ctx.run("syslinux", "--install", *place, "image", cwd=desk, env={"PATH": f".:{PATH}"})
 
 
+@dataclass(frozen=True)
+class LdlinuxParams(FilesystemParams):
+    """The filesystem, and the folder in it that `ldlinux.sys` goes to."""
+
+    folder: str
+
+
 def run(ctx: Context) -> None:
     """Fill the partition, then make it one that SYSLINUX starts from."""
-    filesystems.run_fat(ctx)
-    install(ctx, ctx.outputs["image"], cast("Mapping[str, str]", ctx.params["syslinux"])["folder"])
+    params = LdlinuxParams.of(ctx)
+    filesystems.make_fat(ctx, params)
+    install(ctx, ctx.outputs["image"], params.folder)

@@ -28,7 +28,12 @@ class Params:
     @classmethod
     def of(cls, ctx: Context) -> Self:
         """Return the parameters of the stage that runs. Raises UnfitParams."""
-        found: Self = _read(cls, ctx.params, "")
+        return cls.from_json(ctx.params)
+
+    @classmethod
+    def from_json(cls, values: Mapping[str, Json]) -> Self:
+        """Return the parameters that `to_json` gave. Raises UnfitParams."""
+        found: Self = _read(cls, values, "")
         return found
 
     def to_json(self) -> dict[str, Json]:

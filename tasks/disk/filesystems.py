@@ -7,39 +7,55 @@ is changed in it. So a small edit costs what it weighs, and the bytes follow fro
 from __future__ import annotations
 
 import json
-from typing import cast
+from dataclasses import dataclass
 
 from bootsmith.tasks.build.stage import Context
 from bootsmith.tasks.disk import fat, sizing, sources, splice
 from bootsmith.tasks.disk.content import Tree
 from bootsmith.tasks.disk.ext import filesystem
 from bootsmith.tasks.disk.sizing import Geometry
-from bootsmith.tasks.disk.sources import Filling
+from bootsmith.tasks.disk.sources import Filling, FillingParams
 from bootsmith.tasks.errors import StageError
+
+
+@dataclass(frozen=True)
+class FilesystemParams(FillingParams):
+    """A partition's filesystem; `mkfs` are words for the program that makes it."""
+
+    partition: str
+    fs: str
+    uuid: str
+    label: str
+    mkfs: tuple[str, ...]
 
 
 def run_ext(ctx: Context) -> None:
     """Make an ext filesystem and put the partition's whole tree into it."""
-    name, filling = _gathered(ctx)
-    image = ctx.outputs["image"]
+    params = FilesystemParams.of(ctx)
+    filling = sources.gather(ctx, params, params.partition)
     filesystem.make(
-        ctx, image, _geometry(ctx), fs=str(ctx.params["fs"]), uuid=str(ctx.params["uuid"]),
-        label=str(ctx.params["label"]), extra=cast("list[str]", ctx.params["mkfs"]),
+        ctx, ctx.outputs["image"], _geometry(ctx), fs=params.fs, uuid=params.uuid, label=params.label,
+        extra=params.mkfs, epoch=params.epoch,
     )  # fmt: skip
-    _put(ctx, {}, filling, name)
+    _put(ctx, params, {}, filling)
 
 
 def run_root(ctx: Context) -> None:
     """Copy the pristine root filesystem and change in it what the layers change."""
-    name, filling = _gathered(ctx)
-    image = ctx.outputs["image"]
-    splice.reproduce(ctx.inputs["base"], image, ctx.previous)
-    _put(ctx, filling.base, filling, name)
+    params = FilesystemParams.of(ctx)
+    filling = sources.gather(ctx, params, params.partition)
+    splice.reproduce(ctx.inputs["base"], ctx.outputs["image"], ctx.previous)
+    _put(ctx, params, filling.base, filling)
 
 
 def run_fat(ctx: Context) -> None:
     """Make a FAT filesystem and put the partition's whole tree into it."""
-    name, filling = _gathered(ctx)
+    make_fat(ctx, FilesystemParams.of(ctx))
+
+
+def make_fat(ctx: Context, params: FilesystemParams) -> None:
+    """Make the FAT filesystem that these parameters tell of."""
+    name, filling = params.partition, sources.gather(ctx, params, params.partition)
     image, geometry = ctx.outputs["image"], _geometry(ctx)
     size = geometry.size
     demand = sizing.Demand([filling.tree], "vfat")
@@ -49,24 +65,16 @@ def run_fat(ctx: Context) -> None:
             "initrd, loader and whatever else it holds",
             f"Set disk.partitions.{name}.size to at least {sizing.human(demand.least())}.",
         )
-    fat.make(
-        ctx, image, size, serial=str(ctx.params["uuid"]), label=str(ctx.params["label"]),
-        start=geometry.start, extra=cast("list[str]", ctx.params["mkfs"]),
-    )  # fmt: skip
+    fat.make(ctx, image, size, serial=params.uuid, label=params.label, start=geometry.start, extra=params.mkfs)
     fat.fill(ctx, image, name, filling.tree, filling.sources)
 
 
-def _put(ctx: Context, present: Tree, filling: Filling, name: str) -> None:
+def _put(ctx: Context, params: FilesystemParams, present: Tree, filling: Filling) -> None:
     """Bring the image, which holds `present`, to the partition's tree."""
-    epoch = cast("int", ctx.params["epoch"])
     filesystem.update(
-        ctx, ctx.outputs["image"], name, present=present, wanted=filling.tree, sources=filling.sources, epoch=epoch
-    )
-
-
-def _gathered(ctx: Context) -> tuple[str, Filling]:
-    name = str(ctx.params["partition"])
-    return name, sources.gather(ctx, name)
+        ctx, ctx.outputs["image"], params.partition, present=present, wanted=filling.tree, sources=filling.sources,
+        epoch=params.epoch,
+    )  # fmt: skip
 
 
 def _geometry(ctx: Context) -> Geometry:

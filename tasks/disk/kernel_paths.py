@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from bootsmith.tasks.errors import StageError
@@ -19,7 +19,7 @@ class Placement:
     partition: str = ""
     kernels: Mapping[str, str] = field(default_factory=dict)
     initrds: Mapping[str, str] = field(default_factory=dict)
-    own: Sequence[str] = ()
+    own: tuple[str, ...] = ()
 
     def named(self, facts: Mapping[str, Mapping[str, str]]) -> Placement:
         """Return it with the paths of the kernels that were built, `facts` telling of each.

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, replace
-from typing import TYPE_CHECKING, Any, cast
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Literal
 
 from bootsmith.tasks.build.stage import Context
 from bootsmith.tasks.disk import gpt, layout, mbr, sizing, sources
+from bootsmith.tasks.disk.kernel_paths import Placement
 from bootsmith.tasks.disk.sizing import MIB
+from bootsmith.tasks.disk.sources import FillingParams
 
 if TYPE_CHECKING:
     from bootsmith.tasks.disk.sources import Filling
@@ -33,43 +35,75 @@ MBR_TYPES: Mapping[str, str] = {
 _LOADER_ALLOWANCE = 4 * MIB  # of an automatic size, for loader files, which are made elsewhere
 
 
+@dataclass(frozen=True)
+class PartitionParams:
+    """One partition; `kind` is its type as the recipe has it, `type` as the table does.
+
+    `started` where a BIOS goes on with its first sector, and `attributes` are a GPT's bits.
+    """
+
+    name: str
+    fs: str
+    size: int | Literal["auto", "remaining"]
+    extra: int
+    start: int | None
+    kind: str
+    type: str
+    active: bool
+    started: bool
+    gpt_name: str
+    partuuid: str
+    attributes: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class TableParams(FillingParams):
+    """The disk: `contents` are the FAT partitions with files of the tree, `images` the roles in each unified kernel."""
+
+    kernels: Placement
+    size: int | Literal["auto"]
+    table: str
+    id: str
+    partitions: tuple[PartitionParams, ...]
+    contents: tuple[str, ...]
+    images: tuple[tuple[str, ...], ...]
+
+
 def run(ctx: Context) -> None:
     """Write table, layout, geometries and contents."""
-    partitions = cast("list[Mapping[str, Any]]", ctx.params["partitions"])
-    fillings = sources.gather_all(ctx, [each["name"] for each in partitions])
-    mounts = cast("Mapping[str, str]", ctx.params["mounts"])
-    demands = [_demand(each["fs"], mounts.get(each["name"]), fillings[each["name"]]) for each in partitions]
-    kernels = cast("Mapping[str, str]", ctx.params["kernels"])["partition"]
-    images = cast("list[list[str]]", ctx.params["images"])
-    unified = sum(ctx.inputs[role].stat().st_size for roles in images for role in roles)
+    params = TableParams.of(ctx)
+    partitions = params.partitions
+    fillings = sources.gather_all(ctx, params, [each.name for each in partitions])
+    demands = [_demand(each.fs, params.mounts.get(each.name), fillings[each.name]) for each in partitions]
+    unified = sum(ctx.inputs[role].stat().st_size for roles in params.images for role in roles)
+    kernels = params.kernels.partition
     wanted = [_wanted(each, demand, kernels, unified) for each, demand in zip(partitions, demands, strict=True)]
-    planned = layout.plan(cast("Any", ctx.params["size"]), wanted, layout.BOUNDS[str(ctx.params["table"])])
-    _write_table(ctx, planned, partitions)
+    planned = layout.plan(params.size, wanted, layout.BOUNDS[params.table])
+    _write_table(ctx, planned, params)
     rows = []
     for each, demand, place in zip(partitions, demands, planned.places, strict=True):
         geometry = demand.geometry(place.size) if demand else sizing.Geometry(place.size)
-        if each["started"]:
+        if each.started:
             geometry = replace(geometry, start=place.start)
-        ctx.outputs[f"geometry.{each['name']}"].write_text(json.dumps(asdict(geometry)) + "\n")
-        row = {key: each[key] for key in ("name", "fs", "kind", "type", "gpt_name", "partuuid")}
+        ctx.outputs[f"geometry.{each.name}"].write_text(json.dumps(asdict(geometry)) + "\n")
+        row = {key: getattr(each, key) for key in ("name", "fs", "kind", "type", "gpt_name", "partuuid")}
         rows.append({**row, "start": place.start, "size": place.size})
     ctx.outputs["layout"].write_text(
-        json.dumps({"table": ctx.params["table"], "size": planned.size, "partitions": rows}, indent=1) + "\n"
+        json.dumps({"table": params.table, "size": planned.size, "partitions": rows}, indent=1) + "\n"
     )
-    for name in cast("list[str]", ctx.params["contents"]):
-        _write_content(ctx, name, fillings[name])
+    for name in params.contents:
+        _write_content(ctx, params, name, fillings[name])
 
 
-def _write_content(ctx: Context, name: str, filling: Filling) -> None:
+def _write_content(ctx: Context, params: TableParams, name: str, filling: Filling) -> None:
     """Write what a partition takes from the layers as a layer of its own; FAT has no hard links, so there are none."""
     from bootsmith.tasks.tree.layer import LayerWriter
 
-    layers = len(cast("list[str]", ctx.params["layers"]))
     tar, index = ctx.outputs[f"content.{name}.tar"], ctx.outputs[f"content.{name}.index"]
-    with LayerWriter(tar, index, cast("int", ctx.params["epoch"])) as writer:
+    with LayerWriter(tar, index, params.epoch) as writer:
         for path, node in filling.tree.items():
             number, entry = filling.tree[node[1].link] if node[1].type == "h" else node
-            if number < layers:  # kernel and initrd are put there when it is filled
+            if number < len(params.layers):  # kernel and initrd are put there when it is filled
                 writer.add_copy(replace(entry, path=path), filling.sources[number])
 
 
@@ -80,29 +114,28 @@ def _demand(fs: str, mount: str | None, filling: Filling) -> sizing.Demand | Non
     return sizing.Demand([filling.tree, filling.base] if mount == "/" else [filling.tree], fs)
 
 
-def _wanted(partition: Mapping[str, Any], demand: sizing.Demand | None, kernels: str, unified: int) -> layout.Wanted:
-    name, size, start = partition["name"], partition["size"], partition["start"]
+def _wanted(partition: PartitionParams, demand: sizing.Demand | None, kernels: str, unified: int) -> layout.Wanted:
+    name, size, start, extra = partition.name, partition.size, partition.start, partition.extra
     if demand is None:
         return layout.Wanted(name, size, MIB, lambda _: True, MIB, start)
     allowance = _LOADER_ALLOWANCE if name == kernels or demand.fs == "vfat" else 0
-    allowance += unified if partition["kind"] == "esp" else 0
-    extra = partition["extra"]
+    allowance += unified if partition.kind == "esp" else 0
     automatic = demand.automatic(extra, allowance) if isinstance(size, str) else 0
     minimum = demand.least(extra + allowance)  # advice that is enough, once the loader's files have come
     return layout.Wanted(name, size, automatic, lambda size: demand.fits(size, extra), minimum, start, extra)
 
 
-def _write_table(ctx: Context, planned: layout.Layout, partitions: Sequence[Mapping[str, Any]]) -> None:
-    if ctx.params["table"] == "mbr":
+def _write_table(ctx: Context, planned: layout.Layout, params: TableParams) -> None:
+    if params.table == "mbr":
         primaries = [
-            mbr.Slot(place.start, place.size, int(each["type"], 16), each["active"])
-            for each, place in zip(partitions, planned.places, strict=True)
+            mbr.Slot(place.start, place.size, int(each.type, 16), each.active)
+            for each, place in zip(params.partitions, planned.places, strict=True)
         ]
-        start, end = mbr.encode(planned.size, str(ctx.params["id"]), primaries), b""
-    elif ctx.params["table"] == "none":
+        start, end = mbr.encode(planned.size, params.id, primaries), b""
+    elif params.table == "none":
         start = end = b""
     else:
-        start, end = gpt.encode(planned.size, str(ctx.params["id"]), _slots(planned, partitions))
+        start, end = gpt.encode(planned.size, params.id, _slots(planned, params.partitions))
     with ctx.outputs["table"].open("wb") as table:
         table.truncate(planned.size)
         table.write(start)
@@ -110,9 +143,9 @@ def _write_table(ctx: Context, planned: layout.Layout, partitions: Sequence[Mapp
         table.write(end)
 
 
-def _slots(planned: layout.Layout, partitions: Sequence[Mapping[str, Any]]) -> list[gpt.Slot]:
+def _slots(planned: layout.Layout, partitions: Sequence[PartitionParams]) -> list[gpt.Slot]:
     slots = []
     for each, place in zip(partitions, planned.places, strict=True):
-        bits = sum(1 << bit for bit in set(each["attributes"]))
-        slots.append(gpt.Slot(place.start, place.size, each["type"], each["partuuid"], each["gpt_name"], bits))
+        bits = sum(1 << bit for bit in set(each.attributes))
+        slots.append(gpt.Slot(place.start, place.size, each.type, each.partuuid, each.gpt_name, bits))
     return slots

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import json
 import os
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from bootsmith.cache.files import sparse
+from bootsmith.tasks.build.parameters import Params
 from bootsmith.tasks.build.stage import Context
 from bootsmith.tasks.disk import bootcode, splice
 from bootsmith.tasks.errors import StageError
+
+
+@dataclass(frozen=True)
+class DiskParams(Params):
+    """The partitions that hold a filesystem, in the recipe's order: their images are inputs."""
+
+    partitions: tuple[str, ...]
 
 
 def run(ctx: Context) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, cast
 
+from bootsmith.tasks.build.parameters import Params
 from bootsmith.tasks.build.stage import Context
 from bootsmith.tasks.disk import content
 from bootsmith.tasks.disk.content import Tree
@@ -16,6 +16,19 @@ from bootsmith.tasks.tree.tar import Entry
 
 FACTS = "facts"
 """The role of what is known of a kernel."""
+
+
+@dataclass(frozen=True)
+class FillingParams(Params):
+    """What partitions are filled with: layers, by name, and kernels, None where there are none to put anywhere.
+
+    `mounts` says where partitions are mounted.
+    """
+
+    epoch: int
+    layers: tuple[str, ...]
+    mounts: Mapping[str, str]
+    kernels: Placement | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,19 +46,18 @@ def read_facts(ctx: Context) -> dict[str, dict[str, str]]:
     return {name.partition("/")[2]: json.loads(path.read_bytes()) for name, path in found.items()}
 
 
-def gather(ctx: Context, partition: str) -> Filling:
+def gather(ctx: Context, params: FillingParams, partition: str) -> Filling:
     """Return what a partition is filled with, reading indexes only: the loader's too, where it is an input."""
-    return gather_all(ctx, [partition])[partition]
+    return gather_all(ctx, params, [partition])[partition]
 
 
-def gather_all(ctx: Context, partitions: list[str]) -> dict[str, Filling]:
+def gather_all(ctx: Context, params: FillingParams, partitions: Sequence[str]) -> dict[str, Filling]:
     """Return what each partition is filled with."""
     from bootsmith.tasks.tree import layer
 
-    epoch, mounts = cast("int", ctx.params["epoch"]), cast("Mapping[str, str]", ctx.params["mounts"])
-    names = [str(name) for name in cast("list[str]", ctx.params["layers"])]
-    read = [layer.read_index(ctx.inputs[f"{name}.index"]) for name in names]
-    sources = [ctx.inputs.get(f"{name}.tar", ctx.inputs[f"{name}.index"]) for name in names]
+    epoch, mounts = params.epoch, params.mounts
+    read = [layer.read_index(ctx.inputs[f"{name}.index"]) for name in params.layers]
+    sources = [ctx.inputs.get(f"{name}.tar", ctx.inputs[f"{name}.index"]) for name in params.layers]
     trees = content.divide(layer.merge(read), mounts, epoch)
     base: dict[str, Tree] = {}
     if any(mounts.get(partition) == "/" for partition in partitions):
@@ -57,7 +69,8 @@ def gather_all(ctx: Context, partitions: list[str]) -> dict[str, Filling]:
         alone = base.get(partition, {}) if mounts.get(partition) == "/" else {}
         numbers = {role: number for number, role in enumerate(_boot_roles(ctx), len(sources))}
         found[partition] = Filling(tree, alone, (*sources, *(ctx.inputs[role] for role in numbers)))
-        _place_kernels(ctx, partition, tree, numbers, epoch)
+        if params.kernels and params.kernels.partition == partition:
+            _place_kernels(ctx, params.kernels, tree, numbers, epoch)
         if "loader.index" in ctx.inputs:
             entries = layer.read_index(ctx.inputs["loader.index"])
             _place_loader(partition, tree, entries, numbers["loader.tar"], epoch)
@@ -70,12 +83,7 @@ def _boot_roles(ctx: Context) -> list[str]:
     return sorted(role for role in ctx.inputs if role.partition("/")[0] in kinds)
 
 
-def _place_kernels(ctx: Context, partition: str, tree: Tree, numbers: Mapping[str, int], epoch: int) -> None:
-    if ctx.params["kernels"] is None:
-        return
-    where = Placement(**cast("Mapping[str, Any]", ctx.params["kernels"]))
-    if partition != where.partition:
-        return
+def _place_kernels(ctx: Context, where: Placement, tree: Tree, numbers: Mapping[str, int], epoch: int) -> None:
     where = where.named(read_facts(ctx))
     wanted = {path: role("initrd", owner) for owner, path in where.initrds.items()}
     for owner, path in where.kernels.items():

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import shutil
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
+from bootsmith.tasks.build.parameters import Params
 from bootsmith.tasks.build.stage import Context
 from bootsmith.tasks.errors import StageError
 
@@ -19,37 +21,53 @@ _NAME = "root"
 _KERNELS = "/boot/vmlinuz-* or /lib/modules/*/vmlinuz"
 
 
+@dataclass(frozen=True)
+class DirectoryDiskParams(Params):
+    """`owners` is what `ownership.facts` told of the directory."""
+
+    epoch: int
+    owners: str
+
+
 def pack_directory(ctx: Context) -> None:
     """Make the disk of a directory."""
     from bootsmith.tasks.tree import directory, host_files, ownership
     from bootsmith.tasks.tree.layer import LayerWriter
 
-    top = ctx.inputs["tree"]
+    top, params = ctx.inputs["tree"], DirectoryDiskParams.of(ctx)
     ctx.say("reading the directory")
     tar, index = ctx.work / "tree.tar", ctx.work / "tree.index"
     owners = ownership.of(top)
-    with host_files.steady(top), LayerWriter(tar, index, int(str(ctx.params["epoch"]))) as writer:
+    with host_files.steady(top), LayerWriter(tar, index, params.epoch) as writer:
         writer.add_directory("", top.stat().st_mode & 0o7777)
         directory.add_tree(writer, top, owners.inside)
-    if ownership.facts(top) != ctx.params["owners"]:
+    if ownership.facts(top) != params.owners:
         raise StageError(f"{top} got other owners while it was read", "Run the same command again.")
-    _make(ctx, tar, index)
+    _make(ctx, tar, index, params.epoch)
+
+
+@dataclass(frozen=True)
+class TarDiskParams(Params):
+    """How the tar is packed, None where it is not."""
+
+    epoch: int
+    packing: str | None
 
 
 def unpack_tar(ctx: Context) -> None:
     """Make the disk of a tar."""
     from bootsmith.tasks.tree import archive
 
-    file, index = ctx.inputs["tree"], ctx.work / "tree.index"
+    file, index, params = ctx.inputs["tree"], ctx.work / "tree.index", TarDiskParams.of(ctx)
     tar = file
-    if ctx.params["packing"]:
+    if params.packing:
         tar = ctx.work / "tree.tar"
         archive.unpack(ctx, file, tar)
     archive.index(tar, index, file)
-    _make(ctx, tar, index)
+    _make(ctx, tar, index, params.epoch)
 
 
-def _make(ctx: Context, tar: Path, index: Path) -> None:
+def _make(ctx: Context, tar: Path, index: Path, epoch: int) -> None:
     from bootsmith.tasks.disk import content, sizing
     from bootsmith.tasks.disk.ext import filesystem
     from bootsmith.tasks.tree import layer
@@ -57,14 +75,13 @@ def _make(ctx: Context, tar: Path, index: Path) -> None:
 
     if "kernel" in ctx.outputs:
         _take_kernel(ctx, Tree([index], [tar]))
-    epoch = cast("int", ctx.params["epoch"])
     tree = layer.merge([layer.read_index(index)])
     content.make_directories(tree, [""], epoch)
     demand = sizing.Demand([tree], "ext4")
     geometry = demand.geometry(demand.automatic(EXTRA))
     ctx.say("writing the disk")
     image = ctx.outputs["disk"]
-    filesystem.make(ctx, image, geometry, fs="ext4", uuid=UUID, label=_NAME, extra=())
+    filesystem.make(ctx, image, geometry, fs="ext4", uuid=UUID, label=_NAME, extra=(), epoch=epoch)
     filesystem.update(ctx, image, _NAME, present={}, wanted=tree, sources=[tar], epoch=epoch)
 
 

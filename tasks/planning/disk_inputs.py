@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +12,6 @@ from bootsmith.tasks.planning import placement as places
 from bootsmith.tasks.recipe import boot_files
 
 if TYPE_CHECKING:
-    from bootsmith.tasks.build.stage import Json
     from bootsmith.tasks.planning.site import Layer, Site
     from bootsmith.tasks.recipe.model import Recipe
 
@@ -22,15 +20,9 @@ def _layers(recipe: Recipe, site: Site) -> tuple[Layer, ...]:
     return layer_stack.stack(recipe, site) if places.mounted(recipe.disk) else ()
 
 
-def params(recipe: Recipe, site: Site, *, kernels: bool) -> dict[str, Json]:
-    """Return the parameters that `gather` reads; `kernels`: kernel and initrd are put where they belong."""
-    where = places.placement(recipe)
-    return {
-        "epoch": site.epoch,
-        "layers": [layer.name for layer in _layers(recipe, site)],
-        "mounts": dict(places.mounted(recipe.disk)),
-        "kernels": asdict(where) if kernels else None,
-    }
+def layers(recipe: Recipe, site: Site) -> tuple[str, ...]:
+    """Return the names of the layers, by which `indexes` and `tars` are called."""
+    return tuple(layer.name for layer in _layers(recipe, site))
 
 
 def indexes(recipe: Recipe, site: Site) -> dict[str, Path]:

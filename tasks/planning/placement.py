@@ -42,7 +42,7 @@ def placement(recipe: Recipe) -> Placement:
         partition,
         {owner: place(owner, said) for owner, said in found.items()},
         {owner: folder + (f"{ENTRIES}/{owner}/{initrd}" if owner else usual[1]) for owner in boot_files.initrds(boot)},
-        [owner for owner, said in found.items() if owner or not isinstance(said, str)],
+        tuple(owner for owner, said in found.items() if owner or not isinstance(said, str)),
     )
 
 
@@ -56,20 +56,20 @@ def _home(recipe: Recipe) -> tuple[str, str]:
     return partition, inside.removesuffix("vmlinuz")
 
 
-def images(recipe: Recipe) -> list[list[str]]:
+def images(recipe: Recipe) -> tuple[tuple[str, ...], ...]:
     """Return the unified kernel images that the ESP holds, each by the roles of the files that it is made of."""
     boot = recipe.boot
     if "efistub" not in boot.loader:
-        return []
+        return ()
     entries = [*boot.entries.values()]
     if "systemd-boot" not in boot.loader:
         entries = entries[:1] * (2 if boot.removable == "also" else 1)
     found = []
     for entry in entries:
         initrd = boot_files.initrd_of(boot, entry)
-        roles = [role("kernel", boot_files.kernel_of(boot, entry))]
-        found.append(roles if initrd is None else [*roles, role("initrd", initrd)])
-    return found
+        kernel = role("kernel", boot_files.kernel_of(boot, entry))
+        found.append((kernel,) if initrd is None else (kernel, role("initrd", initrd)))
+    return tuple(found)
 
 
 def esp(disk: Disk) -> str:

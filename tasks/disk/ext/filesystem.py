@@ -47,13 +47,14 @@ _CHUNK = 1 << 20
 _LONGEST_NAME = 255
 
 
-def make(ctx: Context, path: Path, geometry: Geometry, *, fs: str, uuid: str, label: str, extra: Sequence[str]) -> None:
+def make(
+    ctx: Context, path: Path, geometry: Geometry, *, fs: str, uuid: str, label: str, extra: Sequence[str], epoch: int
+) -> None:
     """Make an empty filesystem in a new file. `extra` are words for mke2fs that win over ours."""
     with path.open("xb") as file:
         file.truncate(geometry.size)
     config = ctx.work / "mke2fs.conf"
     config.write_text(_CONFIG)
-    epoch = str(ctx.params["epoch"])
     journal = ["-J", f"size={geometry.journal // MIB}"] if geometry.journal else []
     features = FEATURES[fs] if geometry.journal else FEATURES[fs].replace("has_journal,", "")
     ctx.run(
@@ -62,7 +63,7 @@ def make(ctx: Context, path: Path, geometry: Geometry, *, fs: str, uuid: str, la
         # the file is new, so zeros need not be written
         "-E", f"hash_seed={uuid},root_owner=0:0,nodiscard,lazy_itable_init=0,lazy_journal_init=1",
         *extra, path,
-        env={"MKE2FS_CONFIG": str(config), "E2FSPROGS_FAKE_TIME": epoch},
+        env={"MKE2FS_CONFIG": str(config), "E2FSPROGS_FAKE_TIME": str(epoch)},
     )  # fmt: skip
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bootsmith.tasks.build.stage import Stage
+from bootsmith.tasks.disk.raw_image import DiskParams
 from bootsmith.tasks.planning.stages import bootloader
 from bootsmith.tasks.recipe.model import Raw
 
@@ -25,7 +26,7 @@ def raw_disk(recipe: Recipe, site: Site) -> Path:
 
 def stage(recipe: Recipe, site: Site) -> Stage:
     """Return the stage that assembles a recipe's disk."""
-    filled = [name for name, partition in recipe.disk.partitions.items() if partition.fs != "none"]
+    filled = tuple(name for name, partition in recipe.disk.partitions.items() if partition.fs != "none")
     return Stage(
         name="assemble",
         run="bootsmith.tasks.disk.raw_image:run",
@@ -36,7 +37,7 @@ def stage(recipe: Recipe, site: Site) -> Stage:
             **{f"partition.{name}": site.partition_image(name) for name in filled},
         },
         outputs={"disk": raw_disk(recipe, site)},
-        params={"partitions": filled},
+        params=DiskParams(filled).to_json(),
         carry="disk",
         doc="the raw disk",
     )

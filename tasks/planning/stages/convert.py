@@ -6,7 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from bootsmith.tasks.build.stage import Stage
-from bootsmith.tasks.disk.qemu_img import PASSPHRASE
+from bootsmith.tasks.disk.qemu_img import PASSPHRASE, Qcow2Params
 from bootsmith.tasks.planning.stages import extraction
 from bootsmith.tasks.planning.stages.assemble import raw_disk
 from bootsmith.tasks.recipe.model import Qcow2
@@ -35,13 +35,13 @@ def _stage(name: str, output: Qcow2, recipe: Recipe, site: Site) -> Stage:
         run="bootsmith.tasks.disk.qemu_img:run_qcow2",
         inputs={"disk": raw_disk(recipe, site), **({"backing": backing} if backing else {})},
         outputs={"image": image},
-        params={
-            "options": list(qcow2_options(output)),
-            "compress": output.compress != "none",
-            "backing": [output.backing_format, os.path.relpath(backing, image.parent)] if backing else None,
-            "encrypt": output.encrypt is not None,
-            "snapshot": [output.snapshot, site.epoch] if output.snapshot else None,
-        },
+        params=Qcow2Params(
+            options=qcow2_options(output),
+            compress=output.compress != "none",
+            backing=(str(output.backing_format), os.path.relpath(backing, image.parent)) if backing else None,
+            encrypt=output.encrypt is not None,
+            snapshot=(output.snapshot, site.epoch) if output.snapshot else None,
+        ).to_json(),
         tools=("qemu-img",),
         secrets={PASSPHRASE: output.encrypt} if output.encrypt else {},
         # Encryption is salted: only the store can give the same bytes again.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from bootsmith.tasks.build.stage import Stage
-from bootsmith.tasks.disk.partition_table import MBR_TYPES, TYPES
+from bootsmith.tasks.disk.partition_table import MBR_TYPES, TYPES, PartitionParams, TableParams
 from bootsmith.tasks.planning import disk_inputs, placement
 from bootsmith.tasks.planning.stages import populate
 
@@ -35,32 +35,35 @@ def stage(recipe: Recipe, site: Site) -> Stage:
             **disk_inputs.kernels(recipe, site),
         },
         outputs=outputs,
-        params={
-            **disk_inputs.params(recipe, site, kernels=True),
-            "size": recipe.disk.size,
-            "table": recipe.disk.table,
-            "id": recipe.disk.id,
-            "partitions": [_described(partition, recipe) for partition in recipe.disk.partitions.values()],
-            "contents": contents,
-            "images": placement.images(recipe),
-        },
+        params=TableParams(
+            epoch=site.epoch,
+            layers=disk_inputs.layers(recipe, site),
+            mounts=placement.mounted(recipe.disk),
+            kernels=placement.placement(recipe),
+            size=recipe.disk.size,
+            table=recipe.disk.table,
+            id=recipe.disk.id,
+            partitions=tuple(_described(partition, recipe) for partition in recipe.disk.partitions.values()),
+            contents=tuple(contents),
+            images=placement.images(recipe),
+        ).to_json(),
         doc="the partition table, and where every partition stands",
     )
 
 
-def _described(partition: Partition, recipe: Recipe) -> dict[str, Any]:
+def _described(partition: Partition, recipe: Recipe) -> PartitionParams:
     types = MBR_TYPES if recipe.disk.table == "mbr" else TYPES
-    return {
-        "name": partition.name,
-        "fs": partition.fs,
-        "size": partition.size,
-        "extra": partition.extra,
-        "start": partition.start,
-        "kind": partition.type,
-        "type": types.get(partition.type, partition.type),
-        "active": partition.active,
-        "started": populate.installation(recipe, partition.name) is not None,
-        "gpt_name": partition.gpt_name,
-        "partuuid": partition.partuuid,
-        "attributes": [each if isinstance(each, int) else _ATTRIBUTES[each] for each in partition.attributes],
-    }
+    return PartitionParams(
+        name=partition.name,
+        fs=partition.fs,
+        size=partition.size,
+        extra=partition.extra,
+        start=partition.start,
+        kind=partition.type,
+        type=types.get(partition.type, partition.type),
+        active=partition.active,
+        started=populate.is_started(recipe, partition),
+        gpt_name=partition.gpt_name,
+        partuuid=partition.partuuid,
+        attributes=tuple(each if isinstance(each, int) else _ATTRIBUTES[each] for each in partition.attributes),
+    )

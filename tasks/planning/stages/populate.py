@@ -6,13 +6,16 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from bootsmith.tasks.boot import ldlinux, syslinux
-from bootsmith.tasks.build.stage import Json, Stage
+from bootsmith.tasks.boot.ldlinux import LdlinuxParams
+from bootsmith.tasks.build.stage import Stage
+from bootsmith.tasks.disk.filesystems import FilesystemParams
 from bootsmith.tasks.planning import disk_inputs
 from bootsmith.tasks.planning import placement as places
 
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from bootsmith.tasks.disk.kernel_paths import Placement
     from bootsmith.tasks.planning.site import Site
     from bootsmith.tasks.recipe.model import Partition, Recipe
 
@@ -38,7 +41,7 @@ def _stages(recipe: Recipe, site: Site) -> Iterator[Stage]:
             run=_run(recipe, partition),
             inputs=_inputs(recipe, partition, site),
             outputs={"image": site.partition_image(name)},
-            params=_params(recipe, partition, site),
+            params=_params(recipe, partition, site).to_json(),
             tools=_tools(recipe, partition),
             stored=not is_root and partition.fs != "vfat",  # quicker to make again: the root is stored as its base
             carry="image" if is_root else None,
@@ -49,13 +52,13 @@ def _stages(recipe: Recipe, site: Site) -> Iterator[Stage]:
 def _run(recipe: Recipe, partition: Partition) -> str:
     if partition.fs != "vfat":
         return _RUN + ("run_root" if partition.mount == "/" else "run_ext")
-    return "bootsmith.tasks.boot.ldlinux:run" if installation(recipe, partition.name) else f"{_RUN}run_fat"
+    return "bootsmith.tasks.boot.ldlinux:run" if is_started(recipe, partition) else f"{_RUN}run_fat"
 
 
 def _tools(recipe: Recipe, partition: Partition) -> tuple[str, ...]:
     if partition.fs != "vfat":
         return ("mke2fs",)
-    return (*_FAT_TOOLS, *(ldlinux.INSTALLER if installation(recipe, partition.name) else ()))
+    return (*_FAT_TOOLS, *(ldlinux.INSTALLER if is_started(recipe, partition) else ()))
 
 
 def _base(recipe: Recipe, partition: Partition, site: Site) -> Stage:
@@ -64,7 +67,7 @@ def _base(recipe: Recipe, partition: Partition, site: Site) -> Stage:
         run=_RUN + "run_ext",
         inputs={"geometry": site.geometry(partition.name), "base.tar": site.base.tar, "base.index": site.base.index},
         outputs={"image": site.base_image(partition.name)},
-        params=_filesystem(partition) | disk_inputs.params(recipe, site, kernels=False) | {"layers": [site.base.name]},
+        params=_filesystem(partition, site, (site.base.name,), places.mounted(recipe.disk), kernels=None).to_json(),
         tools=("mke2fs",),
         doc="the pristine root filesystem, of the base layer alone",
     )
@@ -87,13 +90,16 @@ def _inputs(recipe: Recipe, partition: Partition, site: Site) -> dict[str, Path]
     return found
 
 
-def _params(recipe: Recipe, partition: Partition, site: Site) -> dict[str, Json]:
-    found = _filesystem(partition) | disk_inputs.params(recipe, site, kernels=_holds_kernels(recipe, partition.name))
-    found["syslinux"] = installation(recipe, partition.name)
+def _params(recipe: Recipe, partition: Partition, site: Site) -> FilesystemParams:
+    kernels = places.placement(recipe) if _holds_kernels(recipe, partition.name) else None
+    layers, mounts = disk_inputs.layers(recipe, site), places.mounted(recipe.disk)
     if partition.mount is None:
-        return found | {"layers": []}
-    if partition.fs == "vfat":
-        return found | {"layers": [site.content(partition.name).name], "mounts": {partition.name: "/"}}
+        layers = ()
+    elif partition.fs == "vfat":
+        layers, mounts = (site.content(partition.name).name,), {partition.name: "/"}
+    found = _filesystem(partition, site, layers, mounts, kernels)
+    if is_started(recipe, partition):
+        return LdlinuxParams(**vars(found), folder=syslinux.folder(partition.mount or ""))
     return found
 
 
@@ -101,19 +107,22 @@ def _holds_kernels(recipe: Recipe, name: str) -> bool:
     return places.placement(recipe).partition == name
 
 
-def _filesystem(partition: Partition) -> dict[str, Json]:
-    return {
-        "partition": partition.name,
-        "fs": partition.fs,
-        "uuid": partition.uuid,
-        "label": partition.label,
-        "mkfs": list(partition.mkfs),
-    }
+def _filesystem(
+    partition: Partition, site: Site, layers: tuple[str, ...], mounts: Mapping[str, str], kernels: Placement | None
+) -> FilesystemParams:
+    return FilesystemParams(
+        epoch=site.epoch,
+        layers=layers,
+        mounts=mounts,
+        kernels=kernels,
+        partition=partition.name,
+        fs=partition.fs,
+        uuid=partition.uuid,
+        label=partition.label,
+        mkfs=partition.mkfs,
+    )
 
 
-def installation(recipe: Recipe, partition: str) -> Mapping[str, str] | None:
-    """Return what `install` is to do on a partition of a recipe, as a parameter; None where there is nothing to do."""
-    part = recipe.disk.partitions[partition]
-    if "syslinux" not in recipe.boot.loader or not (part.active or {"legacy-boot", 2} & {*part.attributes}):
-        return None
-    return {"folder": syslinux.folder(part.mount or "")}
+def is_started(recipe: Recipe, partition: Partition) -> bool:
+    """Tell whether a BIOS goes on with a partition's own first sector, into which SYSLINUX is to be put."""
+    return "syslinux" in recipe.boot.loader and bool(partition.active or {"legacy-boot", 2} & {*partition.attributes})

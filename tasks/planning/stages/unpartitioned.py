@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bootsmith.tasks.build.stage import Stage
+from bootsmith.tasks.disk.tree_disk import DirectoryDiskParams, TarDiskParams
 from bootsmith.tasks.tree import archive, ownership
 
 if TYPE_CHECKING:
+    from bootsmith.tasks.build.parameters import Params
     from bootsmith.tasks.planning.site import Site
 
 
@@ -18,7 +20,7 @@ EPOCH = 315_532_800
 
 def of_directory(top: Path, site: Site, *, kernel: bool) -> Stage:
     """Return the stage for a directory; with `kernel` it takes kernel and initrd out, too. Raises StageError."""
-    params: dict[str, str | None] = {"owners": ownership.facts(top)}
+    params = DirectoryDiskParams(EPOCH, ownership.facts(top))
     return _stage("dir-disk", "pack_directory", top, params, site, kernel=kernel)
 
 
@@ -26,7 +28,7 @@ def of_tar(file: Path, site: Site, *, kernel: bool) -> Stage:
     """Return the stage for a tar, packed or not; with `kernel` it takes kernel and initrd out. Raises StageError."""
     packing = archive.packing(file)
     tools = (packing,) if packing else ()
-    params = {"packing": packing}
+    params = TarDiskParams(EPOCH, packing)
     return _stage("tgz-disk", "unpack_tar", file, params, site, kernel=kernel, tools=tools)
 
 
@@ -34,7 +36,7 @@ def _stage(
     name: str,
     function: str,
     tree: Path,
-    params: dict[str, str | None],
+    params: Params,
     site: Site,
     *,
     kernel: bool,
@@ -46,7 +48,7 @@ def _stage(
         f"bootsmith.tasks.disk.tree_disk:{function}",
         {"tree": tree},
         {"disk": disk(site), **taken},
-        {**params, "epoch": EPOCH},
+        params.to_json(),
         ("mke2fs", *tools),
         stored=False,  # quicker to make again
         doc="a tree as a disk without a loader",
