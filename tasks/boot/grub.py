@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import difflib
 import re
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.recipe import cmdline
@@ -37,15 +37,14 @@ def make_image(making: Making, platform: str, host_tool: str, further: Sequence[
     )  # fmt: skip
 
 
-def _asked(making: Making, folder: Path) -> list[str]:
+def _asked(making: Making, folder: Path) -> tuple[str, ...]:
     """Return the modules that the recipe asks for. Raises StageError for one that this GRUB has not."""
-    asked = cast("list[str]", making.ctx.params["grub_modules"])
-    for name in asked:
+    for name in making.grub_modules:
         if not (folder / f"{name}.mod").is_file():
             near = difflib.get_close_matches(name, [path.stem for path in folder.glob("*.mod")], 1)
             hint = f"Did you mean {near[0]}?" if near else "Remove it."
             raise StageError(f"boot.grub_modules: GRUB for {folder.name} has no module {name}", hint)
-    return asked
+    return making.grub_modules
 
 
 def add_configuration(making: Making) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING, Protocol
 
 from bootsmith.tasks.boot.menu import Item, Menu
 from bootsmith.tasks.disk import bootcode
@@ -56,6 +56,8 @@ class Making:
     `kernels` name the partitions that hold what the firmware starts and what is started, the first two empty on a disk
     without; `mounts` says where the guest mounts each. `loaders` are all that the disk has, `facts` the id, version_id
     and pretty_name of os-release. `keys` are variables for the firmware, signed, where they are to be offered to it.
+    `room` is the key that says how much a core may take, and the bytes; `from_host` whether the host's files stand in
+    for loader packages; `grub_modules` what GRUB's images are to hold besides.
     """
 
     ctx: Context
@@ -71,6 +73,9 @@ class Making:
     loaders: tuple[str, ...]
     facts: Mapping[str, str]
     removable: str
+    room: tuple[str, int] | None = None
+    from_host: bool = False
+    grub_modules: tuple[str, ...] = ()
     signer: Signer | None = None
     keys: Mapping[str, bytes] = field(default_factory=dict)
     _added: dict[str, bytes | Path] = field(default_factory=dict)
@@ -112,8 +117,8 @@ class Making:
 
     def embed(self, code: bytes, core: bytes = b"", pointers: Iterable[Pointer] = ()) -> None:
         """Put code into the disk's first sector, and a core into the room that its table leaves, if that has room."""
-        key, size = cast("tuple[str, int]", self.ctx.params["room"])
-        bootcode.check(core, key, size)
+        assert self.room is not None, "such a loader is known to have boot code"
+        bootcode.check(core, *self.room)
         bootcode.write(self.ctx.outputs, BootCode(code, core, tuple(pointers)))
 
     @cached_property
@@ -135,7 +140,7 @@ class Making:
 
     def host_file(self, tool: str) -> Path:
         """Return a file of the host that stands in for one the tree has not. Raises StageError, ToolMissing."""
-        if not self.ctx.params["host"]:
+        if not self.from_host:
             raise StageError(
                 "bootloader: the packages in the image's tree do not hold the loader's files",
                 f"Set `boot.packages: false` to use this host's ({tool}).",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any, Literal
+from typing import Literal
 
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.recipe.cmdline import LONGEST
@@ -99,14 +99,3 @@ def _check_length(item: Item) -> None:
             f"drops all after {LONGEST} without a word",
             "Shorten boot.cmdline, or the entry's.",
         )
-
-
-def from_param(value: Mapping[str, Any]) -> Menu:
-    """Return the menu that `menu` made a parameter of."""
-    port = value["serial"]
-    return Menu(
-        tuple(Item(**{**each, "modules": tuple(Module(**one) for one in each["modules"])}) for each in value["items"]),
-        value["default"],
-        value["timeout"],
-        Serial(**port) if port else None,
-    )

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import zlib
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bootsmith.tasks.boot import multiboot
+from bootsmith.tasks.build.parameters import Params
 from bootsmith.tasks.build.stage import Context
 from bootsmith.tasks.errors import StageError, ToolFailed
 from bootsmith.tasks.tree import boot_formats
@@ -20,22 +22,31 @@ LARGEST: Final = 512 << 20
 """Bytes of a kernel, unpacked: ten times what the largest have."""
 
 
+@dataclass(frozen=True)
+class KernelParams(Params):
+    """By what the kernel is to be started, on what machine, and the version told of one that tells none."""
+
+    protocol: str
+    arch: str
+    version: str
+
+
 def run(ctx: Context) -> None:
     """Check and copy the kernel; write down its version and whose it is. Raises StageError."""
     from bootsmith.tasks.tree.installed_kernel import facts
     from bootsmith.tasks.tree.merged import tree_below
 
-    file = ctx.inputs["file"]
+    file, params = ctx.inputs["file"], KernelParams.of(ctx)
     data = _unpacked(ctx, file)
     kind = boot_formats.kernel(data)
-    why = refusal(data, str(ctx.params["protocol"]), str(ctx.params["arch"]))
+    why = refusal(data, params.protocol, params.arch)
     if why:
         raise StageError(f"{file} cannot be the kernel: it {why}", f"Let {ctx.hints['key']} name another file.")
     version = boot_formats.linux_version(data) if kind == "bzImage" else ""
     ctx.say(f"kernel {version or kind}")
     ctx.outputs["kernel"].write_bytes(data)
     tree = tree_below(ctx) if "0.index" in ctx.inputs else None
-    known = facts(tree, version or str(ctx.params["version"]))
+    known = facts(tree, version or params.version)
     ctx.outputs["facts"].write_text(json.dumps(known, sort_keys=True) + "\n")
 
 

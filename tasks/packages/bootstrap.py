@@ -7,9 +7,11 @@ own sources.list is empty: which mirror a guest asks is for an overlay to say), 
 from __future__ import annotations
 
 import shlex
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
 
+from bootsmith.tasks.build.parameters import Params
 from bootsmith.tasks.build.stage import Context
 from bootsmith.tasks.tree import scratch
 
@@ -48,6 +50,14 @@ cp {marks} var/lib/apt/extended_states
 """
 
 
+@dataclass(frozen=True)
+class DebianParams(Params):
+    """When all of it was made, by SOURCE_DATE_EPOCH, and whether documentation is part of it."""
+
+    epoch: int
+    docs: bool
+
+
 def run(ctx: Context) -> None:
     """Fetch the packages, then install them."""
     from bootsmith.tasks.packages import debs, lockfile
@@ -79,7 +89,7 @@ def run(ctx: Context) -> None:
         "--dpkgopt=force-unsafe-io",
         '--aptopt=APT::Sandbox::User "root"',
         f"--include={','.join(package.name for package in lock.packages)}",
-        *([] if ctx.params["docs"] else [f"--extract-hook={_LEAVE_OUT_DOCS}"]),
+        *([] if DebianParams.of(ctx).docs else [f"--extract-hook={_LEAVE_OUT_DOCS}"]),
         f"--customize-hook={_TIDY.format(marks=shlex.quote(str(ctx.work / 'marks')))}",
         suite,
         ctx.outputs["tar"],

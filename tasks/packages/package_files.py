@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bootsmith.tasks.build.parameters import Params
 from bootsmith.tasks.build.stage import Context
 from bootsmith.tasks.errors import StageError
 
@@ -17,12 +19,21 @@ _MERGED = ("bin/", "lib/", "lib32/", "lib64/", "libx32/", "sbin/")
 _LINKS = 8
 
 
+@dataclass(frozen=True)
+class ExtractionParams(Params):
+    """What the lock file calls the packages, and the path of the file in one of them; it may be a pattern."""
+
+    packages: str
+    path: str
+
+
 def run(ctx: Context) -> None:
     """Fetch the packages one by one until the file is found; take it out."""
     from bootsmith.tasks.packages import lockfile
 
     lock = lockfile.read(ctx.inputs["lock"])
-    wanted, key = str(ctx.params["path"]), str(ctx.params["packages"])
+    params = ExtractionParams.of(ctx)
+    wanted, key = params.path, params.packages
     seen = []
     for package in lock.files.get(key, ()):
         deb = ctx.fetch([package.download])[package.sha256]

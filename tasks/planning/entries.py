@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from bootsmith.tasks.boot.menu import Item, Menu, Module, Serial
@@ -12,13 +11,12 @@ from bootsmith.tasks.planning.placement import mounted
 from bootsmith.tasks.recipe import boot_files, cmdline
 
 if TYPE_CHECKING:
-    from bootsmith.tasks.build.stage import Json
     from bootsmith.tasks.recipe import model
     from bootsmith.tasks.recipe.model import Recipe
 
 
-def menu(recipe: Recipe) -> dict[str, Json]:
-    """Return a recipe's menu as a parameter of a stage."""
+def menu(recipe: Recipe) -> Menu:
+    """Return a recipe's menu."""
     boot = recipe.boot
     items = []
     for name, entry in boot.entries.items():
@@ -35,7 +33,7 @@ def menu(recipe: Recipe) -> dict[str, Json]:
                 initrd_of=initrd or "",
             )
         )
-    return asdict(Menu(tuple(items), boot.default, boot.timeout, serial(boot.console)))
+    return Menu(tuple(items), boot.default, boot.timeout, serial(boot.console))
 
 
 def _module(recipe: Recipe, module: model.Module) -> Module:

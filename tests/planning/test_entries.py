@@ -20,7 +20,7 @@ def made(tmp_path: Path, boot: str) -> menu.Menu:
     """Return the menu of a recipe with that `boot:`."""
     file = tmp_path / "box.yaml"
     file.write_text(SOURCE + DISK + f"boot: {boot}\n")
-    return menu.from_param(entries.menu(load(file)))  # type: ignore[arg-type]
+    return entries.menu(load(file))
 
 
 @pytest.mark.parametrize(

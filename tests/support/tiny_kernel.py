@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from bootsmith.tasks.boot import menu
+from bootsmith.tasks.boot.loader_layer import LoaderParams
 from bootsmith.tasks.machine import firmware, qemu
 
 from tests.support.disk_build import DiskBuild
@@ -62,7 +62,7 @@ def disk_build(folder: Path, monkeypatch: pytest.MonkeyPatch, text: str) -> Disk
 def boot(build: DiskBuild) -> tuple[str, str]:
     """Build a build's disk and run it under SeaBIOS; return what it printed, and its first entry's command line."""
     heard = serial_of(build.raw_disk(), build.folder / "serial.log")
-    entries = menu.from_param(build.stages()["bootloader"].params["menu"])  # type: ignore[arg-type]
+    entries = LoaderParams.from_json(build.stages()["bootloader"].params).menu
     return heard, entries.items[0].cmdline
 
 

@@ -67,11 +67,10 @@ def given_file(request: Request, name: str) -> Path | None:
 
 def started(recipe: Recipe, plan: Plan, entry: str) -> Kernel | None:
     """Return what QEMU starts directly for an entry; None where the recipe has no kernel for it."""
-    from bootsmith.tasks.boot import menu
     from bootsmith.tasks.machine.qemu import Kernel
     from bootsmith.tasks.planning import entries as menus
 
-    item = next(item for item in menu.from_param(menus.menu(recipe)).items if item.name == entry)
+    item = next(item for item in menus.menu(recipe).items if item.name == entry)
     site = Site.of(plan)
     image, initrd = site.kernel_for(item.kernel_of), site.initrd_for(item.initrd_of)
     if image not in {path for stage in plan.stages for path in stage.outputs.values()}:

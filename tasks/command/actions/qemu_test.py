@@ -97,7 +97,6 @@ def _disk(request: Request, plan: Plan) -> _Disk | None:
 
 
 def _setup(request: Request, recipe: Recipe, plan: Plan, disk: _Disk | None, kind: Kind) -> BootSetup:
-    from bootsmith.tasks.boot import menu
     from bootsmith.tasks.build.secret import read_secret
     from bootsmith.tasks.machine import boot_setup, entry
     from bootsmith.tasks.machine.run import Subject
@@ -106,7 +105,7 @@ def _setup(request: Request, recipe: Recipe, plan: Plan, disk: _Disk | None, kin
 
     site, test = Site.of(plan), recipe.test
     facts = {owner: _facts(site.kernel_facts_for(owner)) for owner in boot_files.kernels(recipe.boot)}
-    shown = menu.from_param(menus.menu(recipe)).completed({own: each for own, each in facts.items() if each}, {}, {})
+    shown = menus.menu(recipe).completed({own: each for own, each in facts.items() if each}, {}, {})
     name = test.entry or shown.default
     kernel = started(recipe, plan, name) if kind == "direct" else None
     if kind == "direct" and kernel is None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bootsmith.tasks.boot import registry, signing
+from bootsmith.tasks.boot.loader_layer import LoaderParams
 from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.disk import bootcode
 from bootsmith.tasks.packages import loader_packages
@@ -34,23 +34,23 @@ def stage(recipe: Recipe, site: Site) -> Stage:
         run="bootsmith.tasks.boot.loader_layer:run",
         inputs=_inputs(recipe, site),
         outputs=outputs,
-        params={
-            "epoch": site.epoch,
-            "loaders": [_role(recipe, name) for name in recipe.boot.loader],
-            "menu": entries.menu(recipe),
-            "esp": placement.esp(recipe.disk),
-            "active": placement.active(recipe.disk),
-            "table": recipe.disk.table,
-            "room": list(bootcode.room(recipe.disk)) if has_boot_code(recipe) else None,
-            "mounts": dict(placement.mounted(recipe.disk)),
-            "kernels": asdict(where),
-            "kernels_uuid": recipe.disk.partitions[where.partition].uuid if where.partition else "",
-            "host": from_host(recipe),
-            "removable": recipe.boot.removable,
-            "grub_modules": list(recipe.boot.grub_modules),
-            "signed": secure is not None,
-            "enroll": secure is not None and secure.enroll,
-        },
+        params=LoaderParams(
+            epoch=site.epoch,
+            loaders=tuple(_role(recipe, name) for name in recipe.boot.loader),
+            menu=entries.menu(recipe),
+            esp=placement.esp(recipe.disk),
+            active=placement.active(recipe.disk),
+            table=recipe.disk.table,
+            room=bootcode.room(recipe.disk) if has_boot_code(recipe) else None,
+            mounts=placement.mounted(recipe.disk),
+            kernels=where,
+            kernels_uuid=recipe.disk.partitions[where.partition].uuid if where.partition else "",
+            host=from_host(recipe),
+            removable=recipe.boot.removable,
+            grub_modules=recipe.boot.grub_modules,
+            signed=secure is not None,
+            enroll=secure is not None and secure.enroll,
+        ).to_json(),
         loads=_loads(recipe),
         tools=tuple(dict.fromkeys([*tools, *(signing.TOOLS if secure else ())])),
         secrets={signing.KEY: secure.key} if secure else {},

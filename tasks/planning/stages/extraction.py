@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.packages import request
+from bootsmith.tasks.packages.package_files import ExtractionParams
 from bootsmith.tasks.recipe.model import PackageFile
 from bootsmith.tasks.recipe.values.files import packaged
 
@@ -23,7 +24,7 @@ def stages(recipe: Recipe, site: Site) -> list[Stage]:
             "bootsmith.tasks.packages.package_files:run",
             {"lock": site.lock},
             {"file": path(file, recipe, site)},
-            {"packages": file.key, "path": file.path},
+            ExtractionParams(file.key, file.path).to_json(),
             ("dpkg-deb",),
             listings={"lock": "bootsmith.tasks.packages.lockfile:versions"},
             hints=request.hints(recipe),

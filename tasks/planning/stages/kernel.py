@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bootsmith.tasks.boot.own_kernel import KernelParams
 from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.disk.kernel_paths import key, role
 from bootsmith.tasks.planning import layer_stack
@@ -49,7 +50,7 @@ def _own(kernel: Kernel, recipe: Recipe, site: Site, tree: Mapping[str, Path], e
         "bootsmith.tasks.boot.own_kernel:run",
         {"file": extraction.path(kernel.file, recipe, site), **tree},
         {"kernel": site.kernel_for(entry), "facts": site.kernel_facts_for(entry)},
-        {"protocol": recipe.boot.protocol, "arch": recipe.arch, "version": recipe.version},
+        KernelParams(recipe.boot.protocol, recipe.arch, recipe.version).to_json(),
         ("zstd",),
         hints={"key": key(entry, "kernel")},
         doc=f"the kernel of the entry {entry}" if entry else "the kernel",

@@ -40,7 +40,7 @@ def _installed(source: Debian, recipe: Recipe, site: Site) -> Stage:
         "bootsmith.tasks.packages.bootstrap:run",
         {"lock": site.lock},
         {"tar": site.base.tar, "index": site.base.index},
-        {"epoch": site.epoch, "docs": source.docs},
+        bootstrap.DebianParams(site.epoch, source.docs).to_json(),
         bootstrap.TOOLS,
         listings={"lock": "bootsmith.tasks.packages.lockfile:versions"},
         hints=request.hints(recipe),

@@ -1,0 +1,127 @@
+"""The parameters of each stage: declared once, beside what reads them, and all that a plan has."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+from bootsmith.tasks.boot.ldlinux import LdlinuxParams
+from bootsmith.tasks.boot.loader_layer import LoaderParams
+from bootsmith.tasks.boot.own_kernel import KernelParams
+from bootsmith.tasks.build.parameters import Params
+from bootsmith.tasks.build.stage import Stage
+from bootsmith.tasks.disk.filesystems import FilesystemParams
+from bootsmith.tasks.disk.partition_table import TableParams
+from bootsmith.tasks.disk.qemu_img import Qcow2Params
+from bootsmith.tasks.disk.raw_image import DiskParams
+from bootsmith.tasks.disk.tree_disk import DirectoryDiskParams, TarDiskParams
+from bootsmith.tasks.packages.bootstrap import DebianParams
+from bootsmith.tasks.packages.package_files import ExtractionParams
+from bootsmith.tasks.planning import make
+from bootsmith.tasks.planning.site import Site
+from bootsmith.tasks.planning.stages import unpartitioned
+from bootsmith.tasks.tree import additions
+from bootsmith.tasks.tree.archive import TarParams
+from bootsmith.tasks.tree.directory import DirectoryParams, EmptyParams
+from bootsmith.tasks.tree.initramfs import InitramfsParams
+from bootsmith.tasks.tree.initrd_sources import CompressionParams
+from bootsmith.tasks.tree.system_layer import SystemParams
+
+from tests.planning.stages.test_code import runs
+from tests.support.checkout import CHECKOUT
+from tests.support.recipe_folder import LARGE, RecipeFolder
+
+PARAMS: dict[str, type[Params]] = {
+    "boot.ldlinux:run": LdlinuxParams,
+    "boot.loader_layer:run": LoaderParams,
+    "boot.own_kernel:run": KernelParams,
+    "disk.filesystems:run_ext": FilesystemParams,
+    "disk.filesystems:run_fat": FilesystemParams,
+    "disk.filesystems:run_root": FilesystemParams,
+    "disk.partition_table:run": TableParams,
+    "disk.qemu_img:run_qcow2": Qcow2Params,
+    "disk.raw_image:run": DiskParams,
+    "disk.tree_disk:pack_directory": DirectoryDiskParams,
+    "disk.tree_disk:unpack_tar": TarDiskParams,
+    "packages.bootstrap:run": DebianParams,
+    "packages.package_files:run": ExtractionParams,
+    "tree.additions:add_devices": additions.DevicesParams,
+    "tree.additions:add_files": additions.FilesParams,
+    "tree.additions:add_links": additions.LinksParams,
+    "tree.additions:lay_over": additions.OverlayParams,
+    "tree.additions:make_directories": additions.DirectoriesParams,
+    "tree.additions:remove": additions.RemovalParams,
+    "tree.archive:take": TarParams,
+    "tree.directory:make_empty": EmptyParams,
+    "tree.directory:pack": DirectoryParams,
+    "tree.initramfs:run": InitramfsParams,
+    "tree.initramfs:view": InitramfsParams,
+    "tree.initrd_sources:compress": CompressionParams,
+    "tree.system_layer:run": SystemParams,
+}
+"""What a stage runs, in `tasks`, and what its parameters are; what is not here has none."""
+NONE = {"tree.exported_file:run", "tree.initrd_sources:find", "tree.initrd_sources:pack", "tree.initrd_sources:take",
+        "tree.installed_kernel:run"}  # fmt: skip
+
+OWN = """
+source: {directory: {path: tree, owner: keep}}
+layers:
+  - {devices: {/dev/console: c 5 1}}
+system: none
+disk: {table: TABLE}
+boot: {loader: LOADER, kernel: {package: pk, path: /boot/k}, initrd: {package: pk, path: /boot/i}, packages: false}
+outputs: [raw, qcow2: {file: b.qcow2, backing: base.qcow2, compress: none}, qcow2: {snapshot: first}]
+"""
+RECIPES = {
+    "large": LARGE,
+    "gpt": OWN.replace("LOADER", "[efistub, systemd-boot]").replace("TABLE", "gpt"),
+    "mbr": OWN.replace("LOADER", "syslinux").replace("TABLE", "mbr"),
+    "tar": "source: {tar: {file: tree.tar, subdir: /mnt, strip: 1}}\nsystem: none\n"
+    "boot: {loader: direct, kernel: k, initrd: tree}\noutputs: [kernel, initramfs: {compress: zstd}]\n",
+    "empty": "source: none\nlayers: [files: {/init: {content: x, mode: 0755}}]\nsystem: none\n"
+    "boot: {loader: direct, kernel: k, initrd: tree}\noutputs: [kernel, initramfs]\n",
+}
+
+
+def stages(folder: Path) -> list[Stage]:
+    """Return the stages of recipes that have every kind, and of a tree and a tar that no recipe made."""
+    site = Site("x", folder / "build/x", folder / "x.lock", 1)
+    recipes = RecipeFolder(folder)
+    recipes.write_files()
+    (folder / "recipes/tree").mkdir()
+    for name in ("base.qcow2", "tree.tar", "k"):
+        (folder / "recipes" / name).touch()
+    found: list[Stage] = []
+    for text in RECIPES.values():
+        found += make.plan(recipes.load(text), site).stages
+    found.append(unpartitioned.of_directory(folder / "recipes/tree", site, kernel=False))
+    found.append(unpartitioned.of_tar(folder / "recipes/tree.tar", site, kernel=False))
+    return found
+
+
+def test_parameters_are_read_as_they_were_planned(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is in a key by way of parameters can be read in one place, the class, and nothing else is in it."""
+    monkeypatch.chdir(tmp_path)
+    seen = set()
+    for stage in stages(tmp_path):
+        run = stage.run.removeprefix("bootsmith.tasks.")
+        seen.add(run)
+        if run in PARAMS:
+            assert PARAMS[run].from_json(stage.params).to_json() == stage.params, stage.name
+        else:
+            assert stage.params == {}, stage.name
+    assert seen - NONE == {*PARAMS}
+
+
+def test_every_stage_is_told_of() -> None:
+    """Whatever a stage can run has parameters, or is known to have none."""
+    assert {run.removeprefix("bootsmith.tasks.") for run in runs()} == {*PARAMS, *NONE}
+
+
+@pytest.mark.parametrize("room", ["tree", "disk", "boot", "packages"])
+def test_parameters_are_had_by_their_class(room: str) -> None:
+    """Who runs reads no parameter by its name alone: what that is, and whether it is there, the class has checked."""
+    files = sorted((CHECKOUT / "tasks" / room).rglob("*.py"))
+    assert files
+    assert [str(each) for each in files if re.search(r"\b(ctx|context|stage)\.params\b", each.read_text())] == []
