@@ -7,9 +7,11 @@ import re
 import subprocess
 import sys
 import textwrap
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from tests.support import forked_runs
 from tests.support.checkout import CHECKOUT
 from tests.support.toy_stages import CUSTOM, DODO, PLAN, STAGES, TOOL
 
@@ -24,12 +26,14 @@ ALL = ["assemble", "convert/qcow2", "layers/tree", "layers/upper", "rootfs"]
 class ToyProject:
     """A toy project in a folder of its own, with a cache of its own; `variables` are added to doit's environment.
 
-    `entry` is the module that is run as doit: doit itself, or what ./doitw runs.
+    `entry` is the module that is run as doit: doit itself, or what ./doitw runs. `forks` False: each run is a Python
+    that is started for it, rather than a fork of one that waits (see forked_runs.py).
     """
 
     top: Path
     variables: dict[str, str] = field(default_factory=dict)
     entry: str = "doit"
+    forks: bool = True
 
     @classmethod
     def make(cls, top: Path, cache: Path | None = None) -> ToyProject:
@@ -60,15 +64,7 @@ class ToyProject:
 
     def doit(self, *words: str) -> subprocess.CompletedProcess[str]:
         """Run `doit WORDS` here."""
-        return subprocess.run(
-            [sys.executable, "-m", self.entry, *words],
-            cwd=self.top,
-            env=self.environment(),
-            text=True,
-            capture_output=True,
-            timeout=60,
-            check=False,
-        )
+        return self._run(("-m", self.entry, *words), forked_runs.DOIT)
 
     def before_doit(self, *words: str) -> str | None:
         """Run `doitw WORDS` where neither doit nor dodo.py can be loaded; what it said, None if it asked for doit."""
@@ -76,8 +72,19 @@ class ToyProject:
             "import sys; sys.modules |= {'doit': None, 'dodo': None}\n"
             "from bootsmith.tasks.command.start import main; main()"
         )
-        done = subprocess.run(
-            [sys.executable, "-c", program, *words],
+        done = self._run(("-c", program, *words), forked_runs.STANDARD)
+        if done.returncode:
+            assert re.search(r"ModuleNotFoundError: .*\bdoit\b.*\n$", done.stderr), done.stderr
+            assert "fresh" not in done.stdout
+            return None
+        assert done.stderr == ""
+        return done.stdout
+
+    def _run(self, argv: Sequence[str], modules: Sequence[str]) -> subprocess.CompletedProcess[str]:
+        if self.forks:
+            return forked_runs.run(argv, self.top, self.environment(), modules=modules)
+        return subprocess.run(
+            [sys.executable, *argv],
             cwd=self.top,
             env=self.environment(),
             text=True,
@@ -85,12 +92,6 @@ class ToyProject:
             timeout=60,
             check=False,
         )
-        if done.returncode:
-            assert re.search(r"ModuleNotFoundError: .*\bdoit\b.*\n$", done.stderr), done.stderr
-            assert "fresh" not in done.stdout
-            return None
-        assert done.stderr == ""
-        return done.stdout
 
     def start(self, *words: str) -> subprocess.Popen[str]:
         """Start `doit WORDS` here, in a process group of its own."""
