@@ -9,6 +9,8 @@ import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis.configuration import set_hypothesis_home_dir
 
+from tests.support.toy_project import ToyProject
+
 HOME = TemporaryDirectory(prefix="hypothesis-")
 atexit.register(HOME.cleanup)
 set_hypothesis_home_dir(HOME.name)
@@ -39,3 +41,13 @@ def rounds(request: pytest.FixtureRequest) -> int:
     assert mark, "only a test marked soak has rounds"
     count: int = mark.kwargs["whole" if request.config.getoption("--soak") else "ci"]
     return count
+
+
+@pytest.fixture(scope="session")
+def original(tmp_path_factory: pytest.TempPathFactory) -> ToyProject:
+    """A toy project with a past: built, edited, edited back. It is for copies: see project_changes.copy."""
+    project = ToyProject.make(tmp_path_factory.mktemp("original"))
+    for text in ("first line\nsecond line\n", "another\n", "first line\nsecond line\n"):
+        (project.top / "source").write_text(text)
+        project.image()
+    return project

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 from collections.abc import Callable
-from contextlib import suppress
-from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +13,11 @@ from bootsmith.tasks.build.forecast import Forecast, Verdict, to_text
 from bootsmith.tasks.packages import lockfile
 from bootsmith.tasks.packages.request import request
 from bootsmith.tasks.recipe.load import load
-from hypothesis import Phase, given, settings
-from hypothesis import strategies as st
 
+from tests.support.agreement import check, explained, run
 from tests.support.checkout import CHECKOUT
-from tests.support.project_changes import SCENARIOS, both, copy, edit_code, forget, remove, write
+from tests.support.project_changes import both, copy, edit_code, forget, remove, write
 from tests.support.toy_project import ToyProject
-
-HAPPENED = {"fresh": "fresh", "restore": "restored", "build": "built"}
 
 
 @pytest.fixture
@@ -32,82 +26,10 @@ def project(tmp_path: Path) -> ToyProject:
     return ToyProject.make(tmp_path)
 
 
-@pytest.fixture(scope="module")
-def original(tmp_path_factory: pytest.TempPathFactory) -> ToyProject:
-    """A toy project with a past: built, edited, edited back."""
-    project = ToyProject.make(tmp_path_factory.mktemp("original"))
-    project.image()
-    (project.top / "source").write_text("another\n")
-    project.image()
-    (project.top / "source").write_text("first line\nsecond line\n")
-    project.image()
-    return project
-
-
 @pytest.fixture
 def built(original: ToyProject, tmp_path: Path) -> ToyProject:
     """A copy of that project: keys and records hold no paths."""
     return copy(original, tmp_path / "copy")
-
-
-def explained(project: ToyProject, *words: str) -> dict[str, dict[str, Any]]:
-    """Return what `doit WORDS explain --json` says of each stage; it must change nothing in the build directory."""
-    before = state(project.top / "build")
-    done = project.doit(*words, "explain", "--json")
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert state(project.top / "build") == before
-    found = json.loads(done.stdout)
-    assert found["version"] == 1
-    return {each["stage"]: each for each in found["stages"]}
-
-
-def state(folder: Path) -> dict[str, tuple[int, int]]:
-    """Return inode and mtime of everything below a folder, but doit's own database."""
-    found = [path for path in folder.rglob("*") if path.name != ".doit.json"]
-    return {str(path): (path.lstat().st_ino, path.lstat().st_mtime_ns) for path in found}
-
-
-def run(project: ToyProject, *words: str) -> tuple[dict[str, str], str]:
-    """Run `doit WORDS image`; return what was done for each stage, and all it said."""
-    done = project.doit(*words, "image")
-    lines = [line.split() for line in done.stdout.splitlines()]
-    happened = {words[1]: words[0] for words in lines if len(words) > 1 and words[0] in {*HAPPENED.values(), "failed"}}
-    return happened, done.stdout + done.stderr
-
-
-def check(project: ToyProject, *words: str) -> dict[str, str]:
-    """Explain, list and run; what was told must be what is done. Return the verdicts."""
-    told = explained(project, *words)
-    variables = [word for word in words if "=" in word]
-    lines = project.doit(*variables, "list", "-s", "--all").stdout.splitlines()
-    listed = {line.split()[1]: line[0] for line in lines}
-    happened, said = run(project, *words)
-    assert "Traceback" not in said
-    for name, each in told.items():
-        if "-a" not in words:
-            assert listed[name] == ("U" if each["verdict"] == "fresh" else "R")
-        assert each["reasons"] or each["verdict"] == "fresh"
-        if each["fails"]:
-            assert happened.get(name, "failed") == "failed", said
-        elif each["verdict"] == "depends":
-            assert {told[waited]["verdict"] for waited in each["depends"]} <= {"build", "depends"}
-        elif name in happened or "failed" not in happened.values():
-            assert happened.get(name) == HAPPENED[each["verdict"]], f"{name} was to be {each['verdict']}\n{said}"
-    failures = [each["fails"].splitlines()[0] for each in told.values() if each["fails"]]
-    assert ("failed" in happened.values()) == bool(failures)
-    if failures:
-        assert any(failure in said for failure in failures)
-    else:
-        assert set(happened) == set(told)
-        assert {each["verdict"] for each in explained(project, *variables).values()} == {"fresh"}
-    return {name: each["verdict"] for name, each in told.items()}
-
-
-@pytest.mark.parametrize("scenario", SCENARIOS)
-def test_what_is_told_is_what_happens(built: ToyProject, scenario: str) -> None:
-    """Stage by stage, explain and `list -s` before the run say what the run does, failures included (V9)."""
-    SCENARIOS[scenario](built)
-    check(built)
 
 
 def test_nothing_built_yet(project: ToyProject) -> None:
@@ -136,26 +58,6 @@ def test_what_was_seen_before_is_known_to_the_end(built: ToyProject) -> None:
     verdicts = check(built)
     assert verdicts["assemble"] == "build"
     assert verdicts["convert/qcow2"] == "fresh"  # the disk will be what it was
-
-
-@pytest.mark.soak(ci=4, whole=200)
-def test_whatever_happens_in_a_row(original: ToyProject, tmp_path: Path, rounds: int) -> None:
-    """Edits, losses, damages and runs in any order: each run does what was told before it (V9)."""
-    calm = [name for name in SCENARIOS if "missing" not in name and "in the way" not in name]
-    numbers = count()
-
-    @settings(max_examples=rounds, derandomize=True, phases=[Phase.generate])
-    @given(st.lists(st.lists(st.sampled_from(calm), min_size=1, max_size=3), min_size=2, max_size=4))
-    def walk(steps: list[list[str]]) -> None:
-        project = copy(original, tmp_path / str(next(numbers)))
-        for names in steps:
-            for name in names:
-                with suppress(FileNotFoundError, FileExistsError):  # what one step took away another cannot change
-                    SCENARIOS[name](project)
-            check(project)
-        shutil.rmtree(project.top)
-
-    walk()
 
 
 REASONS: dict[str, tuple[Callable[[ToyProject], object], str, str, dict[str, Any]]] = {

@@ -2,156 +2,25 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 from collections.abc import Callable
-from contextlib import suppress
-from itertools import count
 from pathlib import Path
 
 import pytest
 from bootsmith.cache.files.lock import FileLock
-from bootsmith.cache.store import record as records
 from bootsmith.tasks.command import remembered_dodo
-from hypothesis import Phase, given, settings
-from hypothesis import strategies as st
 
+from tests.support.agreement import agree
 from tests.support.kernel_files import bzimage, stand_in
-from tests.support.project_changes import SCENARIOS, copy
+from tests.support.project_changes import SCENARIOS, STATE, copy
 from tests.support.toy_project import ToyProject
-
-STATE = "build/toy/.bootsmith"
-
-
-@pytest.fixture(scope="module")
-def original(tmp_path_factory: pytest.TempPathFactory) -> ToyProject:
-    """A toy project with a past: built, edited, edited back."""
-    project = ToyProject.make(tmp_path_factory.mktemp("original"))
-    for text in ("first line\nsecond line\n", "another\n", "first line\nsecond line\n"):
-        (project.top / "source").write_text(text)
-        project.image()
-    return project
 
 
 @pytest.fixture
 def built(original: ToyProject, tmp_path: Path) -> ToyProject:
     """A copy of that project."""
     return copy(original, tmp_path / "copy")
-
-
-def agree(project: ToyProject, *words: str) -> bool:
-    """Ask before doit is loaded, then run doit: if all is fresh, both say so, line by line. Return whether it was."""
-    asked = project.before_doit(*words)
-    before = project.runs()
-    done = project.doit(*words)
-    assert "Traceback" not in done.stdout + done.stderr
-    lines = done.stdout.splitlines()
-    fresh = done.returncode == 0 and all(line.startswith(("fresh ", "build/")) for line in lines)
-    assert (asked is not None) == fresh, f"before doit: {asked}\ndoit: {done.stdout}{done.stderr}"
-    if asked is not None:
-        assert project.runs() == before
-        assert done.stderr == ""
-        assert sorted(asked.splitlines()) == sorted(lines)
-        assert asked.splitlines()[-1] == lines[-1]
-    return fresh
-
-
-@pytest.mark.parametrize("scenario", SCENARIOS)
-def test_what_doit_would_build_is_never_fresh(built: ToyProject, scenario: str) -> None:
-    """After every edit, loss and damage the answer is that of doit's own run; and so it is after that run (V9)."""
-    assert agree(built)
-    SCENARIOS[scenario](built)
-    was_fresh = agree(built, "image")
-    failed = "missing" in scenario or scenario == "output in the way"
-    assert agree(built, "image") == (not failed)
-    if scenario in {"nothing", "input touched", "database lost"}:
-        assert was_fresh
-    if failed or "edited" in scenario or "changed" in scenario or "damage" in scenario:
-        assert not was_fresh
-
-
-def old_boot(project: ToyProject) -> None:
-    path = project.top / STATE / "records/rootfs.json"
-    found = records.read(path)
-    assert found is not None
-    records.write(path, found._replace(boot_id="an earlier boot"))
-
-
-def old_boot_and_damage(project: ToyProject) -> None:
-    old_boot(project)
-    SCENARIOS["output damaged"](project)
-
-
-def interrupt(project: ToyProject) -> None:
-    fifo = project.top / "runs.fifo"
-    os.mkfifo(fifo)
-    (project.top / "source").write_text("an edit\n")
-    doit = project.start("image")
-    assert fifo.read_text() == "started\n"  # opening it waits for the tool
-    fifo.unlink()
-    doit.kill()
-    doit.communicate()
-
-
-def interrupt_and_revert(project: ToyProject) -> None:
-    interrupt(project)
-    (project.top / "source").write_text("first line\nsecond line\n")
-
-
-def other_code(project: ToyProject) -> None:
-    """Change a module that only a function of the stage's module imports."""
-    code = project.top / "toystages.py"
-    code.write_text(code.read_text() + "\ndef unused():\n    import bootsmith.tasks.nowhere\n")
-
-
-STATES: dict[str, tuple[Callable[[ToyProject], object], bool]] = {
-    "the records of an earlier boot": (old_boot, True),
-    "the records of an earlier boot, and damage": (old_boot_and_damage, False),
-    "a build killed in the midst": (interrupt, False),
-    "a build killed in the midst, its edit taken back": (interrupt_and_revert, False),
-    "no lock": (lambda project: (project.top / STATE / "lock").unlink(), True),
-    "no memo": (lambda project: (project.top / "cache/memo").unlink(), True),
-    "a memo of nothing": (lambda project: (project.top / "cache/memo").write_bytes(b"no memo"), True),
-    "no identities of tools": (lambda project: (project.top / "cache/tools").unlink(), True),
-    "a database of nothing": (lambda project: (project.top / "build/.doit.json").write_text("{"), True),
-    "a broken recipe": (lambda project: (project.top / "toy.yaml").write_text("broken\n"), False),
-    "a module that imports another": (other_code, False),
-}
-
-
-@pytest.mark.parametrize("state", STATES)
-def test_whatever_the_state(built: ToyProject, state: str) -> None:
-    """Restarted hosts, killed builds, lost locks and memos, broken recipes: the answer is that of doit's own run."""
-    change, fresh = STATES[state]
-    change(built)
-    assert agree(built) == fresh
-
-
-@pytest.mark.soak(ci=3, whole=200)
-def test_whatever_happens_in_a_row(original: ToyProject, tmp_path: Path, rounds: int) -> None:
-    """Edits, losses, damages and runs, in any order and either way of running: the answer stays that of doit's run."""
-    happenings = SCENARIOS | {name: change for name, (change, _) in STATES.items()}
-    calm = [name for name in happenings if not any(word in name for word in ("missing", "in the way", "recipe"))]
-    numbers = count()
-
-    @settings(max_examples=rounds, derandomize=True, phases=[Phase.generate])
-    @given(st.lists(st.lists(st.sampled_from(calm), max_size=2), min_size=2, max_size=5))
-    def walk(steps: list[list[str]]) -> None:
-        project = copy(original, tmp_path / str(next(numbers)))
-        for number, names in enumerate(steps):
-            for name in names:
-                with suppress(FileNotFoundError, FileExistsError):  # what one step took away another cannot change
-                    happenings[name](project)
-            if number % 2:
-                project.entry = "bootsmith.tasks.command.start"
-                project.image()
-                project.entry = "doit"
-            agree(project)
-            assert agree(project)
-        shutil.rmtree(project.top)
-
-    walk()
 
 
 @pytest.mark.parametrize("words", [("raw",), ("rootfs", "image"), ("layers",), ("convert/qcow2",), ("image", "image")])

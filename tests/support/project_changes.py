@@ -7,6 +7,8 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
+from bootsmith.cache.store import record as records
+
 from tests.support.toy_project import ToyProject
 
 
@@ -58,6 +60,7 @@ def in_the_way(project: ToyProject) -> None:
 
 
 def edit_code(project: ToyProject) -> None:
+    project.forks = False
     code = project.top / "toystages.py"
     code.write_text(code.read_text().replace(".upper()", ".title()"))
 
@@ -124,3 +127,56 @@ SCENARIOS: dict[str, Callable[[ToyProject], object]] = {
     "an edit and a damaged output": both(write("tree/y", "y"), damage("base")),
     "a reverted input and a changed tool": both(write("source", "another\n"), write("bin/toytool", "#!/bin/sh\n:\n")),
 }  # fmt: skip
+
+
+STATE = "build/toy/.bootsmith"
+
+
+def old_boot(project: ToyProject) -> None:
+    path = project.top / STATE / "records/rootfs.json"
+    found = records.read(path)
+    assert found is not None
+    records.write(path, found._replace(boot_id="an earlier boot"))
+
+
+def old_boot_and_damage(project: ToyProject) -> None:
+    old_boot(project)
+    SCENARIOS["output damaged"](project)
+
+
+def interrupt(project: ToyProject) -> None:
+    fifo = project.top / "runs.fifo"
+    os.mkfifo(fifo)
+    (project.top / "source").write_text("an edit\n")
+    doit = project.start("image")
+    assert fifo.read_text() == "started\n"  # opening it waits for the tool
+    fifo.unlink()
+    doit.kill()
+    doit.communicate()
+
+
+def interrupt_and_revert(project: ToyProject) -> None:
+    interrupt(project)
+    (project.top / "source").write_text("first line\nsecond line\n")
+
+
+def other_code(project: ToyProject) -> None:
+    """Change a module that only a function of the stage's module imports."""
+    code = project.top / "toystages.py"
+    code.write_text(code.read_text() + "\ndef unused():\n    import bootsmith.tasks.nowhere\n")
+
+
+STATES: dict[str, tuple[Callable[[ToyProject], object], bool]] = {
+    "the records of an earlier boot": (old_boot, True),
+    "the records of an earlier boot, and damage": (old_boot_and_damage, False),
+    "a build killed in the midst": (interrupt, False),
+    "a build killed in the midst, its edit taken back": (interrupt_and_revert, False),
+    "no lock": (lambda project: (project.top / STATE / "lock").unlink(), True),
+    "no memo": (lambda project: (project.top / "cache/memo").unlink(), True),
+    "a memo of nothing": (lambda project: (project.top / "cache/memo").write_bytes(b"no memo"), True),
+    "no identities of tools": (lambda project: (project.top / "cache/tools").unlink(), True),
+    "a database of nothing": (lambda project: (project.top / "build/.doit.json").write_text("{"), True),
+    "a broken recipe": (lambda project: (project.top / "toy.yaml").write_text("broken\n"), False),
+    "a module that imports another": (other_code, False),
+}
+"""What else can have happened, and whether all is fresh then."""
