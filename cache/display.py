@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 LIMIT = 400  # characters of one name: longer than paths that people use, shorter than a screen
@@ -52,6 +53,19 @@ def ago(seconds: float) -> str:
 def count(number: int, noun: str) -> str:
     """Return so many of something that forms its plural with an s: 1 chunk, 1,200 chunks."""
     return f"{number:,} {noun}{'' if number == 1 else 's'}"
+
+
+def alike(word: str, known: Iterable[str], most: int = 3) -> list[str]:
+    """Return the known words that `word` was probably meant to be, the likeliest first; case is no difference."""
+    import difflib  # only mistakes pay for it
+
+    lowered = {each.lower(): each for each in reversed([*known])}
+    return [lowered[each] for each in difflib.get_close_matches(word[:LIMIT].lower(), [*lowered], n=most, cutoff=0.6)]
+
+
+def nearest(word: str, known: Iterable[str]) -> str | None:
+    """Return the known word that `word` was probably meant to be."""
+    return next(iter(alike(word, known, most=1)), None)
 
 
 def _below(path: str, folder: str) -> str:

@@ -7,15 +7,14 @@ each entry; else the firmware starts the only one.
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
 from bootsmith.tasks.boot import pe
 from bootsmith.tasks.boot.pe import Addition
 from bootsmith.tasks.boot.systemd import FOLDER, packages
+from bootsmith.tasks.tools import os_release
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
     from bootsmith.tasks.boot.loader import Making
@@ -45,7 +44,7 @@ def make(making: Making) -> None:
             kernel=making.kernel_file(item),
             initrd=making.initrd_file(item),
             cmdline=item.cmdline,
-            release=os_release(about),
+            release=os_release.text(about),
             version=item.version,
         )
         name = f"EFI/Linux/{item.name}.efi"
@@ -68,12 +67,3 @@ def unify(stub: bytes, *, kernel: Path, initrd: Path | None, cmdline: str, relea
         Addition(".cmdline", cmdline.encode()),
     ]
     return pe.add_sections(pe.parse(stub, "the EFI stub"), [each for each in additions if each.data])
-
-
-def os_release(facts: Mapping[str, str]) -> str:
-    """Return what os-release(5) looks like, of the facts that are not empty."""
-    return "".join(f"{key}={_quoted(value)}\n" for key, value in facts.items() if value)
-
-
-def _quoted(value: str) -> str:
-    return value if re.fullmatch(r"[\w.-]+", value, re.ASCII) else '"' + re.sub(r'(["\\$`])', r"\\\1", value) + '"'

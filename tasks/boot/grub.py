@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 import re
 from typing import TYPE_CHECKING
 
+from bootsmith.cache.display import nearest
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.recipe import cmdline
 
@@ -41,8 +41,8 @@ def _asked(making: Making, folder: Path) -> tuple[str, ...]:
     """Return the modules that the recipe asks for. Raises StageError for one that this GRUB has not."""
     for name in making.grub_modules:
         if not (folder / f"{name}.mod").is_file():
-            near = difflib.get_close_matches(name, [path.stem for path in folder.glob("*.mod")], 1)
-            hint = f"Did you mean {near[0]}?" if near else "Remove it."
+            near = nearest(name, (path.stem for path in folder.glob("*.mod")))
+            hint = f"Did you mean {near}?" if near else "Remove it."
             raise StageError(f"boot.grub_modules: GRUB for {folder.name} has no module {name}", hint)
     return making.grub_modules
 

@@ -87,6 +87,8 @@ def options(
     """
     import getopt
 
+    from bootsmith.cache.display import alike
+
     names = {f"--{each['long']}": each for each in params}
     names |= {f"-{each['short']}": each for each in names.values() if each["short"]}
     known = [(name, each["type"] is not bool) for name, each in names.items()]
@@ -95,9 +97,9 @@ def options(
     try:
         given, rest = (getopt.gnu_getopt if mixed else getopt.getopt)(list(words), short, long)
     except getopt.GetoptError as error:
-        near = _near(error.opt, [name[2:] for name in names]) if "not recognized" in error.msg else []
-        meant = f"Did you mean {' or '.join(f'--{each}' for each in near)}?"
-        hint = meant if near else f"`doit help {task}` shows its options."
+        near = alike(error.opt, [name[2:] for name in names]) if "not recognized" in error.msg else []
+        asked = f"Did you mean {' or '.join(f'--{each}' for each in near)}?"
+        hint = asked if near else f"`doit help {task}` shows its options."
         raise UsageError(f"{task}: {error.msg}", hint) from None
     found = {each["name"]: each["default"] for each in names.values()}
     found |= {names[name]["name"]: names[name]["type"] is bool or text for name, text in given}
@@ -110,13 +112,9 @@ def _from_home(value: str) -> str:
     return f"{home}{value[1:]}" if home and value.startswith("~/") else value
 
 
-def nearest(word: str, known: Collection[str]) -> str:
+def meant(word: str, known: Collection[str]) -> str:
     """Return a sentence naming what `word` may have meant, or where to look."""
-    near = _near(word, known)
+    from bootsmith.cache.display import alike
+
+    near = alike(word, known)
     return f"Did you mean {' or '.join(near)}?" if near else "`doit list` shows what there is."
-
-
-def _near(word: str, known: Collection[str]) -> list[str]:
-    import difflib
-
-    return difflib.get_close_matches(word, known, n=3, cutoff=0.6)

@@ -182,6 +182,6 @@ def _check_names(recipe: Recipe, debian: Debian, known: _Known) -> None:
 
 def _alike(name: str, known: _Known) -> str | None:
     """Return the package that was probably meant."""
-    from bootsmith.tasks.recipe.text.problems import near
+    from bootsmith.cache.display import nearest
 
-    return near(name, (each for each in known.names if each[:1] == name[:1] and abs(len(each) - len(name)) <= 3))
+    return nearest(name, (each for each in known.names if each[:1] == name[:1] and abs(len(each) - len(name)) <= 3))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import Path
 from typing import NamedTuple
 
+from bootsmith.tasks.tools import os_release
 from bootsmith.tasks.tools.tool import Tool
 
 
@@ -34,9 +34,9 @@ _FAMILIES = {
 }
 
 
-def package_manager(os_release: Mapping[str, str] | None = None) -> PackageManager | None:
+def package_manager(facts: Mapping[str, str] | None = None) -> PackageManager | None:
     """Return the package manager that ID, else ID_LIKE, of os-release says this host has; None where it is unknown."""
-    facts = _os_release() if os_release is None else os_release
+    facts = os_release.of_host() if facts is None else facts
     for family in (facts.get("ID", ""), *facts.get("ID_LIKE", "").split()):
         if family in _FAMILIES:
             return _MANAGERS[_FAMILIES[family]]
@@ -57,14 +57,3 @@ def install_command(tools: Iterable[Tool]) -> str:
     import shlex
 
     return shlex.join([*manager.install, *packages(tools, manager)])
-
-
-def _os_release() -> dict[str, str]:
-    places = (Path("/etc/os-release"), Path("/usr/lib/os-release"))
-    return next((read_os_release(place) for place in places if place.exists()), {})
-
-
-def read_os_release(path: Path) -> dict[str, str]:
-    """Return what an os-release file says."""
-    lines = path.read_text(errors="replace").splitlines()
-    return {key: value.strip().strip("\"'") for key, _, value in (line.partition("=") for line in lines)}

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
+from bootsmith.cache.display import nearest
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.tree.merged import Tree
 
@@ -46,10 +47,8 @@ def _free(taken: set[int], where: str) -> int:
 
 def near(name: str, known: Iterable[str]) -> str:
     """Return ": did you mean X?" where a known name is alike."""
-    import difflib  # only mistakes pay for it
-
-    found = difflib.get_close_matches(name, list(known), n=1)
-    return f": did you mean {found[0]}?" if found else ""
+    found = nearest(name, known)
+    return f": did you mean {found}?" if found else ""
 
 
 class Table:

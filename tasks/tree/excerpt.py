@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
+from bootsmith.cache.display import nearest, shown
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.tree import layer
 from bootsmith.tasks.tree import tar as tars
@@ -99,9 +99,9 @@ def _check_folder(subdir: str, tree: Tree, places: dict[str, str], tar: Path) ->
 
 def _meant(path: str, folders: list[str]) -> str:
     """Return what to do about a folder that is not there, in the words of those that are."""
-    near = difflib.get_close_matches(path, folders, n=1)
+    near = nearest(path, folders)
     if near:
-        return f"Did you mean {near[0]}?"
+        return f"Did you mean {shown(near)}?"
     return f"Folders there: {', '.join(folders[:_SHOWN])}." if folders else "There are no folders there."
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Final
 
 from bootsmith.tasks.build.stage import Context
 from bootsmith.tasks.errors import StageError
+from bootsmith.tasks.tools import os_release
 
 if TYPE_CHECKING:
     from bootsmith.tasks.tree.merged import Tree
@@ -52,7 +53,7 @@ def run(ctx: Context) -> None:
 def facts(tree: Tree | None, version: str) -> dict[str, str]:
     """Return what is known of a kernel of that version, and of the distribution that the tree is."""
     text = (tree.text("etc/os-release") or tree.text("usr/lib/os-release") or "") if tree else ""
-    release = os_release(text)
+    release = os_release.parse(text)
     return {
         "version": version,
         "id": release.get("ID", "linux"),
@@ -112,9 +113,3 @@ def _parts(version: str) -> list[tuple[list[int], int]]:
         weights = [-1 if sign == "~" else ord(sign) if sign.isalpha() else ord(sign) + 256 for sign in text]
         found.append(([*weights, 0], int(digits or "0")))
     return found
-
-
-def os_release(text: str) -> dict[str, str]:
-    """Return what os-release(5) says."""
-    pairs = (line.partition("=") for line in text.splitlines() if "=" in line and not line.startswith("#"))
-    return {key.strip(): value.strip().strip("\"'") for key, _, value in pairs}

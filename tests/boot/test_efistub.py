@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from bootsmith.tasks.boot import efistub, pe
+from bootsmith.tasks.boot import pe
 from bootsmith.tasks.boot.pe import Program
 from bootsmith.tasks.disk import gpt
 from bootsmith.tasks.errors import StageError
@@ -163,14 +163,6 @@ def test_entries_stand_beside_kernels_on_a_boot_partition(build: DiskBuild) -> N
     }  # fmt: skip
     entry = next(each for each in entries if each.name == "default.conf")
     assert b"linux /vmlinuz-6.1.0-9-cloud-amd64\n" in layer.read_member(build.site.loader.tar, entry)
-
-
-@pytest.mark.parametrize(
-    ("value", "line"), [("debian", "A=debian\n"), ('a "b" $c `d` \\', 'A="a \\"b\\" \\$c \\`d\\` \\\\"\n'), ("", "")]
-)
-def test_os_release_is_quoted_as_a_shell_reads_it(value: str, line: str) -> None:
-    """And what is empty is left out."""
-    assert efistub.os_release({"A": value}) == line
 
 
 def test_a_workshops_own_layout(build: DiskBuild) -> None:

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 import pytest
-from bootsmith.cache.display import LIMIT, ago, count, escaped, human, shown
+from bootsmith.cache.display import LIMIT, ago, alike, count, escaped, human, nearest, shown
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -112,3 +112,12 @@ def test_count() -> None:
 def test_sizes_read_as_people_write_them(size: int, text: str) -> None:
     """Powers of 1024, three digits at most where there is a point."""
     assert human(size) == text
+
+
+def test_what_was_probably_meant() -> None:
+    """The likeliest of the known words, whatever its case and however long the word; none where none is like it."""
+    known = ["image", "Images", "kernel"]
+    assert [nearest(word, known) for word in ("imgae", "IMAGES", "zzz", "")] == ["image", "Images", None, None]
+    assert alike("imag", known) == ["image", "Images"]
+    assert alike("imag", known, most=1) == ["image"]
+    assert nearest("x" * 100_000, ["x" * LIMIT]) == "x" * LIMIT

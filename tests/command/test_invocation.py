@@ -140,5 +140,5 @@ def test_a_variable_given_twice_is_refused() -> None:
 
 def test_near_names() -> None:
     """A misspelt word is answered with what it may have meant."""
-    assert invocation.nearest("imgae", ["image", "kernel"]) == "Did you mean image?"
-    assert "doit list" in invocation.nearest("zzz", ["image", "kernel"])
+    assert invocation.meant("imgae", ["image", "kernel"]) == "Did you mean image?"
+    assert "doit list" in invocation.meant("zzz", ["image", "kernel"])

@@ -16,7 +16,7 @@ def _no_host(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Look for programs in a folder of the test's own, on a Debian."""
     monkeypatch.setattr(programs, "PATH", str(tmp_path))
     monkeypatch.setenv("PATH", "")
-    monkeypatch.setattr(package_manager, "_os_release", lambda: {"ID": "debian"})
+    monkeypatch.setattr(package_manager.os_release, "of_host", lambda: {"ID": "debian"})
 
 
 def program(path: Path, mode: int = 0o755) -> Path:

@@ -30,7 +30,7 @@ def test_missing_ones_end_in_one_command(monkeypatch: pytest.MonkeyPatch, tmp_pa
     """All that is missing is said at once, with the one command that installs it (L13)."""
     monkeypatch.setattr(programs, "PATH", str(tmp_path))
     monkeypatch.setenv("PATH", "")
-    monkeypatch.setattr(package_manager, "_os_release", lambda: {"ID": "debian"})
+    monkeypatch.setattr(package_manager.os_release, "of_host", lambda: {"ID": "debian"})
     text = host_table.report()
     assert row(text, "mcopy")[1:3] == ["-", "missing"]
     command = next(line for line in text.splitlines() if "apt-get install" in line)

@@ -44,7 +44,7 @@ def test_says_which_lines_to_add(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_says_which_package_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where newuidmap is missing too, both are said at once."""
     monkeypatch.setattr(programs, "place", lambda _tool: None)
-    monkeypatch.setattr(package_manager, "_os_release", lambda: {"ID": "debian"})
+    monkeypatch.setattr(package_manager.os_release, "of_host", lambda: {"ID": "debian"})
     with pytest.raises(ToolMissing, match="nor is newuidmap installed") as caught:
         id_mapping.map_ids(1)
     assert "/etc/subgid. And install newuidmap: apt-get install" in caught.value.hint

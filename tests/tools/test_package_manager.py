@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from bootsmith.tasks.tools import package_manager
 from bootsmith.tasks.tools.catalogue import TOOLS
@@ -30,17 +28,10 @@ def test_knows_the_package_manager(os_release: dict[str, str], manager: str | No
 
 def test_one_command_installs_all(monkeypatch: pytest.MonkeyPatch) -> None:
     """All missing programs are one command, each package once; in words where the distribution is unknown (L13)."""
-    monkeypatch.setattr(package_manager, "_os_release", lambda: {"ID": "debian"})
+    monkeypatch.setattr(package_manager.os_release, "of_host", lambda: {"ID": "debian"})
     tools = [TOOLS["mmd"], TOOLS["mcopy"], TOOLS["sfdisk"]]
     assert package_manager.install_command(tools) == "apt-get install -y --no-install-recommends fdisk mtools"
-    monkeypatch.setattr(package_manager, "_os_release", lambda: {"ID": "alpine"})
+    monkeypatch.setattr(package_manager.os_release, "of_host", lambda: {"ID": "alpine"})
     assert package_manager.install_command(tools) == "apk add mtools sfdisk"
-    monkeypatch.setattr(package_manager, "_os_release", dict)
+    monkeypatch.setattr(package_manager.os_release, "of_host", dict)
     assert package_manager.install_command(tools) == "with your package manager: mcopy mmd sfdisk"
-
-
-def test_os_release_is_read_as_a_shell_would(tmp_path: Path) -> None:
-    """Values may be quoted; other lines do no harm."""
-    (tmp_path / "os-release").write_text("# ID=x\nNAME='A B'\nID_LIKE=\"rhel fedora\"\n\nID=rocky\n")
-    facts = package_manager.read_os_release(tmp_path / "os-release")
-    assert (facts["NAME"], facts["ID"], facts["ID_LIKE"]) == ("A B", "rocky", "rhel fedora")

@@ -39,7 +39,7 @@ class World:
 def fixture_world(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> World:
     """Return a Debian that lacks mcopy, seen by an ordinary user who has sudo and no terminal."""
     world = World()
-    monkeypatch.setattr(package_manager, "_os_release", lambda: {"ID": "debian"})
+    monkeypatch.setattr(package_manager.os_release, "of_host", lambda: {"ID": "debian"})
     monkeypatch.setattr(setup, "_run", world.run)
     monkeypatch.setattr(setup, "missing", lambda _checkout: list(world.absent))
     monkeypatch.setattr(virtualenv, "ensure", lambda checkout: (checkout / ".venv").mkdir())
@@ -114,7 +114,7 @@ def test_an_unknown_distribution_gets_a_list(
     world: World, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """Where we know no package manager, what is needed is named."""
-    monkeypatch.setattr(package_manager, "_os_release", dict)
+    monkeypatch.setattr(package_manager.os_release, "of_host", dict)
     assert setup.main([str(tmp_path)]) == 3
     assert world.ran == []
     assert "with your package manager: mcopy" in capsys.readouterr().err
@@ -152,7 +152,7 @@ def test_what_the_environment_needs_is_part_of_it(tmp_path: Path, monkeypatch: p
     )
     monkeypatch.setattr("importlib.util.find_spec", lambda _name: None)
     assert setup.VENV in setup.missing(tmp_path)
-    monkeypatch.setattr(package_manager, "_os_release", lambda: {"ID": "debian"})
+    monkeypatch.setattr(package_manager.os_release, "of_host", lambda: {"ID": "debian"})
     assert "python3-venv" in package_manager.install_command(setup.missing(tmp_path)).split()
     monkeypatch.setattr(virtualenv, "is_current", lambda *_: True)
     assert setup.VENV not in setup.missing(tmp_path)

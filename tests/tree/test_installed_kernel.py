@@ -150,9 +150,3 @@ def test_a_copy_kept_for_a_bad_day_is_not_taken(build: TreeBuild) -> None:
     build.base({f"./boot/vmlinuz-{v}": v.encode() for v in names})
     assert take(build)["version"] == "6.1.0-10-amd64"
     assert build.told == ["kernel 6.1.0-10-amd64 was taken, the newest; there also is 6.1.0-9-amd64"]
-
-
-def test_os_release_is_read() -> None:
-    """Quotes and comments of os-release are understood."""
-    text = "# x\nID=debian\nPRETTY_NAME=\"Debian 'x'\"\nVERSION_ID='13'\nBROKEN\n"
-    assert installed_kernel.os_release(text) == {"ID": "debian", "PRETTY_NAME": "Debian 'x", "VERSION_ID": "13"}

@@ -68,7 +68,7 @@ def _past(request: Request, at: str) -> tuple[Builder, Entry]:
 def _entry(entries: list[Entry], prefix: str, request: Request) -> Entry:
     """Return the entry whose id begins so. Raises UsageError with what there is."""
     from bootsmith.tasks.build.history import SHORT, moment
-    from bootsmith.tasks.command.invocation import nearest
+    from bootsmith.tasks.command.invocation import meant
 
     found = [entry for entry in entries if entry.id.startswith(prefix.lower())] if prefix else []
     if len(found) == 1:
@@ -79,6 +79,6 @@ def _entry(entries: list[Entry], prefix: str, request: Request) -> Entry:
     if not entries:
         first = f"`{request.typed('image')}` makes the first."
         raise UsageError(f"there is no build {prefix}: none was noted yet", first)
-    hint = nearest(prefix, [entry.id[: max(len(prefix), SHORT)] for entry in entries])
+    hint = meant(prefix, [entry.id[: max(len(prefix), SHORT)] for entry in entries])
     listed = f"`{request.typed('log')}` lists the builds there were."
     raise UsageError(f"there is no build {prefix}", hint if hint.startswith("Did") else listed)

@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bootsmith.tasks.command.engine.action import CommandAction, ImageTask, Report, StageAction, StageTask, WordsTask
-from bootsmith.tasks.command.invocation import nearest, options
+from bootsmith.tasks.command.invocation import meant, options
 from bootsmith.tasks.command.request import Request
 from bootsmith.tasks.command.selection import BY_NAME, ONE_PLAN, Selection, positional
 from bootsmith.tasks.command.session import Session
@@ -154,4 +154,4 @@ class Graph:
             elif "*" in word or word in targets:
                 continue
             else:
-                raise UsageError(f"{word} is not a task", nearest(word, [*by_name, *self._others]))
+                raise UsageError(f"{word} is not a task", meant(word, [*by_name, *self._others]))

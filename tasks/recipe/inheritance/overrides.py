@@ -6,10 +6,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from bootsmith.cache.display import nearest
 from bootsmith.tasks.recipe.keys.all import RECIPE
 from bootsmith.tasks.recipe.text.nodes import COMMAND_LINE, NULLS, Entry, Node, Place, Table, Text
 from bootsmith.tasks.recipe.text.parse import parse_word
-from bootsmith.tasks.recipe.text.problems import Problems, near, suggest
+from bootsmith.tasks.recipe.text.problems import Problems, suggest
 from bootsmith.tasks.recipe.values.scalars import Scalar, Type
 from bootsmith.tasks.recipe.values.shapes import Choose, ListOf, Named, OneOrMore, Section, WordOr
 
@@ -94,12 +95,12 @@ def _names(path: tuple[str, ...], tree: Table) -> list[str]:
 
 def _unknown(step: str, path: tuple[str, ...], known: Sequence[str], variables: Sequence[str], tree: Table) -> str:
     if path:
-        meant = near(step, known)
+        meant = nearest(step, known)
         todo = f"did you mean {'.'.join((*path, meant))}?" if meant else suggest(step, known)
         return f"there is no such key; {todo}"
     words = {each.rpartition(".")[2]: each for each in reversed([*_leaves(RECIPE, (), tree)])}
     words |= {each: each for each in (*known, *variables)}
-    meant = near(step, list(words))
+    meant = nearest(step, list(words))
     todo = f"did you mean {words[meant]}?" if meant else "`doit show` prints every key"
     return f"there is no such variable or key; {todo}"
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TypeAlias
 
+from bootsmith.cache.display import nearest
 from bootsmith.tasks.errors import RecipeError
 from bootsmith.tasks.recipe.text.nodes import Place
 
@@ -99,19 +100,9 @@ def dotted(path: KeyPath) -> str:
     return ".".join(step for step in path if isinstance(step, str))
 
 
-def near(word: str, known: Iterable[str]) -> str | None:
-    """Return the known word that `word` was probably meant to be."""
-    import difflib  # only mistakes pay for it
-
-    candidates = list(known)
-    lowered = {each.lower(): each for each in reversed(candidates)}
-    found = difflib.get_close_matches(word.lower(), list(lowered), n=1, cutoff=0.6)
-    return lowered[found[0]] if found else None
-
-
 def suggest(word: str, known: Sequence[str]) -> str:
     """Return what to do about an unknown word: "did you mean ...?", or the words there are."""
-    found = near(word, known)
+    found = nearest(word, known)
     if found:
         return f"did you mean {found}?"
     if not known:

@@ -8,10 +8,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from bootsmith.cache.display import shown
+from bootsmith.cache.display import nearest, shown
 from bootsmith.tasks.build.stage import Json
 from bootsmith.tasks.recipe.text.nodes import Node, PathText, Raw, Table, Text
-from bootsmith.tasks.recipe.text.problems import KeyPath, Problems, Wrong, near, suggest
+from bootsmith.tasks.recipe.text.problems import KeyPath, Problems, Wrong, suggest
 from bootsmith.tasks.recipe.values import units
 
 FAILED: Any = object()
@@ -233,7 +233,7 @@ class Choice(Scalar):
         try:
             return self._other.parse(said)
         except Wrong as wrong:
-            meant = near(said.text, self._words)
+            meant = nearest(said.text, self._words)
             todo = f"{wrong.todo}, or {' or '.join(self._words)}"
             if meant or wrong.todo.endswith("?"):
                 todo = f"did you mean {meant}?" if meant else wrong.todo
@@ -273,7 +273,7 @@ class FilePath(Scalar):
             mode = path.stat().st_mode
         except FileNotFoundError:
             beside = sorted(each.name for each in path.parent.iterdir()) if path.parent.is_dir() else []
-            meant = near(path.name, beside)
+            meant = nearest(path.name, beside)
             todo = f"did you mean {meant}?" if meant else f"create that {self._kind}"
             raise Wrong(f"{shown(path)} does not exist", todo) from None
         except OSError as error:

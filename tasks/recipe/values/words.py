@@ -7,11 +7,11 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from bootsmith.cache.display import shown
+from bootsmith.cache.display import nearest, shown
 from bootsmith.tasks.build.secret import Secret
 from bootsmith.tasks.build.stage import Json
 from bootsmith.tasks.recipe.text.nodes import Node, Raw, Table, Text
-from bootsmith.tasks.recipe.text.problems import KeyPath, Problems, Wrong, dotted, near, suggest
+from bootsmith.tasks.recipe.text.problems import KeyPath, Problems, Wrong, dotted, suggest
 from bootsmith.tasks.recipe.values import units
 from bootsmith.tasks.recipe.values.scalars import FAILED, Choice, FilePath, Number, Parsed, Str, Type
 
@@ -307,7 +307,7 @@ class SecretRef(Type):
             return node.text
         forms = " or ".join(f"{{{form}: {said}}}" for form, said in self._forms.items())
         if not isinstance(node, Table):
-            meant = near(node.text, self._words) if isinstance(node, Text) else None
+            meant = nearest(node.text, self._words) if isinstance(node, Text) else None
             todo = f"did you mean {meant}?" if meant else " or ".join(["write " + forms, *self._words])
             problems.add(node.place, path, f"a secret cannot stand in a recipe; {todo}")
             return FAILED

@@ -27,7 +27,7 @@ ABOVE = ("recipe", "machine", "writeback", "planning", "command")
 COMMON = {"build.stage", "build.parameters", "errors", "cache.errors", "cache.display"}
 """Of nearly all stages' code: the contract, how parameters are read, and what a mistake is and how it is worded."""
 PROCESS = """tools.process tools.isolation tools.environment tools.id_mapping tools.subordinate_ids
-    tools.programs tools.tool tools.package_manager tools.children tools.lines"""
+    tools.programs tools.tool tools.package_manager tools.os_release tools.children tools.lines"""
 """How host programs are run: of whoever has some run, beside build.tool_runner."""
 LAYERS = "tree.layer tree.tar"
 MERGED = f"{LAYERS} tree.merged"
@@ -41,7 +41,7 @@ CODE = {
     "boot.ldlinux": f"disk.filesystems disk.fat disk.splice {FILLING} {EXT}",
     "boot.loader_layer": f"boot.loader boot.menu boot.own boot.registry boot.pe boot.signing boot.enrolment boot.der "
     f"disk.bootcode {FILLING} recipe.loaders.boot_places recipe.cmdline",
-    "boot.own_kernel": f"boot.multiboot tree.installed_kernel tree.boot_formats {MERGED}",
+    "boot.own_kernel": f"boot.multiboot tree.installed_kernel tools.os_release tree.boot_formats {MERGED}",
     "disk.filesystems": f"disk.fat disk.splice {FILLING} {EXT}",
     "disk.partition_table": f"disk.layout disk.gpt disk.mbr {FILLING}",
     "disk.qemu_img": "disk.qcow2 disk.image_format disk.passphrase build.secret cache.files.lock",
@@ -55,12 +55,12 @@ CODE = {
     "tree.directory": f"{LAYERS} {OWNERS} {HOST_FILES}",
     "tree.exported_file": "",
     "tree.initramfs": f"tree.scratch tools.capacity {LAYERS}",
-    "tree.initrd_sources": f"tree.cpio tree.boot_formats tree.installed_kernel {MERGED}",
-    "tree.installed_kernel": MERGED,
+    "tree.initrd_sources": f"tree.cpio tree.boot_formats tree.installed_kernel tools.os_release {MERGED}",
+    "tree.installed_kernel": f"tools.os_release {MERGED}",
     "tree.system_layer": f"tree.users tree.crypt tree.units tree.network tree.ssh_host_keys {DELTA}",
     # what the stage `bootloader` loads beside boot.loader_layer
     "boot.direct": "",
-    "boot.efistub": "boot.pe boot.systemd",
+    "boot.efistub": "boot.pe boot.systemd tools.os_release",
     "boot.grub_bios": f"boot.grub disk.bootcode {CONTENT} recipe.cmdline",
     "boot.grub_efi": "boot.grub recipe.cmdline",
     "boot.syslinux": "",
