@@ -6,8 +6,10 @@ BootsmithError
 ├── StageError        a stage could not be built                            exit 1
 │   ├── ToolFailed    a host program exited non-zero                        exit 1
 │   ├── ToolMissing   a host program is not installed                       exit 1
-│   └── InputMissing  a declared input does not exist                       exit 1
+│   ├── InputMissing  a declared input does not exist                       exit 1
+│   └── UnfitParams   a record holds parameters that its stage cannot take  exit 1
 ├── TestFailed        an image did not do what its recipe's test demands    exit 1
+│   └── Starved       the host was too busy for a boot to show anything     exit 1
 ├── Unmet             the guest did not do what was demanded                exit 1
 ├── Encrypted         a disk image is encrypted, and nothing opens it       exit 1
 ├── Ended             a command run for the user ended with a status        exit 1, or that status

@@ -34,11 +34,15 @@ SMOKE_GUEST = bytes.fromhex("b02a e6f4 f4 ebfd").ljust(510, b"\0") + b"\x55\xaa"
 
 @dataclass(frozen=True, slots=True)
 class Accel:
-    """An accelerator that works here. `cpu` is the best CPU model under it; `note` tells the user why it is not KVM."""
+    """An accelerator that works here. `cpu` is the best CPU model under it; `note` tells the user why it is not KVM.
+
+    `parallel` says that TCG may run each processor of the guest in a thread of its own.
+    """
 
     kind: Literal["kvm", "tcg"]
     cpu: str
     note: str = ""
+    parallel: bool = True
 
     @property
     def patience(self) -> int:
@@ -47,7 +51,8 @@ class Accel:
     @property
     def words(self) -> list[str]:
         """The words that ask QEMU for it. Two MiB of code cache per MiB of kernel is not enough: 512 MiB is."""
-        return ["-accel", "kvm" if self.kind == "kvm" else "tcg,thread=multi,tb-size=512"]
+        threads = "multi" if self.parallel else "single"
+        return ["-accel", "kvm" if self.kind == "kvm" else f"tcg,thread={threads},tb-size=512"]
 
 
 KVM = Accel("kvm", "host")
@@ -137,7 +142,7 @@ def choose(
     if wanted != "tcg" and not refusal:
         return KVM
     note = f"no KVM, so TCG, which takes longer: {refusal}" if refusal else ""
-    return Accel("tcg", _best_tcg_cpu(qemu, answers), note)
+    return _tcg(_version(qemu, answers), note)
 
 
 def _why_not_kvm(device: Path, qemu: Qemu, answers: _Answers, *, again: bool) -> str:
@@ -157,18 +162,26 @@ def _why_not_kvm(device: Path, qemu: Qemu, answers: _Answers, *, again: bool) ->
     return known
 
 
-def _best_tcg_cpu(qemu: Qemu, answers: _Answers) -> str:
-    """Return the CPU model for TCG.
+def _version(qemu: Qemu, answers: _Answers) -> tuple[int, ...]:
+    known = answers.read("version")
+    if known is None:
+        known = ".".join(map(str, qemu.version()))
+        answers.write("version", known)
+    return tuple(map(int, known.split(".")))
+
+
+def _tcg(version: tuple[int, ...], note: str) -> Accel:
+    """Return TCG as this QEMU can be trusted with it.
 
     Before QEMU 8 its cmpxchg16b leaves rubbish in the flags register until the next instruction that sets them: an
     interrupt in between gives the guest a trap flag, and Linux 6.12, whose memory allocator lives on that instruction,
     dies in about every second boot. Without the feature the allocator takes another way.
+
+    Before QEMU 8.1 code may be translated while another processor of the guest writes it, and the old code stays: Linux
+    patches its own code behind a breakpoint, meets that breakpoint when it is long gone, and dies in about one boot of
+    150. In one thread for all processors nobody writes meanwhile. A boot on an idle host takes half as long again.
     """
-    version = answers.read("version")
-    if version is None:
-        version = ".".join(map(str, qemu.version()))
-        answers.write("version", version)
-    return "max" if int(version.partition(".")[0]) >= 8 else "max,cx16=off"
+    return Accel("tcg", "max" if version >= (8, 0) else "max,cx16=off", note, parallel=version >= (8, 1))
 
 
 @dataclass(frozen=True, slots=True)

@@ -138,6 +138,15 @@ def test_the_cpu_avoids_an_instruction_old_qemus_break(tmp_path: Path, version: 
     assert choose(tmp_path, FakeQemu("", version=version), "tcg").cpu == cpu
 
 
+@pytest.mark.parametrize(
+    ("version", "threads"), [((7, 2), "single"), ((8, 0), "single"), ((8, 1), "multi"), ((10, 0), "multi")]
+)
+def test_old_qemus_run_all_processors_in_one_thread(tmp_path: Path, version: tuple[int, ...], threads: str) -> None:
+    """Before QEMU 8.1 code that one processor of the guest patches may stay as it was for another: Linux panics."""
+    found = choose(tmp_path, FakeQemu("", version=version), "tcg")
+    assert found.words == ["-accel", f"tcg,thread={threads},tb-size=512"]
+
+
 def test_limits_grow_under_tcg() -> None:
     """A recipe's time limits are doubled where the guest runs slower."""
     assert (KVM.patience, Accel("tcg", "max").patience) == (1, 2)
