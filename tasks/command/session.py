@@ -268,7 +268,7 @@ class Session:
                 + (f"; {caller} can run it without sudo" if caller else "")
             )
 
-    def only_looks(self) -> None:
+    def let_others_build(self) -> None:
         """Let others build here from now on, where one command is all there is to run: its stages are done."""
         if len(self.invocation.words) == 1:
             self._finish()

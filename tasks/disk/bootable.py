@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
-import struct
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from bootsmith.tasks.disk import gpt, superblock
+from bootsmith.tasks.disk import gpt, mbr, superblock
 from bootsmith.tasks.disk.image_content import Disk, opened
 from bootsmith.tasks.disk.passphrase import Passphrase
 from bootsmith.tasks.recipe.loaders.kinds import KINDS
@@ -24,7 +23,6 @@ _PROGRAMS = {
 """What loaders' programs are called on their vendors' paths."""
 _FOREIGN = re.compile(r"(ia32|ia64|arm|aa64|riscv64|loongarch64)\.efi$", re.IGNORECASE)
 """What programs for other machines end in."""
-_MBR_ENTRY = struct.Struct("<B3xB3xII")
 _CD = 2048  # bytes in a sector
 _VOLUMES = 16  # the sector where an ISO 9660's volume descriptors begin
 _PLATFORMS = {0x00: "bios", 0xEF: "uefi"}
@@ -83,11 +81,8 @@ def _stretches(disk: Disk, sector: bytes) -> Iterator[tuple[int, int]]:
         yield from ((slot.start, slot.size) for slot in table.slots)
     elif superblock.probe(disk.read) is not None:
         yield 0, disk.size
-    elif sector[510:] == b"\x55\xaa":
-        for number in range(4):
-            _, kind, first, sectors = _MBR_ENTRY.unpack_from(sector, 446 + 16 * number)
-            if kind and sectors:
-                yield first * gpt.SECTOR, sectors * gpt.SECTOR
+    elif (primaries := mbr.decode(sector, disk.size)) is not None:
+        yield from ((slot.start, slot.size) for slot in primaries.slots.values())
 
 
 def _has_loader(disk: Disk, start: int, size: int) -> bool:

@@ -7,13 +7,14 @@ import struct
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from bootsmith.cache.display import shown
 from bootsmith.cache.files.lock import FileLock
 from bootsmith.tasks.disk import qcow2
 from bootsmith.tasks.errors import BootsmithError, InputMissing
 
 SECTOR = 512
 _MAGICS: tuple[tuple[int, bytes, str], ...] = (
-    (0, b"QFI\xfb", "qcow2"),
+    (0, qcow2.MAGIC, "qcow2"),
     (0, b"KDMV", "vmdk"),
     (0, b"vhdxfile", "vhdx"),
     (0x40, b"\x7f\x10\xda\xbe", "vdi"),
@@ -41,18 +42,29 @@ class Encrypted(BootsmithError):
 
 
 def identify(path: Path, given: str | None = None, *, opens: bool = False) -> str:
-    """Return the format of a disk image, as QEMU names it, or "iso"; "raw" where no magic is known, or `given` says so.
+    """Return the format of a disk image that is whole; see `recognise`. "raw" where `given` says so.
 
-    `opens` says that there is a passphrase for it. Raises InputMissing, and BootsmithError for what is no disk, is not
-    in the format `given`, is encrypted where nothing opens it, or the reverse, is cut off, or refers to another file:
-    QEMU would open whatever file of this host the image names.
+    Raises BootsmithError besides for what is not in the format `given`, or is cut off.
     """
     given = _OTHER_NAMES.get(given or "", given)
-    found, encrypted = _by_magic(path, raw=given == "raw", opens=opens)
-    if opens and not encrypted:
-        raise BootsmithError(f"{path} is not encrypted, and needs no passphrase", "Leave the passphrase out.")
+    found = recognise(path, raw=given == "raw", opens=opens)
     if given not in (None, found):
-        raise BootsmithError(f"{path} is not {given} but {found}", f"Leave out the format, or say {found}.")
+        raise BootsmithError(f"{shown(path)} is not {given} but {found}", f"Leave out the format, or say {found}.")
+    if found == "qcow2":
+        qcow2.check_whole(path)
+    return found
+
+
+def recognise(path: Path, *, raw: bool = False, opens: bool = False) -> str:
+    """Return the format of a disk image, as QEMU names it, or "iso"; "raw" where no magic is known, or on demand.
+
+    `opens` says that there is a passphrase for it. Raises InputMissing, and BootsmithError for what is no disk, is
+    encrypted where nothing opens it, or the reverse, or refers to another file: QEMU would open whatever file of this
+    host the image names.
+    """
+    found, encrypted = _by_magic(path, raw=raw, opens=opens)
+    if opens and not encrypted:
+        raise BootsmithError(f"{shown(path)} is not encrypted, and needs no passphrase", "Leave the passphrase out.")
     return found
 
 
@@ -68,20 +80,18 @@ def _by_magic(path: Path, *, raw: bool, opens: bool) -> tuple[str, bool]:
                 file.seek(-SECTOR, 2)
             tail = file.read(8)
     except FileNotFoundError:
-        raise InputMissing(f"{path} does not exist", "Name a disk image, or a recipe to build one.") from None
+        raise InputMissing(f"{shown(path)} does not exist", "Name a disk image, or a recipe to build one.") from None
     except OSError as error:
-        raise BootsmithError(f"{path} cannot be read: {error.strerror}") from error
+        raise BootsmithError(f"{shown(path)} cannot be read: {error.strerror}") from error
     if raw:
         return "raw", False
     for magic, what, hint in _NOT_DISKS:
         if head.startswith(magic):
-            raise BootsmithError(f"{path} cannot be run: it is {what}", hint)
+            raise BootsmithError(f"{shown(path)} is no disk image: it is {what}", hint)
     for offset, magic, name in _MAGICS:
         if head[offset : offset + len(magic)] == magic:
             encrypted = _is_encrypted(path, name, head, opens=opens)
             _refuse_references(path, name, head)
-            if name == "qcow2":
-                qcow2.check_whole(path)
             return name, encrypted
     return "iso" if is_cd else "vpc" if tail == b"conectix" else "raw", False
 
@@ -90,11 +100,11 @@ def _is_encrypted(path: Path, name: str, head: bytes, *, opens: bool) -> bool:
     method = int.from_bytes(head[32:36], "big") if name == "qcow2" else _CLEAR
     if method not in (_CLEAR, _LUKS):
         raise BootsmithError(
-            f"{path} is encrypted in the old way (AES-CBC), which QEMU runs no more",
+            f"{shown(path)} is encrypted in the old way (AES-CBC), which QEMU runs no more",
             "Convert it, with encrypt.format=luks: see docs/how-to/qcow2.md.",
         )
     if method == _LUKS and not opens:
-        raise Encrypted(f"{path} is encrypted", _UNLOCK)
+        raise Encrypted(f"{shown(path)} is encrypted", _UNLOCK)
     return method == _LUKS
 
 
@@ -105,7 +115,7 @@ def _refuse_references(path: Path, name: str, head: bytes) -> None:
         features = struct.unpack_from(">Q", head, 72)[0] if version >= 3 else 0
         if backing:
             length = struct.unpack_from(">I", head, 16)[0]
-            named = head[backing : backing + length].decode(errors="replace")
+            named = shown(head[backing : backing + length])
             refers_to = f"a backing file{f' ({named})' if named else ''}"
         elif features & _DATA_FILE:
             refers_to = "an external data file"
@@ -113,7 +123,7 @@ def _refuse_references(path: Path, name: str, head: bytes) -> None:
         refers_to = "extents in other files"
     if refers_to:
         raise BootsmithError(
-            f"{path} refers to {refers_to}, which QEMU would open for the guest to read",
+            f"{shown(path)} refers to {refers_to}, which QEMU would open for the guest to read",
             "Flatten it where you trust it: qemu-img convert -O qcow2 IN OUT.",
         )
 
@@ -122,7 +132,7 @@ def _refuse_references(path: Path, name: str, head: bytes) -> None:
 def in_use(disk: Path, say: Callable[[str], None]) -> Iterator[None]:
     """Hold a shared lock on the image, so that no build changes it under the guest."""
     lock = FileLock(disk, create=False)
-    lock.acquire(shared=True, waiting=lambda who: say(f"waiting for {who}, which writes {disk}"))
+    lock.acquire(shared=True, waiting=lambda who: say(f"waiting for {who}, which writes {shown(disk)}"))
     try:
         yield
     finally:

@@ -6,16 +6,16 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from bootsmith.tasks.disk import bootcode, gpt, mbr, qcow2, superblock
+from bootsmith.cache.display import shown
+from bootsmith.tasks.disk import bootcode, gpt, image_format, mbr, qcow2, superblock
 from bootsmith.tasks.disk.image_content import Disk, opened
 from bootsmith.tasks.disk.partition_table import TYPES
 from bootsmith.tasks.disk.passphrase import Passphrase
 from bootsmith.tasks.disk.superblock import Filesystem
-from bootsmith.tasks.errors import UsageError
+from bootsmith.tasks.errors import BootsmithError, UsageError
 from bootsmith.tasks.tools import host, process
 from bootsmith.tasks.tools.environment import ENVIRONMENT
 
-_FORMATS = ((b"QFI\xfb", "qcow2"), (b"KDMV", "vmdk"), (b"vhdxfile", "vhdx"), (b"conectix", "vhd"))
 _LOADER_FILES = (
     "efi/",
     "loader/",
@@ -28,7 +28,6 @@ _LOADER_FILES = (
     "libutil.",
 )
 _LEGACY_BOOT = 1 << 2
-_EXTERNAL_DATA = 4  # qcow2's incompatible feature bit 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,10 +89,11 @@ def to_text(found: Inspection) -> str:
 def inspect(image: Path, passphrase: Passphrase | None = None) -> Inspection:
     """Return what a raw or qcow2 image holds. Raises UsageError for all else, BootsmithError for a damaged one."""
     if not image.is_file():
-        raise UsageError(f"{image} is not a file", "Name a disk image, or build one first: `doit image`.")
-    kind = _format(image)
+        raise UsageError(f"{shown(image)} is not a file", "Name a disk image, or build one first: `doit image`.")
+    kind = _format(image, opens=passphrase is not None)
+    if kind == "qcow2":
+        qcow2.check_whole(image)
     facts = image.stat()
-    _check(image, kind, opens=passphrase is not None)
     with opened(image, kind, passphrase) as disk:
         size = disk.size
         table, identity, parts, problems = _parts(disk)
@@ -104,30 +104,15 @@ def inspect(image: Path, passphrase: Passphrase | None = None) -> Inspection:
     )  # fmt: skip
 
 
-def _format(image: Path) -> str:
-    with image.open("rb") as file:
-        first = file.read(8)
-    return next((name for magic, name in _FORMATS if first.startswith(magic)), "raw")
-
-
-def _check(image: Path, kind: str, *, opens: bool) -> None:
-    """Raise UsageError for what cannot be inspected; `opens` says that there is a passphrase."""
-    if kind not in ("raw", "qcow2"):
-        raise UsageError(f"{image} is a {kind} image; raw and qcow2 can be inspected")
-    header = bytes(80)
-    if kind == "qcow2":
-        with image.open("rb") as file:
-            header = file.read(80)
-    backing, version, features, encryption = header[8:16], header[4:8], header[72:80], header[32:36]
-    if any(encryption) and not opens:
-        raise UsageError(f"{image} is encrypted", "Give its passphrase: --passphrase file:PATH or env:NAME.")
-    if opens and not any(encryption):
-        raise UsageError(f"{image} is not encrypted, and needs no passphrase", "Leave the passphrase out.")
-    if any(backing) or (int.from_bytes(version, "big") > 2 and int.from_bytes(features, "big") & _EXTERNAL_DATA):
-        raise UsageError(
-            f"{image} holds only part of a disk: it names another file", "Convert it into a whole one first."
-        )
-    qcow2.check_whole(image)
+def _format(image: Path, *, opens: bool) -> str:
+    """Return the format of what can be inspected. Raises UsageError; `opens` says that there is a passphrase."""
+    try:
+        kind = image_format.recognise(image, opens=opens)
+    except BootsmithError as error:
+        raise UsageError(error.message, error.hint) from error
+    if kind not in ("raw", "iso", "qcow2"):
+        raise UsageError(f"{shown(image)} is a {kind} image; raw and qcow2 can be inspected")
+    return kind
 
 
 def _parts(disk: Disk) -> tuple[str, str, list[Part], list[str]]:

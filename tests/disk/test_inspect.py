@@ -174,5 +174,5 @@ def test_what_cannot_be_inspected_is_refused(tmp_path: Path) -> None:
     (tmp_path / "back").write_bytes(bytes(MIB))
     made = ["qemu-img", "create", "-q", "-f", "qcow2", "-b", tmp_path / "back", "-F", "raw", tmp_path / "a.qcow2"]
     subprocess.run(made, check=True)
-    with pytest.raises(UsageError, match="names another file"):
+    with pytest.raises(UsageError, match="refers to a backing file"):
         inspect(tmp_path / "a.qcow2")

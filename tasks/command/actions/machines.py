@@ -84,7 +84,7 @@ def boot(request: Request, machine: Machine, subject: Subject, folder: Path) -> 
 
     session = request.session
     if not subject.disk:
-        session.only_looks()
+        session.let_others_build()
     with kept(request, subject.disk) if subject.disk else nullcontext():
         session.remark_on_root()
         status = run(
@@ -108,5 +108,5 @@ def kept(request: Request, disk: Path) -> Iterator[None]:
     if not disk.exists():
         raise InputMissing(f"{disk} does not exist", "Name a disk image, or build one: `doit image`.")
     with in_use(disk, request.session.progress.tell):
-        request.session.only_looks()
+        request.session.let_others_build()
         yield

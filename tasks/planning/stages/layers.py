@@ -12,6 +12,7 @@ from bootsmith.tasks.planning.stages import extraction, system
 from bootsmith.tasks.recipe.model import Devices, Directories, Files, LayerSpec, Links, Overlay, Remove
 from bootsmith.tasks.tree import additions
 from bootsmith.tasks.tree.accounts import is_name
+from bootsmith.tasks.tree.overlay_layer import OverlayParams
 
 if TYPE_CHECKING:
     from bootsmith.tasks.build.parameters import Params
@@ -39,7 +40,7 @@ def _stage(spec: LayerSpec, recipe: Recipe, site: Site, below: Sequence[Layer]) 
     run, sources, params, named = _content(spec, recipe, site)
     return Stage(
         f"layers/{spec.name}",
-        _RUN + run,
+        run,
         sources | layer_stack.inputs(below, tars=named),
         {"tar": target.tar, "index": target.index},
         params.to_json(),
@@ -48,11 +49,12 @@ def _stage(spec: LayerSpec, recipe: Recipe, site: Site, below: Sequence[Layer]) 
 
 
 def _content(spec: LayerSpec, recipe: Recipe, site: Site) -> tuple[str, dict[str, Path], Params, bool]:
-    """Return a layer's function, its own inputs and parameters, and whether it names owners that the tree must know."""
+    """Return what a layer's stage runs, its inputs and parameters, and whether it names owners of the tree."""
     epoch = site.epoch
     match spec:
         case Overlay():
-            return "lay_over", {"overlay": spec.source}, additions.OverlayParams(epoch, spec.to, spec.exclude), False
+            params = OverlayParams(epoch, spec.to, spec.exclude)
+            return "bootsmith.tasks.tree.overlay_layer:run", {"overlay": spec.source}, params, False
         case Files():
             sources = {
                 path: extraction.path(each.source, recipe, site) for path, each in spec.files.items() if each.source
@@ -61,22 +63,22 @@ def _content(spec: LayerSpec, recipe: Recipe, site: Site) -> tuple[str, dict[str
                 path: additions.AddedFile(each.mode, each.owner, each.group, each.content)
                 for path, each in spec.files.items()
             }
-            return "add_files", sources, additions.FilesParams(epoch, files), _named(files)
+            return f"{_RUN}add_files", sources, additions.FilesParams(epoch, files), _named(files)
         case Directories():
             directories = {
                 path: additions.Access(each.mode, each.owner, each.group) for path, each in spec.directories.items()
             }
-            return "make_directories", {}, additions.DirectoriesParams(epoch, directories), _named(directories)
+            return f"{_RUN}make_directories", {}, additions.DirectoriesParams(epoch, directories), _named(directories)
         case Links():
-            return "add_links", {}, additions.LinksParams(epoch, spec.links), False
+            return f"{_RUN}add_links", {}, additions.LinksParams(epoch, spec.links), False
         case Devices():
             devices = {
                 path: additions.AddedDevice(each.mode, each.owner, each.group, each.node)
                 for path, each in spec.devices.items()
             }
-            return "add_devices", {}, additions.DevicesParams(epoch, devices), _named(devices)
+            return f"{_RUN}add_devices", {}, additions.DevicesParams(epoch, devices), _named(devices)
         case Remove():
-            return "remove", {}, additions.RemovalParams(epoch, spec.remove), False
+            return f"{_RUN}remove", {}, additions.RemovalParams(epoch, spec.remove), False
 
 
 def _named(added: Mapping[str, Access]) -> bool:

@@ -31,7 +31,7 @@ PROCESS = """tools.process tools.isolation tools.environment tools.id_mapping to
 """How host programs are run: of whoever has some run, beside build.tool_runner."""
 LAYERS = "tree.layer tree.tar"
 MERGED = f"{LAYERS} tree.merged"
-DELTA = f"{MERGED} tree.accounts tree.delta"
+DELTA = f"{MERGED} tree.delta"
 HOST_FILES = "tree.host_files cache.files.walk"
 CONTENT = "disk.content disk.sizing tree.tar"
 FILLING = f"{CONTENT} disk.sources disk.kernel_paths tree.layer"
@@ -50,14 +50,15 @@ CODE = {
     f"{OWNERS} {MERGED} {CONTENT} {EXT}",
     "packages.bootstrap": f"packages.debs packages.lockfile cache.files.temporary tree.scratch tools.capacity {LAYERS}",
     "packages.package_files": f"packages.lockfile cache.files.temporary tree.patterns {LAYERS}",
-    "tree.additions": f"tree.patterns {HOST_FILES} {DELTA}",
+    "tree.additions": f"tree.patterns tree.accounts {DELTA}",
     "tree.archive": f"tree.excerpt tree.boot_formats {LAYERS}",
     "tree.directory": f"{LAYERS} {OWNERS} {HOST_FILES}",
     "tree.exported_file": "",
     "tree.initramfs": f"tree.scratch tools.capacity {LAYERS}",
     "tree.initrd_sources": f"tree.cpio tree.boot_formats tree.installed_kernel tools.os_release {MERGED}",
     "tree.installed_kernel": f"tools.os_release {MERGED}",
-    "tree.system_layer": f"tree.users tree.crypt tree.units tree.network tree.ssh_host_keys {DELTA}",
+    "tree.overlay_layer": f"tree.patterns {HOST_FILES} {DELTA}",
+    "tree.system_layer": f"tree.accounts tree.users tree.crypt tree.units tree.network tree.ssh_host_keys {DELTA}",
     # what the stage `bootloader` loads beside boot.loader_layer
     "boot.direct": "",
     "boot.efistub": "boot.pe boot.systemd tools.os_release",
@@ -168,15 +169,9 @@ def test_kinds_of_trees_and_disks_stand_alone(module: str) -> None:
             "bootsmith.tasks.tree.archive",
             "bootsmith.tasks.tree.directory",
             "bootsmith.tasks.tree.installed_kernel",
-            "bootsmith.tasks.tree.additions",
         },
-        "bootsmith.tasks.tree.installed_kernel": {"bootsmith.tasks.tree.additions"},  # reads the tree that layers make
-        "bootsmith.tasks.boot.own_kernel": {"bootsmith.tasks.tree.additions", "bootsmith.tasks.tree.installed_kernel"},
-        "bootsmith.tasks.tree.initrd_sources": {
-            "bootsmith.tasks.tree.additions",
-            "bootsmith.tasks.tree.installed_kernel",
-        },
-        "bootsmith.tasks.tree.system_layer": {"bootsmith.tasks.tree.additions"},
+        "bootsmith.tasks.boot.own_kernel": {"bootsmith.tasks.tree.installed_kernel"},
+        "bootsmith.tasks.tree.initrd_sources": {"bootsmith.tasks.tree.installed_kernel"},
     }
     assert code(module) & {*RUN} - {module} <= calls.get(module, set())
 

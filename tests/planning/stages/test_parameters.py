@@ -26,6 +26,7 @@ from bootsmith.tasks.tree.archive import TarParams
 from bootsmith.tasks.tree.directory import DirectoryParams, EmptyParams
 from bootsmith.tasks.tree.initramfs import InitramfsParams
 from bootsmith.tasks.tree.initrd_sources import CompressionParams
+from bootsmith.tasks.tree.overlay_layer import OverlayParams
 from bootsmith.tasks.tree.system_layer import SystemParams
 
 from tests.planning.stages.test_code import runs
@@ -49,7 +50,6 @@ PARAMS: dict[str, type[Params]] = {
     "tree.additions:add_devices": additions.DevicesParams,
     "tree.additions:add_files": additions.FilesParams,
     "tree.additions:add_links": additions.LinksParams,
-    "tree.additions:lay_over": additions.OverlayParams,
     "tree.additions:make_directories": additions.DirectoriesParams,
     "tree.additions:remove": additions.RemovalParams,
     "tree.archive:take": TarParams,
@@ -58,6 +58,7 @@ PARAMS: dict[str, type[Params]] = {
     "tree.initramfs:run": InitramfsParams,
     "tree.initramfs:view": InitramfsParams,
     "tree.initrd_sources:compress": CompressionParams,
+    "tree.overlay_layer:run": OverlayParams,
     "tree.system_layer:run": SystemParams,
 }
 """What a stage runs, in `tasks`, and what its parameters are; what is not here has none."""

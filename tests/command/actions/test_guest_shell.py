@@ -1,0 +1,94 @@
+"""ssh: which machine is entered, as whom, and what its status becomes."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from bootsmith.tasks.command.actions import guest_shell, machines
+from bootsmith.tasks.errors import BootsmithError, Ended, UsageError
+from bootsmith.tasks.machine import running
+from bootsmith.tasks.machine import ssh as shells
+from bootsmith.tasks.tools import host, popen
+
+from tests.command.actions.conftest import Calls
+
+
+@pytest.fixture(name="entered")
+def fixture_entered(call: Calls, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[list[str]]]:
+    """The lines by which machines were entered: there is one of box.yaml, one of kernel.yaml, and one of a file."""
+    lines: list[list[str]] = []
+    monkeypatch.setattr(host, "find", lambda name: Path("/bin") / name)
+    monkeypatch.setattr(shells, "wait_for_banner", lambda *_: None)
+    monkeypatch.setattr(popen, "spawn_interactive", lambda words: lines.append([str(word) for word in words]))
+    with contextlib.ExitStack() as stack:
+        register = machines.register(call("ssh"))
+        for recipe, port in ((call.top / "box.yaml", 1001), (call.top / "kernel.yaml", 1002), (None, 1003)):
+            noted = running.Noted(recipe, f"image {port}", port, Path("/key"), os.getpid())
+            stack.enter_context(running.note(register, noted))
+        yield lines
+
+
+@pytest.mark.parametrize(
+    ("recipe", "options", "port"),
+    [(None, {}, 1001), ("kernel", {}, 1002), (None, {"port": "1003"}, 1003), ("kernel", {"port": "1001"}, 1001)],
+)
+def test_the_machine_that_is_meant_is_entered(
+    call: Calls, entered: list[list[str]], recipe: str | None, options: dict[str, str], port: int
+) -> None:
+    """By its port, else that of the recipe, else the newest; as root, unless somebody else is named."""
+    guest_shell.ssh(call("ssh", "ls", "-l", recipe=recipe, **options))
+    guest_shell.ssh(call("ssh", recipe=recipe, user="ann", **options))
+    first, second = entered
+    assert str(port) in first
+    assert first[-2:] == ["ls", "-l"]
+    assert any("root" in word for word in first)
+    assert any("ann" in word for word in second)
+
+
+def test_what_runs_is_told_where_nothing_is_meant(call: Calls, entered: list[list[str]]) -> None:
+    """With the port by which each is entered."""
+    (call.top / "third.yaml").write_text("source: none\n")
+    with pytest.raises(BootsmithError, match=r"there are: image 1003 \(--port 1003\), image 1002") as refused:
+        guest_shell.ssh(call("ssh", recipe="third"))
+    assert refused.value.exit_code == 1
+    with pytest.raises(BootsmithError, match="no such machine is running"):
+        guest_shell.ssh(call("ssh", port="9"))
+    assert entered == []
+
+
+def test_the_status_of_the_command_is_ours(
+    call: Calls, entered: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whatever ran in the guest."""
+    assert entered == []
+    monkeypatch.setattr(popen, "spawn_interactive", lambda _words: 42)
+    with pytest.raises(Ended) as ended:
+        guest_shell.ssh(call("ssh", "false"))
+    assert ended.value.exit_code == 42
+
+
+def test_a_machine_that_ends_is_not_waited_for(
+    call: Calls, entered: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its ssh server will not come any more."""
+
+    def wait(port: int, seconds: float, pause: Callable[[float], None]) -> None:
+        assert (port, seconds) == (1001, 2.5)
+        pause(0)
+        monkeypatch.setattr(running, "find", lambda _: [])
+        pause(0)
+
+    monkeypatch.setattr(shells, "wait_for_banner", wait)
+    with pytest.raises(BootsmithError, match="the machine that ran image 1001 has ended"):
+        guest_shell.ssh(call("ssh", timeout="2.5"))
+    assert entered == []
+
+
+def test_a_time_that_is_none_is_refused(call: Calls) -> None:
+    """Before anything is looked for."""
+    with pytest.raises(UsageError, match="--timeout soon: not a number of seconds"):
+        guest_shell.ssh(call("ssh", timeout="soon"))
