@@ -4,17 +4,27 @@ from __future__ import annotations
 
 import base64
 import contextlib
-import socket
-import ssl
 import threading
 from collections.abc import Callable, Iterator, Mapping
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import SplitResult, unquote, urljoin, urlsplit
+
+import urllib3
+from urllib3.exceptions import HTTPError, InsecureRequestWarning, MaxRetryError
+
+if TYPE_CHECKING:
+    import ssl
 
 TIMEOUT: Final = 30.0
 """Seconds without a byte before a server counts as gone."""
 _REDIRECTS: Final = 5
+_KEPT: Final = 6
+"""Connections to one server that are kept."""
+_TALK: Final = 1 << 16
+"""Bytes of a redirection or an error that are read, so that its connection can be used again."""
+
+_AGAIN: Final = urllib3.Retry(1, connect=0, redirect=0, status=0, other=0, respect_retry_after_header=False)
+"""A kept connection that the server closed meanwhile is made anew, once."""
 
 
 class MissingError(Exception):
@@ -27,94 +37,73 @@ class Client:
     def __init__(self, settings: Mapping[str, str], proxy: Callable[[str], str | None]) -> None:
         self._settings = settings
         self._proxy = proxy
-        self._mine = threading.local()
-        self._all: list[HTTPConnection] = []
+        self._mutex = threading.Lock()
+        self._pools: dict[tuple[str, str], urllib3.PoolManager] = {}
 
     def close(self) -> None:
         """Close all connections; call it when no thread fetches any more."""
-        for connection in self._all:
-            connection.close()
+        for pool in self._pools.values():
+            pool.clear()
 
     @contextlib.contextmanager
-    def open(self, url: str) -> Iterator[HTTPResponse]:
+    def open(self, url: str) -> Iterator[urllib3.BaseHTTPResponse]:
         """Yield the answer for a URL, redirections followed. Raises MissingError, OSError."""
         for _ in range(_REDIRECTS):
-            parts = urlsplit(url)
-            place = (parts.scheme, parts.hostname or "", parts.port)
             try:
-                answer = self._ask(place, parts, url)
-                if answer.status in (301, 302, 303, 307, 308):
-                    answer.read()
-                    url = urljoin(url, answer.headers.get("Location", ""))
-                    continue
-                if answer.status in (404, 410):
-                    answer.read()
-                    raise MissingError(f"{url} does not exist")
-                if answer.status != 200:
-                    raise OSError(f"the server answered {answer.status} {answer.reason}")
-                yield answer
-            except HTTPException as error:  # an answer that breaks off: no OSError
-                raise OSError(f"the connection broke off ({type(error).__name__})") from error
-            finally:
-                self._keep_if_read(place)
+                answer = self._ask(url)
+                try:
+                    if elsewhere := answer.get_redirect_location():
+                        answer.read(_TALK)
+                        url = _joined(url, elsewhere)
+                        continue
+                    if answer.status in (404, 410):
+                        answer.read(_TALK)
+                        raise MissingError(f"{url} does not exist")
+                    if answer.status != 200:
+                        raise OSError(f"the server answered {answer.status} {answer.reason}")
+                    yield answer
+                finally:
+                    answer.close()  # what was read to its end has given its connection back
+            except HTTPError as error:
+                reason = error.reason or error if isinstance(error, MaxRetryError) else error
+                if isinstance(reason.__cause__, OSError):
+                    raise reason.__cause__ from None
+                raise OSError(f"the connection broke off ({type(reason).__name__}: {reason})") from error
             return
         raise OSError(f"{url} redirects without end")
 
-    def _ask(self, place: tuple[str, str, int | None], parts: SplitResult, url: str) -> HTTPResponse:
-        connections: dict[object, tuple[HTTPConnection, bool]] = self._mine.__dict__.setdefault("connections", {})
-        for fresh in (False, True):
-            if fresh or place not in connections:
-                connections[place] = self._connect(parts, url)
-                fresh = True  # noqa: PLW2901  it is now, whichever way
-            connection, absolute = connections[place]
-            target = url if absolute else f"{parts.path or '/'}{'?' + parts.query if parts.query else ''}"
-            headers = {"User-Agent": "bootsmith", "Host": parts.netloc.rpartition("@")[2]}
-            headers |= _credentials("Authorization", parts)
-            if absolute:
-                headers |= _credentials("Proxy-Authorization", urlsplit(self._proxy(url) or ""))
-            try:
-                connection.request("GET", target, headers=headers)
-                self._mine.answer = connection.getresponse()
-            except (HTTPException, OSError):
-                self._drop(place)
-                if fresh:
-                    raise
-            else:
-                break  # a kept connection that the server had closed meanwhile is made anew, once
-        answer: HTTPResponse = self._mine.answer
-        return answer
+    def _ask(self, url: str) -> urllib3.BaseHTTPResponse:
+        parts = urlsplit(url)
+        plain = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
+        return self._pool(parts, url).request(
+            "GET", plain, headers={"User-Agent": "bootsmith"} | _credentials("Authorization", parts),
+            timeout=TIMEOUT, retries=_AGAIN, redirect=False, preload_content=False, decode_content=False,
+        )  # fmt: skip
 
-    def _connect(self, parts: SplitResult, url: str) -> tuple[HTTPConnection, bool]:
-        """Return a connection to a server or its proxy, and whether it must be asked by whole URLs."""
-        proxy = self._proxy(url)
-        through = urlsplit(proxy if "//" in proxy else f"//{proxy}") if proxy else parts
-        name, port = str(through.hostname or ""), through.port
-        connection: HTTPConnection
-        if parts.scheme == "https":
-            context = _trust(self._settings, parts.hostname or "")
-            connection = HTTPSConnection(name, port, timeout=TIMEOUT, context=context)
-            if proxy:
-                connection.set_tunnel(
-                    parts.hostname or "", parts.port or 443, headers=_credentials("Proxy-Authorization", through)
-                )
-        else:
-            connection = HTTPConnection(name, port, timeout=TIMEOUT)
-        self._all.append(connection)
-        with contextlib.suppress(OSError, HTTPException):  # what fails here fails again when it is asked
-            connection.connect()
-            connection.sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return connection, bool(proxy) and parts.scheme == "http"
+    def _pool(self, parts: SplitResult, url: str) -> urllib3.PoolManager:
+        """Return the connections that lead to a server: by its proxy, and believing whom apt believes there."""
+        proxy, name = self._proxy(url) or "", parts.hostname or "" if parts.scheme == "https" else ""
+        with self._mutex:
+            pool = self._pools.get((proxy, name))
+            if pool is None:
+                pool = self._pools[proxy, name] = self._connect(proxy, _trust(self._settings, name) if name else None)
+        return pool
 
-    def _keep_if_read(self, place: object) -> None:
-        answer: HTTPResponse | None = getattr(self._mine, "answer", None)
-        if answer is not None and not answer.isclosed():
-            answer.close()
-            self._drop(place)
-        self._mine.answer = None
+    def _connect(self, proxy: str, trust: ssl.SSLContext | None) -> urllib3.PoolManager:
+        if not proxy:
+            return urllib3.PoolManager(maxsize=_KEPT, ssl_context=trust)
+        through = urlsplit(proxy if "//" in proxy else f"http://{proxy}")
+        return urllib3.ProxyManager(
+            through._replace(netloc=through.netloc.rpartition("@")[2]).geturl(),
+            proxy_headers=_credentials("Proxy-Authorization", through), maxsize=_KEPT, ssl_context=trust,
+        )  # fmt: skip
 
-    def _drop(self, place: object) -> None:
-        connection, _ = self._mine.connections.pop(place)
-        connection.close()
+
+def _joined(url: str, elsewhere: str) -> str:
+    try:
+        return urljoin(url, elsewhere)
+    except ValueError as error:
+        raise OSError(f"{url} redirects to what is no URL: {elsewhere!r}") from error
 
 
 def _credentials(header: str, parts: SplitResult) -> dict[str, str]:
@@ -126,6 +115,7 @@ def _credentials(header: str, parts: SplitResult) -> dict[str, str]:
 
 def _trust(settings: Mapping[str, str], name: str) -> ssl.SSLContext:
     """Return whom to believe: this host's authorities, and what its apt names."""
+    import ssl
 
     def setting(key: str) -> str:
         return settings.get(f"Acquire::https::{name}::{key}") or settings.get(f"Acquire::https::{key}", "")
@@ -134,6 +124,7 @@ def _trust(settings: Mapping[str, str], name: str) -> ssl.SSLContext:
     if setting("CAInfo"):
         context.load_verify_locations(setting("CAInfo"))
     if setting("Verify-Peer") == "false":
+        urllib3.disable_warnings(InsecureRequestWarning)  # that this host's administrator chose it is known
         context.check_hostname = False
         context.verify_mode = ssl.CERT_NONE
     return context

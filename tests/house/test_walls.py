@@ -38,6 +38,7 @@ SLOW = (
     "asyncio",
     "sqlite3",
     "urllib.request",
+    "urllib3",
     "backports.zstd",
     "bootsmith.cache.store.store",
     "dataclasses",

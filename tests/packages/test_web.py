@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
+import ssl
+import subprocess
 from collections.abc import Iterator
+from contextlib import nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 from bootsmith.tasks.packages.mirrors import proxies
@@ -19,6 +24,7 @@ class Server(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.connections = 0
         self.headers: list[dict[str, str]] = []
+        self.bored = False
 
     @property
     def url(self) -> str:
@@ -43,9 +49,24 @@ class Handler(Quiet, BaseHTTPRequestHandler):
             self.send_error(404)
         elif name == "broken":
             self.send_error(500)
-        elif name in ("away", "round"):
+        elif name in ("endless", "endless-missing"):
+            self.send_response(302 if name == "endless" else 404)
+            self.send_header("Location", "/file")
+            self.end_headers()
+            with contextlib.suppress(OSError):
+                for _ in range(1 << 12):
+                    self.wfile.write(bytes(1 << 20))
+                self.server.bored = True
+            self.close_connection = True
+        elif name == "packed":
+            self.send_response(200)
+            self.send_header("Content-Encoding", "gzip")
+            self.send_header("Content-Length", "4")
+            self.end_headers()
+            self.wfile.write(b"gzip")
+        elif name in ("away", "round", "nowhere"):
             self.send_response(302)
-            self.send_header("Location", "/file" if name == "away" else "round")
+            self.send_header("Location", {"away": "/file", "round": "round", "nowhere": "//[/"}[name])
             self.send_header("Content-Length", "0")
             self.end_headers()
         else:
@@ -105,6 +126,25 @@ def test_redirections_are_followed(server: Server, client: Client) -> None:
         get(client, f"{server.url}/round")
 
 
+def test_what_is_no_file_is_not_read_without_end(server: Server, client: Client) -> None:
+    """The body of a redirection or of an error is no way to keep anybody busy."""
+    assert get(client, f"{server.url}/endless") == b"the file\n"
+    with pytest.raises(MissingError, match="does not exist"):
+        get(client, f"{server.url}/endless-missing")
+    assert not server.bored
+
+
+def test_bytes_are_taken_as_they_are(server: Server, client: Client) -> None:
+    """Files are what the server has, whatever it says that they are packed with."""
+    assert get(client, f"{server.url}/packed") == b"gzip"
+
+
+def test_a_redirection_to_nowhere_is_told(server: Server, client: Client) -> None:
+    """A Location that is no URL is the server's error."""
+    with pytest.raises(OSError, match="redirects to what is no URL"):
+        get(client, f"{server.url}/nowhere")
+
+
 @pytest.mark.parametrize(("name", "what"), [("broken", "the server answered 500"), ("half", "broke off")])
 def test_failures_are_told(name: str, what: str, server: Server, client: Client) -> None:
     """A failing server and an answer that ends early are errors of the network."""
@@ -134,3 +174,41 @@ def test_a_proxy_is_asked_by_whole_urls(server: Server) -> None:
     client.close()
     assert server.headers[0]["Host"] == "mirror.invalid"
     assert server.headers[0]["Proxy-Authorization"] == "Basic bWU6cHc="
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A server's key and the certificate that it signed itself, in one file."""
+    file, cert = tmp_path / "server.pem", tmp_path / "cert.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", "2",
+         "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost", "-keyout", file, "-out", cert],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    file.write_bytes(file.read_bytes() + cert.read_bytes())
+    return file
+
+
+@pytest.mark.parametrize(
+    ("settings", "fetched"),
+    [
+        ({}, False),
+        ({"CAInfo": "{certificate}"}, True),
+        ({"Verify-Peer": "false"}, True),
+        ({"localhost::CAInfo": "{certificate}"}, True),
+        ({"elsewhere::CAInfo": "{certificate}"}, False),
+    ],
+)
+def test_whom_apt_believes_is_believed(settings: dict[str, str], fetched: bool, certificate: Path) -> None:
+    """A server's certificate counts as far as the host's authorities and its apt's settings say, server by server."""
+    server = Server()
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    client = Client(
+        {f"Acquire::https::{key}": value.format(certificate=certificate) for key, value in settings.items()},
+        lambda _: None,
+    )
+    with serving(server), pytest.raises(OSError, match="certificate verify failed") if not fetched else nullcontext():
+        assert get(client, f"https://localhost:{server.server_port}/file") == b"the file\n"
+    client.close()
