@@ -8,6 +8,8 @@ from pathlib import Path
 
 from bootsmith.tasks.errors import StageError
 
+_MARK = b"\xef\xbb\xbf"  # U+FEFF, by which some editors begin UTF-8
+
 
 @dataclass(frozen=True)
 class Secret:
@@ -26,10 +28,13 @@ class Secret:
 
 
 def read_secret(secret: Secret, what: str) -> bytes:
-    """Return the bytes a secret refers to, without the newline an editor leaves. Raises StageError naming `what`."""
+    """Return the bytes a secret refers to, without the line ends and the byte order mark that editors and shells add.
+
+    Nobody types those. Raises StageError naming `what`.
+    """
     if secret.file is not None:
         try:
-            return secret.file.read_bytes().rstrip(b"\n")
+            return _bare(secret.file.read_bytes())
         except OSError as error:
             raise StageError(
                 f"{what} cannot be read from {secret.file}: {error.strerror}",
@@ -37,7 +42,7 @@ def read_secret(secret: Secret, what: str) -> bytes:
             ) from error
     if secret.env is not None:
         try:
-            return os.environb[secret.env.encode()]
+            return _bare(os.environb[secret.env.encode()])
         except KeyError:
             raise StageError(
                 f"{what} is the environment variable {secret.env}, which is not set",
@@ -45,3 +50,12 @@ def read_secret(secret: Secret, what: str) -> bytes:
             ) from None
     assert secret.hash is not None, "a Secret has one source"
     return secret.hash.encode()
+
+
+def _bare(text: bytes) -> bytes:
+    return text.removeprefix(_MARK).rstrip(b"\r\n")
+
+
+def is_typed(text: bytes) -> bool:
+    """Whether a person can type a password at a console: no second line is in it, nor a control character but TAB."""
+    return bool(text) and not any((byte < 0x20 and byte != 0x09) or byte == 0x7F for byte in text)

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeVar
 
-from bootsmith.tasks.build.secret import Secret
+from bootsmith.tasks.build.secret import Secret, is_typed
 from bootsmith.tasks.errors import StageError, ToolFailed, UsageError
 
 T = TypeVar("T")
@@ -84,7 +84,7 @@ def patiently(encrypt: Callable[[], T]) -> T:
 
 def checked(text: bytes, what: str) -> bytes:
     """Return what may be a passphrase, as it is. Raises StageError naming `what`."""
-    if not text or len(text) > _LIMIT or b"\0" in text or text.decode(errors="replace").encode() != text:
+    if len(text) > _LIMIT or not is_typed(text) or text.decode(errors="replace").encode() != text:
         raise StageError(f"{what}: this is no passphrase", "Give one line of text, in UTF-8.")
     return text
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from bootsmith.tasks.build.secret import is_typed
 from bootsmith.tasks.build.stage import Context
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.tree import crypt
@@ -53,9 +54,14 @@ def _password(ctx: Context, name: str, kind: str, seed: str) -> str:
     if not secret:
         raise StageError(f"system.users.{name}: the password is empty", "To need none, say password: empty.")
     if kind == "secret":
+        if not is_typed(secret):
+            raise StageError(
+                f"system.users.{name}: nobody can type the password: it holds a line end or another control character",
+                "Write it as one line of text.",
+            )
         return crypt.sha512(secret, f"{seed}\0{name}")
     field = secret.decode("ascii", "replace")
-    if ":" in field or "\n" in field or not field.isascii():
+    if ":" in field or not (field.isascii() and field.isprintable()):
         raise StageError(f"system.users.{name}: the hash of the password is none", "Write what `mkpasswd` prints.")
     return field
 

@@ -38,9 +38,9 @@ def test_what_is_in_clear_is_refused_and_not_repeated(words: str) -> None:
     assert "hunter2" not in str(caught.value)
 
 
-@pytest.mark.parametrize("text", [b"", b"a\0b", b"\xff", b"x" * 5000])
+@pytest.mark.parametrize("text", [b"", b"a\0b", b"a\rb", b"one\ntwo", b"\xff", b"x" * 5000])
 def test_what_is_no_passphrase(text: bytes) -> None:
-    """What qemu-img would not take, or a pipe not hold, is refused in words."""
+    """What qemu-img would not take, nobody can type, or a pipe not hold, is refused in words."""
     with pytest.raises(StageError, match="--passphrase: this is no passphrase"):
         passphrase.checked(text, "--passphrase")
 

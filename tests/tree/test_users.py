@@ -72,6 +72,13 @@ def test_an_empty_secret_is_refused(build: TreeBuild) -> None:
         build.tree("system: {users: {root: {password: {file: pw}}}}")
 
 
+def test_a_secret_that_nobody_can_type_is_refused(build: TreeBuild) -> None:
+    """Two lines at a console are two answers: the account would be closed to its owner."""
+    (build.folder / "recipes/pw").write_text("one\ntwo\n")
+    with pytest.raises(StageError, match=r"system\.users\.root: nobody can type the password"):
+        build.tree("system: {users: {root: {password: {file: pw}}}}")
+
+
 def test_secrets_stay_out_of_parameters(build: TreeBuild) -> None:
     """A password is named by reference in the stage: neither its text nor its file is a parameter or an input."""
     (build.folder / "recipes/pw").write_text("correct horse\n")

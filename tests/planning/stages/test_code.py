@@ -58,7 +58,8 @@ CODE = {
     "tree.initrd_sources": f"tree.cpio tree.boot_formats tree.installed_kernel tools.os_release {MERGED}",
     "tree.installed_kernel": f"tools.os_release {MERGED}",
     "tree.overlay_layer": f"tree.patterns {HOST_FILES} {DELTA}",
-    "tree.system_layer": f"tree.accounts tree.users tree.crypt tree.units tree.network tree.ssh_host_keys {DELTA}",
+    "tree.system_layer": "build.secret tree.accounts tree.users tree.crypt tree.units tree.network "
+    f"tree.ssh_host_keys {DELTA}",
     # what the stage `bootloader` loads beside boot.loader_layer
     "boot.direct": "",
     "boot.efistub": "boot.pe boot.systemd tools.os_release",
