@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _COPY: Final = re.compile(r"\.(old|bak|orig|save|dpkg-\w+|rpm\w+)$|~$|^0-rescue|\brescue\b|\brecovery\b")
 """What of a version says that it is no kernel to start, but a copy kept for a bad day."""
 _EARLIER: Final = re.compile(r"[-+](?=(?:rc\d|trunk|rt|debug|dbg)(?:\b|\d))")
+_WORD: Final = re.compile(r"[A-Za-z0-9][\w.+~-]{0,127}", re.ASCII)
+"""What may be a kernel's version, and what os-release(5) lets a distribution call itself: it becomes part of paths."""
 _PACKAGES: Final = {
     "debian": "linux-image-amd64, or linux-image-cloud-amd64 for virtual machines only",
     "ubuntu": "linux-image-generic, or linux-image-virtual for virtual machines only",
@@ -51,15 +53,27 @@ def run(ctx: Context) -> None:
 
 
 def facts(tree: Tree | None, version: str) -> dict[str, str]:
-    """Return what is known of a kernel of that version, and of the distribution that the tree is."""
+    """Return what is known of a kernel of that version, and of the distribution that the tree is.
+
+    What the tree says is taken only where it is fit for a path and a menu's line, else as not said.
+    """
     text = (tree.text("etc/os-release") or tree.text("usr/lib/os-release") or "") if tree else ""
     release = os_release.parse(text)
     return {
         "version": version,
-        "id": release.get("ID", "linux"),
-        "version_id": release.get("VERSION_ID", ""),
-        "pretty_name": release.get("PRETTY_NAME", "Linux"),
+        "id": _word(release.get("ID", "")) or "linux",
+        "version_id": _word(release.get("VERSION_ID", "")),
+        "pretty_name": name if (name := release.get("PRETTY_NAME", "")).isprintable() and name.strip() else "Linux",
     }
+
+
+def is_version(text: str) -> bool:
+    """Whether a text may be a kernel's version: it becomes part of paths and of a menu."""
+    return _WORD.fullmatch(text) is not None
+
+
+def _word(text: str) -> str:
+    return text if _WORD.fullmatch(text) else ""
 
 
 def kernels(tree: Tree) -> dict[str, str]:
@@ -71,7 +85,10 @@ def kernels(tree: Tree) -> dict[str, str]:
     return {
         version: path
         for version, path in found.items()
-        if not _COPY.search(version) and (entry := tree.find(path)) is not None and entry.type in ("f", "h")
+        if is_version(version)
+        and not _COPY.search(version)
+        and (entry := tree.find(path)) is not None
+        and entry.type in ("f", "h")
     }
 
 

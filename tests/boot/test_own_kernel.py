@@ -58,6 +58,13 @@ def test_a_bzimage_is_linux(pack: object, build: TreeBuild) -> None:
     }
 
 
+@pytest.mark.parametrize("version", ["../../x", "/x", "..", "6'x"])
+def test_the_version_it_tells_leads_nowhere(version: str, build: TreeBuild) -> None:
+    """It is a part of paths: what could be none is taken for a kernel that tells no version."""
+    silent = take(build, bzimage(" (me)"))["version"]
+    assert take(build, bzimage(f"{version} (me)"))["version"] == silent != version
+
+
 def test_a_kernel_is_not_unpacked_without_end(build: TreeBuild, monkeypatch: pytest.MonkeyPatch) -> None:
     """A file of a few bytes may unpack to any number: more than any kernel has is refused."""
     monkeypatch.setattr(own_kernel, "LARGEST", 1 << 20)

@@ -69,6 +69,21 @@ def test_an_entry_may_take_the_trees_kernel(build: TreeBuild) -> None:
     assert versions == ["6.9-mine", "6.1"]
 
 
+@pytest.mark.parametrize("name", ["../../x", "/x", "a/../../b", "..", "x\x1b[2J", "a b", "${x}"])
+def test_what_a_tree_calls_itself_leads_nowhere(name: str, build: TreeBuild) -> None:
+    """An ID is a part of paths, a name a line of the menu: what is not fit for it is not taken."""
+    release = f'ID="{name}"\nVERSION_ID="{name}"\nPRETTY_NAME="Evil\x1b[2J"\n'
+    build.base({"./boot/vmlinuz-6.1": b"debian", "./etc/os-release": release.encode()})
+    assert take(build) == {"version": "6.1", "id": "linux", "version_id": "", "pretty_name": "Linux"}
+
+
+def test_a_kernels_name_leads_nowhere(build: TreeBuild) -> None:
+    """A file whose name could be no kernel's version is none, however it begins."""
+    names = ("9 9", "9\n", "..", "-9", "9\x1b[2J", "9'")
+    build.base({"./boot/vmlinuz-6.1": b"6.1", **{f"./boot/vmlinuz-{name}": b"" for name in names}})
+    assert take(build)["version"] == "6.1"
+
+
 def test_a_kernel_beside_its_modules(build: TreeBuild) -> None:
     """Where a distribution keeps kernels with their modules, they are found there; directories and links are not."""
     build.base(
