@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from itertools import pairwise
 
-from bootsmith.tasks.recipe.checks import table
+from bootsmith.tasks.recipe.checks import mkfs, table
 from bootsmith.tasks.recipe.model import Partition, Recipe
 from bootsmith.tasks.recipe.text.problems import Finding, KeyPath
 from bootsmith.tasks.recipe.values.units import SECTOR, show_size
@@ -151,4 +151,5 @@ RULES: tuple[tuple[tuple[KeyPath, ...], Callable[[Recipe], Iterable[Finding]]], 
     (_LAYOUT, _labels),
     ((*_LAYOUT, ("boot", "root"), ("system", "fstab")), _label_uses),
     (_LAYOUT, _identities),
+    (_LAYOUT, mkfs.check),
 )

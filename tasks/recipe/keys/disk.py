@@ -51,7 +51,11 @@ PARTITION = Section(
             derived="1 for /; 0 for vfat, read-only or unmounted; else 2",
             attr="fsck_pass",
         ),
-        "mkfs": Key(ListOf(words.LINE), "further words for the program that makes the filesystem", []),
+        "mkfs": Key(
+            ListOf(words.LINE),
+            "options for mke2fs (-O -r -I -i -N -m -e) or mkfs.vfat (-s -R -f -h)",
+            [],
+        ),
     }
 )
 
