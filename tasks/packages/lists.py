@@ -195,10 +195,20 @@ def _refuse_update(
 
 
 def date(lists: Path) -> int:
-    """Return the newest date among the releases apt fetched, in seconds UTC."""
-    dates = [
-        email.utils.parsedate_to_datetime(match).timestamp()
+    """Return the newest date among the releases apt fetched, in seconds UTC. Raises StageError where none says one."""
+    said = [
+        line
         for path in lists.glob("*Release")
-        for match in re.findall(r"^Date: (.+)$", path.read_text(errors="replace"), re.MULTILINE)
+        for line in re.findall(r"^Date: (.+)$", path.read_text(errors="replace"), re.MULTILINE)
     ]
-    return int(max(dates))
+    dates = [seconds for each in said if (seconds := _seconds(each)) is not None]
+    if not dates:
+        raise StageError("none of the mirrors' Release files says when it was made", "Try again, or another mirror.")
+    return max(dates)
+
+
+def _seconds(date: str) -> int | None:
+    try:
+        return int(email.utils.parsedate_to_datetime(date).timestamp())
+    except (ValueError, OverflowError):
+        return None
