@@ -13,9 +13,17 @@ from typing import Final
 from bootsmith.tasks.recipe.model import Recipe
 from bootsmith.tasks.recipe.text.problems import Finding
 
+FEATURES: Final = (
+    *("64bit", "bigalloc", "casefold", "dir_index", "dir_nlink", "ea_inode", "encrypt", "ext_attr", "extent"),
+    *("extents", "extra_isize", "fast_commit", "filetype", "flex_bg", "has_journal", "huge_file", "inline_data"),
+    *("large_dir", "large_file", "meta_bg", "metadata_csum", "metadata_csum_seed", "orphan_file", "project", "quota"),
+    *("resize_inode", "sparse_super", "sparse_super2", "stable_inodes", "uninit_bg", "verity"),
+)
+"""Of ext. Not mmp, which writes down the host's name, the file's and the time; nor journal_dev, which has no files."""
+_FEATURE: Final = rf"\^?({'|'.join(FEATURES)})"
 _NUMBER: Final = r"\d{1,10}"
 _EXT: Final[Mapping[str, str]] = {
-    "-O": r"\^?[a-z0-9_]+(,\^?[a-z0-9_]+)*",  # features
+    "-O": rf"(none|{_FEATURE})(,{_FEATURE})*",
     "-r": r"[01]",  # revision
     "-I": _NUMBER,  # bytes of an inode
     "-i": _NUMBER,  # bytes for which there is an inode
