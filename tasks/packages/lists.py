@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime as dt
 import email.utils
 import hashlib
 import re
@@ -209,6 +210,7 @@ def date(lists: Path) -> int:
 
 def _seconds(date: str) -> int | None:
     try:
-        return int(email.utils.parsedate_to_datetime(date).timestamp())
+        said = email.utils.parsedate_to_datetime(date)
+        return int((said if said.tzinfo else said.replace(tzinfo=dt.UTC)).timestamp())
     except (ValueError, OverflowError):
         return None

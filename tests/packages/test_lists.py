@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -22,6 +23,19 @@ def test_the_newest_release_dates_the_lists(tmp_path: Path) -> None:
     """Of several releases, in any order and any time zone."""
     write(tmp_path, "Sat, 15 Mar 2025 09:29:59 UTC", NEWER, "Sat, 15 Mar 2025 10:00:00 +0100")
     assert lists.date(tmp_path) == SECONDS
+
+
+@pytest.mark.parametrize("date", ["Sat, 15 Mar 2025 09:30:00", "Sat, 15 Mar 2025 09:30:00 -0000"])
+def test_a_date_of_no_zone_is_utc(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, date: str) -> None:
+    """Wherever the host is: it becomes the times of files."""
+    monkeypatch.setenv("TZ", "Asia/Tokyo-9")
+    time.tzset()
+    try:
+        write(tmp_path, date)
+        assert lists.date(tmp_path) == SECONDS
+    finally:
+        monkeypatch.undo()
+        time.tzset()
 
 
 @pytest.mark.parametrize(
