@@ -33,7 +33,7 @@ class KernelParams(Params):
 
 def run(ctx: Context) -> None:
     """Check and copy the kernel; write down its version and whose it is. Raises StageError."""
-    from bootsmith.tasks.tree.installed_kernel import facts, is_version
+    from bootsmith.tasks.tree.installed_kernel import facts, word
     from bootsmith.tasks.tree.merged import tree_below
 
     file, params = ctx.inputs["file"], KernelParams.of(ctx)
@@ -42,11 +42,11 @@ def run(ctx: Context) -> None:
     why = refusal(data, params.protocol, params.arch)
     if why:
         raise StageError(f"{file} cannot be the kernel: it {why}", f"Let {ctx.hints['key']} name another file.")
-    version = boot_formats.linux_version(data) if kind == "bzImage" else ""
-    ctx.say(f"kernel {version if is_version(version) else kind}")
+    version = word(boot_formats.linux_version(data)) if kind == "bzImage" else ""
+    ctx.say(f"kernel {version or kind}")
     ctx.outputs["kernel"].write_bytes(data)
     tree = tree_below(ctx) if "0.index" in ctx.inputs else None
-    known = facts(tree, version if is_version(version) else params.version)
+    known = facts(tree, version or params.version)
     ctx.outputs["facts"].write_text(json.dumps(known, sort_keys=True) + "\n")
 
 

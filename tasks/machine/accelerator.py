@@ -177,9 +177,10 @@ def _tcg(version: tuple[int, ...], note: str) -> Accel:
     interrupt in between gives the guest a trap flag, and Linux 6.12, whose memory allocator lives on that instruction,
     dies in about every second boot. Without the feature the allocator takes another way.
 
-    Before QEMU 8.1 code may be translated while another processor of the guest writes it, and the old code stays: Linux
-    patches its own code behind a breakpoint, meets that breakpoint when it is long gone, and dies in about one boot of
-    150. In one thread for all processors nobody writes meanwhile. A boot on an idle host takes half as long again.
+    Before QEMU 8.1 (its commit deba78709ae8) code may be translated while another processor of the guest writes it, and
+    the old code stays: Linux patches its own code behind a breakpoint, meets that breakpoint when it is long gone, and
+    dies, as one of some 150 boots did. In one thread for all processors nobody writes meanwhile. A boot on an idle host
+    takes half as long again.
     """
     return Accel("tcg", "max" if version >= (8, 0) else "max,cx16=off", note, parallel=version >= (8, 1))
 

@@ -20,6 +20,7 @@ _COPY: Final = re.compile(r"\.(old|bak|orig|save|dpkg-\w+|rpm\w+)$|~$|^0-rescue|
 _EARLIER: Final = re.compile(r"[-+](?=(?:rc\d|trunk|rt|debug|dbg)(?:\b|\d))")
 _WORD: Final = re.compile(r"[A-Za-z0-9][\w.+~-]{0,127}", re.ASCII)
 """What may be a kernel's version, and what os-release(5) lets a distribution call itself: it becomes part of paths."""
+_LONGEST_TITLE: Final = 200  # letters, more than a screen's line
 _PACKAGES: Final = {
     "debian": "linux-image-amd64, or linux-image-cloud-amd64 for virtual machines only",
     "ubuntu": "linux-image-generic, or linux-image-virtual for virtual machines only",
@@ -59,20 +60,17 @@ def facts(tree: Tree | None, version: str) -> dict[str, str]:
     """
     text = (tree.text("etc/os-release") or tree.text("usr/lib/os-release") or "") if tree else ""
     release = os_release.parse(text)
+    name = release.get("PRETTY_NAME", "")
     return {
         "version": version,
-        "id": _word(release.get("ID", "")) or "linux",
-        "version_id": _word(release.get("VERSION_ID", "")),
-        "pretty_name": name if (name := release.get("PRETTY_NAME", "")).isprintable() and name.strip() else "Linux",
+        "id": word(release.get("ID", "")) or "linux",
+        "version_id": word(release.get("VERSION_ID", "")),
+        "pretty_name": name if name.isprintable() and 0 < len(name.strip()) <= _LONGEST_TITLE else "Linux",
     }
 
 
-def is_version(text: str) -> bool:
-    """Whether a text may be a kernel's version: it becomes part of paths and of a menu."""
-    return _WORD.fullmatch(text) is not None
-
-
-def _word(text: str) -> str:
+def word(text: str) -> str:
+    """Return a kernel's version, or a distribution's, where it is fit for a path and a menu's line, else nothing."""
     return text if _WORD.fullmatch(text) else ""
 
 
@@ -85,7 +83,7 @@ def kernels(tree: Tree) -> dict[str, str]:
     return {
         version: path
         for version, path in found.items()
-        if is_version(version)
+        if word(version)
         and not _COPY.search(version)
         and (entry := tree.find(path)) is not None
         and entry.type in ("f", "h")

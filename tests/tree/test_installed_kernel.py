@@ -69,10 +69,11 @@ def test_an_entry_may_take_the_trees_kernel(build: TreeBuild) -> None:
     assert versions == ["6.9-mine", "6.1"]
 
 
+@pytest.mark.parametrize("pretty", ["Evil\x1b[2J", "long" * 100, "  "])
 @pytest.mark.parametrize("name", ["../../x", "/x", "a/../../b", "..", "x\x1b[2J", "a b", "${x}"])
-def test_what_a_tree_calls_itself_leads_nowhere(name: str, build: TreeBuild) -> None:
+def test_what_a_tree_calls_itself_leads_nowhere(name: str, pretty: str, build: TreeBuild) -> None:
     """An ID is a part of paths, a name a line of the menu: what is not fit for it is not taken."""
-    release = f'ID="{name}"\nVERSION_ID="{name}"\nPRETTY_NAME="Evil\x1b[2J"\n'
+    release = f'ID="{name}"\nVERSION_ID="{name}"\nPRETTY_NAME="{pretty}"\n'
     build.base({"./boot/vmlinuz-6.1": b"debian", "./etc/os-release": release.encode()})
     assert take(build) == {"version": "6.1", "id": "linux", "version_id": "", "pretty_name": "Linux"}
 
