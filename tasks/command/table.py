@@ -6,7 +6,6 @@ A function is named as `module:function`; it takes a `Request`, and its module o
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, TypeAlias
 
@@ -14,61 +13,76 @@ Param: TypeAlias = dict[str, Any]
 Function: TypeAlias = str
 
 
-@dataclass(frozen=True, slots=True)
 class Command:
     """What every command has; `positional` names its positional argument."""
 
-    name: str
-    doc: str
-    run: Function
-    params: tuple[Param, ...] = ()
-    positional: str | None = None
+    def __init__(
+        self, name: str, doc: str, run: Function, params: tuple[Param, ...] = (), positional: str | None = None
+    ) -> None:
+        self.name = name
+        self.doc = doc
+        self.run = run
+        self.params = params
+        self.positional = positional
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class ImageCommand(Command):
-    """Boots or reads the recipe's disk, made fresh first: or a past build's by `at=ID`, or the file that is named."""
+    """Boots or reads the recipe's disk, made fresh first: or a past build's by `at=ID`, or the file that is named.
 
-    check: Function
-    """Refuses options, where some were given, before anything is made."""
-    secrets: Function = ""
-    """Tells, of a plan, which secrets it reads besides those of the stages it needs."""
-    sealed: bool = False
-    """Whether it is about an encrypted image, where the recipe keeps no other disk than such."""
+    `check` refuses options, where some were given, before anything is made. `secrets` tells, of a plan, which secrets
+    it reads besides those of its stages. `sealed`: it is about an encrypted image, if the recipe keeps no other disk.
+    """
+
+    def __init__(self, *words: Any, check: Function, secrets: Function = "", sealed: bool = False, **more: Any) -> None:
+        super().__init__(*words, **more)
+        self.check = check
+        self.secrets = secrets
+        self.sealed = sealed
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class TreeCommand(Command):
-    """Is about a tree that no recipe made: what is built of it is fresh first."""
+    """Is about a tree that no recipe made: what is built of it is fresh first.
 
-    plan: Function
-    """Makes the plan of the positional argument."""
-    check: Function = ""
-    """Refuses options, where some were given, before anything is made."""
+    `plan` makes the plan of the positional argument. `check` refuses options, where some were given, before that.
+    """
+
+    def __init__(self, *words: Any, plan: Function, check: Function = "", **more: Any) -> None:
+        super().__init__(*words, **more)
+        self.plan = plan
+        self.check = check
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class PlanCommand(Command):
-    """Looks at the recipe's plan as it is: no stage runs for it, and no lock file is made or renewed."""
+    """Looks at the recipe's plan as it is: no stage runs for it, and no lock file is made or renewed.
 
-    past: bool = False
-    """Whether it is about a past build, which `at=ID` names too."""
+    `past`: it is about a past build, which `at=ID` names too.
+    """
+
+    def __init__(self, *words: Any, past: bool = False, **more: Any) -> None:
+        super().__init__(*words, **more)
+        self.past = past
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class RecipeCommand(Command):
-    """Is about recipes and their lock files, which it needs no plan for."""
+    """Is about recipes and their lock files, which it needs no plan for.
 
-    chooses: bool = False
-    """Whether it is about a recipe of its own choice, where none is named, instead of the default one."""
+    `chooses`: it is about a recipe of its own choice, where none is named, instead of the default one.
+    """
+
+    def __init__(self, *words: Any, chooses: bool = False, **more: Any) -> None:
+        super().__init__(*words, **more)
+        self.chooses = chooses
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
 class HostCommand(Command):
-    """Is about this host: its programs, its cache, the machines that run on it."""
+    """Is about this host: its programs, its cache, the machines that run on it.
 
-    relays: bool = False
-    """Whether its words are a command for somebody else: options among them are not its own."""
+    `relays`: its words are a command for somebody else, so options among them are not its own.
+    """
+
+    def __init__(self, *words: Any, relays: bool = False, **more: Any) -> None:
+        super().__init__(*words, **more)
+        self.relays = relays
 
 
 def function(name: Function) -> Callable[..., Any]:

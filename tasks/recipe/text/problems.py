@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import TYPE_CHECKING, TypeAlias
 
 from bootsmith.cache.display import nearest
 from bootsmith.tasks.errors import RecipeError
-from bootsmith.tasks.recipe.text.nodes import Place
+
+if TYPE_CHECKING:
+    from bootsmith.tasks.recipe.text.nodes import Place
 
 KeyPath: TypeAlias = "tuple[str | int, ...]"
 """A key by its path from the top; numbers are positions in lists, and are not shown."""
