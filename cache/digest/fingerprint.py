@@ -19,6 +19,7 @@ from xxhash import xxh3_128, xxh3_128_hexdigest
 
 if TYPE_CHECKING:
     from bootsmith.cache.digest.memo import Memo
+    from bootsmith.cache.digest.stats import Stats
 
 __all__ = ["CHUNK", "fingerprint", "note", "of_bytes", "of_descriptor"]
 
@@ -33,18 +34,23 @@ WORTH_WAITING = 32 << 20  # reading so much again at the next run costs about as
 PATIENCE = clock.SECOND // 50
 
 
-def fingerprint(path: StrPath, memo: Memo | None = None, listing: dict[str, str] | None = None) -> str:
+def fingerprint(
+    path: StrPath, memo: Memo | None = None, listing: dict[str, str] | None = None, stats: Stats | None = None
+) -> str:
     """Return the fingerprint of a regular file or a directory tree, 32 hex digits; a link is followed.
 
     What `memo` knows is not read again, and what was read is noted there. A tree's entries are put into `listing`:
-    path -> "KIND MODE HELD", mode in octal, HELD in hex and "" for a directory. Raises FileNotFoundError, OSError.
+    path -> "KIND MODE HELD", mode in octal, HELD in hex and "" for a directory. `stats` takes in all that was looked
+    at. Raises FileNotFoundError, OSError.
     """
     name = os.fsencode(path)
     status = os.stat(name)  # noqa: PTH116  # here and below: paths are bytes, as any name may be
+    if stats is not None:
+        stats.look([name])
     if stat.S_ISREG(status.st_mode):
         return _file(name, status, memo, follow=True)
     if stat.S_ISDIR(status.st_mode):
-        return _tree(name, status, memo, listing)
+        return _tree(name, status, memo, listing, stats)
     return xxh3_128_hexdigest(encode(["special", _kind(status), status.st_rdev]))
 
 
@@ -91,9 +97,9 @@ def _file(name: bytes, status: os.stat_result, memo: Memo | None, *, follow: boo
 
 def _rest(status: os.stat_result) -> None:
     """Wait until the file's times are past, if that is soon: hashed before, it must be hashed again next time."""
-    left = clock.settled(status) + 1 - time.time_ns()
-    if 0 < left < PATIENCE:
-        time.sleep(left / clock.SECOND)
+    settled = clock.settled(status)
+    if settled - time.time_ns() < PATIENCE:
+        clock.rest_until(settled)
 
 
 def _same(one: os.stat_result, other: os.stat_result) -> bool:
@@ -110,8 +116,10 @@ class _Member(NamedTuple):
     inode: tuple[int, int] | None
 
 
-def _tree(root: bytes, status: os.stat_result, memo: Memo | None, listing: dict[str, str] | None) -> str:
-    members, first = _read(root, memo)
+def _tree(
+    root: bytes, status: os.stat_result, memo: Memo | None, listing: dict[str, str] | None, stats: Stats | None
+) -> str:
+    members, first = _read(root, memo, stats)
     digests: dict[bytes, bytes] = {}
     for directory in reversed(members):  # below before above
         total = xxh3_128()
@@ -128,7 +136,9 @@ def _tree(root: bytes, status: os.stat_result, memo: Memo | None, listing: dict[
     return xxh3_128_hexdigest(encode(["tree", stat.S_IMODE(status.st_mode), _attributes(root), digests[b""]]))
 
 
-def _read(root: bytes, memo: Memo | None) -> tuple[dict[bytes, list[_Member]], dict[tuple[int, int], bytes]]:
+def _read(
+    root: bytes, memo: Memo | None, stats: Stats | None
+) -> tuple[dict[bytes, list[_Member]], dict[tuple[int, int], bytes]]:
     """Return what is in each directory of a tree, and of each file that may have several names the first.
 
     The first is the one least deep, of those the least: not the first that is walked by.
@@ -137,6 +147,8 @@ def _read(root: bytes, memo: Memo | None) -> tuple[dict[bytes, list[_Member]], d
     first: dict[tuple[int, int], tuple[int, list[bytes]]] = {}
     read: dict[tuple[int, int], bytes] = {}
     for path, inside, name, entry in walk(root, absent=(FileNotFoundError,)):
+        if stats is not None:
+            stats.add(inside, entry)
         directory = members.get(inside[: -len(name)])
         is_directory = stat.S_ISDIR(entry.st_mode)
         inode = (entry.st_dev, entry.st_ino) if entry.st_nlink > 1 and not is_directory else None

@@ -31,13 +31,30 @@ def _tick() -> int:
 
 
 def settled(status: os.stat_result) -> int:
-    """Return when, in ns since 1970, a file has rested so long that any later change must show in its times.
+    """Return when, in ns since 1970, a file has rested so long that any later change must show in its times."""
+    return max(status.st_mtime_ns, status.st_ctime_ns) + _grain(status)
 
-    Whether a file system stores fine times is seen in the file's ctime, which no user can set. One in a thousand
-    ctimes ends in zeros by chance; such a file merely rests longer.
+
+def marked(status: os.stat_result) -> int:
+    """Return when, in ns since 1970, any later change must show in a file's ctime alone, which no user can set."""
+    return status.st_ctime_ns + _grain(status)
+
+
+def _grain(status: os.stat_result) -> int:
+    """Return how long, in ns, two changes of a file may leave the same times.
+
+    Whether a file system stores fine times is seen in the file's ctime. One in a thousand ctimes ends in zeros by
+    chance; such a file merely rests longer.
     """
     fine = status.st_ctime_ns % 1000 != 0
-    return max(status.st_mtime_ns, status.st_ctime_ns) + (_tick() if fine else COARSE) + SLACK
+    return (_tick() if fine else COARSE) + SLACK
+
+
+def rest_until(moment: int) -> None:
+    """Wait for a moment in ns since 1970; not for one later than any file need rest: some clock is wrong then."""
+    left = moment + 1 - time.time_ns()
+    if 0 < left <= COARSE + SLACK:
+        time.sleep(left / SECOND)
 
 
 def offset() -> tuple[int, int]:

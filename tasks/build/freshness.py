@@ -17,6 +17,7 @@ from bootsmith.tasks.errors import BootsmithError, InputMissing
 
 if TYPE_CHECKING:
     from bootsmith.cache.store.record import Record
+    from bootsmith.tasks.build.look import Look
     from bootsmith.tasks.build.reason import Reason
 
 NOTHING: Mapping[Path, str] = {}
@@ -142,20 +143,17 @@ class Freshness:
         expected: Mapping[Path, str] = NOTHING,
         *,
         reread: bool = False,
-        trees: dict[str, dict[str, str]] | None = None,
+        look: Look | None = None,
     ) -> dict[str, Any]:
         """Return the named parts of a stage's key; `expected` files hold what is said of them, whatever is there.
 
-        `reread` looks at code again too; the entries of inputs that are trees go to `trees`, by role. Raises
-        InputMissing, ToolMissing, StageError.
+        `reread` looks at code again too; `look` takes in what is seen on the way. Raises InputMissing, ToolMissing,
+        StageError.
         """
         inputs = {}
         for role, path in stage.inputs.items():
-            listing: dict[str, str] | None = None if trees is None else {}
-            inputs[role] = expected.get(path) or self._input(stage, role, path, listing)
-            if trees is not None and listing is not None and path.is_dir():
-                trees[role] = listing
-        return {
+            inputs[role] = expected.get(path) or self._input(stage, role, path, look)
+        parts = {
             "name": stage.name,
             "code": self.identities.code(stage, reread=reread),
             "params": stage.params,
@@ -164,14 +162,30 @@ class Freshness:
             "secrets": {role: self._secret(stage, role) for role in stage.secrets},
             "outputs": sorted(stage.outputs),
         }
+        if look is not None:
+            self._look(stage, look)
+        return parts
 
-    def _input(self, stage: Stage, role: str, path: Path, listing: dict[str, str] | None) -> str:
+    def _input(self, stage: Stage, role: str, path: Path, look: Look | None) -> str:
+        listing: dict[str, str] | None = {} if look is not None and look.listed else None
+        stats = look.stats(f"input {role}") if look is not None else None
         try:
-            return fingerprint(path, self.identities.memo, listing)
+            digest = fingerprint(path, self.identities.memo, listing, stats)
         except FileNotFoundError:
             raise InputMissing(f"{stage.name}: input {role} does not exist: {path}", self._remedy(path)) from None
         except OSError as error:
             raise InputMissing(f"{stage.name}: input {role} cannot be read: {path}: {error.strerror}") from error
+        if look is not None and listing is not None and path.is_dir():
+            look.trees[role] = listing
+        return digest
+
+    def _look(self, stage: Stage, look: Look) -> None:
+        """Look at what a stage's code, tools and secrets are read from."""
+        look.stats("code").look(self.identities.sources(stage).values())
+        for name in stage.tools:
+            look.stats(f"tool {name}").look(self.identities.tool_files(name))
+        for role, secret in stage.secrets.items():
+            look.stats(f"secret {role}").look([secret.file] if secret.file else [])
 
     def _remedy(self, path: Path) -> str:
         maker = self.makers.get(path)

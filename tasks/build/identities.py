@@ -5,13 +5,16 @@ from __future__ import annotations
 import json
 import sys
 import threading
+import time
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bootsmith import STARTED
 from bootsmith.cache.digest.memo import Memo
 from bootsmith.cache.errors import CacheError
+from bootsmith.cache.files import clock
 from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.errors import StageError
 
@@ -58,27 +61,38 @@ class Identities:
         from importlib import import_module
 
         from bootsmith.cache.digest.bytecode import discard_stale
-        from bootsmith.cache.digest.code import sources
 
         with self._guard:
-            fresh = [name for name in entry_modules(stage) if name not in self._loaded]
-            stale = [each for name in fresh for each in discard_stale(sources(name, memo=self.memo))]
-            too_late = [name for name in stale if name in sys.modules]
+            sources = self.sources(stage)
+            stale = discard_stale({name: path for name, path in sources.items() if name not in self._loaded})
+            too_late = [name for name in stale if name in sys.modules] or _changed_since_loaded(sources)
             if too_late:
                 raise StageError(
                     f"{', '.join(too_late)} changed while it was being loaded: an older version is running",
                     "Run the same command again.",
                 )
-            self._loaded.update(fresh)
+            self._loaded.update(sources)
             module, _, function = stage.run.partition(":")
             found: Callable[[StageContext], None] = getattr(import_module(module), function)
             return found
+
+    def sources(self, stage: Stage) -> dict[str, Path]:
+        """Return the files that a stage's code is made of, by module."""
+        from bootsmith.cache.digest.code import sources
+
+        return {name: path for each in entry_modules(stage) for name, path in sources(each, memo=self.memo).items()}
 
     def tool(self, name: str) -> str:
         """Return the identity of a host program. Raises ToolMissing."""
         from bootsmith.tasks.tools import identity
 
         return identity.of_tool(name, self.memo)
+
+    def tool_files(self, name: str) -> list[str]:
+        """Return the files that a host program's identity was read from. Raises ToolMissing."""
+        from bootsmith.tasks.tools import identity
+
+        return identity.files_of(name, self.memo)
 
     # -- for words about a change, see evidence.py
 
@@ -109,6 +123,27 @@ class Identities:
     def save(self) -> None:
         """Keep what was learned for the next process."""
         self.memo.save()
+
+
+_began: dict[str, int] = {}
+"""Module -> when, in ns since 1970, it was about to be loaded, of those that a stage was the first to need."""
+
+
+def _changed_since_loaded(sources: Mapping[str, Path]) -> list[str]:
+    """Return the modules in memory that may be of another source than the one there is.
+
+    What is yet to be loaded is waited for until whatever is written to its source shows.
+    """
+    stats = {name: path.stat() for name, path in sources.items()}
+    new = [name for name in stats if name not in sys.modules]
+    clock.rest_until(max((clock.marked(stats[name]) for name in new), default=0))
+    now = time.time_ns()
+    _began.update(dict.fromkeys(new, now))
+    return [
+        name
+        for name, status in stats.items()
+        if _began.get(name, STARTED) < clock.marked(status) and status.st_ctime_ns <= now  # else the clock was set back
+    ]
 
 
 def entry_modules(stage: Stage) -> tuple[str, ...]:

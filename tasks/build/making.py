@@ -20,6 +20,7 @@ from bootsmith.tasks.build import evidence
 from bootsmith.tasks.build import workdir as workdirs
 from bootsmith.tasks.build.cost import COSTS, Cost
 from bootsmith.tasks.build.freshness import Freshness, flat
+from bootsmith.tasks.build.look import Look
 from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.errors import BootsmithError, StageError
 
@@ -51,8 +52,8 @@ class Making:
     def restore(self, cost: Cost | None) -> bool:
         """Take the outputs from the store, where it has what the key gives; tell whether. `cost` goes to the record."""
         stage, store = self._stage, self._identities.store
-        trees: dict[str, dict[str, str]] = {}
-        parts = self._freshness.parts(stage, trees=trees)
+        look = Look()
+        parts = self._freshness.parts(stage, look=look)
         key = keys.key(parts)
         result = store.result(key)
         if result is None or set(result) != set(stage.outputs):
@@ -63,7 +64,7 @@ class Making:
         older = {stage.carry: self._previous(self._workdir)}
         if not all(store.fetch(result[role]["hash"], made[role], older.get(role)) for role in made):
             return False
-        kept = evidence.keep(stage, self._identities, trees)
+        kept = evidence.keep(stage, self._identities, look.trees)
         record = records.Record(stage.name, key, parts, result, built=time.time(), how="restored", details=kept)
         if cost:  # what it takes to build is worth knowing still
             record = record._replace(**{name: getattr(cost, name) for name in COSTS})
@@ -71,22 +72,28 @@ class Making:
         return True
 
     def build(self) -> None:
-        """Run the stage, again where its inputs were edited meanwhile, and store what it gives. Raises StageError."""
+        """Run the stage, again where its inputs were written to meanwhile, and store what it gives. Raises StageError.
+
+        Whether they were is asked of their contents and of their stats: what was edited and put back meanwhile holds
+        what it held, and may have been read in between.
+        """
         stage, store = self._stage, self._identities.store
         for attempt in range(ATTEMPTS):
-            trees: dict[str, dict[str, str]] = {}
-            before = self._freshness.parts(stage, trees=trees)
+            look, again = Look(), Look(listed=False)
+            before = self._freshness.parts(stage, look=look)
+            look.settle(stage, self._freshness.makers.keys())
             made, record = self._attempt(self._workdir / str(attempt), before)
-            after = self._freshness.parts(stage, reread=True)
-            if keys.key(after) == keys.key(before):
+            after = self._freshness.parts(stage, reread=True, look=again)
+            changed = keys.diff(before, after) or look.diff(again)
+            if not changed:
                 break
-            self._tell(f"{'; '.join(keys.diff(before, after))} while it was built: built again")
+            self._tell(f"{'; '.join(changed)} while it was built: built again")
         else:
             raise StageError(
                 f"{stage.name}: its inputs changed during each of {ATTEMPTS} builds",
                 "Let whatever writes them finish, then run it again.",
             )
-        record = record._replace(details=evidence.keep(stage, self._identities, trees))
+        record = record._replace(details=evidence.keep(stage, self._identities, look.trees))
         if stage.stored:
             kept = sum(store.put(path, record.outputs[role]["hash"]) for role, path in made.items())
             record = record._replace(kept=record.kept + kept)

@@ -35,10 +35,19 @@ _answers: dict[Path, dict[str, Any]] = {}
 
 def of_tool(name: str, memo: Memo) -> str:
     """Return the identity of a tool of the catalogue, or of any other program by its name. Raises ToolMissing."""
+    return str(_of_tool(name, memo)["identity"])
+
+
+def files_of(name: str, memo: Memo) -> list[str]:
+    """Return the files that a tool's identity rests on. Raises ToolMissing."""
+    return [each for each in _of_tool(name, memo)["watched"] if not Path(each).is_dir()]
+
+
+def _of_tool(name: str, memo: Memo) -> dict[str, Any]:
     tool = TOOLS.get(name)
-    if tool is None:
-        return identity(host.find(name), (), memo)
-    return identity(host.find(name), tool.data, memo, () if tool.files else tool.version)
+    data, version = ((), ()) if tool is None else (tool.data, () if tool.files else tool.version)
+    with _guard:
+        return _answer(host.find(name), data, memo, version)
 
 
 def identity(path: Path, data: tuple[str, ...], memo: Memo, version: tuple[str, ...] = ()) -> str:
@@ -47,7 +56,7 @@ def identity(path: Path, data: tuple[str, ...], memo: Memo, version: tuple[str, 
     `data` are globs; `version` the words that make it print its version, which is no part of its identity.
     """
     with _guard:
-        return _identity(path, data, memo, version)
+        return str(_answer(path, data, memo, version)["identity"])
 
 
 def about(identity: str, memo: Memo) -> dict[str, Any] | None:
@@ -56,25 +65,26 @@ def about(identity: str, memo: Memo) -> dict[str, Any] | None:
     return found
 
 
-def _identity(path: Path, data: tuple[str, ...], memo: Memo, version: tuple[str, ...]) -> str:
+def _answer(path: Path, data: tuple[str, ...], memo: Memo, version: tuple[str, ...]) -> dict[str, Any]:
     file = memo.path.with_name("tools")
     if file not in _answers:
         _answers[file] = _read(file)
     answers = _answers[file]
-    known = answers.get(str(path))
+    known: dict[str, Any] | None = answers.get(str(path))
     if known and known["data"] == list(data) and all(_stat(each) == was for each, was in known["watched"].items()):
         shared_libraries.known[str(path)] = known["libraries"]
-        return str(known["identity"])
+        return known
     began = time.time_ns()
     watched, files, shared, found = _examine(path, data, memo)
     _note_about(found, path, version, files, memo)
     answers.pop(str(path), None)
     shared_libraries.known.pop(str(path), None)
+    answer = {"data": list(data), "watched": watched, "identity": found, "libraries": shared}
     if all(_settled(each, began) for each in watched):
-        answers[str(path)] = {"data": list(data), "watched": watched, "identity": found, "libraries": shared}
+        answers[str(path)] = answer
         shared_libraries.known[str(path)] = shared
         _write(file, answers)
-    return found
+    return answer
 
 
 def _examine(path: Path, data: tuple[str, ...], memo: Memo) -> tuple[dict[str, Stat], dict[str, str], list[str], str]:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from bootsmith.cache.files.lock import FileLock
 from bootsmith.tasks.build.making import ATTEMPTS
+from bootsmith.tasks.build.secret import Secret
 from bootsmith.tasks.errors import StageError
 
-from tests.support.quick_stages import QuickStages
+from tests.support.quick_stages import Meddler, QuickStages, meddlers
 
 
 def test_a_failure_leaves_the_last_output_and_no_record(quick: QuickStages) -> None:
@@ -43,17 +47,125 @@ def test_an_input_that_never_rests_ends_the_build(quick: QuickStages) -> None:
     assert not quick.out.exists()
 
 
+def put_back(path: Path) -> Meddler:
+    """Write something else, and what there was, with the times there were."""
+    before, status = path.read_text(), path.stat()
+    path.write_text("two")
+    yield
+    path.write_text(before)
+    os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
+
+
+def edited(path: Path) -> Meddler:
+    """Write something else."""
+    yield
+    path.write_text(path.read_text() + "# edited")
+
+
+def moved_away(path: Path) -> Meddler:
+    """Put another in the place of a file, and the file itself back."""
+    aside = path.with_name("aside")
+    path.rename(aside)
+    path.write_text("two")
+    yield
+    aside.replace(path)
+
+
+def led_elsewhere(path: Path) -> Meddler:
+    """Let a link lead to something else, and back."""
+    before = path.readlink()
+    path.unlink()
+    path.symlink_to("another")
+    yield
+    path.unlink()
+    path.symlink_to(before)
+
+
+def came_and_went(path: Path) -> Meddler:
+    """Make a file in a folder, and remove it."""
+    (path / "two").write_text("two")
+    yield
+    (path / "two").unlink()
+
+
+def below(meddle: Callable[[Path], Meddler]) -> Callable[[Path], Meddler]:
+    return lambda folder: meddle(folder / "file")
+
+
+@pytest.mark.parametrize(
+    "meddle", [put_back, moved_away, led_elsewhere, came_and_went, below(put_back), below(moved_away)]
+)
+def test_an_edit_that_was_undone_while_it_was_read_is_none(
+    meddle: Callable[[Path], Meddler], quick: QuickStages
+) -> None:
+    """The contents before and after agree, and the stage has read something else: it runs again, and this is said."""
+    if meddle is led_elsewhere:
+        (quick.top / "another").write_text("two")
+        quick.source.rename(quick.top / "file")
+        quick.source.symlink_to("file")
+    elif meddle not in (put_back, moved_away):
+        quick.source.unlink()
+        quick.source.mkdir()
+        (quick.source / "file").write_text("one")
+    stage = quick.stage("meddled")
+    meddlers.append(meddle(quick.source))
+    done = quick.builder(stage).ensure(stage)
+    assert done.notes == ("made: input source was written to while it was built: built again",)
+    assert (quick.out.read_text(), quick.runs) == ("one", 2)
+    assert quick.builder(stage).status(stage).fresh
+
+
+@pytest.mark.parametrize("meddle", [edited, put_back])
+def test_code_that_was_edited_while_it_ran_is_not_run_again(
+    meddle: Callable[[Path], Meddler], quick: QuickStages
+) -> None:
+    """What this process has loaded it has loaded: no key tells which code that is."""
+    code = quick.top / "quick.py"
+    stage = quick.stage("meddled")
+    meddlers.append(meddle(code))
+    with pytest.raises(StageError, match="quick changed while it was being loaded"):
+        quick.builder(stage).ensure(stage)
+    assert not quick.out.exists()
+    with pytest.raises(StageError, match="quick changed while it was being loaded"):
+        quick.builder(stage).ensure(stage)
+    assert quick.runs == 1
+
+
+def test_a_password_that_was_another_meanwhile(quick: QuickStages) -> None:
+    """The file of a secret is an input too."""
+    secret = quick.top / "password"
+    secret.write_text("secret")
+    stage = quick.stage("meddled", secrets={"password": Secret(file=secret)})
+    meddlers.append(put_back(secret))
+    quick.builder(stage).ensure(stage)
+    assert quick.runs == 2
+
+
+def test_a_program_that_was_another_meanwhile(quick: QuickStages, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So are the files of a host program."""
+    tool = quick.top / "bin/quicktool"
+    tool.parent.mkdir()
+    tool.write_text("#!/bin/sh\n")
+    tool.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tool.parent), prepend=os.pathsep)
+    stage = quick.stage("meddled", tools=("quicktool",))
+    meddlers.append(put_back(tool))
+    quick.builder(stage).ensure(stage)
+    assert quick.runs == 2
+
+
 @pytest.mark.parametrize(("source", "runs"), [("two", 1), ("no patch", 2)])
 def test_a_patch_that_fails_is_made_anew(quick: QuickStages, source: str, runs: int) -> None:
     """Whether the previous output could be patched never shows: the bytes are those of the present source."""
     stage = quick.stage("patch", carry="out")
     quick.builder(stage).ensure(stage)
-    first, before = quick.out.stat().st_ino, quick.runs
+    before = quick.runs
     quick.source.write_text(source)
-    assert quick.builder(stage).ensure(stage).state == "built"
-    assert quick.out.read_text() == source
-    assert quick.runs - before == runs
-    assert (quick.out.stat().st_ino == first) is (runs == 1)
+    with quick.out.open() as first:  # whose inode no other file can have meanwhile
+        assert quick.builder(stage).ensure(stage).state == "built"
+        assert quick.out.read_text() == source
+        assert quick.runs - before == runs
+        assert os.path.samestat(quick.out.stat(), os.fstat(first.fileno())) is (runs == 1)
 
 
 def test_what_a_machine_runs_on_is_never_patched(quick: QuickStages) -> None:

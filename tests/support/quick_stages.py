@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Generator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import pytest
 from bootsmith.tasks.build.builder import Builder
@@ -12,7 +13,14 @@ from bootsmith.tasks.build.identities import Identities
 from bootsmith.tasks.build.plan import Plan
 from bootsmith.tasks.build.stage import Stage
 
+Meddler: TypeAlias = "Generator[None]"
+"""What somebody does while a stage runs: until it yields before the stage reads, the rest after that."""
+
+meddlers: list[Meddler] = []
+"""Of the runs to come of `meddled`, one each."""
+
 CODE = '''
+from tests.support.quick_stages import meddlers
 from bootsmith.tasks.errors import StageError
 
 def count(context):
@@ -46,6 +54,16 @@ def edit(context):
     copy(context)
     context.inputs["source"].write_text(text + "!")
 
+def meddled(context):
+    """Copy all that the source holds, while somebody meddles."""
+    count(context)
+    meddler = meddlers.pop(0) if meddlers else iter([None])
+    next(meddler)
+    source = context.inputs["source"]
+    files = sorted(source.iterdir()) if source.is_dir() else [source]
+    context.outputs["out"].write_text("".join(file.read_text() for file in files))
+    next(meddler, None)
+
 def nothing(context):
     """Make no output."""
     count(context)
@@ -63,6 +81,7 @@ class QuickStages:
         (top / "quick.py").write_text(CODE)
         monkeypatch.syspath_prepend(top)
         monkeypatch.delitem(sys.modules, "quick", raising=False)
+        meddlers.clear()
 
     def stage(self, function: str, **more: Any) -> Stage:
         """Return a stage that runs one of the functions above."""

@@ -80,7 +80,7 @@ STAGES = '''
         data = source.read_bytes()
         if data.startswith(b"fail"):
             raise StageError("the source says fail", "Write something else into it.")
-        if data.startswith(b"edit"):
+        if data.startswith(b"edit me"):
             source.write_bytes(b"edited during the build")
         out.write_bytes(data)
         if "toytool" in context.stage.tools:
