@@ -6,34 +6,39 @@ import os
 import struct
 import threading
 from pathlib import Path
+from typing import TypeAlias
 
 from bootsmith.cache.errors import CacheError
 from bootsmith.cache.files import clock, sealed
 from bootsmith.cache.files.lock import FileLock
 
-KIND = "memo 1"
-HEAD = struct.Struct("<36sq")  # boot id, and the clock's offset when the entries were made
+KIND = "memo 2"
+HEAD = struct.Struct("<36sqI")  # boot id, the clock's offset when the entries were made, how many mounts follow
+MOUNT = struct.Struct("<QQ")  # device, id of a mount of it
 FILE = struct.Struct("<QQ")  # device, inode
 STAT = struct.Struct("<qqq")  # size, mtime, ctime
 LINE = struct.Struct("<16s40s")  # FILE, then STAT and digest
+Mounts: TypeAlias = "dict[int, frozenset[int]]"
+"""Of each device that may be exchanged, and has entries, the mounts that there were all the time."""
 LIMIT = 16_384  # entries kept whether or not this process used them: about 2 ms of loading
 
 
 class Memo:
     """Fingerprints by stat, kept in one file. Threads may share one; processes may write the same file.
 
-    An entry is trusted only in the boot it was made in, only while nobody sets the clock back, and is made only of
-    files that had rested when they were read (git calls the others racily clean). A memo that is lost, damaged or
-    cannot be written costs time and nothing else.
+    An entry is trusted only in the boot it was made in, only while nobody sets the clock back, only while what may be
+    exchanged for another file system stays mounted, and is made only of files that had rested when they were read (git
+    calls the others racily clean). A memo that is lost, damaged or cannot be written costs time and nothing else.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._mutex = threading.Lock()
         self._offset, _ = clock.offset()
-        self._entries = self._load()
+        self._entries, self._mounts = self._load()
         self._new: dict[bytes, bytes] = {}
         self._used: dict[bytes, bytes] = {}
+        self._devices = set(self._mounts)
 
     def get(self, status: os.stat_result) -> str | None:
         """Return the fingerprint of the regular file with this stat, where it is known."""
@@ -54,6 +59,8 @@ class Memo:
         file = FILE.pack(status.st_dev, status.st_ino)
         entry = _stat(status) + bytes.fromhex(digest)
         with self._mutex:
+            if status.st_dev not in self._devices:
+                self._meet(status.st_dev)
             self._offset = max(self._offset, clock.offset()[0])
             self._entries[file] = self._new[file] = self._used[file] = entry
 
@@ -64,25 +71,41 @@ class Memo:
                 return
             try:
                 with FileLock(self.path.with_name(f"{self.path.name}.lock")):
-                    entries = self._load() | self._new
+                    theirs, there = self._load()
+                    ours, here = _still_mounted(self._new, self._mounts)
+                    entries = theirs | ours
                     if len(entries) > max(LIMIT, 4 * len(self._used)):
-                        entries = dict(self._used)
-                    body = b"".join([file + entry for file, entry in entries.items()])
-                    sealed.write(self.path, KIND, HEAD.pack(clock.boot_id().encode(), self._offset) + body)
+                        entries, _ = _still_mounted(self._used, self._mounts)
+                    pairs = [MOUNT.pack(device, each) for device, ids in (there | here).items() for each in ids]
+                    head = HEAD.pack(clock.boot_id().encode(), self._offset, len(pairs))
+                    body = b"".join([*pairs, *(file + entry for file, entry in entries.items())])
+                    sealed.write(self.path, KIND, head + body)
             except (CacheError, OSError):
                 return  # no room, or not allowed to: the next run reads the files again
             self._entries = entries
             self._new = {}
 
-    def _load(self) -> dict[bytes, bytes]:
+    def _load(self) -> tuple[dict[bytes, bytes], Mounts]:
         body = sealed.read(self.path, KIND)
         if body is None:
-            return {}
-        boot, offset = HEAD.unpack_from(body)
+            return {}, {}
+        boot, offset, count = HEAD.unpack_from(body)
         if boot.decode() != clock.boot_id() or _is_set_back(offset):
-            return {}
+            return {}, {}
         self._offset = max(self._offset, offset)
-        return dict(LINE.iter_unpack(memoryview(body)[HEAD.size :]))
+        begin = HEAD.size + count * MOUNT.size
+        known: Mounts = {}
+        for device, mount in MOUNT.iter_unpack(memoryview(body)[HEAD.size : begin]):
+            known[device] = known.get(device, frozenset()) | {mount}
+        return _still_mounted(dict(LINE.iter_unpack(memoryview(body)[begin:])), known)
+
+    def _meet(self, device: int) -> None:
+        """Note, of a device that may be exchanged, which mounts there are from the first entry on."""
+        from bootsmith.cache.files.mounts import is_exchangeable, mounts
+
+        self._devices.add(device)
+        if is_exchangeable(device):
+            self._mounts[device] = mounts(device)
 
     def _forget_if_set_back(self) -> bool:
         """Forget everything when the clock was set back: times seen before may come again."""
@@ -93,6 +116,18 @@ class Memo:
             for entries in (self._entries, self._new, self._used):
                 entries.clear()
         return True
+
+
+def _still_mounted(entries: dict[bytes, bytes], known: Mounts) -> tuple[dict[bytes, bytes], Mounts]:
+    """Return entries but for those of file systems that were unmounted since, and which mounts the others rest on."""
+    if not known:
+        return entries, known
+    from bootsmith.cache.files.mounts import mounts
+
+    there = {device: ids & mounts(device) for device, ids in known.items()}
+    gone = {device for device, ids in there.items() if not ids}
+    kept = {file: entry for file, entry in entries.items() if FILE.unpack(file)[0] not in gone}
+    return kept, {device: ids for device, ids in there.items() if ids}
 
 
 def _stat(status: os.stat_result) -> bytes:

@@ -152,11 +152,13 @@ def _stat(path: str) -> Stat:
 def _settled(path: str, moment: int) -> bool:
     """Tell whether a file had rested so long at a moment (in ns) that any later change shows in its stat."""
     from bootsmith.cache.files import clock
+    from bootsmith.cache.files.mounts import is_exchangeable
 
     try:
-        return clock.settled(os.stat(path)) < moment  # noqa: PTH116  as above
+        status = os.stat(path)  # noqa: PTH116  as above
     except OSError:
         return True
+    return clock.settled(status) < moment and not is_exchangeable(status.st_dev)
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from bootsmith.cache.digest import fingerprint as fingerprints
 from bootsmith.cache.digest import memo
 from bootsmith.cache.digest.fingerprint import fingerprint, of_bytes
 from bootsmith.cache.digest.memo import Memo
-from bootsmith.cache.files import clock
+from bootsmith.cache.files import clock, mounts
 
 from tests.support import other_process
 
@@ -333,3 +333,41 @@ def test_threads_share_a_memo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     assert results == [[of_bytes(b"%d" % number) for number in range(100)]] * 4
     saved = Memo(tmp_path / "memo")
     assert all(saved.get(path.stat()) for path in files)
+
+
+@pytest.fixture
+def mounted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The ids of the mounts of the device, which may be exchanged, that the tests' files are on."""
+    ids = [7, 9]
+    monkeypatch.setattr(mounts, "is_exchangeable", lambda _: True)
+    monkeypatch.setattr(mounts, "mounts", lambda _: frozenset(ids))
+    return ids
+
+
+@pytest.mark.parametrize(("later", "known"), [([7, 9], True), ([9, 12], True), ([12], False), ([], False)])
+def test_an_image_mounted_in_the_place_of_another_is_read(
+    later: list[int], known: bool, mounted: list[int], file: Path, tmp_path: Path
+) -> None:
+    """Its files may have the device, inodes and times that others had: a mount that is still there tells (V2)."""
+    first = Memo(tmp_path / "memo")
+    plant(first, file)
+    first.save()
+    mounted[:] = later
+    assert (Memo(tmp_path / "memo").get(file.stat()) == PLANTED) is known
+
+
+def test_what_others_note_of_another_mount_saves_nothing_of_this(
+    mounted: list[int], file: Path, tmp_path: Path
+) -> None:
+    """Processes note beside each other: each entry rests on the mounts that its own process saw."""
+    first, other = Memo(tmp_path / "memo"), tmp_path / "other"
+    plant(first, file)
+    mounted[:] = [12]
+    second = Memo(tmp_path / "memo")
+    other.write_bytes(b"other")
+    plant(second, other)
+    second.save()
+    first.save()
+    last = Memo(tmp_path / "memo")
+    assert last.get(file.stat()) is None
+    assert last.get(other.stat()) == PLANTED

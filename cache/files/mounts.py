@@ -1,0 +1,91 @@
+"""Which file systems may be exchanged for others while the host runs, and which mounts show that they were not.
+
+An image that pins its times, unmounted, replaced by another and mounted again, has the same inodes with the same times
+under the same device number, and other contents.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import struct
+from functools import cache
+from pathlib import Path
+
+SYS = Path("/sys/dev/block")
+MOUNTS = Path("/proc/self/mountinfo")  # proc_pid_mountinfo(5)
+
+_PASSING = re.compile(r"(loop|nbd|sr|fd|mmcblk|ram|zram)\d")
+"""Disks that come and go, by their names; others say it of themselves, or lie behind USB."""
+_ESCAPED = re.compile(rb"\\([0-7]{3})")
+_UNIQUE = 0x4000  # STATX_MNT_ID_UNIQUE, since Linux 6.8: an id that no later mount gets
+_CWD = -100
+_NO_FOLLOW = 0x100
+_STATX = struct.Struct("=I132xIIQ104x")  # of struct statx: mask, device's major and minor, id of the mount
+
+
+@cache
+def is_exchangeable(device: int) -> bool:
+    """Tell whether another file system may come under a device number before the host restarts, as far as is known."""
+    disk = f"{os.major(device)}:{os.minor(device)}"
+    if (SYS / disk).exists():
+        return _passes(SYS / disk)
+    for mount in _mounts():
+        if mount[2] == disk.encode():
+            kind, source = mount[mount.index(b"-") + 1 :][:2]
+            return kind.startswith(b"fuse") or _is_passing(_unescaped(source))
+    return False
+
+
+def mounts(device: int) -> frozenset[int]:
+    """Return ids of the mounts of a device that this process sees: no two mounts ever have the same.
+
+    While one of them is there the file system is the same. None where the kernel, or the C library, tells no such ids.
+    """
+    import ctypes
+
+    found: set[int] = set()
+    try:
+        statx = ctypes.CDLL(None).statx
+    except AttributeError:
+        return frozenset(found)
+    for mount in _mounts():
+        if mount[2] == f"{os.major(device)}:{os.minor(device)}".encode():
+            said = ctypes.create_string_buffer(_STATX.size)
+            if statx(_CWD, _unescaped(mount[4]), _NO_FOLLOW, _UNIQUE, said) == 0:
+                mask, *place, mount_id = _STATX.unpack(said.raw)
+                if mask & _UNIQUE and os.makedev(*place) == device:  # else another mount lies over it
+                    found.add(mount_id)
+    return frozenset(found)
+
+
+def _mounts() -> list[list[bytes]]:
+    try:
+        return [line.split(b" ") for line in MOUNTS.read_bytes().splitlines()]
+    except OSError:
+        return []
+
+
+def _unescaped(field: bytes) -> bytes:
+    return _ESCAPED.sub(lambda octal: bytes([int(octal[1], 8)]), field)
+
+
+def _is_passing(source: bytes) -> bool:
+    """Tell of what a mount says it is of, a device or anything else."""
+    try:
+        device = os.stat(source).st_rdev  # noqa: PTH116  bytes
+    except (OSError, ValueError):
+        return False
+    return _passes(SYS / f"{os.major(device)}:{os.minor(device)}")
+
+
+def _passes(disk: Path) -> bool:
+    """Tell of a disk or partition, or what lies on some, as the kernel describes it."""
+    place = disk.resolve()
+    whole = place.parent if (place / "partition").exists() else place
+    try:
+        removable = (whole / "removable").read_text().strip() == "1"
+    except OSError:
+        removable = False
+    below = sorted((whole / "slaves").glob("*"))
+    return removable or bool(_PASSING.match(whole.name)) or "/usb" in str(place) or any(map(_passes, below))
