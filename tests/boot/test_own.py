@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 
@@ -114,6 +115,50 @@ def test_what_goes_wrong_in_it_is_told_with_its_line(build: DiskBuild, body: str
     build.write_recipe("boot: {loader: mine.py}\n")
     with pytest.raises(StageError, match=told):
         build.run("bootloader")
+
+
+REACHING = (
+    "open({sibling!r})",
+    "__import__('pathlib').Path({sibling!r}).read_text()",
+    "__import__('os').listdir({folder!r})",
+    "next(__import__('pathlib').Path({folder!r}).iterdir())",
+    "open('/etc/hostname')",
+    "__import__('sys').path.insert(0, {folder!r}); __import__('sibling')",
+    "__import__('importlib.util'); __import__('runpy').run_path({sibling!r})",
+    "__import__('subprocess').run(['true'])",
+    "__import__('os').system('true')",
+    "__import__('socket').create_connection(('127.0.0.1', 9))",
+)
+
+
+@pytest.mark.parametrize("caught", [False, True])
+@pytest.mark.parametrize("line", REACHING)
+def test_what_no_key_sees_is_refused(
+    build: DiskBuild, line: str, caught: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A sibling file, the host's, a program: an edit of it would go unnoticed. Caught or not, its line is told."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (build.folder / "sibling.py").write_text("A = 1\n")
+    line = line.format(sibling=str(build.folder / "sibling.py"), folder=str(build.folder))
+    body = f"    try: {line}\n    except Exception: pass\n" if caught else f"    {line}\n"
+    (build.folder / "mine.py").write_text(f'FIRMWARE = "uefi"\ndef make(making):\n{body}')
+    build.write_recipe("boot: {loader: mine.py}\n")
+    with pytest.raises(StageError, match=r"mine\.py:3: it (reaches|runs).*, which no key sees"):
+        build.run("bootloader")
+
+
+def test_what_the_stage_gives_is_there(build: DiskBuild) -> None:
+    """Its configuration, its work folder, its own file, Python's modules, and what we read for it."""
+    (build.folder / "banner.txt").write_text("hello")
+    (build.folder / "mine.py").write_text(
+        'import wave, json\nFIRMWARE = "uefi"\nCONFIG = ["banner.txt"]\n'
+        "def make(making):\n    import colorsys, ctypes\n"
+        "    (making.ctx.work / 'x').write_bytes(making.configured('banner.txt', b'').read_bytes())\n"
+        "    list(making.ctx.work.iterdir())\n    open(__file__).close()\n"
+        "    making.add('x', making.ctx.work / 'x')\n    making.tree_files('etc', ('',))\n"
+    )
+    build.write_recipe("boot: {loader: mine.py, config: {banner.txt: banner.txt}}\n")
+    build.run("bootloader")
 
 
 def test_what_it_may_import_is_the_stages_code() -> None:
