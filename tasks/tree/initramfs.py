@@ -77,7 +77,7 @@ tar --extract --file="$base" --numeric-owner "$@"
 xargs -0 -r rm -rf -- <"$gone"
 tar --extract --file="$view" --numeric-owner --keep-directory-symlink --exclude='.wh.*'
 mkdir -p proc dev sys tmp
-mount -t proc proc proc 2>/dev/null || mount --rbind /proc proc
+mount --rbind /proc proc
 for node in null zero full random urandom; do
     : >"dev/$node"
     mount --bind "/dev/$node" "dev/$node"

@@ -25,8 +25,9 @@ RESERVE: Final = 1 << 30
 
 # $1: size of the tree's tmpfs or "", $2: where the tree goes; the rest is the program and its arguments.
 # Of the host, programs see no name, no name servers, and no settings of apt and dpkg, which are its own affair: dpkg
-# may be told to leave files out, and what PATH packages run with is asked of apt. What they mount into the tree is
-# gone before the tree goes.
+# may be told to leave files out, and what PATH packages run with is asked of apt. Nor do they see in /proc what it is
+# made of: the processor, disks, swap, modules and command line are empty files, as in a machine that is not there yet.
+# What they mount into the tree is gone before the tree goes.
 _PRELUDE: Final = r"""
 set -eu
 umask 022
@@ -42,6 +43,9 @@ for file in apt/apt.conf dpkg/dpkg.cfg; do
 done
 for folder in apt/apt.conf.d dpkg/dpkg.cfg.d; do
     [ ! -d "/etc/$folder" ] || mount --bind "$from/nothing" "/etc/$folder"
+done
+for file in cpuinfo cmdline mdstat modules partitions swaps; do
+    [ ! -e "/proc/$file" ] || mount --bind "$from/resolv.conf" "/proc/$file"
 done
 if [ "$size" ]; then
     mount -t tmpfs -o "mode=0755,size=$size" tmpfs "$TMPDIR"

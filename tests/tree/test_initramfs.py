@@ -105,6 +105,14 @@ def test_the_host_is_not_seen(build: TreeBuild) -> None:
     assert unpacked(make(build))[1].splitlines()[1] == "localhost"
 
 
+def test_the_hosts_hardware_is_not_seen(build: TreeBuild) -> None:
+    """Hooks find no processor, disk, swap, module and command line: they would make an initramfs of this host."""
+    names = " ".join(f"/proc/{name}" for name in ("cpuinfo", "cmdline", "modules", "partitions", "swaps"))
+    plant(build, BY_INPUT.replace("cat /proc/sys", f"cat {names} || :; echo end; cat /proc/sys"))
+    assert Path("/proc/cpuinfo").read_bytes()
+    assert unpacked(make(build))[1].splitlines()[1] == "end"
+
+
 def test_another_compressor_is_left_to_the_tree(build: TreeBuild) -> None:
     """An initrd for which mkinitramfs does not call zstd is taken as it is."""
     plant(build, BY_GZIP)
