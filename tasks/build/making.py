@@ -95,8 +95,9 @@ class Making:
             )
         record = record._replace(details=evidence.keep(stage, self._identities, look.trees))
         if stage.stored:
+            started = time.monotonic()
             kept = sum(store.put(path, record.outputs[role]["hash"]) for role, path in made.items())
-            record = record._replace(kept=record.kept + kept)
+            record = record._replace(kept=record.kept + kept, seconds=record.seconds + time.monotonic() - started)
         with nullcontext() if stage.stored else suppress(CacheError):  # of what is not stored it only tells
             store.put_result(record.key, record.outputs)
         self._freshness.forgotten(stage).unlink(missing_ok=True)  # before the record: else a kill between builds twice

@@ -27,13 +27,14 @@ class Command:
 
 
 class ImageCommand(Command):
-    """Boots or reads the recipe's disk, made fresh first: or a past build's by `at=ID`, or the file that is named.
-
-    `check` refuses options, where some were given, before anything is made. `secrets` tells, of a plan, which secrets
-    it reads besides those of its stages. `sealed`: it is about an encrypted image, if the recipe keeps no other disk.
-    """
+    """Boots or reads the recipe's disk, made fresh first: or a past build's by `at=ID`, or the file that is named."""
 
     def __init__(self, *words: Any, check: Function, secrets: Function = "", sealed: bool = False, **more: Any) -> None:
+        """Take `check`, which refuses options, where some were given, before anything is made.
+
+        `secrets` tells, of a plan, which secrets it reads besides those of its stages; `sealed` says that it is about
+        an encrypted image, where the recipe keeps no other disk.
+        """
         super().__init__(*words, **more)
         self.check = check
         self.secrets = secrets
@@ -41,46 +42,38 @@ class ImageCommand(Command):
 
 
 class TreeCommand(Command):
-    """Is about a tree that no recipe made: what is built of it is fresh first.
-
-    `plan` makes the plan of the positional argument. `check` refuses options, where some were given, before that.
-    """
+    """Is about a tree that no recipe made: what is built of it is fresh first."""
 
     def __init__(self, *words: Any, plan: Function, check: Function = "", **more: Any) -> None:
+        """Take what makes the `plan` of the positional argument, and a `check` of options before that."""
         super().__init__(*words, **more)
         self.plan = plan
         self.check = check
 
 
 class PlanCommand(Command):
-    """Looks at the recipe's plan as it is: no stage runs for it, and no lock file is made or renewed.
-
-    `past`: it is about a past build, which `at=ID` names too.
-    """
+    """Looks at the recipe's plan as it is: no stage runs for it, and no lock file is made or renewed."""
 
     def __init__(self, *words: Any, past: bool = False, **more: Any) -> None:
+        """Say whether it is about a `past` build, which `at=ID` names too."""
         super().__init__(*words, **more)
         self.past = past
 
 
 class RecipeCommand(Command):
-    """Is about recipes and their lock files, which it needs no plan for.
-
-    `chooses`: it is about a recipe of its own choice, where none is named, instead of the default one.
-    """
+    """Is about recipes and their lock files, which it needs no plan for."""
 
     def __init__(self, *words: Any, chooses: bool = False, **more: Any) -> None:
+        """Say whether it `chooses` a recipe where none is named, instead of the default one."""
         super().__init__(*words, **more)
         self.chooses = chooses
 
 
 class HostCommand(Command):
-    """Is about this host: its programs, its cache, the machines that run on it.
-
-    `relays`: its words are a command for somebody else, so options among them are not its own.
-    """
+    """Is about this host: its programs, its cache, the machines that run on it."""
 
     def __init__(self, *words: Any, relays: bool = False, **more: Any) -> None:
+        """Say whether it `relays` its words to somebody else, so that options among them are not its own."""
         super().__init__(*words, **more)
         self.relays = relays
 

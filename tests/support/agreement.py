@@ -9,6 +9,7 @@ from typing import Any
 
 from tests.support.toy_project import ToyProject
 
+LETTERS = {"fresh": "U", "depends": "D", "restore": "S", "build": "R"}
 HAPPENED = {"fresh": "fresh", "restore": "restored", "build": "built"}
 
 
@@ -76,7 +77,7 @@ def check(project: ToyProject, *words: str) -> dict[str, str]:
     assert "Traceback" not in said
     for name, each in told.items():
         if "-a" not in words:
-            assert listed[name] == ("U" if each["verdict"] == "fresh" else "R")
+            assert listed[name] == LETTERS[each["verdict"]]
         assert each["reasons"] or each["verdict"] == "fresh"
         if each["fails"]:
             assert happened.get(name, "failed") == "failed", said

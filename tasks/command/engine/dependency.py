@@ -21,6 +21,7 @@ from bootsmith.tasks.command.database import DATABASE
 from bootsmith.tasks.command.engine.graph import Graph
 from bootsmith.tasks.errors import BootsmithError
 from doit.cmd_info import Info
+from doit.cmd_list import List
 from doit.dependency import DependencyStatus, FileChangedChecker
 from doit.exceptions import InvalidCommand, InvalidDodoFile
 
@@ -32,6 +33,11 @@ if TYPE_CHECKING:
     from doit.task import Task
 
 BECAUSE = "because"  # a kind of reason for not being up to date that doit has not: our words, as they are
+
+STATUSES = {"fresh": "up-to-date", "depends": "depends", "restore": "restore", "build": "run"}
+"""Verdict of a forecast -> what doit calls it, or what we let it call so; the later one is, the more it is."""
+LETTERS = {"depends": "D", "restore": "S"}
+"""What `list -s` shows for what doit does not know."""
 
 
 def refuse(error: BootsmithError) -> NoReturn:
@@ -92,6 +98,7 @@ class Dependency:
                 close()
 
         manager.get_status, manager.remove, manager.remove_all = get_status, remove, remove_all
+        List.STATUS_MAP = {**List.STATUS_MAP, **LETTERS}
         Info.get_reasons = staticmethod(partial(_reasons, Info.get_reasons))
         manager.ignore, manager.close, manager.status_is_ignore = _refuse_to_ignore, shut, lambda _task: False
 
@@ -115,19 +122,18 @@ class Dependency:
     def _status(self, task: Task, *, get_log: bool) -> DependencyStatus:
         builder, stage = self.graph.stages[task.name]
         try:
-            fresh, reasons = self._standing(builder, stage)
+            verdict, reasons = self._standing(builder, stage)
         except BootsmithError as error:
             refuse(error)
         answer = DependencyStatus(get_log)
         task.dep_changed = []
-        if not fresh:
-            answer.status = "run"
-            for reason in reasons:
-                answer.add_reason(BECAUSE, reason.text)
+        for reason in reasons:
+            answer.add_reason(BECAUSE, reason.text)
+        answer.status = verdict
         return answer
 
-    def _standing(self, builder: Builder, stage: Stage) -> tuple[bool, tuple[Reason, ...]]:
-        """Tell whether a stage is fresh, and why not: as it is when tasks run, else as it will be when they do."""
+    def _standing(self, builder: Builder, stage: Stage) -> tuple[str, tuple[Reason, ...]]:
+        """Tell how a stage stands, and why it is not fresh: now, when tasks run, else as it will be when they do."""
         if not self.session.invocation.runs:
             from bootsmith.tasks.build.forecast import forecast
 
@@ -135,18 +141,19 @@ class Dependency:
             if not found:
                 found.update({each.stage: each for each in forecast(builder)})
             if stage.name in found:
-                return found[stage.name].verdict == "fresh", found[stage.name].reasons
+                return STATUSES[found[stage.name].verdict], found[stage.name].reasons
         else:
             self.session.begin(builder)
         status = builder.status(stage)
-        return status.fresh, status.reasons
+        return STATUSES["fresh" if status.fresh else "build"], status.reasons
 
     def _group_status(self, task: Task, *, get_log: bool) -> DependencyStatus:
         answer = DependencyStatus(get_log)
-        for name in self.graph.groups[task.name]:
-            builder, stage = self.graph.stages[name]
-            if not self._standing(builder, stage)[0]:
+        standing = {name: self._standing(*self.graph.stages[name])[0] for name in self.graph.groups[task.name]}
+        for name, status in standing.items():
+            if status != STATUSES["fresh"]:
                 answer.add_reason(BECAUSE, f"{name} is not fresh")
+        answer.status = max(standing.values(), key=[*STATUSES.values()].index, default=STATUSES["fresh"])
         return answer
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+
 import pytest
 
 from tests.support.toy_project import ALL, ToyProject
@@ -74,7 +76,7 @@ def test_single_refuses_on_stale_producers(built: ToyProject) -> None:
 
 
 def test_list_status_tells_what_runs(built: ToyProject) -> None:
-    """`list -s` says U for what is fresh and R for what is not, after a lost database too (V9)."""
+    """`list -s` says U of what is fresh, R of what runs, D of what depends on that, a lost database or not (V9)."""
     (built.top / "build/.doit.json").unlink()
     shown = built.doit("list", "-s", "--all").stdout.splitlines()
     assert {line[0] for line in shown if line[2:].split()[0].partition("/")[0] in ("rootfs", "layers", "image")} == {
@@ -82,7 +84,11 @@ def test_list_status_tells_what_runs(built: ToyProject) -> None:
     }
     (built.top / "tree/new").write_text("")
     marks = {line[2:].split()[0]: line[0] for line in built.doit("list", "-s", "--all").stdout.splitlines()}
-    assert [marks[name] for name in ("rootfs", "layers/upper", "layers/tree", "assemble", "image")] == list("UURRR")
+    assert [marks[name] for name in ("rootfs", "layers/upper", "layers/tree", "assemble", "image")] == list("UURDD")
+    shutil.rmtree(built.top / "build/toy/.bootsmith/records")
+    (built.top / "tree/new").unlink()
+    marks = {line[2:].split()[0]: line[0] for line in built.doit("list", "-s", "--all").stdout.splitlines()}
+    assert [marks[name] for name in ("rootfs", "layers/tree", "assemble")] == list("SSR")  # a disk is not stored
     assert len(built.runs()) == len(ALL)
 
 
