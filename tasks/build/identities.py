@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import threading
 import time
@@ -65,16 +66,24 @@ class Identities:
         with self._guard:
             sources = self.sources(stage)
             stale = discard_stale({name: path for name, path in sources.items() if name not in self._loaded})
-            too_late = [name for name in stale if name in sys.modules] or _changed_since_loaded(sources)
-            if too_late:
-                raise StageError(
-                    f"{', '.join(too_late)} changed while it was being loaded: an older version is running",
-                    "Run the same command again.",
-                )
+            _wait_before_loading(sources)
+            self._refuse_if_edited([name for name in stale if name in sys.modules] or _edited_since_loaded(sources))
             self._loaded.update(sources)
             module, _, function = stage.run.partition(":")
             found: Callable[[StageContext], None] = getattr(import_module(module), function)
             return found
+
+    def refuse_edited(self, stage: Stage) -> None:
+        """Raise StageError if what was loaded of a stage's code may be older than its source, or half of it."""
+        self._refuse_if_edited(_edited_since_loaded(self.sources(stage)))
+
+    @staticmethod
+    def _refuse_if_edited(names: list[str]) -> None:
+        if names:
+            raise StageError(
+                f"{', '.join(names)} changed while it was being loaded: an older version is running",
+                "Run the same command again.",
+            )
 
     def sources(self, stage: Stage) -> dict[str, Path]:
         """Return the files that a stage's code is made of, by module."""
@@ -129,21 +138,32 @@ _began: dict[str, int] = {}
 """Module -> when, in ns since 1970, it was about to be loaded, of those that a stage was the first to need."""
 
 
-def _changed_since_loaded(sources: Mapping[str, Path]) -> list[str]:
-    """Return the modules in memory that may be of another source than the one there is.
+def _wait_before_loading(sources: Mapping[str, Path]) -> None:
+    """Wait until whatever is written to sources that are yet to be loaded shows, and note when that is."""
+    new = {name: path for name, path in sources.items() if name not in sys.modules}
+    stats = [status for path in new.values() if (status := _stat(path))]
+    clock.rest_until(max(map(clock.marked, stats), default=0))
+    _began.update(dict.fromkeys(new, time.time_ns()))
 
-    What is yet to be loaded is waited for until whatever is written to its source shows.
-    """
-    stats = {name: path.stat() for name, path in sources.items()}
-    new = [name for name in stats if name not in sys.modules]
-    clock.rest_until(max((clock.marked(stats[name]) for name in new), default=0))
-    now = time.time_ns()
-    _began.update(dict.fromkeys(new, now))
+
+def _edited_since_loaded(sources: Mapping[str, Path]) -> list[str]:
+    """Return the modules that may be, in memory, of another source than the one there is."""
+    now, stats = time.time_ns(), {name: _stat(path) for name, path in sources.items()}
     return [
         name
         for name, status in stats.items()
-        if _began.get(name, STARTED) < clock.marked(status) and status.st_ctime_ns <= now  # else the clock was set back
+        if status is None
+        or (
+            _began.get(name, STARTED) < clock.marked(status) and status.st_ctime_ns <= now
+        )  # else the clock was set back
     ]
+
+
+def _stat(path: Path) -> os.stat_result | None:
+    try:
+        return path.stat()
+    except OSError:
+        return None
 
 
 def entry_modules(stage: Stage) -> tuple[str, ...]:

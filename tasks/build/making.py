@@ -138,11 +138,15 @@ class Making:
                 say=self._say,
                 tell=self._tell,
             )
-            function = self._identities.load(stage)
             try:
-                function(context)
+                self._identities.load(stage)(context)
             except OSError as error:
                 raise workdirs.in_words(error, stage.name, workdir) from error
+            except BootsmithError:
+                raise
+            except Exception:
+                self._identities.refuse_edited(stage)  # else it is a bug of ours
+                raise
         for role, path in made.items():
             if not path.is_file() or path.is_symlink():
                 raise AssertionError(f"{stage.name} did not make its output {role}")
