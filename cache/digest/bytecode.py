@@ -36,16 +36,20 @@ def compile_below(places: Iterable[Path]) -> None:
     started = time.time()
     for path in (each for place in places for each in (sorted(place.rglob("*.py")) if place.is_dir() else [place])):
         with suppress(OSError):
-            py_compile.compile(str(path), quiet=2, invalidation_mode=by_time)
+            changed = path.stat().st_ctime_ns
+            compiled = py_compile.compile(str(path), quiet=2, invalidation_mode=by_time)
             if path.stat().st_ctime > started - UNSEEN:
-                py_compile.compile(str(path), quiet=2, invalidation_mode=by_hash)
+                compiled = py_compile.compile(str(path), quiet=2, invalidation_mode=by_hash)
+            if compiled:
+                os.utime(compiled, ns=(changed, changed))  # looked into, as discard_stale says it
 
 
 def discard_stale(sources: Mapping[str, Path]) -> list[str]:
     """Remove what is compiled from another source than the one there is; return the modules it was removed for.
 
-    `sources` maps a module's name to its source. Only a compiled file not younger than the last change of its source is
-    looked into. Raises CacheError where it cannot be removed.
+    `sources` maps a module's name to its source. Each compiled file is looked into once, and then has the time of its
+    source's last change: that it is younger proves nothing, for who wrote it may have read the source before. Only what
+    is not ours to write is taken for current where it is younger. Raises CacheError where it cannot be removed.
     """
     return [name for name, source in sources.items() if not _is_current(source)]
 
@@ -62,7 +66,8 @@ def _would_run(compiled: bytes, text: bytes, source: os.stat_result) -> bool:
 def _is_current(source: Path) -> bool:
     compiled = Path(cache_from_source(str(source)))
     try:
-        if compiled.stat().st_mtime_ns > source.stat().st_ctime_ns:
+        status, changed = compiled.stat(), source.stat().st_ctime_ns
+        if status.st_mtime_ns == changed or (status.st_mtime_ns > changed and not os.access(compiled, os.W_OK)):
             return True
         data = compiled.read_bytes()
         text = source.read_bytes()
@@ -75,8 +80,8 @@ def _is_current(source: Path) -> bool:
     except (EOFError, TypeError, ValueError, SyntaxError):
         same = False
     if same:
-        with suppress(OSError):  # a folder that is not ours to write: looked into again next time
-            os.utime(compiled)
+        with suppress(OSError):  # not ours to write: looked into again next time
+            os.utime(compiled, ns=(changed, changed))
     else:
         try:
             compiled.unlink()

@@ -176,3 +176,16 @@ def test_what_cannot_be_inspected_is_refused(tmp_path: Path) -> None:
     subprocess.run(made, check=True)
     with pytest.raises(UsageError, match="refers to a backing file"):
         inspect(tmp_path / "a.qcow2")
+
+
+@pytest.mark.parametrize(
+    ("form", "options", "named"),
+    [("vdi", "", "vdi"), ("vhdx", "", "vhdx"), ("vpc", "subformat=fixed", "vpc"), ("vpc", "subformat=dynamic", "vpc")],
+)
+def test_another_format_is_not_read_as_raw(form: str, options: str, named: str, tmp_path: Path) -> None:
+    """Its headers are no partition table: which format it is is told instead."""
+    image = tmp_path / "disk"
+    words = ["qemu-img", "create", "-q", "-f", form, *(["-o", options] if options else []), image, "8M"]
+    subprocess.run(words, check=True)
+    with pytest.raises(UsageError, match=named):
+        inspect(image)

@@ -34,6 +34,31 @@ def test_code_of_another_source_is_removed(tmp_path: Path) -> None:
     assert discard_stale({"module": module}) == []
 
 
+def test_code_that_was_written_after_its_source_was_edited_is_looked_into(tmp_path: Path) -> None:
+    """Another process read the source before the edit, and wrote what it compiled after it: younger, and stale."""
+    module = tmp_path / "module.py"
+    module.write_text("value = 1\n")
+    py_compile.compile(str(module))
+    edit_unseen(module, "value = 2\n")
+    later = time.time() + 60
+    os.utime(cache_from_source(str(module)), (later, later))
+    assert discard_stale({"module": module}) == ["module"]
+
+
+def test_code_is_looked_into_once(tmp_path: Path) -> None:
+    """What was found current is known by its time until its source changes."""
+    module = tmp_path / "module.py"
+    module.write_text("value = 1\n")
+    compiled = Path(py_compile.compile(str(module)) or "")
+    assert discard_stale({"module": module}) == []
+    known = compiled.stat()
+    compiled.write_bytes(compiled.read_bytes()[:16] + b"garbage that is no code")
+    os.utime(compiled, ns=(known.st_atime_ns, known.st_mtime_ns))
+    assert discard_stale({"module": module}) == []
+    edit_unseen(module, "value = 1\n")
+    assert discard_stale({"module": module}) == ["module"]
+
+
 def test_code_of_the_present_source_stays(tmp_path: Path) -> None:
     """A source whose times changed and nothing else keeps its compiled file."""
     module = tmp_path / "module.py"
