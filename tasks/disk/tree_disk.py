@@ -39,7 +39,7 @@ def pack_directory(ctx: Context) -> None:
     tar, index = ctx.work / "tree.tar", ctx.work / "tree.index"
     owners = ownership.of(top)
     with host_files.steady(top), LayerWriter(tar, index, params.epoch) as writer:
-        writer.add_directory("", top.stat().st_mode & 0o7777)
+        writer.add_directory("", top.stat().st_mode & 0o7777, xattrs=directory.attributes(top, owners.inside))
         directory.add_tree(writer, top, owners.inside)
     if ownership.facts(top) != params.owners:
         raise StageError(f"{top} got other owners while it was read", "Run the same command again.")

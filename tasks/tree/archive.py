@@ -12,7 +12,7 @@ from typing import Final
 from bootsmith.tasks.build.parameters import Params
 from bootsmith.tasks.build.stage import Context
 from bootsmith.tasks.errors import StageError, ToolFailed
-from bootsmith.tasks.tree import boot_formats, layer
+from bootsmith.tasks.tree import boot_formats, foreign_tar
 
 PACKERS: Final = ("gzip", "zstd", "xz")
 """What unpacks each packing, by the packing's own name."""
@@ -76,7 +76,7 @@ def unpack(ctx: Context, file: Path, tar: Path) -> None:
 def index(tar: Path, target: Path, file: Path) -> None:
     """Write the index of a tar. What is wrong with it is told of `file`, the user's, not of our copy of it."""
     with _told_of(file, tar):
-        layer.index_tar(tar, target)
+        foreign_tar.index(tar, target)
 
 
 @contextmanager

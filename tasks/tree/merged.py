@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final, Self
 
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.tree import layer
@@ -24,6 +24,13 @@ class Tree:
     def __init__(self, indexes: Sequence[Path], tars: Sequence[Path] = ()) -> None:
         self._tars = tars
         self.entries: Mapping[str, tuple[int, Entry]] = layer.merge([layer.read_index(index) for index in indexes])
+
+    @classmethod
+    def of(cls, entries: Sequence[Entry], tar: Path) -> Self:
+        """Return the tree of one layer."""
+        found = cls((), [tar])
+        found.entries = layer.merge([entries])
+        return found
 
     def place(self, path: str) -> str:
         """Return where a file of this name would be written: links in its directories are followed, itself not.

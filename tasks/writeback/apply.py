@@ -19,6 +19,7 @@ from bootsmith.cache.display import shown
 from bootsmith.cache.files import sparse
 from bootsmith.tasks.disk.ext.files import WINDOW, Files, Node
 from bootsmith.tasks.errors import StageError
+from bootsmith.tasks.tree import acl
 from bootsmith.tasks.tree.ownership import Owners
 from bootsmith.tasks.writeback.differences import Differences, attributes
 from bootsmith.tasks.writeback.openat import Top
@@ -312,10 +313,20 @@ class WriteBack:
             kept = kept and not failed
         for name, value in wanted.items():
             with _tolerated() as failed:
-                os.setxattr(fd, name, value)
+                os.setxattr(fd, name, self._translated(value) if name in acl.NAMES else value)
             kept = kept and not failed
         if not kept:
             self.report.attributes += names
+
+    def _translated(self, value: bytes) -> bytes:
+        """Return a guest's access control list with this host's numbers for those that it names. Raises OSError."""
+        try:
+            rows = acl.mapped(acl.decode(value), self.owners.outside)
+        except ValueError:
+            rows = None
+        if rows is None:
+            raise OSError(errno.EINVAL, "it names somebody whom this host does not have")
+        return acl.encode(rows)
 
     def _shown(self, path: bytes) -> str:
         return f"{self.top.path}/{shown(path)}"

@@ -136,18 +136,6 @@ def test_a_directory_of_old_is_told_by_its_slash(tmp_path: Path) -> None:
     assert next(tars.scan(tar)).type == "d"
 
 
-def test_sparse_members_are_refused_saying_so(tmp_path: Path) -> None:
-    """A sparse member's data is not what its size says: refused, naming the option it came from."""
-    file = tmp_path / "holes"
-    with file.open("wb") as out:
-        out.truncate(1 << 20)
-    tar = tmp_path / "t.tar"
-    for form in ("gnu", "pax"):
-        subprocess.run(["tar", "--sparse", f"--format={form}", "-cf", tar, "-C", tmp_path, "holes"], check=True)
-        with pytest.raises(StageError, match=r"holes.*--sparse"):
-            list(tars.scan(tar))
-
-
 def damaged() -> dict[str, bytes]:
     made = io.BytesIO()
     with tarfile.open(fileobj=made, mode="w") as tar:

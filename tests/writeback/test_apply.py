@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from bootsmith.tasks.disk.ext.files import Files, same
 from bootsmith.tasks.errors import StageError
-from bootsmith.tasks.tree import ownership
+from bootsmith.tasks.tree import acl, ownership
 from bootsmith.tasks.writeback import differences
 from bootsmith.tasks.writeback.apply import STAGING, Report, WriteBack
 from bootsmith.tasks.writeback.openat import Top
@@ -233,6 +233,28 @@ def test_root_gives_files_to_whom_they_belong(dirs: Directories, top: Path) -> N
     assert stat.S_ISBLK(node.st_mode)
     assert (os.major(node.st_rdev), os.minor(node.st_rdev)) == (8, 300)
     assert (report.owners, report.devices, report.attributes) == ([], [], [])
+
+
+def test_access_control_lists_name_who_it_is_here(dirs: Directories, top: Path) -> None:
+    """A list is written with this host's numbers for the guest's; one that names somebody unknown here is told of."""
+    none = (1 << 32) - 1
+    rows = [(1, none, 6), (2, 33, 4), (4, none, 4), (8, 34, 6), (16, none, 6), (32, none, 0)]
+    strange = [(tag, 70_000 if tag == 2 else who, may) for tag, who, may in rows]
+    os.setxattr(dirs.guest / "etc/motd", acl.ACCESS, acl.encode(rows))
+    os.setxattr(dirs.guest / "etc/hosts", acl.ACCESS, acl.encode(strange))
+    os.setxattr(dirs.guest / "home", acl.DEFAULT, acl.encode(rows))
+    work = dirs.work()
+    mine = os.geteuid(), os.getegid()
+    work.owners = ownership.Owners(*mine, ((100_000, 50),), ((200_000, 50),))
+    report = work.run(lambda _: None)
+    here = [(tag, {2: 100_032, 8: 200_033}.get(tag, who), may) for tag, who, may in rows]
+    assert acl.decode(os.getxattr(top / "etc/motd", acl.ACCESS)) == here
+    assert acl.decode(os.getxattr(top / "home", acl.DEFAULT)) == here
+    assert os.listxattr(top / "etc/hosts") == [acl.ACCESS]
+    work.owners = ownership.Owners(*mine, ((70_000, 50),), ((200_000, 50),))  # 70,000 is the guest's 1
+    with pytest.raises(OSError, match="names somebody"):
+        work._translated(acl.encode(strange))
+    assert report.attributes == []
 
 
 def test_a_new_owner_alone_is_nothing_to_who_may_not_give(dirs: Directories, top: Path) -> None:
