@@ -18,12 +18,14 @@ _CHUNK = 1 << 20
 _SHOWN = 20  # names of folders, for who named none of them
 
 
-def write(source: Path, target: Path, index: Path, *, subdir: str, strip: int) -> None:
+def write(source: Path, target: Path, index: Path, *, subdir: str, strip: int) -> list[str]:
     """Write the part of a tar, and its index; strip comes first. Raises StageError, naming `source`, for what it lacks.
 
-    Names come sorted. A hard link to a file outside of the part becomes the file; its further names are links to it.
+    Returns the paths that mean removals, which are left out. Names come sorted. A hard link to a file outside of the
+    part becomes the file; its further names are links to it.
     """
-    tree = {path: entry for path, (_, entry) in layer.merge([tuple(tars.scan(source))]).items()}
+    entries = tuple(tars.scan(source))
+    tree = {path: entry for path, (_, entry) in layer.merge([entries]).items()}
     places = _below(subdir.strip("/"), tree, _stripped(tree, strip, source), source)
     with source.open("rb") as data, target.open("wb") as out:
         written = []
@@ -36,6 +38,7 @@ def write(source: Path, target: Path, index: Path, *, subdir: str, strip: int) -
             written.append(replace(entry, offset=offset if entry.type == "f" else 0))
         out.write(tars.END)
     layer.write_index(index, written)
+    return foreign_tar.whiteouts(entries)
 
 
 def _stripped(tree: Tree, strip: int, tar: Path) -> dict[str, str]:

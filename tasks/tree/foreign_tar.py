@@ -19,9 +19,19 @@ _KNOWN: Final = ("user.", "trusted.", "security.")
 _FILES: Final = {"user": "passwd", "group": "group"}
 
 
-def index(tar: Path, target: Path) -> None:
-    """Write the index of a tar. Raises StageError where it is damaged, or holds what no filesystem could."""
-    layer.write_index(target, settled(list(scan(tar)), tar))
+def index(tar: Path, target: Path) -> list[str]:
+    """Write the index of a tar; return the paths that mean removals, of which there are none in the lowest layer.
+
+    Raises StageError where it is damaged, or holds what no filesystem could.
+    """
+    entries = settled(list(scan(tar)), tar)
+    layer.write_index(target, entries)
+    return whiteouts(entries)
+
+
+def whiteouts(entries: Sequence[Entry]) -> list[str]:
+    """Return the paths of entries that mean removals."""
+    return sorted(entry.path for entry in entries if entry.name.startswith(layer.WHITEOUT))
 
 
 def settled(entries: Sequence[Entry], tar: Path) -> list[Entry]:

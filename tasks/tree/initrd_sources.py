@@ -98,8 +98,7 @@ def find(ctx: Context) -> None:
             f"the tree has no initrd for its kernel {version} ({names})",
             f"Name one by {ctx.hints['key']}, or --initrd; none, where the kernel has the drivers for its disk within.",
         )
-    with tree.open(path) as source, ctx.outputs["initrd"].open("wb") as target:
-        shutil.copyfileobj(source, target, 1 << 20)
+    tree.copy(path, ctx.outputs["initrd"])
 
 
 def take(ctx: Context) -> None:

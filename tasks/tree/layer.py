@@ -16,6 +16,7 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any, BinaryIO, Final, Self, TypeAlias
 
+from bootsmith.cache.display import shown
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.tree import tar as tars
 from bootsmith.tasks.tree.member_data import Data
@@ -35,6 +36,8 @@ __all__ = [
 ]
 
 WHITEOUT: Final = ".wh."
+LARGEST: Final = 512 << 20
+"""Bytes of a file that is read whole: ten times what the largest kernels have, however a sparse file boasts."""
 OPAQUE: Final = ".wh..wh..opq"
 _XATTRS: Final = 11
 """Where attributes stand in a row of an index; what follows them only sparse files have."""
@@ -89,7 +92,12 @@ def open_stored(tar: Path, entry: Entry) -> BinaryIO:
 
 
 def read_member(tar: Path, entry: Entry) -> bytes:
-    """Return the data of a file's entry."""
+    """Return the data of a file's entry. Raises StageError for more than is held in memory."""
+    if entry.size > LARGEST:
+        raise StageError(
+            f"/{shown(entry.path)} is larger than {LARGEST >> 20} MiB, and would have to be read whole",
+            "Make it smaller, or leave it out of the tree.",
+        )
     with open_member(tar, entry) as member:
         return member.read()
 

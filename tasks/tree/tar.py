@@ -23,6 +23,8 @@ from bootsmith.tasks.tree.tar_numbers import size as sized
 BLOCK: Final = 512
 MOST: Final = 16 << 20
 """Bytes of an extended header that are read: a file's attributes have a hundredth of it."""
+LONGEST: Final = 4095
+"""Bytes of a path that Linux takes; every folder above it is a path of its own here."""
 MOST_DEFAULTS: Final = 1000
 NO_XATTRS: Final[Mapping[str, bytes]] = {}
 
@@ -156,6 +158,8 @@ def _entry(header: bytes, pax: Mapping[str, bytes], offset: int, size: int) -> E
     link = pax.get("linkpath") or _text(header[157:257])
     if b"\0" in path or b"\0" in link:
         raise ValueError(f"the name or the link of its member {_text(header[:100])!r} holds a NUL")
+    if max(len(path), len(link)) > LONGEST:
+        raise ValueError(f"the name or the link of its member {path[:40]!r}... is longer than {LONGEST} bytes")
     if path.endswith(b"/") and kind == "f":
         kind = "d"  # as tars before POSIX wrote directories
     device = kind in "cb"
