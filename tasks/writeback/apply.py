@@ -30,6 +30,7 @@ _KINDS: Final = {
 }  # fmt: skip
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _SET_ID: Final = stat.S_ISUID | stat.S_ISGID
+_CAPABILITY: Final = "security.capability"
 _REFUSED: Final = {errno.EPERM, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSPC, errno.E2BIG, errno.ERANGE}
 
 
@@ -198,7 +199,7 @@ class WriteBack:
                         os.fchmod(file, node.mode)
                     finally:
                         os.close(file)
-                    if node.mode & _SET_ID:
+                    if node.mode & _SET_ID or _CAPABILITY in node.xattrs:
                         self.report.set_id += names
                 case "l":
                     os.symlink(node.target, name, dir_fd=fd)
@@ -207,15 +208,9 @@ class WriteBack:
                     os.mkfifo(name, 0o600, dir_fd=fd)
                     self._own(name, fd, node, names)
                     os.chmod(name, node.mode, dir_fd=fd)
-                case kind:
-                    try:
-                        bits = stat.S_IFCHR if kind == "c" else stat.S_IFBLK
-                        os.mknod(name, bits | 0o600, os.makedev(*node.device), dir_fd=fd)
-                    except PermissionError:
-                        self.report.devices += names
-                        return False
-                    self._own(name, fd, node, names)
-                    os.chmod(name, node.mode, dir_fd=fd)
+                case _:  # a device node, which would be one of this host's devices to whoever opens it
+                    self.report.devices += names
+                    return False
             os.utime(name, ns=(node.mtime, node.mtime), dir_fd=fd, follow_symlinks=False)
         return True
 
