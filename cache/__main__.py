@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from bootsmith.cache.display import escaped
 from bootsmith.cache.errors import BootsmithError
+from bootsmith.cache.files import encoding
 from bootsmith.cache.report.commands import FAILED, main
 
 INTERRUPTED = 130  # as a shell has it: 128 + SIGINT
@@ -16,6 +17,7 @@ INTERRUPTED = 130  # as a shell has it: 128 + SIGINT
 def run(words: Sequence[str]) -> int:
     """Do as `main` does for a person at a shell; return the exit status."""
     try:
+        encoding.settle()
         status = main(words)
         sys.stdout.flush()
     except BootsmithError as error:

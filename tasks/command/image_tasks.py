@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from bootsmith.cache.files import encoding
 from bootsmith.tasks.command import database
 from bootsmith.tasks.command.progress import Progress
 from bootsmith.tasks.command.reporter import reporter_class
@@ -24,6 +25,11 @@ class ImageTasks:
     """The run, where it began before doit was loaded; see start.py."""
 
     def __init__(self, recipe: Path, dodo: FrameType) -> None:
+        if encoding.is_foreign():  # doit was started without us
+            from bootsmith.tasks.command.engine import loading
+
+            loading.start_anew()
+        encoding.settle()
         self.top = Path.cwd()  # whoever reads a dodo.py has come to its folder
         self._recipe = recipe
         self._names, self._code = dodo.f_globals, dodo.f_code

@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
+from bootsmith.cache.files import encoding
 from bootsmith.cache.store.location import default_root
 from bootsmith.tasks.build.builder import Builder
 from bootsmith.tasks.build.identities import Identities
@@ -24,6 +25,7 @@ from bootsmith.tasks.command.session import Session
 
 def main() -> None:
     """Be `doit` for the words of this command line."""
+    encoding.settle()
     sys.argv[0] = "doitw"
     plain = None
     with suppress(Exception):  # whatever it is, doit's run will come upon it, and say so

@@ -11,6 +11,7 @@ from bootsmith.tasks.disk.image_content import Disk, opened
 from bootsmith.tasks.disk.passphrase import Passphrase
 from bootsmith.tasks.recipe.loaders.kinds import KINDS
 from bootsmith.tasks.tools import host, process
+from bootsmith.tasks.tools.bounds import READER
 from bootsmith.tasks.tools.environment import ENVIRONMENT
 
 LOADER = "::/EFI/BOOT/BOOTX64.EFI"
@@ -106,7 +107,7 @@ def _listed(disk: Disk, start: int, size: int, *words: str) -> bytes:
         return b""
     with disk.part(start, size) as (fd, offset):  # by number: mtools have a shell expand an image's name
         listed = process.run(
-            [host.find("mdir"), "-b", "-i", f"/dev/fd/{fd}@@{offset}", *words], pass_fds=[fd],
+            [host.find("mdir"), "-b", "-i", f"/dev/fd/{fd}@@{offset}", *words], pass_fds=[fd], bounds=READER,
             env={**ENVIRONMENT, "MTOOLS_SKIP_CHECK": "1"}, cwd=Path("/"), check=False,
         )  # fmt: skip
     return listed.stdout if listed.status == 0 else b""

@@ -87,7 +87,10 @@ def _lay_out(desk: Path, path: str, tree: Tree, sources: Sequence[Path]) -> Path
         return place
     with source.open("rb") as old, place.open("xb") as new:
         new.truncate(entry.size)
-        splice.copy(old.fileno(), entry.offset, new.fileno(), 0, entry.size)
+        at = entry.offset
+        for start, length in ((0, entry.size),) if entry.stretches is None else entry.stretches:
+            splice.copy(old.fileno(), at, new.fileno(), start, length)
+            at += length
     return place
 
 

@@ -14,6 +14,7 @@ from bootsmith.tasks.disk.passphrase import Passphrase
 from bootsmith.tasks.disk.superblock import Filesystem
 from bootsmith.tasks.errors import BootsmithError, UsageError
 from bootsmith.tasks.tools import host, process
+from bootsmith.tasks.tools.bounds import READER
 from bootsmith.tasks.tools.environment import ENVIRONMENT
 
 _LOADER_FILES = (
@@ -154,7 +155,7 @@ def _loader_files(disk: Disk, start: int, size: int) -> tuple[str, ...]:
     """Return the paths of loaders and their configuration on a FAT partition."""
     with disk.part(start, size) as (fd, offset):  # by number: mtools have a shell expand an image's name
         listed = process.run(
-            [host.find("mdir"), "-/", "-a", "-b", "-i", f"/dev/fd/{fd}@@{offset}", "::"], pass_fds=[fd],
+            [host.find("mdir"), "-/", "-a", "-b", "-i", f"/dev/fd/{fd}@@{offset}", "::"], pass_fds=[fd], bounds=READER,
             env={**ENVIRONMENT, "MTOOLS_SKIP_CHECK": "1"}, cwd=Path("/"), check=False,
         )  # fmt: skip
     names = (line.removeprefix("::/") for line in listed.stdout.decode(errors="replace").splitlines())

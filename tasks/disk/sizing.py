@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from bootsmith.tasks.disk.content import Tree
+from bootsmith.tasks.tree import member_data
 
 MIB = 1 << 20
 STEP = 64 * MIB
@@ -70,10 +71,13 @@ def ext_need(tree: Tree, fs: str) -> Need:
         if entry.type != "h":
             inodes += 1
         if entry.type == "f":
-            data = -(-entry.size // BLOCK)
+            pieces = member_data.blocks(entry, BLOCK)
+            data = sum(count for _, count in pieces)
             blocks += data
-            if fs != "ext4" and data > 12:
-                blocks += data // 1024 + 2  # indirect blocks
+            if fs == "ext4":
+                blocks += len(pieces) // 170 + 2 if len(pieces) > 4 else 0  # what maps them: 340 to a block, or half
+            elif entry.size > 12 * BLOCK:
+                blocks += data // 1024 + 2 + 3 * (len(pieces) - 1)  # indirect blocks
         elif entry.type == "l" and len(os.fsencode(entry.link)) >= 60:
             blocks += 1
         if entry.xattrs:

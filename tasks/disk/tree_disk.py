@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -39,7 +38,7 @@ def pack_directory(ctx: Context) -> None:
     tar, index = ctx.work / "tree.tar", ctx.work / "tree.index"
     owners = ownership.of(top)
     with host_files.steady(top), LayerWriter(tar, index, params.epoch) as writer:
-        writer.add_directory("", top.stat().st_mode & 0o7777)
+        writer.add_directory("", top.stat().st_mode & 0o7777, xattrs=directory.attributes(top, owners.inside))
         directory.add_tree(writer, top, owners.inside)
     if ownership.facts(top) != params.owners:
         raise StageError(f"{top} got other owners while it was read", "Run the same command again.")
@@ -63,7 +62,7 @@ def unpack_tar(ctx: Context) -> None:
     if params.packing:
         tar = ctx.work / "tree.tar"
         archive.unpack(ctx, file, tar)
-    archive.index(tar, index, file)
+    archive.index(ctx, tar, index, file)
     _make(ctx, tar, index, params.epoch)
 
 
@@ -94,14 +93,9 @@ def _take_kernel(ctx: Context, tree: Tree) -> None:
         raise StageError(f"there is no kernel in {ctx.inputs['tree']} ({_KERNELS})", "Give one: --kernel and --initrd.")
     version = installed_kernel.newest(found)
     ctx.say(f"kernel {version}")
-    _copy(tree, found[version], ctx.outputs["kernel"])
+    tree.copy(found[version], ctx.outputs["kernel"])
     initrd = installed_kernel.initrd(tree, version)
     if initrd:
-        _copy(tree, initrd, ctx.outputs["initrd"])
+        tree.copy(initrd, ctx.outputs["initrd"])
     else:
         ctx.outputs["initrd"].touch()
-
-
-def _copy(tree: Tree, path: str, target: Path) -> None:
-    with tree.open(path) as source, target.open("wb") as out:
-        shutil.copyfileobj(source, out, 1 << 20)

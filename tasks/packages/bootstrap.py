@@ -61,7 +61,7 @@ class DebianParams(Params):
 def run(ctx: Context) -> None:
     """Fetch the packages, then install them."""
     from bootsmith.tasks.packages import debs, lockfile
-    from bootsmith.tasks.tree import layer
+    from bootsmith.tasks.tree import foreign_tar
 
     lock = lockfile.read(ctx.inputs["lock"])
     found = ctx.fetch([package.download for package in lock.packages])
@@ -100,7 +100,7 @@ def run(ctx: Context) -> None:
             "DEBIAN_FRONTEND": "noninteractive",
         },
     )
-    layer.index_tar(ctx.outputs["tar"], ctx.outputs["index"])
+    foreign_tar.index(ctx.outputs["tar"], ctx.outputs["index"])
 
 
 def _marks(lock: LockFile) -> str:

@@ -22,6 +22,7 @@ from bootsmith.tasks.tools import children, id_mapping, isolation
 from bootsmith.tasks.tools.lines import Lines
 
 if TYPE_CHECKING:
+    from bootsmith.tasks.tools.bounds import Bounds
     from bootsmith.tasks.tools.usage import Usage
 
 OUTPUT_LIMIT = 64 << 20
@@ -54,17 +55,22 @@ def run(
     check: bool = True,
     usage: Usage | None = None,
     pass_fds: Sequence[int] = (),
+    bounds: Bounds | None = None,
 ) -> Completed:
     """Run a program to its end and return what it printed; a status above 128 is 128 + the signal that ended it.
 
     `argv` begins with the program's path. With `root` it is uid 0 of a mount and user namespace that holds the caller's
     subordinate ids. Its words and all it prints go to `log` as they come, the latter line by line to `on_line` too. It
-    inherits the descriptors `pass_fds`. What it takes is watched where there is a `usage` to be told.
+    inherits the descriptors `pass_fds`. What it takes is watched where there is a `usage` to be told, and bounded by
+    `bounds`.
     Raises ToolFailed with its last lines, ToolMissing, StageError.
     """
     words = [str(word) for word in argv]
     if not os.access(words[0], os.X_OK):
         raise ToolMissing(f"{words[0]} is not an executable program", "Run `doit tools` to see what to install.")
+    name = Path(words[0]).name
+    if bounds:
+        words = [*bounds.command(), *words]
     with contextlib.ExitStack() as stack:
         out: int | BinaryIO = stack.enter_context(stdout.open("wb")) if stdout else subprocess.PIPE
         child = stack.enter_context(
@@ -76,7 +82,6 @@ def run(
             log.write(f"$ {shlex.join(words)}\n{caveat}".encode(errors="surrogateescape"))
         _pump(child, isolation.ANSWER + (input or b""), log, on_line)
         status = child.reap()
-    name = Path(words[0]).name
     if child.overflow:
         raise ToolFailed(
             f"{name} printed more than {OUTPUT_LIMIT >> 20} MiB", "Its output must go to a file.", status=status

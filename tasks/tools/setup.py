@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from bootsmith.cache.display import escaped
+from bootsmith.cache.files import encoding
 from bootsmith.tasks.errors import BootsmithError, ToolMissing, UsageError
 from bootsmith.tasks.tools import host, virtualenv
 from bootsmith.tasks.tools.catalogue import TOOLS
@@ -36,8 +37,9 @@ VENV = Tool(
 
 def main(arguments: Sequence[str]) -> int:
     """Set a checkout up; return the exit status."""
-    checkout = Path(arguments[0]).resolve()
     try:
+        encoding.settle()
+        checkout = Path(arguments[0]).resolve()
         absent = missing(checkout)
         if absent:
             install(absent)

@@ -51,6 +51,11 @@ def near(name: str, known: Iterable[str]) -> str:
     return f": did you mean {found}?" if found else ""
 
 
+def _is_number(text: str) -> bool:
+    """Tell whether a field is the number of a user or group, as filesystems hold it."""
+    return text.isascii() and text.isdecimal() and len(text) <= 10 and int(text) < 0xFFFFFFFF
+
+
 class Table:
     """One of the four files: colon-separated lines, the first field a name. What is no such line stays as it is."""
 
@@ -71,7 +76,7 @@ class Table:
             len(row) == self._FIELDS[self._file]
             and row[0].strip() != ""
             and row[0][0] not in "+-#"
-            and all(row[field].isdecimal() and row[field].isascii() for field in self._NUMBERS.get(self._file, ()))
+            and all(_is_number(row[field]) for field in self._NUMBERS.get(self._file, ()))
         )
 
     def get(self, name: str) -> list[str] | None:

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from bootsmith.cache.display import shown
 from bootsmith.tasks.build.parameters import Params
 from bootsmith.tasks.build.stage import Context
 from bootsmith.tasks.errors import StageError, ToolFailed
-from bootsmith.tasks.tree import boot_formats, layer
+from bootsmith.tasks.tree import boot_formats, foreign_tar
 
 PACKERS: Final = ("gzip", "zstd", "xz")
 """What unpacks each packing, by the packing's own name."""
@@ -48,7 +49,7 @@ def take(ctx: Context) -> None:
         shutil.copyfile(file, tar)
     else:
         unpack(ctx, file, tar)
-    index(tar, ctx.outputs["index"], file)
+    index(ctx, tar, ctx.outputs["index"], file)
 
 
 def _take_part(ctx: Context, file: Path, tar: Path, params: TarParams) -> None:
@@ -59,7 +60,8 @@ def _take_part(ctx: Context, file: Path, tar: Path, params: TarParams) -> None:
         whole = ctx.work / "whole.tar"
         unpack(ctx, file, whole)
     with _told_of(file, whole):
-        excerpt.write(whole, tar, ctx.outputs["index"], subdir=params.subdir, strip=params.strip)
+        whiteouts = excerpt.write(whole, tar, ctx.outputs["index"], subdir=params.subdir, strip=params.strip)
+        _tell_of_whiteouts(ctx, file, whiteouts)
 
 
 def unpack(ctx: Context, file: Path, tar: Path) -> None:
@@ -73,10 +75,19 @@ def unpack(ctx: Context, file: Path, tar: Path) -> None:
         raise StageError(f"{file} is damaged: {error}", "Copy or make it again.") from error
 
 
-def index(tar: Path, target: Path, file: Path) -> None:
+def index(ctx: Context, tar: Path, target: Path, file: Path) -> None:
     """Write the index of a tar. What is wrong with it is told of `file`, the user's, not of our copy of it."""
     with _told_of(file, tar):
-        layer.index_tar(tar, target)
+        _tell_of_whiteouts(ctx, file, foreign_tar.index(tar, target))
+
+
+def _tell_of_whiteouts(ctx: Context, file: Path, paths: Sequence[str]) -> None:
+    if paths:
+        among = f" and {len(paths) - 1} more" if paths[1:] else ""
+        ctx.tell(
+            f"{shown(file)}: /{shown(paths[0])}{among} left out: by such a name a layer says that a file is removed, "
+            "and below this one there is none"
+        )
 
 
 @contextmanager

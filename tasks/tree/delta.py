@@ -6,6 +6,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from bootsmith.cache.display import shown
 from bootsmith.tasks.build.stage import Context
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.tree.layer import Entry, LayerWriter
@@ -42,20 +43,20 @@ class Delta:
     def make_directory(self, path: str) -> None:
         """Make sure that there is a directory, and the ones it lies in."""
         place = self.tree.resolve(path)
-        if self._added.get(place) == "d":
-            return
-        there = self._type(place)
-        if there == "d":
-            return
-        if there:
-            raise StageError(
-                f"{self._name}: /{place} is to be a directory, but the tree has a file of that name",
-                "Remove it in a layer before, or choose another name.",
-            )
-        if place:
-            self.make_directory(place.rpartition("/")[0])
-        self._added[place] = "d"
-        self._writer.add_directory(place)
+        missing = []
+        while self._type(place) != "d":
+            if self._type(place):
+                raise StageError(
+                    f"{self._name}: /{shown(place)} is to be a directory, but the tree has a file of that name",
+                    "Remove it in a layer before, or choose another name.",
+                )
+            missing.append(place)
+            if not place:
+                break
+            place = place.rpartition("/")[0]
+        for each in reversed(missing):
+            self._added[each] = "d"
+            self._writer.add_directory(each)
 
     def set_directory(self, path: str, mode: int, uid: int, gid: int) -> None:
         """Make a directory, or give the one that is there this mode and owner."""

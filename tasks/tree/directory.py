@@ -5,7 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,7 +14,7 @@ from bootsmith.cache.display import shown
 from bootsmith.tasks.build.parameters import Params
 from bootsmith.tasks.build.stage import Context
 from bootsmith.tasks.errors import StageError
-from bootsmith.tasks.tree import host_files
+from bootsmith.tasks.tree import acl, host_files
 
 if TYPE_CHECKING:
     from bootsmith.tasks.tree.layer import LayerWriter
@@ -41,7 +41,7 @@ def pack(ctx: Context) -> None:
     owners = ownership.of(top)
     with host_files.steady(top), _writer(ctx, params.epoch) as writer:
         mode = by_exec_bit if params.modes == "exec" else kept_mode
-        add_tree(writer, top, owners.inside if keep else lambda _: (0, 0), mode)
+        add_tree(writer, top, owners.inside if keep else None, mode)
     if keep and ownership.facts(top) != params.owners:
         raise StageError(f"{shown(top)}: owners changed while it was packed", "Run the same command again.")
 
@@ -59,10 +59,14 @@ def by_exec_bit(status: os.stat_result) -> int:
 def add_tree(
     writer: LayerWriter,
     top: Path,
-    owner: Callable[[os.stat_result], tuple[int, int]],
+    owner: Callable[[int, int], tuple[int, int]] | None,
     mode: Callable[[os.stat_result], int] = kept_mode,
 ) -> None:
-    """Add all that is in a directory, but for the top itself; `owner` tells user and group of a file."""
+    """Add all that is in a directory, but for the top itself.
+
+    `owner` tells what a user and a group of this host are in the tree; all is root's where it is None. Access control
+    lists are kept with modes, and are made out by a checkout's umask where modes are.
+    """
     from bootsmith.tasks.tree.layer import WHITEOUT
 
     names: dict[tuple[int, int], str] = {}
@@ -77,26 +81,34 @@ def add_tree(
             writer.add_hard_link(path, names[inode])
             continue
         names[inode] = path
-        _add(writer, path, file, status, owner(status), mode(status))
+        xattrs = attributes(file, owner, keep_acls=mode is kept_mode)
+        whose = owner(status.st_uid, status.st_gid) if owner else (0, 0)
+        _add(writer, path, file, status, whose, mode(status), xattrs)
 
 
 def _add(  # noqa: PLR0917  the order of chown and chmod
-    writer: LayerWriter, path: str, file: Path, status: os.stat_result, owner: tuple[int, int], mode: int
+    writer: LayerWriter,
+    path: str,
+    file: Path,
+    status: os.stat_result,
+    owner: tuple[int, int],
+    mode: int,
+    xattrs: Mapping[str, bytes],
 ) -> None:
     uid, gid = owner
     match stat.S_IFMT(status.st_mode):
         case stat.S_IFREG:
-            writer.add_file(path, file, mode, uid, gid, xattrs=_attributes(file))
+            writer.add_file(path, file, mode, uid, gid, xattrs)
         case stat.S_IFDIR:
-            writer.add_directory(path, mode, uid, gid, xattrs=_attributes(file))
+            writer.add_directory(path, mode, uid, gid, xattrs)
         case stat.S_IFLNK:
-            writer.add_symlink(path, os.readlink(file), uid, gid)  # noqa: PTH115  any bytes, as they are
+            writer.add_symlink(path, os.readlink(file), uid, gid, xattrs)  # noqa: PTH115  any bytes, as they are
         case stat.S_IFCHR | stat.S_IFBLK as kind:
             numbers = os.major(status.st_rdev), os.minor(status.st_rdev)
             letter = "c" if kind == stat.S_IFCHR else "b"
-            writer.add_device(path, letter, *numbers, mode=mode, uid=uid, gid=gid)
+            writer.add_device(path, letter, *numbers, mode=mode, uid=uid, gid=gid, xattrs=xattrs)
         case stat.S_IFIFO:
-            writer.add_fifo(path, mode, uid, gid)
+            writer.add_fifo(path, mode, uid, gid, xattrs)
         case _:
             raise StageError(f"{shown(file)} is a socket, which no image can hold", "Remove it from the directory.")
 
@@ -121,7 +133,9 @@ def _writer(ctx: Context, epoch: int) -> LayerWriter:
     return writer
 
 
-def _attributes(file: Path) -> dict[str, bytes]:
+def attributes(
+    file: Path, owner: Callable[[int, int], tuple[int, int]] | None, *, keep_acls: bool = True
+) -> dict[str, bytes]:
     """Return a file's extended attributes, but for those that a host gives by itself and a fingerprint leaves out."""
     from bootsmith.cache.digest.attributes import HOST_GIVEN
 
@@ -132,4 +146,23 @@ def _attributes(file: Path) -> dict[str, bytes]:
             raise
         return {}
     kept = [name for name in names if not os.fsencode(name).startswith(HOST_GIVEN)]
-    return {name: os.getxattr(file, name, follow_symlinks=False) for name in kept}
+    found = {name: os.getxattr(file, name, follow_symlinks=False) for name in kept}
+    for name in acl.NAMES & found.keys():
+        if keep_acls:
+            found[name] = _translated(file, found[name], owner)
+        else:
+            del found[name]
+    return found
+
+
+def _translated(file: Path, value: bytes, owner: Callable[[int, int], tuple[int, int]] | None) -> bytes:
+    """Return an access control list with the tree's numbers for those that it names."""
+    rows = acl.decode(value)
+    if owner is None and acl.names(rows):
+        raise StageError(
+            f"{shown(file)}: its access control list names users or groups of this host, and all is to become root's",
+            "Take the list off (setfacl -b), or keep owners: source.directory.owner: keep.",
+        )
+    translated = acl.mapped(rows, owner) if owner else rows
+    assert translated is not None, "everybody has a number inside"
+    return acl.encode(translated)

@@ -9,7 +9,7 @@ from typing import BinaryIO
 
 from bootsmith.cache.display import nearest, shown
 from bootsmith.tasks.errors import StageError
-from bootsmith.tasks.tree import layer
+from bootsmith.tasks.tree import foreign_tar, layer
 from bootsmith.tasks.tree import tar as tars
 from bootsmith.tasks.tree.tar import Entry
 
@@ -18,24 +18,27 @@ _CHUNK = 1 << 20
 _SHOWN = 20  # names of folders, for who named none of them
 
 
-def write(source: Path, target: Path, index: Path, *, subdir: str, strip: int) -> None:
+def write(source: Path, target: Path, index: Path, *, subdir: str, strip: int) -> list[str]:
     """Write the part of a tar, and its index; strip comes first. Raises StageError, naming `source`, for what it lacks.
 
-    Names come sorted. A hard link to a file outside of the part becomes the file; its further names are links to it.
+    Returns the paths that mean removals, which are left out. Names come sorted. A hard link to a file outside of the
+    part becomes the file; its further names are links to it.
     """
-    tree = {path: entry for path, (_, entry) in layer.merge([tuple(tars.scan(source))]).items()}
+    entries = tuple(tars.scan(source))
+    tree = {path: entry for path, (_, entry) in layer.merge([entries]).items()}
     places = _below(subdir.strip("/"), tree, _stripped(tree, strip, source), source)
     with source.open("rb") as data, target.open("wb") as out:
         written = []
-        for entry, at in _settled(tree, places):
+        for entry in foreign_tar.settled(_placed(tree, places), source):
             out.write(tars.header(entry))
             offset = out.tell()
             if entry.type == "f":
-                data.seek(at)
-                _copy(data, out, entry.size)
+                data.seek(entry.offset)
+                _copy(data, out, entry.stored)
             written.append(replace(entry, offset=offset if entry.type == "f" else 0))
         out.write(tars.END)
     layer.write_index(index, written)
+    return foreign_tar.whiteouts(entries)
 
 
 def _stripped(tree: Tree, strip: int, tar: Path) -> dict[str, str]:
@@ -105,18 +108,18 @@ def _meant(path: str, folders: list[str]) -> str:
     return f"Folders there: {', '.join(folders[:_SHOWN])}." if folders else "There are no folders there."
 
 
-def _settled(tree: Tree, places: dict[str, str]) -> list[tuple[Entry, int]]:
-    """Return the entries of the part, those above before those below, and where the data of each stands."""
+def _placed(tree: Tree, places: dict[str, str]) -> list[Entry]:
+    """Return the entries of the part, those above before those below; their data stands where it did."""
     names: dict[str, str] = {}  # a file of the tar -> its first name in the part
     found = []
     for place in sorted(places, key=lambda path: path.split("/")):
         entry = tree[places[place]]
         file = tree[entry.link] if entry.type == "h" else entry
         if entry.type != "d" and file.path in names:
-            found.append((replace(file, path=place, type="h", link=names[file.path], size=0, xattrs={}), 0))
+            found.append(replace(file, path=place, type="h", link=names[file.path], size=0, offset=0, xattrs={}))
         else:
             names[file.path] = place
-            found.append((replace(file, path=place), file.offset))
+            found.append(replace(file, path=place))
     return found
 
 

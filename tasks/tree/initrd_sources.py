@@ -7,10 +7,11 @@ import shutil
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from bootsmith.cache.display import shown
 from bootsmith.tasks.build.parameters import Params
 from bootsmith.tasks.build.stage import Context
 from bootsmith.tasks.errors import StageError
-from bootsmith.tasks.tree import boot_formats
+from bootsmith.tasks.tree import acl, boot_formats
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -32,6 +33,12 @@ def pack(ctx: Context) -> None:
 
     tree = tree_below(ctx)
     check_init(tree)
+    listed = sorted(path for path, (_, entry) in tree.entries.items() if acl.NAMES & entry.xattrs.keys())
+    if listed:
+        raise StageError(
+            f"/{shown(listed[0])} has an access control list, which no initramfs can hold",
+            f"Make the tree without it, and without those of {len(listed) - 1} more: setfacl -b.",
+        )
     with ctx.outputs["cpio"].open("wb") as target:
         cpio.write(target, tree)
     deprived = sorted(path for path, (_, entry) in tree.entries.items() if "security.capability" in entry.xattrs)
@@ -91,8 +98,7 @@ def find(ctx: Context) -> None:
             f"the tree has no initrd for its kernel {version} ({names})",
             f"Name one by {ctx.hints['key']}, or --initrd; none, where the kernel has the drivers for its disk within.",
         )
-    with tree.open(path) as source, ctx.outputs["initrd"].open("wb") as target:
-        shutil.copyfileobj(source, target, 1 << 20)
+    tree.copy(path, ctx.outputs["initrd"])
 
 
 def take(ctx: Context) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import functools
 import json
 import re
-import shutil
 from typing import TYPE_CHECKING, Final
 
 from bootsmith.tasks.build.stage import Context
@@ -48,8 +47,7 @@ def run(ctx: Context) -> None:
         ctx.tell(f"kernel {version} was taken, the newest; there also is {', '.join(others)}")
     else:
         ctx.say(f"kernel {version}")
-    with tree.open(found[version]) as source, ctx.outputs["kernel"].open("wb") as target:
-        shutil.copyfileobj(source, target, 1 << 20)
+    tree.copy(found[version], ctx.outputs["kernel"])
     ctx.outputs["facts"].write_text(json.dumps(facts(tree, version), sort_keys=True) + "\n")
 
 

@@ -16,8 +16,10 @@ from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any, BinaryIO, Final, Self, TypeAlias
 
+from bootsmith.cache.display import shown
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.tree import tar as tars
+from bootsmith.tasks.tree.member_data import Data
 from bootsmith.tasks.tree.tar import NO_XATTRS, Entry
 
 __all__ = [
@@ -26,7 +28,6 @@ __all__ = [
     "Entry",
     "LayerWriter",
     "folders_above",
-    "index_tar",
     "merge",
     "open_member",
     "read_index",
@@ -35,12 +36,11 @@ __all__ = [
 ]
 
 WHITEOUT: Final = ".wh."
+LARGEST: Final = 512 << 20
+"""Bytes of a file that is read whole: ten times what the largest kernels have, however a sparse file boasts."""
 OPAQUE: Final = ".wh..wh..opq"
-
-
-def index_tar(tar: Path, index: Path) -> None:
-    """Write the index of a tar. Raises StageError where the tar is damaged."""
-    write_index(index, tars.scan(tar))
+_XATTRS: Final = 11
+"""Where attributes stand in a row of an index; what follows them only sparse files have."""
 
 
 def write_index(index: Path, entries: Iterable[Entry]) -> None:
@@ -49,6 +49,7 @@ def write_index(index: Path, entries: Iterable[Entry]) -> None:
         [
             e.path, e.type, e.mode, e.uid, e.gid, e.size, e.mtime, e.link, e.major, e.minor, e.offset,
             {name: value.decode("latin-1") for name, value in sorted(e.xattrs.items())},
+            *(() if e.stretches is None else (e.stretches,)),
         ]
         for e in entries
     )  # fmt: skip
@@ -69,7 +70,8 @@ def _members(index: bytes) -> tuple[Entry, ...]:
     """Return what an index of this content lists: most stages of a build read the same few, one after the other."""
     rows: list[list[Any]] = json.loads(index)
     for row in rows[:]:  # what is no list has no slices
-        row[-1] = _xattrs(row[-1]) if row[-1] else NO_XATTRS
+        row[_XATTRS] = _xattrs(row[_XATTRS]) if row[_XATTRS] else NO_XATTRS
+        row[_XATTRS + 1 :] = [tuple((start, length) for start, length in each) for each in row[_XATTRS + 1 :]]
     return tuple(Entry(*row) for row in rows)
 
 
@@ -78,34 +80,43 @@ def _xattrs(texts: Mapping[str, str]) -> Mapping[str, bytes]:
 
 
 def open_member(tar: Path, entry: Entry) -> BinaryIO:
-    """Open the data of a file's entry for reading; `tar` is the layer the entry came from."""
+    """Open the data of a file's entry for reading, holes as zeros; `tar` is the layer the entry came from."""
     if entry.type != "f":
         raise ValueError(f"{entry.path}: only a file's entry has data, not one of type {entry.type!r}")
-    return io.BufferedReader(_Member(tar, entry.offset, entry.size), 1 << 18)
+    return io.BufferedReader(_Member(tar, entry), 1 << 18)
+
+
+def open_stored(tar: Path, entry: Entry) -> BinaryIO:
+    """Open the data of a file's entry as it stands in the tar, without the holes of a sparse file."""
+    return open_member(tar, dataclasses.replace(entry, size=entry.stored, stretches=None))
 
 
 def read_member(tar: Path, entry: Entry) -> bytes:
-    """Return the data of a file's entry."""
+    """Return the data of a file's entry. Raises StageError for more than is held in memory."""
+    if entry.size > LARGEST:
+        raise StageError(
+            f"/{shown(entry.path)} is larger than {LARGEST >> 20} MiB, and would have to be read whole",
+            "Make it smaller, or leave it out of the tree.",
+        )
     with open_member(tar, entry) as member:
         return member.read()
 
 
 class _Member(io.RawIOBase):
-    """A window of a file."""
+    """A file of a layer."""
 
-    def __init__(self, path: Path, offset: int, size: int) -> None:
+    def __init__(self, path: Path, entry: Entry) -> None:
         super().__init__()
         self._file = path.open("rb", buffering=0)
-        self._at = offset
-        self._end = offset + size
+        self._data = Data(self._file.fileno(), entry)
+        self._at, self._end = 0, entry.size
 
     def readable(self) -> bool:
         return True
 
     def readinto(self, buffer: memoryview | bytearray) -> int:  # type: ignore[override]  # Buffer is 3.12's word
-        view = memoryview(buffer)[: self._end - self._at]
-        got = os.preadv(self._file.fileno(), [view], self._at) if view else 0
-        if view and not got:
+        got = self._data.readinto(memoryview(buffer), self._at)
+        if not got and buffer and self._at < self._end:
             raise StageError(f"{self._file.name} is shorter than its index says", "Remove it; it is made again.")
         self._at += got
         return got
@@ -217,7 +228,7 @@ def _settle_links(found: dict[str, tuple[int, Entry]], inodes: dict[str, tuple[i
 
 # -- writing
 
-Data: TypeAlias = "bytes | Path | tuple[Path, Entry]"
+Content: TypeAlias = "bytes | Path | tuple[Path, Entry]"
 """A file's content: itself, the file to read it from, or the tar and its entry there."""
 
 
@@ -231,7 +242,7 @@ class LayerWriter:
         self._tar = tar
         self._index = index
         self._epoch = epoch
-        self._entries: dict[str, tuple[Entry, Data]] = {}
+        self._entries: dict[str, tuple[Entry, Content]] = {}
 
     def add_file(  # noqa: PLR0917  the order of chmod and chown
         self,
@@ -249,21 +260,34 @@ class LayerWriter:
     ) -> None:
         self._add(Entry(path, "d", mode, uid, gid, xattrs=xattrs))
 
-    def add_symlink(self, path: str, target: str, uid: int = 0, gid: int = 0) -> None:
-        self._add(Entry(path, "l", 0o777, uid, gid, link=target))
+    def add_symlink(
+        self, path: str, target: str, uid: int = 0, gid: int = 0, xattrs: Mapping[str, bytes] = NO_XATTRS
+    ) -> None:
+        self._add(Entry(path, "l", 0o777, uid, gid, link=target, xattrs=xattrs))
 
     def add_hard_link(self, path: str, target: str) -> None:
         """Add another name for `target`, a file of this layer or of one below."""
         self._add(Entry(path, "h", link=target))
 
     def add_device(
-        self, path: str, kind: str, major: int, minor: int, *, mode: int, uid: int = 0, gid: int = 0
+        self,
+        path: str,
+        kind: str,
+        major: int,
+        minor: int,
+        *,
+        mode: int,
+        uid: int = 0,
+        gid: int = 0,
+        xattrs: Mapping[str, bytes] = NO_XATTRS,
     ) -> None:
         """Add a device node; `kind` is "c" or "b"."""
-        self._add(Entry(path, kind, mode, uid, gid, major=major, minor=minor))
+        self._add(Entry(path, kind, mode, uid, gid, major=major, minor=minor, xattrs=xattrs))
 
-    def add_fifo(self, path: str, mode: int = 0o644, uid: int = 0, gid: int = 0) -> None:
-        self._add(Entry(path, "p", mode, uid, gid))
+    def add_fifo(
+        self, path: str, mode: int = 0o644, uid: int = 0, gid: int = 0, xattrs: Mapping[str, bytes] = NO_XATTRS
+    ) -> None:
+        self._add(Entry(path, "p", mode, uid, gid, xattrs=xattrs))
 
     def add_whiteout(self, path: str) -> None:
         """Hide what lower layers have at `path`."""
@@ -278,7 +302,7 @@ class LayerWriter:
         """Add an entry of another layer as it is, but for its time; its data stands in `tar`."""
         self._add(entry, (tar, entry) if entry.type == "f" else b"")
 
-    def _add(self, entry: Entry, data: Data = b"") -> None:
+    def _add(self, entry: Entry, data: Content = b"") -> None:
         if entry.name.startswith(WHITEOUT):
             raise StageError(
                 f"/{entry.path} cannot be added: layers mean something else by {WHITEOUT}*, that a file is removed",
@@ -286,7 +310,7 @@ class LayerWriter:
             )
         self._put(entry, data)
 
-    def _put(self, entry: Entry, data: Data = b"") -> None:
+    def _put(self, entry: Entry, data: Content = b"") -> None:
         if tars.clean(entry.path) != entry.path:
             raise ValueError(f"not a path inside a tree: {entry.path!r}")
         self._entries[entry.path] = (dataclasses.replace(entry, mtime=self._epoch), data)
@@ -307,7 +331,7 @@ class LayerWriter:
             self.close()
 
 
-def _write(out: BinaryIO, entry: Entry, data: Data) -> Entry:
+def _write(out: BinaryIO, entry: Entry, data: Content) -> Entry:
     if isinstance(data, bytes):
         source: BinaryIO = io.BytesIO(data)
         size = len(data)
@@ -315,10 +339,11 @@ def _write(out: BinaryIO, entry: Entry, data: Data) -> Entry:
         source = data.open("rb")
         size = os.fstat(source.fileno()).st_size
     else:
-        source = open_member(*data)
-        size = data[1].size
+        source = open_stored(*data)
+        size = data[1].stored
     with source:
-        entry = dataclasses.replace(entry, size=size)
+        if entry.stretches is None:
+            entry = dataclasses.replace(entry, size=size)
         out.write(tars.header(entry))
         offset = out.tell()
         shutil.copyfileobj(source, out, 1 << 20)

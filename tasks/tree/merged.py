@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO, Final
+from typing import TYPE_CHECKING, BinaryIO, Final, Self
 
+from bootsmith.cache.display import shown
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.tree import layer
 from bootsmith.tasks.tree.layer import Entry
@@ -14,6 +16,8 @@ from bootsmith.tasks.tree.layer import Entry
 if TYPE_CHECKING:
     from bootsmith.tasks.build.stage import Context
 
+BOOTABLE: Final = 4 << 30
+"""Bytes of a kernel or an initrd at most: the largest file of a FAT filesystem, from which firmware reads."""
 LINKS: Final = 40
 """Symlinks followed on the way to one file, as many as Linux does."""
 
@@ -24,6 +28,13 @@ class Tree:
     def __init__(self, indexes: Sequence[Path], tars: Sequence[Path] = ()) -> None:
         self._tars = tars
         self.entries: Mapping[str, tuple[int, Entry]] = layer.merge([layer.read_index(index) for index in indexes])
+
+    @classmethod
+    def of(cls, entries: Sequence[Entry], tar: Path) -> Self:
+        """Return the tree of one layer."""
+        found = cls((), [tar])
+        found.entries = layer.merge([entries])
+        return found
 
     def place(self, path: str) -> str:
         """Return where a file of this name would be written: links in its directories are followed, itself not.
@@ -53,15 +64,26 @@ class Tree:
         entry = self.find(path)
         if entry is None or entry.type not in ("f", "h"):
             return None
-        with self.open(path) as file:
-            return file.read()
+        return layer.read_member(*self._data(path))
 
     def open(self, path: str) -> BinaryIO:
         """Open a file that is there, links followed."""
+        return layer.open_member(*self._data(path))
+
+    def copy(self, path: str, target: Path) -> None:
+        """Copy a kernel or an initrd, links followed. Raises StageError for more than any loader reads."""
+        tar, entry = self._data(path)
+        if entry.size > BOOTABLE:
+            raise StageError(f"/{shown(path)} is larger than {BOOTABLE >> 30} GiB: nothing boots from it")
+        with layer.open_member(tar, entry) as source, target.open("wb") as out:
+            shutil.copyfileobj(source, out, 1 << 20)
+
+    def _data(self, path: str) -> tuple[Path, Entry]:
+        """Return the tar that has a file's data, and its entry there."""
         number, entry = self.entries[self.resolve(path)]
         if entry.type == "h":
             number, entry = self.entries[entry.link]
-        return layer.open_member(self._tars[number], entry)
+        return self._tars[number], entry
 
     def text(self, path: str) -> str | None:
         """Return a file's content as text; what is not UTF-8 survives being written back."""
@@ -82,7 +104,7 @@ class Tree:
         return found
 
     def _resolve(self, path: str) -> str:
-        done: list[str] = []
+        place = ""
         waiting = path.split("/")[::-1]
         followed = 0
         while waiting:
@@ -90,20 +112,21 @@ class Tree:
             if step in ("", "."):
                 continue
             if step == "..":
-                del done[-1:]
+                place = place.rpartition("/")[0]
                 continue
-            done.append(step)
-            entry = self.entries.get("/".join(done), (0, None))[1]
+            below = f"{place}/{step}" if place else step
+            entry = self.entries.get(below, (0, None))[1]
             if entry is not None and entry.type == "h":
                 entry = self.entries[entry.link][1]  # a symlink may have two names, too
             if entry is None or entry.type != "l":
+                place = below
                 continue
             followed += 1
             if followed > LINKS:
                 raise StageError(f"/{path} leads round in circles of symlinks", "Mend the links in the tree.")
-            done = [] if entry.link.startswith("/") else done[:-1]
+            place = "" if entry.link.startswith("/") else place
             waiting += entry.link.split("/")[::-1]
-        return "/".join(done)
+        return place
 
 
 def tree_below(ctx: Context) -> Tree:

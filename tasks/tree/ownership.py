@@ -31,9 +31,9 @@ class Owners:
     uids: tuple[Range, ...] = ()
     gids: tuple[Range, ...] = ()
 
-    def inside(self, status: os.stat_result) -> tuple[int, int]:
-        """Return user and group of a file as the guest sees them."""
-        return _inside(status.st_uid, self.uid, self.uids), _inside(status.st_gid, self.gid, self.gids)
+    def inside(self, uid: int, gid: int) -> tuple[int, int]:
+        """Return a user and a group as the guest sees them."""
+        return _inside(uid, self.uid, self.uids), _inside(gid, self.gid, self.gids)
 
     def outside(self, uid: int, gid: int) -> tuple[int | None, int | None]:
         """Return whose a file has to be here for the guest to see this user and group; None where nobody will do."""
@@ -91,7 +91,7 @@ def facts(top: Path) -> str:
                 raise StageError(f"something is mounted at {place}", f"Unmount it first: umount {place}")
             if stat.S_ISREG(entry.status.st_mode) and not os.access(entry.path, os.R_OK):
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), entry.path)
-            inside = owners.inside(entry.status)
+            inside = owners.inside(entry.status.st_uid, entry.status.st_gid)
             if inside != (0, 0):
                 found.append([entry.inside, *inside])
     except OSError as error:

@@ -7,21 +7,35 @@ from __future__ import annotations
 
 import dataclasses
 import mmap
+from base64 import b64decode
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
+from urllib.parse import unquote_to_bytes
 
 from bootsmith.tasks.errors import StageError
+from bootsmith.tasks.tree import acl, sparse_member
+from bootsmith.tasks.tree.sparse_member import Stretches
+from bootsmith.tasks.tree.tar_numbers import decimal, field, owner, time, within
+from bootsmith.tasks.tree.tar_numbers import size as sized
 
 BLOCK: Final = 512
 MOST: Final = 16 << 20
 """Bytes of an extended header that are read: a file's attributes have a hundredth of it."""
+LONGEST: Final = 4095
+"""Bytes of a path that Linux takes; every folder above it is a path of its own here."""
+MOST_DEFAULTS: Final = 1000
 NO_XATTRS: Final[Mapping[str, bytes]] = {}
 
-_TYPES: Final = {48: "f", 0: "f", 55: "f", 49: "h", 50: "l", 51: "c", 52: "b", 53: "d", 54: "p"}
+_TYPES: Final = {48: "f", 0: "f", 55: "f", 83: "f", 49: "h", 50: "l", 51: "c", 52: "b", 53: "d", 54: "p"}
 _FLAGS: Final = {"f": b"0", "h": b"1", "l": b"2", "c": b"3", "b": b"4", "d": b"5", "p": b"6"}
 _XATTR: Final = "SCHILY.xattr."
+_LIBARCHIVE_XATTR: Final = "LIBARCHIVE.xattr."
+_SELINUX: Final = "RHT.security.selinux"
+ACLS: Final = {"SCHILY.acl.access": acl.ACCESS, "SCHILY.acl.default": acl.DEFAULT}
+"""What PAX calls an access control list in words, and Linux in its own form."""
+_PAIR: Final = (b"GNU.sparse.offset", b"GNU.sparse.numbytes")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +44,8 @@ class Entry:
 
     `type` is "f" file, "d" directory, "l" symlink, "h" hard link (`link` is the target's path), "c" and "b" devices,
     "p" fifo or "s" socket. Names that are not UTF-8 hold surrogates, as `os.fsdecode` makes them. `offset` is where
-    the data stands in the tar, in bytes.
+    the data stands in the tar, in bytes. A sparse file holds data in `stretches` alone, which stand there one behind
+    the other.
     """
 
     path: str
@@ -44,7 +59,13 @@ class Entry:
     major: int = 0
     minor: int = 0
     offset: int = 0
-    xattrs: Mapping[str, bytes] = field(default_factory=lambda: NO_XATTRS)
+    xattrs: Mapping[str, bytes] = dataclasses.field(default_factory=lambda: NO_XATTRS)
+    stretches: Stretches | None = None
+
+    @property
+    def stored(self) -> int:
+        """Bytes of data that stand in the tar."""
+        return self.size if self.stretches is None else sum(length for _, length in self.stretches)
 
     @property
     def name(self) -> str:
@@ -77,23 +98,21 @@ def _members(view: mmap.mmap) -> Iterator[Entry]:
         if header[0] == 0 and not header.strip(b"\0"):
             return
         _verify(header, position)
-        size = _size(_number(header[124:136]))
+        size = sized(field(header[124:136]))
         data = position + BLOCK
         if flag in b"xgLK" and size > MOST:
             raise ValueError(f"the header at byte {position} is {size} bytes long")
         if flag in b"xg":
-            records = _records(view[data : data + size])
-            if flag == ord("x"):
-                extended = extended | records
-            else:
-                defaults = defaults | records
+            (extended if flag == ord("x") else defaults).update(_records(view[data : data + size]))
+            if len(defaults) > MOST_DEFAULTS:  # each member has all of them
+                raise ValueError("its global headers say more than a thousand things")
         elif flag in b"LK":  # GNU: the next member's long name, its long link
             extended["path" if flag == ord("L") else "linkpath"] = view[data : data + size].rstrip(b"\0")
         else:
-            entry = _entry(header, defaults | extended if defaults else extended, data, size)
+            pax = defaults | extended if defaults else extended
+            entry, size = _member(view, header, pax, data, size)
             extended = {}
             yield entry
-            size = entry.size
         position = data + -(-size // BLOCK) * BLOCK
         if position > end:
             raise ValueError("it ends in the middle of a member")
@@ -102,48 +121,80 @@ def _members(view: mmap.mmap) -> Iterator[Entry]:
 
 def _verify(header: bytes, position: int) -> None:
     try:
-        said = _number(header[148:156])
+        said = field(header[148:156])
     except ValueError:  # not even a number
         said = -1
     if sum(header) - sum(header[148:156]) + 8 * 32 != said:  # taken with its own eight bytes as spaces
         raise ValueError(f"the header at byte {position} has a wrong checksum")
 
 
+def _member(view: mmap.mmap, header: bytes, pax: Mapping[str, bytes], data: int, size: int) -> tuple[Entry, int]:
+    """Return a member, and how many bytes stand between its header and the next one."""
+    if header[156] not in _TYPES:
+        raise ValueError(f"its member {_text(header[:100])!r} is of an unknown kind")
+    if "size" in pax:
+        size = sized(decimal(pax["size"]))
+    try:
+        layout = sparse_member.read(view, header, pax, data, size)
+    except ValueError as error:
+        raise ValueError(f"its sparse member {_text(header[:100])!r}: {error}") from error
+    if layout is None:
+        entry = _entry(header, pax, data, size)
+        return entry, entry.size
+    entry = _entry(header, pax, layout.offset, layout.size)
+    if entry.type != "f":
+        raise ValueError(f"its member {_text(header[:100])!r} is sparse, and no file")
+    entry = dataclasses.replace(entry, stretches=layout.stretches)
+    return entry, layout.offset - data + entry.stored
+
+
 def _entry(header: bytes, pax: Mapping[str, bytes], offset: int, size: int) -> Entry:
-    kind = _TYPES.get(header[156])
-    if kind is None or any(key.startswith("GNU.sparse.") for key in pax):
-        what = "a sparse file; make the tar without --sparse" if kind or header[156] == 83 else "of an unknown kind"
-        raise ValueError(f"its member {_text(header[:100])!r} is {what}")
-    if "path" in pax:
-        path = pax["path"]
-    else:
+    kind = _TYPES[header[156]]
+    path = pax.get("GNU.sparse.name") or pax.get("path")
+    if path is None:
         path = _text(header[:100])
         if header[345] and header[257:263] == b"ustar\0":
             path = _text(header[345:500]) + b"/" + path
     link = pax.get("linkpath") or _text(header[157:257])
     if b"\0" in path or b"\0" in link:
         raise ValueError(f"the name or the link of its member {_text(header[:100])!r} holds a NUL")
+    if max(len(path), len(link)) > LONGEST:
+        raise ValueError(f"the name or the link of its member {path[:40]!r}... is longer than {LONGEST} bytes")
     if path.endswith(b"/") and kind == "f":
         kind = "d"  # as tars before POSIX wrote directories
     device = kind in "cb"
-    xattrs = NO_XATTRS
-    if pax:
-        xattrs = {k.removeprefix(_XATTR): v for k, v in pax.items() if k.startswith(_XATTR)} or NO_XATTRS
-        size = _size(_decimal(pax["size"])) if "size" in pax else size
     return Entry(
         clean(path.decode("utf-8", "surrogateescape")),
         kind,
-        _number(header[100:108]) & 0o7777,
-        _owner(_decimal(pax["uid"]) if "uid" in pax else _number(header[108:116])),
-        _owner(_decimal(pax["gid"]) if "gid" in pax else _number(header[116:124])),
+        field(header[100:108]) & 0o7777,
+        owner(decimal(pax["uid"]) if "uid" in pax else field(header[108:116])),
+        owner(decimal(pax["gid"]) if "gid" in pax else field(header[116:124])),
         size if kind == "f" else 0,
-        _time(_decimal(pax["mtime"].partition(b".")[0]) if "mtime" in pax else _number(header[136:148])),
+        time(decimal(pax["mtime"].partition(b".")[0]) if "mtime" in pax else field(header[136:148])),
         _link(link, kind),
-        _within(_number(header[329:337]), 0, 1 << 12, "major device number") if device else 0,
-        _within(_number(header[337:345]), 0, 1 << 20, "minor device number") if device else 0,
+        within(field(header[329:337]), 0, 1 << 12, "major device number") if device else 0,
+        within(field(header[337:345]), 0, 1 << 20, "minor device number") if device else 0,
         offset if kind == "f" else 0,
-        xattrs,
+        _attributes(pax) if pax else NO_XATTRS,
     )
+
+
+def _attributes(pax: Mapping[str, bytes]) -> Mapping[str, bytes]:
+    """Return a member's extended attributes, whoever wrote them; access control lists in words, by PAX's names."""
+    found: dict[str, bytes] = {}
+    for key, value in pax.items():
+        if key.startswith(_XATTR):
+            found[key.removeprefix(_XATTR)] = value
+        elif key.startswith(_LIBARCHIVE_XATTR):
+            name = unquote_to_bytes(key.removeprefix(_LIBARCHIVE_XATTR)).decode("utf-8", "surrogateescape")
+            found.setdefault(name, b64decode(value + b"=" * (-len(value) % 4), validate=True))
+        elif key in ACLS:
+            found[key] = value
+        elif key == _SELINUX:
+            found.setdefault("security.selinux", value + b"\0")
+        elif key == "SCHILY.acl.ace":
+            raise ValueError("it holds access control lists of NFSv4, which Linux's file systems do not have")
+    return found or NO_XATTRS
 
 
 def _link(link: bytes, kind: str) -> str:
@@ -170,57 +221,30 @@ def _text(raw: bytes) -> bytes:
     return raw.partition(b"\0")[0]
 
 
-def _number(raw: bytes) -> int:
-    """Return a header's number: octal digits, or GNU's base 256, which alone may be negative. Raises ValueError."""
-    if raw[0] & 0x80:
-        return int.from_bytes(bytes([raw[0] << 1 & 0x80 | raw[0] & 0x7F]) + raw[1:], "big", signed=True)
-    digits = raw.partition(b"\0")[0].strip(b" ")
-    if digits.strip(b"01234567"):  # int() takes signs and underscores too
-        raise ValueError(f"{digits!r} is no octal number")
-    return int(digits or b"0", 8)
-
-
-def _decimal(digits: bytes) -> int:
-    """Return an extended header's number. Raises ValueError."""
-    if not digits.removeprefix(b"-").isdigit():
-        raise ValueError(f"{digits[:40]!r} is no number")
-    return int(digits)
-
-
-def _size(number: int) -> int:
-    return _within(number, 0, 1 << 63, "size")
-
-
-def _owner(number: int) -> int:
-    return _within(number, 0, 0xFFFFFFFF, "owner")  # the last one means "none" to chown(2)
-
-
-def _time(number: int) -> int:
-    return _within(number, -(1 << 31), (1 << 34) - (1 << 31), "time that a filesystem can hold")  # ext4's range
-
-
-def _within(number: int, least: int, limit: int, what: str) -> int:
-    if not least <= number < limit:
-        raise ValueError(f"{number} is no {what}")
-    return number
-
-
 def _records(data: bytes) -> dict[str, bytes]:
     found = {}
+    pairs: list[bytes] = []  # of a sparse file's map, as PAX 0.0 tells it: two keys, over and over
     position = 0
     while position < len(data):
         space = data.index(b" ", position)
-        length = _decimal(data[position:space])
+        length = decimal(data[position:space])
         key, equals, value = data[space + 1 : position + length - 1].partition(b"=")
-        if length <= 0 or not equals:
+        if length <= 0 or not equals or data[position + length - 1 : position + length] != b"\n":
             raise ValueError("an extended header is malformed")
+        if key == _PAIR[len(pairs) % 2]:
+            pairs.append(value)
         found[key.decode("utf-8", "surrogateescape")] = value
         position += length
+    if pairs:
+        found["GNU.sparse.map"] = b",".join(pairs)
     return found
 
 
 def header(entry: Entry) -> bytes:
-    """Return the header blocks of a member, PAX records first where ustar's fields do not hold it."""
+    """Return the header blocks of a member, PAX records first where ustar's fields do not hold it.
+
+    Behind them stands a sparse file's map, if it is one; then its data follows.
+    """
     path = entry.path.encode("utf-8", "surrogateescape") or b"."
     if entry.type == "d":
         path += b"/"
@@ -231,10 +255,15 @@ def header(entry: Entry) -> bytes:
         pax["path"], prefix, name = path, b"", path[:100]
     if len(link) > 100:
         pax["linkpath"] = link
+    chart, size = b"", entry.size
+    if entry.stretches is not None:
+        told, chart = sparse_member.written(entry.size, entry.stretches)
+        pax |= told
+        size = len(chart) + entry.stored
     numbers = (
         ("uid", entry.uid, 8**7),
         ("gid", entry.gid, 8**7),
-        ("size", entry.size, 8**11),
+        ("size", size, 8**11),
         ("mtime", entry.mtime, 8**11),
     )
     for key, value, limit in numbers:
@@ -249,10 +278,10 @@ def header(entry: Entry) -> bytes:
         entry,
         uid=entry.uid % 8**7,
         gid=entry.gid % 8**7,
-        size=entry.size % 8**11 if entry.type == "f" else 0,
+        size=size % 8**11 if entry.type == "f" else 0,
         mtime=entry.mtime % 8**11,
     )
-    return blocks + _ustar(name, prefix, _FLAGS[entry.type], flat, link[:100])
+    return blocks + _ustar(name, prefix, _FLAGS[entry.type], flat, link[:100]) + chart
 
 
 def _split(path: bytes) -> tuple[bytes, bytes | None]:

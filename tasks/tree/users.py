@@ -93,14 +93,16 @@ def _make_home(delta: Delta, account: Account) -> None:
 
 def _copy(delta: Delta, source: str, target: str, account: Account) -> None:
     tree = delta.tree
-    for name in tree.names(source):
-        path, to = f"{source}/{name}", f"{target}/{name}"
+    waiting = [f"/{name}" for name in tree.names(source)]
+    while waiting:
+        below = waiting.pop()
+        path, to = f"{source}{below}", f"{target}{below}"
         entry = tree.link(path)
         if entry is None or tree.link(to) is not None:  # a layer brought its own
             continue
         if entry.type == "d":
             delta.set_directory(to, entry.mode, account.uid, account.gid)
-            _copy(delta, path, to, account)
+            waiting += [f"{below}/{name}" for name in tree.names(path)]
         elif entry.type == "l":
             delta.add_link(to, entry.link, account.uid, account.gid)
         elif (data := tree.read(path)) is not None:

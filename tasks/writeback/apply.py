@@ -19,6 +19,7 @@ from bootsmith.cache.display import shown
 from bootsmith.cache.files import sparse
 from bootsmith.tasks.disk.ext.files import WINDOW, Files, Node
 from bootsmith.tasks.errors import StageError
+from bootsmith.tasks.tree import acl
 from bootsmith.tasks.tree.ownership import Owners
 from bootsmith.tasks.writeback.differences import Differences, attributes
 from bootsmith.tasks.writeback.openat import Top
@@ -29,6 +30,7 @@ _KINDS: Final = {
 }  # fmt: skip
 _NEW: Final = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _SET_ID: Final = stat.S_ISUID | stat.S_ISGID
+_CAPABILITY: Final = "security.capability"
 _REFUSED: Final = {errno.EPERM, errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSPC, errno.E2BIG, errno.ERANGE}
 
 
@@ -197,7 +199,7 @@ class WriteBack:
                         os.fchmod(file, node.mode)
                     finally:
                         os.close(file)
-                    if node.mode & _SET_ID:
+                    if node.mode & _SET_ID or _CAPABILITY in node.xattrs:
                         self.report.set_id += names
                 case "l":
                     os.symlink(node.target, name, dir_fd=fd)
@@ -206,15 +208,9 @@ class WriteBack:
                     os.mkfifo(name, 0o600, dir_fd=fd)
                     self._own(name, fd, node, names)
                     os.chmod(name, node.mode, dir_fd=fd)
-                case kind:
-                    try:
-                        bits = stat.S_IFCHR if kind == "c" else stat.S_IFBLK
-                        os.mknod(name, bits | 0o600, os.makedev(*node.device), dir_fd=fd)
-                    except PermissionError:
-                        self.report.devices += names
-                        return False
-                    self._own(name, fd, node, names)
-                    os.chmod(name, node.mode, dir_fd=fd)
+                case _:  # a device node, which would be one of this host's devices to whoever opens it
+                    self.report.devices += names
+                    return False
             os.utime(name, ns=(node.mtime, node.mtime), dir_fd=fd, follow_symlinks=False)
         return True
 
@@ -312,10 +308,20 @@ class WriteBack:
             kept = kept and not failed
         for name, value in wanted.items():
             with _tolerated() as failed:
-                os.setxattr(fd, name, value)
+                os.setxattr(fd, name, self._translated(value) if name in acl.NAMES else value)
             kept = kept and not failed
         if not kept:
             self.report.attributes += names
+
+    def _translated(self, value: bytes) -> bytes:
+        """Return a guest's access control list with this host's numbers for those that it names. Raises OSError."""
+        try:
+            rows = acl.mapped(acl.decode(value), self.owners.outside)
+        except ValueError:
+            rows = None
+        if rows is None:
+            raise OSError(errno.EINVAL, "it names somebody whom this host does not have")
+        return acl.encode(rows)
 
     def _shown(self, path: bytes) -> str:
         return f"{self.top.path}/{shown(path)}"

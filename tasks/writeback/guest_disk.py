@@ -149,7 +149,7 @@ class GuestDisk:
             temporary.write(self._note, json.dumps({**note, "begun": True}).encode())
             report = work.run(doing) if changes else Report()
             yield f"{summary.done(report)} in {self.top}" if changes else f"the guest changed nothing in {self.top}"
-            yield from summary.left_out(report, changes, strays=after.has_strays())
+            yield from summary.left_out(report, changes, self.top, strays=after.has_strays())
         self._clear()
 
     def _compare(self, before: Files, after: Files) -> Differences:

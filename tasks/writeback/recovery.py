@@ -14,8 +14,12 @@ from typing import Final
 from bootsmith.tasks.disk import splice
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.tools import host, process
+from bootsmith.tasks.tools.bounds import Bounds
 from bootsmith.tasks.tools.environment import ENVIRONMENT
 
+_SECONDS: Final = 3600
+_MEMORY: Final = 4 << 30
+"""What e2fsck may take: many times what the largest disks need."""
 _HARMLESS: Final = re.compile(
     # before it stands a label of 16 signs: too few to make something harmless of another message
     r"(?:[^:]*: )?(?:recovering journal|(Clearing|Truncating) orphaned inode .*"
@@ -54,7 +58,13 @@ def _was_unmounted(image: Path) -> bool:
 def _check(image: Path, how: str) -> list[str]:
     """Let e2fsck look at everything; return what it says."""
     argv: list[str | Path] = [host.find("e2fsck"), "-f", how, image]
-    done = process.run(argv, env=ENVIRONMENT, cwd=image.parent, check=False)
+    bounds = Bounds(_SECONDS, _MEMORY, image.stat().st_size)
+    done = process.run(argv, env=ENVIRONMENT, cwd=image.parent, check=False, bounds=bounds)
+    if done.status > 128:
+        raise StageError(
+            f"e2fsck did not come to an end with what the guest left in {image}: signal {done.status - 128}",
+            f"Look at it: e2fsck -fn {image}",
+        )
     said = done.stdout.decode(errors="replace").splitlines()
     if done.status not in ((0,) if how == "-n" else (0, 1, 2)):
         raise _damaged(image, said or done.stderr.decode(errors="replace").splitlines())

@@ -5,7 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from bootsmith.cache.display import shown
+
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from bootsmith.tasks.writeback.apply import Report
     from bootsmith.tasks.writeback.differences import Differences
 
@@ -13,14 +17,16 @@ SHOWN = 3
 """Names that a line gives as examples."""
 
 
-def left_out(report: Report, changes: Differences, *, strays: bool) -> Iterator[str]:
-    """Yield in words what of the guest's changes is not in the directory as it is in the guest."""
+def left_out(report: Report, changes: Differences, top: Path, *, strays: bool) -> Iterator[str]:
+    """Yield in words what of the guest's changes is not in the directory as it is in the guest, or is to be known."""
+    anybody = top.stat().st_mode & 0o011
+    open_to = f", and whoever may enter {shown(top)} may run them; to keep others out: chmod 700" if anybody else ""
     for paths, what in (
         (report.owners, "belong to somebody else in the guest, which only root can do here: they are yours"),
         (report.attributes, "have attributes in the guest that cannot be set here"),
-        (report.devices, "are device nodes, which only root can make: not written"),
+        (report.devices, "are device nodes, which would be this host's devices: not written"),
         (list(changes.sockets), "are sockets: not written"),
-        (report.set_id, "run with the rights of their owner or group (setuid, setgid)"),
+        (report.set_id, f"run with the rights of others (setuid, setgid, capabilities){open_to}"),
     ):
         if paths:
             yield f"{files(len(paths))} {what}: {examples(paths)}"
@@ -43,7 +49,5 @@ def files(number: int) -> str:
 
 def examples(paths: list[bytes]) -> str:
     """Return the first few of these paths."""
-    from bootsmith.cache.display import shown
-
     names = ", ".join(shown(path) for path in sorted(paths)[:SHOWN])
     return f"{names}, ..." if len(paths) > SHOWN else names

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 from bootsmith.tasks.errors import StageError
+from bootsmith.tasks.tree import foreign_tar
 from bootsmith.tasks.tree.layer import LayerWriter
 
 from tests.support.disk_build import VERSION, DiskBuild
@@ -351,6 +352,24 @@ def test_fat_holds_what_is_laid_below_its_mount(build: DiskBuild) -> None:
     assert {path: found.get(path) for path in wanted} == wanted
     assert found["same.bin"] == wanted["big.bin"]
     subprocess.run(["fsck.vfat", "-n", image], check=True, capture_output=True)
+
+
+def test_fat_holds_sparse_files_with_their_zeros(build: DiskBuild, tmp_path: Path) -> None:
+    """A sparse file of a tar has all its bytes in FAT, which knows no holes."""
+    (tmp_path / "boot/efi").mkdir(parents=True)
+    with (tmp_path / "boot/efi/file").open("wb") as file:
+        for place in (5000, 1 << 20):
+            file.seek(place)
+            file.write(b"data" * 2000)
+        file.truncate(3 << 20)
+    loader = tmp_path / "usr/lib/systemd/boot/efi/systemd-bootx64.efi"
+    loader.parent.mkdir(parents=True)
+    loader.write_bytes(b"MZ systemd-boot")
+    subprocess.run(["tar", "--sparse", "-cf", build.site.base.tar, "-C", tmp_path, "boot", "usr"], check=True)
+    foreign_tar.index(build.site.base.tar, build.site.base.index)
+    build.run("bootloader", "partition", "populate/esp")
+    found = dict(read_fat(build.site.partition_image("esp")))
+    assert found["file"] == (tmp_path / "boot/efi/file").read_bytes()
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from bootsmith.tasks.planning.site import Layer, Site
 from bootsmith.tasks.planning.stages import assemble, bootloader, convert, partition, populate
 from bootsmith.tasks.recipe.load import load
 from bootsmith.tasks.recipe.model import Recipe
+from bootsmith.tasks.tree import foreign_tar
 from bootsmith.tasks.tree import layer as layer_files
 from bootsmith.tasks.tree.layer import LayerWriter
 
@@ -61,7 +62,7 @@ class DiskBuild:
         """Make the base layer, in the order given: path -> file's bytes, or a TarInfo to complete."""
         self.site.base.tar.parent.mkdir(parents=True, exist_ok=True)
         write_tar(self.site.base.tar, members)
-        layer_files.index_tar(self.site.base.tar, self.site.base.index)
+        foreign_tar.index(self.site.base.tar, self.site.base.index)
 
     @contextmanager
     def delta(self, name: str) -> Iterator[LayerWriter]:

@@ -11,7 +11,7 @@ from bootsmith.tasks.planning import layer_stack
 from bootsmith.tasks.planning.site import Site
 from bootsmith.tasks.planning.stages import layers
 from bootsmith.tasks.recipe.model import Recipe
-from bootsmith.tasks.tree import layer
+from bootsmith.tasks.tree import foreign_tar, layer
 from bootsmith.tasks.tree.layer import Entry
 from bootsmith.tasks.tree.merged import Tree
 
@@ -71,7 +71,7 @@ class TreeBuild:
         base.tar.parent.mkdir(parents=True, exist_ok=True)
         members = {**({} if only else DEBIAN), **(more or {})}
         write_tar(base.tar, dict(sorted(members.items())))
-        layer.index_tar(base.tar, base.index)
+        foreign_tar.index(base.tar, base.index)
 
     def recipe(self, text: str) -> Recipe:
         """Load the recipe whose keys after `source` are these."""

@@ -35,7 +35,8 @@ def ensure(made: Accounts, name: str, uid: int | None = None, *groups: str) -> A
 DAMAGED = [
     "#root:x:0:0::/:/bin/sh", "half:x:5", "long:x:5:5::/:/bin/sh:", ":x:5:5::/:/bin/sh", " :x:5:5::/:/bin/sh",
     "no:x::5::/:/bin/sh", "no:x:-5:5::/:/bin/sh", "no:x:5.0:5::/:/bin/sh", "no:x:\u0665:5::/:/bin/sh",
-    "no:x:5:a::/:/bin/sh", "+nis::::::", "-nis::::::", "\udcff", "::::::", "\x00",
+    "no:x:5:a::/:/bin/sh", "no:x:4294967295:5::/:/bin/sh",
+    f"no:x:{'9' * 5000}:5::/:/bin/sh", "+nis::::::", "-nis::::::", "\udcff", "::::::", "\x00",
 ]  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.planning.site import Site
 from bootsmith.tasks.planning.stages import rootfs
 from bootsmith.tasks.recipe.load import load
-from bootsmith.tasks.tree import layer, ownership
+from bootsmith.tasks.tree import acl, layer, ownership
 from bootsmith.tasks.tree.merged import Tree
 
 from tests.support.deep_tree import deep_tree
@@ -179,7 +179,7 @@ def test_owners_are_kept_where_the_recipe_says_so(site: Site, monkeypatch: pytes
     stage = rootfs.stage(load(here / "x.yaml"), site)
     run_stage(stage, here / "scratch-own")
     assert {(each.uid, each.gid) for each in layer.read_index(site.base.index)} == {(0, 0)}
-    monkeypatch.setattr(ownership, "of", lambda _: SimpleNamespace(inside=lambda _: (7, 8)))  # as if another's
+    monkeypatch.setattr(ownership, "of", lambda _: SimpleNamespace(inside=lambda *_: (7, 8)))  # as if another's
     other = rootfs.stage(load(here / "x.yaml"), site)
     assert other.params != stage.params
     run_stage(other, here / "scratch-other")
@@ -187,6 +187,32 @@ def test_owners_are_kept_where_the_recipe_says_so(site: Site, monkeypatch: pytes
     assert (init.uid, init.gid) == (7, 8)
     with pytest.raises(StageError, match="owners changed"):
         run_stage(stage, here / "scratch-changed")
+
+
+LIST = acl.encode([(1, 2**32 - 1, 6), (2, 5, 4), (4, 2**32 - 1, 4), (8, 6, 4), (16, 2**32 - 1, 4), (32, 2**32 - 1, 0)])
+
+
+def test_access_control_lists_are_kept_with_owners(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who is named in one is who that is in the tree, on files of every kind; where all becomes root's, nobody is."""
+    tree = site.lock.parent / "tree"
+    tree.mkdir()
+    os.mkfifo(tree / "pipe")
+    for path, name in ((tree / "pipe", acl.ACCESS), (tree, acl.DEFAULT)):
+        os.setxattr(path, name, LIST)
+    (tree / "below").mkdir()
+    os.setxattr(tree / "below", acl.DEFAULT, LIST)
+    with pytest.raises(StageError, match=r"(pipe|below): its access control list names users or groups of this host"):
+        pack(site)
+    (tree.parent / "x.yaml").write_text("source: {directory: {path: tree, modes: exec}}" + REST)
+    run_stage(rootfs.stage(load(tree.parent / "x.yaml"), site), tree.parent / "scratch-exec")
+    assert not any(entry.xattrs for entry in layer.read_index(site.base.index))  # a list is an umask to a checkout
+    (tree.parent / "x.yaml").write_text("source: {directory: {path: tree, owner: keep}}" + REST)
+    monkeypatch.setattr(ownership, "of", lambda _: SimpleNamespace(inside=lambda *_: (1005, 1006)))
+    run_stage(rootfs.stage(load(tree.parent / "x.yaml"), site), tree.parent / "scratch-keep")
+    found = {entry.path: entry.xattrs for entry in layer.read_index(site.base.index)}
+    wanted = [(who, 1005 if who == 2 else 1006 if who == 8 else number, may) for who, number, may in acl.decode(LIST)]
+    assert found["pipe"] == {acl.ACCESS: acl.encode(wanted)}
+    assert found["below"][acl.DEFAULT] == acl.encode(wanted)
 
 
 @pytest.mark.parametrize(("name", "what"), [("socket", "is a socket"), (".wh.x", "layers mean something else")])

@@ -77,6 +77,15 @@ def test_a_folder_of_it(top: Path, tmp_path: Path, packing: tuple[str, ...]) -> 
     assert (found / "usr").stat().st_mtime == 1e9
 
 
+@pytest.mark.parametrize("subdir", ["/", "/mnt"])
+def test_what_means_a_removal_is_told(top: Path, tmp_path: Path, subdir: str) -> None:
+    """A file whose name says in a layer that another is removed is left out of the lowest one, and that is said."""
+    site = Site("tree", tmp_path / "build", tmp_path / "none.lock", 0)
+    file = packed(top)
+    told = run_stage(rootfs._unpacked(Tar(file, subdir, 0), site), tmp_path / "work")
+    assert [each.partition(" left out")[0] for each in told] == [f"{file}: /mnt/etc/.wh.gone"]
+
+
 def test_leading_folders_are_stripped(top: Path, tmp_path: Path) -> None:
     """As `tar --strip-components` does it; the one folder that goes lends the top its owner and mode."""
     (top / "mnt/etc/.wh.gone").unlink()

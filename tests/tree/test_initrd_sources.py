@@ -118,6 +118,16 @@ def test_what_is_no_initrd_is_refused(build: TreeBuild) -> None:
         build.run(stage)
 
 
+def test_an_access_control_list_is_refused_in_an_initramfs(build: TreeBuild) -> None:
+    """Without it a file would be open to others than before: it is refused, by the file's name (A2)."""
+    text = "user::rw-,user:7:r--,group::---,mask::rwx,other::---"
+    guarded = member(data=b"x")
+    guarded.pax_headers["SCHILY.acl.access"] = text
+    build.base(INIT | {"./key": guarded}, only=True)
+    with pytest.raises(StageError, match="/key has an access control list, which no initramfs can hold"):
+        pack(build)
+
+
 def test_what_no_initramfs_holds_is_said(tmp_path: Path) -> None:
     """A program loses its capabilities in an initramfs, and the build says of which one it is (A2)."""
     capability = b"\x01\0\0\x02\0\x20\0\0" + bytes(12)  # cap_net_raw=ep, as the kernel keeps it

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from bootsmith.tasks.errors import StageError
-from bootsmith.tasks.tree import layer
+from bootsmith.tasks.tree import foreign_tar, layer
 from bootsmith.tasks.tree.layer import Entry, LayerWriter
 
 
@@ -146,7 +146,7 @@ def test_an_index_says_what_the_tar_holds(tmp_path: Path) -> None:
     with LayerWriter(tmp_path / "t", tmp_path / "i", 7) as writer:
         writer.add_file("latin\udce9\n\"'", b"x", xattrs={"security.capability": bytes(range(256))})
         writer.add_directory("d")
-    layer.index_tar(tmp_path / "t", tmp_path / "j")
+    foreign_tar.index(tmp_path / "t", tmp_path / "j")
     assert (tmp_path / "i").read_bytes() == (tmp_path / "j").read_bytes()
     found = layer.read_index(tmp_path / "i")
     assert [e.path for e in found] == ["d", "latin\udce9\n\"'"]

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from bootsmith.tasks.errors import StageError
-from bootsmith.tasks.tree.layer import LayerWriter
+from bootsmith.tasks.tree import tar as tars
+from bootsmith.tasks.tree.layer import Entry, LayerWriter
 from bootsmith.tasks.tree.merged import Tree
 
 
@@ -73,6 +75,17 @@ def test_names_are_listed(tree: Tree) -> None:
     assert tree.names("lib") == ["data", "hard", "os-release"]
     assert tree.names("") == ["above", "abs", "dangling", "etc", "lib", "one", "two", "usr"]
     assert tree.names("absent") == []
+
+
+def test_what_boasts_is_not_read_whole(tmp_path: Path) -> None:
+    """A sparse file of terabytes that is not there is neither read into memory nor copied."""
+    (tmp_path / "t").write_bytes(tars.header(Entry("etc/big", "f", size=5 << 40, stretches=())) + tars.END)
+    tree = Tree.of(tuple(tars.scan(tmp_path / "t")), tmp_path / "t")
+    reads: list[Callable[[str], object]] = [tree.read, tree.text, lambda path: tree.copy(path, tmp_path / "copy")]
+    for read in reads:
+        with pytest.raises(StageError, match="/etc/big is larger than"):
+            read("etc/big")
+    assert not (tmp_path / "copy").exists()
 
 
 def test_circles_are_refused(tree: Tree) -> None:

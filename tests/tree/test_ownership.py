@@ -35,7 +35,7 @@ RANGE = ((100_000, 65_536),)
 )
 def test_the_guest_s_numbers(owners: Owners, outside: tuple[int, int], inside: tuple[int, int]) -> None:
     """The top's owner is root; subordinate ids are what podman or mmdebstrap meant; other numbers stay (A2)."""
-    assert owners.inside(status(*outside)) == inside
+    assert owners.inside(*outside) == inside
 
 
 def test_the_digest_tells_owners_apart(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from bootsmith.tasks.errors import StageError
+from bootsmith.tasks.tree import layer
 from bootsmith.tasks.tree import tar as tars
 from bootsmith.tasks.tree.tar import Entry
 
@@ -136,18 +137,6 @@ def test_a_directory_of_old_is_told_by_its_slash(tmp_path: Path) -> None:
     assert next(tars.scan(tar)).type == "d"
 
 
-def test_sparse_members_are_refused_saying_so(tmp_path: Path) -> None:
-    """A sparse member's data is not what its size says: refused, naming the option it came from."""
-    file = tmp_path / "holes"
-    with file.open("wb") as out:
-        out.truncate(1 << 20)
-    tar = tmp_path / "t.tar"
-    for form in ("gnu", "pax"):
-        subprocess.run(["tar", "--sparse", f"--format={form}", "-cf", tar, "-C", tmp_path, "holes"], check=True)
-        with pytest.raises(StageError, match=r"holes.*--sparse"):
-            list(tars.scan(tar))
-
-
 def damaged() -> dict[str, bytes]:
     made = io.BytesIO()
     with tarfile.open(fileobj=made, mode="w") as tar:
@@ -231,6 +220,37 @@ def test_a_time_before_the_epoch_is_one(tmp_path: Path) -> None:
     """GNU tar writes what is negative in base 256."""
     (tmp_path / "x.tar").write_bytes(member(TIME, b"\xff" * 11 + b"\xfe"))
     assert next(tars.scan(tmp_path / "x.tar")).mtime == -2
+
+
+@pytest.mark.parametrize("field", ["path", "linkpath"])
+def test_a_path_longer_than_linux_takes_is_refused(tmp_path: Path, field: str) -> None:
+    """A name of a million folders would be a million names: it is refused, and the longest that can be is not."""
+    for length, more in ((4095, ""), (8 << 20, "/d" * (4 << 20))):
+        info = tarfile.TarInfo("x")
+        info.type = tarfile.SYMTYPE if field == "linkpath" else tarfile.REGTYPE
+        info.pax_headers = {field: (more or "d/" * 2047 + "d")}
+        assert len(info.pax_headers[field]) == length
+        with tarfile.open(tmp_path / "x.tar", "w", format=tarfile.PAX_FORMAT) as tar:
+            tar.addfile(info)
+        if not more:
+            layer.merge([tuple(tars.scan(tmp_path / "x.tar"))])
+            continue
+        with pytest.raises(StageError, match="longer than 4095 bytes"):
+            list(tars.scan(tmp_path / "x.tar"))
+
+
+@pytest.mark.parametrize("what", ["defaults", "records"])
+def test_headers_without_end_are_refused(tmp_path: Path, what: str) -> None:
+    """What a global header says counts for each member: it is bounded. So are records that end beyond their header."""
+    said = b"".join(tars._record(b"k%d" % number, b"v") for number in range(1001))
+    extended = bytearray(tars.header(Entry("pax", "f", size=len(said) if what == "defaults" else 10)))
+    extended[156] = ord("g" if what == "defaults" else "x")
+    extended[148:156] = b"%06o\0 " % (sum(extended[:148]) + 8 * 32 + sum(extended[156:]))
+    (tmp_path / "x.tar").write_bytes(
+        extended + said + bytes(-len(said) % 512) + tars.header(Entry("x", "f")) + tars.END
+    )
+    with pytest.raises(StageError, match="thousand" if what == "defaults" else "malformed"):
+        list(tars.scan(tmp_path / "x.tar"))
 
 
 @pytest.mark.parametrize("field", ["path", "linkpath"])

@@ -28,6 +28,13 @@ def row(tree: Tree, file: str, name: str) -> str:
     return next(line for line in text(tree, f"etc/{file}").splitlines() if line.startswith(f"{name}:"))
 
 
+def test_a_deep_skeleton(build: TreeBuild) -> None:
+    """A folder in /etc/skel may lie as deep as a path can say."""
+    build.base({"./etc/skel/" + "d/" * 1100 + "file": b"x"})
+    tree = build.tree("system: {users: {ann: {password: locked}}}")
+    assert tree.find("home/ann/" + "d/" * 1100 + "file")
+
+
 def test_without_users_nobody_is_changed(build: TreeBuild) -> None:
     """Root stays locked as the packages made it, and the account files are not touched."""
     tree = build.tree("")

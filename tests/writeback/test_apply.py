@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 from bootsmith.tasks.disk.ext.files import Files, same
 from bootsmith.tasks.errors import StageError
-from bootsmith.tasks.tree import ownership
-from bootsmith.tasks.writeback import differences
+from bootsmith.tasks.tree import acl, ownership
+from bootsmith.tasks.writeback import differences, summary
 from bootsmith.tasks.writeback.apply import STAGING, Report, WriteBack
 from bootsmith.tasks.writeback.openat import Top
 
@@ -218,21 +218,61 @@ def test_hard_links_that_lead_out_of_the_tree_are_cut(dirs: Directories, top: Pa
     assert stat.S_IMODE((tmp_path / "outside/motd").stat().st_mode) == 0o644
 
 
-@pytest.mark.skipif(not ROOT, reason="only root gives files to others, and makes devices")
+@pytest.mark.skipif(not ROOT, reason="only root gives files to others")
 def test_root_gives_files_to_whom_they_belong(dirs: Directories, top: Path) -> None:
-    """Owners, devices and file capabilities are the guest's (A2)."""
+    """Owners and file capabilities are the guest's; what its capabilities let others do is told of (A2)."""
     capability = bytes.fromhex("0100000200040000000000000000000000000000")
     os.chown(dirs.guest / "etc/motd", 33, 44)
     os.chown(dirs.guest / "home/user", 1000, 1000)
     os.setxattr(dirs.guest / "usr/bin/tool", "security.capability", capability)
-    _, report = dirs.run("cd etc", "mknod disk b 8 300")
+    _, report = dirs.run()
     assert ((top / "etc/motd").stat().st_uid, (top / "etc/motd").stat().st_gid) == (33, 44)
     assert (top / "home/user").stat().st_uid == 1000
     assert os.getxattr(top / "usr/bin/alias", "security.capability") == capability
-    node = (top / "etc/disk").stat()
-    assert stat.S_ISBLK(node.st_mode)
-    assert (os.major(node.st_rdev), os.minor(node.st_rdev)) == (8, 300)
     assert (report.owners, report.devices, report.attributes) == ([], [], [])
+    assert report.set_id == [b"usr/bin/alias", b"usr/bin/tool"]
+
+
+def test_no_device_of_this_host_is_made(dirs: Directories, top: Path) -> None:
+    """A guest's device node, new or in a file's place, would open this host's disk: it is told of, whoever writes."""
+    _, report = dirs.run("cd etc", "mknod disk b 8 0", "rm motd", "mknod motd c 1 1")
+    assert sorted(report.devices) == [b"etc/disk", b"etc/motd"]
+    assert not (top / "etc/disk").exists()
+    assert (top / "etc/motd").read_text() == "hello\n"
+
+
+def test_who_may_run_what_is_set_id_is_said(dirs: Directories, top: Path) -> None:
+    """A program that runs with the rights of others is named, and who can reach it where not its owner alone can."""
+    (dirs.guest / "usr/bin/tool").chmod(0o4755)
+    work, report = dirs.run()
+    top.chmod(0o700)
+    (line,) = summary.left_out(report, work.changes, top, strays=False)
+    assert line.startswith("2 files run with the rights of others (setuid, setgid, capabilities): usr/bin/alias")
+    top.chmod(0o755)
+    (line,) = summary.left_out(report, work.changes, top, strays=False)
+    assert "to keep others out: chmod 700: usr/bin/alias" in line
+
+
+def test_access_control_lists_name_who_it_is_here(dirs: Directories, top: Path) -> None:
+    """A list is written with this host's numbers for the guest's; one that names somebody unknown here is told of."""
+    none = (1 << 32) - 1
+    rows = [(1, none, 6), (2, 33, 4), (4, none, 4), (8, 34, 6), (16, none, 6), (32, none, 0)]
+    strange = [(tag, 70_000 if tag == 2 else who, may) for tag, who, may in rows]
+    os.setxattr(dirs.guest / "etc/motd", acl.ACCESS, acl.encode(rows))
+    os.setxattr(dirs.guest / "etc/hosts", acl.ACCESS, acl.encode(strange))
+    os.setxattr(dirs.guest / "home", acl.DEFAULT, acl.encode(rows))
+    work = dirs.work()
+    mine = os.geteuid(), os.getegid()
+    work.owners = ownership.Owners(*mine, ((100_000, 50),), ((200_000, 50),))
+    report = work.run(lambda _: None)
+    here = [(tag, {2: 100_032, 8: 200_033}.get(tag, who), may) for tag, who, may in rows]
+    assert acl.decode(os.getxattr(top / "etc/motd", acl.ACCESS)) == here
+    assert acl.decode(os.getxattr(top / "home", acl.DEFAULT)) == here
+    assert os.listxattr(top / "etc/hosts") == [acl.ACCESS]
+    work.owners = ownership.Owners(*mine, ((70_000, 50),), ((200_000, 50),))  # 70,000 is the guest's 1
+    with pytest.raises(OSError, match="names somebody"):
+        work._translated(acl.encode(strange))
+    assert report.attributes == []
 
 
 def test_a_new_owner_alone_is_nothing_to_who_may_not_give(dirs: Directories, top: Path) -> None:

@@ -54,6 +54,22 @@ def test_what_was_not_is_recovered_on_a_copy(image: Path, tmp_path: Path, torn: 
         assert {b"etc/motd", b"new"} <= set(files.tree())
 
 
+def test_what_takes_too_much_is_given_up(image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """e2fsck has bounds of memory and time: a disk that it does not come to an end with is refused in words."""
+    monkeypatch.setattr(recovery, "_MEMORY", 2 << 20)
+    with pytest.raises(StageError, match="e2fsck"):
+        recovery.at_rest(image, tmp_path / "copy")
+    monkeypatch.undo()
+    endless = tmp_path / "bin/e2fsck"
+    endless.parent.mkdir()
+    endless.write_text("#!/bin/sh\nwhile :; do :; done\n")
+    endless.chmod(0o755)
+    monkeypatch.setattr(recovery, "_SECONDS", 1)
+    monkeypatch.setattr(recovery.host, "find", lambda _: endless)
+    with pytest.raises(StageError, match="e2fsck did not come to an end with what the guest left"):
+        recovery.at_rest(image, tmp_path / "copy")
+
+
 @pytest.mark.parametrize("damage", ["clri /etc", "sif etc/motd links_count 9", "sif /etc mode 0100644"])
 @pytest.mark.parametrize("torn", [TORN, ()])
 def test_damage_is_not_mended(image: Path, tmp_path: Path, damage: str, torn: tuple[str, ...]) -> None:

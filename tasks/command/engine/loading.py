@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
+from bootsmith.cache.files import encoding
 from bootsmith.tasks.command import invocation
 from bootsmith.tasks.command.engine import arguments
 from bootsmith.tasks.command.engine.dependency import Dependency, refuse
 from bootsmith.tasks.command.engine.graph import Graph
 from bootsmith.tasks.command.session import Session
 from bootsmith.tasks.command.table import COMMANDS
-from bootsmith.tasks.errors import BootsmithError
+from bootsmith.tasks.errors import BootsmithError, UsageError
 from doit import get_initial_workdir
 from doit.doit_cmd import DoitMain
 from doit.globals import Globals
@@ -28,6 +30,19 @@ NO_ROOT = "needs no root"  # true of every command and stage
 def run() -> NoReturn:
     """Be doit."""
     sys.exit(DoitMain().run(sys.argv[1:]))
+
+
+def start_anew() -> NoReturn:
+    """Start doit once more, in the folder it was started in, with names taken as UTF-8."""
+    folder = get_initial_workdir()
+    if not folder:
+        refuse(UsageError("this Python takes names for something else than UTF-8", "Run it by `python -X utf8`."))
+    os.chdir(folder)
+    try:
+        encoding.settle()
+    except UsageError as error:
+        refuse(error)
+    raise AssertionError("it was started anew")
 
 
 def session(recipe: Path, top: Path, progress: Progress) -> Session:

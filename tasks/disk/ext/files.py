@@ -20,7 +20,10 @@ from bootsmith.cache.display import shown
 from bootsmith.tasks.disk.ext import attributes
 from bootsmith.tasks.disk.ext.inode import FAST_SYMLINK, FORMAT, read_names
 from bootsmith.tasks.errors import StageError
+from bootsmith.tasks.tree.tar import LONGEST
 
+MOST_LETTERS: Final = 512 << 20
+"""Bytes of all paths together: a million files with long ones have half of it."""
 LOST_FOUND: Final = b"lost+found"
 WINDOW: Final = 1 << 20
 """Bytes of a file that are looked at together."""
@@ -123,6 +126,7 @@ class Files:
     def tree(self) -> dict[bytes, Node]:
         """Return every file by its path, b"" the root; all but lost+found, which no tree holds."""
         found = {b"": self._node(_ROOT)}
+        letters = 0
         if found[b""].kind != "d":
             self._damaged("its root is no directory")
         folders = {_ROOT: b""}
@@ -133,6 +137,10 @@ class Files:
                 path = above + b"/" + name if above else name
                 if path == LOST_FOUND:
                     continue
+                letters += len(path)
+                if len(path) > LONGEST or letters > MOST_LETTERS:
+                    what = "longer paths than Linux takes" if len(path) > LONGEST else "more names than are read"
+                    self._unreadable(f"it has {what}, such as /{shown(path)}")
                 node = found[path] = self._node(number)
                 if node.kind == "d":
                     if number in folders:

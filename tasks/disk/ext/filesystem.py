@@ -22,11 +22,13 @@ from bootsmith.tasks.disk.ext.inode import (
     MOST_SUBDIRECTORIES,
     Inode,
     directory_blocks,
+    most_bytes,
     read_names,  # fmt: skip
 )
-from bootsmith.tasks.disk.ext.libext2fs import ROOT_INODE, LibraryError, NoSpace, Volume, load
+from bootsmith.tasks.disk.ext.libext2fs import ROOT_INODE, Blocks, LibraryError, NoSpace, Volume, load
 from bootsmith.tasks.disk.sizing import BLOCK, INODE, MIB, RESERVED_PERCENT, Geometry
 from bootsmith.tasks.errors import StageError
+from bootsmith.tasks.tree import member_data
 from bootsmith.tasks.tree.tar import Entry
 
 # Spelled out, so that every version of mke2fs makes the same filesystem, one that GRUB 2.06 reads: none of orphan_file,
@@ -185,7 +187,7 @@ class _Update:
         size = volume.block_size
         try:
             directory.names.update(
-                read_names(b"".join(os.pread(volume.fd, count * size, block * size) for block, count in runs))
+                read_names(b"".join(os.pread(volume.fd, count * size, block * size) for _, block, count in runs))
             )
         except ValueError as error:
             raise LibraryError(f"inode {directory.inode}: {error}") from error
@@ -202,10 +204,17 @@ class _Update:
         self.directories.pop(path, None)
         inode = volume.read_inode(number)
         if kind == DIRECTORY or inode.links <= 1:
-            volume.free_inode(number, directory=kind == DIRECTORY)
+            volume.free_inode(number, directory=kind == DIRECTORY, blocks=self._holding(path))
         else:
             inode.links -= 1
             volume.write_inode(number, inode)
+
+    def _holding(self, path: str) -> Blocks | None:
+        """Return which blocks of a file of the tree before hold data, None where all do."""
+        entry = self.present[path][1]
+        if entry.type == "h":
+            entry = self.present[entry.link][1]
+        return None if entry.stretches is None else member_data.blocks(entry, self.volume.block_size)
 
     def _name(self, path: str) -> None:
         """Give a new entry its inode and its name."""
@@ -313,18 +322,25 @@ class _Update:
 
     def _write_file(self, path: str, ino: int, inode: Inode, entry: Entry, source: int) -> None:
         volume = self.volume
+        most = most_bytes(volume.block_size, extents=volume.has_extents)
+        if entry.size > most:
+            raise StageError(
+                f"partition {self.name}: /{path} has {entry.size} bytes, and this filesystem's files at most {most}",
+                "Leave it out of the tree.",
+            )
         inode.size = entry.size
-        volume.reserve(ino, inode, 0, volume.blocks(entry.size))
-        at, left = entry.offset, entry.size
-        for block, count in volume.runs(ino, inode):
-            target, end = block * volume.block_size, (block + count) * volume.block_size
+        blocks = member_data.blocks(entry, volume.block_size)
+        for first, count in blocks:
+            volume.reserve(ino, inode, first, count)
+        data = member_data.Data(source, entry)
+        for first, block, count in volume.runs(ino, inode, blocks):
+            at, target, end = first * volume.block_size, block * volume.block_size, (block + count) * volume.block_size
             while target < end:
-                chunk = os.pread(source, min(_CHUNK, end - target, left), at)
+                chunk = data.read(at, min(_CHUNK, end - target, entry.size - at))
                 if not chunk:
                     raise StageError(f"/{path}: its layer ends early", "Remove the layer; it is made again.")
                 at += len(chunk)
-                left -= len(chunk)
-                if not left:
+                if at == entry.size:
                     chunk = chunk.ljust(volume.blocks(len(chunk)) * volume.block_size, b"\0")
                 if chunk[0] or chunk[-1] or chunk.count(0) != len(chunk):
                     sparse.write(volume.fd, chunk, target)
@@ -336,7 +352,7 @@ class _Update:
         """Write a small file's whole data into the blocks it has."""
         size = self.volume.block_size
         view = memoryview(data.ljust(self.volume.blocks(len(data)) * size, b"\0"))
-        for block, count in self.volume.runs(ino, inode):
+        for _, block, count in self.volume.runs(ino, inode):
             sparse.write(self.volume.fd, view[: count * size], block * size)
             view = view[count * size :]
 

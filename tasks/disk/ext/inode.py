@@ -15,6 +15,15 @@ MOST_LINKS = {True: 65_000, False: 32_000}
 """Names that an inode counts: in ext4, and in ext2 and ext3 (Linux, EXT4_LINK_MAX, EXT2_LINK_MAX)."""
 MOST_SUBDIRECTORIES = 64_998  # of a directory of ext4 that counts them; one with more says 1
 
+
+def most_bytes(block_size: int, *, extents: bool) -> int:
+    """Return how large a file can be (Linux, ext4_max_size and ext4_max_bitmap_size)."""
+    if extents:
+        return 0xFFFFFFFF * block_size
+    each = block_size // 4  # block numbers in a block
+    return min((12 + each + each**2 + each**3) * block_size, 535_820_284 * 4096)
+
+
 _OLD_SIZE = 128
 _EXTRA_SIZE = 32
 _EXTENTS = 0x80000
@@ -84,13 +93,16 @@ class Inode(bytearray):
         struct.pack_into("<I", self, 32, _EXTENTS)
         _EXTENT_HEADER.pack_into(self, 40, _EXTENT_MAGIC, 0, 4, 0, 0)
 
-    def extents(self) -> list[tuple[int, int]] | None:
-        """Return its blocks as (first, how many), in order; None where they are not told in the inode itself."""
+    def extents(self) -> list[tuple[int, int, int]] | None:
+        """Return where its blocks stand: (first in the file, first on the disk, how many), in order.
+
+        None where the inode itself does not tell.
+        """
         magic, entries, _, depth, _ = _EXTENT_HEADER.unpack_from(self, 40)
         if not struct.unpack_from("<I", self, 32)[0] & _EXTENTS or magic != _EXTENT_MAGIC or depth:
             return None
         found = (_EXTENT.unpack_from(self, 52 + 12 * index) for index in range(entries))
-        return [(high << 32 | low, length) for _, length, high, low in found]
+        return [(logical, high << 32 | low, length) for logical, length, high, low in found]
 
     def take_data(self, other: Inode) -> None:
         """Point to the data of another: its size, links, block count, flags and map."""

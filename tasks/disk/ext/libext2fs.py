@@ -10,9 +10,9 @@ import ctypes
 import os
 import struct
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from bootsmith.cache.files import sparse
 from bootsmith.tasks.disk.ext.inode import Inode
@@ -29,6 +29,9 @@ _MAGIC = 2133571329  # EXT2_ET_MAGIC_EXT2FS_FILSYS: what struct_ext2_filsys begi
 _EXT_MAGIC = 0xEF53
 _LAST_ERRNO = 4095
 _FULL = {2133571400, 2133571401}  # EXT2_ET_BLOCK_ALLOC_FAIL, EXT2_ET_INODE_ALLOC_FAIL
+
+Blocks: TypeAlias = "Sequence[tuple[int, int]]"
+"""Blocks of a file: the first of each row of them, and how many."""
 
 _pointer = ctypes.c_void_p
 _u32, _u64, _int = ctypes.c_uint32, ctypes.c_uint64, ctypes.c_int
@@ -185,12 +188,12 @@ class Volume:
         self._library.ext2fs_inode_alloc_stats2(self._fs, found, 1, int(directory))
         return found.value
 
-    def free_inode(self, number: int, *, directory: bool) -> None:
-        """Give an inode back with all it holds."""
+    def free_inode(self, number: int, *, directory: bool, blocks: Blocks | None = None) -> None:
+        """Give an inode back with all it holds; `blocks` are those that a file with holes has."""
         inode = self.read_inode(number)
         self.drop_xattrs(number, inode)
         if inode.has_blocks:
-            self.release(number, inode, 0)
+            self.release(number, inode, 0, blocks)
         inode.delete(self.epoch)
         self.write_inode(number, inode)
         self._library.ext2fs_inode_alloc_stats2(self._fs, number, -1, int(directory))
@@ -226,26 +229,32 @@ class Volume:
             if wrapped and at >= self._goal:
                 return start.value
 
-    def runs(self, number: int, inode: Inode, first: int = 0) -> list[tuple[int, int]]:
-        """Return where a file's blocks stand from its block `first` on, in order, as (first block, how many)."""
-        told = None if first else inode.extents()
+    def runs(self, number: int, inode: Inode, blocks: Blocks | None = None) -> list[tuple[int, int, int]]:
+        """Return where a file's blocks stand, in order: (first in the file, first on the disk, how many).
+
+        `blocks` are those that it has, where it has holes.
+        """
+        told = inode.extents()
         if told is not None:
             return told
-        found: list[tuple[int, int]] = []
+        found: list[tuple[int, int, int]] = []
         block = _u64()
-        for index in range(first, self.blocks(inode.size)):
-            self._call("ext2fs_bmap2", number, _at(inode), None, 0, index, None, block)
-            if found and found[-1][0] + found[-1][1] == block.value:
-                found[-1] = (found[-1][0], found[-1][1] + 1)
-            else:
-                found.append((block.value, 1))
+        for first, count in [(0, self.blocks(inode.size))] if blocks is None else blocks:
+            for index in range(first, first + count):
+                self._call("ext2fs_bmap2", number, _at(inode), None, 0, index, None, block)
+                logical, physical, length = found[-1] if found else (0, 0, 0)
+                if length and (logical + length, physical + length) == (index, block.value):
+                    found[-1] = logical, physical, length + 1
+                else:
+                    found.append((index, block.value, 1))
         return found
 
-    def release(self, number: int, inode: Inode, first: int) -> None:
+    def release(self, number: int, inode: Inode, first: int, blocks: Blocks | None = None) -> None:
         """Take a file's blocks, from its block `first` to its end, away, leaving zeros where they stood."""
         if first < self.blocks(inode.size):
-            for block, length in self.runs(number, inode, first):
-                sparse.punch(self.fd, block * self.block_size, length * self.block_size)
+            for logical, block, length in self.runs(number, inode, blocks):
+                kept = min(max(0, first - logical), length)
+                sparse.punch(self.fd, (block + kept) * self.block_size, (length - kept) * self.block_size)
             self._call("ext2fs_punch", number, _at(inode), None, first, 0xFFFFFFFFFFFFFFFF)
 
     def seal_directory_block(self, number: int, block: bytes) -> bytes:

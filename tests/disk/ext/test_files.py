@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from bootsmith.tasks.disk.ext import files as files_of_ext
 from bootsmith.tasks.disk.ext.files import WINDOW, Files, same
 from bootsmith.tasks.errors import StageError
 
@@ -187,6 +188,14 @@ def test_rubbish_is_refused_or_read(image: Path, rounds: int) -> None:
             for at in places:
                 os.pwrite(file.fileno(), whole[at : at + 1], at)
     assert refused
+
+
+@pytest.mark.parametrize(("bound", "what"), [("LONGEST", "longer paths than Linux"), ("MOST_LETTERS", "more names")])
+def test_paths_are_bounded(image: Path, monkeypatch: pytest.MonkeyPatch, bound: str, what: str) -> None:
+    """A hundred thousand folders in each other would be paths of gigabytes: beyond a bound they are refused."""
+    monkeypatch.setattr(files_of_ext, bound, 30)
+    with Files(image) as files, pytest.raises(StageError, match=f"{what}.*, such as /"):
+        files.tree()
 
 
 def test_a_clean_copy_is_still_clean(image: Path, tmp_path: Path) -> None:

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import copy
 import random
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 from bootsmith.tasks.disk.ext import filesystem
 from bootsmith.tasks.errors import StageError
+from bootsmith.tasks.tree import foreign_tar
+from bootsmith.tasks.tree import tar as tars
 from bootsmith.tasks.tree.layer import LayerWriter
+from bootsmith.tasks.tree.tar import Entry
 
 from tests.support.disk_build import DiskBuild
-from tests.support.ext_image import Node, check, read_tree
+from tests.support.ext_image import Node, check, commands, read_tree
 from tests.support.tar_members import EPOCH, Member, member
 
 CAPABILITY = bytes.fromhex("0100000200040000000000000000000000000000")  # cap_net_raw=ep
@@ -62,7 +68,7 @@ TREE: dict[str, Any] = {
     "var/big": member(data=BIG, mtime=4_000_000_000),
     "var/hollow": member(data=HOLLOW),
     "var/zeros": member(data=bytes(3 << 20)),
-    "var/acl": member("d", xattrs={"system.posix_acl_access": ACL, "system.posix_acl_default": ACL, "user.n": b"hi"}),
+    "var/acl": member("d", mode=0o750, xattrs={f"system.posix_acl_{kind}": ACL for kind in ("access", "default")}),
     "var/noted": member(data=b"x", xattrs={"user.long": b"v" * 1000, "user.short": b"\0\xff\n", "trusted.t": b""}),
     "odd": member("d"),
     **{f"odd/{name}": data for name, data in ODD.items()},
@@ -183,6 +189,54 @@ def test_as_many_links_as_are_counted(build: DiskBuild) -> None:
     build.base({"a": b"a", **{f"{number}": member("d") for number in range(32)}, **names})
     build.run("partition", "populate/base")
     check(build.site.base_image("root"))
+
+
+SPARSE = """
+import sys
+with open(sys.argv[1], "wb") as file:
+    for number in range(700):
+        file.seek(number * 40960 + 1000)
+        file.write(b"x" * (number % 5000 + 1))
+    file.truncate(int(sys.argv[2]))
+"""
+
+
+@pytest.mark.parametrize(
+    ("fs", "size"), [("ext4", (1 << 44) - 4096), ("ext3", (1 << 41) - (5 << 30)), ("ext2", 30 << 20)]
+)
+def test_holes_stay_holes(build: DiskBuild, tmp_path: Path, fs: str, size: int) -> None:
+    """A sparse file of a tar takes the room of its data, however large it says to be, and leaves none behind (A2)."""
+    subprocess.run([sys.executable, "-c", SPARSE, tmp_path / "holes", str(size)], check=True)
+    subprocess.run(["tar", "--sparse", "-cf", tmp_path / "t.tar", "-C", tmp_path, "holes"], check=True)
+    build.write_recipe(f"disk: {{partitions: {{esp: {{size: 64M}}, root: {{mount: /, fs: {fs}}}}}}}\n")
+    build.base({})
+    shutil.copy(tmp_path / "t.tar", build.site.base.tar)
+    foreign_tar.index(build.site.base.tar, build.site.base.index)
+    with build.delta("1-remove") as writer:
+        writer.add_whiteout("holes")
+    build.run("partition", "populate/base", "populate/root")
+    image = build.site.base_image("root")
+    check(image)
+    (stat, listed) = commands(image, ["stat holes", "blocks holes"])
+    assert f"Size: {size}\n".encode() in stat
+    assert 700 <= len(listed.split()) < 2600
+    if size < 1 << 30:
+        commands(image, [f"dump holes {tmp_path}/dumped"])
+        assert (tmp_path / "dumped").read_bytes() == (tmp_path / "holes").read_bytes()
+    check(build.site.partition_image("root"))
+    assert list(read_tree(build.site.partition_image("root"))) == [b""]
+
+
+@pytest.mark.parametrize(("fs", "size"), [("ext4", 1 << 44), ("ext2", 1 << 41)])
+def test_a_file_larger_than_can_be_said_is_refused(build: DiskBuild, fs: str, size: int) -> None:
+    """Sixteen tebibytes in ext4, two in ext2 and ext3: beyond, the size is refused by the file's name."""
+    build.write_recipe(f"disk: {{partitions: {{esp: {{size: 64M}}, root: {{mount: /, fs: {fs}}}}}}}\n")
+    build.base({})
+    entry = Entry("holes", "f", size=size, stretches=())
+    build.site.base.tar.write_bytes(tars.header(entry) + tars.END)
+    foreign_tar.index(build.site.base.tar, build.site.base.index)
+    with pytest.raises(StageError, match=f"/holes has {size} bytes, and this filesystem's files at most"):
+        build.run("partition", "populate/base")
 
 
 def dated(tree: dict[str, Any]) -> dict[str, Any]:

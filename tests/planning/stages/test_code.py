@@ -29,11 +29,13 @@ COMMON = {"build.stage", "build.parameters", "errors", "cache.errors", "cache.di
 PROCESS = """tools.process tools.isolation tools.environment tools.id_mapping tools.subordinate_ids
     tools.programs tools.tool tools.package_manager tools.os_release tools.children tools.lines"""
 """How host programs are run: of whoever has some run, beside build.tool_runner."""
-LAYERS = "tree.layer tree.tar"
+TAR = "tree.tar tree.tar_numbers tree.sparse_member tree.acl"
+LAYERS = f"tree.layer tree.member_data {TAR}"
 MERGED = f"{LAYERS} tree.merged"
+FOREIGN = f"tree.foreign_tar tree.accounts {MERGED}"
 DELTA = f"{MERGED} tree.delta"
 HOST_FILES = "tree.host_files cache.files.walk"
-CONTENT = "disk.content disk.sizing tree.tar"
+CONTENT = f"disk.content disk.sizing tree.member_data {TAR}"
 FILLING = f"{CONTENT} disk.sources disk.kernel_paths tree.layer"
 EXT = f"disk.ext.filesystem disk.ext.inode disk.ext.libext2fs cache.files.sparse tools.shared_libraries {PROCESS}"
 OWNERS = "tree.ownership tools.subordinate_ids cache.digest.key cache.digest.attributes"
@@ -47,11 +49,12 @@ CODE = {
     "disk.qemu_img": "disk.qcow2 disk.image_format disk.passphrase build.secret cache.files.lock",
     "disk.raw_image": f"disk.bootcode disk.splice cache.files.sparse {CONTENT}",
     "disk.tree_disk": f"tree.directory tree.archive tree.excerpt tree.boot_formats tree.installed_kernel {HOST_FILES} "
-    f"{OWNERS} {MERGED} {CONTENT} {EXT}",
-    "packages.bootstrap": f"packages.debs packages.lockfile cache.files.temporary tree.scratch tools.capacity {LAYERS}",
+    f"{OWNERS} {FOREIGN} {CONTENT} {EXT}",
+    "packages.bootstrap": f"packages.debs packages.lockfile cache.files.temporary tree.scratch tools.capacity "
+    f"{FOREIGN}",
     "packages.package_files": f"packages.lockfile cache.files.temporary tree.patterns {LAYERS}",
     "tree.additions": f"tree.patterns tree.accounts {DELTA}",
-    "tree.archive": f"tree.excerpt tree.boot_formats {LAYERS}",
+    "tree.archive": f"tree.excerpt tree.boot_formats {FOREIGN}",
     "tree.directory": f"{LAYERS} {OWNERS} {HOST_FILES}",
     "tree.exported_file": "",
     "tree.initramfs": f"tree.scratch tools.capacity {LAYERS}",
