@@ -6,6 +6,7 @@ same file system, inputs are fingerprinted again, outputs are renamed, the recor
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext, suppress
@@ -130,11 +131,7 @@ class Making:
                 say=self._say,
                 tell=self._tell,
             )
-            function = self._identities.load(stage)
-            try:
-                function(context)
-            except OSError as error:
-                raise workdirs.in_words(error, stage.name, workdir) from error
+            self._identities.load(stage)(context)
         for role, path in made.items():
             if not path.is_file() or path.is_symlink():
                 raise AssertionError(f"{stage.name} did not make its output {role}")
@@ -166,7 +163,7 @@ class Making:
         from bootsmith.cache.files.lock import FileLock
 
         path = self._stage.outputs[self._stage.carry]
-        if path.is_symlink() or not path.is_file():
+        if path.is_symlink() or not path.is_file() or not os.access(path, os.R_OK | os.W_OK):
             return None
         lock = FileLock(path, create=False)
         if not lock.try_acquire():

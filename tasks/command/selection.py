@@ -7,7 +7,7 @@ import itertools
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from bootsmith.tasks.command.invocation import Invocation, options
+from bootsmith.tasks.command.invocation import Invocation, meant, options
 from bootsmith.tasks.command.request import Request
 from bootsmith.tasks.command.table import (
     COMMANDS,
@@ -42,7 +42,7 @@ class Selection:
 
     def only_looks(self) -> bool:
         """Tell whether all that is asked for are commands that take lock files as they are."""
-        named = [base for base, _ in self._tasks() if base in BY_NAME or base.partition("/")[0] in GROUPS]
+        named = [base for base, _ in self.tasks() if base in BY_NAME or base.partition("/")[0] in GROUPS]
         return bool(named) and all(base in BY_NAME and self.is_frozen(BY_NAME[base]) for base in named)
 
     def is_frozen(self, command: Command) -> bool:
@@ -60,13 +60,13 @@ class Selection:
     def check_past(self) -> None:
         """Refuse `at=ID` where nothing takes it: silently it would mean the present."""
         asked = self.session.invocation
-        bases = [base for base, _ in self._tasks() if base in BY_NAME or base.partition("/")[0] in GROUPS]
+        bases = [base for base, _ in self.tasks() if base in BY_NAME or base.partition("/")[0] in GROUPS]
         wrong = next((base for base in bases if base not in BY_NAME or not _goes_back(BY_NAME[base])), None)
         if "at" in asked.reserved and (wrong or not bases):
             able = ", ".join(command.name for command in COMMANDS if _goes_back(command))
             raise UsageError(f"at={asked.reserved['at']} does not go with {wrong or 'image'}", f"It goes with {able}.")
 
-    def _tasks(self) -> Iterator[tuple[str, str | None]]:
+    def tasks(self) -> Iterator[tuple[str, str | None]]:
         """Yield the words that may name a task, without and then with only the recipe's name; no option's value."""
         rest = list(self._words)
         while rest:
@@ -98,8 +98,8 @@ class Selection:
 
     def built_before(self, command: Command, recipe: str | None) -> list[str]:
         """Return the stages, and groups of them, that stand before a command, which is to find what they make."""
-        before = list(itertools.takewhile(lambda task: task != (command.name, recipe), self._tasks()))
-        if len(before) == len(list(self._tasks())):
+        before = list(itertools.takewhile(lambda task: task != (command.name, recipe), self.tasks()))
+        if len(before) == len(list(self.tasks())):
             return []  # it is not asked for
         named = [(base, name) for base, name in before if base not in BY_NAME and base.partition("/")[0] in GROUPS]
         return [f"{base}:{name}" if name else base for base, name in named]
@@ -122,7 +122,7 @@ class Selection:
 
         Commands that load a recipe of their own choice tell a misspelt variable themselves.
         """
-        tasks = list(self._tasks())
+        tasks = list(self.tasks())
         if not tasks:
             return [None]
         own = [each.name for each in COMMANDS if isinstance(each, RecipeCommand) and each.chooses]
@@ -142,11 +142,13 @@ class Selection:
     def needs_plan(self, recipe: str | None) -> bool:
         """Tell whether anything that is asked for needs a recipe's plan."""
         asked = self.session.invocation
+        if asked.command == "help":
+            return not all(base in BY_NAME for base, _ in self.tasks())
         if asked.command not in ONE_PLAN:
             return True
         if not asked.words:
             return recipe is None
-        return any(self._needs_stages(base) for base, name in self._tasks() if name == recipe)
+        return any(self._needs_stages(base) for base, name in self.tasks() if name == recipe)
 
     def _needs_stages(self, base: str) -> bool:
         """Tell whether a word stands for stages, or for a command that needs one; unknown words may."""
@@ -172,17 +174,20 @@ class Selection:
     def secrets(self, recipe: str | None, plan: Plan) -> list[Secret]:
         """Return the secrets of a recipe's plan that what is asked for will read; they are parts of stages' keys.
 
-        What tasks of the dodo's own make or need is not known here: what follows one is left to the stages.
+        What tasks of the dodo's own make or need is not known here: what follows one is left to the stages. Raises
+        UsageError for a stage that the plan has not, before anything is resolved or made for the others.
         """
         if not self.session.invocation.runs:
             return []
         members = {stage.name: (stage.name,) for stage in plan.stages} | plan.groups()
         members |= {str(path): (stage.name,) for stage in plan.stages for path in stage.outputs.values()}
         stages: list[str] = []
-        for base, name in self._tasks():
+        for base, name in self.tasks():
             if name == recipe:
                 word = self.needed(BY_NAME[base], plan) if base in BY_NAME else base
                 names = fnmatch.filter(members, base) if "*" in base else [word]
+                if base not in (*members, *BY_NAME, *self._others) and "*" not in base:
+                    raise UsageError(f"{base} is not a task", meant(base, members))
                 stages += [stage for each in names for stage in members.get(each or "", ())]
         found = [each for stage in plan.needed(stages) for each in stage.secrets.values()]
         for command, request in self.calls():

@@ -9,6 +9,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from bootsmith.tasks.build import workdir
+from bootsmith.tasks.build.system_errors import in_words
 from bootsmith.tasks.command import session
 from bootsmith.tasks.command.actions import images
 from bootsmith.tasks.errors import UsageError
@@ -50,7 +51,7 @@ def deliver(request: Request) -> None:
                 workdir.guard_target("--output", target)
                 made.replace(target)
     except OSError as error:
-        raise workdir.in_words(error, "--output", target) from error
+        raise in_words(error, "--output", target) from error
     request.session.progress.tell(str(images.relative(target, request.session.shell)))
 
 

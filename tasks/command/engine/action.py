@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from bootsmith.tasks.build.system_errors import in_words
+from bootsmith.tasks.command.engine.refusal import refusing
 from bootsmith.tasks.command.reporter import tell_fresh, tell_outputs
 from bootsmith.tasks.command.request import Request
 from bootsmith.tasks.command.selection import positional
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 class StageTask(Task):  # type: ignore[misc]  # doit has no types
     """A stage; cleaning it removes its outputs and its record, and says so."""
 
+    @refusing()
     def clean(self, outstream: TextIO, dryrun: bool) -> None:
         action: StageAction = self.actions[0]
         action.session.begin(action.builder)
@@ -38,6 +41,7 @@ class StageTask(Task):  # type: ignore[misc]  # doit has no types
 class ImageTask(Task):  # type: ignore[misc]  # doit has no types
     """All of a recipe; cleaning it removes what was brought back of past builds, too."""
 
+    @refusing()
     def clean(self, outstream: TextIO, dryrun: bool) -> None:
         action: Report = self.actions[0]
         action.session.begin(action.builder)
@@ -69,11 +73,12 @@ class Action(BaseAction):  # type: ignore[misc]  # doit has no types
         """Run; return what doit calls a failure, or None."""
         try:
             self.act()
-        except BootsmithError as error:
-            self.error = error
-            return TaskFailed(str(error))
-        except Exception as error:  # noqa: BLE001  # the outermost frame: a bug of ours, shown whole
-            return TaskError("".join(traceback.format_exception(error)))
+        except Exception as error:  # noqa: BLE001  # the outermost frame
+            found = in_words(error, self.task.name) if isinstance(error, OSError) else error
+            if not isinstance(found, BootsmithError):  # a bug of ours, shown whole
+                return TaskError("".join(traceback.format_exception(error)))
+            self.error = found
+            return TaskFailed(str(found))
         return None
 
     def act(self) -> None:

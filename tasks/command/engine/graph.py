@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
+from bootsmith.tasks.command.engine import arguments
 from bootsmith.tasks.command.engine.action import CommandAction, ImageTask, Report, StageAction, StageTask, WordsTask
 from bootsmith.tasks.command.invocation import meant, options
 from bootsmith.tasks.command.request import Request
@@ -37,6 +38,7 @@ class Graph:
     def tasks(self) -> list[Task]:
         """Return the tasks of every recipe this command line can mean. Raises BootsmithError."""
         asked = self.session.invocation
+        self._check_names()
         self.selection.check_past()
         if asked.runs:
             self._check_options()
@@ -59,6 +61,15 @@ class Graph:
             for name in self.selection.meant():
                 self.session.recipe(name)  # nothing planned, but a misspelt variable is still a mistake
         return found
+
+    def _check_names(self) -> None:
+        """Refuse a word that names no task whatever the plan: packages may be resolved for one. Raises UsageError."""
+        if self.session.invocation.command not in ONE_PLAN:
+            return
+        known = [*GROUPS, *BY_NAME, *self._others]
+        for base, _ in self.selection.tasks():
+            if not (base.partition("/")[0] in known or base.startswith("/") or "*" in base):
+                raise UsageError(f"{base} is not a task", meant(base, known))
 
     def _check_options(self) -> None:
         """Refuse options that mean nothing before anything is made for them. Raises BootsmithError."""
@@ -134,7 +145,7 @@ class Graph:
     def check_words(self, tasks: Iterable[Task]) -> None:
         """Refuse a word that names no task, with its near names. Raises UsageError."""
         asked = self.session.invocation
-        if asked.command not in ONE_PLAN:
+        if asked.command not in (*ONE_PLAN, "help"):
             return
         by_name = {task.name: task for task in tasks}
         targets = {target for task in by_name.values() for target in task.targets}
@@ -154,4 +165,6 @@ class Graph:
             elif "*" in word or word in targets:
                 continue
             else:
-                raise UsageError(f"{word} is not a task", meant(word, [*by_name, *self._others]))
+                others = arguments.commands() if asked.command == "help" else ()
+                what = "neither a task nor a command" if others else "not a task"
+                raise UsageError(f"{word} is {what}", meant(word, [*by_name, *self._others, *others]))
