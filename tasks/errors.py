@@ -21,6 +21,8 @@ Anything else that escapes is a bug of ours. What one module alone raises stands
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bootsmith.cache.display import escaped
 from bootsmith.cache.errors import BootsmithError, UsageError
 
@@ -34,6 +36,7 @@ __all__ = [
     "ToolFailed",
     "ToolMissing",
     "UsageError",
+    "joined",
 ]
 
 
@@ -49,6 +52,12 @@ class RecipeError(BootsmithError):
 
 class StageError(BootsmithError):
     """A stage could not be built."""
+
+
+def joined(errors: Sequence[StageError]) -> StageError:
+    """Return several mistakes as one: what is wrong, each once, then what to do."""
+    messages, hints = ([getattr(each, name) for each in errors] for name in ("message", "hint"))
+    return StageError("\n".join(dict.fromkeys(messages)), "\n  ".join(dict.fromkeys(filter(None, hints))))
 
 
 class ToolFailed(StageError):

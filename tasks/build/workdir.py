@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bootsmith.cache.files.walk import walk
-from bootsmith.tasks.errors import StageError
+from bootsmith.tasks.errors import StageError, joined
+
+if TYPE_CHECKING:
+    from bootsmith.tasks.build.stage import Stage
 
 
 @contextmanager
@@ -46,7 +50,20 @@ def guard_target(name: str, final: Path) -> None:
         )
     nearest = next(each for each in final.parents if each.exists() or each.is_symlink())
     if not nearest.is_dir():
-        raise StageError(f"{name}: {nearest} is in the way: not a folder", f"Move it away: {final.name} belongs there.")
+        raise StageError(f"{name}: {nearest} is in the way: not a folder", "Move it away; a folder belongs there.")
+
+
+def guard_targets(stages: Iterable[Stage]) -> None:
+    """Refuse to begin where the outputs of these stages could not be put; says all at once. Raises StageError."""
+    found: dict[str, StageError] = {}
+    for stage in stages:
+        for path in stage.outputs.values():
+            try:
+                guard_target(stage.name, path)
+            except StageError as error:
+                found.setdefault(error.message.removeprefix(stage.name), error)
+    if found:
+        raise joined([*found.values()])
 
 
 def remove_tree(path: Path) -> None:

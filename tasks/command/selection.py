@@ -7,6 +7,7 @@ import itertools
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
+from bootsmith.tasks.build import workdir
 from bootsmith.tasks.command.invocation import Invocation, meant, options
 from bootsmith.tasks.command.request import Request
 from bootsmith.tasks.command.table import (
@@ -25,6 +26,7 @@ from bootsmith.tasks.planning import products
 if TYPE_CHECKING:
     from bootsmith.tasks.build.plan import Plan
     from bootsmith.tasks.build.secret import Secret
+    from bootsmith.tasks.build.stage import Stage
     from bootsmith.tasks.command.session import Session
 
 BY_NAME = {command.name: command for command in COMMANDS}
@@ -174,11 +176,33 @@ class Selection:
     def secrets(self, recipe: str | None, plan: Plan) -> list[Secret]:
         """Return the secrets of a recipe's plan that what is asked for will read; they are parts of stages' keys.
 
-        What tasks of the dodo's own make or need is not known here: what follows one is left to the stages. Raises
-        UsageError for a stage that the plan has not, before anything is resolved or made for the others.
+        What tasks of the dodo's own make or need is not known here: what follows one is left to the stages.
         """
         if not self.session.invocation.runs:
             return []
+        found = [each for stage in self._stages(recipe, plan) for each in stage.secrets.values()]
+        for command, request in self.calls():
+            if isinstance(command, ImageCommand) and command.secrets and request.recipe == recipe:
+                found += function(command.secrets)(request, plan)
+        return found
+
+    def refuse(self, recipe: str | None, plan: Plan) -> None:
+        """Refuse what a recipe's plan shows to come to nothing, before packages are resolved or anything made for it.
+
+        Raises BootsmithError for a stage that there is not, for what is in the way of an output, and for a command that
+        can do nothing with what is made.
+        """
+        if not self.session.invocation.runs:
+            return
+        workdir.guard_targets(self._stages(recipe, plan))
+        for command, request in self.calls():
+            if not isinstance(command, ImageCommand) or self.has_image(command) or request.recipe != recipe:
+                continue
+            if command.refuse:
+                function(command.refuse)(request, plan)
+
+    def _stages(self, recipe: str | None, plan: Plan) -> tuple[Stage, ...]:
+        """Return the stages of a recipe's plan that what is asked for needs. Raises UsageError for one that is none."""
         members = {stage.name: (stage.name,) for stage in plan.stages} | plan.groups()
         members |= {str(path): (stage.name,) for stage in plan.stages for path in stage.outputs.values()}
         stages: list[str] = []
@@ -189,11 +213,7 @@ class Selection:
                 if base not in (*members, *BY_NAME, *self._others) and "*" not in base:
                     raise UsageError(f"{base} is not a task", meant(base, members))
                 stages += [stage for each in names for stage in members.get(each or "", ())]
-        found = [each for stage in plan.needed(stages) for each in stage.secrets.values()]
-        for command, request in self.calls():
-            if isinstance(command, ImageCommand) and command.secrets and request.recipe == recipe:
-                found += function(command.secrets)(request, plan)
-        return found
+        return plan.needed(stages)
 
 
 def positional(asked: Invocation, command: Command) -> tuple[dict[str, Any], tuple[str, ...]]:

@@ -31,6 +31,8 @@ class ImageCommand(Command):
 
     check: Function
     """Refuses options, where some were given, before anything is made."""
+    refuse: Function = ""
+    """Refuses a recipe by its plan, before anything is made: where the command can do nothing with what that makes."""
     secrets: Function = ""
     """Tells, of a plan, which secrets it reads besides those of the stages it needs."""
     sealed: bool = False
@@ -132,6 +134,7 @@ COMMANDS = (
         (*MACHINE, FORMAT, PASSPHRASE, SECURE_BOOT),
         positional="image",
         check=MACHINES,
+        refuse="image_machines:refuse_uefi",
         secrets="images:secrets",
     ),
     ImageCommand(
@@ -141,6 +144,7 @@ COMMANDS = (
         (*MACHINE, FORMAT, PASSPHRASE),
         positional="image",
         check=MACHINES,
+        refuse="image_machines:refuse_bios",
         secrets="images:secrets",
     ),
     ImageCommand(
@@ -158,6 +162,7 @@ COMMANDS = (
         ),
         positional="kernel",
         check=MACHINES,
+        refuse="image_machines:refuse_direct",
         secrets="images:secrets",
     ),
     TreeCommand(
@@ -277,6 +282,7 @@ COMMANDS = (
         (option("json", "as JSON", kind=bool), PASSPHRASE),
         positional="image",
         check="images:check",
+        refuse="images:refuse",
     ),
     RecipeCommand(
         "show",

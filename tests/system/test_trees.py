@@ -150,4 +150,4 @@ def test_an_output_instead_of_the_raw_disk(project: ToyProject) -> None:
     assert "disk.qcow2 is not what the recipe makes now\n  `doit image`" in stale.stdout
     none = project.doit("run-uefi", "--print", "--format", "vmdk")
     assert none.returncode == 3
-    assert "has no output vmdk" in none.stdout
+    assert "has no output vmdk" in none.stderr

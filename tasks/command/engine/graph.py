@@ -19,6 +19,8 @@ from doit.task import Task
 
 if TYPE_CHECKING:
     from bootsmith.tasks.build.builder import Builder
+    from bootsmith.tasks.build.plan import Plan
+    from bootsmith.tasks.build.secret import Secret
     from bootsmith.tasks.build.stage import Stage
 
 
@@ -45,7 +47,7 @@ class Graph:
         found: list[Task] = []
         names = self.selection.recipes()
         planned = {
-            name: self.session.builder(name, partial(self.selection.secrets, name))
+            name: self.session.builder(name, partial(self._foresee, name))
             for name in names
             if self.selection.needs_plan(name)
         }
@@ -61,6 +63,11 @@ class Graph:
             for name in self.selection.meant():
                 self.session.recipe(name)  # nothing planned, but a misspelt variable is still a mistake
         return found
+
+    def _foresee(self, recipe: str | None, plan: Plan) -> list[Secret]:
+        """Refuse what a plan shows to come to nothing; return the secrets it will read. Raises BootsmithError."""
+        self.selection.refuse(recipe, plan)
+        return self.selection.secrets(recipe, plan)
 
     def _check_names(self) -> None:
         """Refuse a word that names no task whatever the plan: packages may be resolved for one. Raises UsageError."""
