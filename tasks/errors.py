@@ -41,11 +41,15 @@ __all__ = [
 
 
 class RecipeError(BootsmithError):
-    """Mistakes in recipes: `problems` holds one `file:line:column: key: what; what to do` per mistake."""
+    """Mistakes in recipes: `problems` holds one `file:line:column: key: what; what to do` per mistake.
+
+    `missing` are the variables that only need to be given, where nothing else is wrong.
+    """
 
     exit_code = 3
 
-    def __init__(self, problems: list[str]) -> None:
+    def __init__(self, problems: list[str], missing: Sequence[str] = ()) -> None:
+        self.missing = missing
         self.problems = [escaped(each).replace("\n", "\\n") for each in problems]
         super().__init__("\n".join(self.problems))
 

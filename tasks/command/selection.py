@@ -47,6 +47,10 @@ class Selection:
         named = [base for base, _ in self.tasks() if base in BY_NAME or base.partition("/")[0] in GROUPS]
         return bool(named) and all(base in BY_NAME and self.is_frozen(BY_NAME[base]) for base in named)
 
+    def only_commands(self) -> bool:
+        """Tell whether no stage is asked for by its name, or the name of its group: none but a command needs some."""
+        return all(base in BY_NAME for base, _ in self.tasks()) and any(True for _ in self.tasks())
+
     def is_frozen(self, command: Command) -> bool:
         """Tell whether a command runs no stage and takes lock files as they are."""
         return isinstance(command, PlanCommand) or self._is_past(command)

@@ -30,7 +30,7 @@ def inspect(request: Request) -> None:
     image = disk(request)
     found = inspection.inspect(image, passphrase(request, image))
     as_json = request.options["json"]
-    request.session.progress.tell(
+    request.session.progress.answer(
         json.dumps(inspection.to_json(found), indent=2) if as_json else inspection.to_text(found)
     )
 

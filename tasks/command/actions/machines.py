@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import chdir, contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +50,8 @@ def wanted(request: Request) -> tuple[Machine, Recipe | None]:
     else:
         recipe = request.session.recipe(request.recipe, options.words("machine", _asked(request)))
         machine = recipe.machine
+        if recipe.boot.protocol != "linux":  # the credentials that let one in are for systemd
+            machine = replace(machine, login="none")
     console = Path(machine.serial)
     if machine.serial != "stdio" and (console.is_dir() or not console.parent.is_dir()):
         what = "it is a folder" if console.is_dir() else f"there is no folder {console.parent}"
@@ -96,7 +99,7 @@ def boot(request: Request, machine: Machine, subject: Subject, folder: Path) -> 
         session.remark_on_root()
         status = run(
             machine, subject, folder=folder, register=register(request), print_only=request.options["print"],
-            say=session.progress.tell,
+            say=session.progress.tell, answer=session.progress.answer,
         )  # fmt: skip
     if status:
         raise StageError(f"QEMU exited with status {status}", "Its words are above.")

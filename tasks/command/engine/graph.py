@@ -7,7 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from bootsmith.tasks.command.engine import arguments
-from bootsmith.tasks.command.engine.action import CommandAction, ImageTask, Report, StageAction, StageTask, WordsTask
+from bootsmith.tasks.command.engine.action import CommandAction, GroupTask, Report, StageAction, StageTask, WordsTask
 from bootsmith.tasks.command.invocation import meant, options
 from bootsmith.tasks.command.request import Request
 from bootsmith.tasks.command.selection import BY_NAME, ONE_PLAN, Selection, positional
@@ -36,6 +36,7 @@ class Graph:
         self.held: dict[str, Builder] = {}  # commands that write where a builder does, without needing a stage
         self.selection = Selection(session, others, usual)
         session.frozen |= self.selection.only_looks()
+        session.looks_back |= self.selection.only_commands()
 
     def tasks(self) -> list[Task]:
         """Return the tasks of every recipe this command line can mean. Raises BootsmithError."""
@@ -81,6 +82,8 @@ class Graph:
     def _check_options(self) -> None:
         """Refuse options that mean nothing before anything is made for them. Raises BootsmithError."""
         for command, request in self.selection.calls():
+            if request.options.get("print") or request.options.get("json"):
+                self.session.progress.answer_alone()
             check = command.check if isinstance(command, (ImageCommand, TreeCommand)) else ""
             if check and any(value not in (None, False) for value in request.options.values()):
                 function(check)(request)
@@ -103,7 +106,8 @@ class Graph:
         for group, doc in GROUPS.items():
             if group in groups:
                 members = self.groups[group + suffix] = [name + suffix for name in groups[group]]
-                yield (ImageTask if group == "image" else Task)(
+                kind = partial(GroupTask, self.session, builder, group) if group in ("image", "raw") else Task
+                yield kind(
                     group + suffix,
                     [Report(self.session, builder)] if group == "image" else None,
                     task_dep=members,

@@ -84,7 +84,9 @@ def test_root_used_for_nothing_is_said(project: ToyProject) -> None:
             env=project.environment() | {"SUDO_USER": "ann"},
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout.count("run as root, which it does not need: what is made here will be root's; ann can run")
+        return (done.stdout + done.stderr).count(
+            "run as root, which it does not need: what is made here will be root's; ann can run"
+        )
 
     assert [said("image"), said("image"), said("list")] == [1, 0, 0]
     assert said("run-bios", "--print", "--accel", "tcg", "--format", "raw", "disk.img") == 1
