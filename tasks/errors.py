@@ -21,6 +21,8 @@ Anything else that escapes is a bug of ours. What one module alone raises stands
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from bootsmith.cache.display import escaped
 from bootsmith.cache.errors import BootsmithError, UsageError
 
@@ -34,21 +36,32 @@ __all__ = [
     "ToolFailed",
     "ToolMissing",
     "UsageError",
+    "joined",
 ]
 
 
 class RecipeError(BootsmithError):
-    """Mistakes in recipes: `problems` holds one `file:line:column: key: what; what to do` per mistake."""
+    """Mistakes in recipes: `problems` holds one `file:line:column: key: what; what to do` per mistake.
+
+    `missing` are the variables that only need to be given, where nothing else is wrong.
+    """
 
     exit_code = 3
 
-    def __init__(self, problems: list[str]) -> None:
+    def __init__(self, problems: list[str], missing: Sequence[str] = ()) -> None:
+        self.missing = missing
         self.problems = [escaped(each).replace("\n", "\\n") for each in problems]
         super().__init__("\n".join(self.problems))
 
 
 class StageError(BootsmithError):
     """A stage could not be built."""
+
+
+def joined(errors: Sequence[StageError]) -> StageError:
+    """Return several mistakes as one: what is wrong, each once, then what to do."""
+    messages, hints = ([getattr(each, name) for each in errors] for name in ("message", "hint"))
+    return StageError("\n".join(dict.fromkeys(messages)), "\n  ".join(dict.fromkeys(filter(None, hints))))
 
 
 class ToolFailed(StageError):

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from bootsmith.cache.digest import key as keys
 from bootsmith.cache.files.temporary import sweep
 from bootsmith.cache.store import record as records
+from bootsmith.tasks.build import leftovers
 from bootsmith.tasks.build import workdir as workdirs
 from bootsmith.tasks.build.freshness import Freshness, Status, flat
 from bootsmith.tasks.build.identities import Identities
@@ -167,6 +168,14 @@ class Builder:
             workdirs.remove_tree(folder)
         return [folder]
 
+    def clean_left(self, *, dry_run: bool = False) -> list[Path]:
+        """Remove what earlier builds made and this plan does not; return the files there were."""
+        left = leftovers.note(self.state, self.plan)
+        for path in left if not dry_run else ():
+            path.unlink()
+            workdirs.prune(path.parent, self.plan.build)
+        return left
+
     # -- a run
 
     def open(self) -> None:
@@ -175,11 +184,16 @@ class Builder:
         workdirs.remove_tree(self.state / "tmp")
         self.freshness.touch()
 
-    def close(self) -> None:
-        """End a run: note the build; what was verified after a restart of the host need not be verified again."""
+    def close(self) -> list[Path]:
+        """End a run: note the build; what was verified after a restart of the host need not be verified again.
+
+        Return what earlier builds made for the user, and this plan does not make.
+        """
         self.freshness.confirm()
         if self._unnoted.exists():
             self._note()
+        left = leftovers.note(self.state, self.plan)
+        return [path for path in left if path.parent == self.plan.build]
 
     def _note(self) -> None:
         from bootsmith.tasks.build.history import History

@@ -10,7 +10,6 @@ import os
 from typing import TYPE_CHECKING, Final
 
 from bootsmith.cache.display import human, shown
-from bootsmith.tasks.build import workdir
 from bootsmith.tasks.errors import BootsmithError, StageError, UsageError
 
 if TYPE_CHECKING:
@@ -38,17 +37,30 @@ def shortage(stage: Stage, cost: Cost, build: Path, store: Store, *, key: str | 
         here -= path.stat().st_blocks * 512 if path.is_file() else 0  # it is patched: only what is new needs room
     if not stage.stored or any(store.has(each) for each in cost.outputs):
         there = 0  # it shares who knows how much with the version before
-    device = [workdir.existing(each).stat().st_dev for each in (build, store.root)]
+    device = [existing(each).stat().st_dev for each in (build, store.root)]
     needs = [(build, here + there)] if device[0] == device[1] else [(build, here), (store.root, there)]
     for place, need in needs:
-        free = workdir.free(place)
-        if need > free:
+        room = free(place)
+        if need > room:
             return StageError(
-                f"{stage.name} needs about {human(need)}, {human(free)} free in {shown(workdir.existing(place))}",
+                f"{stage.name} needs about {human(need)}, {human(room)} free in {shown(existing(place))}",
                 "Make room there, or let BOOTSMITH_CACHE name a directory on a larger disk; nothing was begun, and "
                 f"nothing finished is lost. So much it took the last time: if it needs less now, {TRY}=try begins.",
             )
     return None
+
+
+def existing(path: Path) -> Path:
+    """Return a path, or the nearest folder above it that is there."""
+    while not path.exists():
+        path = path.parent
+    return path
+
+
+def free(path: Path) -> int:
+    """Return the bytes that we may still write where `path` is, or will be."""
+    status = os.statvfs(existing(path))
+    return status.f_bavail * status.f_frsize
 
 
 def may_try() -> bool:

@@ -119,6 +119,9 @@ class Freshness:
             except FileNotFoundError:
                 found.append((role, "missing", f"output {role} is missing: {path}"))
                 continue
+            except OSError as error:  # it is made anew, or what is in its way is named then
+                found.append((role, "changed", f"output {role} cannot be read: {path}: {error.strerror}"))
+                continue
             if wanted is None or present != wanted["hash"]:
                 found.append((role, "changed", f"output {role} was changed by somebody else: {path}"))
         if found:

@@ -6,6 +6,7 @@ same file system, inputs are fingerprinted again, outputs are renamed, the recor
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext, suppress
@@ -140,9 +141,7 @@ class Making:
             )
             try:
                 self._identities.load(stage)(context)
-            except OSError as error:
-                raise workdirs.in_words(error, stage.name, workdir) from error
-            except BootsmithError:
+            except (BootsmithError, OSError):
                 raise
             except Exception:
                 self._identities.refuse_edited(stage)  # else it is a bug of ours
@@ -178,7 +177,7 @@ class Making:
         from bootsmith.cache.files.lock import FileLock
 
         path = self._stage.outputs[self._stage.carry]
-        if path.is_symlink() or not path.is_file():
+        if path.is_symlink() or not path.is_file() or not os.access(path, os.R_OK | os.W_OK):
             return None
         lock = FileLock(path, create=False)
         if not lock.try_acquire():

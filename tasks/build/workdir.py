@@ -1,19 +1,18 @@
-"""Where a stage is made: a temporary directory beside its outputs, and what goes wrong with it in words."""
+"""Where a stage is made, a temporary directory beside its outputs, and what is put in their place."""
 
 from __future__ import annotations
 
-import errno
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from bootsmith.cache.display import human
 from bootsmith.cache.files.walk import walk
-from bootsmith.tasks.errors import BootsmithError, StageError
+from bootsmith.tasks.errors import StageError, joined
 
-FULL = (errno.ENOSPC, errno.EDQUOT)
-REFUSED = (errno.EACCES, errno.EROFS, errno.EPERM, errno.EIO, errno.ESTALE, errno.EMFILE, errno.ENFILE)
+if TYPE_CHECKING:
+    from bootsmith.tasks.build.stage import Stage
 
 
 @contextmanager
@@ -24,34 +23,11 @@ def workdir(folder: Path, name: str) -> Iterator[Path]:
         folder.mkdir(parents=True)
         yield folder
     except OSError as error:
+        from bootsmith.tasks.build.system_errors import in_words
+
         raise in_words(error, name, folder) from error
     finally:
         remove_tree(folder)
-
-
-def in_words(error: OSError, name: str, folder: Path) -> BootsmithError | OSError:
-    """Turn a full disk and its like into words for the user; other errors stay what they are."""
-    if error.errno in FULL:
-        return StageError(
-            f"{name}: no space left for {error.filename or folder}: {human(free(folder))} free",
-            "Free some, or point BOOTSMITH_CACHE at a larger disk; nothing finished is lost.",
-        )
-    if error.errno in REFUSED:
-        return StageError(f"{name}: {error.filename or folder}: {error.strerror}")
-    return error
-
-
-def existing(path: Path) -> Path:
-    """Return a path, or the nearest folder above it that is there."""
-    while not path.exists():
-        path = path.parent
-    return path
-
-
-def free(path: Path) -> int:
-    """Return the bytes that we may still write where `path` is, or will be."""
-    status = os.statvfs(existing(path))
-    return status.f_bavail * status.f_frsize
 
 
 def occupied(folder: Path) -> int:
@@ -72,6 +48,22 @@ def guard_target(name: str, final: Path) -> None:
             f"{name}: {final} is in the way: not a regular file",
             "Move it away; bootsmith replaces only regular files.",
         )
+    nearest = next(each for each in final.parents if each.exists() or each.is_symlink())
+    if not nearest.is_dir():
+        raise StageError(f"{name}: {nearest} is in the way: not a folder", "Move it away; a folder belongs there.")
+
+
+def guard_targets(stages: Iterable[Stage]) -> None:
+    """Refuse to begin where the outputs of these stages could not be put; says all at once. Raises StageError."""
+    found: dict[str, StageError] = {}
+    for stage in stages:
+        for path in stage.outputs.values():
+            try:
+                guard_target(stage.name, path)
+            except StageError as error:
+                found.setdefault(error.message.removeprefix(stage.name), error)
+    if found:
+        raise joined([*found.values()])
 
 
 def remove_tree(path: Path) -> None:

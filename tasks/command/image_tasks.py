@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -11,6 +12,7 @@ from bootsmith.cache.files import encoding
 from bootsmith.tasks.command import database
 from bootsmith.tasks.command.progress import Progress
 from bootsmith.tasks.command.reporter import reporter_class
+from bootsmith.tasks.command.signals import Signals
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -37,6 +39,7 @@ class ImageTasks:
             self.begun.end()  # it was begun for what dodo.py said a moment ago
             ImageTasks.begun = None
         self._progress = self.begun.progress if self.begun else Progress()
+        Signals(self._progress, lambda: False).heed(signal.SIGINT)  # packages may be resolved before a run begins
         self._reporter = reporter_class(self._progress)
         self.config = self._configuration()
         database.discard_broken(self.top / database.DATABASE)

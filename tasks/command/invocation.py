@@ -77,6 +77,32 @@ def read(argv: Sequence[str], *, commands: Collection[str], positional: Collecti
     )
 
 
+def help_first(argv: Sequence[str], known: Collection[str], relaying: Collection[str]) -> list[str]:
+    """Return a command line as doit takes it, where a `-h` or `--help` in it asks about its first task or command.
+
+    Words that a task not `known` is followed by, or one of `relaying`, are somebody else's.
+    """
+    variables: list[str] = []
+    named = ""
+    for word in argv:
+        if word in ("-h", "--help"):
+            return ["help", *variables, *([named] if named else [])]
+        if word == "--" or (not word.startswith("-") and _base(named) in relaying):
+            break
+        if not word.startswith("-") and "=" in word:
+            variables.append(word)
+        elif not word.startswith("-") and not named:
+            if _base(word) not in known:
+                break
+            named = word
+    return list(argv)
+
+
+def _base(task: str) -> str:
+    """Return the name of a task, or of the group that it is part of, without its recipe's."""
+    return task.partition(":")[0].partition("/")[0]
+
+
 def options(
     task: str, params: Iterable[Mapping[str, Any]], words: Sequence[str], *, mixed: bool = False
 ) -> tuple[dict[str, Any], tuple[str, ...]]:

@@ -27,15 +27,37 @@ class Progress:
     """Prints to one stream from any thread. Live lines need a terminal; colour needs one too, and no NO_COLOR."""
 
     def __init__(self, stream: TextIO | None = None) -> None:
-        self._stream = stream or sys.stdout
-        self._live = self._stream.isatty() and os.environ.get("TERM") != "dumb"
-        self._color = self._live and not os.environ.get("NO_COLOR")
+        self._answers = stream or sys.stdout
+        self._print_to(self._answers)
         self._running: dict[str, _Running] = {}
         self._drawn = 0
         self._told: set[str] = set()
         self._guard = threading.RLock()
         self._ticker: threading.Thread | None = None
         self._stop = threading.Event()
+
+    def _print_to(self, stream: TextIO) -> None:
+        self._stream = stream
+        self._live = stream.isatty() and os.environ.get("TERM") != "dumb"
+        self._color = self._live and not os.environ.get("NO_COLOR")
+
+    def answer_alone(self) -> None:
+        """Let all but answers go to stderr from now on: a program, or a shell, reads what is asked for."""
+        self._print_to(sys.stderr)
+
+    def answer(self, text: str) -> None:
+        """Print what was asked for: a command, a recipe, JSON."""
+        with self._guard:
+            self._erase()
+            self._write(escaped(text.rstrip("\n")) + "\n", self._answers)
+            self._draw()
+
+    def remark(self, text: str) -> None:
+        """Print a line that is no part of any answer."""
+        with self._guard:
+            self._erase()
+            self._write(f"{escaped(text)}\n", sys.stderr)
+            self._draw()
 
     def start(self, name: str) -> None:
         """Note that a stage begins to run."""
@@ -114,9 +136,10 @@ class Progress:
             self._write(f"\x1b[{self._drawn}F\x1b[J")
             self._drawn = 0
 
-    def _write(self, text: str) -> None:
+    def _write(self, text: str, stream: TextIO | None = None) -> None:
+        stream = stream or self._stream
         try:
-            self._stream.write(text)
-            self._stream.flush()
+            stream.write(text)
+            stream.flush()
         except BrokenPipeError:  # the reader of our pipe left; the build goes on
             self._live = False

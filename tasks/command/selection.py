@@ -7,7 +7,8 @@ import itertools
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from bootsmith.tasks.command.invocation import Invocation, options
+from bootsmith.tasks.build import workdir
+from bootsmith.tasks.command.invocation import Invocation, meant, options
 from bootsmith.tasks.command.request import Request
 from bootsmith.tasks.command.table import (
     COMMANDS,
@@ -25,6 +26,7 @@ from bootsmith.tasks.planning import products
 if TYPE_CHECKING:
     from bootsmith.tasks.build.plan import Plan
     from bootsmith.tasks.build.secret import Secret
+    from bootsmith.tasks.build.stage import Stage
     from bootsmith.tasks.command.session import Session
 
 BY_NAME = {command.name: command for command in COMMANDS}
@@ -42,8 +44,12 @@ class Selection:
 
     def only_looks(self) -> bool:
         """Tell whether all that is asked for are commands that take lock files as they are."""
-        named = [base for base, _ in self._tasks() if base in BY_NAME or base.partition("/")[0] in GROUPS]
+        named = [base for base, _ in self.tasks() if base in BY_NAME or base.partition("/")[0] in GROUPS]
         return bool(named) and all(base in BY_NAME and self.is_frozen(BY_NAME[base]) for base in named)
+
+    def only_commands(self) -> bool:
+        """Tell whether no stage is asked for by its name, or the name of its group: none but a command needs some."""
+        return all(base in BY_NAME for base, _ in self.tasks()) and any(True for _ in self.tasks())
 
     def is_frozen(self, command: Command) -> bool:
         """Tell whether a command runs no stage and takes lock files as they are."""
@@ -60,13 +66,13 @@ class Selection:
     def check_past(self) -> None:
         """Refuse `at=ID` where nothing takes it: silently it would mean the present."""
         asked = self.session.invocation
-        bases = [base for base, _ in self._tasks() if base in BY_NAME or base.partition("/")[0] in GROUPS]
+        bases = [base for base, _ in self.tasks() if base in BY_NAME or base.partition("/")[0] in GROUPS]
         wrong = next((base for base in bases if base not in BY_NAME or not _goes_back(BY_NAME[base])), None)
         if "at" in asked.reserved and (wrong or not bases):
             able = ", ".join(command.name for command in COMMANDS if _goes_back(command))
             raise UsageError(f"at={asked.reserved['at']} does not go with {wrong or 'image'}", f"It goes with {able}.")
 
-    def _tasks(self) -> Iterator[tuple[str, str | None]]:
+    def tasks(self) -> Iterator[tuple[str, str | None]]:
         """Yield the words that may name a task, without and then with only the recipe's name; no option's value."""
         rest = list(self._words)
         while rest:
@@ -98,8 +104,8 @@ class Selection:
 
     def built_before(self, command: Command, recipe: str | None) -> list[str]:
         """Return the stages, and groups of them, that stand before a command, which is to find what they make."""
-        before = list(itertools.takewhile(lambda task: task != (command.name, recipe), self._tasks()))
-        if len(before) == len(list(self._tasks())):
+        before = list(itertools.takewhile(lambda task: task != (command.name, recipe), self.tasks()))
+        if len(before) == len(list(self.tasks())):
             return []  # it is not asked for
         named = [(base, name) for base, name in before if base not in BY_NAME and base.partition("/")[0] in GROUPS]
         return [f"{base}:{name}" if name else base for base, name in named]
@@ -122,7 +128,7 @@ class Selection:
 
         Commands that load a recipe of their own choice tell a misspelt variable themselves.
         """
-        tasks = list(self._tasks())
+        tasks = list(self.tasks())
         if not tasks:
             return [None]
         own = [each.name for each in COMMANDS if isinstance(each, RecipeCommand) and each.chooses]
@@ -142,11 +148,13 @@ class Selection:
     def needs_plan(self, recipe: str | None) -> bool:
         """Tell whether anything that is asked for needs a recipe's plan."""
         asked = self.session.invocation
+        if asked.command == "help":
+            return not all(base in BY_NAME for base, _ in self.tasks())
         if asked.command not in ONE_PLAN:
             return True
         if not asked.words:
             return recipe is None
-        return any(self._needs_stages(base) for base, name in self._tasks() if name == recipe)
+        return any(self._needs_stages(base) for base, name in self.tasks() if name == recipe)
 
     def _needs_stages(self, base: str) -> bool:
         """Tell whether a word stands for stages, or for a command that needs one; unknown words may."""
@@ -176,19 +184,40 @@ class Selection:
         """
         if not self.session.invocation.runs:
             return []
-        members = {stage.name: (stage.name,) for stage in plan.stages} | plan.groups()
-        members |= {str(path): (stage.name,) for stage in plan.stages for path in stage.outputs.values()}
-        stages: list[str] = []
-        for base, name in self._tasks():
-            if name == recipe:
-                word = self.needed(BY_NAME[base], plan) if base in BY_NAME else base
-                names = fnmatch.filter(members, base) if "*" in base else [word]
-                stages += [stage for each in names for stage in members.get(each or "", ())]
-        found = [each for stage in plan.needed(stages) for each in stage.secrets.values()]
+        found = [each for stage in self._stages(recipe, plan) for each in stage.secrets.values()]
         for command, request in self.calls():
             if isinstance(command, ImageCommand) and command.secrets and request.recipe == recipe:
                 found += function(command.secrets)(request, plan)
         return found
+
+    def refuse(self, recipe: str | None, plan: Plan) -> None:
+        """Refuse what a recipe's plan shows to come to nothing, before packages are resolved or anything made for it.
+
+        Raises BootsmithError for a stage that there is not, for what is in the way of an output, and for a command that
+        can do nothing with what is made.
+        """
+        if not self.session.invocation.runs:
+            return
+        workdir.guard_targets(self._stages(recipe, plan))
+        for command, request in self.calls():
+            if not isinstance(command, ImageCommand) or self.has_image(command) or request.recipe != recipe:
+                continue
+            if command.refuse:
+                function(command.refuse)(request, plan)
+
+    def _stages(self, recipe: str | None, plan: Plan) -> tuple[Stage, ...]:
+        """Return the stages of a recipe's plan that what is asked for needs. Raises UsageError for one that is none."""
+        members = {stage.name: (stage.name,) for stage in plan.stages} | plan.groups()
+        members |= {str(path): (stage.name,) for stage in plan.stages for path in stage.outputs.values()}
+        stages: list[str] = []
+        for base, name in self.tasks():
+            if name == recipe:
+                word = self.needed(BY_NAME[base], plan) if base in BY_NAME else base
+                names = fnmatch.filter(members, base) if "*" in base else [word]
+                if base not in (*members, *BY_NAME, *self._others) and "*" not in base:
+                    raise UsageError(f"{base} is not a task", meant(base, members))
+                stages += [stage for each in names for stage in members.get(each or "", ())]
+        return plan.needed(stages)
 
 
 def positional(asked: Invocation, command: Command) -> tuple[dict[str, Any], tuple[str, ...]]:

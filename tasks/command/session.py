@@ -6,7 +6,7 @@ import contextlib
 import os
 import signal
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -50,10 +50,13 @@ class Session:
         self.progress = progress
         self.frozen = not invocation.runs
         """Whether lock files are taken as they are: this command line builds nothing."""
+        self.looks_back = not invocation.runs
+        """Whether variables that are not given are those that the last build was told: no build is asked for itself."""
         self.default = top / default
         self._began = time.time_ns()
         self._builders: dict[Path, Builder] = {}
         self._recipes: dict[Path, Recipe] = {}
+        self._filled: dict[Path, Mapping[str, str]] = {}  # of recipes that lacked variables: those of the last build
         self._awaits: dict[Path, str] = {}  # of recipes whose lock file a build would write first
         self._locks: dict[Path, FileLock] = {}
         self.signals = Signals(progress, lambda: bool(self._builders))
@@ -84,19 +87,41 @@ class Session:
         """Return a recipe, loaded in full; `words` are laid over it last. Raises RecipeError."""
         file = self.file(name)
         if words or file not in self._recipes:
-            from bootsmith.tasks.recipe.load import load
-
-            with contextlib.chdir(self.shell):  # paths on the command line, and in messages, are the user's
-                found = load(
-                    file,
-                    overrides={**self.invocation.variables, **words},
-                    profile=self.invocation.reserved.get("profile"),
-                    search=self.folder,
-                )
+            try:
+                found = self._load(file, words)
+            except RecipeError as error:
+                if not self._fill(file, error.missing):
+                    raise
+                found = self._load(file, words)
             if words:
                 return found
             self._recipes[file] = found
         return self._recipes[file]
+
+    def _load(self, file: Path, words: Mapping[str, str]) -> Recipe:
+        from bootsmith.tasks.recipe.load import load
+
+        with contextlib.chdir(self.shell):  # paths on the command line, and in messages, are the user's
+            return load(
+                file,
+                overrides={**self._variables(file), **words},
+                profile=self.invocation.reserved.get("profile"),
+                search=self.folder,
+            )
+
+    def _fill(self, file: Path, missing: Sequence[str]) -> bool:
+        """Take variables that were not given from the last build, where one looks back; tell whether that helps."""
+        if not missing or not self.looks_back or file in self._filled:
+            return False
+        from bootsmith.tasks.command import given_variables
+
+        self._filled[file] = given_variables.recall(self.top, file, missing, self.shell)
+        for name, value in self._filled[file].items():
+            self.progress.remark(f"{name}={value}, as the last build of {file.stem} was told")
+        return bool(self._filled[file])
+
+    def _variables(self, file: Path) -> Mapping[str, str]:
+        return {**self._filled.get(file, NOTHING), **self.invocation.variables}
 
     def builder(self, name: str | None = None, reads: Callable[[plans.Plan], Iterable[Secret]] = _nothing) -> Builder:
         """Return the builder of a recipe, its lock file made first when a run needs one. Raises RecipeError.
@@ -212,8 +237,8 @@ class Session:
         asked: dict[str, keys.Value] = {
             "file": str(file),
             "top": str(self.top),
-            "shell": str(self.shell) if self.invocation.variables else "",
-            "variables": dict(self.invocation.variables),
+            "shell": str(self.shell) if self._variables(file) else "",
+            "variables": dict(self._variables(file)),
             "profile": self.invocation.reserved.get("profile", ""),
         }
         return RememberedPlan(asked, __name__, self.identities)
@@ -244,6 +269,10 @@ class Session:
         builder.open()
         if not location.root(self.identities.root, builder.plan.build).exists():
             self._note(builder)
+        if self.invocation.variables and not self.looks_back:
+            from bootsmith.tasks.command import given_variables
+
+            given_variables.note(self.top, builder.plan.recipe, self.invocation.variables, self.shell)
 
     @staticmethod
     def _check_limits() -> None:
@@ -280,9 +309,9 @@ class Session:
 
     def _finish(self) -> None:
         """Make what was stored durable, keep what was learned, let others build here."""
-        for builder in self._builders.values():
+        for file, builder in self._builders.items():
             if builder.plan.build in self._locks:
-                builder.close()
+                self._tell_left(builder.close(), file)
         grown = 0
         if self._locks:
             temporary.sweep(self.identities.root / "tmp")
@@ -299,6 +328,13 @@ class Session:
         self._locks.clear()
         if grown:
             self._keep_within_limits(grown)
+
+    def _tell_left(self, left: Iterable[Path], file: Path) -> None:
+        """Tell which outputs of earlier builds the recipe no longer makes."""
+        clean = "doit clean image" + ("" if file == self.default else f":{file.stem}")
+        for path in left if self.invocation.runs else ():
+            name = path.relative_to(self.top) if path.is_relative_to(self.top) else path
+            self.progress.tell(f"{name} is no output any more: `{clean}` removes it")
 
     def _keep_within_limits(self, grown: int) -> None:
         """Let the store, which grew by so many bytes, keep within its limits, and tell what was removed."""

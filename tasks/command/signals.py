@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING
 
 from bootsmith.tasks.command.progress import Progress
 
@@ -34,10 +34,12 @@ class Signals:
             signal.signal(number, handler)  # type: ignore[arg-type]  # what signal.signal returned
         self._old_handlers.clear()
 
-    def _end(self, number: int, _frame: FrameType | None) -> NoReturn:
+    def _end(self, number: int, _frame: FrameType | None) -> None:
         """End at once: what is half made has no record, and goes with the next run."""
         from bootsmith.tasks.tools import children, terminal
 
+        if number == signal.SIGINT and children.hears_ctrl_c():
+            return  # a machine or a shell has the terminal: it does as it likes
         children.kill_all()
         terminal.restore()
         self._progress.close()

@@ -6,6 +6,7 @@ whether doit would do nothing but ask and report: docs/adr/0024-a-plain-dodo-is-
 
 from __future__ import annotations
 
+import signal
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
@@ -21,12 +22,14 @@ from bootsmith.tasks.command.invocation import Invocation
 from bootsmith.tasks.command.progress import Progress
 from bootsmith.tasks.command.reporter import tell_fresh, tell_outputs
 from bootsmith.tasks.command.session import Session
+from bootsmith.tasks.command.signals import Signals
 
 
 def main() -> None:
     """Be `doit` for the words of this command line."""
     encoding.settle()
     sys.argv[0] = "doitw"
+    Signals(Progress(), lambda: False).heed(signal.SIGINT)
     plain = None
     with suppress(Exception):  # whatever it is, doit's run will come upon it, and say so
         plain = _plain_run(sys.argv[1:])

@@ -29,14 +29,24 @@ class Command:
 class ImageCommand(Command):
     """Boots or reads the recipe's disk, made fresh first: or a past build's by `at=ID`, or the file that is named."""
 
-    def __init__(self, *words: Any, check: Function, secrets: Function = "", sealed: bool = False, **more: Any) -> None:
+    def __init__(
+        self,
+        *words: Any,
+        check: Function,
+        refuse: Function = "",
+        secrets: Function = "",
+        sealed: bool = False,
+        **more: Any,
+    ) -> None:
         """Take `check`, which refuses options, where some were given, before anything is made.
 
-        `secrets` tells, of a plan, which secrets it reads besides those of its stages; `sealed` says that it is about
-        an encrypted image, where the recipe keeps no other disk.
+        `refuse` refuses a recipe by its plan, where the command can do nothing with what that makes; `secrets` tells,
+        of a plan, which secrets it reads besides those of its stages; `sealed` says that it is about an encrypted
+        image, where the recipe keeps no other disk.
         """
         super().__init__(*words, **more)
         self.check = check
+        self.refuse = refuse
         self.secrets = secrets
         self.sealed = sealed
 
@@ -139,6 +149,7 @@ COMMANDS = (
         (*MACHINE, FORMAT, PASSPHRASE, SECURE_BOOT),
         positional="image",
         check=MACHINES,
+        refuse="image_machines:refuse_uefi",
         secrets="images:secrets",
     ),
     ImageCommand(
@@ -148,6 +159,7 @@ COMMANDS = (
         (*MACHINE, FORMAT, PASSPHRASE),
         positional="image",
         check=MACHINES,
+        refuse="image_machines:refuse_bios",
         secrets="images:secrets",
     ),
     ImageCommand(
@@ -165,6 +177,7 @@ COMMANDS = (
         ),
         positional="kernel",
         check=MACHINES,
+        refuse="image_machines:refuse_direct",
         secrets="images:secrets",
     ),
     TreeCommand(
@@ -284,6 +297,7 @@ COMMANDS = (
         (option("json", "as JSON", kind=bool), PASSPHRASE),
         positional="image",
         check="images:check",
+        refuse="images:refuse",
     ),
     RecipeCommand(
         "show",

@@ -6,7 +6,7 @@ keys enrolled they refuse an unsigned loader. The 4 MB builds come first, since 
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
@@ -88,10 +88,13 @@ def find(root: Path = Path("/"), places: Iterable[Place] = PLACES, *, secure_boo
     raise ToolMissing(f"no {what} is installed", f"Install it: {install_command([tool])}")
 
 
-def choose(wanted: Literal["auto"] | Kind, able: Collection[str], what: str) -> Kind:
+def choose(
+    wanted: Literal["auto"] | Kind, able: Collection[str], what: str, typed: Callable[[str], str] | None = None
+) -> Kind:
     """Return what starts `what`, which those in `able` can; under "auto" the first of UEFI, BIOS and direct that can.
 
-    Raises BootsmithError, saying what is missing, where it would only end in a screen that says nothing.
+    `typed` tells how a command is typed, where that is more than its name. Raises BootsmithError, saying what is
+    missing, where it would only end in a screen that says nothing.
     """
     kinds: tuple[Kind, ...] = ("uefi", "bios", "direct")
     can = [kind for kind in kinds if kind in able]
@@ -105,6 +108,7 @@ def choose(wanted: Literal["auto"] | Kind, able: Collection[str], what: str) -> 
         )
     if wanted in can:
         return wanted
-    others = " or ".join(f"`doit {_COMMANDS[kind]}`" for kind in can)
+    commands = [typed(_COMMANDS[kind]) if typed else f"doit {_COMMANDS[kind]}" for kind in can]
+    others = " or ".join(f"`{each}`" for each in commands)
     hint = f"It starts otherwise: {others}." if can else "Is it a whole disk, with a loader on it?"
     raise BootsmithError(_LACKS[wanted].format(what=what), hint)

@@ -57,8 +57,11 @@ def run(
     register: Path | None = None,
     print_only: bool = False,
     say: Callable[[str], None] = print,
+    answer: Callable[[str], None] | None = None,
 ) -> int:
     """Run a machine until the user ends it; return QEMU's exit status. Raises BootsmithError.
+
+    With `print_only` it is only told how it would be run: the command is the `answer`, all else is said.
 
     `folder` is where the ssh key, and with `machine.keep` the guest's writes, are left; without it there is a temporary
     one for as long as the guest runs, and nothing is kept. While it runs it is noted in the directory `register`.
@@ -82,7 +85,8 @@ def run(
                 stack.enter_context(overlay.alone(folder))
         prepared = prepare(machine, subject, folder=folder, say=say, sockets=sockets, is_free=take)
         passphrase, argv, descriptors = subject.passphrase, prepared.argv, [*sockets.values()]
-        say(qemu.printable(argv) + (passphrase.here_document if passphrase else ""))
+        command = qemu.printable(argv) + (passphrase.here_document if passphrase else "")
+        (answer if answer and print_only else say)(command)
         for note in prepared.notes:
             say(note)
         if print_only:

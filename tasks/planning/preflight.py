@@ -13,6 +13,7 @@ from bootsmith.cache.display import shown
 from bootsmith.tasks.boot import own_kernel
 from bootsmith.tasks.disk.kernel_paths import key
 from bootsmith.tasks.packages import kernel_package
+from bootsmith.tasks.planning import own_tree
 from bootsmith.tasks.recipe import boot_files
 from bootsmith.tasks.tree import boot_formats
 
@@ -28,7 +29,9 @@ def files(recipe: Recipe, builds: Path) -> list[str]:
 
     What lies below the folder `builds` is left out: another recipe may be about to make it anew.
     """
-    return [f"{shown(recipe.file)}: {where}: {what}; name another file" for where, what in _files(recipe, builds)]
+    found = [(where, f"{what}; name another file") for where, what in _files(recipe, builds)]
+    found += [(where, f"{what}; {cure}") for where, what, cure in own_tree.lacks(recipe)]
+    return [f"{shown(recipe.file)}: {where}: {what}" for where, what in found]
 
 
 def _files(recipe: Recipe, builds: Path) -> Iterator[tuple[str, str]]:

@@ -10,6 +10,11 @@ running: dict[int, bool] = {}
 """Process id -> whether it leads a process group of its own. An entry goes before its number can be another's."""
 
 
+def hears_ctrl_c() -> bool:
+    """Tell whether a program of our own process group runs now: the terminal's Ctrl-C is for that one."""
+    return not all(list(running.values()))
+
+
 def kill_all() -> None:
     """Kill every program running now. Safe in a signal handler: takes no lock."""
     for pid, own_group in list(running.items()):

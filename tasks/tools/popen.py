@@ -6,7 +6,6 @@ For machines: they share our network, and need no wall, since they start no prog
 from __future__ import annotations
 
 import contextlib
-import signal
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -20,14 +19,11 @@ def spawn_interactive(
 ) -> int:
     """Run a program on the user's terminal and return its exit status; it dies with us.
 
-    It inherits stdin, stdout, stderr and, without `env`, the environment. Ctrl-C reaches the program and not us.
-    However it ends, the terminal is as it was.
+    It inherits stdin, stdout, stderr and, without `env`, the environment. Ctrl-C is its to handle, who ends a run on it
+    asks children.hears_ctrl_c(). However it ends, the terminal is as it was.
     """
     words = [*isolation.pdeathsig_command(), *map(str, argv)]
-    with (
-        terminal.lent(), _ignoring_ctrl_c(),
-        subprocess.Popen(words, env=env, pass_fds=pass_fds) as child, _listed(child),
-    ):  # fmt: skip
+    with terminal.lent(), subprocess.Popen(words, env=env, pass_fds=pass_fds) as child, _listed(child):
         return children.shell_status(child.wait())
 
 
@@ -118,17 +114,3 @@ def _listed(child: subprocess.Popen[bytes]) -> Iterator[None]:
         raise
     finally:
         children.running.pop(child.pid, None)
-
-
-@contextlib.contextmanager
-def _ignoring_ctrl_c() -> Iterator[None]:
-    """Let SIGINT do nothing to us. Not SIG_IGN, which the program would inherit. Outside the main thread: no change."""
-    try:
-        before = signal.signal(signal.SIGINT, lambda *_: None)
-    except ValueError:
-        yield
-        return
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

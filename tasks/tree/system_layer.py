@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Final
 
 from bootsmith.tasks.build.parameters import Params
 from bootsmith.tasks.build.stage import Context
+from bootsmith.tasks.errors import StageError, joined
 from bootsmith.tasks.tree.users import DeclaredUser
 
 if TYPE_CHECKING:
     from bootsmith.tasks.tree.delta import Delta
+    from bootsmith.tasks.tree.units import Units
 
 
 _HOSTS: Final = """\
@@ -97,6 +99,7 @@ def _services(params: SystemParams, delta: Delta) -> None:
     from bootsmith.tasks.tree.units import ETC, Units
 
     units = Units(delta.tree)
+    _refuse(params, units)
     wanted = network(delta.tree, params.network)
     for path, text in wanted.files.items():
         delta.add_file(path, text.encode())
@@ -114,6 +117,19 @@ def _services(params: SystemParams, delta: Delta) -> None:
         # Without that file systemd takes the boot for the first one, and enables all that no preset speaks of.
         lines = [f"disable {units.find(name).name}\n" for name in params.disable]
         delta.add_file(f"{ETC}-preset/00-declared.preset", "".join(lines).encode())
+
+
+def _refuse(params: SystemParams, units: Units) -> None:
+    """Refuse all units that cannot be had as they are declared, at once. Raises StageError."""
+    found = []
+    acts = ((units.enable, params.enable), (units.disable, params.disable), (units.mask, params.mask))
+    for act, name in ((act, name) for act, names in acts for name in names):
+        try:
+            act(name)
+        except StageError as error:
+            found.append(error)
+    if found:
+        raise joined(found)
 
 
 # -- fstab

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from bootsmith.cache.display import shown
 from bootsmith.cache.files.walk import walk
-from bootsmith.tasks.build import workdir
+from bootsmith.tasks.build.system_errors import in_words
 from bootsmith.tasks.errors import BootsmithError, StageError
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ class GuestDisk:
             splice.copy_file(disk, self.path)
         except OSError as error:
             self._clear()
-            raise workdir.in_words(error, "--write", self.folder) from error
+            raise in_words(error, "--write", self.folder) from error
         untouched = self.path.stat().st_mtime_ns
         note = {"tree": tree.fingerprint, "owners": tree.owners, "untouched": untouched, "begun": False}
         temporary.write(self._note, json.dumps(note).encode())
@@ -112,7 +112,7 @@ class GuestDisk:
         except (StageError, OSError) as error:
             if not self.pending:
                 raise
-            words = workdir.in_words(error, "--write", self.top) if isinstance(error, OSError) else error
+            words = in_words(error, "--write", self.top) if isinstance(error, OSError) else error
             if isinstance(words, BootsmithError):
                 message, hint = words.message, words.hint
             else:

@@ -15,10 +15,10 @@ from tests.support.toy_project import ToyProject
 
 SIZE = 64 << 10  # bytes of the first line, and so of four outputs
 SEAM = """
-from bootsmith.tasks.build import workdir
+from bootsmith.tasks.build import free_space
 from pathlib import Path
-really = workdir.free
-workdir.free = lambda path: int(Path("free").read_text()) if Path("free").exists() else really(path)
+really = free_space.free
+free_space.free = lambda path: int(Path("free").read_text()) if Path("free").exists() else really(path)
 """
 
 

@@ -142,3 +142,27 @@ def test_near_names() -> None:
     """A misspelt word is answered with what it may have meant."""
     assert invocation.meant("imgae", ["image", "kernel"]) == "Did you mean image?"
     assert "doit list" in invocation.meant("zzz", ["image", "kernel"])
+
+
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("-h", "help"),
+        ("--help", "help"),
+        ("image -h", "help image"),
+        ("image:lites --help", "help image:lites"),
+        ("disk.size=8G -a image --help", "help disk.size=8G image"),
+        ("layers/1-files -h", "help layers/1-files"),
+        ("list --help", "help list"),
+        ("run-uefi disk.img --memory 1G -h", "help run-uefi"),
+        ("ssh -h", "help ssh"),
+        ("ssh ls --help", "ssh ls --help"),
+        ("test -k gpt -h", "test -k gpt -h"),
+        ("image -- -h", "image -- -h"),
+        ("image", "image"),
+    ],
+)
+def test_help_is_asked_for_as_everywhere(typed: str, meant: str) -> None:
+    """`-h` and `--help` behind a task are about it; what a guest or a task of the dodo's own is told stays as it is."""
+    known = ["image", "layers", "run-uefi", "ssh", "list"]
+    assert invocation.help_first(typed.split(), known, ["ssh"]) == meant.split()

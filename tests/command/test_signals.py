@@ -66,3 +66,31 @@ def test_a_run_that_ended_leaves_signals_as_they_were() -> None:
     """After it a signal means what it meant before, be it the system's meaning or somebody else's."""
     assert end("SIGTERM", before="ended")[0] == 0
     assert end("SIGTERM", before="somebody's") == (0, "somebody else's\ngoes on\n", "")
+
+
+IN_A_THREAD = """
+import os, signal, sys, threading
+from bootsmith.tasks.command.progress import Progress
+from bootsmith.tasks.command.signals import Signals
+from bootsmith.tasks.tools import popen
+Signals(Progress(), lambda: False).heed(signal.SIGINT)
+script = "trap 'read -r _; exit 9' INT; kill -INT 0; exit 1"
+command = threading.Thread(target=lambda: print(popen.spawn_interactive(["/bin/sh", "-c", script]), flush=True))
+told, tell = os.pipe()
+os.dup2(told, 0)
+command.start()
+signal.pause()
+os.write(tell, b"heard\\n")
+command.join()
+os.kill(os.getpid(), signal.SIGINT)
+"""
+
+
+def test_ctrl_c_reaches_the_program_that_has_the_terminal_and_not_us() -> None:
+    """Ctrl-C, a signal to all that run there, is the program's to handle, from whichever thread; then it is ours."""
+    done = subprocess.run(
+        ["env", "--default-signal=INT", sys.executable, "-c", IN_A_THREAD],
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT / "src")}, text=True, capture_output=True, check=False,
+        start_new_session=True,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (130, "9\n", "interrupted\n")

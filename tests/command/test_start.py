@@ -118,7 +118,7 @@ def same(project: ToyProject, *words: str) -> None:
     "words",
     [
         ("-n", "1"), ("image", "-a"), ("option=one",), ("list",), ("info", "rootfs"), ("*",), ("imgae",),
-        ("image:toy",), ("tools",), ("explain",), ("build/toy/base",), ("help",), ("--version",),
+        ("image:toy",), ("tools",), ("explain",), ("build/toy/base",), ("help",),
         ("image", "--nothing"), ("run", "image"),
     ],
     ids=" ".join,
@@ -331,10 +331,3 @@ def test_others_are_told_what_was_typed(built: ToyProject) -> None:
     built.entry = "bootsmith.tasks.command.start"
     built.image()
     assert (built.top / STATE / "lock").read_text().endswith(": doitw image\n")
-
-
-def test_a_folder_without_a_dodo_is_doits(tmp_path: Path) -> None:
-    """Where there is no dodo.py doit says so."""
-    project = ToyProject.make(tmp_path)
-    (tmp_path / "dodo.py").unlink()
-    same(project)

@@ -19,7 +19,7 @@ system:
   network: none
   ssh_host_keys: none
   users: {root: {password: {file: secrets/root}}}
-boot: {loader: direct, kernel: vmlinuz, initrd: none, root: /dev/vda}
+boot: {loader: syslinux, kernel: vmlinuz, initrd: none}
 outputs: [raw, qcow2: {compress: none, encrypt: {env: SAFE}}]
 test: {login: {user: root, password: {file: secrets/login}}}
 """
@@ -80,7 +80,7 @@ def test_only_what_reads_a_secret_misses_it(box: Path) -> None:
     for words, keys in {
         ("image",): {root, safe}, (): {root, safe}, ("raw",): {root}, ("layers/*",): {root},
         ("qemu-test",): {root, login},
-        ("run-direct", "--format", "qcow2", "--print"): {root, safe}, ("show", "image"): {root, safe},
+        ("run-bios", "--format", "qcow2", "--print"): {root, safe}, ("show", "image"): {root, safe},
         (str(box / "build/box/box.raw"),): {root},
     }.items():  # fmt: skip
         said = doit(box, *words, status=3)
@@ -93,7 +93,7 @@ def test_only_what_reads_a_secret_misses_it(box: Path) -> None:
     (box / "recipes/secrets").mkdir()
     (box / "recipes/secrets/root").write_text("pw\n")
     assert "built    assemble" in doit(box, "raw")
-    assert safe in doit(box, "run-direct", "--format", "qcow2", "--print", status=3)
+    assert safe in doit(box, "run-bios", "--format", "qcow2", "--print", status=3)
     assert login in doit(box, "qemu-test", status=3)
 
 

@@ -30,6 +30,8 @@ PLAN = '''
     from bootsmith.tasks.tools.tool import Tool, packaged
 
     def make(session, file, name, reads=None):
+        from bootsmith.tasks.command.actions import image_machines, images
+        image_machines.refuse_uefi = image_machines.refuse_bios = images.refuse  # no recipe tells what starts it
         top, stem = session.top, file.stem
         option = file.read_text().strip()
         if option == "broken":

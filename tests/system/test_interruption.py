@@ -51,6 +51,34 @@ def test_nothing_outlives_a_killed_doit(
     assert project.disk().startswith("FIRST LINE")
 
 
+PLANNING = "top, stem = session.top, file.stem\n    "
+LOG = "\nfrom bootsmith.tasks.command.actions import past_builds\npast_builds.log = lambda _request: wait()\n"
+WAIT = "\ndef wait():\n    open('waiting', 'w').close()\n    open('waiting').read()\n"
+
+
+@pytest.mark.parametrize("entry", ["doit", "bootsmith.tasks.command.start"])
+@pytest.mark.parametrize("doing", ["planning", "command"])
+def test_ctrl_c_before_anything_is_built_is_no_traceback(tmp_path: Path, entry: str, doing: str) -> None:
+    """While packages are resolved, and while a command starts, it ends in a word and by the status of that signal."""
+    project = ToyProject.make(tmp_path)
+    project.entry = entry
+    fifo = tmp_path / "waiting"
+    os.mkfifo(fifo)
+    plan = tmp_path / "toyplan.py"
+    text = plan.read_text()
+    assert PLANNING in text
+    plan.write_text(
+        text.replace(PLANNING, f"{PLANNING}wait()\n    ") + WAIT if doing == "planning" else text + LOG + WAIT
+    )
+    doit = project.start("image" if doing == "planning" else "log")
+    fifo.read_text()  # opening it waits for doit
+    doit.send_signal(signal.SIGINT)
+    said, errors = doit.communicate(timeout=30)
+    assert (doit.returncode, said) == (130, "")
+    assert errors.startswith("interrupted")
+    assert errors.count("\n") == 1
+
+
 def test_a_second_build_waits_and_says_for_whom(
     busy: tuple[ToyProject, subprocess.Popen[str], list[psutil.Process]],
 ) -> None:

@@ -28,7 +28,7 @@ def said(project: ToyProject, *words: str) -> str:
     """Run a command that prints its QEMU command; return all it says."""
     done = project.doit(*words)
     assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    return done.stdout + done.stderr
 
 
 def disk(text: str) -> str:
@@ -139,7 +139,7 @@ def test_a_disk_the_firmware_cannot_start(project: ToyProject) -> None:
     image.write_bytes(b"\xf4".ljust(510, b"\0") + b"\x55\xaa" + bytes(1 << 20))
     refused = project.doit("run-uefi", "--print", "../bios, disk.img")
     assert refused.returncode == 1
-    assert "`doit run-bios`" in refused.stdout
+    assert "`doit run-bios`" in refused.stderr
     assert "bios,, disk.img" in said(project, "run-bios", "--print", "--accel", "tcg", "../bios, disk.img")
 
 
@@ -147,7 +147,7 @@ def test_an_output_instead_of_the_raw_disk(project: ToyProject) -> None:
     """With a recipe `--format` means its output of that format, and only as the recipe makes it now (L20)."""
     stale = project.doit("run-uefi", "--print", "--format", "qcow2")
     assert stale.returncode == 1
-    assert "disk.qcow2 is not what the recipe makes now\n  `doit image`" in stale.stdout
+    assert "disk.qcow2 is not what the recipe makes now\n  `doit image`" in stale.stderr
     none = project.doit("run-uefi", "--print", "--format", "vmdk")
     assert none.returncode == 3
-    assert "has no output vmdk" in none.stdout
+    assert "has no output vmdk" in none.stderr

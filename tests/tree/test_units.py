@@ -126,6 +126,19 @@ def test_what_cannot_be_done_is_refused(services: str, what: str, build: TreeBui
         links(build, services)
 
 
+def test_all_that_cannot_be_done_is_said_at_once(build: TreeBuild) -> None:
+    """Not one unit a run, each after a build of what is below."""
+    with pytest.raises(StageError) as refused:
+        links(build, "{enable: [xyz, ssh, static], disable: [uvw], mask: [own]}")
+    said = refused.value.message.splitlines()
+    assert [line.partition(":")[2].split()[:6] for line in said] == [
+        ["the", "tree", "has", "no", "unit", "xyz.service:"],
+        ["static.service", "cannot", "be", "enabled:", "it", "says"],
+        ["the", "tree", "has", "no", "unit", "uvw.service:"],
+        ["own.service", "cannot", "be", "masked:", "its", "own"],
+    ]
+
+
 def test_a_layer_may_bring_a_unit(build: TreeBuild) -> None:
     """A unit that an overlay brings can be enabled by the recipe."""
     tree = build.tree("""

@@ -17,7 +17,7 @@ def cache(request: Request) -> None:
     given = {name.replace("_", "-"): value for name, value in request.options.items() if value}
     options = [f"--{name}" if value is True else f"--{name}={value}" for name, value in given.items()]
     try:
-        status = main([*request.words, *options], request.session.progress.tell, "doit cache")
+        status = main([*request.words, *options], request.session.progress.answer, "doit cache")
     except UsageError as error:
         hint = error.hint
         if hint.startswith("usage:"):  # of the other form of this command

@@ -22,7 +22,7 @@ def explain(request: Request) -> None:
     found = forecast(builder, always=bool(session.invocation.options.get("always")))
     refused = _refused(request)
     as_json = request.options["json"]
-    session.progress.tell(
+    session.progress.answer(
         json.dumps(to_json(builder, found, refused), indent=2) if as_json else to_text(found, refused)
     )
 

@@ -17,4 +17,4 @@ def tools(request: Request) -> None:
         for stage in builder.plan.stages:
             for tool in stage.tools:
                 users.setdefault(tool, []).append(stage.name)
-    request.session.progress.tell(host_table.report(users))
+    request.session.progress.answer(host_table.report(users))

@@ -10,6 +10,7 @@ from bootsmith.tasks.errors import UsageError
 from bootsmith.tasks.planning.site import Site
 
 if TYPE_CHECKING:
+    from bootsmith.tasks.build.plan import Plan
     from bootsmith.tasks.command.request import Request
     from bootsmith.tasks.machine.firmware import Kind
     from bootsmith.tasks.recipe.model import Recipe
@@ -23,6 +24,44 @@ def run_uefi(request: Request) -> None:
 def run_bios(request: Request) -> None:
     """Boot an image under SeaBIOS, the console on this terminal."""
     _run_disk(request, "bios")
+
+
+def refuse_uefi(request: Request, plan: Plan) -> None:
+    """Refuse a recipe whose disk holds nothing that UEFI starts. Raises BootsmithError."""
+    _refuse(request, plan, "uefi")
+
+
+def refuse_bios(request: Request, plan: Plan) -> None:
+    """Refuse a recipe whose disk holds nothing that a BIOS starts. Raises BootsmithError."""
+    _refuse(request, plan, "bios")
+
+
+def _refuse(request: Request, plan: Plan, kind: Kind) -> None:
+    """Refuse what can be known before the disk is made; what is on it tells the rest."""
+    from bootsmith.tasks.machine import firmware
+    from bootsmith.tasks.recipe.loaders.kinds import served
+
+    images.refuse(request, plan)
+    _, recipe = machines.wanted(request)
+    assert recipe is not None, "no file was named"
+    able = {*served(recipe.boot.loader)}
+    if any(part.type == "esp" for part in recipe.disk.partitions.values()):
+        able.add("uefi")  # the tree itself may have put a program there
+    if not (plan.build / "run.qcow2").exists():  # what a guest wrote there may start it now
+        firmware.choose(kind, able, f"the disk of {plan.name}", request.typed)
+
+
+def refuse_direct(request: Request, plan: Plan) -> None:
+    """Refuse an entry that the recipe has not, and options that go with a kernel that is named. Raises UsageError."""
+    for option in ("initrd", "disk", "format", "passphrase"):
+        if request.options[option]:
+            raise UsageError(
+                f"--{option} goes with a KERNEL: the recipe has its own", "Name a kernel, or leave it out."
+            )
+    _, recipe = machines.wanted(request)
+    assert recipe is not None, "no file was named"
+    if machines.started(recipe, plan, _entry_name(recipe, request.options["entry"])) is None:
+        raise UsageError(f"{plan.name} has no kernel", "Name a KERNEL, or another recipe.")
 
 
 def _run_disk(request: Request, kind: Kind) -> None:
@@ -42,7 +81,7 @@ def _run_disk(request: Request, kind: Kind) -> None:
             program = bootable.vendors(disk, form, present.boot.loader if present else (), passphrase)
         if program:
             able.add("uefi")
-        firmware.choose(kind, able, images.shown(request, disk))
+        firmware.choose(kind, able, images.shown(request, disk), None if request.words else request.typed)
         if program:
             request.session.progress.tell(f"a copy of the firmware's variables gets a boot entry for {program}")
     elif passphrase:
@@ -84,19 +123,14 @@ def _run_recipe_directly(request: Request) -> None:
     from bootsmith.tasks.machine.run import Subject
 
     asked = request.options
-    for option in ("initrd", "disk", "format", "passphrase"):
-        if asked[option]:
-            raise UsageError(
-                f"--{option} goes with a KERNEL: the recipe has its own", "Name a kernel, or leave it out."
-            )
     plan = images.plan(request)
+    refuse_direct(request, plan)
     disk = images.disk(request) if any(stage.name == "assemble" for stage in plan.stages) else None
     machine, folder, recipe = machines.asked_for(request, Site.of(plan).kernel)
     assert recipe is not None, "no file was named"
     name = _entry_name(recipe, asked["entry"])
     kernel = machines.started(recipe, plan, name)
-    if kernel is None:
-        raise UsageError(f"{plan.name} has no kernel", "Name a KERNEL, or another recipe.")
+    assert kernel is not None, "what has none is refused"
     kernel = replace(kernel, cmdline=" ".join(filter(None, (kernel.cmdline, asked["cmdline"]))))
     machines.boot(request, machine, Subject(disk, "raw", "direct", kernel, recipe.arch, recipe.file), folder)
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import shlex
 import stat
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bootsmith.tasks.errors import StageError, UsageError
+from bootsmith.tasks.planning import products
 from bootsmith.tasks.planning.site import Site
 
 if TYPE_CHECKING:
@@ -28,7 +30,7 @@ def inspect(request: Request) -> None:
     image = disk(request)
     found = inspection.inspect(image, passphrase(request, image))
     as_json = request.options["json"]
-    request.session.progress.tell(
+    request.session.progress.answer(
         json.dumps(inspection.to_json(found), indent=2) if as_json else inspection.to_text(found)
     )
 
@@ -43,23 +45,36 @@ def disk(request: Request) -> Path:
         return existing(named(request), "Name a disk image, or build one first: `doit image`.")
     found = plan(request)
     form = request.options.get("format") or "raw"
+    return _output(request, found, form) if form != "raw" else raw_disk(request, found)
+
+
+def raw_disk(request: Request, plan: Plan) -> Path:
+    """Return the raw disk that a plan makes. Raises UsageError where it makes none."""
+    made = next((stage for stage in plan.stages if stage.name == products.DISK), None)
+    if made:
+        return made.outputs["disk"]
+    kernel = any(Site.of(plan).kernel in stage.outputs.values() for stage in plan.stages)
+    starts = f"`{request.typed('run-direct')}` starts its kernel."
+    raise UsageError(f"{plan.name} has no disk", starts if kernel else "Name a disk image, or another recipe.")
+
+
+def refuse(request: Request, plan: Plan) -> None:
+    """Refuse a plan without the image that a command is about. Raises UsageError."""
+    raw_disk(request, plan)
+    form = request.options.get("format") or "raw"
     if form != "raw":
-        return _output(request, found, form)
-    try:
-        return found.stage("assemble").outputs["disk"]
-    except KeyError:
-        kernel = any(Site.of(found).kernel in stage.outputs.values() for stage in found.stages)
-        starts = f"`{request.typed('run-direct')}` starts its kernel."
-        hint = starts if kernel else "Name a disk image, or another recipe."
-        raise UsageError(f"{found.name} has no disk", hint) from None
+        _converted(plan, form)
 
 
 def check(request: Request) -> None:
-    """Refuse a passphrase that is none. Raises BootsmithError."""
+    """Refuse a passphrase that is none, or is not there. Raises BootsmithError."""
     from bootsmith.tasks.disk.passphrase import named
+    from bootsmith.tasks.planning.secrets import missing
 
     if request.options.get("passphrase"):
-        named(request.options["passphrase"], request.session.shell)
+        secret = replace(named(request.options["passphrase"], request.session.shell), holds="the passphrase")
+        for what in missing([replace(secret, where="--passphrase")], request.session.top / "build"):
+            raise UsageError(*what.split("; ", 1))
 
 
 def passphrase(request: Request, image: Path) -> Passphrase | None:
@@ -112,9 +127,7 @@ def plan(request: Request) -> Plan:
 
 
 def _output(request: Request, plan: Plan, form: str) -> Path:
-    stage = _converter(plan, form)
-    if stage is None:
-        raise UsageError(f"{plan.name} has no output {form}", "Add it to `outputs`, or leave out --format.")
+    stage = _converted(plan, form)
     if request.session.invocation.reserved.get("at"):
         raise UsageError(f"of an earlier build there is the raw disk, and no {form}", "Leave out --format.")
     file = next(iter(stage.outputs.values()))
@@ -122,6 +135,13 @@ def _output(request: Request, plan: Plan, form: str) -> Path:
         what = f"{relative(file, request.session.shell)} is not what the recipe makes now"
         raise StageError(what, f"`{request.typed('image')}`")
     return file
+
+
+def _converted(plan: Plan, form: str) -> Stage:
+    stage = _converter(plan, form)
+    if stage is None:
+        raise UsageError(f"{plan.name} has no output {form}", "Add it to `outputs`, or leave out --format.")
+    return stage
 
 
 def _converter(plan: Plan, form: str) -> Stage | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import chdir, contextmanager, nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,7 +29,7 @@ def check(request: Request) -> None:
         raise UsageError(f"--format {form}: there is no such format", f"Known here: {', '.join(image_format.FORMATS)}.")
     images.check(request)
     if _asked(request):
-        _wanted(request)
+        wanted(request)
 
 
 def _asked(request: Request) -> dict[str, Any]:
@@ -38,20 +39,29 @@ def _asked(request: Request) -> dict[str, Any]:
     return {name: value for name, value in request.options.items() if name in options.MACHINE and value}
 
 
-def _wanted(request: Request) -> tuple[Machine, Recipe | None]:
+def wanted(request: Request) -> tuple[Machine, Recipe | None]:
     """Return the machine asked for, and the recipe where no file was named. Raises BootsmithError."""
     from bootsmith.tasks.recipe import options
 
+    recipe = None
     if request.words:
         with chdir(request.session.shell):  # paths among the options are the user's
-            return options.machine(_asked(request)), None
-    recipe = request.session.recipe(request.recipe, options.words("machine", _asked(request)))
-    return recipe.machine, recipe
+            machine = options.machine(_asked(request))
+    else:
+        recipe = request.session.recipe(request.recipe, options.words("machine", _asked(request)))
+        machine = recipe.machine
+        if recipe.boot.protocol != "linux":  # the credentials that let one in are for systemd
+            machine = replace(machine, login="none")
+    console = Path(machine.serial)
+    if machine.serial != "stdio" and (console.is_dir() or not console.parent.is_dir()):
+        what = "it is a folder" if console.is_dir() else f"there is no folder {console.parent}"
+        raise UsageError(f"the console cannot be written to {console}: {what}", "Name another file, or `stdio`.")
+    return machine, recipe
 
 
 def asked_for(request: Request, file: Path) -> tuple[Machine, Path, Recipe | None]:
     """Return the machine asked for, the directory for what its run leaves, and the recipe where no file was named."""
-    machine, recipe = _wanted(request)
+    machine, recipe = wanted(request)
     if recipe is None:
         return machine, request.session.top / "build/run" / images.own_name(file), None
     return machine, images.plan(request).build, recipe
@@ -89,7 +99,7 @@ def boot(request: Request, machine: Machine, subject: Subject, folder: Path) -> 
         session.remark_on_root()
         status = run(
             machine, subject, folder=folder, register=register(request), print_only=request.options["print"],
-            say=session.progress.tell,
+            say=session.progress.tell, answer=session.progress.answer,
         )  # fmt: skip
     if status:
         raise StageError(f"QEMU exited with status {status}", "Its words are above.")

@@ -25,7 +25,7 @@ def log(request: Request) -> None:
     builds = history.History(request.session.builder(request.recipe).freshness)
     found = builds.entries()[: None if number is None else int(number)]
     as_json = request.options["json"]
-    request.session.progress.tell(
+    request.session.progress.answer(
         json.dumps(history.to_json(builds, found), indent=2) if as_json else history.to_text(builds, found)
     )
 

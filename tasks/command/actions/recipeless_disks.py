@@ -8,10 +8,12 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from bootsmith.cache.display import shown
 from bootsmith.tasks.build import workdir
+from bootsmith.tasks.build.system_errors import in_words
 from bootsmith.tasks.command import session
 from bootsmith.tasks.command.actions import images
-from bootsmith.tasks.errors import UsageError
+from bootsmith.tasks.errors import RecipeError, UsageError
 from bootsmith.tasks.planning.site import Site
 
 if TYPE_CHECKING:
@@ -50,7 +52,7 @@ def deliver(request: Request) -> None:
                 workdir.guard_target("--output", target)
                 made.replace(target)
     except OSError as error:
-        raise workdir.in_words(error, "--output", target) from error
+        raise in_words(error, "--output", target) from error
     request.session.progress.tell(str(images.relative(target, request.session.shell)))
 
 
@@ -64,8 +66,22 @@ def _plan(request: Request, loader: str) -> Plan:
         raise UsageError(f"{tree} holds the build directory, which changes", "Name the root of a tree.")
     _output(request, tree)
     recipe = _recipe(request, tree, loader)
+    if request.session.invocation.runs:
+        _refuse(request, recipe)
     build = request.session.top / "build/disks" / images.own_name(tree) / loader
     return make.plan(recipe, Site(recipe.name, build, build / "none.lock", session.BEGINNING))
+
+
+def _refuse(request: Request, recipe: Recipe) -> None:
+    """Refuse what is known to be wrong before anything is made, in the words of the options. Raises BootsmithError."""
+    from bootsmith.tasks.planning import own_tree, preflight
+
+    with chdir(request.session.shell):
+        for _, what, _ in own_tree.lacks(recipe):  # no users are declared: it is the kernel
+            raise UsageError(what, "Give one: --kernel FILE, and its --initrd FILE.")
+        wrong = preflight.files(recipe, request.session.top / "build")
+    if wrong:
+        raise RecipeError([each.replace(f"{shown(recipe.file)}: boot.", "--") for each in wrong])
 
 
 def _output(request: Request, tree: Path) -> Path | None:

@@ -17,7 +17,7 @@ def show(request: Request) -> None:
     """Print a recipe, all filled in."""
     from bootsmith.tasks.recipe.show import show as shown
 
-    request.session.progress.tell(shown(request.session.recipe(request.recipe)))
+    request.session.progress.answer(shown(request.session.recipe(request.recipe)))
 
 
 def recipes(request: Request) -> None:
@@ -27,14 +27,14 @@ def recipes(request: Request) -> None:
     found = listing.summaries(request.session.folder)
     width = max((len(name) for name, _ in found), default=0)
     for name, text in found:
-        request.session.progress.tell(f"{name:{width}}  {text}".rstrip())
+        request.session.progress.answer(f"{name:{width}}  {text}".rstrip())
 
 
 def schema(request: Request) -> None:
     """Print the JSON Schema of recipes."""
     from bootsmith.tasks.recipe.keys.schema import text
 
-    request.session.progress.tell(text())
+    request.session.progress.answer(text())
 
 
 def update(request: Request) -> None:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from bootsmith.tasks.build.plan import Plan
 from bootsmith.tasks.command.actions import images, machines
 from bootsmith.tasks.errors import StageError, UsageError
-from bootsmith.tasks.planning import products
+from bootsmith.tasks.planning import own_tree, products
 from bootsmith.tasks.planning.site import Site
 from bootsmith.tasks.planning.stages import unpartitioned
 
@@ -33,6 +33,9 @@ def of_directory(request: Request) -> Plan:
         raise UsageError(f"{top} holds the build directory, which changes", "Name the root of a tree.")
     site = _site(request)
     if request.session.invocation.runs:
+        _given(request)
+        if not (request.options["kernel"] or own_tree.may_have_kernel(top)):
+            raise UsageError(f"there is no kernel in {top}", "Give one: --kernel FILE, and its --initrd FILE.")
         _settle(request, _guest_disk(request))
     return _plan(top, site, unpartitioned.of_directory(top, site, kernel=not request.options["kernel"]))
 
@@ -42,6 +45,8 @@ def of_tar(request: Request) -> Plan:
     file = images.named(request)
     if not file.is_file():
         raise UsageError(f"{file} is not a file", "Name a tar of a tree; for a directory there is run-dir.")
+    if request.session.invocation.runs:
+        _given(request)
     site = _site(request)
     return _plan(file, site, unpartitioned.of_tar(file, site, kernel=not request.options["kernel"]))
 
@@ -53,13 +58,14 @@ def run_tree(request: Request) -> None:
 
     session, asked = request.session, request.options
     site = _site(request)
-    given, initrd = machines.given_file(request, "kernel"), machines.given_file(request, "initrd")
+    given, initrd = _given(request)
     if not (given or initrd) and site.initrd.stat().st_size:
         initrd = site.initrd
     if not initrd:
         session.progress.tell("no initrd: the kernel itself must have the drivers for its disk and filesystem")
     machine, folder, _ = machines.asked_for(request, images.named(request))
-    kernel_file.check(given or site.kernel)
+    if not given:
+        kernel_file.check(site.kernel)
     # Its fstab is of some other disk: whatever that names is not here, and would be waited for.
     words = " ".join(filter(None, (f"root={qemu.device(machine)} rw fstab=no console=ttyS0", asked["cmdline"])))
     started = qemu.Kernel(given or site.kernel, initrd, words)
@@ -72,6 +78,16 @@ def run_tree(request: Request) -> None:
         disk.begin(unpartitioned.disk(site), _packed_from(request))
         machines.boot(request, machine, replace(subject, disk=disk.path, writes=True), folder)
         _write_back(request, disk)
+
+
+def _given(request: Request) -> tuple[Path | None, Path | None]:
+    """Return the kernel and the initrd that the options name. Raises BootsmithError for what is none."""
+    from bootsmith.tasks.machine import kernel_file
+
+    kernel, initrd = machines.given_file(request, "kernel"), machines.given_file(request, "initrd")
+    if kernel:
+        kernel_file.check(kernel)
+    return kernel, initrd
 
 
 def _guest_disk(request: Request) -> GuestDisk:

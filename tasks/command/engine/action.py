@@ -8,6 +8,8 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
+from bootsmith.tasks.build.system_errors import in_words
+from bootsmith.tasks.command.engine.refusal import refusing
 from bootsmith.tasks.command.reporter import tell_fresh, tell_outputs
 from bootsmith.tasks.command.request import Request
 from bootsmith.tasks.command.selection import positional
@@ -26,6 +28,7 @@ if TYPE_CHECKING:
 class StageTask(Task):  # type: ignore[misc]  # doit has no types
     """A stage; cleaning it removes its outputs and its record, and says so."""
 
+    @refusing()
     def clean(self, outstream: TextIO, dryrun: bool) -> None:
         action: StageAction = self.actions[0]
         action.session.begin(action.builder)
@@ -35,14 +38,28 @@ class StageTask(Task):  # type: ignore[misc]  # doit has no types
         )
 
 
-class ImageTask(Task):  # type: ignore[misc]  # doit has no types
-    """All of a recipe; cleaning it removes what was brought back of past builds, too."""
+class GroupTask(Task):  # type: ignore[misc]  # doit has no types
+    """What `image` or `raw` stands for. Cleaning it by its name removes what its stages make, as cleaning all does.
 
+    That of `image` removes what was brought back of past builds and what the recipe no longer makes, too.
+    """
+
+    def __init__(self, session: Session, builder: Builder, group: str, name: str, *args: Any, **named: Any) -> None:
+        super().__init__(name, *args, **named)
+        self._session, self._builder, self._group = session, builder, group
+
+    @refusing()
     def clean(self, outstream: TextIO, dryrun: bool) -> None:
-        action: Report = self.actions[0]
-        action.session.begin(action.builder)
+        builder, plan, asked = self._builder, self._builder.plan, self._session.invocation
+        self._session.begin(builder)
+        removed: list[Path] = []
+        if asked.words and not (asked.options.get("cleandep") or asked.options.get("cleanall")):
+            stages = plan.stages if self._group == "image" else plan.needed(plan.groups()[self._group])
+            removed += [path for stage in stages for path in builder.clean(stage, dry_run=dryrun)]
+        if self._group == "image":
+            removed += [*builder.clean_past(dry_run=dryrun), *builder.clean_left(dry_run=dryrun)]
         done = "would remove" if dryrun else "removed"
-        outstream.writelines(f"{self.name} - {done} {path}\n" for path in action.builder.clean_past(dry_run=dryrun))
+        outstream.writelines(f"{self.name} - {done} {path}\n" for path in removed)
 
 
 class WordsTask(Task):  # type: ignore[misc]  # doit has no types
@@ -69,11 +86,12 @@ class Action(BaseAction):  # type: ignore[misc]  # doit has no types
         """Run; return what doit calls a failure, or None."""
         try:
             self.act()
-        except BootsmithError as error:
-            self.error = error
-            return TaskFailed(str(error))
-        except Exception as error:  # noqa: BLE001  # the outermost frame: a bug of ours, shown whole
-            return TaskError("".join(traceback.format_exception(error)))
+        except Exception as error:  # noqa: BLE001  # the outermost frame
+            found = in_words(error, self.task.name) if isinstance(error, OSError) else error
+            if not isinstance(found, BootsmithError):  # a bug of ours, shown whole
+                return TaskError("".join(traceback.format_exception(error)))
+            self.error = found
+            return TaskFailed(str(found))
         return None
 
     def act(self) -> None:

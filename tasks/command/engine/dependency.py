@@ -9,21 +9,19 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
-from bootsmith.cache.display import escaped
 from bootsmith.tasks.command.database import DATABASE
 from bootsmith.tasks.command.engine.graph import Graph
-from bootsmith.tasks.errors import BootsmithError
+from bootsmith.tasks.command.engine.refusal import refusing
 from doit.cmd_info import Info
 from doit.cmd_list import List
 from doit.dependency import DependencyStatus, FileChangedChecker
-from doit.exceptions import InvalidCommand, InvalidDodoFile
+from doit.exceptions import InvalidCommand
 
 if TYPE_CHECKING:
     from bootsmith.tasks.build.builder import Builder
@@ -38,14 +36,6 @@ STATUSES = {"fresh": "up-to-date", "depends": "depends", "restore": "restore", "
 """Verdict of a forecast -> what doit calls it, or what we let it call so; the later one is, the more it is."""
 LETTERS = {"depends": "D", "restore": "S"}
 """What `list -s` shows for what doit does not know."""
-
-
-def refuse(error: BootsmithError) -> NoReturn:
-    """End before anything ran, with the error's own exit code."""
-    if error.exit_code == 3:
-        raise InvalidDodoFile(escaped(str(error))) from None
-    sys.stderr.write(f"ERROR: {escaped(str(error))}\n")
-    raise SystemExit(1)
 
 
 class Unasked(FileChangedChecker):  # type: ignore[misc]  # doit has no types
@@ -71,6 +61,7 @@ class Dependency:
         """Replace what doit's dependency manager says of our tasks."""
         ask, forget, forget_all, close = manager.get_status, manager.remove, manager.remove_all, manager.close
 
+        @refusing()
         def get_status(task: Task, tasks: Any, get_log: bool = False) -> DependencyStatus:
             if task.name in self.graph.commands and self.session.invocation.runs:
                 self._expect_signals(task.name)
@@ -80,15 +71,18 @@ class Dependency:
                 return self._group_status(task, get_log=get_log)
             return ask(task, tasks, get_log)
 
+        @refusing()
         def remove(name: str) -> None:
             if self.session.invocation.command == "forget":  # in a run doit only notes a failure so
                 self._forget(self._members(name))
             forget(name)
 
+        @refusing()
         def remove_all() -> None:
             self._forget(list(self.graph.stages))
             forget_all()
 
+        @refusing()
         def shut() -> None:
             if self.session.invocation.runs:
                 self._loaded()
@@ -104,7 +98,7 @@ class Dependency:
 
     def _expect_signals(self, name: str) -> None:
         """Be ready to end while a command runs; here, for signals are the main thread's business."""
-        self.session.signals.heed(signal.SIGTERM, signal.SIGHUP)  # SIGINT is mostly for who has the terminal
+        self.session.signals.heed(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
         if name in self.graph.held:
             self.session.begin(self.graph.held[name])
 
@@ -121,10 +115,7 @@ class Dependency:
 
     def _status(self, task: Task, *, get_log: bool) -> DependencyStatus:
         builder, stage = self.graph.stages[task.name]
-        try:
-            verdict, reasons = self._standing(builder, stage)
-        except BootsmithError as error:
-            refuse(error)
+        verdict, reasons = self._standing(builder, stage)
         answer = DependencyStatus(get_log)
         task.dep_changed = []
         for reason in reasons:

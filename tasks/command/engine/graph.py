@@ -6,7 +6,8 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
-from bootsmith.tasks.command.engine.action import CommandAction, ImageTask, Report, StageAction, StageTask, WordsTask
+from bootsmith.tasks.command.engine import arguments
+from bootsmith.tasks.command.engine.action import CommandAction, GroupTask, Report, StageAction, StageTask, WordsTask
 from bootsmith.tasks.command.invocation import meant, options
 from bootsmith.tasks.command.request import Request
 from bootsmith.tasks.command.selection import BY_NAME, ONE_PLAN, Selection, positional
@@ -18,6 +19,8 @@ from doit.task import Task
 
 if TYPE_CHECKING:
     from bootsmith.tasks.build.builder import Builder
+    from bootsmith.tasks.build.plan import Plan
+    from bootsmith.tasks.build.secret import Secret
     from bootsmith.tasks.build.stage import Stage
 
 
@@ -33,17 +36,19 @@ class Graph:
         self.held: dict[str, Builder] = {}  # commands that write where a builder does, without needing a stage
         self.selection = Selection(session, others, usual)
         session.frozen |= self.selection.only_looks()
+        session.looks_back |= self.selection.only_commands()
 
     def tasks(self) -> list[Task]:
         """Return the tasks of every recipe this command line can mean. Raises BootsmithError."""
         asked = self.session.invocation
+        self._check_names()
         self.selection.check_past()
         if asked.runs:
             self._check_options()
         found: list[Task] = []
         names = self.selection.recipes()
         planned = {
-            name: self.session.builder(name, partial(self.selection.secrets, name))
+            name: self.session.builder(name, partial(self._foresee, name))
             for name in names
             if self.selection.needs_plan(name)
         }
@@ -60,9 +65,25 @@ class Graph:
                 self.session.recipe(name)  # nothing planned, but a misspelt variable is still a mistake
         return found
 
+    def _foresee(self, recipe: str | None, plan: Plan) -> list[Secret]:
+        """Refuse what a plan shows to come to nothing; return the secrets it will read. Raises BootsmithError."""
+        self.selection.refuse(recipe, plan)
+        return self.selection.secrets(recipe, plan)
+
+    def _check_names(self) -> None:
+        """Refuse a word that names no task whatever the plan: packages may be resolved for one. Raises UsageError."""
+        if self.session.invocation.command not in ONE_PLAN:
+            return
+        known = [*GROUPS, *BY_NAME, *self._others]
+        for base, _ in self.selection.tasks():
+            if not (base.partition("/")[0] in known or base.startswith("/") or "*" in base):
+                raise UsageError(f"{base} is not a task", meant(base, known))
+
     def _check_options(self) -> None:
         """Refuse options that mean nothing before anything is made for them. Raises BootsmithError."""
         for command, request in self.selection.calls():
+            if request.options.get("print") or request.options.get("json"):
+                self.session.progress.answer_alone()
             check = command.check if isinstance(command, (ImageCommand, TreeCommand)) else ""
             if check and any(value not in (None, False) for value in request.options.values()):
                 function(check)(request)
@@ -85,7 +106,8 @@ class Graph:
         for group, doc in GROUPS.items():
             if group in groups:
                 members = self.groups[group + suffix] = [name + suffix for name in groups[group]]
-                yield (ImageTask if group == "image" else Task)(
+                kind = partial(GroupTask, self.session, builder, group) if group in ("image", "raw") else Task
+                yield kind(
                     group + suffix,
                     [Report(self.session, builder)] if group == "image" else None,
                     task_dep=members,
@@ -134,7 +156,7 @@ class Graph:
     def check_words(self, tasks: Iterable[Task]) -> None:
         """Refuse a word that names no task, with its near names. Raises UsageError."""
         asked = self.session.invocation
-        if asked.command not in ONE_PLAN:
+        if asked.command not in (*ONE_PLAN, "help"):
             return
         by_name = {task.name: task for task in tasks}
         targets = {target for task in by_name.values() for target in task.targets}
@@ -154,4 +176,6 @@ class Graph:
             elif "*" in word or word in targets:
                 continue
             else:
-                raise UsageError(f"{word} is not a task", meant(word, [*by_name, *self._others]))
+                others = arguments.commands() if asked.command == "help" else ()
+                what = "neither a task nor a command" if others else "not a task"
+                raise UsageError(f"{word} is {what}", meant(word, [*by_name, *self._others, *others]))

@@ -94,7 +94,7 @@ class Problems:
     def raise_if_any(self) -> None:
         """Raise RecipeError if there are mistakes."""
         if self._found:
-            raise RecipeError(self.lines())
+            raise RecipeError(self.lines(), self.missing if self.only_missing else ())
 
 
 def dotted(path: KeyPath) -> str:

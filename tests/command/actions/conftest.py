@@ -69,7 +69,8 @@ def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Calls:
     """What calls commands in a folder with two recipes, of a disk and of a kernel alone, and an image that is none."""
     monkeypatch.setenv("BOOTSMITH_CACHE", str(tmp_path / "cache"))
     top = tmp_path / "top"
-    (top / "tree").mkdir(parents=True)
+    (top / "tree/boot").mkdir(parents=True)
+    (top / "tree/boot/vmlinuz-1").write_bytes(bzimage())
     (top / "tree/init").touch(0o755)
     (top / "vmlinuz").write_bytes(bzimage())
     (top / "box.yaml").write_text(RECIPE)

@@ -14,6 +14,7 @@ from bootsmith.tasks.machine.run import Subject
 from bootsmith.tasks.recipe.options import machine
 
 from tests.command.actions.conftest import Calls
+from tests.support.kernel_files import multiboot
 
 
 @pytest.mark.parametrize(
@@ -108,3 +109,19 @@ def test_an_image_that_is_gone_cannot_be_held(call: Calls) -> None:
     gone = call.top / "gone.img"
     with pytest.raises(InputMissing, match=r"gone\.img does not exist"), machines.kept(call("inspect"), gone):
         pass
+
+
+MACH = """\
+arch: i386
+source: none
+disk: {partitions: {root: {fs: ext2, mount: /}}}
+boot: {loader: grub-bios, protocol: multiboot, kernel: {first: [mach], as: /boot/mach}}
+"""
+
+
+def test_only_linux_is_let_in_by_credentials(call: Calls) -> None:
+    """They are for systemd: another kernel is started without them, and without a port for an ssh server."""
+    assert machines.wanted(call("run-bios"))[0].login == "auto"
+    (call.top / "mach").write_bytes(multiboot())
+    (call.top / "box.yaml").write_text(MACH)
+    assert machines.wanted(call("run-bios"))[0].login == "none"

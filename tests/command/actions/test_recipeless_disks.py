@@ -10,15 +10,6 @@ from bootsmith.tasks.command.actions import recipeless_disks
 from bootsmith.tasks.errors import BootsmithError, UsageError
 
 from tests.command.actions.conftest import Calls
-from tests.support.kernel_files import bzimage
-
-
-@pytest.fixture(name="call")
-def fixture_call(call: Calls) -> Calls:
-    """A folder whose tree has a kernel."""
-    (call.top / "tree/boot").mkdir()
-    (call.top / "tree/boot/vmlinuz-6.1").write_bytes(bzimage())
-    return call
 
 
 def test_a_disk_is_planned_for_each_firmware(call: Calls) -> None:
@@ -35,14 +26,15 @@ def test_a_disk_is_planned_for_each_firmware(call: Calls) -> None:
 
 def test_options_shape_the_disk(call: Calls) -> None:
     """As a recipe's keys: the size, the words for the kernel, a kernel from elsewhere; `$` in them is itself."""
+    (call.top / "initrd").write_bytes(b"070701")
     plain = recipeless_disks.for_uefi(call("build-efistub", "tree"))
     asked = recipeless_disks.for_uefi(
-        call("build-efistub", "tree", size="4G", cmdline="a=$b", kernel="vmlinuz", initrd="some.img")
+        call("build-efistub", "tree", size="4G", cmdline="a=$b", kernel="vmlinuz", initrd="initrd")
     )
     assert str(asked.stage("partition").params) != str(plain.stage("partition").params)
     assert "a=$b" in str([stage.params for stage in asked.stages])
     read = {path for stage in asked.stages for path in stage.inputs.values()}
-    assert {call.top / "vmlinuz", call.top / "some.img"} <= read
+    assert {call.top / "vmlinuz", call.top / "initrd"} <= read
 
 
 def test_the_trees_fstab_is_replaced(call: Calls) -> None:

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
 
+import pytest
+
+from tests.support.ordinary_user import UID, ordinary_user
 from tests.support.toy_project import ToyProject, snapshot
 
 
@@ -43,7 +50,7 @@ def test_an_output_that_is_no_regular_file_is_refused(built: ToyProject) -> None
     path.symlink_to(victim)
     done = built.doit("image")
     assert done.returncode == 1
-    assert "not a regular file" in done.stdout
+    assert "not a regular file" in done.stderr
     assert victim.read_text() == "precious"
 
 
@@ -61,7 +68,7 @@ def test_a_build_directory_that_cannot_be_made_is_said(project: ToyProject) -> N
     (project.top / "build").write_text("mine")
     done = project.doit("image")
     assert done.returncode == 1
-    assert "cannot be made" in done.stderr
+    assert f"{project.top}/build is in the way: not a folder\n  Move it away" in done.stderr
     assert "Traceback" not in done.stdout + done.stderr
     assert (project.top / "build").read_text() == "mine"
 
@@ -77,7 +84,88 @@ def test_root_used_for_nothing_is_said(project: ToyProject) -> None:
             env=project.environment() | {"SUDO_USER": "ann"},
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
-        return done.stdout.count("run as root, which it does not need: what is made here will be root's; ann can run")
+        return (done.stdout + done.stderr).count(
+            "run as root, which it does not need: what is made here will be root's; ann can run"
+        )
 
     assert [said("image"), said("image"), said("list")] == [1, 0, 0]
     assert said("run-bios", "--print", "--accel", "tcg", "--format", "raw", "disk.img") == 1
+
+
+def log_is_a_file(project: ToyProject) -> None:
+    shutil.rmtree(project.top / "build/toy/log")
+    (project.top / "build/toy/log").write_text("")
+    (project.top / "source").write_text("something else\n")
+
+
+def outputs_folder_is_elsewhere(project: ToyProject) -> None:
+    plan = project.top / "toyplan.py"
+    plan.write_text(plan.read_text().replace('build / "base"', 'build / "sub/base"'))
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as folder:
+        (project.top / "elsewhere").write_text(folder)
+    Path(folder).mkdir()
+    (project.top / "build/toy/sub").symlink_to(folder)
+
+
+def outputs_folder_is_a_file(project: ToyProject) -> None:
+    plan = project.top / "toyplan.py"
+    plan.write_text(plan.read_text().replace('build / "base"', 'build / "sub/base"'))
+    (project.top / "build/toy/sub").write_text("")
+
+
+def input_is_a_folder(project: ToyProject) -> None:
+    (project.top / "source").unlink()
+    (project.top / "source").mkdir()
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (log_is_a_file, "rootfs: {top}/build/toy/log: File exists\n  Move what is in the way"),
+        (outputs_folder_is_elsewhere, "another file system"),
+        (outputs_folder_is_a_file, "rootfs: {top}/build/toy/sub is in the way: not a folder\n  Move it away"),
+        (input_is_a_folder, "rootfs: {top}/source: Is a directory\n  Move what is in the way"),
+    ],
+)
+def test_what_the_system_refuses_is_said_in_words(
+    built: ToyProject, change: Callable[[ToyProject], None], said: str
+) -> None:
+    """What happens to files in daily life is told as what, where, and what to do; exit 1, and no command is undone."""
+    change(built)
+    try:
+        for command in (["explain"], ["list", "-s"], ["info", "rootfs"]):
+            done = built.doit(*command)
+            assert "Traceback" not in done.stdout + done.stderr, command
+        done = built.doit("image")
+        assert done.returncode == 1
+        assert said.format(top=built.top) in done.stdout + done.stderr
+        assert "Traceback" not in done.stdout + done.stderr
+    finally:
+        if (built.top / "elsewhere").exists():
+            shutil.rmtree((built.top / "elsewhere").read_text())
+
+
+def test_an_output_that_may_not_be_read_is_made_anew(tmp_path: Path) -> None:
+    """Its folder is ours, so it is replaced; nothing trips over it, whoever looks."""
+    user = ordinary_user(tmp_path)
+    top = user.home / "project"
+    top.mkdir()
+    project = ToyProject.make(top)
+    for path in (top, *top.rglob("*")) if os.geteuid() == 0 else ():
+        os.chown(path, UID, UID)
+
+    def run(*words: str) -> subprocess.CompletedProcess[str]:
+        command = user.command(sys.executable, "-m", "doit", *words)
+        environment = project.environment()
+        return subprocess.run(command, cwd=top, env=environment, text=True, capture_output=True, check=False)
+
+    assert run("image").returncode == 0
+    for name in ("base", "disk.raw"):  # of which one is restored, and one patched
+        (top / "build/toy" / name).chmod(0)
+    for words in (["list", "-s"], ["explain"]):
+        done = run(*words)
+        assert (done.returncode, done.stderr) == (0, ""), words
+    assert "cannot be read" in run("info", "rootfs").stdout
+    done = run("image")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "restored rootfs" in done.stdout

@@ -53,7 +53,7 @@ def test_options_of_one_command_are_not_anothers(built: ToyProject) -> None:
     assert "machine.memory" in done.stderr
     done = built.doit("inspect", "--json", "toy=1.img")
     assert done.returncode == 3
-    assert "toy=1.img does not exist" in done.stdout
+    assert "toy=1.img does not exist" in done.stderr
     assert len(built.runs()) == len(ALL)
 
 
@@ -118,9 +118,10 @@ def test_a_command_waits_for_what_is_built_before_it(project: ToyProject) -> Non
     (project.top / "other.yaml").write_text("two\n")
     for words in (("image", "run-uefi"), ("image:other", "run-bios:other"), ("raw", "convert/qcow2:other", "inspect")):
         done = project.doit("-n", "4", *words, *(["--format", "qcow2", "--print"] if words[-1] != "inspect" else []))
-        assert "is not what the recipe makes now" not in done.stdout
-        last = done.stdout.index(f"failed   {words[-1]}") if "failed" in done.stdout else len(done.stdout)
-        assert done.stdout.index("convert/qcow2") < last
+        said = done.stdout + done.stderr
+        assert "is not what the recipe makes now" not in said
+        last = said.index(f"failed   {words[-1]}") if "failed" in said else len(said)
+        assert said.index("convert/qcow2") < last
         (project.top / "source").write_text(f"{words}\n")
 
 
