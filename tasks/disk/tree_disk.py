@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -87,21 +86,16 @@ def _make(ctx: Context, tar: Path, index: Path, epoch: int) -> None:
 
 def _take_kernel(ctx: Context, tree: Tree) -> None:
     """Copy the newest kernel, and its initrd; where there is none an empty file stands for it."""
-    from bootsmith.tasks.tree import installed_kernel
+    from bootsmith.tasks.tree import initrd_archive, installed_kernel
 
     found = installed_kernel.kernels(tree)
     if not found:
         raise StageError(f"there is no kernel in {ctx.inputs['tree']} ({_KERNELS})", "Give one: --kernel and --initrd.")
     version = installed_kernel.newest(found)
     ctx.say(f"kernel {version}")
-    _copy(tree, found[version], ctx.outputs["kernel"])
+    installed_kernel.take(tree, found[version], ctx.outputs["kernel"], "amd64", "give one: --kernel and --initrd")
     initrd = installed_kernel.initrd(tree, version)
     if initrd:
-        _copy(tree, initrd, ctx.outputs["initrd"])
+        initrd_archive.take(tree, initrd, ctx.outputs["initrd"], "give one: --kernel and --initrd")
     else:
         ctx.outputs["initrd"].touch()
-
-
-def _copy(tree: Tree, path: str, target: Path) -> None:
-    with tree.open(path) as source, target.open("wb") as out:
-        shutil.copyfileobj(source, out, 1 << 20)

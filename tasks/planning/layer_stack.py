@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -10,7 +10,7 @@ from bootsmith.tasks.recipe.model import FileSpec
 
 if TYPE_CHECKING:
     from bootsmith.tasks.planning.site import Layer, Site
-    from bootsmith.tasks.recipe.model import Recipe
+    from bootsmith.tasks.recipe.model import File, Module, Recipe
 
 SYSTEM: Final = "system"
 MODULES: Final = "modules"
@@ -25,8 +25,20 @@ def stack(recipe: Recipe, site: Site) -> tuple[Layer, ...]:
 
 def modules(recipe: Recipe) -> dict[str, FileSpec]:
     """Return the multiboot modules of all entries, as files of the tree."""
-    every = (module for entry in recipe.boot.entries.values() for module in entry.modules)
-    return {each.path: FileSpec(each.file, None, 0o755, "root", "root") for each in every if each.file != "none"}
+    return {each.path: FileSpec(file, None, 0o755, "root", "root") for each, file in _each_module(recipe)}
+
+
+def module_words(recipe: Recipe) -> dict[str, str]:
+    """Return all that the entries hand to each module, by its path."""
+    found: dict[str, str] = {}
+    for each, _ in _each_module(recipe):
+        found[each.path] = f"{found.get(each.path, '')} {each.args}".strip()
+    return found
+
+
+def _each_module(recipe: Recipe) -> Iterator[tuple[Module, File]]:
+    for entry in recipe.boot.entries.values():
+        yield from ((module, module.file) for module in entry.modules if module.file != "none")
 
 
 def inputs(layers: Sequence[Layer], *, tars: bool) -> dict[str, Path]:

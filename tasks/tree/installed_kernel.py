@@ -6,13 +6,18 @@ import functools
 import json
 import re
 import shutil
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from bootsmith.tasks.build.parameters import Params
 from bootsmith.tasks.build.stage import Context
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.tools import os_release
+from bootsmith.tasks.tree import linux_image
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from bootsmith.tasks.tree.merged import Tree
 
 _COPY: Final = re.compile(r"\.(old|bak|orig|save|dpkg-\w+|rpm\w+)$|~$|^0-rescue|\brescue\b|\brecovery\b")
@@ -25,6 +30,15 @@ _PACKAGES: Final = {
     "debian": "linux-image-amd64, or linux-image-cloud-amd64 for virtual machines only",
     "ubuntu": "linux-image-generic, or linux-image-virtual for virtual machines only",
 }
+HEAD: Final = 64 << 10
+"""Bytes within which a kernel says what it is, packed by gzip or not."""
+
+
+@dataclass(frozen=True)
+class InstalledParams(Params):
+    """The machine that the kernel is for."""
+
+    arch: str
 
 
 def run(ctx: Context) -> None:
@@ -48,9 +62,19 @@ def run(ctx: Context) -> None:
         ctx.tell(f"kernel {version} was taken, the newest; there also is {', '.join(others)}")
     else:
         ctx.say(f"kernel {version}")
-    with tree.open(found[version]) as source, ctx.outputs["kernel"].open("wb") as target:
-        shutil.copyfileobj(source, target, 1 << 20)
+    kernel = ctx.outputs["kernel"]
+    take(tree, found[version], kernel, InstalledParams.of(ctx).arch, f"let {ctx.hints['key']} name another file")
     ctx.outputs["facts"].write_text(json.dumps(facts(tree, version), sort_keys=True) + "\n")
+
+
+def take(tree: Tree, path: str, target: Path, arch: str, otherwise: str) -> None:
+    """Copy a kernel out of a tree. Raises StageError where it is none that could be started."""
+    with tree.open(path) as source, target.open("wb") as copy:
+        shutil.copyfileobj(source, copy, 1 << 20)
+    with target.open("rb") as copy:
+        why = linux_image.refusal(copy.read(HEAD), arch, target.stat().st_size)
+    if why:
+        raise StageError(f"/{path} of the tree cannot be the kernel: it {why}", f"Install it anew, or {otherwise}.")
 
 
 def facts(tree: Tree | None, version: str) -> dict[str, str]:

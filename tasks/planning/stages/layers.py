@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bootsmith.tasks.boot.module_layer import ModulesParams
 from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.planning import layer_stack
 from bootsmith.tasks.planning.stages import extraction, system
@@ -31,7 +32,7 @@ def stages(recipe: Recipe, site: Site) -> list[Stage]:
     if recipe.system != "none":
         found.append(system.stage(recipe, site, layers[: count + 1]))
     if layer_stack.modules(recipe):
-        found.append(_stage(Files(layer_stack.MODULES, layer_stack.modules(recipe)), recipe, site, layers[:-1]))
+        found.append(_modules(recipe, site, layers[:-1]))
     return found
 
 
@@ -48,6 +49,19 @@ def _stage(spec: LayerSpec, recipe: Recipe, site: Site, below: Sequence[Layer]) 
     )
 
 
+def _modules(recipe: Recipe, site: Site, below: Sequence[Layer]) -> Stage:
+    spec = Files(layer_stack.MODULES, layer_stack.modules(recipe))
+    stage = _stage(spec, recipe, site, below)
+    params = ModulesParams(site.epoch, _added(spec), layer_stack.module_words(recipe), recipe.arch)
+    return stage._replace(run="bootsmith.tasks.boot.module_layer:run", params=params.to_json())
+
+
+def _added(spec: Files) -> dict[str, additions.AddedFile]:
+    return {
+        path: additions.AddedFile(each.mode, each.owner, each.group, each.content) for path, each in spec.files.items()
+    }
+
+
 def _content(spec: LayerSpec, recipe: Recipe, site: Site) -> tuple[str, dict[str, Path], Params, bool]:
     """Return what a layer's stage runs, its inputs and parameters, and whether it names owners of the tree."""
     epoch = site.epoch
@@ -59,10 +73,7 @@ def _content(spec: LayerSpec, recipe: Recipe, site: Site) -> tuple[str, dict[str
             sources = {
                 path: extraction.path(each.source, recipe, site) for path, each in spec.files.items() if each.source
             }
-            files = {
-                path: additions.AddedFile(each.mode, each.owner, each.group, each.content)
-                for path, each in spec.files.items()
-            }
+            files = _added(spec)
             return f"{_RUN}add_files", sources, additions.FilesParams(epoch, files), _named(files)
         case Directories():
             directories = {
