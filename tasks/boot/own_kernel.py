@@ -12,7 +12,7 @@ from bootsmith.tasks.boot import multiboot
 from bootsmith.tasks.build.parameters import Params
 from bootsmith.tasks.build.stage import Context
 from bootsmith.tasks.errors import StageError
-from bootsmith.tasks.tree import boot_formats, linux_image, unpacking
+from bootsmith.tasks.tree import boot_formats, init, linux_image, unpacking
 from bootsmith.tasks.tree.installed_kernel import HEAD, facts, word
 from bootsmith.tasks.tree.unpacking import PIECE
 
@@ -27,11 +27,15 @@ LARGEST: Final = 512 << 20
 
 @dataclass(frozen=True)
 class KernelParams(Params):
-    """By what the kernel is to be started, on what machine, and the version told of one that tells none."""
+    """By what the kernel is to be started, on what machine, and the version told of one that tells none.
+
+    `inits` is what it is told to start, see `init.check`.
+    """
 
     protocol: str
     arch: str
     version: str
+    inits: tuple[str, ...]
 
 
 def run(ctx: Context) -> None:
@@ -48,6 +52,8 @@ def run(ctx: Context) -> None:
     ctx.say(f"kernel {version or kind}")
     ctx.outputs["kernel"].write_bytes(data)
     tree = tree_below(ctx) if "0.index" in ctx.inputs else None
+    if tree is not None:
+        init.check(ctx, tree, params.inits)
     known = facts(tree, version or params.version)
     ctx.outputs["facts"].write_text(json.dumps(known, sort_keys=True) + "\n")
 

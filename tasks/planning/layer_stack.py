@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from bootsmith.tasks.recipe.model import FileSpec
+from bootsmith.tasks.recipe.model import Directory, FileSpec, Tar
 
 if TYPE_CHECKING:
     from bootsmith.tasks.planning.site import Layer, Site
@@ -14,13 +14,21 @@ if TYPE_CHECKING:
 
 SYSTEM: Final = "system"
 MODULES: Final = "modules"
+CONTAINER: Final = "container"
 
 
 def stack(recipe: Recipe, site: Site) -> tuple[Layer, ...]:
     """Return all layers of a recipe's tree, the base first, the system's last."""
     declared = () if recipe.system == "none" else (site.layer(SYSTEM),)
     added = (site.layer(MODULES),) if modules(recipe) else ()
-    return (site.base, *(site.layer(spec.name) for spec in recipe.layers), *declared, *added)
+    mended = (site.layer(CONTAINER),) if may_be_a_containers(recipe) else ()
+    return (site.base, *mended, *(site.layer(spec.name) for spec in recipe.layers), *declared, *added)
+
+
+def may_be_a_containers(recipe: Recipe) -> bool:
+    """Tell whether a recipe's source is a tree that somebody made, and Linux is to find a system in it on a disk."""
+    on_a_disk = any(each.mount == "/" for each in recipe.disk.partitions.values())
+    return on_a_disk and recipe.boot.protocol == "linux" and isinstance(recipe.source, Directory | Tar)
 
 
 def modules(recipe: Recipe) -> dict[str, FileSpec]:

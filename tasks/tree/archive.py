@@ -12,7 +12,7 @@ from typing import Final
 from bootsmith.tasks.build.parameters import Params
 from bootsmith.tasks.build.stage import Context
 from bootsmith.tasks.errors import StageError, ToolFailed
-from bootsmith.tasks.tree import boot_formats, layer
+from bootsmith.tasks.tree import boot_formats, image_archive, layer
 
 PACKERS: Final = ("gzip", "zstd", "xz")
 """What unpacks each packing, by the packing's own name."""
@@ -77,6 +77,9 @@ def index(tar: Path, target: Path, file: Path) -> None:
     """Write the index of a tar. What is wrong with it is told of `file`, the user's, not of our copy of it."""
     with _told_of(file, tar):
         layer.index_tar(tar, target)
+    top = {entry.path: entry for entry in layer.read_index(target) if entry.type == "f" and "/" not in entry.path}
+    sizes = ((path, entry.size) for path, entry in top.items())
+    image_archive.check(str(file), sizes, lambda path: layer.read_member(tar, top[path]))
 
 
 @contextmanager

@@ -83,10 +83,11 @@ def find(ctx: Context) -> None:
     from bootsmith.tasks.tree.merged import tree_below
 
     tree = tree_below(ctx)
-    version = json.loads(ctx.inputs["facts"].read_bytes())["version"]
-    path = installed_kernel.initrd(tree, version)
+    known = json.loads(ctx.inputs["facts"].read_bytes())
+    version, suffix = known["version"], known.get("suffix", known["version"])
+    path = installed_kernel.initrd(tree, version, suffix)
     if path is None:
-        names = ", ".join(f"/{name}" for name in installed_kernel.initrd_names(version))
+        names = ", ".join(f"/{name}" for name in installed_kernel.initrd_names(version, suffix))
         raise StageError(
             f"the tree has no initrd for its kernel {version} ({names})",
             f"Name one by {ctx.hints['key']}, or --initrd; none, where the kernel has the drivers for its disk within.",

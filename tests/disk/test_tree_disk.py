@@ -136,7 +136,7 @@ def test_no_initrd_is_an_empty_one(top: Path, site: Site, tmp_path: Path) -> Non
 )  # fmt: skip
 def test_distributions_names(name: str) -> None:
     """The initrd is found by the names of Debian, Fedora, Arch, openSUSE and Alpine (A8)."""
-    assert name in kernels.initrd_names("1")
+    assert name in kernels.initrd_names("1", "1")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 from bootsmith.tasks.errors import StageError
-from bootsmith.tasks.planning.stages import boot_file_outputs, initrd
+from bootsmith.tasks.planning.stages import boot_file_outputs, initrd, layers
 from bootsmith.tasks.tree import boot_formats
 
 from tests.support import tiny_kernel
@@ -124,12 +124,13 @@ def test_what_is_no_initrd_is_refused(build: TreeBuild) -> None:
 def test_what_the_tree_has_as_initrd_must_be_one(build: TreeBuild) -> None:
     """Half of one, in a tree that is there already, is told by its path."""
     (build.folder / "recipes/tree/boot").mkdir(parents=True)
-    source = "source: {directory: tree}\nsystem: none\nboot: {loader: direct}\n"
-    recipe = build.recipes.load(source)
+    recipe = build.recipes.load("source: {directory: tree}\nsystem: none\nboot: {loader: direct}\n")
     for data in (cpio(), cpio()[:-200]):
         build.base({"./boot/initrd.img-6.1": data})
         build.site.kernel_facts.parent.mkdir(parents=True, exist_ok=True)
         build.site.kernel_facts.write_text('{"version": "6.1"}')
+        for layer in layers.stages(recipe, build.site):
+            build.run(layer)
         (stage,) = initrd.stages(recipe, build.site)
         if data == cpio():
             build.run(stage)

@@ -11,6 +11,7 @@ import pytest
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.planning.stages import kernel as stages
 from bootsmith.tasks.tree import installed_kernel
+from bootsmith.tasks.tree.merged import Tree
 
 from tests.support.kernel_files import bzimage
 from tests.support.tar_members import member
@@ -182,3 +183,67 @@ def test_what_a_tree_calls_its_kernel_must_be_one(data: bytes, what: str, build:
     with pytest.raises(StageError, match=f"/boot/vmlinuz-6.1 of the tree cannot be the kernel: {what}") as caught:
         take(build)
     assert "boot.kernel" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("members", "version", "initrd"),
+    [
+        ({"./boot/vmlinuz": bzimage("6.6 (me)"), "./boot/initrd.img": b""}, "6.6", "boot/initrd.img"),
+        ({"./boot/bzImage": bzimage("6.7"), "./boot/initrd.img-6.7": b""}, "6.7", "boot/initrd.img-6.7"),
+        ({"./boot/vmlinuz-lts": bzimage("6.6-0-lts"), "./boot/initramfs-lts": b""}, "6.6-0-lts", "boot/initramfs-lts"),
+        ({"./boot/vmlinuz-virt": bzimage(""), "./boot/initramfs-virt": b""}, "virt", "boot/initramfs-virt"),
+        ({"./boot/vmlinuz-linux": bzimage("6.9-arch"), "./boot/initramfs-linux.img": b""}, "6.9-arch",
+         "boot/initramfs-linux.img"),
+        ({"./vmlinuz": member("l", linkname="boot/kernel"), "./boot/kernel": bzimage("5.1")}, "5.1", None),
+        ({"./vmlinuz": bzimage(""), "./boot/i": b"", "./initrd.img": member("l", linkname="boot/i")}, "linux",
+         "initrd.img"),
+        ({"./boot/vmlinuz-6.1": bzimage("6.1"), "./boot/vmlinuz": bzimage("9.9")}, "6.1", None),
+        ({"./boot/vmlinuz-lts": bzimage("6.6"), "./boot/vmlinuz-virt": bzimage("6.10")}, "6.10", None),
+    ],
+    ids=map(str, range(9)),
+)  # fmt: skip
+def test_a_kernel_by_another_name(
+    members: dict[str, bytes], version: str, initrd: str | None, build: TreeBuild
+) -> None:
+    """What its name does not say, the kernel does; its initrd is found by either (A8)."""
+    build.base(members)
+    facts = take(build)
+    assert facts["version"] == version
+    tree = Tree([build.site.base.index], [build.site.base.tar])
+    assert installed_kernel.initrd(tree, version, facts.get("suffix", version)) == initrd
+
+
+INIT = {"./usr/sbin/init": member("l", linkname="/nowhere"), "./boot/vmlinuz-6.1": bzimage()}
+
+
+def test_a_tree_without_anything_to_start_is_refused(build: TreeBuild) -> None:
+    """Neither an init nor a shell: a disk that panics is not built; a shell alone is said."""
+    build.base(INIT)
+    with pytest.raises(StageError, match="there is nothing in the tree that Linux would start") as caught:
+        take(build)
+    assert "systemd-sysv" in caught.value.hint
+    build.base({**INIT, "./usr/bin/sh": member(data=b"sh", mode=0o755)})
+    take(build)
+    assert build.told == ["the tree has no init (/sbin/init, /etc/init, /bin/init): Linux will start /bin/sh"]
+
+
+@pytest.mark.parametrize(
+    ("boot", "init"),
+    [
+        ("cmdline: init=/usr/bin/bash", None),
+        ("root: none", None),
+        ("cmdline: init=/usr/bin/no", "init=/usr/bin/no is no program in the tree"),
+        ("cmdline: init=/etc/motd", "init=/etc/motd is no program in the tree"),
+        ("entries: {a: {}, b: {cmdline: init=/x}}", "there is nothing in the tree"),
+        ("entries: {a: {cmdline: init=/usr/bin/bash}, b: {cmdline: init=/x}}", "init=/x is no program"),
+    ],
+)
+def test_what_a_kernel_is_told_to_start_must_be_there(boot: str, init: str | None, build: TreeBuild) -> None:
+    """By each entry's own words; a root that is elsewhere is not looked at."""
+    build.base(INIT)
+    text = f"boot: {{{boot}}}\n"
+    if init is None:
+        assert take(build, text)["version"] == "6.1"
+        return
+    with pytest.raises(StageError, match=init):
+        take(build, text)

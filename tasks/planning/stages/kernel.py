@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from bootsmith.tasks.boot.own_kernel import KernelParams
 from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.disk.kernel_paths import key, role
-from bootsmith.tasks.planning import layer_stack
+from bootsmith.tasks.planning import entries, layer_stack
 from bootsmith.tasks.planning.stages import extraction
 from bootsmith.tasks.recipe import boot_files
 from bootsmith.tasks.recipe.model import Nothing
@@ -40,7 +40,7 @@ def _in_tree(recipe: Recipe, site: Site, tree: Mapping[str, Path], entry: str) -
         "bootsmith.tasks.tree.installed_kernel:run",
         tree,
         {"kernel": site.kernel_for(entry), "facts": site.kernel_facts_for(entry)},
-        InstalledParams(recipe.arch).to_json(),
+        InstalledParams(recipe.arch, entries.inits(recipe, entry)).to_json(),
         hints={"key": key(entry, "kernel")},
         doc="the kernel, out of the tree" + (f", for the entry {entry}" if entry else ""),
     )
@@ -53,7 +53,7 @@ def _own(kernel: Kernel, recipe: Recipe, site: Site, tree: Mapping[str, Path], e
         "bootsmith.tasks.boot.own_kernel:run",
         {"file": extraction.path(kernel.file, recipe, site), **tree},
         {"kernel": site.kernel_for(entry), "facts": site.kernel_facts_for(entry)},
-        KernelParams(recipe.boot.protocol, recipe.arch, recipe.version).to_json(),
+        KernelParams(recipe.boot.protocol, recipe.arch, recipe.version, entries.inits(recipe, entry)).to_json(),
         hints={"key": key(entry, "kernel")},
         doc=f"the kernel of the entry {entry}" if entry else "the kernel",
     )

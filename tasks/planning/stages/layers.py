@@ -13,6 +13,7 @@ from bootsmith.tasks.planning.stages import extraction, system
 from bootsmith.tasks.recipe.model import Devices, Directories, Files, LayerSpec, Links, Overlay, Remove
 from bootsmith.tasks.tree import additions
 from bootsmith.tasks.tree.accounts import is_name
+from bootsmith.tasks.tree.container_layer import ContainerParams
 from bootsmith.tasks.tree.overlay_layer import OverlayParams
 
 if TYPE_CHECKING:
@@ -27,10 +28,11 @@ _RUN = "bootsmith.tasks.tree.additions:"
 def stages(recipe: Recipe, site: Site) -> list[Stage]:
     """Return the stages that make the delta layers, lowest first."""
     layers = layer_stack.stack(recipe, site)
-    count = len(recipe.layers)
-    found = [_stage(spec, recipe, site, layers[: number + 1]) for number, spec in enumerate(recipe.layers)]
+    found = [_container(site)] if layer_stack.may_be_a_containers(recipe) else []
+    for spec in recipe.layers:
+        found.append(_stage(spec, recipe, site, layers[: len(found) + 1]))
     if recipe.system != "none":
-        found.append(system.stage(recipe, site, layers[: count + 1]))
+        found.append(system.stage(recipe, site, layers[: len(found) + 1]))
     if layer_stack.modules(recipe):
         found.append(_modules(recipe, site, layers[:-1]))
     return found
@@ -46,6 +48,18 @@ def _stage(spec: LayerSpec, recipe: Recipe, site: Site, below: Sequence[Layer]) 
         {"tar": target.tar, "index": target.index},
         params.to_json(),
         doc=f"what {spec.name} adds to the tree",
+    )
+
+
+def _container(site: Site) -> Stage:
+    target = site.layer(layer_stack.CONTAINER)
+    return Stage(
+        f"layers/{layer_stack.CONTAINER}",
+        "bootsmith.tasks.tree.container_layer:run",
+        layer_stack.inputs((site.base,), tars=False),
+        {"tar": target.tar, "index": target.index},
+        ContainerParams(site.epoch).to_json(),
+        doc="what a container's tree lacks, or has too much, as a system",
     )
 
 

@@ -37,7 +37,7 @@ CONTENT = "disk.content disk.sizing tree.tar"
 FILLING = f"{CONTENT} disk.sources disk.kernel_paths tree.layer"
 EXT = f"disk.ext.filesystem disk.ext.inode disk.ext.libext2fs cache.files.sparse tools.shared_libraries {PROCESS}"
 OWNERS = "tree.ownership tools.subordinate_ids cache.digest.key cache.digest.attributes"
-KERNEL = "tree.installed_kernel tree.linux_image tree.boot_formats tools.os_release"
+KERNEL = "tree.installed_kernel tree.init tree.linux_image tree.boot_formats tools.os_release"
 UNPACKING = "tree.unpacking cache.files.zstandard"
 CODE = {
     "boot.ldlinux": f"disk.filesystems disk.fat disk.splice {FILLING} {EXT}",
@@ -50,20 +50,21 @@ CODE = {
     "disk.partition_table": f"disk.layout disk.gpt disk.mbr {FILLING}",
     "disk.qemu_img": "disk.qcow2 disk.image_format disk.passphrase build.secret cache.files.lock",
     "disk.raw_image": f"disk.bootcode disk.splice cache.files.sparse {CONTENT}",
-    "disk.tree_disk": f"tree.directory tree.archive tree.excerpt tree.initrd_archive {KERNEL} {UNPACKING} {HOST_FILES} "
-    f"{OWNERS} {MERGED} {CONTENT} {EXT}",
+    "disk.tree_disk": "tree.directory tree.archive tree.excerpt tree.image_archive tree.initrd_archive "
+    f"{KERNEL} {UNPACKING} {HOST_FILES} {OWNERS} {MERGED} {CONTENT} {EXT}",
     "packages.bootstrap": f"packages.debs packages.lockfile cache.files.temporary tree.scratch tools.capacity {LAYERS}",
     "packages.package_files": f"packages.lockfile cache.files.temporary tree.patterns {LAYERS}",
     "tree.additions": f"tree.patterns tree.accounts {DELTA}",
-    "tree.archive": f"tree.excerpt tree.boot_formats {LAYERS}",
-    "tree.directory": f"{LAYERS} {OWNERS} {HOST_FILES}",
+    "tree.archive": f"tree.excerpt tree.image_archive tree.boot_formats {LAYERS}",
+    "tree.container_layer": f"tree.hosts {DELTA}",
+    "tree.directory": f"tree.image_archive {LAYERS} {OWNERS} {HOST_FILES}",
     "tree.exported_file": "",
     "tree.initramfs": f"tree.scratch tools.capacity {LAYERS}",
     "tree.initrd_sources": f"tree.cpio tree.initrd_archive {KERNEL} {UNPACKING} {MERGED}",
-    "tree.installed_kernel": f"tools.os_release tree.linux_image tree.boot_formats {MERGED}",
+    "tree.installed_kernel": f"tree.init tools.os_release tree.linux_image tree.boot_formats {MERGED}",
     "tree.overlay_layer": f"tree.patterns {HOST_FILES} {DELTA}",
     "tree.system_layer": "build.secret tree.accounts tree.users tree.crypt tree.units tree.network "
-    f"tree.ssh_host_keys {DELTA}",
+    f"tree.ssh_host_keys tree.hosts {DELTA}",
     # what the stage `bootloader` loads beside boot.loader_layer
     "boot.direct": "",
     "boot.efistub": "boot.pe boot.systemd tools.os_release",

@@ -60,6 +60,7 @@ def project(tmp_path: Path) -> Path:
     for path, text in {
         "tree/init": "#!/bin/sh\n",
         "tree/etc/gone": "",
+        "tree/sbin/init": "#!/bin/sh\n",
         "tree/etc/passwd": "root:x:0:0:root:/root:/bin/sh\n",
         "tree/etc/group": "root:x:0:\n",
         "tree/etc/shadow": "root:*:19000:0:99999:7:::\n",
@@ -70,6 +71,7 @@ def project(tmp_path: Path) -> Path:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
     (tmp_path / "tree/init").chmod(0o755)
+    (tmp_path / "tree/sbin/init").chmod(0o755)
     (tmp_path / "linux").write_bytes(tiny_kernel.kernel())
     (tmp_path / "initrd").write_bytes(cpio())
     return tmp_path

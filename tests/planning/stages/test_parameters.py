@@ -24,6 +24,7 @@ from bootsmith.tasks.planning.site import Site
 from bootsmith.tasks.planning.stages import unpartitioned
 from bootsmith.tasks.tree import additions
 from bootsmith.tasks.tree.archive import TarParams
+from bootsmith.tasks.tree.container_layer import ContainerParams
 from bootsmith.tasks.tree.directory import DirectoryParams, EmptyParams
 from bootsmith.tasks.tree.initramfs import InitramfsParams
 from bootsmith.tasks.tree.initrd_sources import CompressionParams
@@ -56,6 +57,7 @@ PARAMS: dict[str, type[Params]] = {
     "tree.additions:make_directories": additions.DirectoriesParams,
     "tree.additions:remove": additions.RemovalParams,
     "tree.archive:take": TarParams,
+    "tree.container_layer:run": ContainerParams,
     "tree.directory:make_empty": EmptyParams,
     "tree.directory:pack": DirectoryParams,
     "tree.initramfs:run": InitramfsParams,
