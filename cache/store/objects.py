@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import errno
 import os
-import sys
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from bootsmith.cache.digest.index import read as read_all
-from bootsmith.cache.files import sparse
+from bootsmith.cache.files import sparse, zstandard
 from bootsmith.cache.files.temporary import temporary, write_all
 from xxhash import xxh3_128_hexdigest
-
-if TYPE_CHECKING:
-    import types
 
 PACKED = ".zst"
 LEVEL = 1  # beyond it time grows faster than room shrinks
@@ -67,7 +62,7 @@ class ObjectFolder:
 
     def add(self, digest: str, content: memoryview | bytes) -> None:
         """Write a file of this content, which the caller has verified."""
-        packed = _zstd().compress(content, LEVEL)
+        packed = zstandard.module().compress(content, LEVEL)
         pays = len(packed) <= len(content) * PAYS
         with temporary(self._drafts, mode=0o444) as (descriptor, draft):
             write_all(descriptor, packed if pays else content)
@@ -167,17 +162,9 @@ def _load(path: Path, digest: str, buffer: memoryview | None) -> memoryview | by
 
 def _unpack(packed: memoryview | bytes, limit: int) -> bytes | None:
     """Return what a zstd frame holds, `limit` bytes at most (a damaged header may promise any); None if damaged."""
-    zstd = _zstd()
+    zstd = zstandard.module()
     try:
         size = zstd.get_frame_info(packed).decompressed_size
         return zstd.decompress(packed) if size is not None and size <= limit else None
     except zstd.ZstdError:
         return None
-
-
-def _zstd() -> types.ModuleType:
-    if sys.version_info >= (3, 14):
-        from compression import zstd
-    else:
-        from backports import zstd
-    return zstd

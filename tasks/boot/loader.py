@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TYPE_CHECKING, Protocol
 
+from bootsmith.tasks.boot import pe
 from bootsmith.tasks.boot.menu import Item, Menu
 from bootsmith.tasks.disk import bootcode
 from bootsmith.tasks.disk.bootcode import BootCode, Pointer
@@ -100,7 +101,8 @@ class Making:
             self.add(vendors, data)
 
     def signed(self, program: bytes, what: str) -> bytes:
-        """Return an EFI program with the recipe's signature, where it has a key."""
+        """Return an EFI program with the recipe's signature, where it has a key. Raises StageError where it is none."""
+        pe.parse(program, what)
         return self.signer.program(program, what) if self.signer else program
 
     def configured(self, name: str, usual: bytes) -> bytes | Path:

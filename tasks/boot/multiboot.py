@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Mapping
 from typing import Final, NamedTuple
+
+from bootsmith.tasks.tree import elf
 
 
 class _Form(NamedTuple):
@@ -19,6 +22,8 @@ FORMS: Final[Mapping[str, _Form]] = {
     "multiboot": _Form(0x1BADB002, 8 << 10, 4, 3, "Multiboot"),
     "multiboot2": _Form(0xE85250D6, 32 << 10, 8, 4, "Multiboot2"),
 }
+
+_TASK: Final = re.compile(r"\$\(([\w-]+=)?task-create\)")
 
 
 def has_header(data: bytes, protocol: str) -> bool:
@@ -36,14 +41,30 @@ def has_header(data: bytes, protocol: str) -> bool:
     return False
 
 
-def refusal(data: bytes, protocol: str, arch: str, kind: str) -> str | None:
-    """Return why a loader could not start a kernel, None where it could; `kind` is what `magic.kernel` told."""
-    if kind not in ("ELF32", "ELF64"):
-        return "is no ELF file"
-    if kind == "ELF64" and arch == "i386":
-        return "is a 64-bit ELF file, and arch: i386 needs a 32-bit one"
+def refusal(protocol: str, data: bytes, arch: str, size: int | None) -> str | None:
+    """Return why a loader could not start a kernel, None where it could.
+
+    `data` is all of a file, or its beginning, and `size` how long all of it is, None where nobody knows.
+    """
+    form, why = FORMS[protocol], elf.refusal(data, arch, size)
+    program = elf.head(data)
+    if program is None or program.bits not in elf.widths(arch):
+        return why
     if not has_header(data, protocol):
         other = next((each for each in FORMS if each != protocol and has_header(data, each)), None)
         also = f"; it has one for protocol: {other}" if other else ""
-        return f"has no {FORMS[protocol].name} header in its first {FORMS[protocol].within >> 10} KiB{also}"
-    return None
+        return f"has no {form.name} header in its first {form.within >> 10} KiB{also}"
+    if program.table_end > form.within:
+        return f"is an ELF file whose table of segments is not in its first {form.within >> 10} KiB"
+    return why
+
+
+def module_refusal(data: bytes, args: str, arch: str, size: int) -> str | None:
+    """Return why a kernel could not use one of its modules, None where it could, or nobody but itself knows.
+
+    `data` is all of a file, or its beginning, and `size` how long all of it is. GNU Mach makes a task of what is
+    called so among the module's words, and runs it as it is.
+    """
+    if not data:
+        return "is empty"
+    return elf.refusal(data, arch, size, alone=True) if _TASK.search(args) else None

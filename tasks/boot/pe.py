@@ -14,6 +14,7 @@ from bootsmith.tasks.errors import StageError
 
 PAGE = 4096
 _PE32_PLUS = 0x20B
+_X86_64 = 0x8664
 _READ_ONLY_DATA = 0x40000040  # IMAGE_SCN_CNT_INITIALIZED_DATA | IMAGE_SCN_MEM_READ
 _SIGNED_DATA = 0x0002  # WIN_CERT_TYPE_PKCS_SIGNED_DATA
 _REVISION = 0x0200
@@ -77,19 +78,24 @@ def parse(data: bytes, what: str) -> Program:
     """Take a program apart. Raises StageError where `what` is none for a 64-bit machine."""
     try:
         return _parse(data)
-    except (struct.error, ValueError) as error:
+    except (struct.error, ValueError) as why:
+        error = "it is cut short" if isinstance(why, struct.error) else why
         raise StageError(
             f"{what} is not a 64-bit EFI program: {error}", "Name one, or install its package anew."
-        ) from error
+        ) from why
 
 
 def _parse(data: bytes) -> Program:
+    if data[:2] != b"MZ":
+        raise ValueError("it does not begin like one")
     (coff,) = struct.unpack_from("<I", data, 0x3C)
     count, optional_size = struct.unpack_from("<H12xH", data, coff + 6)
     optional = coff + 24
     (magic,) = struct.unpack_from("<H", data, optional)
-    if data[:2] != b"MZ" or data[coff : coff + 4] != b"PE\0\0" or magic != _PE32_PLUS:
+    if data[coff : coff + 4] != b"PE\0\0" or magic != _PE32_PLUS:
         raise ValueError("it does not begin like one")
+    if struct.unpack_from("<H", data, coff + 4) != (_X86_64,):
+        raise ValueError("it is for other machines than x86-64")
     if optional_size < _SECURITY_DIRECTORY + 8:
         raise ValueError("it has no place for a signature")
     table = optional + optional_size

@@ -17,7 +17,6 @@ EXTRA = 1 << 30
 """Bytes free for the guest, which writes into a snapshot: they cost nothing."""
 UUID = "7c9d35e2-0a5e-4c3b-9d1f-5b6f5d0a7e41"
 _NAME = "root"
-_KERNELS = "/boot/vmlinuz-* or /lib/modules/*/vmlinuz"
 
 
 @dataclass(frozen=True)
@@ -86,16 +85,19 @@ def _make(ctx: Context, tar: Path, index: Path, epoch: int) -> None:
 
 def _take_kernel(ctx: Context, tree: Tree) -> None:
     """Copy the newest kernel, and its initrd; where there is none an empty file stands for it."""
-    from bootsmith.tasks.tree import installed_kernel
+    from bootsmith.tasks.tree import initrd_archive, installed_kernel
 
     found = installed_kernel.kernels(tree)
     if not found:
-        raise StageError(f"there is no kernel in {ctx.inputs['tree']} ({_KERNELS})", "Give one: --kernel and --initrd.")
+        raise StageError(
+            f"there is no kernel in {ctx.inputs['tree']} ({installed_kernel.PLACES})",
+            "Give one: --kernel and --initrd.",
+        )
     version = installed_kernel.newest(found)
     ctx.say(f"kernel {version}")
-    tree.copy(found[version], ctx.outputs["kernel"])
-    initrd = installed_kernel.initrd(tree, version)
+    installed_kernel.take(tree, found[version], ctx.outputs["kernel"], "amd64", "give one: --kernel and --initrd")
+    initrd = installed_kernel.initrd(tree, version, installed_kernel.suffix(found[version]))
     if initrd:
-        tree.copy(initrd, ctx.outputs["initrd"])
+        initrd_archive.take(tree, initrd, ctx.outputs["initrd"], "give one: --kernel and --initrd")
     else:
         ctx.outputs["initrd"].touch()

@@ -25,7 +25,14 @@ FACT: Final = "kernel"
 
 _BY_DEBIAN: Final = re.compile(r"linux-image-(?!.*-(dbg|signed-template)$)")
 _BY_OTHERS: Final = re.compile(r"(?!.*(headers|-dev|-doc|-dbg|-libc|-source|-tools))(linux-|(.*-)?kernel(-|$))")
-_IMAGES: Final = ("boot/vmlinuz-*", "lib/modules/*/vmlinuz", "usr/lib/modules/*/vmlinuz")
+_IMAGES: Final = (
+    "vmlinuz",
+    "boot/vmlinuz",
+    "boot/bzImage",
+    "boot/vmlinuz-*",
+    "lib/modules/*/vmlinuz",
+    "usr/lib/modules/*/vmlinuz",
+)
 
 
 def name(recipe: Recipe) -> str:
@@ -67,5 +74,8 @@ def _may_bring(layer: LayerSpec) -> bool:
         case Overlay():
             return layer.to.startswith(("/boot", "/lib", "/usr"))
         case Files() | Links():
-            return any("vmlinuz" in path for path in (layer.files if isinstance(layer, Files) else layer.links))
+            return any(
+                "vmlinuz" in path or path.endswith("/bzImage")
+                for path in (layer.files if isinstance(layer, Files) else layer.links)
+            )
     return False

@@ -36,6 +36,23 @@ def menu(recipe: Recipe) -> Menu:
     return Menu(tuple(items), boot.default, boot.timeout, serial(boot.console))
 
 
+def inits(recipe: Recipe, kernel: str) -> tuple[str, ...]:
+    """Return what a kernel is told to start from the recipe's disk: by init=, or "" for what it starts by itself.
+
+    There is nothing where it finds its root elsewhere, or in its initrd.
+    """
+    boot = recipe.boot
+    if boot.protocol != "linux" or boot.root == "none" or "/" not in mounted(recipe.disk).values():
+        return ()
+    found = []
+    for entry in boot.entries.values():
+        if entry.kernel != "none" and entry.initrd != "tree" and boot_files.kernel_of(boot, entry) == kernel:
+            words = cmdline.words(cmdline.of_entry(boot, recipe.disk, entry.cmdline))
+            asked = [word.removeprefix("init=") for word in words if word.startswith("init=")]
+            found.append(asked[-1] if asked else "")
+    return tuple(dict.fromkeys(found))
+
+
 def _module(recipe: Recipe, module: model.Module) -> Module:
     _, inside = owner(mounted(recipe.disk), module.path.strip("/"))
     return Module(inside, module.args or module.path.rpartition("/")[2])

@@ -2,31 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from bootsmith.tasks.recipe.model import FileSpec
+from bootsmith.tasks.recipe.model import Directory, FileSpec, Tar
 
 if TYPE_CHECKING:
     from bootsmith.tasks.planning.site import Layer, Site
-    from bootsmith.tasks.recipe.model import Recipe
+    from bootsmith.tasks.recipe.model import File, Module, Recipe
 
 SYSTEM: Final = "system"
 MODULES: Final = "modules"
+CONTAINER: Final = "container"
 
 
 def stack(recipe: Recipe, site: Site) -> tuple[Layer, ...]:
     """Return all layers of a recipe's tree, the base first, the system's last."""
     declared = () if recipe.system == "none" else (site.layer(SYSTEM),)
     added = (site.layer(MODULES),) if modules(recipe) else ()
-    return (site.base, *(site.layer(spec.name) for spec in recipe.layers), *declared, *added)
+    mended = (site.layer(CONTAINER),) if may_be_a_containers(recipe) else ()
+    return (site.base, *mended, *(site.layer(spec.name) for spec in recipe.layers), *declared, *added)
+
+
+def may_be_a_containers(recipe: Recipe) -> bool:
+    """Tell whether a recipe's source is a tree that somebody made, and Linux is to find a system in it on a disk."""
+    on_a_disk = any(each.mount == "/" for each in recipe.disk.partitions.values())
+    return on_a_disk and recipe.boot.protocol == "linux" and isinstance(recipe.source, Directory | Tar)
 
 
 def modules(recipe: Recipe) -> dict[str, FileSpec]:
     """Return the multiboot modules of all entries, as files of the tree."""
-    every = (module for entry in recipe.boot.entries.values() for module in entry.modules)
-    return {each.path: FileSpec(each.file, None, 0o755, "root", "root") for each in every if each.file != "none"}
+    return {each.path: FileSpec(file, None, 0o755, "root", "root") for each, file in _each_module(recipe)}
+
+
+def module_words(recipe: Recipe) -> dict[str, str]:
+    """Return all that the entries hand to each module, by its path."""
+    found: dict[str, str] = {}
+    for each, _ in _each_module(recipe):
+        found[each.path] = f"{found.get(each.path, '')} {each.args}".strip()
+    return found
+
+
+def _each_module(recipe: Recipe) -> Iterator[tuple[Module, File]]:
+    for entry in recipe.boot.entries.values():
+        yield from ((module, module.file) for module in entry.modules if module.file != "none")
 
 
 def inputs(layers: Sequence[Layer], *, tars: bool) -> dict[str, Path]:

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bootsmith.cache.display import shown
-from bootsmith.tasks.boot import own_kernel
+from bootsmith.tasks.boot import multiboot, own_kernel
 from bootsmith.tasks.disk.kernel_paths import key
 from bootsmith.tasks.packages import kernel_package
 from bootsmith.tasks.planning import own_tree
 from bootsmith.tasks.recipe import boot_files
-from bootsmith.tasks.tree import boot_formats
+from bootsmith.tasks.tree import boot_formats, initrd_archive
+from bootsmith.tasks.tree.installed_kernel import HEAD
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -38,15 +39,26 @@ def _files(recipe: Recipe, builds: Path) -> Iterator[tuple[str, str]]:
     boot = recipe.boot
     for entry, kernel in boot_files.kernels(boot).items():
         file = None if isinstance(kernel, str) else kernel.file
-        if isinstance(file, Path) and (head := _head(file, builds)) is not None:
-            why = own_kernel.early_refusal(head, boot.protocol, recipe.arch)
+        if isinstance(file, Path) and (begin := _beginning(file, builds)) is not None:
+            head, size = begin
+            why = own_kernel.early_refusal(head, boot.protocol, recipe.arch, size)
             if why:
                 yield key(entry, "kernel"), f"{_shown(file)} cannot be the kernel: it {why}"
     for entry, initrd in boot_files.initrds(boot).items():
         source = initrd.source
-        if isinstance(source, Path) and (head := _head(source, builds)) is not None and not boot_formats.initrd(head):
-            what = "it is no cpio archive, nor packed by anything Linux unpacks"
-            yield key(entry, "initrd"), f"{_shown(source)} cannot be the initrd: {what}"
+        if isinstance(source, Path) and (begin := _beginning(source, builds)) is not None:
+            head, _ = begin
+            if not boot_formats.initrd(head):
+                why = initrd_archive.head_refusal(head)
+                yield key(entry, "initrd"), f"{_shown(source)} cannot be the initrd: it {why}"
+    for module in {each.path: each for entry in boot.entries.values() for each in entry.modules}.values():
+        added = module.file
+        if isinstance(added, Path) and (begin := _beginning(added, builds)) is not None:
+            head, size = begin
+            packed = boot_formats.packing(head)
+            why = None if packed else multiboot.module_refusal(head, module.args, recipe.arch, size)
+            if why:
+                yield "boot.modules", f"{_shown(added)} cannot be the module {module.path}: it {why}"
 
 
 def packages(recipe: Recipe, lock: LockFile) -> list[str]:
@@ -58,13 +70,16 @@ def packages(recipe: Recipe, lock: LockFile) -> list[str]:
     return [f"{shown(recipe.file)}: {key(entry, 'kernel')}: {what}"]
 
 
-def _head(file: Path, builds: Path) -> bytes | None:
-    """Return the beginning of a file; None where it cannot be read, or may be made anew: then the stage tells."""
+def _beginning(file: Path, builds: Path) -> tuple[bytes, int] | None:
+    """Return the beginning of a file and how long it is; None where the stage is to tell.
+
+    It cannot be read, or may be made anew.
+    """
     if file.resolve().is_relative_to(builds.resolve()):
         return None
     try:
         with file.open("rb") as source:
-            return source.read(own_kernel.HEAD)
+            return source.read(HEAD), os.fstat(source.fileno()).st_size
     except OSError:
         return None
 

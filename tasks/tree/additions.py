@@ -47,7 +47,12 @@ class FilesParams(Params):
 
 def add_files(ctx: Context) -> None:
     """Add single files."""
-    tree, params = tree_below(ctx), FilesParams.of(ctx)
+    put_files(ctx, FilesParams.of(ctx))
+
+
+def put_files(ctx: Context, params: FilesParams) -> None:
+    """Write the layer of single files, for a stage whose parameters may say more."""
+    tree = tree_below(ctx)
     with Delta(ctx, tree, "files", params.epoch) as delta:
         for path, spec in params.files.items():
             data = ctx.inputs[path] if spec.content is None else spec.content.encode()

@@ -13,7 +13,7 @@ from bootsmith.cache.display import shown
 from bootsmith.tasks.build.parameters import Params
 from bootsmith.tasks.build.stage import Context
 from bootsmith.tasks.errors import StageError, ToolFailed
-from bootsmith.tasks.tree import boot_formats, foreign_tar
+from bootsmith.tasks.tree import boot_formats, foreign_tar, image_archive, layer
 
 PACKERS: Final = ("gzip", "zstd", "xz")
 """What unpacks each packing, by the packing's own name."""
@@ -79,6 +79,9 @@ def index(ctx: Context, tar: Path, target: Path, file: Path) -> None:
     """Write the index of a tar. What is wrong with it is told of `file`, the user's, not of our copy of it."""
     with _told_of(file, tar):
         _tell_of_whiteouts(ctx, file, foreign_tar.index(tar, target))
+    top = {entry.path: entry for entry in layer.read_index(target) if entry.type == "f" and "/" not in entry.path}
+    sizes = ((path, entry.size) for path, entry in top.items())
+    image_archive.check(str(file), sizes, lambda path: layer.read_member(tar, top[path]))
 
 
 def _tell_of_whiteouts(ctx: Context, file: Path, paths: Sequence[str]) -> None:

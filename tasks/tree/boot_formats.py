@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Mapping
 from typing import Final
 
@@ -15,7 +14,6 @@ PACKED: Final[Mapping[str, bytes]] = {
     "bzip2": b"BZh",
     "lzo": b"\x89LZO",
 }
-_FOR_64_BITS: Final = 1
 
 
 def packing(data: bytes) -> str | None:
@@ -30,20 +28,6 @@ def kernel(data: bytes) -> str:
     if data[:4] == b"\x7fELF":
         return {1: "ELF32", 2: "ELF64"}.get(data[4], "")
     return ""
-
-
-def linux_version(data: bytes) -> str:
-    """Return the version a bzImage says it is, "" where it says none."""
-    (offset,) = struct.unpack_from("<H", data, 0x20E)
-    text = data[offset + 0x200 : offset + 0x300].partition(b"\0")[0] if offset else b""
-    return text.decode("ascii", "replace").partition(" ")[0]
-
-
-def needs_64_bits(data: bytes) -> bool:
-    """Tell whether a bzImage runs in 64-bit mode only."""
-    (version,) = struct.unpack_from("<H", data, 0x206)
-    (flags,) = struct.unpack_from("<H", data, 0x236)
-    return version >= 0x020C and bool(flags & _FOR_64_BITS)
 
 
 def initrd(data: bytes) -> str:

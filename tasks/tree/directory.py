@@ -14,7 +14,7 @@ from bootsmith.cache.display import shown
 from bootsmith.tasks.build.parameters import Params
 from bootsmith.tasks.build.stage import Context
 from bootsmith.tasks.errors import StageError
-from bootsmith.tasks.tree import acl, host_files
+from bootsmith.tasks.tree import acl, host_files, image_archive
 
 if TYPE_CHECKING:
     from bootsmith.tasks.tree.layer import LayerWriter
@@ -69,6 +69,7 @@ def add_tree(
     """
     from bootsmith.tasks.tree.layer import WHITEOUT
 
+    _refuse_images(top)
     names: dict[tuple[int, int], str] = {}
     for path, file, status in host_files.below(top):
         if file.name.startswith(WHITEOUT):
@@ -84,6 +85,12 @@ def add_tree(
         xattrs = attributes(file, owner, keep_acls=mode is kept_mode)
         whose = owner(status.st_uid, status.st_gid) if owner else (0, 0)
         _add(writer, path, file, status, whose, mode(status), xattrs)
+
+
+def _refuse_images(top: Path) -> None:
+    there = [top / name for name in (image_archive.DOCKER, image_archive.OCI)]
+    sizes = [(each.name, each.stat().st_size) for each in there if each.is_file() and not each.is_symlink()]
+    image_archive.check(shown(top), sizes, lambda name: (top / name).read_bytes())
 
 
 def _add(  # noqa: PLR0917  the order of chown and chmod

@@ -11,7 +11,7 @@ from bootsmith.cache.display import shown
 from bootsmith.tasks.build.parameters import Params
 from bootsmith.tasks.build.stage import Context
 from bootsmith.tasks.errors import StageError
-from bootsmith.tasks.tree import acl, boot_formats
+from bootsmith.tasks.tree import acl, initrd_archive
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -90,24 +90,22 @@ def find(ctx: Context) -> None:
     from bootsmith.tasks.tree.merged import tree_below
 
     tree = tree_below(ctx)
-    version = json.loads(ctx.inputs["facts"].read_bytes())["version"]
-    path = installed_kernel.initrd(tree, version)
+    known = json.loads(ctx.inputs["facts"].read_bytes())
+    version, suffix = known["version"], known.get("suffix", known["version"])
+    path = installed_kernel.initrd(tree, version, suffix)
     if path is None:
-        names = ", ".join(f"/{name}" for name in installed_kernel.initrd_names(version))
+        names = ", ".join(f"/{name}" for name in installed_kernel.initrd_names(version, suffix))
         raise StageError(
             f"the tree has no initrd for its kernel {version} ({names})",
             f"Name one by {ctx.hints['key']}, or --initrd; none, where the kernel has the drivers for its disk within.",
         )
-    tree.copy(path, ctx.outputs["initrd"])
+    initrd_archive.take(tree, path, ctx.outputs["initrd"], f"name one by {ctx.hints['key']}, or --initrd")
 
 
 def take(ctx: Context) -> None:
-    """Copy the recipe's own initrd. Raises StageError where it is none."""
-    file = ctx.inputs["file"]
-    with file.open("rb") as source:
-        if not boot_formats.initrd(source.read(8)):
-            what = "it is no cpio archive, nor packed by anything Linux unpacks"
-            raise StageError(f"{file} cannot be the initrd: {what}", f"Let {ctx.hints['key']} name another file.")
-        source.seek(0)
-        with ctx.outputs["initrd"].open("wb") as target:
-            shutil.copyfileobj(source, target, 1 << 20)
+    """Copy the recipe's own initrd. Raises StageError where it is none, or not all of one."""
+    file, initrd = ctx.inputs["file"], ctx.outputs["initrd"]
+    shutil.copyfile(file, initrd)
+    why = initrd_archive.refusal(initrd)
+    if why:
+        raise StageError(f"{file} cannot be the initrd: it {why}", f"Let {ctx.hints['key']} name another file.")

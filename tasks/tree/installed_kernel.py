@@ -5,13 +5,19 @@ from __future__ import annotations
 import functools
 import json
 import re
+from collections.abc import Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from bootsmith.tasks.build.parameters import Params
 from bootsmith.tasks.build.stage import Context
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.tools import os_release
+from bootsmith.tasks.tree import boot_formats, init, linux_image
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from bootsmith.tasks.tree.merged import Tree
 
 _COPY: Final = re.compile(r"\.(old|bak|orig|save|dpkg-\w+|rpm\w+)$|~$|^0-rescue|\brescue\b|\brecovery\b")
@@ -20,23 +26,35 @@ _EARLIER: Final = re.compile(r"[-+](?=(?:rc\d|trunk|rt|debug|dbg)(?:\b|\d))")
 _WORD: Final = re.compile(r"[A-Za-z0-9][\w.+~-]{0,127}", re.ASCII)
 """What may be a kernel's version, and what os-release(5) lets a distribution call itself: it becomes part of paths."""
 _LONGEST_TITLE: Final = 200  # letters, more than a screen's line
+_PLAIN: Final = ("boot/vmlinuz", "boot/bzImage", "vmlinuz", "bzImage")
+PLACES: Final = "/boot/vmlinuz-*, /lib/modules/*/vmlinuz, /boot/vmlinuz, /boot/bzImage, /vmlinuz"
 _PACKAGES: Final = {
     "debian": "linux-image-amd64, or linux-image-cloud-amd64 for virtual machines only",
     "ubuntu": "linux-image-generic, or linux-image-virtual for virtual machines only",
 }
+HEAD: Final = 64 << 10
+"""Bytes within which a kernel says what it is, packed by gzip or not."""
+
+
+@dataclass(frozen=True)
+class InstalledParams(Params):
+    """The machine that the kernel is for, and what it is told to start, see `init.check`."""
+
+    arch: str
+    inits: tuple[str, ...]
 
 
 def run(ctx: Context) -> None:
     """Copy the kernel; write down its version and whose it is."""
     from bootsmith.tasks.tree.merged import tree_below
 
-    tree = tree_below(ctx)
+    tree, params = tree_below(ctx), InstalledParams.of(ctx)
     found = kernels(tree)
     if not found:
         known = facts(tree, "")["id"]
         package = _PACKAGES.get(known)
         raise StageError(
-            "there is no kernel in the tree (/boot/vmlinuz-*)",
+            f"there is no kernel in the tree ({PLACES})",
             f"Add {package} to source.{known}.packages."
             if package
             else "Add the distribution's kernel package, or name a kernel of your own: boot.kernel, or --kernel.",
@@ -47,8 +65,22 @@ def run(ctx: Context) -> None:
         ctx.tell(f"kernel {version} was taken, the newest; there also is {', '.join(others)}")
     else:
         ctx.say(f"kernel {version}")
-    tree.copy(found[version], ctx.outputs["kernel"])
-    ctx.outputs["facts"].write_text(json.dumps(facts(tree, version), sort_keys=True) + "\n")
+    kernel = ctx.outputs["kernel"]
+    take(tree, found[version], kernel, params.arch, f"let {ctx.hints['key']} name another file")
+    init.check(ctx, tree, params.inits)
+    told, ending = facts(tree, version), suffix(found[version])
+    if ending != version:
+        told["suffix"] = ending
+    ctx.outputs["facts"].write_text(json.dumps(told, sort_keys=True) + "\n")
+
+
+def take(tree: Tree, path: str, target: Path, arch: str, otherwise: str) -> None:
+    """Copy a kernel out of a tree. Raises StageError where it is none that could be started."""
+    tree.copy(path, target)
+    with target.open("rb") as copy:
+        why = linux_image.refusal(copy.read(HEAD), arch, target.stat().st_size)
+    if why:
+        raise StageError(f"/{path} of the tree cannot be the kernel: it {why}", f"Install it anew, or {otherwise}.")
 
 
 def facts(tree: Tree | None, version: str) -> dict[str, str]:
@@ -73,36 +105,52 @@ def word(text: str) -> str:
 
 
 def kernels(tree: Tree) -> dict[str, str]:
-    """Return the tree's kernels: version -> path. Beside /boot, distributions keep them with their modules."""
-    found = {name: f"lib/modules/{name}/vmlinuz" for name in tree.names("lib/modules")}
-    found |= {
-        name.removeprefix("vmlinuz-"): f"boot/{name}" for name in tree.names("boot") if name.startswith("vmlinuz-")
-    }
-    return {
-        version: path
-        for version, path in found.items()
-        if word(version)
-        and not _COPY.search(version)
-        and (entry := tree.find(path)) is not None
-        and entry.type in ("f", "h")
-    }
+    """Return the tree's kernels: version -> path. Beside /boot, distributions keep them with their modules.
+
+    Of one whose name says no version, as Alpine's or one copied by hand, the kernel itself tells it. A name without
+    anything behind it counts where there is no other: it may be a link to one of them.
+    """
+    named = [f"lib/modules/{name}/vmlinuz" for name in tree.names("lib/modules")]
+    named += [f"boot/{name}" for name in tree.names("boot") if name.startswith("vmlinuz-")]
+    return _told(tree, named) or _told(tree, _PLAIN)
 
 
-def initrd(tree: Tree, version: str) -> str | None:
+def _told(tree: Tree, paths: Iterable[str]) -> dict[str, str]:
+    files = [path for path in paths if (entry := tree.find(path)) is not None and entry.type in ("f", "h")]
+    found = {_version(tree, path): path for path in files if not _COPY.search(suffix(path))}
+    return {version: path for version, path in found.items() if version}
+
+
+def _version(tree: Tree, path: str) -> str:
+    """Return a kernel's version by its name, or by itself, nothing where neither could be one."""
+    name = suffix(path)
+    if name[:1].isdigit() or (name and not word(name)):
+        return word(name)
+    with tree.open(path) as file:
+        head = file.read(HEAD)
+    told = word(linux_image.version(head)) if boot_formats.kernel(head) == "bzImage" else ""
+    return told or name or "linux"
+
+
+def suffix(path: str) -> str:
+    """Return what a kernel's name has behind it, and that of its initrd: mostly its version, or "lts", or nothing."""
+    folder, _, name = path.rpartition("/")
+    return folder.rpartition("/")[2] if folder.startswith("lib/modules/") else name.partition("-")[2]
+
+
+def initrd(tree: Tree, version: str, suffix: str) -> str | None:
     """Return the path of a kernel's initrd in the tree, None where there is none."""
-    return next(
-        (name for name in initrd_names(version) if (entry := tree.find(name)) and entry.type in ("f", "h")), None
-    )
+    names = initrd_names(version, suffix)
+    return next((name for name in names if (entry := tree.find(name)) and entry.type in ("f", "h")), None)
 
 
-def initrd_names(version: str) -> tuple[str, ...]:
+def initrd_names(version: str, suffix: str) -> tuple[str, ...]:
     """Return what distributions call the initrd of a kernel: Debian, Fedora and Arch, openSUSE, Alpine."""
-    return (
-        f"boot/initrd.img-{version}",
-        f"boot/initramfs-{version}.img",
-        f"boot/initrd-{version}",
-        f"boot/initramfs-{version}",
-    )
+    names = []
+    for each in dict.fromkeys((version, suffix)):
+        end = f"-{each}" if each else ""
+        names += [f"boot/initrd.img{end}", f"boot/initramfs{end}.img", f"boot/initrd{end}", f"boot/initramfs{end}"]
+    return (*names, *(() if suffix else ("initrd.img",)))
 
 
 def newest(versions: dict[str, str]) -> str:

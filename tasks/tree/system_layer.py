@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from bootsmith.tasks.build.parameters import Params
 from bootsmith.tasks.build.stage import Context
 from bootsmith.tasks.errors import StageError, joined
+from bootsmith.tasks.tree import hosts
 from bootsmith.tasks.tree.users import DeclaredUser
 
 if TYPE_CHECKING:
     from bootsmith.tasks.tree.delta import Delta
     from bootsmith.tasks.tree.units import Units
-
-
-_HOSTS: Final = """\
-127.0.0.1\tlocalhost
-::1\tlocalhost ip6-localhost ip6-loopback
-ff02::1\tip6-allnodes
-ff02::2\tip6-allrouters
-"""
 
 
 @dataclass(frozen=True)
@@ -68,20 +60,8 @@ def run(ctx: Context) -> None:
 def _name(params: SystemParams, delta: Delta) -> None:
     name = params.hostname
     delta.add_file("etc/hostname", f"{name.partition('.')[0]}\n".encode())
-    text = hosts(delta.tree.text("etc/hosts"), name, params.hosts)
+    text = hosts.with_names(delta.tree.text("etc/hosts"), name, params.hosts)
     delta.add_file("etc/hosts", text.encode("utf-8", "surrogateescape"))
-
-
-def hosts(text: str | None, hostname: str, further: Iterable[Sequence[str]]) -> str:
-    """Return /etc/hosts: what a layer brought, else the usual lines, with the guest's own name and further ones.
-
-    `further` are pairs of name and address. A host name with dots is the full one; its first part goes by itself too.
-    """
-    own = f"127.0.1.1\t{hostname}" + (f" {hostname.partition('.')[0]}" if "." in hostname else "")
-    lines = [line for line in (text or _HOSTS).splitlines() if line.split()[:1] != ["127.0.1.1"]]
-    place = next((number for number, line in enumerate(lines, 1) if line.split()[:1] == ["127.0.0.1"]), 0)
-    lines[place:place] = [own]
-    return "\n".join([*lines, *(f"{address}\t{name}" for name, address in further)]) + "\n"
 
 
 def _machine_id(wanted: str, delta: Delta) -> None:

@@ -13,10 +13,12 @@ from bootsmith.tasks.recipe.load import load
 from bootsmith.tasks.tools import host
 
 from tests.support.disk_build import VERSION, DiskBuild
+from tests.support.kernel_files import efi_program
 from tests.support.tar_members import member
 
 ROOT = "{mount: /, uuid: 01234567-89ab-cdef-0123-456789abcdef}"
 DISK = f"disk: {{partitions: {{esp: {{size: 64M, mount: /boot/efi}}, root: {ROOT}}}}}\n"
+LOADER = efi_program(b"from the tree")
 PARTUUID = "root=PARTUUID={} ro console=tty0 console=ttyS0"
 
 
@@ -24,7 +26,7 @@ PARTUUID = "root=PARTUUID={} ro console=tty0 console=ttyS0"
 def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DiskBuild:
     """A build with a small base layer."""
     made = DiskBuild(tmp_path, monkeypatch, DISK)
-    made.base({"./": member("d"), "usr/lib/systemd/boot/efi/systemd-bootx64.efi": b"MZ from the tree"})
+    made.base({"./": member("d"), "usr/lib/systemd/boot/efi/systemd-bootx64.efi": LOADER})
     return made
 
 
@@ -42,7 +44,7 @@ def test_systemd_boot_with_its_entry(build: DiskBuild) -> None:
     """Its binary is the tree's own; the entry is what the Boot Loader Specification asks for."""
     build.run("bootloader")
     assert files(build) == {
-        "esp/EFI/BOOT/BOOTX64.EFI": b"MZ from the tree",
+        "esp/EFI/BOOT/BOOTX64.EFI": LOADER,
         "esp/loader/loader.conf": b"default default.conf\ntimeout 0\n",
         "esp/loader/entries/default.conf": (
             "title Debian GNU/Linux 13 (trixie)\n"
@@ -53,6 +55,22 @@ def test_systemd_boot_with_its_entry(build: DiskBuild) -> None:
             f"options {cmdline(build)}\n"
         ).encode(),
     }
+
+
+@pytest.mark.parametrize(
+    ("data", "what"),
+    [
+        (b"text\n", "it does not begin like one"),
+        (b"MZ", "it is cut short"),
+        (LOADER[:-1], "it is cut short"),
+        (efi_program(b"x", machine=0xAA64), "it is for other machines than x86-64"),
+    ],
+)
+def test_what_the_firmware_starts_is_a_program(data: bytes, what: str, build: DiskBuild) -> None:
+    """Whatever a tree has by a loader's name: a disk that nothing starts is not built (W7)."""
+    build.base({"./": member("d"), "usr/lib/systemd/boot/efi/systemd-bootx64.efi": data})
+    with pytest.raises(StageError, match=rf"systemd-bootx64\.efi is not a 64-bit EFI program: {what}"):
+        build.run("bootloader")
 
 
 def test_systemd_boot_with_several_entries(build: DiskBuild) -> None:

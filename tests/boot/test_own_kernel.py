@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import gzip
 import json
+import struct
 import subprocess
 from pathlib import Path
 
@@ -41,6 +42,16 @@ def take(build: TreeBuild, data: bytes, text: str = LINUX) -> dict[str, str]:
     return facts
 
 
+def signed(image: bytes, size: int) -> bytes:
+    """Return a bzImage as a signed EFI program has it: what its header tells of stands behind it."""
+    made = bytearray(image)
+    made[:2] = b"MZ"
+    struct.pack_into("<I", made, 0x3C, 0x40)
+    struct.pack_into("<4s20xH", made, 0x40, b"PE\0\0", 0x20B)
+    struct.pack_into("<II", made, 0x40 + 24 + 112 + 32, len(image), size)
+    return bytes(made) + bytes(size)
+
+
 def zstd(data: bytes) -> bytes:
     return subprocess.run(["zstd", "-qc"], input=data, capture_output=True, check=True).stdout
 
@@ -56,6 +67,14 @@ def test_a_bzimage_is_linux(pack: object, build: TreeBuild) -> None:
         "version_id": "13",
         "pretty_name": "Debian GNU/Linux 13 (trixie)",
     }
+
+
+def test_a_signed_kernel_is_linux(build: TreeBuild) -> None:
+    """What stands behind it is its signature; an old one's last paragraph need not be full."""
+    assert take(build, signed(bzimage("6.9"), 100))["version"] == "6.9"
+    old = bytearray(bzimage("2.6.20"))
+    old[0x206] = 6
+    assert take(build, bytes(old[:-15]))["version"] == "2.6.20"
 
 
 @pytest.mark.parametrize("version", ["../../x", "/x", "..", "6'x"])
@@ -89,15 +108,25 @@ def test_a_packed_multiboot_kernel_is_unpacked(build: TreeBuild) -> None:
         (LINUX, b"", "it is no Linux"),
         (LINUX, elf(bits=64), r"it is a Linux that no loader takes \(ELF64\)"),
         (LINUX, boot_formats.PACKED["xz"] + bytes(100), "it is packed by xz"),
+        (LINUX, bzimage()[:0x206], "it is cut short: it ends within its header, after 518 bytes"),
+        (LINUX, bzimage()[:-1], "it is cut short: it has 4095 bytes, and its header tells of 4096"),
+        (LINUX, gzip.compress(bzimage()[:2000]), "it is cut short: it has 2000 bytes"),
+        (LINUX, bzimage()[:0x1F4] + bytes(4) + bzimage()[0x1F8:], "its header says that no code follows"),
+        (LINUX, signed(bzimage(), 100)[:-1], "it is cut short: it has 4195 bytes, and its header tells of 4196"),
+        (LINUX, b"MZ".ljust(0x38, b"\0") + b"ARM\x64" + bytes(99), "it is a Linux for arm64 machines"),
+        (LINUX, b"MZ\0\0zimg" + bytes(99), "it is a Linux packed for other machines than x86"),
+        (LINUX, b"MZ" + bytes(999), "it is an EFI program but no Linux by itself"),
+        (LINUX, b"\x27\x05\x19\x56" + bytes(60), "it is an image for U-Boot"),
         (LINUX, gzip.compress(b"x" * 100, mtime=0)[:-10], "is damaged: gzip"),
         (LINUX, boot_formats.PACKED["zstd"] + b"junk", "is damaged: zstd"),
         (LINUX, gzip.compress(elf(), mtime=0), r"\(ELF32\)"),
         (MACH, elf(bits=64), "it is a 64-bit ELF file, and arch: i386 needs a 32-bit one"),
         (MACH, elf(), "it has no Multiboot header"),
         (MACH, bzimage(), "it is no ELF file"),
+        (MACH, multiboot()[:1000], "it is cut short: it has 1000 bytes"),
         (MACH.replace("protocol: multiboot, ", ""), bzimage(), "it is a Linux for 64-bit machines"),
     ],
-    ids=map(str, range(11)),
+    ids=map(str, range(21)),
 )
 def test_what_could_not_start_is_refused(text: str, data: bytes, what: str, build: TreeBuild) -> None:
     """Whatever a file is called, what it is decides; the error names the file and what it is. W7, L3."""

@@ -73,6 +73,8 @@ def own(tmp_path_factory: pytest.TempPathFactory) -> ToyProject:
     (top / "recipes/tree").mkdir(parents=True)
     (top / "recipes/tree/init").write_bytes(stand_in("hello"))
     (top / "recipes/tree/init").chmod(0o755)
+    (top / "recipes/tree/sbin").mkdir()
+    (top / "recipes/tree/sbin/init").touch(0o755)
     (top / "recipes/vmlinuz").write_bytes(bzimage())
     (top / "recipes/own.yaml").write_text(OWN)
     (top / "dodo.py").write_text(

@@ -21,6 +21,7 @@ from bootsmith.tasks.tree.layer import LayerWriter
 from tests.support.disk_build import VERSION, DiskBuild
 from tests.support.ext_image import check, header, read_tree
 from tests.support.fat_image import read_fat
+from tests.support.kernel_files import efi_program
 from tests.support.ordinary_user import ordinary_user
 from tests.support.single_stage import run_stage
 from tests.support.tar_members import EPOCH, member
@@ -31,7 +32,7 @@ BASE = {
     "etc": member("d"),
     "etc/motd": b"hello",
     "usr": member("d"),
-    "usr/lib/systemd/boot/efi/systemd-bootx64.efi": b"MZ systemd-boot",
+    "usr/lib/systemd/boot/efi/systemd-bootx64.efi": efi_program(b"systemd-boot"),
     **{f"usr/{number}": random.Random(number).randbytes(number * 97) for number in range(300)},
     "usr/link": member("h", linkname="usr/299"),
     "boot": member("d"),

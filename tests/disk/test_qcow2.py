@@ -176,6 +176,8 @@ def project(top: Path, output: str) -> None:
     recipes = top / "recipes"
     (recipes / "tree").mkdir(parents=True)
     (recipes / "tree/init").write_bytes(stand_in("hello"))
+    (recipes / "tree/sbin").mkdir()
+    (recipes / "tree/sbin/init").touch(0o755)
     (recipes / "vmlinuz").write_bytes(bzimage())
     (recipes / "own.yaml").write_text(OWN + f"outputs: [raw, qcow2: {output}]\n")
     (top / "dodo.py").write_text(dodo("recipes/own.yaml"))

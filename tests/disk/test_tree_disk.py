@@ -15,6 +15,7 @@ from bootsmith.tasks.planning.stages import unpartitioned as stages
 from bootsmith.tasks.tree import installed_kernel as kernels
 
 from tests.support.ext_image import read_tree
+from tests.support.kernel_files import bzimage, cpio
 from tests.support.single_stage import run_stage
 
 
@@ -29,10 +30,10 @@ def fixture_top(tmp_path: Path) -> Path:
     top = tmp_path / "top"
     for folder in ("boot", "etc", "sbin"):
         (top / folder).mkdir(parents=True)
-    (top / "boot/vmlinuz-6.1.0-9-amd64").write_bytes(b"old kernel")
-    (top / "boot/vmlinuz-6.1.0-10-amd64").write_bytes(b"new kernel")
-    (top / "boot/initrd.img-6.1.0-9-amd64").write_bytes(b"old initrd")
-    (top / "boot/initrd.img-6.1.0-10-amd64").write_bytes(b"new initrd")
+    (top / "boot/vmlinuz-6.1.0-9-amd64").write_bytes(bzimage("old"))
+    (top / "boot/vmlinuz-6.1.0-10-amd64").write_bytes(bzimage("new"))
+    (top / "boot/initrd.img-6.1.0-9-amd64").write_bytes(cpio({"old": b""}))
+    (top / "boot/initrd.img-6.1.0-10-amd64").write_bytes(cpio({"new": b""}))
     (top / "sbin/init").write_bytes(b"init")
     (top / "sbin/init").chmod(0o4755)
     os.link(top / "sbin/init", top / "sbin/twin")
@@ -57,7 +58,7 @@ def check_tree(site: Site) -> None:
     assert (found[b"sbin/init"].mode & 0o7777, found[b"sbin/init"].uid, found[b"sbin/init"].links) == (0o4755, 0, 2)
     assert found[b"etc/link"].content == b"/sbin/init"
     assert found[b"..data"].content == b"its name is odd"
-    assert (site.kernel.read_bytes(), site.initrd.read_bytes()) == (b"new kernel", b"new initrd")
+    assert (site.kernel.read_bytes(), site.initrd.read_bytes()) == (bzimage("new"), cpio({"new": b""}))
 
 
 def test_a_directory(top: Path, site: Site, tmp_path: Path) -> None:
@@ -107,6 +108,22 @@ def test_no_kernel_says_what_to_give(top: Path, site: Site, tmp_path: Path) -> N
     assert not site.kernel.exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "data", "what"),
+    [
+        ("vmlinuz-6.1.0-10-amd64", b"text", "cannot be the kernel: it is no Linux"),
+        ("initrd.img-6.1.0-10-amd64", cpio()[:-200], "cannot be the initrd: it is damaged.*cut short"),
+    ],
+)
+def test_what_would_not_start_it_is_refused(
+    name: str, data: bytes, what: str, top: Path, site: Site, tmp_path: Path
+) -> None:
+    """A kernel that is none and an initrd cut short are told before QEMU runs (W7)."""
+    (top / "boot" / name).write_bytes(data)
+    with pytest.raises(StageError, match=f"/boot/{name} of the tree {what}"):
+        run_stage(stages.of_directory(top, site, kernel=True), tmp_path / "work")
+
+
 def test_no_initrd_is_an_empty_one(top: Path, site: Site, tmp_path: Path) -> None:
     """An older kernel's initrd is not taken for the newer's: none is none."""
     (top / "boot/initrd.img-6.1.0-10-amd64").unlink()
@@ -119,7 +136,7 @@ def test_no_initrd_is_an_empty_one(top: Path, site: Site, tmp_path: Path) -> Non
 )  # fmt: skip
 def test_distributions_names(name: str) -> None:
     """The initrd is found by the names of Debian, Fedora, Arch, openSUSE and Alpine (A8)."""
-    assert name in kernels.initrd_names("1")
+    assert name in kernels.initrd_names("1", "1")
 
 
 @pytest.mark.parametrize(

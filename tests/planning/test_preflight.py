@@ -48,9 +48,10 @@ def zstd(data: bytes) -> bytes:
         (OWN, boot_formats.PACKED["gzip"] + b"told by the stage, which knows all of it"),
         (MACH, multiboot()),
         (MACH, gzip.compress(multiboot(at=8000))),
+        (OWN, bzimage() + bytes(1 << 20)),
         (ENTRY, bzimage()),
     ],
-    ids=map(str, range(7)),
+    ids=map(str, range(8)),
 )
 def test_what_may_start_passes(text: str, kernel: bytes, recipes: RecipeFolder) -> None:
     """Plain or packed; where the beginning does not tell, the stage judges."""
@@ -66,6 +67,9 @@ NO_LINUX = "is no Linux: what is needed is a bzImage, as make bzImage or a distr
         (OWN, b"#!/bin/sh\n", "boot.kernel", NO_LINUX),
         (OWN, gzip.compress(b"text"), "boot.kernel", NO_LINUX),
         (ENTRY, b"", "boot.entries.mine.kernel", NO_LINUX),
+        (OWN, bzimage()[:-1], "boot.kernel", "is cut short: it has 4095 bytes, and its header tells of 4096"),
+        (OWN, bzimage()[:0x208], "boot.kernel", "is cut short: it ends within its header"),
+        (MACH, multiboot()[:-1], "boot.kernel", "is cut short"),
         (MACH, elf(bits=64), "boot.kernel", "is a 64-bit ELF file, and arch: i386 needs a 32-bit one"),
         (MACH, gzip.compress(elf()), "boot.kernel", "has no Multiboot header in its first 8 KiB"),
         (
@@ -75,7 +79,7 @@ NO_LINUX = "is no Linux: what is needed is a bzImage, as make bzImage or a distr
             "is a Linux for 64-bit mac",
         ),
     ],
-    ids=map(str, range(6)),
+    ids=map(str, range(9)),
 )
 def test_what_cannot_start_is_told_with_its_key(
     text: str, kernel: bytes, key: str, why: str, recipes: RecipeFolder
@@ -84,6 +88,16 @@ def test_what_cannot_start_is_told_with_its_key(
     (line,) = told(recipes, text, kernel)
     assert line.startswith(f"recipes/x.yaml: {key}: recipes/k cannot be the kernel: it {why}")
     assert line.endswith("; name another file")
+
+
+def test_a_module_that_is_no_program_is_told(recipes: RecipeFolder) -> None:
+    """A server that GNU Mach would start and never run a line of; one that is packed is for the stage (L3)."""
+    text = MACH.replace("as: /boot/k}", "as: /boot/k}, modules: [{file: i, as: /boot/i, args: i $(task-create)}]")
+    (line,) = told(recipes, text, multiboot(), b"text")
+    assert line == (
+        "recipes/x.yaml: boot.modules: recipes/i cannot be the module /boot/i: it is no ELF file; name another file"
+    )
+    assert told(recipes, text, multiboot(), elf()) == told(recipes, text, multiboot(), gzip.compress(b"text")) == []
 
 
 def test_what_is_no_initrd_is_told(recipes: RecipeFolder) -> None:

@@ -56,6 +56,8 @@ def box(tmp_path: Path) -> Path:
     (recipes / "tree/etc/passwd").write_text("root:x:0:0:root:/root:/bin/sh\n")
     (recipes / "tree/etc/shadow").write_text("root:*:19000:0:99999:7:::\n")
     (recipes / "tree/etc/group").write_text("root:x:0:\n")
+    (recipes / "tree/sbin").mkdir()
+    (recipes / "tree/sbin/init").touch(0o755)
     (recipes / "vmlinuz").write_bytes(bzimage())
     (recipes / "box.yaml").write_text(BOX)
     (tmp_path / "dodo.py").write_text(dodo("recipes/box.yaml"))

@@ -16,11 +16,12 @@ from bootsmith.tasks.boot.loader_layer import LoaderParams
 from bootsmith.tasks.machine import firmware, qemu
 
 from tests.support.disk_build import DiskBuild
+from tests.support.kernel_files import cpio
 from tests.support.machine_keys import TCG, machine
 from tests.support.tar_members import member
 
 LONG = 300  # seconds: how long a busy host may take for what takes it three when idle
-INITRD = b"tiny initrd\0"
+INITRD = cpio({"tiny initrd": b""})
 
 # At 0x26c, in real mode: cli; esi = ds << 4; the GDT's address into its pointer; lgdt; set cr0's bit 0; jump to
 # 0x100000.
@@ -66,9 +67,14 @@ def boot(build: DiskBuild) -> tuple[str, str]:
     return heard, entries.items[0].cmdline
 
 
+def shown(initrd: bytes) -> str:
+    """Return what the kernel prints of an initrd: its text up to the first zero, which ends with a file's name."""
+    return initrd.partition(b"\0")[0].decode()
+
+
 def said(cmdline: str) -> str:
     """Return what the kernel prints, started with that command line."""
-    return f"tiny kernel: {cmdline}; initrd: {INITRD[:-1].decode()}"
+    return f"tiny kernel: {cmdline}; initrd: {shown(INITRD)}"
 
 
 def serial_of(disk: Path, log: Path, *, uefi: bool = False, **keys: Any) -> str:

@@ -46,6 +46,7 @@ DEBIAN: Mapping[str, bytes | Member] = {
     "./root/": member("d", mode=0o700),
     "./tmp/": member("d", mode=0o1777),
     "./usr/bin/bash": member(data=b"bash", mode=0o755),
+    "./usr/sbin/init": member("l", linkname="../lib/systemd/systemd"),
     "./usr/lib/os-release": b'PRETTY_NAME="Debian GNU/Linux 13 (trixie)"\nID=debian\nVERSION_ID="13"\n',
     "./usr/lib/systemd/systemd": member(data=b"systemd", mode=0o755),
     "./usr/lib/systemd/system/": member("d"),

@@ -18,10 +18,15 @@ BIOS = "build-syslinux-bios"
 @pytest.fixture(name="project")
 def fixture_project(tmp_path: Path) -> ToyProject:
     """A project, and beside it a tree of which a BIOS could start the kernel."""
-    for name in ("project", "tree/boot", "tree/etc", "bare/etc", "out"):
+    for name in ("project", "tree/boot", "tree/etc", "bare/etc", "none/etc", "out"):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "tree/boot/vmlinuz-1").write_bytes(tiny_kernel.kernel())
     (tmp_path / "tree/boot/initrd.img-1").write_bytes(tiny_kernel.INITRD)
+    for name in ("tree", "bare"):
+        (tmp_path / name / "sbin").mkdir()
+        (tmp_path / name / "sbin/init").touch(0o755)
+    (tmp_path / "saved").mkdir()
+    (tmp_path / "saved/manifest.json").write_text('[{"Config": "x", "Layers": ["a/layer.tar"]}]')
     (tmp_path / "tree/etc/fstab").write_text("/dev/sdz9 / ext4 defaults 0 1\n")
     (tmp_path / "tree/etc/hostname").write_text("elsewhere\n")
     (tmp_path / "tree/odd $name").write_text("kept")
@@ -57,7 +62,7 @@ def test_a_bios_boots_it(project: ToyProject) -> None:
     heard = tiny_kernel.serial_of(disk, here / "serial.log")
     signature = disk.read_bytes()[440:444][::-1].hex()
     assert f"root=PARTUUID={signature}-02 ro console=tty0 console=ttyS0 a=b $c " in heard
-    assert "; initrd: tiny initrd" in heard
+    assert f"; initrd: {tiny_kernel.shown(tiny_kernel.INITRD)}" in heard
 
 
 def test_the_tree_stays_as_it_is_but_for_fstab(project: ToyProject) -> None:
@@ -123,7 +128,9 @@ def test_a_kernel_of_ones_own_without_an_initrd(project: ToyProject) -> None:
         (("a", "b"), "one file, not 2"),
         (("../gone",), "gone does not exist"),
         (("..",), "holds the build directory"),
-        (("../bare",), "no kernel in the tree (/boot/vmlinuz-*)"),
+        (("../bare",), "no kernel in the tree (/boot/vmlinuz-*, /lib/modules"),
+        (("--kernel", "../tree/boot/vmlinuz-1", "--initrd", "none", "../saved"), "saved is what docker save wrote"),
+        (("--kernel", "../tree/boot/vmlinuz-1", "--initrd", "none", "../none"), "nothing in the tree that Linux would"),
         (("../a.bz2",), "is packed by bzip2"),
         (("../tree/etc/hostname",), "hostname is damaged or not a tar"),
         (("--size", "64", "../tree"), "disk.size: 64 has no unit"),

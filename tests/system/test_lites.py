@@ -121,16 +121,23 @@ class TestLites:
         assert places == sorted(places)
         assert hashlib.sha256((lites.top / "build/lites/lites-boot.img").read_bytes()).digest() == before
 
-    def test_a_corrupt_module_is_a_panic_that_is_quoted(self, lites: Project) -> None:
-        """A server that is no program fails the test with the kernel's own words. L7."""
-        word = server(lites, b"this is no program\n" * 300)
+    def test_a_server_that_is_no_program_is_refused(self, lites: Project) -> None:
+        """Mach would say that it starts one, and nothing more: the build says what it is, and makes no disk. L3."""
+        word = lites.command(server(lites, b"this is no program\n" * 300), "image:lites")
+        done = subprocess.run(word, cwd=lites.top, env=lites.environment(), capture_output=True, text=True, check=False)
+        assert done.returncode == 3
+        assert "server cannot be the module /boot/lites_server: it is no ELF file" in done.stderr
+
+    def test_a_panic_is_quoted(self, lites: Project) -> None:
+        """Mach without anything to start fails the test with its own words. L7."""
+        word = server(lites, stand_in(LINE).ljust(5000, b"\0"))
         done = subprocess.run(
-            lites.command(word, "qemu-test:lites", "--accel", "tcg"), cwd=lites.top, env=lites.environment(),
-            capture_output=True, text=True, check=False, timeout=900,
+            lites.command(word, "qemu-test:lites", "--entry", "mach", "--accel", "tcg"), cwd=lites.top,
+            env=lites.environment(), capture_output=True, text=True, check=False, timeout=900,
         )  # fmt: skip
         assert done.returncode == 1
         assert "the kernel panicked: panic" in done.stdout + done.stderr
-        assert "Cannot load user executable module" in done.stdout + done.stderr
+        assert "No bootstrap code loaded with the kernel" in done.stdout + done.stderr
 
     def test_without_a_server_there_is_mach_alone(self, lites: Project) -> None:
         """An explicit `none` writes no entry for a server, and none of its files. L5."""

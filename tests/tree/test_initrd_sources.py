@@ -5,14 +5,16 @@ from __future__ import annotations
 import copy
 import gzip
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from bootsmith.tasks.errors import StageError
-from bootsmith.tasks.planning.stages import boot_file_outputs, initrd
+from bootsmith.tasks.planning.stages import boot_file_outputs, initrd, layers
 from bootsmith.tasks.tree import boot_formats
 
 from tests.support import tiny_kernel
+from tests.support.kernel_files import cpio
 from tests.support.project import dodo, doit
 from tests.support.tar_members import Member, member, write_tar
 from tests.support.tree_build import TreeBuild
@@ -101,20 +103,39 @@ def test_an_init_may_be_another_name(init: dict[str, Member], build: TreeBuild) 
     assert build.site.initrd.exists()
 
 
-@pytest.mark.parametrize("head", [b"070701", *boot_formats.PACKED.values()])
-def test_an_initrd_of_ones_own_is_copied(head: bytes, build: TreeBuild) -> None:
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_an_initrd_of_ones_own_is_copied(pack: Callable[[bytes], bytes], build: TreeBuild) -> None:
     """Whatever Linux unpacks is taken as it is. W7."""
-    (build.folder / "recipes/i").write_bytes(head + bytes(10))
+    (build.folder / "recipes/i").write_bytes(pack(cpio()))
     (stage,) = initrd.stages(build.recipe("boot: {initrd: i}\n"), build.site)
     build.run(stage)
-    assert build.site.initrd.read_bytes() == head + bytes(10)
+    assert build.site.initrd.read_bytes() == pack(cpio())
 
 
 def test_what_is_no_initrd_is_refused(build: TreeBuild) -> None:
     """A kernel given as the initrd is told at once, by name. V14."""
-    (build.folder / "recipes/i").write_bytes(b"MZ a kernel")
-    (stage,) = initrd.stages(build.recipe("boot: {initrd: i}\n"), build.site)
-    with pytest.raises(StageError, match="recipes/i cannot be the initrd: it is no cpio archive"):
+    for data, what in ((b"MZ a kernel", "is no cpio archive"), (gzip.compress(cpio())[:-9], "is damaged.*cut short")):
+        (build.folder / "recipes/i").write_bytes(data)
+        (stage,) = initrd.stages(build.recipe("boot: {initrd: i}\n"), build.site)
+        with pytest.raises(StageError, match=f"recipes/i cannot be the initrd: it {what}"):
+            build.run(stage)
+
+
+def test_what_the_tree_has_as_initrd_must_be_one(build: TreeBuild) -> None:
+    """Half of one, in a tree that is there already, is told by its path."""
+    (build.folder / "recipes/tree/boot").mkdir(parents=True)
+    recipe = build.recipes.load("source: {directory: tree}\nsystem: none\nboot: {loader: direct}\n")
+    for data in (cpio(), cpio()[:-200]):
+        build.base({"./boot/initrd.img-6.1": data})
+        build.site.kernel_facts.parent.mkdir(parents=True, exist_ok=True)
+        build.site.kernel_facts.write_text('{"version": "6.1"}')
+        for layer in layers.stages(recipe, build.site):
+            build.run(layer)
+        (stage,) = initrd.stages(recipe, build.site)
+        if data == cpio():
+            build.run(stage)
+            assert build.site.initrd.read_bytes() == data
+    with pytest.raises(StageError, match=r"/boot/initrd\.img-6\.1 of the tree cannot be the initrd: .* cut short"):
         build.run(stage)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 from bootsmith.tasks.errors import StageError
-from bootsmith.tasks.tree import system_layer
+from bootsmith.tasks.tree import hosts
 
 from tests.support.tree_build import EPOCH, TreeBuild, text
 
@@ -44,7 +44,7 @@ def test_a_full_name(build: TreeBuild) -> None:
 
 def test_a_layers_hosts_stay() -> None:
     """Lines that a layer brought stay, but for another name of the guest itself."""
-    found = system_layer.hosts("# mine\n127.0.0.1 localhost\n127.0.1.1 old\n192.0.2.1 gate\n", "new", [])
+    found = hosts.with_names("# mine\n127.0.0.1 localhost\n127.0.1.1 old\n192.0.2.1 gate\n", "new", [])
     assert found == "# mine\n127.0.0.1 localhost\n127.0.1.1\tnew\n192.0.2.1 gate\n"
 
 

@@ -111,6 +111,8 @@ def run_direct(request: Request) -> None:
     initrd, disk = machines.given_file(request, "initrd"), machines.given_file(request, "disk")
     machine, folder, _ = machines.asked_for(request, disk or file)
     kernels.check(file)
+    if initrd:
+        kernels.check_initrd(initrd, file)
     passphrase = images.passphrase(request, disk) if disk else None
     form = image_format.identify(disk, asked["format"], opens=passphrase is not None) if disk else "raw"
     if disk and passphrase:

@@ -64,11 +64,14 @@ def run_tree(request: Request) -> None:
     if not initrd:
         session.progress.tell("no initrd: the kernel itself must have the drivers for its disk and filesystem")
     machine, folder, _ = machines.asked_for(request, images.named(request))
+    kernel = given or site.kernel
     if not given:
-        kernel_file.check(site.kernel)
+        kernel_file.check(kernel)
+    if initrd:
+        kernel_file.check_initrd(initrd, kernel)
     # Its fstab is of some other disk: whatever that names is not here, and would be waited for.
     words = " ".join(filter(None, (f"root={qemu.device(machine)} rw fstab=no console=ttyS0", asked["cmdline"])))
-    started = qemu.Kernel(given or site.kernel, initrd, words)
+    started = qemu.Kernel(kernel, initrd, words)
     subject = Subject(unpartitioned.disk(site), "raw", "direct", started)
     if not asked.get("write"):
         machines.boot(request, machine, subject, folder)

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING
 from bootsmith.tasks.boot.own_kernel import KernelParams
 from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.disk.kernel_paths import key, role
-from bootsmith.tasks.planning import layer_stack
+from bootsmith.tasks.planning import entries, layer_stack
 from bootsmith.tasks.planning.stages import extraction
 from bootsmith.tasks.recipe import boot_files
 from bootsmith.tasks.recipe.model import Nothing
+from bootsmith.tasks.tree.installed_kernel import InstalledParams
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -25,20 +26,22 @@ def stages(recipe: Recipe, site: Site) -> list[Stage]:
     tree = layer_stack.inputs(layer_stack.stack(recipe, site), tars=True)
     nameless = isinstance(recipe.source, Nothing) or recipe.boot.initrd == "tree"  # a menu needs no name of it
     return [
-        _in_tree(tree, site, entry)
+        _in_tree(recipe, site, tree, entry)
         if isinstance(kernel, str)
         else _own(kernel, recipe, site, {} if nameless else tree, entry)
         for entry, kernel in boot_files.kernels(recipe.boot).items()
     ]
 
 
-def _in_tree(tree: Mapping[str, Path], site: Site, entry: str) -> Stage:
+def _in_tree(recipe: Recipe, site: Site, tree: Mapping[str, Path], entry: str) -> Stage:
     """Return the stage that takes the kernel out of the tree, for an entry or for `boot` itself."""
     return Stage(
         role("kernel", entry),
         "bootsmith.tasks.tree.installed_kernel:run",
         tree,
         {"kernel": site.kernel_for(entry), "facts": site.kernel_facts_for(entry)},
+        InstalledParams(recipe.arch, entries.inits(recipe, entry)).to_json(),
+        hints={"key": key(entry, "kernel")},
         doc="the kernel, out of the tree" + (f", for the entry {entry}" if entry else ""),
     )
 
@@ -50,8 +53,7 @@ def _own(kernel: Kernel, recipe: Recipe, site: Site, tree: Mapping[str, Path], e
         "bootsmith.tasks.boot.own_kernel:run",
         {"file": extraction.path(kernel.file, recipe, site), **tree},
         {"kernel": site.kernel_for(entry), "facts": site.kernel_facts_for(entry)},
-        KernelParams(recipe.boot.protocol, recipe.arch, recipe.version).to_json(),
-        ("zstd",),
+        KernelParams(recipe.boot.protocol, recipe.arch, recipe.version, entries.inits(recipe, entry)).to_json(),
         hints={"key": key(entry, "kernel")},
         doc=f"the kernel of the entry {entry}" if entry else "the kernel",
     )

@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from bootsmith.tasks.boot.module_layer import ModulesParams
 from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.planning import layer_stack
 from bootsmith.tasks.planning.stages import extraction, system
 from bootsmith.tasks.recipe.model import Devices, Directories, Files, LayerSpec, Links, Overlay, Remove
 from bootsmith.tasks.tree import additions
 from bootsmith.tasks.tree.accounts import is_name
+from bootsmith.tasks.tree.container_layer import ContainerParams
 from bootsmith.tasks.tree.overlay_layer import OverlayParams
 
 if TYPE_CHECKING:
@@ -26,12 +28,13 @@ _RUN = "bootsmith.tasks.tree.additions:"
 def stages(recipe: Recipe, site: Site) -> list[Stage]:
     """Return the stages that make the delta layers, lowest first."""
     layers = layer_stack.stack(recipe, site)
-    count = len(recipe.layers)
-    found = [_stage(spec, recipe, site, layers[: number + 1]) for number, spec in enumerate(recipe.layers)]
+    found = [_container(site)] if layer_stack.may_be_a_containers(recipe) else []
+    for spec in recipe.layers:
+        found.append(_stage(spec, recipe, site, layers[: len(found) + 1]))
     if recipe.system != "none":
-        found.append(system.stage(recipe, site, layers[: count + 1]))
+        found.append(system.stage(recipe, site, layers[: len(found) + 1]))
     if layer_stack.modules(recipe):
-        found.append(_stage(Files(layer_stack.MODULES, layer_stack.modules(recipe)), recipe, site, layers[:-1]))
+        found.append(_modules(recipe, site, layers[:-1]))
     return found
 
 
@@ -48,6 +51,31 @@ def _stage(spec: LayerSpec, recipe: Recipe, site: Site, below: Sequence[Layer]) 
     )
 
 
+def _container(site: Site) -> Stage:
+    target = site.layer(layer_stack.CONTAINER)
+    return Stage(
+        f"layers/{layer_stack.CONTAINER}",
+        "bootsmith.tasks.tree.container_layer:run",
+        layer_stack.inputs((site.base,), tars=False),
+        {"tar": target.tar, "index": target.index},
+        ContainerParams(site.epoch).to_json(),
+        doc="what a container's tree lacks, or has too much, as a system",
+    )
+
+
+def _modules(recipe: Recipe, site: Site, below: Sequence[Layer]) -> Stage:
+    spec = Files(layer_stack.MODULES, layer_stack.modules(recipe))
+    stage = _stage(spec, recipe, site, below)
+    params = ModulesParams(site.epoch, _added(spec), layer_stack.module_words(recipe), recipe.arch)
+    return stage._replace(run="bootsmith.tasks.boot.module_layer:run", params=params.to_json())
+
+
+def _added(spec: Files) -> dict[str, additions.AddedFile]:
+    return {
+        path: additions.AddedFile(each.mode, each.owner, each.group, each.content) for path, each in spec.files.items()
+    }
+
+
 def _content(spec: LayerSpec, recipe: Recipe, site: Site) -> tuple[str, dict[str, Path], Params, bool]:
     """Return what a layer's stage runs, its inputs and parameters, and whether it names owners of the tree."""
     epoch = site.epoch
@@ -59,10 +87,7 @@ def _content(spec: LayerSpec, recipe: Recipe, site: Site) -> tuple[str, dict[str
             sources = {
                 path: extraction.path(each.source, recipe, site) for path, each in spec.files.items() if each.source
             }
-            files = {
-                path: additions.AddedFile(each.mode, each.owner, each.group, each.content)
-                for path, each in spec.files.items()
-            }
+            files = _added(spec)
             return f"{_RUN}add_files", sources, additions.FilesParams(epoch, files), _named(files)
         case Directories():
             directories = {

@@ -18,7 +18,7 @@ STAGES = (
     *("files", "entries", "test", "log", "at", "disk.raw", "run.qcow2", "run.json", "debug.log"),
 )
 """What bootsmith itself keeps in a build directory."""
-LAYERS = ("base", "system", "modules", "loader")
+LAYERS = ("base", "container", "system", "modules", "loader")
 
 
 def check(recipe: Recipe, place: Callable[[KeyPath], Place], problems: Problems) -> None:

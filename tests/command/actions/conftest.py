@@ -13,7 +13,7 @@ from bootsmith.tasks.command.request import Request
 from bootsmith.tasks.command.selection import BY_NAME
 from bootsmith.tasks.command.session import Session
 
-from tests.support.kernel_files import bzimage
+from tests.support.kernel_files import bzimage, cpio
 
 RECIPE = """\
 source: {directory: tree}
@@ -75,5 +75,6 @@ def call(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Calls:
     (top / "vmlinuz").write_bytes(bzimage())
     (top / "box.yaml").write_text(RECIPE)
     (top / "kernel.yaml").write_text(KERNEL)
+    (top / "some.cpio").write_bytes(cpio())
     (top / "some.img").write_bytes(b"x" * 512)
     return Calls(top)

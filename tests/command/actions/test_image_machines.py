@@ -13,7 +13,7 @@ from bootsmith.tasks.errors import BootsmithError, UsageError
 from bootsmith.tasks.machine.run import Subject
 
 from tests.command.actions.conftest import Calls
-from tests.support.kernel_files import bzimage
+from tests.support.kernel_files import bzimage, multiboot
 
 Boots = Callable[..., "Boot"]
 
@@ -90,10 +90,18 @@ def test_a_kernel_is_started_as_it_was_named(call: Calls, boots: Boots) -> None:
         call.top / "linux", None, "console=ttyS0",
     )  # fmt: skip
     assert plain.disk is None
-    whole = boots("run-direct", "linux", initrd="some.img", cmdline="quiet", disk="some.img", format="raw").subject
+    whole = boots("run-direct", "linux", initrd="some.cpio", cmdline="quiet", disk="some.img", format="raw").subject
     assert whole.kernel is not None
-    assert (whole.kernel.initrd, whole.kernel.cmdline) == (call.top / "some.img", "quiet")
+    assert (whole.kernel.initrd, whole.kernel.cmdline) == (call.top / "some.cpio", "quiet")
     assert whole.disk == call.top / "some.img"
+
+
+def test_what_no_kernel_unpacks_is_refused(call: Calls, boots: Boots) -> None:
+    """A file that is no initrd is told before QEMU starts, but for a kernel that takes any module (W7)."""
+    with pytest.raises(BootsmithError, match=r"some\.img cannot be the initrd: it is no cpio archive"):
+        boots("run-direct", "vmlinuz", initrd="some.img")
+    (call.top / "mach").write_bytes(multiboot())
+    assert boots("run-direct", "mach", initrd="some.img").subject.kernel is not None
 
 
 def test_the_recipes_kernel_is_started_with_its_disk(call: Calls, boots: Boots) -> None:
@@ -111,7 +119,7 @@ def test_the_recipes_kernel_is_started_with_its_disk(call: Calls, boots: Boots) 
         (("vmlinuz",), {"entry": "plain"}, "--entry is one of a recipe's, and a KERNEL is none"),
         (("nothing",), {}, "the kernel .*/nothing does not exist"),
         (("vmlinuz",), {"initrd": "nothing"}, "the initrd .*/nothing does not exist"),
-        ((), {"initrd": "some.img"}, "--initrd goes with a KERNEL"),
+        ((), {"initrd": "some.cpio"}, "--initrd goes with a KERNEL"),
         ((), {"disk": "some.img"}, "--disk goes with a KERNEL"),
         ((), {"format": "raw"}, "--format goes with a KERNEL"),
         ((), {"passphrase": "env:X"}, "--passphrase goes with a KERNEL"),

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from bootsmith.tasks.command.actions import machines, tree_machines
-from bootsmith.tasks.errors import StageError, UsageError
+from bootsmith.tasks.errors import BootsmithError, StageError, UsageError
 from bootsmith.tasks.machine.run import Subject
 from bootsmith.tasks.writeback import guest_disk
 
@@ -113,11 +113,17 @@ def test_a_trees_own_kernel_starts_it(call: Calls) -> None:
 
 def test_a_kernel_that_is_named_starts_it(call: Calls) -> None:
     """With its initrd."""
-    tree_machines.run_tree(ready(call, kernel="vmlinuz", initrd="some.img"))
+    tree_machines.run_tree(ready(call, kernel="vmlinuz", initrd="some.cpio"))
     ((subject, _),) = EVENTS
     assert subject.kernel.image == call.top / "vmlinuz"
-    assert subject.kernel.initrd == call.top / "some.img"
+    assert subject.kernel.initrd == call.top / "some.cpio"
     assert call.said == ""
+
+
+def test_an_initrd_that_no_kernel_unpacks_is_refused(call: Calls) -> None:
+    """Before the machine starts, by name (W7)."""
+    with pytest.raises(BootsmithError, match=r"some\.img cannot be the initrd: it is no cpio archive"):
+        tree_machines.run_tree(ready(call, kernel="vmlinuz", initrd="some.img"))
 
 
 def test_a_machine_that_writes_has_a_disk_of_its_own(call: Calls) -> None:

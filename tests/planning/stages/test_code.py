@@ -39,30 +39,35 @@ CONTENT = f"disk.content disk.sizing tree.member_data {TAR}"
 FILLING = f"{CONTENT} disk.sources disk.kernel_paths tree.layer"
 EXT = f"disk.ext.filesystem disk.ext.inode disk.ext.libext2fs cache.files.sparse tools.shared_libraries {PROCESS}"
 OWNERS = "tree.ownership tools.subordinate_ids cache.digest.key cache.digest.attributes"
+KERNEL = "tree.installed_kernel tree.init tree.linux_image tree.boot_formats tools.os_release"
+UNPACKING = "tree.unpacking cache.files.zstandard"
 CODE = {
     "boot.ldlinux": f"disk.filesystems disk.fat disk.splice {FILLING} {EXT}",
     "boot.loader_layer": f"boot.loader boot.menu boot.own boot.registry boot.pe boot.signing boot.enrolment boot.der "
     f"disk.bootcode {FILLING} recipe.loaders.boot_places recipe.cmdline",
-    "boot.own_kernel": f"boot.multiboot tree.installed_kernel tools.os_release tree.boot_formats {MERGED}",
+    "boot.module_layer": f"boot.multiboot tree.additions tree.patterns tree.accounts tree.boot_formats tree.elf "
+    f"{UNPACKING} {DELTA}",
+    "boot.own_kernel": f"boot.multiboot tree.elf {KERNEL} {UNPACKING} {MERGED}",
     "disk.filesystems": f"disk.fat disk.splice {FILLING} {EXT}",
     "disk.partition_table": f"disk.layout disk.gpt disk.mbr {FILLING}",
     "disk.qemu_img": "disk.qcow2 disk.image_format disk.passphrase build.secret cache.files.lock",
     "disk.raw_image": f"disk.bootcode disk.splice cache.files.sparse {CONTENT}",
-    "disk.tree_disk": f"tree.directory tree.archive tree.excerpt tree.boot_formats tree.installed_kernel {HOST_FILES} "
-    f"{OWNERS} {FOREIGN} {CONTENT} {EXT}",
+    "disk.tree_disk": "tree.directory tree.archive tree.excerpt tree.image_archive tree.initrd_archive "
+    f"{KERNEL} {UNPACKING} {HOST_FILES} {OWNERS} {FOREIGN} {CONTENT} {EXT}",
     "packages.bootstrap": f"packages.debs packages.lockfile cache.files.temporary tree.scratch tools.capacity "
     f"{FOREIGN}",
     "packages.package_files": f"packages.lockfile cache.files.temporary tree.patterns {LAYERS}",
     "tree.additions": f"tree.patterns tree.accounts {DELTA}",
-    "tree.archive": f"tree.excerpt tree.boot_formats {FOREIGN}",
-    "tree.directory": f"{LAYERS} {OWNERS} {HOST_FILES}",
+    "tree.archive": f"tree.excerpt tree.image_archive tree.boot_formats {FOREIGN}",
+    "tree.container_layer": f"tree.hosts {DELTA}",
+    "tree.directory": f"tree.image_archive {LAYERS} {OWNERS} {HOST_FILES}",
     "tree.exported_file": "",
     "tree.initramfs": f"tree.scratch tools.capacity {LAYERS}",
-    "tree.initrd_sources": f"tree.cpio tree.boot_formats tree.installed_kernel tools.os_release {MERGED}",
-    "tree.installed_kernel": f"tools.os_release {MERGED}",
+    "tree.initrd_sources": f"tree.cpio tree.initrd_archive {KERNEL} {UNPACKING} {MERGED}",
+    "tree.installed_kernel": f"tree.init tools.os_release tree.linux_image tree.boot_formats {MERGED}",
     "tree.overlay_layer": f"tree.patterns {HOST_FILES} {DELTA}",
     "tree.system_layer": "build.secret tree.accounts tree.users tree.crypt tree.units tree.network "
-    f"tree.ssh_host_keys {DELTA}",
+    f"tree.ssh_host_keys tree.hosts {DELTA}",
     # what the stage `bootloader` loads beside boot.loader_layer
     "boot.direct": "",
     "boot.efistub": "boot.pe boot.systemd tools.os_release",
@@ -151,6 +156,7 @@ def test_files_and_blocks_need_no_loader(module: str) -> None:
         },
         "bootsmith.tasks.boot.ldlinux": {"ldlinux"},  # SYSLINUX's own stage of a FAT partition
         "bootsmith.tasks.boot.own_kernel": {"own_kernel", "multiboot"},  # kernels, not loaders: what their headers say
+        "bootsmith.tasks.boot.module_layer": {"module_layer", "multiboot"},
     }
     found = {name.rpartition(".")[2] for name in code(module) if name.startswith("bootsmith.tasks.boot.")}
     assert found <= wanted.get(module, set())
@@ -174,6 +180,7 @@ def test_kinds_of_trees_and_disks_stand_alone(module: str) -> None:
             "bootsmith.tasks.tree.directory",
             "bootsmith.tasks.tree.installed_kernel",
         },
+        "bootsmith.tasks.boot.module_layer": {"bootsmith.tasks.tree.additions"},
         "bootsmith.tasks.boot.own_kernel": {"bootsmith.tasks.tree.installed_kernel"},
         "bootsmith.tasks.tree.initrd_sources": {"bootsmith.tasks.tree.installed_kernel"},
     }
@@ -254,7 +261,7 @@ def test_an_edit_of_code_makes_again_what_it_makes(tmp_path: Path) -> None:
     copy.edit("tasks/tree/cpio.py")
     assert copy.built() == ["initramfs", "initramfs/tree"]
     copy.edit("tasks/tools/isolation.py")
-    assert copy.built() == ["initramfs", "kernel"]  # who has programs run
+    assert copy.built() == ["initramfs"]  # who has programs run
     copy.edit("tasks/tools/catalogue.py", "    # archives\n", '    Tool("jq", "reads JSON", packaged("jq")),\n')
     assert "jq" in copy.doit("tools")
     assert copy.built() == []

@@ -14,6 +14,7 @@ from bootsmith.tasks.planning.site import Site
 from bootsmith.tasks.recipe.load import load
 
 from tests.support import observed_access, tiny_kernel
+from tests.support.kernel_files import cpio
 from tests.support.tar_members import EPOCH
 
 _LIBRARIES = "c m z bz2 lzma ffi uuid crypto ssl pthread cap-ng"
@@ -59,18 +60,20 @@ def project(tmp_path: Path) -> Path:
     for path, text in {
         "tree/init": "#!/bin/sh\n",
         "tree/etc/gone": "",
+        "tree/sbin/init": "#!/bin/sh\n",
         "tree/etc/passwd": "root:x:0:0:root:/root:/bin/sh\n",
         "tree/etc/group": "root:x:0:\n",
         "tree/etc/shadow": "root:*:19000:0:99999:7:::\n",
         "over/etc/issue": "box\n",
         "password": "secret\n",
-        "initrd": "070701 as if it were one\n",
     }.items():
         file = tmp_path / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
     (tmp_path / "tree/init").chmod(0o755)
+    (tmp_path / "tree/sbin/init").chmod(0o755)
     (tmp_path / "linux").write_bytes(tiny_kernel.kernel())
+    (tmp_path / "initrd").write_bytes(cpio())
     return tmp_path
 
 

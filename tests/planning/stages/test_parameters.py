@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from bootsmith.tasks.boot.ldlinux import LdlinuxParams
 from bootsmith.tasks.boot.loader_layer import LoaderParams
+from bootsmith.tasks.boot.module_layer import ModulesParams
 from bootsmith.tasks.boot.own_kernel import KernelParams
 from bootsmith.tasks.build.parameters import Params
 from bootsmith.tasks.build.stage import Stage
@@ -23,9 +24,11 @@ from bootsmith.tasks.planning.site import Site
 from bootsmith.tasks.planning.stages import unpartitioned
 from bootsmith.tasks.tree import additions
 from bootsmith.tasks.tree.archive import TarParams
+from bootsmith.tasks.tree.container_layer import ContainerParams
 from bootsmith.tasks.tree.directory import DirectoryParams, EmptyParams
 from bootsmith.tasks.tree.initramfs import InitramfsParams
 from bootsmith.tasks.tree.initrd_sources import CompressionParams
+from bootsmith.tasks.tree.installed_kernel import InstalledParams
 from bootsmith.tasks.tree.overlay_layer import OverlayParams
 from bootsmith.tasks.tree.system_layer import SystemParams
 
@@ -36,6 +39,7 @@ from tests.support.recipe_folder import LARGE, RecipeFolder
 PARAMS: dict[str, type[Params]] = {
     "boot.ldlinux:run": LdlinuxParams,
     "boot.loader_layer:run": LoaderParams,
+    "boot.module_layer:run": ModulesParams,
     "boot.own_kernel:run": KernelParams,
     "disk.filesystems:run_ext": FilesystemParams,
     "disk.filesystems:run_fat": FilesystemParams,
@@ -53,17 +57,19 @@ PARAMS: dict[str, type[Params]] = {
     "tree.additions:make_directories": additions.DirectoriesParams,
     "tree.additions:remove": additions.RemovalParams,
     "tree.archive:take": TarParams,
+    "tree.container_layer:run": ContainerParams,
     "tree.directory:make_empty": EmptyParams,
     "tree.directory:pack": DirectoryParams,
     "tree.initramfs:run": InitramfsParams,
     "tree.initramfs:view": InitramfsParams,
     "tree.initrd_sources:compress": CompressionParams,
+    "tree.installed_kernel:run": InstalledParams,
     "tree.overlay_layer:run": OverlayParams,
     "tree.system_layer:run": SystemParams,
 }
 """What a stage runs, in `tasks`, and what its parameters are; what is not here has none."""
-NONE = {"tree.exported_file:run", "tree.initrd_sources:find", "tree.initrd_sources:pack", "tree.initrd_sources:take",
-        "tree.installed_kernel:run"}  # fmt: skip
+_INITRD = ("find", "pack", "take")
+NONE = {"tree.exported_file:run", *(f"tree.initrd_sources:{each}" for each in _INITRD)}
 
 OWN = """
 source: {directory: {path: tree, owner: keep}}
@@ -80,6 +86,8 @@ RECIPES = {
     "mbr": OWN.replace("LOADER", "syslinux").replace("TABLE", "mbr"),
     "tar": "source: {tar: {file: tree.tar, subdir: /mnt, strip: 1}}\nsystem: none\n"
     "boot: {loader: direct, kernel: k, initrd: tree}\noutputs: [kernel, initramfs: {compress: zstd}]\n",
+    "mach": "arch: i386\nsource: none\nsystem: none\ndisk: {partitions: {root: {fs: ext2, mount: /}}}\n"
+    "boot: {loader: grub-bios, protocol: multiboot, kernel: {first: [k], as: /k}, modules: [{file: k, as: /m}]}\n",
     "empty": "source: none\nlayers: [files: {/init: {content: x, mode: 0755}}]\nsystem: none\n"
     "boot: {loader: direct, kernel: k, initrd: tree}\noutputs: [kernel, initramfs]\n",
 }

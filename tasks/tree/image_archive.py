@@ -1,0 +1,35 @@
+"""A container engine's image, as `docker save` or an OCI layout has it: its tree is packed within, layer by layer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from typing import Final
+
+from bootsmith.tasks.errors import StageError
+
+DOCKER, OCI = "manifest.json", "oci-layout"
+"""Files at the top, by which they are told."""
+_LARGEST: Final = 4 << 20  # bytes of such a file
+
+
+def check(what: str, sizes: Iterable[tuple[str, int]], read: Callable[[str], bytes]) -> None:
+    """Refuse an image where a tree should be: `sizes` are the files at its top. Raises StageError."""
+    for name, size in sizes:
+        if name in (DOCKER, OCI) and size <= _LARGEST and (kind := _kind(name, read(name))):
+            raise StageError(
+                f"{what} is {kind}: no tree, but layers of one",
+                "Load it into an engine, and export what it comes to: CONTAINER=$(podman create IMAGE); "
+                "podman export $CONTAINER >tree.tar (docker: the same words).",
+            )
+
+
+def _kind(name: str, data: bytes) -> str:
+    try:
+        found = json.loads(data)
+    except (ValueError, RecursionError):
+        return ""
+    if name == OCI:
+        return "an OCI image" if isinstance(found, dict) and "imageLayoutVersion" in found else ""
+    images = found if isinstance(found, list) else []
+    return "what docker save wrote" if any(isinstance(each, dict) and "Layers" in each for each in images) else ""
