@@ -365,7 +365,7 @@ def test_fat_holds_sparse_files_with_their_zeros(build: DiskBuild, tmp_path: Pat
         file.truncate(3 << 20)
     loader = tmp_path / "usr/lib/systemd/boot/efi/systemd-bootx64.efi"
     loader.parent.mkdir(parents=True)
-    loader.write_bytes(b"MZ systemd-boot")
+    loader.write_bytes(efi_program(b"systemd-boot"))
     subprocess.run(["tar", "--sparse", "-cf", build.site.base.tar, "-C", tmp_path, "boot", "usr"], check=True)
     foreign_tar.index(build.site.base.tar, build.site.base.index)
     build.run("bootloader", "partition", "populate/esp")
