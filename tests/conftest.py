@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import atexit
+import platform
+from importlib.metadata import distributions
 from tempfile import TemporaryDirectory
 
 import pytest
@@ -32,6 +34,17 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     left_out = [item for item in items if (mark := item.get_closest_marker("soak")) and not mark.kwargs.get("ci")]
     config.hook.pytest_deselected(items=left_out)
     items[:] = [item for item in items if item not in left_out]
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Tell, where a test failed, which host programs and libraries it met: they float, and the tests do not."""
+    if terminalreporter.stats.get("failed") or terminalreporter.stats.get("error"):
+        from bootsmith.tasks.tools import host_table
+
+        terminalreporter.section("what was met")
+        terminalreporter.write_line(host_table.report({}))
+        found = sorted(f"{each.name} {each.version}" for each in distributions())
+        terminalreporter.write_line(f"Python {platform.python_version()}: {', '.join(found)}")
 
 
 @pytest.fixture

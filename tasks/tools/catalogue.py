@@ -20,7 +20,12 @@ _CODE_PAGE = (
 
 _ALL = (
     # packages and trees
-    Tool("mmdebstrap", "installs a distribution's packages into a tree", packaged("mmdebstrap")),
+    Tool(
+        "mmdebstrap",
+        "installs a distribution's packages into a tree",
+        packaged("mmdebstrap"),
+        data=("/usr/share/distro-info/*.csv",),
+    ),
     Tool(
         "apt-get",
         "resolves and fetches packages",

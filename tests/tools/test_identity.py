@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from bootsmith.cache.digest.memo import Memo
 from bootsmith.tasks.tools import host, identity, shared_libraries
+from bootsmith.tasks.tools.catalogue import TOOLS
 
 
 @pytest.fixture(name="memo")
@@ -171,3 +172,13 @@ def test_identity_of_a_tool_by_name(memo: Memo) -> None:
     """Programs, files and aliases of the catalogue have different identities."""
     names = ("mke2fs", "debugfs", "mmdebstrap", "ovmf", "grub-efi-modules")
     assert len({identity.of_tool(name, memo) for name in names}) == len(names)
+
+
+@pytest.mark.parametrize(
+    ("name", "file"), [("mmdebstrap", "/usr/share/distro-info/*.csv"), ("dpkg", "/usr/share/dpkg/*table")]
+)
+def test_the_tables_that_a_tool_reads_are_its_own(name: str, file: str, memo: Memo) -> None:
+    """They come in packages of their own, and so change alone: each that is there counts, and so do new ones."""
+    there = {str(path) for path in Path("/").glob(file[1:])}
+    assert there <= {*identity.files_of(name, memo)}
+    assert file in TOOLS[name].data
