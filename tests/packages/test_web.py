@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import contextlib
+import select
+import socket
 import ssl
 import subprocess
 from collections.abc import Iterator
 from contextlib import nullcontext
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 from bootsmith.tasks.packages.mirrors import proxies
@@ -189,6 +192,53 @@ def certificate(tmp_path: Path) -> Path:
     return file
 
 
+class Tunnel(Quiet, BaseHTTPRequestHandler):
+    """Connects who asks for it with a server on loopback, both ways, until one of them is done."""
+
+    asked: ClassVar[list[tuple[str, str | None]]] = []
+
+    def do_CONNECT(self) -> None:
+        host, _, port = self.path.rpartition(":")
+        self.asked.append((host, self.headers["Proxy-Authorization"]))
+        self.send_response(200)
+        self.end_headers()
+        with socket.create_connection(("127.0.0.1", int(port))) as other:
+            ends = {self.connection: other, other: self.connection}
+            while True:
+                for end in select.select(list(ends), [], [], 5)[0] or [other]:
+                    data = end.recv(1 << 16)
+                    if not data:
+                        return
+                    ends[end].sendall(data)
+
+
+def test_a_proxy_connects_to_a_server_that_keeps_its_secrets(certificate: Path) -> None:
+    """https goes through a proxy unread: the proxy gets its own credentials, the server's certificate is asked for."""
+    server, proxy = tls(Server(), certificate), ThreadingHTTPServer(("127.0.0.1", 0), Tunnel)
+    Tunnel.asked.clear()
+    settings = {"Acquire::https::CAInfo": str(certificate)}
+    through = {"Acquire::https::Proxy": f"http://me:pw@127.0.0.1:{proxy.server_port}"}
+    url = f"https://localhost:{server.server_port}/file"
+    with serving(server), serving(proxy):
+        client = Client(settings, proxies(through, {}))
+        assert get(client, url) == b"the file\n"
+        client.close()
+        unbelieving = Client({}, proxies(through, {}))
+        with pytest.raises(OSError, match="certificate verify failed"):
+            get(unbelieving, url)
+        unbelieving.close()
+    assert Tunnel.asked[0] == ("localhost", "Basic bWU6cHc=")
+    assert "Proxy-Authorization" not in server.headers[0]
+
+
+def tls(server: Server, certificate: Path) -> Server:
+    """Let a server speak TLS."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate)
+    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    return server
+
+
 @pytest.mark.parametrize(
     ("settings", "fetched"),
     [
@@ -201,10 +251,7 @@ def certificate(tmp_path: Path) -> Path:
 )
 def test_whom_apt_believes_is_believed(settings: dict[str, str], fetched: bool, certificate: Path) -> None:
     """A server's certificate counts as far as the host's authorities and its apt's settings say, server by server."""
-    server = Server()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(certificate)
-    server.socket = context.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
+    server = tls(Server(), certificate)
     client = Client(
         {f"Acquire::https::{key}": value.format(certificate=certificate) for key, value in settings.items()},
         lambda _: None,
