@@ -13,6 +13,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from bootsmith.cache.digest.memo import Memo
 from bootsmith.cache.store.store import Store
 from bootsmith.tasks.packages import bootstrap, lockfile, renewal
 from bootsmith.tasks.packages.lockfile import LockFile, Package
@@ -21,6 +22,7 @@ from bootsmith.tasks.planning.stages import rootfs as stages
 from bootsmith.tasks.tree import layer
 from bootsmith.tasks.tree.merged import Tree
 
+from tests.support import observed_access
 from tests.support.checkout import CHECKOUT
 from tests.support.ordinary_user import UID, ordinary_user
 from tests.support.recipe_folder import RecipeFolder
@@ -201,3 +203,16 @@ def _name(process: psutil.Process) -> str:
         return process.name()
     except psutil.NoSuchProcess:
         return ""
+
+
+@pytest.mark.soak(whole=1)
+@pytest.mark.boot
+def test_what_makes_a_rootfs_is_in_its_key(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Beyond its packages and declared programs it opens nothing of the host that could shape it (V10)."""
+    other = another(project, tmp_path / "other", monkeypatch)
+    other.build(*observed_access.tracer(tmp_path / "trace"))
+    assert other.digests() == project.digests()
+    seen = observed_access.Access(set(), observed_access.traced(tmp_path / "trace"))
+    stage = stages.stage(other.recipe, other.site._replace(epoch=lockfile.read(other.lock).date))
+    found = observed_access.undeclared_files(stage, seen, tmp_path, Memo(tmp_path / "memo"))
+    assert sorted(found) == []

@@ -20,6 +20,25 @@ from bootsmith.tasks.tools import host, identity
 
 from tests.support.checkout import CHECKOUT
 
+_LIBRARIES = "c m z bz2 lzma ffi uuid crypto ssl pthread cap-ng attr seccomp"
+
+REASONS = {
+    r"(.*/)?libcrypt\.so\.[12][.\d]*": "crypt(3) by SHA-512 is one function in all of them, and its result is checked",
+    r"/etc/(passwd|group|subuid|subgid|nsswitch\.conf)": "which subordinate ids are the caller's",
+    r"/etc/ld\.so\.(cache|preload)": "which libraries programs are given: their identities count those",
+    rf"/usr/lib\S*/lib({'|'.join(_LIBRARIES.split())})[.-][\w.]*": "of Python's own modules, the walls, coreutils",
+    r"/usr/lib/locale/C\.utf8/.*|/etc/locale\.alias": "C.UTF-8 is the locale of every program: messages, and no other",
+    r".*/gconv/gconv-modules\.cache": "where conversions are; the one that matters is FAT's code page, counted as data",
+    r"/usr/share/zoneinfo/(Etc/)?UTC": "TZ=UTC is the time zone of every program: it has no rules",
+    r"/etc/ssl/openssl\.cnf": "Python's hashes begin by it; openssl, the program, is given none",
+    r"/usr/bin/(setpriv|unshare|dash|sh)": "the walls round programs, which write nothing",
+    r"/etc/(apt/apt\.conf\.d|dpkg/dpkg\.cfg(\.d)?|hostname|resolv\.conf)": "others lie over them, see tree/scratch.py",
+    r"/var/lib/apt/lists": "asked for being there; what is read is the tree's",
+    r"/usr/(share|lib(/[\w-]+)?)/perl[\w-]*/.*": "Perl's own modules: they come with its interpreter, which counts",
+    r"/etc/mtools\.conf": "all of mtools' settings are overruled by ours",
+}
+"""What may be reached for besides, and why it shapes no output: patterns of whole paths."""
+
 PACKAGES = {"bootsmith", "bootsmith.tasks", "bootsmith.cache"}
 """What importing a module below runs besides: names and paths, and nothing that makes anything."""
 
@@ -82,7 +101,7 @@ def run(stage: Stage, folder: Path, *, strace: bool = False) -> Access:
     tools = {name: host.find(name) for name in stage.tools}
     secrets = {role: read_secret(each, role) for role, each in stage.secrets.items()}
     (folder / "stage").write_bytes(pickle.dumps((stage._replace(**plain), made, work, told, tools, secrets)))
-    watch = ["strace", "-f", "-y", "-e", "trace=open,openat", "-o", trace] if strace else []
+    watch = tracer(trace) if strace else []
     argv = [*watch, sys.executable, "-c", PROGRAM, folder / "stage"]
     done = subprocess.run(argv, cwd=folder, text=True, capture_output=True, check=False)
     assert done.returncode == 0, f"{stage.name}: {done.stderr}"
@@ -90,13 +109,21 @@ def run(stage: Stage, folder: Path, *, strace: bool = False) -> Access:
     for role, path in stage.outputs.items():
         path.parent.mkdir(parents=True, exist_ok=True)
         made[role].replace(path)
-    return Access(set(loaded), {*opened, *(_traced(trace) if strace else ())})
+    return Access(set(loaded), {*opened, *(traced(trace) if strace else ())})
 
 
-def _traced(trace: Path) -> set[str]:
-    """Return the files that were really opened, by any process."""
-    pattern = re.compile(r"^\d+ +open(?:at)?\(.* = \d+<(/.*)>$", re.MULTILINE)
-    return set(pattern.findall(trace.read_text(errors="surrogateescape")))
+def tracer(trace: Path) -> list[str]:
+    """Return the words before a program that has what it and its children open noted beside `trace`."""
+    return ["strace", "-ff", "-y", "-e", "trace=open,openat,execve,chroot", "-o", str(trace)]
+
+
+def traced(trace: Path) -> set[str]:
+    """Return what was noted: files that were opened; and programs, unless some process left for another root."""
+    noted = "".join(each.read_text(errors="surrogateescape") for each in trace.parent.glob(f"{trace.name}.*"))
+    opened = re.findall(r"^open(?:at)?\(.* = \d+<(/.*)>$", noted, re.MULTILINE)
+    if re.search(r"^chroot\(.* = 0$", noted, re.MULTILINE):
+        return set(opened)  # a program's path is as that process says it, a file's as it is here
+    return {*opened, *re.findall(r'^execve\("(/[^"]*)".* = 0$', noted, re.MULTILINE)}
 
 
 def undeclared_code(stage: Stage, reach: Access) -> set[str]:
@@ -123,4 +150,5 @@ def undeclared_files(stage: Stage, reach: Access, folder: Path, memo: Memo) -> s
         tools |= {os.path.realpath(file) for file in (host.find(name), *about["files"])}
     found = {os.path.realpath(file) if file.startswith("/") else file for file in reach.files}
     found -= tools | looked_into  # folders alone: of Python's modules, of an input that a packer reads
+    found = {each for each in found if not any(re.fullmatch(reason, each) for reason in REASONS)}
     return {each for each in found if not any(each == root or each.startswith(f"{root}/") for root in held)}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -16,21 +15,6 @@ from bootsmith.tasks.recipe.load import load
 from tests.support import observed_access, tiny_kernel
 from tests.support.kernel_files import cpio
 from tests.support.tar_members import EPOCH
-
-_LIBRARIES = "c m z bz2 lzma ffi uuid crypto ssl pthread cap-ng"
-
-REASONS = {
-    r"(.*/)?libcrypt\.so\.[12][.\d]*": "crypt(3) by SHA-512 is one function in all of them, and its result is checked",
-    r"/etc/(passwd|group|subuid|subgid|nsswitch\.conf)": "which subordinate ids are the caller's",
-    r"/etc/ld\.so\.(cache|preload)": "which libraries programs are given: their identities count those",
-    rf"/usr/lib\S*/lib({'|'.join(_LIBRARIES.split())})[.-][\w.]*": "of Python's own modules, and of the walls",
-    r"/usr/lib/locale/C\.utf8/.*|/etc/locale\.alias": "C.UTF-8 is the locale of every program: messages, and no other",
-    r".*/gconv/gconv-modules\.cache": "where conversions are; the one that matters is FAT's code page, counted as data",
-    r"/usr/share/zoneinfo/(Etc/)?UTC": "TZ=UTC is the time zone of every program: it has no rules",
-    r"/etc/ssl/openssl\.cnf": "Python's hashes begin by it; openssl, the program, is given none",
-    r"/etc/mtools\.conf": "all of mtools' settings are overruled by ours",
-}
-"""What may be reached for besides, and why it shapes no output: patterns of whole paths."""
 
 TREE = """
 source: {directory: tree}
@@ -93,7 +77,6 @@ def check(run: Iterable[Stage], folder: Path, *, strace: bool = False) -> set[st
         own = folder / f"run-{number}"
         seen = observed_access.run(stage, own, strace=strace)
         files = observed_access.undeclared_files(stage, seen, own, memo)
-        files = {each for each in files if not any(re.fullmatch(reason, each) for reason in REASONS)}
         undeclared = sorted(observed_access.undeclared_code(stage, seen) | files)
         if undeclared:
             wrong[stage.name] = undeclared
