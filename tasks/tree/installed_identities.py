@@ -145,7 +145,7 @@ _UNIT: Final = """\
 Description=Make what {package} has of this machine alone
 ConditionPathExists=!/{file}
 DefaultDependencies=no
-After=sysinit.target
+After={after}
 Before=basic.target shutdown.target
 Conflicts=shutdown.target
 
@@ -164,11 +164,13 @@ def declare(delta: Delta) -> None:
     """Have what is missing made on first boot, before any service, where the tree has systemd and the program."""
     if not delta.tree.find("lib/systemd/systemd"):
         return
+    after = "sysinit.target"
     for each in IDENTITIES:
         file = each.files[0]
         if each.program and delta.tree.find(each.program) and not delta.tree.find(file):
             unit = f"make-{each.package}-identity.service"
             command = "'" + each.command.replace("$", "$$") + "'"
-            text = _UNIT.format(package=each.package, file=file, user=each.user, command=command)
+            text = _UNIT.format(package=each.package, file=file, after=after, user=each.user, command=command)
+            after += f" {unit}"  # one after the other: two of them ask debconf, which has one at a time
             delta.add_file(f"{_UNITS}/{unit}", text.encode())
             delta.add_link(f"{_UNITS}/basic.target.wants/{unit}", f"/{_UNITS}/{unit}")

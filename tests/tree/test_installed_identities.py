@@ -126,6 +126,16 @@ def test_it_is_made_on_first_boot(identity: Identity, build: TreeBuild, tmp_path
         assert [row for row in done.stderr.splitlines() if name in row] == []
 
 
+def test_one_is_made_after_the_other(build: TreeBuild) -> None:
+    """Two that ask debconf at once failed: it takes one at a time."""
+    build.base({f"./{each.program}": PROGRAM for each in MAKERS})
+    tree, before = build.tree(""), "sysinit.target"
+    for each in MAKERS:
+        name = f"make-{each.package}-identity.service"
+        assert f"After={before}\n" in (tree.text(f"etc/systemd/system/{name}") or "")
+        before += f" {name}"
+
+
 def test_what_is_there_is_not_made(build: TreeBuild) -> None:
     """A key that a layer brings is meant; where there is no program for it, or no systemd, there is no unit."""
     build.base({"./usr/sbin/mungekey": PROGRAM, "./etc/munge/munge.key": b"mine"})
