@@ -1,7 +1,8 @@
 """The rootfs: a distribution's packages, exactly those of the lock file, installed into a tree without the network.
 
 What it leaves out, for two builds anywhere to be the same: the host's name, name servers and apt sources (the tree's
-own sources.list is empty: which mirror a guest asks is for an overlay to say), logs, machine-id and ssh host keys.
+own sources.list is empty: which mirror a guest asks is for an overlay to say), logs, machine-id, ssh host keys, and
+what else packages made for one machine.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from urllib.parse import quote
 
 from bootsmith.tasks.build.parameters import Params
 from bootsmith.tasks.build.stage import Context
-from bootsmith.tasks.tree import scratch
+from bootsmith.tasks.tree import installed_identities, scratch
 
 if TYPE_CHECKING:
     from bootsmith.tasks.packages.lockfile import LockFile
@@ -76,6 +77,7 @@ def run(ctx: Context) -> None:
     )
     size = sum(package.size for package in lock.packages)
     (ctx.work / "marks").write_text(_marks(lock))
+    removed, named = ctx.work / "removed", ctx.work / "named"
     scratch.run_as_root(
         ctx,
         "mmdebstrap",
@@ -91,6 +93,7 @@ def run(ctx: Context) -> None:
         f"--include={','.join(package.name for package in lock.packages)}",
         *([] if DebianParams.of(ctx).docs else [f"--extract-hook={_LEAVE_OUT_DOCS}"]),
         f"--customize-hook={_TIDY.format(marks=shlex.quote(str(ctx.work / 'marks')))}",
+        f"--customize-hook={installed_identities.removal(removed, named)}",
         suite,
         ctx.outputs["tar"],
         f"deb [trusted=yes] copy://{quote(str(repository))} ./",
@@ -100,6 +103,8 @@ def run(ctx: Context) -> None:
             "DEBIAN_FRONTEND": "noninteractive",
         },
     )
+    for line in installed_identities.told(removed.read_text(errors="replace"), named.read_text(errors="replace")):
+        ctx.tell(line)
     foreign_tar.index(ctx.outputs["tar"], ctx.outputs["index"])
 
 

@@ -80,6 +80,36 @@ def fetch(
     return {package.sha256: _stored(store, package) for package in files}
 
 
+def gone(files: Sequence[Download], store: Store, mirrors: Mirrors) -> list[Download]:
+    """Return those of the packages that are neither in the store nor on any of their mirrors, as far as these tell."""
+    client = web.Client(mirrors.settings, proxies(mirrors.settings))
+
+    def is_gone(package: Download) -> bool:
+        bases = mirrors.uris.get(package.role, ())
+        return bool(bases) and not any(_has(client, _url(base, package)) for base in bases)
+
+    missing = [package for package in files if store.path_sha256(package.sha256) is None]
+    with ThreadPoolExecutor(PARALLEL) as pool:
+        found = [package for package, lost in zip(missing, pool.map(is_gone, missing), strict=True) if lost]
+    client.close()
+    return found
+
+
+def _has(client: web.Client, url: str) -> bool:
+    """Tell whether a mirror has a file; one that cannot be asked may."""
+    parts = urlsplit(url)
+    if parts.scheme in ("file", "copy"):
+        return Path(unquote(parts.path)).exists()
+    try:
+        return client.has(url)
+    except OSError:
+        return True
+
+
+def _url(base: str, package: Download) -> str:
+    return f"{base.rstrip('/')}/{quote(package.path)}"
+
+
 def _stored(store: Store, package: Download) -> Path:
     path = store.path_sha256(package.sha256)
     if path is None:
@@ -138,7 +168,7 @@ class _Download:
             )
         refusals = []
         for base in bases:
-            url = f"{base.rstrip('/')}/{quote(package.path)}"
+            url = _url(base, package)
             try:
                 self._patiently(url, package)
             except (_Gone, _Wrong) as error:

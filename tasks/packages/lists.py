@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from time import sleep
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from bootsmith.cache.files.lock import FileLock
@@ -30,6 +31,8 @@ _OFFLINE: Final = (
     "Could not resolve", "Temporary failure resolving", "Could not connect", "Cannot initiate the connection",
     "Connection failed", "Connection timed out", "Unable to connect", "Network is unreachable",
 )  # fmt: skip
+PAUSES: Final = (10, 20, 40, 80, 120)
+"""Seconds to wait for a mirror that is amid an update, one after the other: most take a minute or two for one."""
 _EXPIRED: Final = ("is expired", "is not valid yet")
 _NO_KEY: Final = ("NO_PUBKEY", "no public key", "No public key", "couldn't be verified", "is not signed", "Missing key")
 
@@ -42,14 +45,11 @@ class Release:
     arch: str
     source: Debian | None
     files: tuple[PackageFile, ...]
+    security: bool = True
 
     @property
     def components(self) -> tuple[str, ...]:
         return self.source.components if self.source else ("main",)
-
-    @property
-    def security(self) -> bool:
-        return self.source.security if self.source else True
 
     @property
     def repositories(self) -> tuple[model.Repository, ...]:
@@ -63,13 +63,15 @@ class Release:
 def releases(recipe: Recipe) -> list[Release]:
     """Return the releases that a recipe's packages, and the files it takes out of some, are resolved of."""
     source = recipe.source if isinstance(recipe.source, Debian) else None
+    security = source is None or source.security
     files: dict[tuple[str, str], list[PackageFile]] = {}
-    if source:
-        files[source.suite, recipe.arch] = []
+    tree = (source.suite, recipe.arch) if source else None
+    if tree:
+        files[tree] = []
     for file in packaged(recipe):
         files.setdefault((str(file.suite), str(file.arch)), []).append(file)
     return [
-        Release(suite, arch, source if source and (suite, arch) == (source.suite, recipe.arch) else None, tuple(found))
+        Release(suite, arch, source if (suite, arch) == tree else None, tuple(found), security)
         for (suite, arch), found in files.items()
     ]
 
@@ -88,6 +90,7 @@ def up_to_date(
     try:
         key = apt.keep_key("archive", _keyrings(release))
         say(f"reading the package lists of {release.suite}")
+        pauses = iter(PAUSES)
         while True:
             repositories = [
                 Repository(role, wanted[role][0], suite, release.components, key)
@@ -103,10 +106,12 @@ def up_to_date(
             failed = apt.update(repositories)
             if not failed:
                 break
-            torn = None if release.source else _torn(repositories, failed)
-            if torn:  # a tree waits for its security updates, a single file need not
-                say(f"the mirror of {torn.suite} is amid an update: {_of(release)} taken without it")
-                wanted[torn.role] = []
+            if torn := _torn(repositories, failed):
+                pause = next(pauses, None)
+                if pause is None:
+                    _refuse_torn(release, torn)
+                say(f"the mirror of {torn.suite} is amid an update: trying again in {pause} s")
+                sleep(pause)
                 continue
             absent = _absent(repositories, failed)
             if absent is None or not _try_next(wanted, absent):
@@ -140,17 +145,26 @@ def _absent(repositories: Sequence[Repository], complaint: str) -> Repository | 
 
 
 def _torn(repositories: Sequence[Repository], complaint: str) -> Repository | None:
-    """Return the repository, beside the main one, whose lists do not fit together on its mirror just now."""
-    for each in repositories[1:]:
+    """Return the repository whose lists do not fit together on its mirror just now."""
+    for each in repositories:
         place = f"{re.escape(each.printed)}/?dists/{re.escape(each.suite)}/"
         if re.search(f"Failed to fetch {place}.*Mirror sync in progress", complaint):
             return each
     return None
 
 
-def _of(release: Release) -> str:
-    names = ", ".join(dict.fromkeys(file.package for file in release.files))
-    return f"{names} is" if "," not in names else f"{names} are"
+def _refuse_torn(release: Release, torn: Repository) -> NoReturn:
+    raise StageError(
+        f"the mirror of {torn.suite} is amid an update, and was so for {sum(PAUSES)} seconds: {torn.printed}",
+        f"Try again later. {without(release.source if torn.role == SECURITY else None)}",
+    )
+
+
+def without(source: Debian | None) -> str:
+    """Return what else can be done where a mirror fails; of a release's security archive, given whose it is."""
+    if source is None:
+        return "Or name another mirror: source.debian.mirror, or this host's apt sources."
+    return "Or name another mirror (source.debian.mirror), or do without such updates: source.debian.security: false."
 
 
 def _try_next(wanted: Mapping[str, list[str]], absent: Repository) -> bool:

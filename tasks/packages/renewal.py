@@ -7,12 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bootsmith.tasks.errors import StageError
-from bootsmith.tasks.packages import mirrors, request, resolution
+from bootsmith.tasks.packages import downloads, lists, mirrors, request, resolution
 from bootsmith.tasks.packages.lockfile import LockFile, changes, read, write
+from bootsmith.tasks.recipe.model import Debian
 from bootsmith.tasks.recipe.values.files import packaged
 
 if TYPE_CHECKING:
     from bootsmith.cache.store.store import Store
+    from bootsmith.tasks.packages.mirrors import Mirrors
     from bootsmith.tasks.recipe.model import Recipe
 
 
@@ -45,13 +47,33 @@ def update(recipe: Recipe, path: Path, store: Store, say: Callable[[str], None])
 
 def _renew(recipe: Recipe, path: Path, old: LockFile | None, store: Store, say: Callable[[str], None]) -> LockFile:
     try:
-        new = resolution.resolve(recipe, mirrors.find(*request.mirrors(recipe)), store.root, say)
+        found = mirrors.find(*request.mirrors(recipe))
+        new = resolution.resolve(recipe, found, store.root, say)
+        _check_there(recipe, new, store, found)
     except StageError as error:
         raise _without(recipe, error) from error
     if old is not None and (old.request, old.packages, old.files) == (new.request, new.packages, new.files):
         new = old  # a later release with the same packages: nothing changes, time stamps neither
     write(path, new)
     return new
+
+
+def _check_there(recipe: Recipe, lock: LockFile, store: Store, found: Mirrors) -> None:
+    """Refuse a lock that names what no mirror has, though their lists do: of a release past its time, that happens.
+
+    Looked for is what comes beside the release itself, which stays as it is. Raises StageError.
+    """
+    packages = [*lock.packages, *(package for each in lock.files.values() for package in each)]
+    added = [package.download for package in packages if package.role in (mirrors.SECURITY, mirrors.UPDATES)]
+    if gone := downloads.gone(list(dict.fromkeys(added)), store, found):
+        names = ", ".join(package.title for package in gone)
+        places = ", ".join(dict.fromkeys(uri for package in gone for uri in found.uris[package.role]))
+        of_security = any(package.role == mirrors.SECURITY for package in gone)
+        source = recipe.source if of_security and isinstance(recipe.source, Debian) else None
+        raise StageError(
+            f"{names}: in the package lists of {places}, and not there: it is amid an update, or drops the release",
+            f"Try again later. {lists.without(source)}",
+        )
 
 
 def _without(recipe: Recipe, error: StageError) -> StageError:

@@ -45,12 +45,20 @@ class Client:
         for pool in self._pools.values():
             pool.clear()
 
+    def has(self, url: str) -> bool:
+        """Tell whether the server has a file. Raises OSError."""
+        try:
+            with self.open(url, "HEAD"):
+                return True
+        except MissingError:
+            return False
+
     @contextlib.contextmanager
-    def open(self, url: str) -> Iterator[urllib3.BaseHTTPResponse]:
+    def open(self, url: str, method: str = "GET") -> Iterator[urllib3.BaseHTTPResponse]:
         """Yield the answer for a URL, redirections followed. Raises MissingError, OSError."""
         for _ in range(_REDIRECTS):
             try:
-                answer = self._ask(url)
+                answer = self._ask(url, method)
                 try:
                     if elsewhere := answer.get_redirect_location():
                         answer.read(_TALK)
@@ -72,11 +80,11 @@ class Client:
             return
         raise OSError(f"{url} redirects without end")
 
-    def _ask(self, url: str) -> urllib3.BaseHTTPResponse:
+    def _ask(self, url: str, method: str) -> urllib3.BaseHTTPResponse:
         parts = urlsplit(url)
         plain = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
         return self._pool(parts, url).request(
-            "GET", plain, headers={"User-Agent": "bootsmith"} | _credentials("Authorization", parts),
+            method, plain, headers={"User-Agent": "bootsmith"} | _credentials("Authorization", parts),
             timeout=TIMEOUT, retries=_AGAIN, redirect=False, preload_content=False, decode_content=False,
         )  # fmt: skip
 

@@ -8,6 +8,7 @@ from bootsmith.tasks.disk.content import owner as owner_of
 from bootsmith.tasks.disk.kernel_paths import Placement, role
 from bootsmith.tasks.recipe import boot_files
 from bootsmith.tasks.recipe.loaders import partitions
+from bootsmith.tasks.recipe.model import Debian
 
 if TYPE_CHECKING:
     from bootsmith.tasks.recipe.model import Disk, Kernel, Recipe
@@ -19,9 +20,9 @@ ENTRIES: Final = "entries"
 def placement(recipe: Recipe) -> Placement:
     """Return where a recipe puts kernels and initrds.
 
-    On the ESP as the Boot Loader Specification lays its type 1 entries out; elsewhere as Debian names them, so that the
-    guest's own tools find them; or where the recipe says that its own kernel stands. What an entry has of its own
-    stands in a folder of the entry's name, where it meets nothing else.
+    On the ESP as the Boot Loader Specification lays its type 1 entries out; in /boot, be that the ESP, where the tree
+    has them, else as Debian names them, so that the guest's own tools find them; or where the recipe says that its own
+    kernel stands. What an entry has of its own stands in a folder of the entry's name, where it meets nothing else.
     """
     boot, found = recipe.boot, boot_files.kernels(recipe.boot)
     if boot.place == "none" or not found:
@@ -29,7 +30,8 @@ def placement(recipe: Recipe) -> Placement:
     partition, folder = _home(recipe)
     kernel, initrd = ("linux", "initrd") if boot.place == "esp" else ("vmlinuz", "initrd.img")
     usual = ("{id}/{version}/linux", "{id}/{version}/initrd")
-    if boot.place != "esp":
+    in_boot = _boot(recipe, partition)
+    if boot.place != "esp" or in_boot is not None:
         usual = ("vmlinuz-{version}", "initrd.img-{version}")
 
     def place(owner: str, said: Kernel | str) -> str:
@@ -43,7 +45,17 @@ def placement(recipe: Recipe) -> Placement:
         {owner: place(owner, said) for owner, said in found.items()},
         {owner: folder + (f"{ENTRIES}/{owner}/{initrd}" if owner else usual[1]) for owner in boot_files.initrds(boot)},
         tuple(owner for owner, said in found.items() if owner or not isinstance(said, str)),
+        in_boot,
+        boot.initrd == "auto" and not isinstance(recipe.source, Debian),
     )
+
+
+def _boot(recipe: Recipe, partition: str) -> str | None:
+    """Return where /boot is on a partition, with a slash behind it, None where it is not on that one."""
+    if not mounted(recipe.disk):
+        return None
+    owner, inside = owner_of(mounted(recipe.disk), "boot/vmlinuz")
+    return inside.removesuffix("vmlinuz") if owner == partition else None
 
 
 def _home(recipe: Recipe) -> tuple[str, str]:
@@ -52,8 +64,8 @@ def _home(recipe: Recipe) -> tuple[str, str]:
         return esp(recipe.disk), ""
     if recipe.boot.place == "active":
         return active(recipe.disk), ""
-    partition, inside = owner_of(mounted(recipe.disk), "boot/vmlinuz")
-    return partition, inside.removesuffix("vmlinuz")
+    partition, _ = owner_of(mounted(recipe.disk), "boot/vmlinuz")
+    return partition, _boot(recipe, partition) or ""
 
 
 def images(recipe: Recipe) -> tuple[tuple[str, ...], ...]:

@@ -30,7 +30,8 @@ def check(ctx: Context, tree: Tree, inits: Iterable[str]) -> None:
             if not _runs(tree, SHELL):
                 raise StageError(
                     f"there is nothing in the tree that Linux would start ({names}, /{SHELL})",
-                    "Install an init (Debian's is in systemd-sysv), or name a program: boot.cmdline: init=/PATH.",
+                    "Install an init (Debian's is in systemd-sysv), name a program by init= in boot.cmdline, or "
+                    "write boot.root: none where the initrd is the whole system.",
                 )
             ctx.tell(f"the tree has no init ({names}): Linux will start /{SHELL}")
 

@@ -91,9 +91,10 @@ def find(ctx: Context) -> None:
 
     tree = tree_below(ctx)
     known = json.loads(ctx.inputs["facts"].read_bytes())
-    version, suffix = known["version"], known.get("suffix", known["version"])
-    path = installed_kernel.initrd(tree, version, suffix)
+    path = known.get("initrd")
     if path is None:
+        version = known["version"]
+        suffix = installed_kernel.suffix(known["path"]) if "path" in known else version
         names = ", ".join(f"/{name}" for name in installed_kernel.initrd_names(version, suffix))
         raise StageError(
             f"the tree has no initrd for its kernel {version} ({names})",

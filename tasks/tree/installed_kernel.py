@@ -68,9 +68,7 @@ def run(ctx: Context) -> None:
     kernel = ctx.outputs["kernel"]
     take(tree, found[version], kernel, params.arch, f"let {ctx.hints['key']} name another file")
     init.check(ctx, tree, params.inits)
-    told, ending = facts(tree, version), suffix(found[version])
-    if ending != version:
-        told["suffix"] = ending
+    told = facts(tree, version, found[version])
     ctx.outputs["facts"].write_text(json.dumps(told, sort_keys=True) + "\n")
 
 
@@ -83,15 +81,19 @@ def take(tree: Tree, path: str, target: Path, arch: str, otherwise: str) -> None
         raise StageError(f"/{path} of the tree cannot be the kernel: it {why}", f"Install it anew, or {otherwise}.")
 
 
-def facts(tree: Tree | None, version: str) -> dict[str, str]:
+def facts(tree: Tree | None, version: str, path: str = "") -> dict[str, str]:
     """Return what is known of a kernel of that version, and of the distribution that the tree is.
 
-    What the tree says is taken only where it is fit for a path and a menu's line, else as not said.
+    Of a kernel at a `path` in the tree, links followed, that is known too, and where the tree has its initrd. What the
+    tree says of itself is taken only where it is fit for a path and a menu's line, else as not said.
     """
     text = (tree.text("etc/os-release") or tree.text("usr/lib/os-release") or "") if tree else ""
     release = os_release.parse(text)
     name = release.get("PRETTY_NAME", "")
+    ramdisk = tree and initrd(tree, version, suffix(path) if path else version)
+    places = {"path": path, "initrd": ramdisk}
     return {
+        **{what: tree.resolve(place) for what, place in places.items() if tree and place},
         "version": version,
         "id": word(release.get("ID", "")) or "linux",
         "version_id": word(release.get("VERSION_ID", "")),

@@ -37,7 +37,7 @@ class SystemParams(Params):
 
 def run(ctx: Context) -> None:
     """Write the layer."""
-    from bootsmith.tasks.tree import ssh_host_keys, users
+    from bootsmith.tasks.tree import installed_identities, ssh_host_keys, users
     from bootsmith.tasks.tree.delta import Delta
     from bootsmith.tasks.tree.merged import tree_below
 
@@ -47,6 +47,7 @@ def run(ctx: Context) -> None:
         _machine_id(params.machine_id, delta)
         users.declare(ctx, delta, params.users, params.epoch, params.seed)
         ssh_host_keys.declare_host_keys(delta, params.ssh_host_keys)
+        installed_identities.declare(delta)
         _services(params, delta)
         if params.fstab is not None:
             delta.add_file("etc/fstab", params.fstab.encode())

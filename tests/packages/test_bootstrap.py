@@ -27,7 +27,7 @@ from tests.support.checkout import CHECKOUT
 from tests.support.ordinary_user import UID, ordinary_user
 from tests.support.recipe_folder import RecipeFolder
 
-RECIPE = "source: {debian: {suite: bookworm, packages: [iputils-ping, openssh-server]}}\n"
+RECIPE = "source: {debian: {suite: bookworm, packages: [iputils-ping, openssh-server, ssl-cert, nvme-cli]}}\n"
 BUILD = """
 import sys
 from pathlib import Path
@@ -126,6 +126,18 @@ def test_an_ordinary_user_gets_the_same_bytes(
         os.chown(path, UID if os.geteuid() == 0 else -1, -1)
     theirs.build(*user.command("sh", "-c", 'umask 077; exec "$@"', "sh"))
     assert theirs.digests() == project.digests()
+
+
+@pytest.mark.boot
+def test_what_packages_make_for_one_machine_is_not_in_it(project: Project) -> None:
+    """Keys of ssh and of ssl-cert, the name that nvme-cli gives: those of this build would be every machine's."""
+    tree = project.tree()
+    assert tree.find("usr/sbin/make-ssl-cert") is not None
+    assert [name for name in tree.names("etc/ssh") if name.startswith("ssh_host_")] == []
+    assert [name for name in tree.names("etc/nvme") if name.startswith("host")] == []
+    assert tree.names("etc/ssl/private") == []
+    links = {name: entry.link for name in tree.names("etc/ssl/certs") if (entry := tree.link(f"etc/ssl/certs/{name}"))}
+    assert "ssl-cert-snakeoil.pem" not in {*links, *links.values()}
 
 
 @pytest.mark.boot

@@ -41,6 +41,12 @@ class Handler(Quiet, BaseHTTPRequestHandler):
 
     server: Server
 
+    def do_HEAD(self) -> None:
+        path = self.path.removeprefix("/debian/").replace("%2B", "+")
+        answer = self.server.behave(path)
+        self.send_response(answer if isinstance(answer, int) else 200 if path in CONTENT else 404)
+        self.end_headers()
+
     def do_GET(self) -> None:
         path = self.path.removeprefix("/debian/").replace("%2B", "+")
         self.server.asked.append(path)
@@ -201,3 +207,15 @@ def test_nothing_half_fetched_stays(server: Server, store: Store) -> None:
     with pytest.raises(StageError):
         fetch(store, server.url)
     assert list((store.root / "tmp").iterdir()) == []
+
+
+def test_what_no_mirror_has_is_told_without_fetching(server: Server, tmp_path: Path, store: Store) -> None:
+    """Of what is not in the store; a mirror that cannot be asked, or does not know the question, may have it."""
+    alpha, beta, gamma = PACKAGES[:3]
+    fetch(store, server.url, files=(alpha,))
+    server.asked.clear()
+    server.behave = {alpha.path: 404, beta.path: 404, gamma.path: 501}.get
+    assert downloads.gone(PACKAGES, store, Mirrors({"main": (server.url,)})) == [beta]
+    assert downloads.gone(PACKAGES, store, Mirrors({"main": (server.url, "http://127.0.0.1:1/debian")})) == []
+    assert downloads.gone((beta,), store, Mirrors({"main": (server.url, tmp_path.as_uri())})) == [beta]
+    assert server.asked == []

@@ -55,7 +55,10 @@ def test_lists_without_a_date_are_refused(tmp_path: Path) -> None:
 
 
 def test_packages_and_files_are_resolved_release_by_release(tmp_path: Path) -> None:
-    """What the tree is of comes once, with its source; a file out of another brings that one, with none."""
+    """What the tree is of comes once, with its source; a file out of another brings that one, with none.
+
+    Whether security updates are wanted is said of all.
+    """
     (tmp_path / "x.yaml").write_text(
         "source: {debian: {suite: trixie, components: [main, contrib], security: false}}\n"
         "layers:\n- files:\n"
@@ -65,5 +68,5 @@ def test_packages_and_files_are_resolved_release_by_release(tmp_path: Path) -> N
     own, other = lists.releases(load(tmp_path / "x.yaml"))
     assert (own.suite, own.arch, own.components, own.security) == ("trixie", "amd64", ("main", "contrib"), False)
     assert [file.package for file in own.files] == ["hello"]
-    assert (other.suite, other.arch, other.components, other.security) == ("bookworm", "i386", ("main",), True)
+    assert (other.suite, other.arch, other.components, other.security) == ("bookworm", "i386", ("main",), False)
     assert other.source is None

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
+from bootsmith.cache.store.store import Store
 from bootsmith.tasks.errors import BootsmithError, RecipeError, StageError, ToolFailed, ToolMissing
-from bootsmith.tasks.packages import mirrors, resolution
+from bootsmith.tasks.packages import lists, mirrors, renewal, resolution
 from bootsmith.tasks.packages.apt import Apt, Repository
 from bootsmith.tasks.packages.lockfile import LockFile
 from bootsmith.tasks.packages.mirrors import Mirrors
@@ -301,27 +302,88 @@ def test_what_a_package_depends_on_exactly(depends: str, exact: list[str]) -> No
     assert resolution.exactly(depends) == exact
 
 
-def test_a_torn_mirror_does_not_keep_a_file_back(
+def test_what_the_lists_name_and_no_mirror_has_is_refused(
     load_recipe: LoadRecipe, archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Where the security archive's lists do not fit together just now, a single file is taken without it, and said."""
-    update, said = Apt.update, []
-
-    def torn(apt: Apt, repositories: Sequence[Repository]) -> str:
-        for each in repositories:
-            if each.role == "security":
-                return f"E: Failed to fetch {each.printed}/dists/{each.suite}/x  Mirror sync in progress?"
-        return update(apt, repositories)
-
-    monkeypatch.setattr(Apt, "update", torn)
+    """A release past its time loses files that its lists still name: `update` says so, with what to do."""
     recipe = load_recipe("packages: [tool]")
-    boot = dataclasses.replace(recipe.boot, initrd=PackageFile("lib", "/x", "trixie", "amd64"))
-    alone = dataclasses.replace(recipe, source=Nothing(), boot=boot)
-    with pytest.raises(StageError, match="cannot be read"):
-        locked(recipe, tmp_path / "cache")
+    found = mirrors.find(f"file://{archive.main}", etc=tmp_path / "none", settings={})
+    monkeypatch.setattr(mirrors, "find", lambda *_, **__: found)
+    store, path = Store(tmp_path / "cache"), tmp_path / "x.lock"
+    renewal.update(recipe, path, store, lambda _: None)
+    before = path.read_bytes()
+    (gone,) = Path(f"{archive.main}-security").rglob("lib_1.1*.deb")
+    gone.unlink()
+    with pytest.raises(StageError, match=r"lib 1\.1.*: in the package lists of .*-security, and not there") as caught:
+        renewal.update(recipe, path, store, lambda _: None)
+    assert "source.debian.security: false" in caught.value.hint
+    assert path.read_bytes() == before
+    said = renewal.update(load_recipe("packages: [tool]\nsecurity: false"), path, store, lambda _: None)
+    assert "lib 1.1 -> 1.0" in said
+
+
+class Torn:
+    """A mirror that is amid an update for the first so many looks at it, and a clock that only counts."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, looks: int, role: str = "security") -> None:
+        self.slept: list[int] = []
+        self.looks = looks
+        update = Apt.update
+
+        def torn(apt: Apt, repositories: Sequence[Repository]) -> str:
+            for each in repositories:
+                if each.role == role and self.looks:
+                    self.looks -= 1
+                    return f"E: Failed to fetch {each.printed}/dists/{each.suite}/x  Mirror sync in progress?"
+            return update(apt, repositories)
+
+        monkeypatch.setattr(Apt, "update", torn)
+        monkeypatch.setattr(lists, "sleep", self.slept.append)
+
+
+@pytest.mark.parametrize("role", ["main", "security"])
+def test_a_mirror_amid_an_update_is_waited_for(
+    role: str, load_recipe: LoadRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Longer each time, and said; what comes of it is what would have come at once."""
+    torn, said = Torn(monkeypatch, 3, role), []
+    recipe = load_recipe("packages: [tool]")
+    found = mirrors.find(recipe.source.mirror, etc=tmp_path / "none", settings={})  # type: ignore[union-attr]
+    lock = resolution.resolve(recipe, found, tmp_path / "cache", said.append)
+    assert torn.slept == [10, 20, 40]
+    assert {package.name: package.role for package in lock.packages}["lib"] == "security"
+    suite = "trixie" if role == "main" else "trixie-security"
+    assert f"the mirror of {suite} is amid an update: trying again in 40 s" in said
+
+
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_mirror_that_stays_amid_an_update_is_refused(
+    alone: bool, load_recipe: LoadRecipe, archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No lock is made without security updates, of a tree as little as of a single file: it would stay so."""
+    torn, recipe = Torn(monkeypatch, 99), load_recipe("packages: [tool]")
     keyring, real = archive.keyring, host.find
     monkeypatch.setattr(host, "find", lambda name: keyring if name == "debian-archive-keyring" else real(name))
-    found = mirrors.find(f"file://{archive.main}", etc=tmp_path / "no-apt-here", settings={})
-    lock = resolution.resolve(alone, found, tmp_path / "cache", said.append)
-    assert [(p.version, p.role) for p in lock.files["lib/trixie/amd64"]] == [("1.0", "main")]
-    assert "the mirror of trixie-security is amid an update: lib is taken without it" in said
+    found = mirrors.find(f"file://{archive.main}", etc=tmp_path / "none", settings={})
+    if alone:
+        boot = dataclasses.replace(recipe.boot, initrd=PackageFile("lib", "/x", "trixie", "amd64"))
+        recipe = dataclasses.replace(recipe, source=Nothing(), boot=boot)
+    with pytest.raises(StageError, match="trixie-security is amid an update, and was so for 270 seconds") as caught:
+        resolution.resolve(recipe, found, tmp_path / "cache", lambda _: None)
+    assert torn.slept == [*lists.PAUSES]
+    assert ("source.debian.security: false" in caught.value.hint) == (not alone)
+
+
+def test_a_recipe_may_do_without_security_updates(
+    load_recipe: LoadRecipe, archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its tree, and the files that it takes out of other releases."""
+    torn, recipe = Torn(monkeypatch, 99), load_recipe("packages: [tool]\nsecurity: false")
+    keyring, real = archive.keyring, host.find
+    monkeypatch.setattr(host, "find", lambda name: keyring if name == "debian-archive-keyring" else real(name))
+    file = PackageFile("lib", "/x", "trixie", "i386")
+    recipe = dataclasses.replace(recipe, boot=dataclasses.replace(recipe.boot, initrd=file))
+    assert [release.security for release in lists.releases(recipe)] == [False, False]
+    alone = dataclasses.replace(recipe, boot=dataclasses.replace(recipe.boot, initrd="auto"))
+    assert versions(locked(alone, tmp_path / "cache"))["lib"] == "1.0"
+    assert torn.slept == []

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,7 @@ from bootsmith.tasks.boot import pe
 from bootsmith.tasks.disk.kernel_paths import Placement
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.planning import placement
+from bootsmith.tasks.recipe.model import Directory
 from bootsmith.tasks.tools import host
 
 from tests.support import tiny_kernel
@@ -25,6 +27,7 @@ INITRD = tiny_kernel.INITRD.replace(b"tiny", b"mine")
 ENTRIES = "entries: {debian: {}, mine: {kernel: k, initrd: i}, bare: {kernel: k, initrd: none}}"
 ESP = "disk: {partitions: {esp: {size: 64M, mount: /boot/efi}, root: {mount: /, extra: 10M}}}\n"
 SPLIT = ESP.replace("root:", "boot: {fs: ext2, mount: /boot, size: 64M}, root:")
+AT_BOOT = ESP.replace("/boot/efi", "/boot")
 XBOOTLDR = ESP.replace("root:", "boot: {mount: /boot, size: 64M}, root:")
 BIOS = "disk: {partitions: {root: {mount: /, extra: 10M}}}\n"
 FAT = "disk: {partitions: {boot: {fs: vfat, mount: /boot/syslinux, size: 64M}, root: {mount: /, extra: 10M}}}\n"
@@ -47,6 +50,7 @@ class Way:
 WAYS = {
     "systemd-boot": Way(ESP, "systemd-boot", "esp", r"loader/entries/.*\.conf", r"^(?:linux|initrd) /(\S+)$"),
     "xbootldr": Way(XBOOTLDR, "systemd-boot", "boot", r"loader/entries/.*\.conf", r"^(?:linux|initrd) /(\S+)$"),
+    "esp at /boot": Way(AT_BOOT, "systemd-boot", "esp", r"loader/entries/.*\.conf", r"^(?:linux|initrd) /(\S+)$"),
     "grub-efi": Way(ESP, "grub-efi", "root", "boot/grub/grub.cfg", r"^  (?:linux|initrd) /(\S+)"),
     "grub-efi-esp": Way(ESP, "grub-efi, place: esp", "esp", "grub/grub.cfg", r"^  (?:linux|initrd) /(\S+)"),
     "grub-efi-boot": Way(SPLIT, "grub-efi", "boot", "grub/grub.cfg", r"^  (?:linux|initrd) /(\S+)"),
@@ -89,6 +93,26 @@ def test_every_file_that_an_entry_names_is_there(build: DiskBuild, way: Way) -> 
     own = {path for path in named if "entries/mine/" in path}
     assert len(own) == 2
     assert all(VERSION in path for path in {*named} - own)
+
+
+@pytest.mark.parametrize("ending", [VERSION, "lts"])
+@pytest.mark.parametrize("way", ["esp at /boot", "xbootldr", "grub-efi", "grub-efi-boot", "grub-bios"])
+def test_what_stands_in_boot_stands_there_once(way: str, ending: str, build: DiskBuild) -> None:
+    """A tree's kernel and its initrd are what the loader starts, by the tree's names: twice, an ESP is soon full."""
+    named = {f"boot/vmlinuz-{ending}": tiny_kernel.kernel(), f"boot/initramfs-{ending}": tiny_kernel.INITRD}
+    build.base({"./": member("d"), "boot/": member("d"), **named})
+    facts = json.loads(build.site.kernel_facts.read_text())
+    places = {"path": f"boot/vmlinuz-{ending}", "initrd": f"boot/initramfs-{ending}"}
+    build.site.kernel_facts.write_text(json.dumps(facts | places))
+    build.write_recipe(WAYS[way].text("timeout: 0"))
+    build.recipe = replace(build.recipe, source=Directory(build.folder, "root", "keep"))
+    build.raw_disk()
+    found = held(build, WAYS[way].holds)
+    for path, content in named.items():
+        ends = path.removeprefix("boot/") if WAYS[way].holds != "root" else path
+        assert [path for path, data in found.items() if data == content] == [ends]
+        menus = [data.decode() for path, data in found.items() if re.fullmatch(WAYS[way].menu, path)]
+        assert [named for text in menus for named in re.findall(WAYS[way].names, text, re.MULTILINE)].count(ends) == 1
 
 
 def test_the_menu_tells_each_kernels_version(build: DiskBuild) -> None:

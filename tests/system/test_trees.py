@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.kernel_files import bzimage, cpio
 from tests.support.toy_project import ToyProject
 
-KERNEL = bytes(0x1FE) + b"\x55\xaa" + bytes(2) + b"HdrS" + bytes(600)
+KERNEL = bzimage()
 
 
 @pytest.fixture(name="project")
@@ -20,7 +21,7 @@ def fixture_project(tmp_path: Path) -> ToyProject:
     for name in ("project", "one/boot", "two"):
         (tmp_path / name).mkdir(parents=True)
     (tmp_path / "one/boot/vmlinuz-1").write_bytes(KERNEL)
-    (tmp_path / "one/boot/initrd.img-1").write_bytes(b"initrd")
+    (tmp_path / "one/boot/initrd.img-1").write_bytes(cpio())
     return ToyProject.make(tmp_path / "project")
 
 

@@ -128,7 +128,7 @@ def test_what_the_tree_has_as_initrd_must_be_one(build: TreeBuild) -> None:
     for data in (cpio(), cpio()[:-200]):
         build.base({"./boot/initrd.img-6.1": data})
         build.site.kernel_facts.parent.mkdir(parents=True, exist_ok=True)
-        build.site.kernel_facts.write_text('{"version": "6.1"}')
+        build.site.kernel_facts.write_text('{"version": "6.1", "initrd": "boot/initrd.img-6.1"}')
         for layer in layers.stages(recipe, build.site):
             build.run(layer)
         (stage,) = initrd.stages(recipe, build.site)

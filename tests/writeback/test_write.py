@@ -15,11 +15,12 @@ import pytest
 from tests.support import file_faults
 from tests.support.checkout import CHECKOUT
 from tests.support.guest_disks import copy, debugfs, described, disk_of
+from tests.support.kernel_files import bzimage
 from tests.support.ordinary_user import ordinary_user
 from tests.support.small_guest import SmallProject
 from tests.support.toy_project import ToyProject
 
-KERNEL = bytes(0x1FE) + b"\x55\xaa" + bytes(2) + b"HdrS" + bytes(600)
+KERNEL = bzimage()
 QEMU = """
 import shutil
 from pathlib import Path

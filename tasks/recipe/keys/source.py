@@ -32,7 +32,9 @@ _DEBIAN = Section(
         "exclude": Key(PACKAGES, "what must not be installed, even where something recommends it", []),
         "recommends": Key(Bool(), "install recommended packages too", False),
         "docs": Key(Bool(), "keep manuals, documentation and translations", False),
-        "security": Key(Bool(), "install the suite's security updates", True),
+        "security": Key(
+            Bool(), "with the security updates of the suite, and of any other that files are taken out of", True
+        ),
         "mirror": Key(words.URL, "where to fetch packages; never changes what is built", derived="the host's"),
         "keyring": Key(FilePath("file"), "the keys that sign the archive", derived="by suite"),
         "repositories": Key(ListOf(_REPOSITORY), "further repositories", []),
