@@ -26,6 +26,10 @@ from tests.support.ordinary_user import ordinary_user
 from tests.support.single_stage import run_stage
 from tests.support.tar_members import EPOCH, member
 
+EXT4 = {
+    "has_journal", "ext_attr", "resize_inode", "dir_index", "filetype", "extent", "64bit", "flex_bg",
+    "sparse_super", "large_file", "huge_file", "dir_nlink", "extra_isize", "metadata_csum",
+}  # fmt: skip
 SMALL = "disk: {partitions: {esp: {size: 64M, mount: /boot/efi}, root: {mount: /, extra: 20M}}}\n"
 BASE = {
     "./": member("d"),
@@ -198,10 +202,7 @@ def test_no_feature_is_on_that_grub_cannot_read(build: DiskBuild) -> None:
     """Whatever the host's mke2fs would choose by itself."""
     build.raw_disk()
     features = set(header(build.site.partition_image("root"))["Filesystem features"].split())
-    assert features == {
-        "has_journal", "ext_attr", "resize_inode", "dir_index", "filetype", "extent", "64bit", "flex_bg",
-        "sparse_super", "large_file", "huge_file", "dir_nlink", "extra_isize", "metadata_csum",
-    }  # fmt: skip
+    assert features == EXT4
 
 
 def test_times_in_the_superblock_are_the_epoch(build: DiskBuild) -> None:
@@ -219,6 +220,24 @@ def test_words_for_mkfs_win(build: DiskBuild) -> None:
     found = header(build.site.partition_image("root"))
     assert found["Inode size"] == "128"
     assert int(found["Reserved block count"]) == int(found["Block count"]) * 5 // 100
+    check(build.site.partition_image("root"))
+
+
+@pytest.mark.parametrize(
+    ("words", "features"),
+    [
+        ("[-O, ^has_journal]", EXT4 - {"has_journal"}),
+        ("[-O, '^has_journal,^64bit', -m, '0']", EXT4 - {"has_journal", "64bit"}),
+        ("[-O, project]", EXT4 | {"project"}),
+        ("[-O, ^has_journal, -O, has_journal]", EXT4),
+        ("[-O, 'none,filetype,extent']", {"filetype", "extent"}),
+    ],
+)
+def test_features_are_changed_one_by_one(build: DiskBuild, words: str, features: set[str]) -> None:
+    """A feature that is taken away leaves the others, which the loader and the kernel count on."""
+    build.write_recipe(SMALL.replace("extra: 20M", f"extra: 20M, mkfs: {words}"))
+    build.run("partition", "populate/base", "bootloader", "populate/root")
+    assert {*header(build.site.partition_image("root"))["Filesystem features"].split()} == features
     check(build.site.partition_image("root"))
 
 

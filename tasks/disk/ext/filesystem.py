@@ -52,19 +52,22 @@ _LONGEST_NAME = 255
 def make(
     ctx: Context, path: Path, geometry: Geometry, *, fs: str, uuid: str, label: str, extra: Sequence[str], epoch: int
 ) -> None:
-    """Make an empty filesystem in a new file. `extra` are words for mke2fs that win over ours."""
+    """Make an empty filesystem in a new file. `extra` are options for mke2fs that win over ours; -O adds to them."""
     with path.open("xb") as file:
         file.truncate(geometry.size)
     config = ctx.work / "mke2fs.conf"
     config.write_text(_CONFIG)
-    journal = ["-J", f"size={geometry.journal // MIB}"] if geometry.journal else []
-    features = FEATURES[fs] if geometry.journal else FEATURES[fs].replace("has_journal,", "")
+    options = list(zip(extra[::2], extra[1::2], strict=True))
+    features = ["none", *FEATURES[fs].split(","), *([] if geometry.journal else ["^has_journal"])]
+    features += [each for option, value in options if option == "-O" for each in value.split(",")]
+    unjournalled = max(place for place, each in enumerate(features) if each in ("none", "^has_journal"))
+    journal = ["-J", f"size={geometry.journal // MIB}"] if "has_journal" in features[unjournalled:] else []
     ctx.run(
         "mke2fs", "-q", "-F", "-t", fs, "-b", str(BLOCK), "-I", str(INODE), "-N", str(geometry.inodes),
-        "-m", str(RESERVED_PERCENT), *journal, "-O", f"none,{features}", "-L", label, "-U", uuid,
+        "-m", str(RESERVED_PERCENT), *journal, "-O", ",".join(features), "-L", label, "-U", uuid,
         # the file is new, so zeros need not be written
         "-E", f"hash_seed={uuid},root_owner=0:0,nodiscard,lazy_itable_init=0,lazy_journal_init=1",
-        *extra, path,
+        *(word for option, value in options if option != "-O" for word in (option, value)), path,
         env={"MKE2FS_CONFIG": str(config), "E2FSPROGS_FAKE_TIME": str(epoch)},
     )  # fmt: skip
 
