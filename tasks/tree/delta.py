@@ -76,7 +76,7 @@ class Delta:
         if self._type(place) == "d":
             what = {"l": "link", "f": "file"}.get(kind, "device")
             raise StageError(
-                f"{self._name}: /{place} is to be a {what}, but the tree has a directory of that name",
+                f"{self._name}: /{shown(place)} is to be a {what}, but the tree has a directory of that name",
                 "Remove it in a layer before, or choose another name.",
             )
         self.make_directory(place.rpartition("/")[0])
