@@ -111,7 +111,7 @@ def _nonsense(program: Program) -> str:
         return "its sections are aligned to nothing"
     if not program.table <= program.field(_SIZE_OF_HEADERS) <= len(program.data):
         return "its headers are of an impossible size"
-    if any(each.address + each.room > _LARGEST_IMAGE for each in program.sections):
+    if max(program.field(_SIZE_OF_DATA), *(each.address + each.room for each in program.sections)) > _LARGEST_IMAGE:
         return "it takes more memory than any"
     if any(each.size and each.offset < program.table for each in program.sections):
         return "its sections lie in its headers"

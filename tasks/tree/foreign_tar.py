@@ -79,7 +79,7 @@ def _settled(entry: Entry, numbers: _Numbers) -> Entry:
 
 
 def _is_known(name: str) -> bool:
-    """Tell whether Linux keeps attributes of a name (xattr(7)); beyond 255 bytes ext4 would cut it, and mean another."""
+    """Tell whether Linux keeps attributes of a name (xattr(7)); a longer one than 255 bytes ext4 would cut."""
     return name.startswith(_KNOWN) and name not in _KNOWN and "\0" not in name and len(os.fsencode(name)) <= _LONGEST
 
 

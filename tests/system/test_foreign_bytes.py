@@ -13,6 +13,7 @@ import tarfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 from random import Random
 from types import SimpleNamespace
@@ -35,6 +36,8 @@ from bootsmith.tasks.tree.delta import Delta
 from bootsmith.tasks.tree.layer import Entry, LayerWriter
 from bootsmith.tasks.tree.merged import Tree
 from bootsmith.tasks.tree.units import Units
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.support import mutations, tiny_kernel
 from tests.support.debian_archive import deb
@@ -433,7 +436,11 @@ EXAMPLES: Mapping[str, Sequence[bytes]] = {
     "lock": [LOCK.replace(b"Z\n", b"Z\x1c\n")],
     "units": [UNIT.replace(b"multi", b"\0ulti"), UNIT.replace(b"t@2", b"t@\0"), UNIT.replace(b"z.s", b"../../z.s")],
     "names": [b"a\x1b[2J\0a\x1b[2J/b"],
-    "program": [program().replace(struct.pack("<II", 0x1000, 0x200), bytes(8), 1)],  # aligned to nothing
+    "kernel": [b"\x7fELF", tiny_kernel.kernel()[:0x20F], tiny_kernel.kernel()[:0x237]],
+    "program": [
+        program()[: 0x58 + 8] + b"\xff\xff\xff\xff" + program()[0x58 + 12 :],  # of more data than can be said
+        program().replace(struct.pack("<II", 0x1000, 0x200), bytes(8), 1),  # aligned to nothing
+    ],
 }
 """Cases that once were a traceback, took all memory or for ever, or were written as something else."""
 
@@ -454,6 +461,37 @@ def test_all_is_read_or_refused(name: str, rounds: int, tmp_path: Path) -> None:
     whole, chance = seeds(), Random(f"{name} {rounds}")
     survive(read, EXAMPLES.get(name, ()), tmp_path / "examples")
     survive(read, (mutated(chance, whole) for _ in range(rounds)), tmp_path / "changed")
+
+
+STEPS = st.sampled_from(["a", "b", ".wh.a", ".wh..wh..opq", "c\udcff", "etc"])
+PATHS = st.lists(STEPS, max_size=3).map("/".join)
+MEMBERS = st.builds(
+    lambda path, kind, link, data: (Entry(path, kind, size=len(data) if kind == "f" else 0, link=link), data),
+    PATHS,
+    st.sampled_from("ffddlhpc"),
+    PATHS | st.sampled_from(["..", "/", "../../b"]),
+    st.sampled_from([b"", b"x", b"y" * 600]),
+)
+
+
+@given(st.lists(MEMBERS, max_size=8))
+def test_a_tar_of_any_shape_is_a_tree_or_refused(tmp_path: Path, members: list[tuple[Entry, bytes]]) -> None:
+    """Names twice, links to links and to nothing, files as folders, removals: what comes of it is a tree."""
+    entries = [(entry if entry.type in "lh" else replace(entry, link=""), data) for entry, data in members]
+    (tmp_path / "x.tar").write_bytes(
+        b"".join(
+            tars.header(entry) + (data + bytes(-len(data) % 512) if entry.type == "f" else b"")
+            for entry, data in entries
+        )
+        + tars.END
+    )
+    with suppress(StageError):
+        read_tar((tmp_path / "x.tar").read_bytes(), tmp_path)
+        merged = layer.merge([layer.read_index(tmp_path / "x.index")])
+        for path, (_, entry) in merged.items():
+            assert not path or merged[entry.parent][1].type == "d"
+            assert entry.type != "h" or merged[entry.link][1].type not in "hd"
+            assert not entry.name.startswith(".wh.")
 
 
 def _escape(_: bytes, folder: Path) -> None:
