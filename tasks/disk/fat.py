@@ -11,6 +11,7 @@ from bootsmith.tasks.build.stage import Context
 from bootsmith.tasks.disk import sizing, splice
 from bootsmith.tasks.disk.content import Tree
 from bootsmith.tasks.errors import StageError
+from bootsmith.tasks.tree import acl
 
 # All of mtools' settings, so that none of the host's /etc/mtools.conf is left in force.
 SETTINGS = """\
@@ -112,6 +113,11 @@ def _check(name: str, tree: Tree) -> None:
             raise StageError(
                 f"partition {name}: /{shown(lower[path.lower()])} and /{shown(path)} are the same name to FAT",
                 "Rename one, or use ext4.",
+            )
+        if acl.NAMES & entry.xattrs.keys():
+            raise StageError(
+                f"partition {name}: FAT cannot hold the access control list of /{shown(path)}",
+                "Take it off (setfacl -b), or use ext4.",
             )
         if entry.size >= 1 << 32:
             raise StageError(f"partition {name}: /{shown(path)} is larger than FAT's 4 GiB", "Use ext4.")

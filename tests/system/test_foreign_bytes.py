@@ -24,12 +24,24 @@ from bootsmith.cache.display import escaped, shown
 from bootsmith.tasks.boot import multiboot, own_kernel, pe
 from bootsmith.tasks.boot.pe import Addition
 from bootsmith.tasks.build.stage import Context
-from bootsmith.tasks.disk import bootable, bootcode, content, gpt, image_format, inspect, mbr, qcow2, sizing, superblock
-from bootsmith.tasks.disk.ext import attributes
+from bootsmith.tasks.disk import (
+    bootable,
+    bootcode,
+    content,
+    fat,
+    gpt,
+    image_format,
+    inspect,
+    mbr,
+    qcow2,
+    sizing,
+    superblock,
+)
+from bootsmith.tasks.disk.ext import attributes, inode
 from bootsmith.tasks.errors import BootsmithError, StageError
 from bootsmith.tasks.packages import debs, lists, lockfile, mirrors, resolution
 from bootsmith.tasks.tools import os_release
-from bootsmith.tasks.tree import accounts, boot_formats, cpio, excerpt, foreign_tar, installed_kernel, layer
+from bootsmith.tasks.tree import accounts, acl, boot_formats, cpio, excerpt, foreign_tar, installed_kernel, layer
 from bootsmith.tasks.tree import network as networks
 from bootsmith.tasks.tree import tar as tars
 from bootsmith.tasks.tree.delta import Delta
@@ -254,8 +266,23 @@ def read_names(data: bytes, folder: Path) -> None:
     tree = Tree([folder / "x.index"], [folder / "x.tar"])
     with (folder / "x.cpio").open("wb") as out:
         cpio.write(out, tree)
+    flat = {name: (number, 1) for number, name in enumerate(names, 11) if b"/" not in name and len(name) < 256}
+    listed = b"".join(inode.directory_blocks(2, 2, flat, 4096, checksums=True, types=True))
+    assert dict(inode.read_names(listed)) == {name: held for name, held in flat.items() if name not in (b".", b"..")}
+    with suppress(StageError):
+        fat._check("esp", dict(tree.entries))
 
 
+def read_acl(data: bytes, _: Path) -> None:
+    """Read an access control list, in words or in Linux's form; what is taken means the same in both."""
+    for read in (lambda: acl.decode(data), lambda: acl.parse(data, lambda _, name: len(name))):
+        with suppress(ValueError):  # what it says that it raises
+            rows = read()
+            assert acl.decode(acl.encode(rows)) == rows
+            assert 0 <= acl.mode(rows) <= 0o777
+
+
+LIST = b"user::rwx,user:lisa:r-x:1001\ngroup::r--,group:50:r--,mask::r-x,other::---\n"
 NAMES = b"\0".join(
     (b"etc/passwd", b"a b", b"caf\xc3\xa9", b"\xff\xfe", b"\x1b[2J", b"new\nline", b"x" * 255, b"./a//b", b"..",
      b"a/../b", b"-dash", b".wh.x", b"/abs", b"a" * 150 + b"/" + b"b" * 150, "\u202e\u0150\u65e5".encode())
@@ -421,6 +448,7 @@ READERS: Mapping[str, tuple[Reader, Callable[[], Sequence[bytes]]]] = {
     "os-release": (read_os_release, lambda: [b'ID=debian\nPRETTY_NAME="Debian \\"x\\" 13"\nVERSION_ID=\'13\'\n']),
     "accounts": (read_accounts, lambda: [ACCOUNTS]),
     "units": (read_units, lambda: [UNIT]),
+    "acl": (read_acl, lambda: [LIST, acl.encode(acl.parse(LIST, lambda *_: 7))]),
     "names": (read_names, lambda: [NAMES]),
     "disk": (read_disk, disk_seeds),
     "image": (read_image, lambda: IMAGES),
