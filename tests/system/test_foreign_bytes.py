@@ -39,6 +39,7 @@ from bootsmith.tasks.disk import (
 )
 from bootsmith.tasks.disk.ext import attributes, inode
 from bootsmith.tasks.errors import BootsmithError, StageError
+from bootsmith.tasks.machine import variables
 from bootsmith.tasks.packages import debs, lists, lockfile, mirrors, resolution
 from bootsmith.tasks.tools import os_release
 from bootsmith.tasks.tree import accounts, acl, boot_formats, cpio, excerpt, foreign_tar, installed_kernel, layer
@@ -395,6 +396,26 @@ struct.pack_into("<IIII", BLOCK, 0, 0xEA020000, 1, 1, 0)
 struct.pack_into("<BBHIII", BLOCK, 32, 0, 2, 900, 0, 28, 0)
 struct.pack_into("<I4x", BLOCK, 900, 1)
 
+
+def read_flash(data: bytes, _: Path) -> None:
+    """Add to the variables of a firmware, as a guest left them; what is added is there, and nothing grows."""
+    for made in (variables.with_entry(data, "x.conf", "it"), variables.with_program(data, "/EFI/x.efi", "it")):
+        assert len(made) == len(data)
+        variables._walk(made, "what was made of it")
+    with suppress(BootsmithError):  # it may have keys
+        assert len(variables.enrol(data, b"certificate", "it")) == len(data)
+
+
+def flash() -> bytes:
+    """Return the variables of a firmware: one, and room for more."""
+    made = bytearray(b"\xff" * (16 << 10))
+    made[40:44], made[48:50] = b"_FVH", struct.pack("<H", 72)
+    struct.pack_into("<16sIBB", made, 72, variables._STORE.bytes_le, 12 << 10, 0x5A, 0xFE)
+    record = variables._record(variables.Variable("Lang", variables.enrolment.GLOBAL, b"en"), 7)
+    made[100 : 100 + len(record)] = record
+    return bytes(made)
+
+
 # -- kernels and programs
 
 
@@ -453,6 +474,7 @@ READERS: Mapping[str, tuple[Reader, Callable[[], Sequence[bytes]]]] = {
     "disk": (read_disk, disk_seeds),
     "image": (read_image, lambda: IMAGES),
     "attributes": (read_attributes, lambda: [bytes(INODE + BLOCK), bytes(INODE)]),
+    "flash": (read_flash, lambda: [flash()]),
     "kernel": (read_kernel, lambda: KERNELS),
     "program": (read_program, lambda: [program()]),
 }
