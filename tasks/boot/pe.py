@@ -18,6 +18,8 @@ _X86_64 = 0x8664
 _READ_ONLY_DATA = 0x40000040  # IMAGE_SCN_CNT_INITIALIZED_DATA | IMAGE_SCN_MEM_READ
 _SIGNED_DATA = 0x0002  # WIN_CERT_TYPE_PKCS_SIGNED_DATA
 _REVISION = 0x0200
+_LARGEST_UNIT = 1 << 20
+_LARGEST_IMAGE = 1 << 30
 _ALIGNMENT = 8  # of attribute certificates
 _SECTION = struct.Struct("<8sIIIIIIHHI")
 
@@ -102,7 +104,25 @@ def _parse(data: bytes) -> Program:
     sections = tuple(_section(data, table + index * _SECTION.size) for index in range(count))
     if not any(each.size for each in sections):
         raise ValueError("there is nothing in it")
-    return Program(data, coff, optional, table, sections)
+    found = Program(data, coff, optional, table, sections)
+    if why := _nonsense(found):
+        raise ValueError(why)
+    return found
+
+
+def _nonsense(program: Program) -> str:
+    """Return what in a program's headers nothing could be reckoned with."""
+    units = program.field(_FILE_ALIGNMENT), program.field(_SECTION_ALIGNMENT)
+    if not all(unit and not unit & (unit - 1) and unit <= _LARGEST_UNIT for unit in units):
+        return "its sections are aligned to nothing"
+    if not program.table <= program.field(_SIZE_OF_HEADERS) <= len(program.data):
+        return "its headers are of an impossible size"
+    if max(program.field(_SIZE_OF_DATA), *(each.address + each.room for each in program.sections)) > _LARGEST_IMAGE:
+        return "it takes more memory than any"
+    if any(each.size and each.offset < program.table for each in program.sections):
+        return "its sections lie in its headers"
+    start, _ = program.signatures
+    return "its signature lies in it" if start and not program.table <= start <= len(program.data) else ""
 
 
 def _section(data: bytes, at: int) -> Section:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping
 
+from bootsmith.cache.display import shown
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.tree.tar import Entry
 
@@ -24,7 +25,7 @@ def owner(mounts: Mapping[str, str], path: str) -> tuple[str, str]:
         if inside is not None and (best is None or len(below) > best[0]):
             best = (len(below), name, inside)
     if best is None:
-        raise StageError(f"no partition holds /{path}", "Give a partition `mount: /`.")
+        raise StageError(f"no partition holds /{shown(path)}", "Give a partition `mount: /`.")
     return best[1], best[2]
 
 
@@ -48,7 +49,7 @@ def divide(tree: Tree, mounts: Mapping[str, str], epoch: int) -> dict[str, Tree]
                 point = each
                 break
         if point not in points:
-            raise StageError(f"no partition holds /{path}", "Give a partition `mount: /`.")
+            raise StageError(f"no partition holds /{shown(path)}", "Give a partition `mount: /`.")
         homes[path] = point
         inside = path[len(point) + 1 :] if point else path
         moved = dataclasses.replace(entry, path=inside) if point else entry
@@ -87,7 +88,7 @@ def make_directories(tree: Tree, paths: Iterable[str], epoch: int) -> None:
             tree[above] = (0, Entry(above, "d", 0o755, mtime=epoch))
             above = above.rpartition("/")[0]
         if tree[path][1].type != "d":
-            raise StageError(f"/{path} must be a directory, but the tree has something else there")
+            raise StageError(f"/{shown(path)} must be a directory, but the tree has something else there")
 
 
 def place(tree: Tree, files: Mapping[str, tuple[int, int]], epoch: int) -> None:

@@ -6,10 +6,12 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
+from bootsmith.cache.display import shown
 from bootsmith.tasks.build.stage import Context
 from bootsmith.tasks.disk import sizing, splice
 from bootsmith.tasks.disk.content import Tree
 from bootsmith.tasks.errors import StageError
+from bootsmith.tasks.tree import acl
 
 # All of mtools' settings, so that none of the host's /etc/mtools.conf is left in force.
 SETTINGS = """\
@@ -99,21 +101,26 @@ def _check(name: str, tree: Tree) -> None:
     for path, (_, entry) in tree.items():
         what = {"l": "a symlink", "c": "a device", "b": "a device", "p": "a fifo", "s": "a socket"}.get(entry.type)
         if what:
-            raise StageError(f"partition {name}: FAT cannot hold {what}: /{path}", "Remove it, or use ext4.")
+            raise StageError(f"partition {name}: FAT cannot hold {what}: /{shown(path)}", "Remove it, or use ext4.")
         word = entry.name
         if _FORBIDDEN & set(word) or word.endswith((" ", ".")) or len(word) > 255 or not _is_text(word):
-            raise StageError(f"partition {name}: FAT cannot hold the name of /{path}", "Rename it, or use ext4.")
+            raise StageError(f"partition {name}: FAT cannot hold the name of /{shown(path)}", "Rename it, or use ext4.")
         if (
             entry.type == "d" and "[" in word
         ):  # mtools would take it for a pattern, and maybe another folder for this one
-            raise StageError(f"partition {name}: mtools cannot write into a folder named /{path}", "Rename it.")
+            raise StageError(f"partition {name}: mtools cannot write into a folder named /{shown(path)}", "Rename it.")
         if lower.setdefault(path.lower(), path) != path:
             raise StageError(
-                f"partition {name}: /{lower[path.lower()]} and /{path} are the same name to FAT",
+                f"partition {name}: /{shown(lower[path.lower()])} and /{shown(path)} are the same name to FAT",
                 "Rename one, or use ext4.",
             )
+        if acl.NAMES & entry.xattrs.keys():
+            raise StageError(
+                f"partition {name}: FAT cannot hold the access control list of /{shown(path)}",
+                "Take it off (setfacl -b), or use ext4.",
+            )
         if entry.size >= 1 << 32:
-            raise StageError(f"partition {name}: /{path} is larger than FAT's 4 GiB", "Use ext4.")
+            raise StageError(f"partition {name}: /{shown(path)} is larger than FAT's 4 GiB", "Use ext4.")
 
 
 def _is_text(word: str) -> bool:

@@ -106,6 +106,9 @@ def decode(read: Callable[[int, int], bytes], disk: int) -> Table | None:
     if len(tables) == 2 and tables[0] != tables[1]:
         problems.append("primary and backup GPT differ")
     guid, slots, end = tables[0]
+    if len(slots) > ENTRIES:
+        problems.append(f"there are {len(slots)} partitions, of which the first {ENTRIES} are read")
+        slots = slots[:ENTRIES]
     if end > disk:
         problems.append(f"the table is for a larger disk: it reaches to byte {end}, the disk only to {disk}")
     return Table(guid, slots, tuple(problems))

@@ -46,7 +46,9 @@ def _offsets(file: int) -> Iterator[int]:
     step = 2 if features & _LONG_ENTRIES else 1
     in_sectors = (1 << (62 - (bits - 8))) - 1  # of a compressed cluster's entry: where it begins, to the byte
     yield first + 8 * count - 1 if count else 0
-    for table in filter(None, (entry & _OFFSET for entry in _words(file, first, 8 * count))):
+    for table in {entry & _OFFSET for entry in _words(file, first, 8 * count)} - {0}:
+        if table % (1 << bits):  # QEMU refuses it; and there are no more others than the file has clusters
+            continue
         yield table
         for entry in _words(file, table, 1 << bits)[::step]:
             if entry & _COMPRESSED:

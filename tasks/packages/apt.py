@@ -103,7 +103,7 @@ class Apt:
 
     def text(self, tool: str, *args: str) -> str:
         """Return what a tool of apt printed. Raises ToolFailed."""
-        return self.run(tool, *args, check=True).stdout.decode()
+        return self.run(tool, *args, check=True).stdout.decode(errors="replace")
 
     def run(self, tool: str, *args: str, check: bool = False) -> Completed:
         env = {**ENVIRONMENT, "APT_CONFIG": str(self.folder / "apt.conf")}

@@ -73,6 +73,7 @@ def _control_member(deb: Path) -> tuple[bytes, bytes]:
 
 def _members(file: BinaryIO) -> Iterator[tuple[bytes, bytes, int]]:
     """Yield name, header and size of each member, the file standing at its data."""
+    end = os.fstat(file.fileno()).st_size
     if file.read(len(_MAGIC)) != _MAGIC:
         raise ValueError("it does not begin like one")
     while header := file.read(_HEADER):
@@ -81,6 +82,8 @@ def _members(file: BinaryIO) -> Iterator[tuple[bytes, bytes, int]]:
             raise ValueError(f"{digits!r} is no size")
         size = int(digits)
         following = file.tell() + size + size % 2
+        if file.tell() + size > end:
+            raise ValueError("it is cut short")
         yield header[:16].strip().rstrip(b"/"), header, size
         file.seek(following)
 

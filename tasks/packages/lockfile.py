@@ -21,6 +21,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from bootsmith.cache.display import shown
 from bootsmith.tasks.build.stage import Download
 from bootsmith.tasks.errors import StageError
 
@@ -99,7 +100,7 @@ def read(path: Path) -> LockFile:
     try:
         date = dt.datetime.strptime(facts.pop("date", ""), _DATE).replace(tzinfo=dt.UTC)
     except ValueError as error:
-        raise _wrong(path, 1, f"the date cannot be understood ({error})") from error
+        raise _wrong(path, 1, f"the date cannot be understood ({shown(str(error))})") from error
     if not packages:
         raise _wrong(path, len(text.splitlines()), "it lists no package")
     return LockFile(facts, int(date.timestamp()), tuple(tree), {key: tuple(found) for key, found in files.items()})

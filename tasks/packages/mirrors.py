@@ -154,7 +154,15 @@ def deb822(text: str) -> Iterator[Source]:
 
 
 def _reachable(sources: Iterable[Source]) -> Iterator[Source]:
-    return (source for source in sources if urlsplit(source.uri).scheme in ("http", "https", "file", "copy"))
+    return (source for source in sources if _scheme(source.uri) in ("http", "https", "file", "copy"))
+
+
+def _scheme(uri: str) -> str:
+    """Return how a URI is reached, "" for what is none."""
+    try:
+        return urlsplit(uri).scheme
+    except ValueError:
+        return ""
 
 
 # -- apt's settings

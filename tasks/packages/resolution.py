@@ -121,7 +121,7 @@ def _file(recipe: Recipe, file: PackageFile, apt: Apt, known: _Known) -> tuple[P
         if name in found or name not in known.names:
             continue
         done = apt.run("apt-cache", "--no-all-versions", "show", word)
-        for about in [*_stanzas(done.stdout.decode())][:1]:
+        for about in [*_stanzas(done.stdout.decode(errors="replace"))][:1]:
             found[name] = known.package(about, asked=name == file.package)
             waiting += exactly(about.get("Depends", ""))
     return tuple(found.values())
@@ -152,7 +152,9 @@ def _chosen(recipe: Recipe, debian: Debian, apt: Apt, asked: Sequence[str]) -> d
             tail=shown,
         )
     found = {}
-    for file, sha256 in re.findall(r"^'\S+' (\S+) \d+ SHA256:(\w+)$", done.stdout.decode(), re.MULTILINE):
+    for file, sha256 in re.findall(
+        r"^'\S+' (\S+) \d+ SHA256:(\w+)$", done.stdout.decode(errors="replace"), re.MULTILINE
+    ):
         name, version, _ = unquote(file).split("_")
         found[f"{name}={version}"] = sha256
     return found

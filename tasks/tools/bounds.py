@@ -24,5 +24,5 @@ class Bounds(NamedTuple):
         return [str(find(SH)), "-c", _GUARD, "sh", *limits]
 
 
-READER = Bounds(300, 1 << 30)
+READER = Bounds(30, 1 << 30)
 """For what only looks into a disk image: it writes nothing."""

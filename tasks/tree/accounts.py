@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from bootsmith.cache.display import nearest
+from bootsmith.cache.display import nearest, shown
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.tree.merged import Tree
 
@@ -48,7 +48,7 @@ def _free(taken: set[int], where: str) -> int:
 def near(name: str, known: Iterable[str]) -> str:
     """Return ": did you mean X?" where a known name is alike."""
     found = nearest(name, known)
-    return f": did you mean {found}?" if found else ""
+    return f": did you mean {shown(found)}?" if found else ""
 
 
 def _is_number(text: str) -> bool:

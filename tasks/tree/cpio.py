@@ -11,6 +11,7 @@ import shutil
 from collections import Counter
 from typing import TYPE_CHECKING, BinaryIO, Final
 
+from bootsmith.cache.display import shown
 from bootsmith.tasks.errors import StageError
 
 if TYPE_CHECKING:
@@ -37,12 +38,14 @@ def write(target: BinaryIO, tree: Tree) -> None:
         entry = tree.entries[home][1]
         size = entry.size if entry.type == "f" and not left[home] else 0
         if size > _LARGEST:
-            raise StageError(f"/{path} is larger than 4 GiB, which no initramfs can hold", "Leave it out of the tree.")
+            raise StageError(
+                f"/{shown(path)} is larger than 4 GiB, which no initramfs can hold", "Leave it out of the tree."
+            )
         inode = inodes.setdefault(home, len(inodes) + 1)
         held = os.fsencode(entry.link) if entry.type == "l" else b""
         if max(len(os.fsencode(path)), len(held)) > _LONGEST:
             raise StageError(
-                f"/{path[:40]}: its name or target is longer than {_LONGEST} bytes, which Linux would pass over",
+                f"/{shown(path[:40])}: its name or target is longer than {_LONGEST} bytes, which Linux would pass over",
                 "Leave it out of the tree.",
             )
         target.write(_header(os.fsencode(path), entry, inode, links[home], size or len(held)))
@@ -63,7 +66,7 @@ def _home(tree: Tree, path: str) -> str:
 def _header(name: bytes, entry: Entry, inode: int, links: int, size: int) -> bytes:
     for value, what in ((entry.uid, "user"), (entry.gid, "group"), (entry.mtime, "time")):
         if not 0 <= value <= _LARGEST:
-            raise StageError(f"/{os.fsdecode(name)}: its {what} {value} does not fit into an initramfs")
+            raise StageError(f"/{shown(os.fsdecode(name))}: its {what} {value} does not fit into an initramfs")
     count = 2 if entry.type == "d" else links
     numbers = [entry.major, entry.minor] if entry.type in "cb" else [0, 0]
     mode = _TYPES[entry.type] | entry.mode

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -11,6 +12,7 @@ from bootsmith.tasks.build.stage import Context
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.tree.layer import Entry, LayerWriter
 from bootsmith.tasks.tree.merged import Tree
+from bootsmith.tasks.tree.tar import NO_XATTRS
 
 
 class Delta:
@@ -26,9 +28,17 @@ class Delta:
         self._writer = LayerWriter(ctx.outputs["tar"], ctx.outputs["index"], epoch)
         self._added: dict[str, str] = {}  # path -> type
 
-    def add_file(self, path: str, data: bytes | Path, mode: int = 0o644, uid: int = 0, gid: int = 0) -> None:
+    def add_file(  # noqa: PLR0917  the order of chmod and chown
+        self,
+        path: str,
+        data: bytes | Path,
+        mode: int = 0o644,
+        uid: int = 0,
+        gid: int = 0,
+        xattrs: Mapping[str, bytes] = NO_XATTRS,
+    ) -> None:
         """Add a file, in the place of any file or link there; a directory there is an error."""
-        self._writer.add_file(self._room(path, "f"), data, mode, uid, gid)
+        self._writer.add_file(self._room(path, "f"), data, mode, uid, gid, xattrs)
 
     def add_link(self, path: str, target: str, uid: int = 0, gid: int = 0) -> None:
         """Add a symlink, in the place of any file or link there; a directory there is an error."""
@@ -76,7 +86,7 @@ class Delta:
         if self._type(place) == "d":
             what = {"l": "link", "f": "file"}.get(kind, "device")
             raise StageError(
-                f"{self._name}: /{place} is to be a {what}, but the tree has a directory of that name",
+                f"{self._name}: /{shown(place)} is to be a {what}, but the tree has a directory of that name",
                 "Remove it in a layer before, or choose another name.",
             )
         self.make_directory(place.rpartition("/")[0])

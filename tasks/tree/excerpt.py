@@ -55,14 +55,14 @@ def _stripped(tree: Tree, strip: int, tar: Path) -> dict[str, str]:
         place = "/".join(steps[strip:])
         if place in found and not _alike(tree[found[place]], tree[path]):
             raise StageError(
-                f"source.tar.strip: {strip} would put /{found[place]} and /{path} of {tar} in one place",
+                f"source.tar.strip: {strip} would put /{shown(found[place])} and /{shown(path)} of {tar} in one place",
                 "Strip less, and name the folder to keep: source.tar.subdir.",
             )
         found.setdefault(place, path)
     if not any(found):
         raise StageError(
             f"source.tar.strip: {strip} leaves nothing of {tar}",
-            f"Strip less: its paths have at most {max(path.count('/') + 1 for path in tree)} components.",
+            f"Strip less: its paths have at most {max((path.count('/') + 1 for path in tree), default=0)} components.",
         )
     return found
 
@@ -88,16 +88,18 @@ def _check_folder(subdir: str, tree: Tree, places: dict[str, str], tar: Path) ->
         path, above = "/".join(steps[:depth]), "/".join(steps[: depth - 1])
         found = tree[places[path]] if path in places else None
         if found is not None and found.type == "l":
-            raise StageError(f"{what}: /{path} of {tar} is a link to {found.link}", "Name the folder itself.")
+            raise StageError(
+                f"{what}: /{shown(path)} of {tar} is a link to {shown(found.link)}", "Name the folder itself."
+            )
         if found is not None and found.type != "d":
-            raise StageError(f"{what}: /{path} of {tar} is not a folder", "Name a folder of the tar.")
+            raise StageError(f"{what}: /{shown(path)} of {tar} is not a folder", "Name a folder of the tar.")
         if found is None and not any(each.startswith(f"{path}/") for each in places):
             beside = sorted(
                 f"/{each}"
                 for each, old in places.items()
                 if each and each.rpartition("/")[0] == above and tree[old].type == "d"
             )
-            raise StageError(f"{what}: {tar} has no /{path}", _meant(f"/{path}", beside))
+            raise StageError(f"{what}: {tar} has no /{shown(path)}", _meant(f"/{shown(path)}", beside))
 
 
 def _meant(path: str, folders: list[str]) -> str:
@@ -105,7 +107,7 @@ def _meant(path: str, folders: list[str]) -> str:
     near = nearest(path, folders)
     if near:
         return f"Did you mean {shown(near)}?"
-    return f"Folders there: {', '.join(folders[:_SHOWN])}." if folders else "There are no folders there."
+    return f"Folders there: {', '.join(map(shown, folders[:_SHOWN]))}." if folders else "There are no folders there."
 
 
 def _placed(tree: Tree, places: dict[str, str]) -> list[Entry]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import cached_property, partial
@@ -16,6 +17,7 @@ from bootsmith.tasks.tree.merged import Tree
 from bootsmith.tasks.tree.tar import ACLS, Entry, scan
 
 _KNOWN: Final = ("user.", "trusted.", "security.")
+_LONGEST: Final = 255
 _FILES: Final = {"user": "passwd", "group": "group"}
 
 
@@ -54,12 +56,12 @@ def _settled(entry: Entry, numbers: _Numbers) -> Entry:
                 rows = acl.parse(value, partial(numbers.of, entry.path))
             elif name in ACLS.values():
                 rows = acl.decode(value)
-            elif name.startswith(_KNOWN) and "\0" not in name:
+            elif _is_known(name):
                 found[name] = value
                 continue
             else:
                 raise StageError(
-                    f"/{shown(entry.path)} has the attribute {shown(name)}, which Linux does not know",
+                    f"/{shown(entry.path)} has the attribute {shown(name)}, which Linux does not keep",
                     "Make the tar without it, such as by bsdtar's --no-xattrs and --no-mac-metadata.",
                 )
         except ValueError as error:
@@ -76,6 +78,11 @@ def _settled(entry: Entry, numbers: _Numbers) -> Entry:
     return replace(entry, mode=mode, xattrs=found)
 
 
+def _is_known(name: str) -> bool:
+    """Tell whether Linux keeps attributes of a name (xattr(7)); a longer one than 255 bytes ext4 would cut."""
+    return name.startswith(_KNOWN) and name not in _KNOWN and "\0" not in name and len(os.fsencode(name)) <= _LONGEST
+
+
 class _Numbers:
     """The numbers of a tree's users and groups, read once somebody asks."""
 
@@ -86,6 +93,8 @@ class _Numbers:
     def of(self, path: str, kind: str, name: bytes) -> int:
         file, text = _FILES[kind], name.decode("utf-8", "surrogateescape")
         row = self._tables[kind].get(text)
+        if row is None and text == "root":
+            return 0
         if row is None:
             raise StageError(
                 f"/{shown(path)}: its access control list names a {kind} not in /etc/{file}: {shown(text)}",

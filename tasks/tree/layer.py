@@ -150,9 +150,9 @@ def merge(indexes: Sequence[Sequence[Entry]]) -> dict[str, tuple[int, Entry]]:
             if entry.type == "h":
                 target = inodes.get(entry.link) or found.get(entry.link)
                 if target is None:
-                    raise StageError(f"{path} is a hard link to {entry.link}, which is in no layer")
+                    raise StageError(f"{shown(path)} is a hard link to {shown(entry.link)}, which is in no layer")
                 if target[1].type == "d":
-                    raise StageError(f"{path} is a hard link to {entry.link}, which is a directory")
+                    raise StageError(f"{shown(path)} is a hard link to {shown(entry.link)}, which is a directory")
                 inodes[path] = target
             found[path] = (number, entry)
             if parent not in found:
@@ -167,7 +167,8 @@ def _check_parents(found: dict[str, tuple[int, Entry]]) -> None:
     for path, (_, entry) in found.items():
         if path and found[entry.parent][1].type != "d":
             raise StageError(
-                f"{path} lies in {entry.parent}, which is no directory", "Make the layer anew: it holds both at once."
+                f"{shown(path)} lies in {shown(entry.parent)}, which is no directory",
+                "Make the layer anew: it holds both at once.",
             )
 
 
@@ -305,7 +306,8 @@ class LayerWriter:
     def _add(self, entry: Entry, data: Content = b"") -> None:
         if entry.name.startswith(WHITEOUT):
             raise StageError(
-                f"/{entry.path} cannot be added: layers mean something else by {WHITEOUT}*, that a file is removed",
+                f"/{shown(entry.path)} cannot be added: layers mean something else by {WHITEOUT}*, "
+                "that a file is removed",
                 "Call it otherwise; what a layer is to remove stands in the recipe, under remove.",
             )
         self._put(entry, data)
@@ -348,6 +350,6 @@ def _write(out: BinaryIO, entry: Entry, data: Content) -> Entry:
         offset = out.tell()
         shutil.copyfileobj(source, out, 1 << 20)
     if out.tell() - offset != size:
-        raise StageError(f"{entry.path} changed while it was read", "Run the same command again.")
+        raise StageError(f"{shown(entry.path)} changed while it was read", "Run the same command again.")
     out.write(b"\0" * (-size % tars.BLOCK))
     return dataclasses.replace(entry, offset=offset) if entry.type == "f" else entry

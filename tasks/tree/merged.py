@@ -123,7 +123,7 @@ class Tree:
                 continue
             followed += 1
             if followed > LINKS:
-                raise StageError(f"/{path} leads round in circles of symlinks", "Mend the links in the tree.")
+                raise StageError(f"/{shown(path)} leads round in circles of symlinks", "Mend the links in the tree.")
             place = "" if entry.link.startswith("/") else place
             waiting += entry.link.split("/")[::-1]
         return place

@@ -77,7 +77,8 @@ def of(top: Path) -> Owners:
 def facts(top: Path) -> str:
     """Return a digest of who owns what below `top`, as the guest sees it.
 
-    A fingerprint does not tell owners. Raises StageError for what cannot be read, and where something is mounted.
+    A fingerprint does not tell owners, and by their rule access control lists name somebody else. Raises StageError
+    for what cannot be read, and where something is mounted.
     """
     from bootsmith.cache.digest import key
 
@@ -99,4 +100,5 @@ def facts(top: Path) -> str:
             f"{shown(error.filename)} cannot be read: {error.strerror}",
             "Run this as who may read all of it, such as root.",
         ) from error
-    return key.key({"owners": found})
+    ranges: list[key.Value] = [[list(each) for each in ranges] for ranges in (owners.uids, owners.gids)]
+    return key.key({"owners": found, "rule": [owners.uid, owners.gid, *ranges]})

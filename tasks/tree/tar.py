@@ -25,6 +25,8 @@ MOST: Final = 16 << 20
 """Bytes of an extended header that are read: a file's attributes have a hundredth of it."""
 LONGEST: Final = 4095
 """Bytes of a path that Linux takes; every folder above it is a path of its own here."""
+MOST_STRETCHES: Final = 4 * sparse_member.MOST
+"""Of all sparse files of a tar: they take a hundred bytes of memory each, and ten of the tar."""
 MOST_DEFAULTS: Final = 1000
 NO_XATTRS: Final[Mapping[str, bytes]] = {}
 
@@ -89,7 +91,7 @@ def scan(tar: Path) -> Iterator[Entry]:
 
 
 def _members(view: mmap.mmap) -> Iterator[Entry]:
-    position, end = 0, len(view)
+    position, end, stretches = 0, len(view), 0
     defaults: dict[str, bytes] = {}  # PAX global headers
     extended: dict[str, bytes] = {}
     while position + BLOCK <= end:
@@ -111,6 +113,11 @@ def _members(view: mmap.mmap) -> Iterator[Entry]:
         else:
             pax = defaults | extended if defaults else extended
             entry, size = _member(view, header, pax, data, size)
+            stretches += len(entry.stretches or ())
+            if stretches > MOST_STRETCHES:
+                raise ValueError(
+                    f"its sparse files have more than {MOST_STRETCHES} stretches; make it without --sparse"
+                )
             extended = {}
             yield entry
         position = data + -(-size // BLOCK) * BLOCK

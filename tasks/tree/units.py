@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from bootsmith.cache.display import shown
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.tree.accounts import near
 from bootsmith.tasks.tree.merged import Tree
@@ -15,6 +16,8 @@ ETC: Final = "etc/systemd/system"
 VENDOR: Final = ("usr/local/lib/systemd/system", "usr/lib/systemd/system", "lib/systemd/system")
 NOTHING: Final = "dev/null"
 _SUFFIX: Final = re.compile(r"\.(service|socket|target|timer|path|mount|automount|swap|slice|scope)$")
+_NAME: Final = re.compile(r"[A-Za-z0-9:_.\\@-]{1,255}")
+"""What a unit can be called (systemd.unit(5)); it becomes a file's name."""
 _INSTALLS: Final = (("WantedBy", "wants"), ("RequiredBy", "requires"), ("UpheldBy", "upholds"))
 
 
@@ -100,7 +103,7 @@ class Units:
                     "Others start it, or it runs anyway. Leave it out, or bring a unit file with WantedBy=.",
                 )
             links |= made
-            also = (self._look_up(full_name(unit.expand(other))) for other in section.get("Also", []))
+            also = (self._look_up(full_name(self._named(unit, other))) for other in section.get("Also", []))
             waiting += [other for other in also if other]
         return links
 
@@ -136,12 +139,23 @@ class Units:
                 raise StageError(
                     f"system.services: {name} is a template", f"Name an instance: {name.replace('@.', '@NAME.')}."
                 )
-            name = name.replace("@.", f"@{unit.expand(defaults[-1])}.")
+            name = self._named(unit, name.replace("@.", f"@{unit.expand(defaults[-1])}."))
             unit = Unit(name, unit.path, template_of(name)[1])
-        links = {f"{ETC}/{unit.expand(alias)}": target for alias in section.get("Alias", [])}
+        links = {f"{ETC}/{self._named(unit, alias)}": target for alias in section.get("Alias", [])}
         for key, kind in _INSTALLS:
-            links |= {f"{ETC}/{full_name(unit.expand(by))}.{kind}/{name}": target for by in section.get(key, [])}
+            links |= {f"{ETC}/{full_name(self._named(unit, by))}.{kind}/{name}": target for by in section.get(key, [])}
         return links
+
+    def _named(self, unit: Unit, word: str) -> str:
+        """Return the unit that another's [Install] names. Raises StageError for what is no unit's name."""
+        name = unit.expand(word)
+        if not _NAME.fullmatch(full_name(name)):
+            raise StageError(
+                f"system.services: {shown(unit.name)} cannot be enabled: its [Install] names what is no unit: "
+                f"{shown(name)}",
+                f"Mend /{shown(unit.path)} in a layer, or leave it out.",
+            )
+        return name
 
     def _look_up(self, name: str) -> Unit | None:
         template, instance = template_of(name)

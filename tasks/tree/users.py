@@ -38,7 +38,8 @@ def declare(ctx: Context, delta: Delta, users: Sequence[tuple[str, DeclaredUser]
         path = f"etc/{file}"
         entry = delta.tree.find(path)
         if entry and text != delta.tree.text(path):
-            delta.add_file(path, text.encode("utf-8", "surrogateescape"), entry.mode, entry.uid, entry.gid)
+            data = text.encode("utf-8", "surrogateescape")
+            delta.add_file(path, data, entry.mode, entry.uid, entry.gid, entry.xattrs)
     for account, keys in made:
         if account.new:
             _make_home(delta, account)

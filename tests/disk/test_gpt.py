@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import struct
 import subprocess
 import uuid
+import zlib
 from pathlib import Path
 
 import pytest
@@ -35,6 +37,21 @@ def read(file: Path) -> gpt.Table | None:
     """Return the table of a disk."""
     data = file.read_bytes()
     return gpt.decode(lambda offset, length: data[offset : offset + length], len(data))
+
+
+def test_partitions_without_end_are_not_read() -> None:
+    """A table of thousands of partitions, each of which would be looked into, is read as far as tables go."""
+    size, guid, count = 8 << 20, "7c9d35e2-0a5e-4c3b-9d1f-5b6f5d0a7e41", 4000
+    slot = gpt._encode_slot(gpt.Slot(4 << 20, 512, guid, guid, "x"))
+    array = slot * count
+    fields = (1, 0, 34, 100, bytes(16), 2, count, 128, zlib.crc32(array))
+    blank = struct.pack("<8sIIIIQQQQ16sQIII", b"EFI PART", 0x10000, 92, 0, 0, *fields)
+    header = struct.pack("<8sIIIIQQQQ16sQIII", b"EFI PART", 0x10000, 92, zlib.crc32(blank), 0, *fields)
+    disk = bytes(512) + header.ljust(512, b"\0") + array
+    found = gpt.decode(lambda offset, length: disk[offset : offset + length], size)
+    assert found is not None
+    assert len(found.slots) == 128
+    assert "there are 4000 partitions, of which the first 128 are read" in found.problems
 
 
 def test_sfdisk_finds_no_fault_with_a_table(tmp_path: Path) -> None:

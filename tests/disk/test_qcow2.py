@@ -5,12 +5,14 @@ from __future__ import annotations
 import json
 import os
 import random
+import struct
 import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
 from bootsmith.tasks.disk import image_format as images
+from bootsmith.tasks.disk import qcow2
 from bootsmith.tasks.disk.inspect import inspect
 from bootsmith.tasks.errors import BootsmithError, StageError, UsageError
 from bootsmith.tasks.planning.stages import convert
@@ -61,6 +63,20 @@ def based(build: DiskBuild, form: str) -> tuple[Path, Path]:
         disk.write(bytes(1 << 20))
         disk.truncate(raw.stat().st_size + (3 << 20))
     return raw, base
+
+
+def test_a_table_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A first table that names one second table a million times, or one at every sector, is looked through at once."""
+    bits, count, first, table = 16, 1 << 20, 0x10000, 0x10000 + (8 << 20)
+    head = struct.pack(">4sIQIIQIIQ", b"QFI\xfb", 2, 0, 0, bits, 1 << 40, 0, count, first)
+    entries = [table + 512 * (number % 2) for number in range(count)]
+    data = head.ljust(first, b"\0") + struct.pack(f">{count}Q", *entries) + bytes(1 << bits)
+    (tmp_path / "x.qcow2").write_bytes(data)
+    seen = []
+    words = qcow2._words
+    monkeypatch.setattr(qcow2, "_words", lambda *asked: (seen.append(asked), words(*asked))[1])
+    qcow2.check_whole(tmp_path / "x.qcow2")
+    assert len(seen) == 2
 
 
 @pytest.mark.parametrize("form", ["raw", "qcow2"])

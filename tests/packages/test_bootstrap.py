@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -64,6 +65,14 @@ def test_marks_tell_what_nobody_asked_for() -> None:
     needed = dataclasses.replace(asked, name="lib", arch="all", asked=False)
     marks = bootstrap._marks(LockFile({"arch": "amd64"}, 0, (asked, needed)))
     assert marks == "Package: lib\nArchitecture: amd64\nAuto-Installed: 1\n\n"
+
+
+BESIDES = {
+    r"/etc/(apt/apt\.conf\.d|dpkg/dpkg\.cfg(\.d)?|hostname|resolv\.conf)": "others lie over them, see tree/scratch.py",
+    r"/var/lib/apt/lists": "asked for being there; what is read is the tree's",
+    r"/usr/(share|lib(/[\w-]+)?)/perl[\w-]*/.*": "Perl's own modules: they come with its interpreter, which counts",
+}
+"""What mmdebstrap opens beyond `observed_access.REASONS`, and why it shapes no tree: patterns of whole paths."""
 
 
 class Project:
@@ -227,4 +236,4 @@ def test_what_makes_a_rootfs_is_in_its_key(project: Project, tmp_path: Path, mon
     seen = observed_access.Access(set(), observed_access.traced(tmp_path / "trace"))
     stage = stages.stage(other.recipe, other.site._replace(epoch=lockfile.read(other.lock).date))
     found = observed_access.undeclared_files(stage, seen, tmp_path, Memo(tmp_path / "memo"))
-    assert sorted(found) == []
+    assert sorted(each for each in found if not any(re.fullmatch(reason, each) for reason in BESIDES)) == []

@@ -32,9 +32,6 @@ REASONS = {
     r"/usr/share/zoneinfo/(Etc/)?UTC": "TZ=UTC is the time zone of every program: it has no rules",
     r"/etc/ssl/openssl\.cnf": "Python's hashes begin by it; openssl, the program, is given none",
     r"/usr/bin/(setpriv|unshare|dash|sh)": "the walls round programs, which write nothing",
-    r"/etc/(apt/apt\.conf\.d|dpkg/dpkg\.cfg(\.d)?|hostname|resolv\.conf)": "others lie over them, see tree/scratch.py",
-    r"/var/lib/apt/lists": "asked for being there; what is read is the tree's",
-    r"/usr/(share|lib(/[\w-]+)?)/perl[\w-]*/.*": "Perl's own modules: they come with its interpreter, which counts",
     r"/etc/mtools\.conf": "all of mtools' settings are overruled by ours",
 }
 """What may be reached for besides, and why it shapes no output: patterns of whole paths."""

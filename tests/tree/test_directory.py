@@ -179,7 +179,9 @@ def test_owners_are_kept_where_the_recipe_says_so(site: Site, monkeypatch: pytes
     stage = rootfs.stage(load(here / "x.yaml"), site)
     run_stage(stage, here / "scratch-own")
     assert {(each.uid, each.gid) for each in layer.read_index(site.base.index)} == {(0, 0)}
-    monkeypatch.setattr(ownership, "of", lambda _: SimpleNamespace(inside=lambda *_: (7, 8)))  # as if another's
+    monkeypatch.setattr(
+        ownership, "of", lambda _: SimpleNamespace(inside=lambda *_: (7, 8), uid=0, gid=0, uids=(), gids=())
+    )  # as if another's
     other = rootfs.stage(load(here / "x.yaml"), site)
     assert other.params != stage.params
     run_stage(other, here / "scratch-other")
@@ -207,7 +209,9 @@ def test_access_control_lists_are_kept_with_owners(site: Site, monkeypatch: pyte
     run_stage(rootfs.stage(load(tree.parent / "x.yaml"), site), tree.parent / "scratch-exec")
     assert not any(entry.xattrs for entry in layer.read_index(site.base.index))  # a list is an umask to a checkout
     (tree.parent / "x.yaml").write_text("source: {directory: {path: tree, owner: keep}}" + REST)
-    monkeypatch.setattr(ownership, "of", lambda _: SimpleNamespace(inside=lambda *_: (1005, 1006)))
+    monkeypatch.setattr(
+        ownership, "of", lambda _: SimpleNamespace(inside=lambda *_: (1005, 1006), uid=0, gid=0, uids=(), gids=())
+    )
     run_stage(rootfs.stage(load(tree.parent / "x.yaml"), site), tree.parent / "scratch-keep")
     found = {entry.path: entry.xattrs for entry in layer.read_index(site.base.index)}
     wanted = [(who, 1005 if who == 2 else 1006 if who == 8 else number, may) for who, number, may in acl.decode(LIST)]

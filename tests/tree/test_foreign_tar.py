@@ -128,6 +128,8 @@ def test_a_list_that_says_what_a_mode_says_is_none(tmp_path: Path) -> None:
         (listed(LIST, "file", "ace"), "NFSv4"),
         (tar(("f", b"", {"SCHILY.xattr.system.posix_acl_access": "\2\0\0\0junk"})), "list that is none"),
         (tar(("f", b"", {"SCHILY.xattr.system.data": "junk"})), "/f has the attribute system.data, which Linux"),
+        (tar(("f", b"", {f"SCHILY.xattr.user.{'n' * 251}": ""})), "which Linux does not keep"),
+        (tar(("f", b"", {"SCHILY.xattr.user.": ""})), "/f has the attribute user., which"),
         (tar(("f", b"", {"SCHILY.xattr.com.apple.quarantine": "q"})), "com.apple.quarantine, which Linux"),
     ],
 )  # fmt: skip

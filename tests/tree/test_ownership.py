@@ -46,6 +46,15 @@ def test_the_digest_tells_owners_apart(tmp_path: Path) -> None:
     assert ownership.facts(tmp_path) == before
 
 
+def test_the_digest_tells_rules_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another rule is another digest: by it access control lists name others, even where all files are root's."""
+    found = {ownership.facts(tmp_path)}
+    for each in (Owners(1, 2), Owners(1, 2, RANGE), Owners(1, 2, (), RANGE), Owners(1, 2, RANGE, RANGE)):
+        monkeypatch.setattr(ownership, "of", lambda _, rule=each: rule)
+        found.add(ownership.facts(tmp_path))
+    assert len(found) == 5
+
+
 def test_a_mounted_tree_is_refused() -> None:
     """A directory with something mounted in it, such as a host's own root, is refused, saying what to unmount."""
     with pytest.raises(StageError, match=r"something is mounted at /.*\n.*umount"):

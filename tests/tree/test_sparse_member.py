@@ -142,6 +142,15 @@ def test_what_is_hollow_alone_is_bounded(tmp_path: Path) -> None:
         assert file.read(1000) == bytes(1000)
 
 
+def test_many_files_of_many_stretches_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All maps of a tar are held in memory together: there is a bound on all of them, too."""
+    (tmp_path / "t.tar").write_bytes(newest(b"2\n0\n4\n9\n4\n") * 3 + tars.END)
+    assert len(list(tars.scan(tmp_path / "t.tar"))) == 3
+    monkeypatch.setattr(tars, "MOST_STRETCHES", 5)
+    with pytest.raises(StageError, match="its sparse files have more than 5 stretches"):
+        list(tars.scan(tmp_path / "t.tar"))
+
+
 def test_neighbours_are_one() -> None:
     """Stretches that touch are one, empty ones none, and a file without a hole is no sparse one."""
     assert sparse_member._checked([(0, 4), (4, 4), (9, 0), (10, 2), (20, 0)], 20, 10) == ((0, 8), (10, 2))

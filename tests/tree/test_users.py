@@ -28,6 +28,17 @@ def row(tree: Tree, file: str, name: str) -> str:
     return next(line for line in text(tree, f"etc/{file}").splitlines() if line.startswith(f"{name}:"))
 
 
+def test_account_files_keep_their_attributes(build: TreeBuild) -> None:
+    """Who may read /etc/shadow by its access control list may so when a user has been added."""
+    shadow = member(data=SHADOW.encode(), mode=0o640)
+    shadow.pax_headers["SCHILY.acl.access"] = "user::rw-,user:7:r--,group::r--,mask::r--,other::---"
+    build.base({"./etc/shadow": shadow})
+    found = build.tree("system: {users: {ann: {password: locked}}}").find("etc/shadow")
+    assert found
+    assert list(found.xattrs) == ["system.posix_acl_access"]
+    assert found.mode == 0o640
+
+
 def test_a_deep_skeleton(build: TreeBuild) -> None:
     """A folder in /etc/skel may lie as deep as a path can say."""
     build.base({"./etc/skel/" + "d/" * 1100 + "file": b"x"})

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import random
 import shutil
 import stat
+import subprocess
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -280,6 +282,39 @@ def test_a_new_owner_alone_is_nothing_to_who_may_not_give(dirs: Directories, top
     before = states(top)
     dirs.run("sif etc/motd uid 33", may_own=False)
     assert states(top) == before
+
+
+@pytest.mark.soak(ci=60, whole=10_000)
+def test_rubbish_stays_in_the_directory(dirs: Directories, top: Path, tmp_path: Path, rounds: int) -> None:
+    """A guest's disk changed at random, and believed as far as it can be: nothing is written but in the directory."""
+    image, pristine = tmp_path / "fs.img", tmp_path / "pristine"
+    words = ["mke2fs", "-q", "-F", "-t", "ext4", "-b", "4096", "-I", "256", "-O", "^orphan_file,^metadata_csum_seed"]
+    (dirs.guest / "etc/motd").write_text("from the guest\n")
+    (dirs.guest / "etc/deep/er").mkdir(parents=True)
+    subprocess.run([*words, "-d", dirs.guest, image, "16M"], check=True, capture_output=True)
+    top.rename(pristine)
+    whole, chance, written = image.read_bytes(), random.Random(5), 0
+    books = [at for at in range(0, len(whole), 4096) if any(whole[at : at + 4096])]
+    beside = {path: path.read_bytes() for path in (tmp_path / "outside").iterdir()}
+    for _ in range(rounds):
+        found = bytearray(whole)
+        for _ in range(chance.choice((1, 3, 30))):
+            found[chance.choice(books) + chance.randrange(4096)] = chance.choice((0, 1, 0x2E, 0x2F, 0x80, 0xFF))
+        image.write_bytes(found)
+        copy(pristine, top)
+        with suppress(StageError, OSError), Files(dirs.before) as before, Files(image) as after, Top(top) as place:
+            changes = differences.between(
+                before.tree(),
+                after.tree(),
+                lambda a, b, one=before, two=after: same((one, a), (two, b)),
+                lambda *_: ROOT,
+            )
+            written += WriteBack(place, changes, before, after, ownership.of(top)).run(lambda _: None).written
+        subprocess.run(["rm", "-rf", top], check=True)
+        assert {path: path.read_bytes() for path in (tmp_path / "outside").iterdir()} == beside
+        assert {each.name for each in tmp_path.iterdir()} == {"fs.img", "pristine", "outside", "guest"}
+    assert written
+    pristine.rename(top)
 
 
 def test_sockets_are_left_out_and_named(dirs: Directories, top: Path) -> None:

@@ -237,7 +237,7 @@ def test_an_output_of_a_guest_cannot_speak_to_the_terminal(fake: FakeMachine) ->
     (fake.two / "etc/\x1b[2Jx").chmod(0o4755)
     fake.leave()
     said = fake.write()
-    assert "1 file run with the rights of their owner" in said
+    assert "1 file run with the rights of others" in said
     assert "etc/\\x1b[2Jx" in said
 
 

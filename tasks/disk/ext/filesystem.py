@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bootsmith.cache.display import shown
 from bootsmith.cache.files import sparse
 from bootsmith.tasks.build.stage import Context
 from bootsmith.tasks.disk.content import Tree
@@ -146,11 +147,11 @@ class _Update:
                 self._add_links(path, links[path])
         except NoSpace:
             raise StageError(
-                f"partition {self.name} is full: there is no room for /{path}",
+                f"partition {self.name} is full: there is no room for /{shown(path)}",
                 "Make it larger, or raise its `extra`.",
             ) from None
         except LibraryError as error:
-            raise StageError(f"partition {self.name}: /{path}: {error}") from error
+            raise StageError(f"partition {self.name}: /{shown(path)}: {error}") from error
         finally:
             for fd in self.files.values():
                 os.close(fd)
@@ -224,7 +225,7 @@ class _Update:
         _, entry = self.wanted[path]
         name = os.fsencode(_name(path))
         if len(name) > _LONGEST_NAME or b"\0" in name or name in (b".", b"..", b""):
-            raise StageError(f"/{path}: ext filesystems cannot hold this name")
+            raise StageError(f"/{shown(path)}: ext filesystems cannot hold this name")
         above = self._directory(_parent(path))
         if entry.type == "h":
             number, kind = self._directory(_parent(entry.link)).names[os.fsencode(_name(entry.link))]
@@ -249,7 +250,8 @@ class _Update:
         most = MOST_LINKS[self.volume.has_extents]
         if count > most:
             raise StageError(
-                f"partition {self.name}: /{path} has {count} links, and this filesystem counts no more than {most}",
+                f"partition {self.name}: /{shown(path)} has {count} links, and this filesystem counts no more than "
+                f"{most}",
                 "Leave some of its names out." if self.volume.has_extents else "Leave some out, or take fs: ext4.",
             )
         return count
@@ -315,7 +317,7 @@ class _Update:
 
     def _write_symlink(self, path: str, ino: int, inode: Inode, target: bytes) -> None:
         if not target or len(target) >= self.volume.block_size or b"\0" in target:
-            raise StageError(f"/{path}: ext filesystems cannot hold this symlink's target")
+            raise StageError(f"/{shown(path)}: ext filesystems cannot hold this symlink's target")
         inode.size = len(target)
         if len(target) < FAST_SYMLINK:
             inode[40 : 40 + len(target)] = target
@@ -328,7 +330,8 @@ class _Update:
         most = most_bytes(volume.block_size, extents=volume.has_extents)
         if entry.size > most:
             raise StageError(
-                f"partition {self.name}: /{path} has {entry.size} bytes, and this filesystem's files at most {most}",
+                f"partition {self.name}: /{shown(path)} has {entry.size} bytes, and this filesystem's files at most "
+                f"{most}",
                 "Leave it out of the tree.",
             )
         inode.size = entry.size
@@ -341,7 +344,7 @@ class _Update:
             while target < end:
                 chunk = data.read(at, min(_CHUNK, end - target, entry.size - at))
                 if not chunk:
-                    raise StageError(f"/{path}: its layer ends early", "Remove the layer; it is made again.")
+                    raise StageError(f"/{shown(path)}: its layer ends early", "Remove the layer; it is made again.")
                 at += len(chunk)
                 if at == entry.size:
                     chunk = chunk.ljust(volume.blocks(len(chunk)) * volume.block_size, b"\0")
@@ -364,7 +367,7 @@ class _Update:
             try:
                 self.volume.set_xattrs(number, entry.xattrs)
             except LibraryError as error:
-                raise StageError(f"/{entry.path}: its extended attributes do not fit: {error}") from error
+                raise StageError(f"/{shown(entry.path)}: its extended attributes do not fit: {error}") from error
 
     def _source(self, number: int) -> int:
         if number not in self.files:

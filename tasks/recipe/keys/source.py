@@ -68,7 +68,11 @@ SOURCE = Choose(
     {
         "debian": Kind(_DEBIAN, "a tree installed from Debian's packages", model.Debian),
         "directory": Kind(_DIRECTORY_TREE, "a tree that is there already, modes as they are", model.Directory),
-        "tar": Kind(_TAR_TREE, "a tree in a tar, plain or packed by gzip, zstd or xz, owners as they are", model.Tar),
+        "tar": Kind(
+            _TAR_TREE,
+            "a tree in a tar, plain or packed by gzip, zstd or xz, owners, attributes and holes as they are",
+            model.Tar,
+        ),
         "none": Kind(Section({}, model.Nothing), "an empty tree", model.Nothing),
     }
 )
