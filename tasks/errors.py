@@ -14,6 +14,7 @@ BootsmithError
 ├── Encrypted         a disk image is encrypted, and nothing opens it       exit 1
 ├── Ended             a command run for the user ended with a status        exit 1, or that status
 └── CacheError        a directory or file the cache needs cannot be used    exit 1
+    ├── Unwritable    the store may be read, and not be written             exit 1
     └── Busy          somebody holds what is to be cleared away             exit 1
 
 Anything else that escapes is a bug of ours. What one module alone raises stands there; cache/errors.py is the ground.

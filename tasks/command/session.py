@@ -267,6 +267,12 @@ class Session:
         lock.acquire(waiting=lambda holder: self.progress.tell(f"waiting for {holder}, which builds here"))
         self._locks[builder.plan.build] = lock
         builder.open()
+        other = builder.claim() if self.invocation.runs else None
+        if other:
+            self.progress.tell(
+                f"{builder.plan.build} was last built of {other}, and now is of {builder.plan.recipe}: "
+                "give one of them another `name:`"
+            )
         if not location.root(self.identities.root, builder.plan.build).exists():
             self._note(builder)
         if self.invocation.variables and not self.looks_back:
@@ -331,7 +337,8 @@ class Session:
 
     def _tell_left(self, left: Iterable[Path], file: Path) -> None:
         """Tell which outputs of earlier builds the recipe no longer makes."""
-        clean = "doit clean image" + ("" if file == self.default else f":{file.stem}")
+        named = "image" if file.parent != self.folder or file == self.default else f"image:{file.stem}"
+        clean = f"doit clean {named}" if file.parent == self.folder else f"doit recipe={file} clean {named}"
         for path in left if self.invocation.runs else ():
             name = path.relative_to(self.top) if path.is_relative_to(self.top) else path
             self.progress.tell(f"{name} is no output any more: `{clean}` removes it")
