@@ -187,7 +187,8 @@ class Builder:
 
     def claim(self) -> Path | None:
         """Note of which recipe the builds here are; return another one, still there, that the last build was of."""
-        note, mine = self.state / "recipe", os.path.realpath(self.plan.recipe)
+        build = os.path.realpath(self.plan.build)
+        note, mine = self.state / "recipe", os.path.relpath(os.path.realpath(self.plan.recipe), build)  # copies agree
         try:
             last = os.fsdecode(note.read_bytes())
         except OSError:
@@ -196,7 +197,8 @@ class Builder:
             return None
         with suppress(OSError):  # the next run tries again
             write(note, os.fsencode(mine))
-        return Path(last) if Path(last).is_file() else None
+        other = Path(os.path.normpath(os.path.join(build, last)))  # noqa: PTH118  the note may be of another time
+        return other if last and other.is_file() else None
 
     def close(self) -> list[Path]:
         """End a run: note the build; what was verified after a restart of the host need not be verified again.

@@ -64,6 +64,8 @@ def _plain_run(words: list[str]) -> _PlainRun | None:
     builder = session.recalled()
     if builder is None:
         return None
+    for stage in builder.plan.stages:
+        session.progress.widen(stage.name)
     known: dict[str, tuple[str, ...]] = {stage.name: (stage.name,) for stage in builder.plan.stages}
     known |= builder.plan.groups()
     named = words or ["image"]

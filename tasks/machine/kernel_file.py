@@ -5,14 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from bootsmith.tasks.errors import BootsmithError, InputMissing
-from bootsmith.tasks.tree import boot_formats
+from bootsmith.tasks.tree import boot_formats, file_kinds
 
 
 def check(path: Path) -> None:
     """Raise InputMissing or BootsmithError where QEMU could not start a kernel: it would only stand still."""
     try:
         with path.open("rb") as file:
-            head = file.read(4096)
+            head = file.read(file_kinds.HEAD)
     except FileNotFoundError:
         raise InputMissing(f"the kernel {path} does not exist", "Name a kernel, such as /boot/vmlinuz-*.") from None
     except OSError as error:
@@ -22,7 +22,8 @@ def check(path: Path) -> None:
     packing = boot_formats.packing(head)
     if packing:
         raise BootsmithError(f"{path} is packed by {packing}, and QEMU unpacks no kernels", "Unpack it first.")
+    kind = file_kinds.identify(head)
     raise BootsmithError(
-        f"{path} is no kernel that QEMU can start: neither a bzImage nor an ELF file",
-        "For a disk image use `doit run-uefi FILE` or `doit run-bios FILE`.",
+        f"{path} is no kernel that QEMU can start: " + (f"it is {kind.what}" if kind else "no bzImage and no ELF file"),
+        kind.to_do if kind else "Name a kernel, such as /boot/vmlinuz-*.",
     )

@@ -15,7 +15,8 @@ from bootsmith.tasks.disk.kernel_paths import key
 from bootsmith.tasks.packages import kernel_package
 from bootsmith.tasks.planning import own_tree
 from bootsmith.tasks.recipe import boot_files
-from bootsmith.tasks.tree import boot_formats
+from bootsmith.tasks.recipe.model import Tar
+from bootsmith.tasks.tree import boot_formats, file_kinds
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,6 +31,10 @@ def files(recipe: Recipe, builds: Path) -> list[str]:
     What lies below the folder `builds` is left out: another recipe may be about to make it anew.
     """
     found = [(where, f"{what}; name another file") for where, what in _files(recipe, builds)]
+    if isinstance(recipe.source, Tar) and _head(recipe.source.file, builds) is not None:
+        kind = file_kinds.of(recipe.source.file)
+        if kind and kind.is_a not in ("tar", "packed"):
+            found.append(("source.tar", f"{_shown(recipe.source.file)} is no tar: it is {kind.what}; {kind.to_do}"))
     found += [(where, f"{what}; {cure}") for where, what, cure in own_tree.lacks(recipe)]
     return [f"{shown(recipe.file)}: {where}: {what}" for where, what in found]
 

@@ -24,8 +24,8 @@ def test_what_qemu_starts(tmp_path: Path, content: bytes) -> None:
         (b"\x1f\x8b\x08", r"is packed by gzip.*\n  Unpack it"),
         (b"\xfd7zXZ\0", "is packed by xz"),
         (b"\x28\xb5\x2f\xfd", "is packed by zstd"),
-        (bytes(4096), "neither a bzImage nor an ELF"),
-        (b"", "neither a bzImage nor an ELF"),
+        (bytes(4096), "no bzImage and no ELF"),
+        (b"", "no bzImage and no ELF"),
     ],
 )
 def test_what_it_does_not(tmp_path: Path, content: bytes, said: str) -> None:

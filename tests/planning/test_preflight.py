@@ -106,3 +106,12 @@ def test_what_another_recipe_makes_is_for_the_stage(recipes: RecipeFolder) -> No
     recipe = recipes.load(OWN)
     assert len(preflight.files(recipe, recipes.folder / "build")) == 1
     assert preflight.files(recipe, recipes.folder / "recipes") == []
+
+
+def test_what_is_no_tar_is_told(recipes: RecipeFolder) -> None:
+    """A source that is known to be something else, with what boots that."""
+    text = "source: {tar: k}\nboot: {kernel: i, initrd: none}\n"
+    (recipes.folder / "recipes/i").write_bytes(bzimage())
+    assert told(recipes, text, b"\x1f\x8b", bzimage()) == []
+    (line,) = told(recipes, text, b"QFI\xfb" + bytes(100), bzimage())
+    assert line.startswith("recipes/x.yaml: source.tar: recipes/k is no tar: it is a disk image, qcow2; `doit run-uefi")

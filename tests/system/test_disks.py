@@ -123,7 +123,7 @@ def test_a_kernel_of_ones_own_without_an_initrd(project: ToyProject) -> None:
         (("a", "b"), "one file, not 2"),
         (("../gone",), "gone does not exist"),
         (("..",), "holds the build directory"),
-        (("../bare",), "no kernel in the tree (/boot/vmlinuz-*)"),
+        (("../bare",), "/bare\n  Give one: --kernel FILE, and its --initrd FILE."),
         (("../a.bz2",), "is packed by bzip2"),
         (("../tree/etc/hostname",), "hostname is damaged or not a tar"),
         (("--size", "64", "../tree"), "disk.size: 64 has no unit"),

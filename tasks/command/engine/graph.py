@@ -95,6 +95,7 @@ class Graph:
             group = stage.name.partition("/")[0]
             name = stage.name + suffix
             self.stages[name] = (builder, stage)
+            self.session.progress.widen(name)
             yield StageTask(
                 name,
                 [StageAction(self.session, builder, stage, name)],

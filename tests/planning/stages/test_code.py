@@ -44,7 +44,7 @@ CODE = {
     "boot.own_kernel": f"boot.multiboot tree.installed_kernel tools.os_release tree.boot_formats {MERGED}",
     "disk.filesystems": f"disk.fat disk.splice {FILLING} {EXT}",
     "disk.partition_table": f"disk.layout disk.gpt disk.mbr {FILLING}",
-    "disk.qemu_img": "disk.qcow2 disk.image_format disk.passphrase build.secret cache.files.lock",
+    "disk.qemu_img": "disk.qcow2 disk.image_format tree.file_kinds disk.passphrase build.secret cache.files.lock",
     "disk.raw_image": f"disk.bootcode disk.splice cache.files.sparse {CONTENT}",
     "disk.tree_disk": f"tree.directory tree.archive tree.excerpt tree.boot_formats tree.installed_kernel {HOST_FILES} "
     f"{OWNERS} {MERGED} {CONTENT} {EXT}",
