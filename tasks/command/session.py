@@ -53,6 +53,8 @@ class Session:
         self.looks_back = not invocation.runs
         """Whether variables that are not given are those that the last build was told: no build is asked for itself."""
         self.default = top / default
+        self.starting = contextlib.ExitStack()
+        """What is to end when a machine that this command line asks for has started."""
         self._began = time.time_ns()
         self._builders: dict[Path, Builder] = {}
         self._recipes: dict[Path, Recipe] = {}
@@ -311,6 +313,7 @@ class Session:
     def end(self) -> None:
         """End a run."""
         self._finish()
+        self.starting.close()
         self.signals.restore()
 
     def _finish(self) -> None:

@@ -38,9 +38,8 @@ def run(ctx: Context) -> None:
         package = _PACKAGES.get(known)
         raise StageError(
             "there is no kernel in the tree (/boot/vmlinuz-*)",
-            f"Add {package} to source.{known}.packages."
-            if package
-            else "Add the distribution's kernel package, or name a kernel of your own: boot.kernel, or --kernel.",
+            (f"Add {package} to source.{known}.packages, if that is the source; else add" if package else "Add")
+            + " the distribution's kernel package to the tree, or name a kernel of your own: boot.kernel, or --kernel.",
         )
     version = newest(found)
     others = sorted(found.keys() - {version})

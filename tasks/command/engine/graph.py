@@ -12,7 +12,7 @@ from bootsmith.tasks.command.invocation import meant, options
 from bootsmith.tasks.command.request import Request
 from bootsmith.tasks.command.selection import BY_NAME, ONE_PLAN, Selection, positional
 from bootsmith.tasks.command.session import Session
-from bootsmith.tasks.command.table import COMMANDS, GROUPS, Command, ImageCommand, TreeCommand, function
+from bootsmith.tasks.command.table import COMMANDS, GROUPS, MACHINES, Command, ImageCommand, TreeCommand, function
 from bootsmith.tasks.errors import UsageError
 from bootsmith.tasks.planning import inputs
 from doit.task import Task
@@ -84,6 +84,8 @@ class Graph:
         for command, request in self.selection.calls():
             if request.options.get("print") or request.options.get("json"):
                 self.session.progress.answer_alone()
+            elif isinstance(command, (ImageCommand, TreeCommand)) and command.check == MACHINES:
+                function("machines:announce")(request, command.name)
             check = command.check if isinstance(command, (ImageCommand, TreeCommand)) else ""
             if check and any(value not in (None, False) for value in request.options.values()):
                 function(check)(request)
