@@ -57,6 +57,8 @@ class Graph:
             builder = planned.get(name)
             if builder is not None:
                 found += self._stage_tasks(builder, suffix)
+            elif asked.command == "help":  # about a group no recipe is asked
+                found += [Task(group + suffix, None, doc=doc) for group, doc in GROUPS.items()]
             for command in COMMANDS:
                 own = self._own_stages(command, name)
                 found += [*own, self._command_task(command, name, builder, [task.name for task in own])]
