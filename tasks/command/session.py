@@ -181,10 +181,10 @@ class Session:
         from bootsmith.tasks.planning import preflight
 
         recipe = self.recipe(name)
-        if not self.frozen:
-            for choice in recipe.choices:
-                self.progress.tell(choice)
         with contextlib.chdir(self.shell):
+            if not self.frozen:
+                for told in (*recipe.choices, *preflight.doubts(recipe)):
+                    self.progress.tell(told)
             wrong = preflight.files(recipe, self.top / "build")
         lacking = self._missing(reads(self._plan(recipe, BEGINNING)))
         if lacking:
