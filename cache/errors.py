@@ -25,3 +25,7 @@ class UsageError(BootsmithError):
 
 class CacheError(BootsmithError):
     """A directory or file the cache needs cannot be used."""
+
+
+class Unwritable(CacheError):
+    """A store that may be read, and not be written."""

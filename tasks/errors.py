@@ -11,9 +11,11 @@ BootsmithError
 ├── TestFailed        an image did not do what its recipe's test demands    exit 1
 │   └── Starved       the host was too busy for a boot to show anything     exit 1
 ├── Unmet             the guest did not do what was demanded                exit 1
+├── Damaged           what is packed cannot be unpacked                    exit 1
 ├── Encrypted         a disk image is encrypted, and nothing opens it       exit 1
 ├── Ended             a command run for the user ended with a status        exit 1, or that status
 └── CacheError        a directory or file the cache needs cannot be used    exit 1
+    ├── Unwritable    the store may be read, and not be written             exit 1
     └── Busy          somebody holds what is to be cleared away             exit 1
 
 Anything else that escapes is a bug of ours. What one module alone raises stands there; cache/errors.py is the ground.

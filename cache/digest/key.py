@@ -97,25 +97,36 @@ def _part(part: str, old: Value, new: Value) -> Iterator[str]:
 
 def _mapping(path: str, old: Mapping[str, Value], new: Mapping[str, Value]) -> Iterator[str]:
     for name in sorted({*old, *new}):
+        place = path + name if name else path.removesuffix(".")
         if name not in new:
-            yield f"{path}{name} removed (was {_short(old[name])})"
+            yield f"{place} removed (was {_short(old[name])})"
         elif name not in old:
-            yield f"{path}{name} added: {_short(new[name])}"
+            yield f"{place} added: {_short(new[name])}"
         elif encode(old[name]) != encode(new[name]):
-            yield from _value(path + name, old[name], new[name])
+            yield from _value(place, old[name], new[name])
 
 
 def _value(path: str, old: Value, new: Value) -> Iterator[str]:
     if isinstance(old, Mapping) and isinstance(new, Mapping):
         yield from _mapping(f"{path}.", old, new)
     elif _is_list(old) and _is_list(new):
-        yield f"{path}: {_items(old, new)}"
+        before, after = _by_name(old), _by_name(new)
+        sentences = [*_mapping(f"{path}.", before, after)] if before and after else []
+        yield from sentences or [f"{path}: {_items(old, new)}"]
     else:
         yield f"{path}: {_short(old)} -> {_short(new)}"
 
 
 def _is_list(value: Value) -> TypeGuard[Sequence[Value]]:
     return isinstance(value, Sequence) and not isinstance(value, str | bytes)
+
+
+def _by_name(values: Sequence[Value]) -> dict[str, Value]:
+    """Return things that each have a name of their own by that; nothing where they have none."""
+    found: dict[str, Value] = {
+        str(each["name"]): each for each in values if isinstance(each, Mapping) and "name" in each
+    }
+    return found if len(found) == len(values) else {}
 
 
 def _items(old: Sequence[Value], new: Sequence[Value]) -> str:
@@ -127,5 +138,14 @@ def _items(old: Sequence[Value], new: Sequence[Value]) -> str:
 
 
 def _short(value: Value) -> str:
-    text = repr(value)
+    text = _said(value)
     return text if len(text) <= SHOWN else f"{text[: SHOWN - 1]}…"
+
+
+def _said(value: Value) -> str:
+    """Return a value as a recipe would write it, texts in quotes."""
+    if value is None or isinstance(value, bool):
+        return {None: "none", True: "true", False: "false"}[value]
+    if isinstance(value, Mapping):
+        return "{" + ", ".join(f"{name}: {_said(each)}" for name, each in value.items()) + "}"
+    return f"[{', '.join(map(_said, value))}]" if _is_list(value) else repr(value)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import re
@@ -10,7 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from bootsmith.cache.digest.index import Index, index_of, index_of_bytes
-from bootsmith.cache.errors import CacheError
+from bootsmith.cache.errors import CacheError, Unwritable
 from bootsmith.cache.files import durable
 from bootsmith.cache.files.temporary import sweep, temporary, write, write_all
 from bootsmith.cache.store import result
@@ -21,6 +22,7 @@ from bootsmith.cache.store.objects import Damaged
 from bootsmith.cache.store.result import Outputs
 from bootsmith.cache.store.verification import BUFFER, DIGEST, SHA256, Damage, damages, is_download
 
+REFUSED = (errno.EACCES, errno.EPERM, errno.EROFS)
 PUBLIC = 0o755  # of downloads: package tools read them as another user
 TAG = b"""Signature: 8a477f597d28d172789f06886806bc55
 # Made by bootsmith. What is here can be made again; see https://bford.info/cachedir/ for what this file is.
@@ -31,7 +33,8 @@ class Store:
     """Blobs by fingerprint, results by key, downloads by SHA-256, below `root`; made when first written to.
 
     A stored file appears whole and is never modified. Any number of processes and threads may use one store. What
-    cannot be written raises CacheError, what is missing or damaged is an answer: None or False.
+    cannot be written raises CacheError (Unwritable, where nothing can), what is missing or damaged is an answer: None
+    or False.
     """
 
     def __init__(self, root: Path) -> None:
@@ -273,7 +276,8 @@ class Store:
         try:
             yield
         except OSError as error:
-            raise CacheError(
+            kind = Unwritable if error.errno in REFUSED else CacheError
+            raise kind(
                 f"the store {self.root} cannot be written: {error.strerror}{_at(error)}",
                 "Make room there, or let BOOTSMITH_CACHE name a directory you may write.",
             ) from error

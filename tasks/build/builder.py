@@ -5,6 +5,7 @@ Knows nothing of doit.
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager, suppress
@@ -12,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from bootsmith.cache.digest import key as keys
-from bootsmith.cache.files.temporary import sweep
+from bootsmith.cache.files.temporary import sweep, write
 from bootsmith.cache.store import record as records
 from bootsmith.tasks.build import leftovers
 from bootsmith.tasks.build import workdir as workdirs
@@ -183,6 +184,21 @@ class Builder:
         sweep(self.state / "records")
         workdirs.remove_tree(self.state / "tmp")
         self.freshness.touch()
+
+    def claim(self) -> Path | None:
+        """Note of which recipe the builds here are; return another one, still there, that the last build was of."""
+        build = os.path.realpath(self.plan.build)
+        note, mine = self.state / "recipe", os.path.relpath(os.path.realpath(self.plan.recipe), build)  # copies agree
+        try:
+            last = os.fsdecode(note.read_bytes())
+        except OSError:
+            last = ""
+        if last == mine:
+            return None
+        with suppress(OSError):  # the next run tries again
+            write(note, os.fsencode(mine))
+        other = Path(os.path.normpath(os.path.join(build, last)))  # noqa: PTH118  the note may be of another time
+        return other if last and other.is_file() else None
 
     def close(self) -> list[Path]:
         """End a run: note the build; what was verified after a restart of the host need not be verified again.

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from bootsmith.cache.digest import key as keys
 from bootsmith.cache.digest.fingerprint import fingerprint, note
-from bootsmith.cache.errors import CacheError
+from bootsmith.cache.errors import CacheError, Unwritable
 from bootsmith.cache.store import record as records
 from bootsmith.tasks.build import evidence
 from bootsmith.tasks.build import workdir as workdirs
@@ -78,7 +78,7 @@ class Making:
         Whether they were is asked of their contents and of their stats: what was edited and put back meanwhile holds
         what it held, and may have been read in between.
         """
-        stage, store = self._stage, self._identities.store
+        stage = self._stage
         for attempt in range(ATTEMPTS):
             look, again = Look(), Look(listed=False)
             before = self._freshness.parts(stage, look=look)
@@ -95,14 +95,26 @@ class Making:
                 "Let whatever writes them finish, then run it again.",
             )
         record = record._replace(details=evidence.keep(stage, self._identities, look.trees))
-        if stage.stored:
-            started = time.monotonic()
-            kept = sum(store.put(path, record.outputs[role]["hash"]) for role, path in made.items())
-            record = record._replace(kept=record.kept + kept, seconds=record.seconds + time.monotonic() - started)
-        with nullcontext() if stage.stored else suppress(CacheError):  # of what is not stored it only tells
-            store.put_result(record.key, record.outputs)
+        started = time.monotonic()
+        kept = self._keep(made, record)
+        record = record._replace(kept=record.kept + kept, seconds=record.seconds + time.monotonic() - started)
         self._freshness.forgotten(stage).unlink(missing_ok=True)  # before the record: else a kill between builds twice
         self._finish(made, record)
+
+    def _keep(self, made: Mapping[str, Path], record: Record) -> int:
+        """Store what was made, and return the bytes that took; a store that is only read keeps nothing."""
+        store = self._identities.store
+        with nullcontext() if self._stage.stored else suppress(CacheError):  # of what is not stored it only tells
+            try:
+                kept = 0
+                if self._stage.stored:
+                    kept = sum(store.put(path, record.outputs[role]["hash"]) for role, path in made.items())
+                store.put_result(record.key, record.outputs)
+            except Unwritable:
+                self.notes.append(f"the store {store.root} cannot be written: what is made here is not kept there")
+            else:
+                return kept
+        return 0
 
     def _tell(self, text: str) -> None:
         self.notes.append(f"{self._stage.name}: {text}")

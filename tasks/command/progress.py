@@ -10,6 +10,7 @@ from typing import TextIO
 
 from bootsmith.cache.display import escaped, human, shown
 
+NAME = 22  # letters of a task's name, where none has more
 BECAUSE = 60  # characters of a reason on a stage's line
 TICK = 0.2  # seconds between redraws of the live lines
 COLORS = {"fresh": "2", "restored": "36", "built": "32", "failed": "31"}  # SGR: dim, cyan, green, red
@@ -29,6 +30,7 @@ class Progress:
     def __init__(self, stream: TextIO | None = None) -> None:
         self._answers = stream or sys.stdout
         self._print_to(self._answers)
+        self._width = NAME
         self._running: dict[str, _Running] = {}
         self._drawn = 0
         self._told: set[str] = set()
@@ -59,6 +61,10 @@ class Progress:
             self._write(f"{escaped(text)}\n", sys.stderr)
             self._draw()
 
+    def widen(self, name: str) -> None:
+        """Make the columns fit a task that may come to run."""
+        self._width = max(self._width, len(name))
+
     def start(self, name: str) -> None:
         """Note that a stage begins to run."""
         with self._guard:
@@ -87,7 +93,7 @@ class Progress:
         with self._guard:
             self._running.pop(name, None)
             self._erase()
-            self._write(f"{label}{name:22}{took:>10}{weight:>11}{why}".rstrip() + "\n")
+            self._write(f"{label}{name:{self._width}}{took:>10}{weight:>11}{why}".rstrip() + "\n")
             self._draw()
 
     def tell(self, text: str) -> None:
@@ -127,7 +133,7 @@ class Progress:
         width = shutil.get_terminal_size().columns
         now = time.monotonic()
         for name, running in self._running.items():
-            line = f"{'running':9}{name:22}{now - running.started:8.1f} s  {running.doing}"
+            line = f"{'running':9}{name:{self._width}}{now - running.started:8.1f} s  {running.doing}"
             self._write(line[: width - 1] + "\n")
             self._drawn += 1
 

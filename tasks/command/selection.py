@@ -149,7 +149,7 @@ class Selection:
         """Tell whether anything that is asked for needs a recipe's plan."""
         asked = self.session.invocation
         if asked.command == "help":
-            return not all(base in BY_NAME for base, _ in self.tasks())
+            return not all(base in BY_NAME or base in GROUPS for base, _ in self.tasks())
         if asked.command not in ONE_PLAN:
             return True
         if not asked.words:

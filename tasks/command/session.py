@@ -53,6 +53,8 @@ class Session:
         self.looks_back = not invocation.runs
         """Whether variables that are not given are those that the last build was told: no build is asked for itself."""
         self.default = top / default
+        self.starting = contextlib.ExitStack()
+        """What is to end when a machine that this command line asks for has started."""
         self._began = time.time_ns()
         self._builders: dict[Path, Builder] = {}
         self._recipes: dict[Path, Recipe] = {}
@@ -179,10 +181,10 @@ class Session:
         from bootsmith.tasks.planning import preflight
 
         recipe = self.recipe(name)
-        if not self.frozen:
-            for choice in recipe.choices:
-                self.progress.tell(choice)
         with contextlib.chdir(self.shell):
+            if not self.frozen:
+                for told in (*recipe.choices, *preflight.doubts(recipe)):
+                    self.progress.tell(told)
             wrong = preflight.files(recipe, self.top / "build")
         lacking = self._missing(reads(self._plan(recipe, BEGINNING)))
         if lacking:
@@ -267,6 +269,12 @@ class Session:
         lock.acquire(waiting=lambda holder: self.progress.tell(f"waiting for {holder}, which builds here"))
         self._locks[builder.plan.build] = lock
         builder.open()
+        other = builder.claim() if self.invocation.runs else None
+        if other:
+            self.progress.tell(
+                f"{builder.plan.build} was last built of {other}, and now is of {builder.plan.recipe}: "
+                "give one of them another `name:`"
+            )
         if not location.root(self.identities.root, builder.plan.build).exists():
             self._note(builder)
         if self.invocation.variables and not self.looks_back:
@@ -305,6 +313,7 @@ class Session:
     def end(self) -> None:
         """End a run."""
         self._finish()
+        self.starting.close()
         self.signals.restore()
 
     def _finish(self) -> None:
@@ -331,7 +340,8 @@ class Session:
 
     def _tell_left(self, left: Iterable[Path], file: Path) -> None:
         """Tell which outputs of earlier builds the recipe no longer makes."""
-        clean = "doit clean image" + ("" if file == self.default else f":{file.stem}")
+        named = "image" if file.parent != self.folder or file == self.default else f"image:{file.stem}"
+        clean = f"doit clean {named}" if file.parent == self.folder else f"doit recipe={file} clean {named}"
         for path in left if self.invocation.runs else ():
             name = path.relative_to(self.top) if path.is_relative_to(self.top) else path
             self.progress.tell(f"{name} is no output any more: `{clean}` removes it")

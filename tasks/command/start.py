@@ -11,25 +11,24 @@ import sys
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from bootsmith.cache.files import encoding
-from bootsmith.cache.store.location import default_root
-from bootsmith.tasks.build.builder import Builder
-from bootsmith.tasks.build.identities import Identities
-from bootsmith.tasks.command import remembered_dodo
-from bootsmith.tasks.command.invocation import Invocation
-from bootsmith.tasks.command.progress import Progress
-from bootsmith.tasks.command.reporter import tell_fresh, tell_outputs
-from bootsmith.tasks.command.session import Session
-from bootsmith.tasks.command.signals import Signals
+if TYPE_CHECKING:
+    from bootsmith.tasks.build.builder import Builder
+    from bootsmith.tasks.command.session import Session
 
 
 def main() -> None:
     """Be `doit` for the words of this command line."""
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)  # no word is better than many, until what has words is loaded
+    from bootsmith.cache.files import encoding
+    from bootsmith.tasks.command.progress import Progress
+    from bootsmith.tasks.command.signals import Signals
+
     encoding.settle()
-    sys.argv[0] = "doitw"
     Signals(Progress(), lambda: False).heed(signal.SIGINT)
+    sys.argv[0] = "doitw"
     plain = None
     with suppress(Exception):  # whatever it is, doit's run will come upon it, and say so
         plain = _plain_run(sys.argv[1:])
@@ -56,6 +55,13 @@ def _plain_run(words: list[str]) -> _PlainRun | None:
     """Return the run that a command line means, where dodo.py and plan are known; else it is for doit to say."""
     if any(word.startswith("-") or "=" in word for word in words):
         return None
+    from bootsmith.cache.store.location import default_root
+    from bootsmith.tasks.build.identities import Identities
+    from bootsmith.tasks.command import remembered_dodo
+    from bootsmith.tasks.command.invocation import Invocation
+    from bootsmith.tasks.command.progress import Progress
+    from bootsmith.tasks.command.session import Session
+
     top = Path.cwd()
     identities = Identities(default_root())
     recipe = remembered_dodo.recall(top, identities.memo)
@@ -66,6 +72,8 @@ def _plain_run(words: list[str]) -> _PlainRun | None:
     builder = session.recalled()
     if builder is None:
         return None
+    for stage in builder.plan.stages:
+        session.progress.widen(stage.name)
     known: dict[str, tuple[str, ...]] = {stage.name: (stage.name,) for stage in builder.plan.stages}
     known |= builder.plan.groups()
     named = words or ["image"]
@@ -74,6 +82,8 @@ def _plain_run(words: list[str]) -> _PlainRun | None:
 
 def _is_fresh(plain: _PlainRun) -> bool:
     """Tell whether all that is asked for is fresh, and report it; else leave the run as it is to doit."""
+    from bootsmith.tasks.command.reporter import tell_fresh, tell_outputs
+
     session, builder, asked = plain
     try:
         session.begin(builder)

@@ -11,6 +11,7 @@ from bootsmith.cache.display import shown
 from bootsmith.cache.files.lock import FileLock
 from bootsmith.tasks.disk import qcow2
 from bootsmith.tasks.errors import BootsmithError, InputMissing
+from bootsmith.tasks.tree import file_kinds
 
 SECTOR = 512
 _MAGICS: tuple[tuple[int, bytes, str], ...] = (
@@ -25,11 +26,7 @@ _OTHER_NAMES = {"vhd": "vpc"}
 FORMATS = ("raw", "qcow2", "vmdk", "vhd", "vhdx", "vdi", "iso")
 """The formats that a user can name."""
 _NOT_DISKS: tuple[tuple[bytes, str, str], ...] = (
-    (b"\x1f\x8b", "compressed with gzip", "Unpack it first: gunzip FILE."),
-    (b"\xfd7zXZ\0", "compressed with xz", "Unpack it first: unxz FILE."),
-    (b"\x28\xb5\x2f\xfd", "compressed with zstd", "Unpack it first: unzstd FILE."),
     (b"# Disk DescriptorFile", "the text part of a VMDK, the disk is in other files", "Convert it: qemu-img convert."),
-    (b"\x7fELF", "an ELF program", "Name a disk image."),
     (b"QED\0", "a QED image", "Convert it: qemu-img convert."),
 )
 _UNLOCK = "Give its passphrase: --passphrase file:PATH or --passphrase env:NAME."
@@ -72,7 +69,7 @@ def _by_magic(path: Path, *, raw: bool, opens: bool) -> tuple[str, bool]:
     """Return a format, and whether the content is encrypted."""
     try:
         with path.open("rb") as file:
-            head = file.read(4096).ljust(SECTOR, b"\0")
+            head = file.read(file_kinds.HEAD).ljust(SECTOR, b"\0")
             file.seek(_CD)
             is_cd = file.read(5) == b"CD001"
             file.seek(0, 2)
@@ -88,6 +85,9 @@ def _by_magic(path: Path, *, raw: bool, opens: bool) -> tuple[str, bool]:
     for magic, what, hint in _NOT_DISKS:
         if head.startswith(magic):
             raise BootsmithError(f"{shown(path)} is no disk image: it is {what}", hint)
+    kind = file_kinds.identify(head)
+    if kind and kind.is_a != "disk" and not is_cd:
+        raise BootsmithError(f"{shown(path)} is no disk image: it is {kind.what}", kind.to_do)
     for offset, magic, name in _MAGICS:
         if head[offset : offset + len(magic)] == magic:
             encrypted = _is_encrypted(path, name, head, opens=opens)

@@ -10,7 +10,7 @@ from typing import NoReturn, Protocol
 
 from bootsmith.tasks.errors import BootsmithError
 from bootsmith.tasks.machine.console import Expectations
-from bootsmith.tasks.machine.console_messages import Failure, Phase
+from bootsmith.tasks.machine.console_messages import NO_SERIAL, STARVED, Failure, Phase
 from bootsmith.tasks.machine.dialogue import Agent, SerialPorts, Shell, Typist
 from bootsmith.tasks.machine.entry import EntryChoice, EntryKeys
 from bootsmith.tasks.recipe.model import Test
@@ -19,6 +19,7 @@ NO_NONCE = "no nonce (the guest's init printed none)"
 _POLL = 0.5
 _SCREEN_PERIOD = 2.0  # seconds between two looks at a text screen
 _SILENCE = 10.0  # seconds without output after which a guest is taken not to start anything more
+_SETTLED = "timeout 90 systemctl is-system-running --wait >/dev/null 2>&1; true"  # at once where there is no systemd
 _NONCE_WAIT = 60.0  # seconds that a nonce is waited for after all expectations were met
 
 
@@ -101,6 +102,8 @@ class BootRun:
             self._wait(lambda: self._agent.up, lambda: "the nonce (`test.expect` is empty)", limited=True)
         self.evidence.append("nonce seen" if self._agent.up else NO_NONCE)
         shell = self._log_in() if self._test.login else None
+        if self._test.run:
+            self._let_services_start(shell)
         for command in self._test.run:
             self._run(command, shell)
 
@@ -132,6 +135,13 @@ class BootRun:
             _give_up("login refused", f"the guest did not let {login.user} in with the password given")
         self.evidence.append(f"{login.user} logged in")
         return shell
+
+    def _let_services_start(self, shell: Shell | None) -> None:
+        """Give systemd's services time to start: what is asked for may well be one of them."""
+        who = self._agent if self._agent.listens else shell
+        if who is not None:
+            asked = who.ask(_SETTLED)
+            self._wait(asked.answered, lambda: "the start of the guest's services", patient=True)
 
     def _run(self, command: str, shell: Shell | None) -> None:
         self._say(f"in the guest: {command}")
@@ -207,6 +217,8 @@ class BootRun:
             return "timeout", f"{timeout} s were not enough (`test.timeout`)"
         silence = self._test.silence * self._patience
         if not patient and self.booted.quiet > silence:
+            if NO_SERIAL.search(self.booted.console.said):
+                return STARVED, "systemd gave up on the serial port: the host was too busy, or the image has no udev"
             return "silence", f"nothing was printed for {silence} s (`test.silence`)"
         return None
 

@@ -98,6 +98,8 @@ STUCK: tuple[tuple[str, str, re.Pattern[str]], ...] = (
     )),
     ("no space", "the guest's disk is full", re.compile(r"No space left on device")),
 )  # fmt: skip
+NO_SERIAL = re.compile(r"Timed out waiting for device .*dev[-/]ttyS0|dev-ttyS0\.device: Job .*timed out")
+"""systemd gave up on the serial port, and starts no getty there: as on a host too busy to let udev name it in time."""
 PROMPT = re.compile(r"^(?:grub(?: rescue)?> |\(initramfs\) |dracut:/# |\S+ login: )$")
 """Lines that wait for an answer: they are judged although they do not end."""
 ECHO = re.compile(r"^ *Booting [`']")

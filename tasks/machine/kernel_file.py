@@ -7,7 +7,7 @@ from typing import Final
 
 from bootsmith.tasks.boot import multiboot
 from bootsmith.tasks.errors import BootsmithError, InputMissing
-from bootsmith.tasks.tree import boot_formats, elf, initrd_archive, linux_image
+from bootsmith.tasks.tree import boot_formats, elf, file_kinds, initrd_archive, linux_image
 
 _LARGEST: Final = 512 << 20
 _PVH_ENTRY: Final = 18
@@ -22,9 +22,11 @@ def check(path: Path) -> None:
         raise BootsmithError(f"{path} is packed by {packing}, and QEMU unpacks no kernels", "Unpack it first.")
     why = _refusal(data)
     if why:
+        kind = file_kinds.identify(data[: file_kinds.HEAD])
+        other = kind if kind and kind.is_a != "kernel" else None
         raise BootsmithError(
-            f"{path} is no kernel that QEMU can start: it {why}",
-            "Name another file; for a disk image use `doit run-uefi FILE` or `doit run-bios FILE`.",
+            f"{path} is no kernel that QEMU can start: it {f'is {other.what}' if other else why}",
+            other.to_do if other else "Name a kernel, such as /boot/vmlinuz-*.",
         )
 
 

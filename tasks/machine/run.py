@@ -58,13 +58,15 @@ def run(
     print_only: bool = False,
     say: Callable[[str], None] = print,
     answer: Callable[[str], None] | None = None,
+    started: Callable[[], None] = lambda: None,
 ) -> int:
     """Run a machine until the user ends it; return QEMU's exit status. Raises BootsmithError.
 
     With `print_only` it is only told how it would be run: the command is the `answer`, all else is said.
 
     `folder` is where the ssh key, and with `machine.keep` the guest's writes, are left; without it there is a temporary
-    one for as long as the guest runs, and nothing is kept. While it runs it is noted in the directory `register`.
+    one for as long as the guest runs, and nothing is kept. While it runs it is noted in the directory `register`, and
+    that it `started` is told when there is no more to wait for.
     """
     if machine.keep and folder is None:
         raise BootsmithError(
@@ -94,6 +96,7 @@ def run(
         if register and prepared.key and prepared.ssh_port:
             noted = running.Noted(subject.recipe, subject.name, prepared.ssh_port, prepared.key.private, os.getpid())
             stack.enter_context(running.note(register, noted))
+        started()
         if passphrase:
             descriptors.append(stack.enter_context(passphrase.pipe()))
             printed, real = passphrases.definition(passphrases.SHOWN), passphrases.definition(descriptors[-1])

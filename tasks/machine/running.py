@@ -16,12 +16,15 @@ from bootsmith.cache.files.lock import FileLock
 
 @dataclass(frozen=True, slots=True)
 class Noted:
-    """A machine: its recipe's file (None: it has none), what it runs, the way in by ssh, and who runs it."""
+    """A machine: its recipe's file (None: it has none), what it runs, the way in by ssh, and who runs it.
+
+    One without a way in is yet to start: what it runs is being made, or read.
+    """
 
     recipe: Path | None
     what: str
-    port: int
-    key: Path
+    port: int | None
+    key: Path | None
     pid: int
 
 
@@ -36,7 +39,7 @@ def note(folder: Path, machine: Noted) -> Iterator[None]:
         "recipe": str(machine.recipe) if machine.recipe else None,
         "what": machine.what,
         "port": machine.port,
-        "key": str(machine.key),
+        "key": str(machine.key) if machine.key else None,
         "pid": machine.pid,
     }
     draft.write_text(json.dumps(facts))
@@ -56,7 +59,8 @@ def find(folder: Path) -> list[Noted]:
             if _is_held(file):
                 facts = json.loads(file.read_text())
                 recipe = Path(facts["recipe"]) if facts["recipe"] else None
-                found.append(Noted(recipe, facts["what"], facts["port"], Path(facts["key"]), facts["pid"]))
+                key = Path(facts["key"]) if facts["key"] else None
+                found.append(Noted(recipe, facts["what"], facts["port"], key, facts["pid"]))
             else:
                 file.unlink(missing_ok=True)
     return found

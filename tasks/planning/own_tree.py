@@ -14,13 +14,14 @@ from bootsmith.cache.display import shown
 from bootsmith.tasks.disk.kernel_paths import key
 from bootsmith.tasks.recipe import boot_files
 from bootsmith.tasks.recipe.model import Directory, Files, Links, Overlay
+from bootsmith.tasks.tree.installed_kernel import PLAIN
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bootsmith.tasks.recipe.model import LayerSpec, Recipe
 
-_KERNELS: Final = ("boot/vmlinuz-*", "lib/modules/*/vmlinuz", "usr/lib/modules/*/vmlinuz")
+_KERNELS: Final = ("boot/vmlinuz-*", "lib/modules/*/vmlinuz", "usr/lib/modules/*/vmlinuz", *PLAIN)
 _ACCOUNTS: Final = ("etc/passwd", "etc/group")
 
 
@@ -57,7 +58,14 @@ def _may_have(top: Path, layers: tuple[LayerSpec, ...], pattern: str) -> bool:
             return True
         if isinstance(layer, Files) and any(fnmatch(path.lstrip("/"), pattern) for path in layer.files):
             return True
-    return any(_leads_away(each, pattern) or any(each.glob(pattern)) for each in tops)
+    return any(_leads_away(each, pattern) or _has(each, pattern) for each in tops)
+
+
+def _has(top: Path, pattern: str) -> bool:
+    """Tell whether a name like that is there, be it of a link that leads elsewhere in the tree."""
+    folder, _, name = pattern.rpartition("/")
+    folders = top.glob(folder) if folder else [top]
+    return any((each / name).is_symlink() or any(each.glob(name)) for each in folders)
 
 
 def _leads_away(top: Path, pattern: str) -> bool:

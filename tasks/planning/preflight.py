@@ -9,13 +9,16 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bootsmith.cache.display import shown
+from bootsmith.cache.display import nearest, shown
 from bootsmith.tasks.boot import multiboot, own_kernel
 from bootsmith.tasks.disk.kernel_paths import key
-from bootsmith.tasks.packages import kernel_package
+from bootsmith.tasks.packages import kernel_package, loader_packages
 from bootsmith.tasks.planning import own_tree
 from bootsmith.tasks.recipe import boot_files
-from bootsmith.tasks.tree import boot_formats, initrd_archive
+from bootsmith.tasks.recipe.model import Tar
+from bootsmith.tasks.tools import programs
+from bootsmith.tasks.tools.catalogue import TOOLS
+from bootsmith.tasks.tree import boot_formats, file_kinds, initrd_archive
 from bootsmith.tasks.tree.installed_kernel import HEAD
 
 if TYPE_CHECKING:
@@ -31,8 +34,31 @@ def files(recipe: Recipe, builds: Path) -> list[str]:
     What lies below the folder `builds` is left out: another recipe may be about to make it anew.
     """
     found = [(where, f"{what}; name another file") for where, what in _files(recipe, builds)]
+    if isinstance(recipe.source, Tar) and _beginning(recipe.source.file, builds) is not None:
+        kind = file_kinds.of(recipe.source.file)
+        if kind and kind.is_a not in ("tar", "packed"):
+            found.append(("source.tar", f"{_shown(recipe.source.file)} is no tar: it is {kind.what}; {kind.to_do}"))
     found += [(where, f"{what}; {cure}") for where, what, cure in own_tree.lacks(recipe)]
     return [f"{shown(recipe.file)}: {where}: {what}" for where, what in found]
+
+
+def doubts(recipe: Recipe) -> list[str]:
+    """Return what is probably wrong, each as `file: key: what; what to do`: modules that the GRUB of this host has not.
+
+    That of the tree, which may be another, judges much later.
+    """
+    found = []
+    for loader in recipe.boot.loader if recipe.boot.grub_modules else ():
+        tool = next((tool for tool in loader_packages.loader(loader).HOST if tool.startswith("grub-")), None)
+        place = programs.place(TOOLS[tool]) if tool else None
+        known = {path.stem for path in place.parent.glob("*.mod")} if place else set()
+        for name in recipe.boot.grub_modules:
+            if place and name not in known:
+                near = nearest(name, sorted(known))
+                meant = f"; did you mean {near}?" if near else "; is it one of the image's GRUB?"
+                what = f"the GRUB of this host, for {place.parent.name}, has no module {name}{meant}"
+                found.append(f"{shown(recipe.file)}: boot.grub_modules: {what}")
+    return found
 
 
 def _files(recipe: Recipe, builds: Path) -> Iterator[tuple[str, str]]:

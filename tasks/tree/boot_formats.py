@@ -14,8 +14,6 @@ PACKED: Final[Mapping[str, bytes]] = {
     "bzip2": b"BZh",
     "lzo": b"\x89LZO",
 }
-_HEADER_END: Final = 0x268
-"""Where the header of a bzImage ends, in the newest form of the boot protocol."""
 
 
 def packing(data: bytes) -> str | None:
@@ -25,7 +23,7 @@ def packing(data: bytes) -> str | None:
 
 def kernel(data: bytes) -> str:
     """Return what a kernel is: bzImage, ELF32, ELF64, or "" for none of these."""
-    if data[0x202:0x206] == b"HdrS" and data[0x1FE:0x200] == b"\x55\xaa" and len(data) >= _HEADER_END:
+    if data[0x202:0x206] == b"HdrS" and data[0x1FE:0x200] == b"\x55\xaa":
         return "bzImage"
     if data[:4] == b"\x7fELF":
         return {b"\1": "ELF32", b"\2": "ELF64"}.get(data[4:5], "")

@@ -26,7 +26,7 @@ _EARLIER: Final = re.compile(r"[-+](?=(?:rc\d|trunk|rt|debug|dbg)(?:\b|\d))")
 _WORD: Final = re.compile(r"[A-Za-z0-9][\w.+~-]{0,127}", re.ASCII)
 """What may be a kernel's version, and what os-release(5) lets a distribution call itself: it becomes part of paths."""
 _LONGEST_TITLE: Final = 200  # letters, more than a screen's line
-_PLAIN: Final = ("boot/vmlinuz", "boot/bzImage", "vmlinuz", "bzImage")
+PLAIN: Final = ("boot/vmlinuz", "boot/bzImage", "vmlinuz", "bzImage")
 PLACES: Final = "/boot/vmlinuz-*, /lib/modules/*/vmlinuz, /boot/vmlinuz, /boot/bzImage, /vmlinuz"
 _PACKAGES: Final = {
     "debian": "linux-image-amd64, or linux-image-cloud-amd64 for virtual machines only",
@@ -55,9 +55,8 @@ def run(ctx: Context) -> None:
         package = _PACKAGES.get(known)
         raise StageError(
             f"there is no kernel in the tree ({PLACES})",
-            f"Add {package} to source.{known}.packages."
-            if package
-            else "Add the distribution's kernel package, or name a kernel of your own: boot.kernel, or --kernel.",
+            (f"Add {package} to source.{known}.packages, if that is the source; else add" if package else "Add")
+            + " the distribution's kernel package to the tree, or name a kernel of your own: boot.kernel, or --kernel.",
         )
     version = newest(found)
     others = sorted(found.keys() - {version})
@@ -114,7 +113,7 @@ def kernels(tree: Tree) -> dict[str, str]:
     """
     named = [f"lib/modules/{name}/vmlinuz" for name in tree.names("lib/modules")]
     named += [f"boot/{name}" for name in tree.names("boot") if name.startswith("vmlinuz-")]
-    return _told(tree, named) or _told(tree, _PLAIN)
+    return _told(tree, named) or _told(tree, PLAIN)
 
 
 def _told(tree: Tree, paths: Iterable[str]) -> dict[str, str]:

@@ -74,6 +74,8 @@ def _signed(data: bytes) -> int:
 
 def version(data: bytes) -> str:
     """Return the version a bzImage says it is, "" where it says none."""
+    if len(data) < _HEADER:
+        return ""
     (offset,) = struct.unpack_from("<H", data, 0x20E)
     text = data[offset + 0x200 : offset + 0x300].partition(b"\0")[0] if offset else b""
     return text.decode("ascii", "replace").partition(" ")[0]

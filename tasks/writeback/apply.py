@@ -69,6 +69,7 @@ class WriteBack:
         self._seen: dict[bytes, Signature | None] = {}
         self._folders: dict[bytes, os.stat_result] = {}
         self._staged: list[tuple[bytes, bytes]] = []  # where a file was made, and where it goes
+        self._older = {node.inode: path for path, node in changes.before.items()}  # for what was renamed
         self._staging = _unused(STAGING, {*changes.before, *changes.after})
 
     def strangers(self) -> list[bytes]:
@@ -211,8 +212,22 @@ class WriteBack:
                 case _:  # a device node, which would be one of this host's devices to whoever opens it
                     self.report.devices += names
                     return False
-            os.utime(name, ns=(node.mtime, node.mtime), dir_fd=fd, follow_symlinks=False)
+            time = self._time(names[0], node)
+            os.utime(name, ns=(time, time), dir_fd=fd, follow_symlinks=False)
         return True
+
+    def _time(self, path: bytes, node: Node) -> int:
+        """Return when a file was changed: as it is here where the guest left that as it was on its disk.
+
+        What its owner may not read is known by the guest's time, when this is done again.
+        """
+        if not node.mode & 0o400:
+            return node.mtime
+        for name in filter(self.changes.before.__contains__, (path, self._older.get(node.inode, path))):
+            old, status = self.changes.before[name], self._folders.get(name) or self.top.status(name)
+            if status is not None and old.mtime == node.mtime:
+                return status.st_mtime_ns
+        return node.mtime
 
     def _fill(self, file: int, node: Node) -> None:
         os.ftruncate(file, node.size)
@@ -265,7 +280,8 @@ class WriteBack:
                     self._own(fd, None, node, (path,))
                     self._attribute(fd, node, (path,))
                     os.fchmod(fd, node.mode)
-                    os.utime(fd, ns=(node.mtime, node.mtime))
+                    time = self._time(path, node)
+                    os.utime(fd, ns=(time, time))
             elif path not in self.changes.removed:  # only what is in it changed
                 status = self._folders[path]
                 with self.top.folder(path) as fd:

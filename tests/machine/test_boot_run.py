@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 from bootsmith.tasks.build.secret import Secret
 from bootsmith.tasks.machine.boot_run import BootRun, Unmet, began
 from bootsmith.tasks.machine.console import Console
-from bootsmith.tasks.machine.console_messages import Phase
+from bootsmith.tasks.machine.console_messages import STARVED, Phase
 from bootsmith.tasks.recipe.model import Keystrokes, Login
 
 from tests.support.machine_keys import demands
@@ -182,6 +184,43 @@ def test_commands_must_exit_0(status: int, passes: bool) -> None:
         kind, what = refusal(guest, run=("false",))
         assert kind == "command failed"
         assert "`false` exited with status 3 in the guest\n  | some output" in what
+
+
+def test_commands_wait_for_the_guests_services() -> None:
+    """Which may be what they ask for; the unit that runs them is there before most others."""
+    asked: list[str] = []
+    answers = {"add": f"{NONCE} added\n", "run": f"\n{NONCE} exit 0\n"}
+
+    def answer(port: str, text: str) -> str:
+        if text.startswith("add "):
+            asked.append(base64.b64decode(text.removeprefix("add ")).decode())
+        return shell(answers)(port, text)
+
+    run = judged(Speaking([(1, KERNEL + "box login: ")], up=1, answer=answer), run=("true", "id"))
+    assert [command for command, _, _ in run.ran] == ["true", "id"]
+    settled, *rest = asked
+    assert "systemctl is-system-running --wait" in settled
+    assert rest == ["true", "id"]
+    asked.clear()
+    judged(Speaking([(1, KERNEL + "box login: ")], up=1, answer=answer))
+    assert asked == []
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "[ TIME ] Timed out waiting for device dev-ttyS0.device - /dev/ttyS0.",
+        "[   95.000000] systemd[1]: dev-ttyS0.device: Job dev-ttyS0.device/start timed out.",
+    ],
+)
+def test_a_guest_whose_serial_port_came_too_late_is_starved(line: str) -> None:
+    """It is silent since systemd started no getty, on a host too busy for udev: it is booted again, as of a panic."""
+    guest = ScriptedGuest([(1, KERNEL), (80, f"{line}\r\n")])
+    kind, what = refusal(guest)
+    assert kind == STARVED
+    assert "systemd gave up on the serial port" in what
+    assert refusal(ScriptedGuest([(1, KERNEL), (80, "other words\r\n")]))[0] == "silence"
+    judged(Speaking([(1, KERNEL), (80, f"{line}\r\n"), (100, "box login: ")]))  # another way in was found
 
 
 def test_progress_is_told() -> None:

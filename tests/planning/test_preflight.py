@@ -120,3 +120,32 @@ def test_what_another_recipe_makes_is_for_the_stage(recipes: RecipeFolder) -> No
     recipe = recipes.load(OWN)
     assert len(preflight.files(recipe, recipes.folder / "build")) == 1
     assert preflight.files(recipe, recipes.folder / "recipes") == []
+
+
+def test_what_is_no_tar_is_told(recipes: RecipeFolder) -> None:
+    """A source that is known to be something else, with what boots that."""
+    text = "source: {tar: k}\nboot: {kernel: i, initrd: none}\n"
+    (recipes.folder / "recipes/i").write_bytes(bzimage())
+    assert told(recipes, text, b"\x1f\x8b", bzimage()) == []
+    (line,) = told(recipes, text, b"QFI\xfb" + bytes(100), bzimage())
+    assert line.startswith("recipes/x.yaml: source.tar: recipes/k is no tar: it is a disk image, qcow2; `doit run-uefi")
+
+
+def test_modules_that_this_hosts_grub_has_not_are_doubted(
+    recipes: RecipeFolder, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """A misspelt one is told before the tree is made, which may bring another GRUB that has it."""
+    grub = tmp_path / "grub/x86_64-efi"
+    grub.mkdir(parents=True)
+    for name in ("moddep.lst", "ntfs.mod", "luks2.mod"):
+        (grub / name).touch()
+    monkeypatch.setattr(preflight.programs, "place", lambda _: grub / "moddep.lst")
+    recipe = recipes.load(SOURCE + "boot: {loader: grub-efi, grub_modules: [ntfs, luks3, quite_new]}\n")
+    start = "recipes/x.yaml: boot.grub_modules: the GRUB of this host, for x86_64-efi, has no module"
+    assert preflight.doubts(recipe) == [
+        f"{start} luks3; did you mean luks2?",
+        f"{start} quite_new; is it one of the image's GRUB?",
+    ]
+    monkeypatch.setattr(preflight.programs, "place", lambda _: None)
+    assert preflight.doubts(recipe) == []
+    assert preflight.doubts(recipes.load(SOURCE)) == []

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import lzma
 import struct
 import tarfile
 import zlib
@@ -39,10 +40,21 @@ from bootsmith.tasks.disk import (
 )
 from bootsmith.tasks.disk.ext import attributes, inode
 from bootsmith.tasks.errors import BootsmithError, StageError
-from bootsmith.tasks.machine import variables
+from bootsmith.tasks.machine import kernel_file, variables
 from bootsmith.tasks.packages import debs, lists, lockfile, mirrors, resolution
 from bootsmith.tasks.tools import os_release
-from bootsmith.tasks.tree import accounts, acl, boot_formats, cpio, excerpt, foreign_tar, installed_kernel, layer
+from bootsmith.tasks.tree import (
+    accounts,
+    acl,
+    boot_formats,
+    cpio,
+    excerpt,
+    foreign_tar,
+    initrd_archive,
+    installed_kernel,
+    layer,
+    linux_image,
+)
 from bootsmith.tasks.tree import network as networks
 from bootsmith.tasks.tree import tar as tars
 from bootsmith.tasks.tree.delta import Delta
@@ -52,7 +64,7 @@ from bootsmith.tasks.tree.units import Units
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.support import mutations, tiny_kernel
+from tests.support import kernel_files, mutations, tiny_kernel
 from tests.support.debian_archive import deb
 from tests.support.mutations import Reader, mutated, survive
 
@@ -423,14 +435,24 @@ def read_kernel(data: bytes, folder: Path) -> None:
     """Tell what a kernel is, and whether a loader could start it."""
     for protocol in ("linux", "multiboot", "multiboot2"):
         for arch in ("amd64", "i386"):
-            own_kernel.early_refusal(data[: own_kernel.HEAD], protocol, arch)
+            own_kernel.early_refusal(data[: installed_kernel.HEAD], protocol, arch, len(data))
             own_kernel.refusal(data, protocol, arch)
-    boot_formats.initrd(data)
+            multiboot.module_refusal(data, "server $(task-create)", arch, len(data))
     if boot_formats.kernel(data) == "bzImage":
-        assert installed_kernel.word(boot_formats.linux_version(data)).isprintable()
+        assert installed_kernel.word(linux_image.version(data)).isprintable()
     multiboot.has_header(data, "multiboot")
     (folder / "kernel").write_bytes(data)
-    own_kernel._unpacked(cast("Context", SimpleNamespace()), folder / "kernel") if data[:2] == b"\x1f\x8b" else None
+    own_kernel._unpacked(folder / "kernel")
+    with suppress(BootsmithError):  # of what could start, QEMU takes but some
+        kernel_file.check(folder / "kernel")
+
+
+def read_initrd(data: bytes, folder: Path) -> None:
+    """Tell whether Linux would unpack all of an initrd."""
+    (folder / "initrd").write_bytes(data)
+    why = initrd_archive.refusal(folder / "initrd")
+    if why:
+        raise StageError(why)
 
 
 def read_program(data: bytes, _: Path) -> None:
@@ -458,8 +480,14 @@ def program() -> bytes:
 KERNELS = [
     tiny_kernel.kernel(), gzip.compress(tiny_kernel.kernel()), b"\x7fELF\2\1" + bytes(100),
     b"\x7fELF\1\1" + bytes(58) + struct.pack("<III", 0x1BADB002, 0, 0x100000000 - 0x1BADB002) + bytes(100),
-    b"070701" + bytes(100),
 ]  # fmt: skip
+
+
+def initrds() -> list[bytes]:
+    """Return archives, plain, behind one another and packed."""
+    whole = kernel_files.cpio({"init": b"#!/bin/sh", "etc/x": bytes(100)})
+    return [whole, whole + bytes(512) + gzip.compress(whole), lzma.compress(whole, check=lzma.CHECK_CRC32)]
+
 
 READERS: Mapping[str, tuple[Reader, Callable[[], Sequence[bytes]]]] = {
     "tar": (read_tar, tar_seeds),
@@ -476,6 +504,7 @@ READERS: Mapping[str, tuple[Reader, Callable[[], Sequence[bytes]]]] = {
     "attributes": (read_attributes, lambda: [bytes(INODE + BLOCK), bytes(INODE)]),
     "flash": (read_flash, lambda: [flash()]),
     "kernel": (read_kernel, lambda: KERNELS),
+    "initrd": (read_initrd, initrds),
     "program": (read_program, lambda: [program()]),
 }
 EXAMPLES: Mapping[str, Sequence[bytes]] = {

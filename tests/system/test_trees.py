@@ -98,9 +98,9 @@ def test_what_is_no_file_to_run(project: ToyProject, command: str, name: str, me
     ("words", "message"),
     [
         (("run-dir", "../gone"), "gone is not a directory"),
-        (("run-dir", "../one/boot/vmlinuz-1"), "for a tar there is run-tgz"),
+        (("run-dir", "../one/boot/vmlinuz-1"), "is not a directory\n  `doit run-direct FILE` starts it."),
         (("run-tgz", "../one"), "for a directory there is run-dir"),
-        (("run-tgz", "../one/boot/vmlinuz-1"), "damaged or not a tar"),
+        (("run-tgz", "../one/boot/vmlinuz-1"), "is no tar: it is a Linux kernel\n  `doit run-direct FILE`"),
         (("run-dir", "../two"), "no kernel in"),
         (("run-dir", ".."), "holds the build directory"),
         (("run-dir",), "no file is named"),

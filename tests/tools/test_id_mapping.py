@@ -63,10 +63,21 @@ def test_names_the_kernel_setting_that_forbids(
     monkeypatch: pytest.MonkeyPatch, setting: str, value: str, remedy: str
 ) -> None:
     """Where the kernel refuses, the error repeats its words and names the setting to change."""
+    monkeypatch.setattr(id_mapping.os, "geteuid", lambda: 1000)
     monkeypatch.setattr(id_mapping, "read", lambda path: f"{value}\n" if str(path).endswith(setting) else "")
     error = id_mapping.refusal("unshare failed: Operation not permitted")
     assert "Operation not permitted" in error.message
     assert remedy in error.hint
+
+
+def test_what_is_forbidden_to_others_is_no_advice_for_root(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a plain chroot, where no setting helps."""
+    monkeypatch.setattr(id_mapping.os, "geteuid", lambda: 0)
+    monkeypatch.setattr(id_mapping, "read", lambda path: "1\n" if "apparmor" in str(path) else "")
+    assert "sysctl" not in id_mapping.refusal("unshare failed").hint
+    assert "in a chroot no kernel allows it" in id_mapping.refusal("unshare failed").hint
+    monkeypatch.setattr(id_mapping, "read", lambda path: "0\n" if "max_user" in str(path) else "")
+    assert "user.max_user_namespaces=10000" in id_mapping.refusal("unshare failed").hint
 
 
 REFUSED = """

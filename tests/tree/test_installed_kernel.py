@@ -114,6 +114,7 @@ def test_no_kernel_names_the_package(release: bytes, hint: str, build: TreeBuild
     with pytest.raises(StageError, match="there is no kernel in the tree") as caught:
         take(build)
     assert hint in caught.value.hint
+    assert "or name a kernel of your own: boot.kernel, or --kernel." in caught.value.hint  # a tar has no packages
 
 
 VERSIONS = [

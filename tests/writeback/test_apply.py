@@ -179,12 +179,13 @@ CHANGES: dict[str, tuple[Callable[[Path], object], set[str]]] = {
 }  # fmt: skip
 
 
-def states(top: Path) -> dict[str, tuple[int, int]]:
-    """Return which inode each path is, and when it was changed."""
-    return {
-        str(path.relative_to(top)): (path.lstat().st_ino, path.lstat().st_mtime_ns)
-        for path in [top, *top.rglob("*")]
-    }  # fmt: skip
+def states(top: Path) -> dict[str, tuple[object, ...]]:
+    """Return which inode each path is, when it was changed, and what else belongs to it."""
+    found: dict[str, tuple[object, ...]] = {}
+    for path in [top, *top.rglob("*")]:
+        status, attributes = path.lstat(), os.listxattr(path, follow_symlinks=False)
+        found[str(path.relative_to(top))] = status.st_ino, status.st_mtime_ns, status.st_mode, tuple(attributes)
+    return found
 
 
 @pytest.mark.parametrize("name", CHANGES)
@@ -200,6 +201,19 @@ def test_what_the_guest_changed_and_nothing_else(name: str, dirs: Directories, t
     assert kept == set(before) - touched
     assert (tmp_path / "outside/precious").read_text() == "mine"
     assert sorted(path.name for path in tmp_path.iterdir()) == ["after", "guest", "outside", "top"]
+
+
+def test_what_the_guest_left_as_old_as_it_was_stays_so(dirs: Directories) -> None:
+    """The disk has other times than the directory: of a new mode, and under a new name, a file keeps its own."""
+    work, _ = dirs.run(
+        "cd etc", "ln motd renamed", "unlink motd", "sif hosts mode 0100600", "sif link uid 0", "sif /usr mode 040700"
+    )
+    assert {"etc/hosts", "etc/renamed"} <= {os.fsdecode(name) for names in work.changes.files for name in names}
+    for name in ("etc/hosts", "etc/renamed", "usr"):
+        assert (dirs.top / name).stat().st_mtime == 1_000_000_000, name
+    assert (dirs.top / "etc/hosts").stat().st_mode & 0o777 == 0o600
+    assert (dirs.top / "usr").stat().st_mode & 0o777 == 0o700
+    assert not (dirs.top / "etc/motd").exists()
 
 
 def test_times_are_the_guest_s_where_it_changed_them(dirs: Directories, top: Path) -> None:

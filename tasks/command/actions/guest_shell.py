@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from bootsmith.tasks.command.request import Request
     from bootsmith.tasks.machine.running import Noted
 
+_PATIENCE = 2.0  # seconds of silence before it is said what is waited for
+_MOMENT = 0.5  # seconds between two looks
+
 
 def ssh(request: Request) -> None:
     """Enter a running machine, or run a command there: its exit status becomes ours."""
@@ -26,13 +29,21 @@ def ssh(request: Request) -> None:
     except ValueError:
         raise UsageError(f"--timeout {asked['timeout']}: not a number of seconds", "Write one, like 60.") from None
     request.session.file(request.recipe)  # one that there is
-    machine = _running(request, running.find(machines.register(request)))
+    machine = _awaited(request, seconds)
+    began = time.monotonic()
+    told = False
 
     def pause(moment: float) -> None:
+        nonlocal told
         time.sleep(moment)
         if machine not in running.find(machines.register(request)):
             raise BootsmithError(f"the machine that ran {machine.what} has ended", "Start it again.")
+        if not told and time.monotonic() - began > _PATIENCE:
+            told = True
+            request.session.progress.remark(f"waiting for the ssh server of {machine.what} (port {machine.port})")
 
+    assert machine.port is not None, "it has a way in"
+    assert machine.key is not None, "it has a way in"
     shell.wait_for_banner(machine.port, seconds, pause)
     words = shell.command(machine.port, machine.key, user=asked["user"] or "root", program=host.find("ssh"))
     terminal = ["-t"] if sys.stdin.isatty() and not request.words else []
@@ -41,18 +52,37 @@ def ssh(request: Request) -> None:
         raise Ended(status)
 
 
-def _running(request: Request, found: list[Noted]) -> Noted:
-    """Return the machine that is meant: by port, of the recipe named, else the newest, the default recipe's first."""
+def _awaited(request: Request, seconds: float) -> Noted:
+    """Return the machine that is meant, once it has started where it is about to. Raises BootsmithError."""
+    from bootsmith.tasks.machine import running
+
+    end, told = time.monotonic() + seconds, False
+    while True:
+        found = running.find(machines.register(request))
+        chosen = _meant(request, [each for each in found if each.port])
+        if chosen:
+            return chosen[0]
+        starting = [] if request.options["port"] else _meant(request, [each for each in found if not each.port])
+        if not starting or time.monotonic() > end:
+            raise _missing([each for each in found if each.port])
+        if not told:
+            told = True
+            request.session.progress.remark(f"waiting for {starting[0].what} (process {starting[0].pid}) to start")
+        time.sleep(_MOMENT)
+
+
+def _meant(request: Request, found: list[Noted]) -> list[Noted]:
+    """Return the machines that may be meant: by port, of the recipe named, else any, the default recipe's first."""
     asked, session = request.options, request.session
     if asked["port"]:
-        chosen = [each for each in found if str(each.port) == asked["port"]]
-    else:
-        chosen = [each for each in found if each.recipe == session.file(request.recipe)]
-        chosen = chosen or (found if request.recipe is None else [])
-    if chosen:
-        return chosen[0]
+        return [each for each in found if str(each.port) == asked["port"]]
+    chosen = [each for each in found if each.recipe == session.file(request.recipe)]
+    return chosen or (found if request.recipe is None else [])
+
+
+def _missing(found: list[Noted]) -> BootsmithError:
     others = ", ".join(f"{each.what} (--port {each.port})" for each in found)
-    raise BootsmithError(
+    return BootsmithError(
         f"no such machine is running{f'; there are: {others}' if others else ''}",
         "Start one in another terminal with run-uefi, run-bios, run-direct, run-dir or run-tgz; its image needs an ssh "
         "server, and its `login` must be auto.",

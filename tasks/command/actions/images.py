@@ -42,7 +42,9 @@ def disk(request: Request) -> Path:
     StageError for an output that is not built as it is now.
     """
     if request.words:
-        return existing(named(request), "Name a disk image, or build one first: `doit image`.")
+        file = named(request)
+        tree = "`doit run-dir DIRECTORY` boots a tree." if file.is_dir() else ""
+        return existing(file, tree or "Name a disk image, or build one first: `doit image`.")
     found = plan(request)
     form = request.options.get("format") or "raw"
     return _output(request, found, form) if form != "raw" else raw_disk(request, found)

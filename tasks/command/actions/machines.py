@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
-from contextlib import chdir, contextmanager, nullcontext
+from contextlib import chdir, contextmanager, nullcontext, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bootsmith.cache.errors import CacheError
 from bootsmith.tasks.command.actions import images
 from bootsmith.tasks.errors import InputMissing, StageError, UsageError
 from bootsmith.tasks.planning.site import Site
@@ -99,10 +101,21 @@ def boot(request: Request, machine: Machine, subject: Subject, folder: Path) -> 
         session.remark_on_root()
         status = run(
             machine, subject, folder=folder, register=register(request), print_only=request.options["print"],
-            say=session.progress.tell, answer=session.progress.answer,
+            say=session.progress.tell, answer=session.progress.answer, started=session.starting.close,
         )  # fmt: skip
     if status:
         raise StageError(f"QEMU exited with status {status}", "Its words are above.")
+
+
+def announce(request: Request, task: str) -> None:
+    """Note that a machine is going to start, until it has: what it runs may take minutes to be made."""
+    from bootsmith.tasks.machine import running
+
+    recipe = None if request.words else request.session.file(request.recipe)
+    what = f"{task} {request.words[0]}" if request.words else f"{task}:{request.recipe}" if request.recipe else task
+    noted = running.Noted(recipe, what, None, None, os.getpid())
+    with suppress(OSError, CacheError):  # not ours to write: then nobody waits for it
+        request.session.starting.enter_context(running.note(register(request), noted))
 
 
 def register(request: Request) -> Path:

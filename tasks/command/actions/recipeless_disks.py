@@ -75,7 +75,12 @@ def _plan(request: Request, loader: str) -> Plan:
 def _refuse(request: Request, recipe: Recipe) -> None:
     """Refuse what is known to be wrong before anything is made, in the words of the options. Raises BootsmithError."""
     from bootsmith.tasks.planning import own_tree, preflight
+    from bootsmith.tasks.recipe.model import Tar
+    from bootsmith.tasks.tree import archive, file_kinds
 
+    if isinstance(recipe.source, Tar):
+        archive.packing(recipe.source.file)
+        file_kinds.check_tar(recipe.source.file)
     with chdir(request.session.shell):
         for _, what, _ in own_tree.lacks(recipe):  # no users are declared: it is the kernel
             raise UsageError(what, "Give one: --kernel FILE, and its --initrd FILE.")

@@ -14,6 +14,7 @@ from bootsmith.tasks.errors import StageError, UsageError
 from bootsmith.tasks.planning import own_tree, products
 from bootsmith.tasks.planning.site import Site
 from bootsmith.tasks.planning.stages import unpartitioned
+from bootsmith.tasks.tree import file_kinds
 
 if TYPE_CHECKING:
     from bootsmith.tasks.build.stage import Stage
@@ -27,7 +28,9 @@ def of_directory(request: Request) -> Plan:
     """Return the plan for the directory named. Raises BootsmithError."""
     top = images.named(request)
     if not top.is_dir():
-        raise UsageError(f"{top} is not a directory", "Name the root of a tree; for a tar there is run-tgz.")
+        kind = file_kinds.of(top) if top.is_file() else None
+        hint = kind.to_do if kind else "Name the root of a tree; for a tar there is run-tgz."
+        raise UsageError(f"{top} is not a directory", hint)
     top = top.resolve()
     if (request.session.top / "build").is_relative_to(top):
         raise UsageError(f"{top} holds the build directory, which changes", "Name the root of a tree.")

@@ -122,7 +122,7 @@ class StageAction(Action):
             why = causes(outcome.reasons)
         progress.finish(self.name, outcome.state, outcome.seconds, outcome.size, why)
         for each in outcome.notes:
-            progress.tell(each)
+            progress.tell_once(each)
 
     def fresh(self) -> None:
         """Say that there was nothing to do."""

@@ -12,7 +12,7 @@ from bootsmith.tasks.command.invocation import meant, options
 from bootsmith.tasks.command.request import Request
 from bootsmith.tasks.command.selection import BY_NAME, ONE_PLAN, Selection, positional
 from bootsmith.tasks.command.session import Session
-from bootsmith.tasks.command.table import COMMANDS, GROUPS, Command, ImageCommand, TreeCommand, function
+from bootsmith.tasks.command.table import COMMANDS, GROUPS, MACHINES, Command, ImageCommand, TreeCommand, function
 from bootsmith.tasks.errors import UsageError
 from bootsmith.tasks.planning import inputs
 from doit.task import Task
@@ -57,6 +57,8 @@ class Graph:
             builder = planned.get(name)
             if builder is not None:
                 found += self._stage_tasks(builder, suffix)
+            elif asked.command == "help":  # about a group no recipe is asked
+                found += [Task(group + suffix, None, doc=doc) for group, doc in GROUPS.items()]
             for command in COMMANDS:
                 own = self._own_stages(command, name)
                 found += [*own, self._command_task(command, name, builder, [task.name for task in own])]
@@ -84,6 +86,8 @@ class Graph:
         for command, request in self.selection.calls():
             if request.options.get("print") or request.options.get("json"):
                 self.session.progress.answer_alone()
+            elif isinstance(command, (ImageCommand, TreeCommand)) and command.check == MACHINES:
+                function("machines:announce")(request, command.name)
             check = command.check if isinstance(command, (ImageCommand, TreeCommand)) else ""
             if check and any(value not in (None, False) for value in request.options.values()):
                 function(check)(request)
@@ -95,6 +99,7 @@ class Graph:
             group = stage.name.partition("/")[0]
             name = stage.name + suffix
             self.stages[name] = (builder, stage)
+            self.session.progress.widen(name)
             yield StageTask(
                 name,
                 [StageAction(self.session, builder, stage, name)],

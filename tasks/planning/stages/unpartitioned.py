@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.disk.tree_disk import DirectoryDiskParams, TarDiskParams
-from bootsmith.tasks.tree import archive, ownership
+from bootsmith.tasks.tree import archive, file_kinds, ownership
 
 if TYPE_CHECKING:
     from bootsmith.tasks.build.parameters import Params
@@ -27,6 +27,7 @@ def of_directory(top: Path, site: Site, *, kernel: bool) -> Stage:
 def of_tar(file: Path, site: Site, *, kernel: bool) -> Stage:
     """Return the stage for a tar, packed or not; with `kernel` it takes kernel and initrd out. Raises StageError."""
     packing = archive.packing(file)
+    file_kinds.check_tar(file)
     tools = (packing,) if packing else ()
     params = TarDiskParams(EPOCH, packing)
     return _stage("tgz-disk", "unpack_tar", file, params, site, kernel=kernel, tools=tools)

@@ -100,7 +100,7 @@ def _unknown(step: str, path: tuple[str, ...], known: Sequence[str], variables: 
         return f"there is no such key; {todo}"
     words = {each.rpartition(".")[2]: each for each in reversed([*_leaves(RECIPE, (), tree)])}
     words |= {each: each for each in (*known, *variables)}
-    meant = nearest(step, list(words))
+    meant = nearest(step, [word for word in words if word[:1] == step[:1]])  # among so many `build` is like `uuid`
     todo = f"did you mean {words[meant]}?" if meant else "`doit show` prints every key"
     return f"there is no such variable or key; {todo}"
 

@@ -9,6 +9,7 @@ from bootsmith.tasks.recipe.text.problems import Wrong
 SECTOR = 512
 UNITS = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
 _BELOW = {"K": ("s", 2), "M": ("K", 1024), "G": ("M", 1024), "T": ("G", 1024)}
+_GIGABYTES, _MEGABYTES = 256, 1 << 16  # up to so many a number alone is probably meant in these
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 SIZE = r"\d{1,15}(?:[KMGT](?:iB)?|s)"
@@ -25,13 +26,16 @@ def read_size(text: str) -> int:
     meant = re.fullmatch(r"(\d{1,15})(?:\.(\d{1,9}))?\s*([kmgt]?)(?:i?b?)", text, re.ASCII | re.IGNORECASE)
     if not meant:
         raise Wrong(f"{text!r} is not a size", "write it like 512M, 2G or 2048s (sectors)")
-    number, fraction, unit = meant[1], meant[2], meant[3].upper() or "G"
+    number, fraction, unit = meant[1], meant[2], meant[3].upper()
     if fraction:
-        smaller, factor = _BELOW[unit]
-        whole = round(float(f"{number}.{fraction}") * factor)
-        raise Wrong(f"{text} is not a whole number", f"did you mean {whole}{smaller}?")
-    why = "has no unit" if text.isdigit() else "is not a unit of 1024, written K, M, G or T"
-    raise Wrong(f"{text} {why}", f"did you mean {number}{unit}?")
+        smaller, factor = _BELOW[unit or "G"]
+        number, unit = str(round(float(f"{number}.{fraction}") * factor)), smaller
+        why = "is not a whole number"
+    else:
+        why = "is not a unit of 1024, written K, M, G or T" if unit else "has no unit"
+        unit = unit or ("G" if int(number) <= _GIGABYTES else "M" if int(number) <= _MEGABYTES else "")
+    guess = f"did you mean {number}{unit}?" if unit and int(number) else "write it like 512M, 2G or 2048s (sectors)"
+    raise Wrong(f"{text} {why}", guess)
 
 
 def show_size(size: int) -> str:

@@ -139,7 +139,7 @@ def test_swapped_inputs_change_the_key() -> None:
         ({"outputs": ["image", "log"]}, ["outputs: +'log'"]),
         ({"params": {**PARTS["params"], "label": "data"}}, ["parameter label: 'root' -> 'data'"]),
         ({"params": {**PARTS["params"], "epoch": 1}}, ["parameter epoch added: 1"]),
-        ({"params": {**PARTS["params"], "size": True}}, ["parameter size: 734003200 -> True"]),
+        ({"params": {**PARTS["params"], "size": True}}, ["parameter size: 734003200 -> true"]),
         ({"params": {**PARTS["params"], "options": ["b", "c"]}}, ["parameter options: +'c' -'a'"]),
         (
             {"params": {**PARTS["params"], "options": ["b", "a"]}},
@@ -150,6 +150,10 @@ def test_swapped_inputs_change_the_key() -> None:
             ["parameter entries.default.cmdline: 'quiet' -> 'debug'"],
         ),
         (
+            {"params": {**PARTS["params"], "entries": {"": {"quiet": None}}}},
+            ["parameter entries added: {quiet: none}", "parameter entries.default removed (was {cmdline: 'quiet'})"],
+        ),
+        (
             {"code": "ff", "tools": {}},
             ["code changed", "tool mke2fs removed"],
         ),
@@ -158,6 +162,20 @@ def test_swapped_inputs_change_the_key() -> None:
 def test_what_differs_is_said_in_words(change: dict[str, Any], words: list[str]) -> None:
     """Each difference is one sentence that names the part (V9)."""
     assert diff(PARTS, PARTS | change) == words
+
+
+def test_things_with_names_are_compared_by_them() -> None:
+    """Of a list of partitions the one that changed is told, with what changed of it, not both as Python writes them."""
+    root, boot = {"name": "root", "size": 1, "open": True}, {"name": "boot", "size": 2, "open": False}
+    for new, words in (
+        ([root, boot | {"size": 3}], ["parameter parts.boot.size: 2 -> 3"]),
+        ([root | {"open": False}, boot], ["parameter parts.root.open: true -> false"]),
+        ([root], ["parameter parts.boot removed (was {name: 'boot', size: 2, open: false})"]),
+        ([boot, root], ["parameter parts: the same items, in another order or number"]),
+        ([root, root], ["parameter parts: -{name: 'boot', size: 2, open: false}"]),
+        ([root, 1], ["parameter parts: +1 -{name: 'boot', size: 2, open: false}"]),
+    ):
+        assert diff({"params": {"parts": [root, boot]}}, {"params": {"parts": new}}) == words
 
 
 def test_a_removed_parameter_is_named_with_what_it_was() -> None:

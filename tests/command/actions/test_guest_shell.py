@@ -92,3 +92,62 @@ def test_a_time_that_is_none_is_refused(call: Calls) -> None:
     """Before anything is looked for."""
     with pytest.raises(UsageError, match="--timeout soon: not a number of seconds"):
         guest_shell.ssh(call("ssh", timeout="soon"))
+
+
+def starting(call: Calls, recipe: str | None, what: str) -> contextlib.AbstractContextManager[None]:
+    """Note a machine that is yet to start."""
+    file = call.top / recipe if recipe else None
+    return running.note(machines.register(call("ssh")), running.Noted(file, what, None, None, 42))
+
+
+def test_a_machine_that_is_about_to_start_is_waited_for(
+    call: Calls, entered: list[list[str]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """`run-uefi &` and then `ssh`: its image may be built first; who is waited for is said, apart from the answer."""
+    (call.top / "third.yaml").write_text("source: none\n")
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(starting(call, "third.yaml", "run-uefi:third"))
+        moments = iter([lambda: None, lambda: stack.enter_context(
+            running.note(machines.register(call("ssh")),
+                         running.Noted(call.top / "third.yaml", "disk", 1004, Path("/key"), 42))
+        )])  # fmt: skip
+        monkeypatch.setattr(guest_shell.time, "sleep", lambda _: next(moments)())
+        guest_shell.ssh(call("ssh", recipe="third"))
+    assert "1004" in entered[0]
+    assert capsys.readouterr().err == "waiting for run-uefi:third (process 42) to start\n"
+
+
+def test_one_that_never_starts_is_not_waited_for(
+    call: Calls, entered: list[list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its run ended, or it is another recipe's, or there is one by that port only; nor longer than asked."""
+    (call.top / "third.yaml").write_text("source: none\n")
+    with contextlib.ExitStack() as stack:
+        stack.enter_context(starting(call, "third.yaml", "run-uefi:third"))
+        monkeypatch.setattr(guest_shell.time, "sleep", lambda _: stack.close())
+        with pytest.raises(BootsmithError, match="no such machine is running"):
+            guest_shell.ssh(call("ssh", recipe="third"))
+    with starting(call, "third.yaml", "run-uefi:third"):
+        with pytest.raises(BootsmithError, match="no such machine is running"):
+            guest_shell.ssh(call("ssh", port="9"))
+        with pytest.raises(BootsmithError, match="no such machine is running"):
+            guest_shell.ssh(call("ssh", recipe="third", timeout="0"))
+    assert entered == []
+
+
+def test_a_silent_wait_says_for_what(
+    call: Calls, entered: list[list[str]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Once, and not where the server answers soon."""
+    clock = iter(range(100))
+    monkeypatch.setattr(guest_shell.time, "monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr(guest_shell.time, "sleep", lambda _: None)
+
+    def wait(_port: int, _seconds: float, pause: Callable[[float], None]) -> None:
+        for _ in range(5):
+            pause(0)
+
+    monkeypatch.setattr(shells, "wait_for_banner", wait)
+    guest_shell.ssh(call("ssh"))
+    assert capsys.readouterr().err == "waiting for the ssh server of image 1001 (port 1001)\n"
+    assert len(entered) == 1

@@ -10,6 +10,7 @@ import pytest
 from bootsmith.tasks.command.actions import machines
 from bootsmith.tasks.errors import BootsmithError, InputMissing, RecipeError, StageError, UsageError
 from bootsmith.tasks.machine import run as runs
+from bootsmith.tasks.machine import running
 from bootsmith.tasks.machine.run import Subject
 from bootsmith.tasks.recipe.options import machine
 
@@ -125,3 +126,14 @@ def test_only_linux_is_let_in_by_credentials(call: Calls) -> None:
     (call.top / "mach").write_bytes(multiboot())
     (call.top / "box.yaml").write_text(MACH)
     assert machines.wanted(call("run-bios"))[0].login == "none"
+
+
+def test_a_machine_is_announced_until_it_has_started(call: Calls) -> None:
+    """For `ssh` to wait for it: with its recipe, or the file that it boots."""
+    request = call("run-uefi", recipe="kernel")
+    machines.announce(request, "run-uefi")
+    machines.announce(call("run-bios", "some.img"), "run-bios")
+    (one,) = [each for each in running.find(machines.register(request)) if each.recipe]
+    assert (one.recipe, one.what, one.port) == (call.top / "kernel.yaml", "run-uefi:kernel", None)
+    request.session.starting.close()
+    assert [each.what for each in running.find(machines.register(request)) if each.recipe] == []

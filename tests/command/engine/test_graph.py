@@ -46,6 +46,22 @@ def test_a_recipe_elsewhere_by_path(project: ToyProject) -> None:
     assert (project.top / "build/away/disk.qcow2").exists()
 
 
+def test_two_recipes_that_share_a_build_directory_are_told(project: ToyProject) -> None:
+    """Two of one name in two folders: each build makes the other's anew, which is said; one that moved is the same."""
+    away = project.top / "far/toy.yaml"
+    away.parent.mkdir()
+    away.write_text("four\n")
+    shared = f"{project.top}/build/toy was last built of "
+    assert shared not in project.doit("image").stdout
+    told = project.doit("recipe=far/toy.yaml", "image").stdout
+    assert f"{shared}{project.top}/toy.yaml, and now is of {away}: give one of them another `name:`\n" in told
+    assert shared not in project.doit("recipe=far/toy.yaml", "image").stdout
+    assert shared in project.doit("image").stdout
+    project.doit("recipe=far/toy.yaml", "image")
+    away.rename(away.with_name("moved.yaml"))
+    assert shared not in project.doit("image").stdout
+
+
 def test_options_of_one_command_are_not_anothers(built: ToyProject) -> None:
     """`run-uefi --print` is not read as an option of `inspect`; a file in place of the recipe builds nothing."""
     done = built.doit("run-uefi", "--print", "--memory", "64", "toy=1.img")

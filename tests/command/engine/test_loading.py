@@ -54,13 +54,15 @@ def test_help_about_nothing_is_a_mistake(project: ToyProject) -> None:
         assert f"{word} is neither a task nor a command\n  {said}" in done.stderr
 
 
-def test_help_tells_what_is_wrong_with_a_recipe(project: ToyProject) -> None:
-    """About a command there is help all the same."""
+def test_help_about_a_command_or_a_group_asks_no_recipe(project: ToyProject) -> None:
+    """About a single stage it does, and tells what is wrong with it."""
+    told = {word: project.doit("help", word).stdout for word in ("image", "layers", "run-uefi")}
     (project.top / "toy.yaml").write_text("broken")
-    done = project.doit("help", "image")
+    assert {word: project.doit("help", word).stdout for word in told} == told
+    assert told["layers"] == "layers  what the recipe adds to the tree; needs no root\n"
+    done = project.doit("help", "layers/upper")
     assert (done.returncode, done.stdout) == (3, "")
     assert "this recipe is broken" in done.stderr
-    assert project.doit("help", "run-uefi").stdout.startswith("run-uefi  boot the image")
 
 
 def test_help_stands_behind_a_task_too(project: ToyProject) -> None:

@@ -50,7 +50,7 @@ CODE = {
     "boot.own_kernel": f"boot.multiboot tree.elf {KERNEL} {UNPACKING} {MERGED}",
     "disk.filesystems": f"disk.fat disk.splice {FILLING} {EXT}",
     "disk.partition_table": f"disk.layout disk.gpt disk.mbr {FILLING}",
-    "disk.qemu_img": "disk.qcow2 disk.image_format disk.passphrase build.secret cache.files.lock",
+    "disk.qemu_img": "disk.qcow2 disk.image_format tree.file_kinds disk.passphrase build.secret cache.files.lock",
     "disk.raw_image": f"disk.bootcode disk.splice cache.files.sparse {CONTENT}",
     "disk.tree_disk": "tree.directory tree.archive tree.excerpt tree.image_archive tree.initrd_archive "
     f"{KERNEL} {UNPACKING} {HOST_FILES} {OWNERS} {FOREIGN} {CONTENT} {EXT}",

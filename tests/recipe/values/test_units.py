@@ -26,11 +26,17 @@ def test_units_are_powers_of_1024(number: int, unit: str) -> None:
 
 @given(some.integers(0, 10**9), some.sampled_from(["", "B", "MB", "GB", "kB", "m", " G", "Gi"]))
 def test_a_size_in_other_units_is_refused_with_the_right_one(number: int, unit: str) -> None:
-    """`64` and `64GB` are not guessed at: the message says what to write. V16."""
+    """`64` and `64GB` are not guessed at: the message says what to write, where that can be meant. V16."""
     with pytest.raises(Wrong) as caught:
         units.read_size(f"{number}{unit}")
-    meant = caught.value.todo.removeprefix("did you mean ").removesuffix("?")
+    todo = caught.value.todo
+    alone = unit in ("", "B")
+    if not number or (alone and number > 65536):
+        assert todo == "write it like 512M, 2G or 2048s (sectors)"
+        return
+    meant = todo.removeprefix("did you mean ").removesuffix("?")
     assert units.read_size(meant) == number * 1024 ** ("KMGT".index(meant[-1]) + 1)
+    assert meant[-1] == (unit.strip()[0].upper() if not alone else "G" if number <= 256 else "M")
 
 
 @given(some.integers(0, 0o7777))
