@@ -26,17 +26,47 @@ outputs: [initramfs]
 """
 
 
+CHARACTERS = f"""\
+<code_set_name> ISO-8859-1
+<comment_char> %
+<escape_char> /
+<mb_cur_min> 1
+<mb_cur_max> 1
+CHARMAP
+{"".join(f"<U{number:04X}> /x{number:02x} BYTE{chr(10)}" for number in range(256))}END CHARMAP
+"""
+LOCALE = """\
+comment_char %
+escape_char /
+LC_CTYPE
+upper <U0041>
+lower <U0061>
+toupper (<U0061>,<U0041>)
+tolower (<U0041>,<U0061>)
+END LC_CTYPE
+"""
+
+
+def latin_1(folder: Path) -> Path:
+    """Make a locale of that encoding, of which little more is said: what others are made of is a package by itself."""
+    made = folder / "latin-1"
+    (folder / "characters").write_text(CHARACTERS)
+    (folder / "locale").write_text(LOCALE)
+    words = ["localedef", "-c", "-i", folder / "locale", "-f", folder / "characters", made]
+    done = subprocess.run(words, check=False, capture_output=True, text=True)
+    assert (made / "LC_CTYPE").is_file(), done.stderr
+    return made
+
+
 @pytest.fixture(name="locales", scope="module")
 def fixture_locales(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Mapping[str, str]]:
     """The environment of several locales, one of them made here."""
     folder = tmp_path_factory.mktemp("locales")
-    made = folder / "de_DE.ISO-8859-1"
-    done = subprocess.run(["localedef", "-i", "de_DE", "-f", "ISO-8859-1", made], check=False, capture_output=True)
-    assert made.is_dir(), f"{done.stderr!r}: Debian has what localedef reads in its package locales"
+    made = latin_1(folder)
     plain = {name: value for name, value in os.environ.items() if not name.startswith(("LC_", "LANG", "PYTHON"))}
     return {
         "UTF-8": plain | {"LC_ALL": "C.UTF-8"},
-        "Latin-1": plain | {"LOCPATH": str(folder), "LC_ALL": "de_DE.ISO-8859-1"},
+        "Latin-1": plain | {"LOCPATH": str(folder), "LC_ALL": made.name},
         "ASCII": plain | {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"},
     }
 
