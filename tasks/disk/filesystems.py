@@ -13,19 +13,20 @@ from bootsmith.tasks.build.stage import Context
 from bootsmith.tasks.disk import fat, sizing, sources, splice
 from bootsmith.tasks.disk.content import Tree
 from bootsmith.tasks.disk.ext import filesystem
-from bootsmith.tasks.disk.sizing import Geometry
+from bootsmith.tasks.disk.sizing import ExtForm, Geometry
 from bootsmith.tasks.disk.sources import Filling, FillingParams
 from bootsmith.tasks.errors import StageError
 
 
 @dataclass(frozen=True)
 class FilesystemParams(FillingParams):
-    """A partition's filesystem; `mkfs` are words for the program that makes it."""
+    """A partition's filesystem; `mkfs` are further words for the program that makes it."""
 
     partition: str
     fs: str
     uuid: str
     label: str
+    ext: ExtForm
     mkfs: tuple[str, ...]
 
 
@@ -34,7 +35,7 @@ def run_ext(ctx: Context) -> None:
     params = FilesystemParams.of(ctx)
     filling = sources.gather(ctx, params, params.partition)
     filesystem.make(
-        ctx, ctx.outputs["image"], _geometry(ctx), fs=params.fs, uuid=params.uuid, label=params.label,
+        ctx, ctx.outputs["image"], _geometry(ctx), params.ext, fs=params.fs, uuid=params.uuid, label=params.label,
         extra=params.mkfs, epoch=params.epoch,
     )  # fmt: skip
     _put(ctx, params, {}, filling)

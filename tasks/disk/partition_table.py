@@ -54,6 +54,7 @@ class PartitionParams:
     gpt_name: str
     partuuid: str
     attributes: tuple[int, ...]
+    ext: sizing.ExtForm
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def run(ctx: Context) -> None:
     params = TableParams.of(ctx)
     partitions = params.partitions
     fillings = sources.gather_all(ctx, params, [each.name for each in partitions])
-    demands = [_demand(each.fs, params.mounts.get(each.name), fillings[each.name]) for each in partitions]
+    demands = [_demand(each, params.mounts.get(each.name), fillings[each.name]) for each in partitions]
     unified = sum(ctx.inputs[role].stat().st_size for roles in params.images for role in roles)
     kernels = params.kernels.partition
     wanted = [_wanted(each, demand, kernels, unified) for each, demand in zip(partitions, demands, strict=True)]
@@ -107,11 +108,11 @@ def _write_content(ctx: Context, params: TableParams, name: str, filling: Fillin
                 writer.add_copy(replace(entry, path=path), filling.sources[number])
 
 
-def _demand(fs: str, mount: str | None, filling: Filling) -> sizing.Demand | None:
-    if fs == "none":
+def _demand(partition: PartitionParams, mount: str | None, filling: Filling) -> sizing.Demand | None:
+    if partition.fs == "none":
         return None
     # the root filesystem is made from the base alone first, which must fit too
-    return sizing.Demand([filling.tree, filling.base] if mount == "/" else [filling.tree], fs)
+    return sizing.Demand([filling.tree, filling.base] if mount == "/" else [filling.tree], partition.fs, partition.ext)
 
 
 def _wanted(partition: PartitionParams, demand: sizing.Demand | None, kernels: str, unified: int) -> layout.Wanted:

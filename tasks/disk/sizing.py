@@ -25,6 +25,19 @@ RESERVED_PERCENT = 1  # blocks only root may use: enough to clean up with, littl
 
 
 @dataclass(frozen=True, slots=True)
+class ExtForm:
+    """How an ext filesystem is made.
+
+    `features` are added to the usual ones, or with ^ taken away; `inode_size` in bytes; `reserved` is the part that
+    only root may fill, in per cent.
+    """
+
+    features: tuple[str, ...] = ()
+    inode_size: int = INODE
+    reserved: int = RESERVED_PERCENT
+
+
+@dataclass(frozen=True, slots=True)
 class Need:
     """What a tree takes in a filesystem: bytes of blocks, and inodes where the filesystem counts them."""
 
@@ -100,26 +113,27 @@ def _journal(size: int) -> int:
     return 128 * MIB
 
 
-def ext_capacity(geometry: Geometry, fs: str) -> int:
+def ext_capacity(geometry: Geometry, fs: str, form: ExtForm | None = None) -> int:
     """Return the bytes of blocks that content may take, the blocks kept for root not counted.
 
     Follows mke2fs: per group two bitmaps and an inode table; in groups 0, 1 and the powers of 3, 5 and 7 a superblock,
     the group descriptors, and room for as many as let the filesystem grow a thousandfold.
     """
+    form = form or ExtForm()
     blocks = geometry.size // BLOCK
     groups = max(1, -(-blocks // (BLOCK * 8)))
-    per_group = round_up(-(-geometry.inodes // groups), BLOCK // INODE)
+    per_group = round_up(-(-geometry.inodes // groups), BLOCK // form.inode_size)
     per_block = BLOCK // (64 if fs == "ext4" else 32)
     descriptors = -(-groups // per_block)
     grown = -(-min(blocks * 1024, 0xFFFFFFFF) // (BLOCK * 8))
     spare = min(max(-(-grown // per_block) - descriptors, 0), BLOCK // 4)
-    taken = groups * (2 + per_group * INODE // BLOCK)
+    taken = groups * (2 + per_group * form.inode_size // BLOCK)
     taken += _backups(groups) * (1 + descriptors + spare) + 1  # the resize inode's own block
     taken += geometry.journal // BLOCK
     if fs != "ext4":
         taken += geometry.journal // BLOCK // 1024 + 2
     taken += 4 + 1  # lost+found, and what rounding may lose
-    return max(0, blocks - taken - blocks * RESERVED_PERCENT // 100) * BLOCK
+    return max(0, blocks - taken - blocks * form.reserved // 100) * BLOCK
 
 
 def _backups(groups: int) -> int:
@@ -170,9 +184,10 @@ def fat_capacity(size: int) -> int:
 class Demand:
     """What the content of a partition demands: as much as the most demanding of its `trees`."""
 
-    def __init__(self, trees: Sequence[Tree], fs: str) -> None:
+    def __init__(self, trees: Sequence[Tree], fs: str, form: ExtForm | None = None) -> None:
         self.trees = trees
         self.fs = fs
+        self._form = form
         self._needs: dict[int, Need] = {}
 
     def need(self, size: int) -> Need:
@@ -189,7 +204,7 @@ class Demand:
 
     def room(self, size: int) -> int:
         """Return the bytes content may take in a filesystem of that size."""
-        return fat_capacity(size) if self.fs == "vfat" else ext_capacity(self.geometry(size), self.fs)
+        return fat_capacity(size) if self.fs == "vfat" else ext_capacity(self.geometry(size), self.fs, self._form)
 
     def fits(self, size: int, extra: int = 0) -> bool:
         """Tell whether a filesystem of that size holds the content and leaves `extra` bytes free."""

@@ -79,7 +79,7 @@ def _make(ctx: Context, tar: Path, index: Path, epoch: int) -> None:
     geometry = demand.geometry(demand.automatic(EXTRA))
     ctx.say("writing the disk")
     image = ctx.outputs["disk"]
-    filesystem.make(ctx, image, geometry, fs="ext4", uuid=UUID, label=_NAME, extra=(), epoch=epoch)
+    filesystem.make(ctx, image, geometry, sizing.ExtForm(), fs="ext4", uuid=UUID, label=_NAME, extra=(), epoch=epoch)
     filesystem.update(ctx, image, _NAME, present={}, wanted=tree, sources=[tar], epoch=epoch)
 
 

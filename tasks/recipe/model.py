@@ -221,6 +221,9 @@ class Partition:
     attributes: tuple[str | int, ...]
     options: str
     fsck_pass: int  # key `pass`
+    features: tuple[str, ...]
+    inode_size: int
+    reserved: int
     mkfs: tuple[str, ...]
 
 

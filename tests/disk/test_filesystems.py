@@ -213,29 +213,32 @@ def test_times_in_the_superblock_are_the_epoch(build: DiskBuild) -> None:
     assert {found[key] for key in ("Filesystem created", "Last write time", "Last checked")} == {when}
 
 
-def test_words_for_mkfs_win(build: DiskBuild) -> None:
-    """`mkfs:` reaches the program after our own words."""
-    build.write_recipe(SMALL.replace("extra: 20M", "extra: 20M, mkfs: [-m, '5', -I, '128']"))
+@pytest.mark.parametrize(("inode_size", "reserved"), [(128, 0), (128, 5), (512, 20), (1024, 5)])
+def test_the_form_of_ext_is_the_recipes(build: DiskBuild, inode_size: int, reserved: int) -> None:
+    """Inodes and reserved blocks as said; the promised room is beside them, and further words reach mke2fs (C4)."""
+    form = f"inode_size: {inode_size}, reserved: {reserved}, mkfs: [-e, remount-ro]"
+    build.write_recipe(SMALL.replace("extra: 20M", f"extra: 20M, {form}"))
     build.run("partition", "populate/base", "bootloader", "populate/root")
     found = header(build.site.partition_image("root"))
-    assert found["Inode size"] == "128"
-    assert int(found["Reserved block count"]) == int(found["Block count"]) * 5 // 100
+    assert (found["Inode size"], found["Errors behavior"]) == (str(inode_size), "Remount read-only")
+    assert int(found["Reserved block count"]) == int(found["Block count"]) * reserved // 100
+    assert (int(found["Free blocks"]) - int(found["Reserved block count"])) * 4096 >= 20 << 20
     check(build.site.partition_image("root"))
 
 
 @pytest.mark.parametrize(
     ("words", "features"),
     [
-        ("[-O, ^has_journal]", EXT4 - {"has_journal"}),
-        ("[-O, '^has_journal,^64bit', -m, '0']", EXT4 - {"has_journal", "64bit"}),
-        ("[-O, project]", EXT4 | {"project"}),
-        ("[-O, ^has_journal, -O, has_journal]", EXT4),
-        ("[-O, 'none,filetype,extent']", {"filetype", "extent"}),
+        ("[^has_journal]", EXT4 - {"has_journal"}),
+        ("[^has_journal, ^64bit]", EXT4 - {"has_journal", "64bit"}),
+        ("[project]", EXT4 | {"project"}),
+        ("[^has_journal, has_journal]", EXT4),
+        ("[none, filetype, extent]", {"filetype", "extent"}),
     ],
 )
 def test_features_are_changed_one_by_one(build: DiskBuild, words: str, features: set[str]) -> None:
     """A feature that is taken away leaves the others, which the loader and the kernel count on."""
-    build.write_recipe(SMALL.replace("extra: 20M", f"extra: 20M, mkfs: {words}"))
+    build.write_recipe(SMALL.replace("extra: 20M", f"extra: 20M, features: {words}"))
     build.run("partition", "populate/base", "bootloader", "populate/root")
     assert {*header(build.site.partition_image("root"))["Filesystem features"].split()} == features
     check(build.site.partition_image("root"))

@@ -111,5 +111,7 @@ def efi_program(content: bytes, *, machine: int = 0x8664) -> bytes:
     coff = struct.pack("<4sHHIIIHH", b"PE\0\0", machine, 1, 0, 0, 0, 240, 0x22E)
     optional = bytearray(struct.pack("<H", 0x20B).ljust(240, b"\0"))
     struct.pack_into("<II", optional, 32, 4096, 512)
+    struct.pack_into("<II", optional, 56, 4096 + -(-len(content) // 4096) * 4096, 512)  # of the image, of the headers
+    struct.pack_into("<I", optional, 108, 16)
     section = struct.pack("<8sIIIIIIHHI", b".text", len(content), 4096, len(content), 512, 0, 0, 0, 0, 0x60000020)
     return (head + coff + bytes(optional) + section).ljust(512, b"\0") + content

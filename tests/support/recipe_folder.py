@@ -48,7 +48,7 @@ system:
 disk:
   size: 16G
   partitions:
-    root: {mount: /, fs: ext3, start: 512M, attributes: [no-auto, 59], options: "a,ro", mkfs: ["-O", "^has_journal"]}
+    root: {mount: /, fs: ext3, start: 512M, attributes: [no-auto, 59], options: "a,ro", features: [^has_journal]}
     esp: {mount: /boot/efi, start: 2048s, size: 100M, uuid: abcd-1234, label: EFI, name: EFI System}
     raw: {fs: none, size: 4097s, start: 8G, type: 0fc63daf-8483-4772-8e79-3d69d8477de4}
 boot:

@@ -27,7 +27,7 @@ from bootsmith.tasks.disk.ext.inode import (
     read_names,  # fmt: skip
 )
 from bootsmith.tasks.disk.ext.libext2fs import ROOT_INODE, Blocks, LibraryError, NoSpace, Volume, load
-from bootsmith.tasks.disk.sizing import BLOCK, INODE, MIB, RESERVED_PERCENT, Geometry
+from bootsmith.tasks.disk.sizing import BLOCK, INODE, MIB, ExtForm, Geometry
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.tree import member_data
 from bootsmith.tasks.tree.tar import Entry
@@ -51,24 +51,32 @@ _LONGEST_NAME = 255
 
 
 def make(
-    ctx: Context, path: Path, geometry: Geometry, *, fs: str, uuid: str, label: str, extra: Sequence[str], epoch: int
+    ctx: Context,
+    path: Path,
+    geometry: Geometry,
+    form: ExtForm,
+    *,
+    fs: str,
+    uuid: str,
+    label: str,
+    extra: Sequence[str],
+    epoch: int,
 ) -> None:
-    """Make an empty filesystem in a new file. `extra` are options for mke2fs that win over ours; -O adds to them."""
+    """Make an empty filesystem in a new file. `extra` are words for mke2fs that win over ours."""
     with path.open("xb") as file:
         file.truncate(geometry.size)
     config = ctx.work / "mke2fs.conf"
     config.write_text(_CONFIG)
-    options = list(zip(extra[::2], extra[1::2], strict=True))
     features = ["none", *FEATURES[fs].split(","), *([] if geometry.journal else ["^has_journal"])]
-    features += [each for option, value in options if option == "-O" for each in value.split(",")]
+    features += form.features
     unjournalled = max(place for place, each in enumerate(features) if each in ("none", "^has_journal"))
     journal = ["-J", f"size={geometry.journal // MIB}"] if "has_journal" in features[unjournalled:] else []
     ctx.run(
-        "mke2fs", "-q", "-F", "-t", fs, "-b", str(BLOCK), "-I", str(INODE), "-N", str(geometry.inodes),
-        "-m", str(RESERVED_PERCENT), *journal, "-O", ",".join(features), "-L", label, "-U", uuid,
+        "mke2fs", "-q", "-F", "-t", fs, "-b", str(BLOCK), "-I", str(form.inode_size), "-N", str(geometry.inodes),
+        "-m", str(form.reserved), *journal, "-O", ",".join(features), "-L", label, "-U", uuid,
         # the file is new, so zeros need not be written
         "-E", f"hash_seed={uuid},root_owner=0:0,nodiscard,lazy_itable_init=0,lazy_journal_init=1",
-        *(word for option, value in options if option != "-O" for word in (option, value)), path,
+        *extra, path,
         env={"MKE2FS_CONFIG": str(config), "E2FSPROGS_FAKE_TIME": str(epoch)},
     )  # fmt: skip
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.disk.partition_table import MBR_TYPES, TYPES, PartitionParams, TableParams
+from bootsmith.tasks.disk.sizing import ExtForm
 from bootsmith.tasks.planning import disk_inputs, placement
 from bootsmith.tasks.planning.stages import populate
 
@@ -66,4 +67,5 @@ def _described(partition: Partition, recipe: Recipe) -> PartitionParams:
         gpt_name=partition.gpt_name,
         partuuid=partition.partuuid,
         attributes=tuple(each if isinstance(each, int) else _ATTRIBUTES[each] for each in partition.attributes),
+        ext=ExtForm(partition.features, partition.inode_size, partition.reserved),
     )

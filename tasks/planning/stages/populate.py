@@ -9,6 +9,7 @@ from bootsmith.tasks.boot import ldlinux, syslinux
 from bootsmith.tasks.boot.ldlinux import LdlinuxParams
 from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.disk.filesystems import FilesystemParams
+from bootsmith.tasks.disk.sizing import ExtForm
 from bootsmith.tasks.planning import disk_inputs
 from bootsmith.tasks.planning import placement as places
 
@@ -119,6 +120,7 @@ def _filesystem(
         fs=partition.fs,
         uuid=partition.uuid,
         label=partition.label,
+        ext=ExtForm(partition.features, partition.inode_size, partition.reserved),
         mkfs=partition.mkfs,
     )
 

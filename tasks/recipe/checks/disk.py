@@ -152,4 +152,5 @@ RULES: tuple[tuple[tuple[KeyPath, ...], Callable[[Recipe], Iterable[Finding]]], 
     ((*_LAYOUT, ("boot", "root"), ("system", "fstab")), _label_uses),
     (_LAYOUT, _identities),
     (_LAYOUT, mkfs.check),
+    (_LAYOUT, mkfs.check_form),
 )

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from bootsmith.tasks.recipe.model import Recipe
-from bootsmith.tasks.recipe.text.problems import Finding
+from bootsmith.tasks.recipe.text.problems import Finding, suggest
 
 FEATURES: Final = (
     *("64bit", "bigalloc", "casefold", "dir_index", "dir_nlink", "ea_inode", "encrypt", "ext_attr", "extent"),
@@ -20,15 +20,11 @@ FEATURES: Final = (
     *("resize_inode", "sparse_super", "sparse_super2", "stable_inodes", "uninit_bg", "verity"),
 )
 """Of ext. Not mmp, which writes down the host's name, the file's and the time; nor journal_dev, which has no files."""
-_FEATURE: Final = rf"\^?({'|'.join(FEATURES)})"
 _NUMBER: Final = r"\d{1,10}"
 _EXT: Final[Mapping[str, str]] = {
-    "-O": rf"(none|{_FEATURE})(,{_FEATURE})*",
     "-r": r"[01]",  # revision
-    "-I": _NUMBER,  # bytes of an inode
     "-i": _NUMBER,  # bytes for which there is an inode
     "-N": _NUMBER,  # inodes
-    "-m": r"\d{1,2}(\.\d{1,3})?",  # per cent reserved for root
     "-e": r"continue|remount-ro|panic",  # on errors
 }
 _FAT: Final[Mapping[str, str]] = {
@@ -37,6 +33,8 @@ _FAT: Final[Mapping[str, str]] = {
     "-f": r"[12]",  # tables
     "-h": _NUMBER,  # hidden sectors
 }
+_KEYS: Final = {"-O": "features", "-I": "inode_size", "-m": "reserved"}
+"""What has a key of its own, by which the room is reckoned too."""
 _PURE: Final[Mapping[str, Mapping[str, str]]] = {"ext2": _EXT, "ext3": _EXT, "ext4": _EXT, "vfat": _FAT}
 """Filesystem -> option -> what its value looks like."""
 
@@ -51,11 +49,30 @@ def check(recipe: Recipe) -> Iterable[Finding]:
             continue
         words = iter(part.mkfs)
         for option in words:
+            if option in _KEYS and part.fs != "vfat":
+                yield path, f"{option!r} has a key of its own; write {_KEYS[option]}: beside mkfs"
+                break
             if option not in pure:
                 known = ", ".join(pure)
                 yield path, f"{option!r} is no option that {part.fs} may be made with here; write some of {known}"
                 break
             value = next(words, "")
             if not re.fullmatch(pure[option], value, re.ASCII):
-                yield path, f"{value!r} is no value of {option}; write it as a word behind {option}, as in [-m, '5']"
+                yield path, f"{value!r} is no value of {option}; write it as a word behind {option}, as in [-i, '8192']"
                 break
+
+
+def check_form(recipe: Recipe) -> Iterable[Finding]:
+    """Find what is said of an ext filesystem where there is none, and features that are none."""
+    for name, part in recipe.disk.partitions.items():
+        path = ("disk", "partitions", name)
+        if not part.fs.startswith("ext"):
+            for key, usual in (("features", ()), ("inode_size", 256), ("reserved", 1)):
+                if getattr(part, key) != usual:
+                    yield (*path, key), f"this is of ext2, ext3 and ext4, and the filesystem is {part.fs}; remove it"
+        for feature in part.features:
+            if feature.removeprefix("^") not in FEATURES and feature != "none":
+                yield (
+                    (*path, "features"),
+                    f"{feature!r} is no feature that is made here; {suggest(feature.removeprefix('^'), FEATURES)}",
+                )

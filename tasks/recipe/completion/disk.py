@@ -122,5 +122,8 @@ def _partition(
         attributes=each["attributes"],
         options=options,
         fsck_pass=fsck_pass if each["fsck_pass"] is None else each["fsck_pass"],
+        features=each["features"],
+        inode_size=each["inode_size"],
+        reserved=each["reserved"],
         mkfs=each["mkfs"],
     )

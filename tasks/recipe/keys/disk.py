@@ -51,9 +51,16 @@ PARTITION = Section(
             derived="1 for /; 0 for vfat, read-only or unmounted; else 2",
             attr="fsck_pass",
         ),
+        "features": Key(
+            ListOf(words.FEATURE),
+            "of ext: added to the usual ones, or with ^ before it taken away; none before them takes all away",
+            [],
+        ),
+        "inode_size": Key(words.INODE_SIZE, "bytes of each inode of ext", 256),
+        "reserved": Key(integer(0, 50), "per cent of ext's blocks that only root may fill", 1),
         "mkfs": Key(
             ListOf(words.LINE),
-            "options for mke2fs (-O -r -I -i -N -m -e) or mkfs.vfat (-s -R -f -h)",
+            "further words for mke2fs (-r -i -N -e) or mkfs.vfat (-s -R -f -h)",
             [],
         ),
     }

@@ -302,8 +302,8 @@ def test_a_layer_replaces_removes_and_changes_what_the_base_has(build: DiskBuild
 
 def test_the_first_form_of_ext2(build: DiskBuild) -> None:
     """Revision 0, small inodes, entries without types: written, changed in place and clean, as Lites reads it (L1)."""
-    words = '[-r, "0", -I, "128", -O, none]'
-    build.write_recipe(f"disk: {{partitions: {{esp: {{size: 64M}}, root: {{mount: /, fs: ext2, mkfs: {words}}}}}}}\n")
+    form = 'inode_size: 128, features: [none], mkfs: [-r, "0"]'
+    build.write_recipe(f"disk: {{partitions: {{esp: {{size: 64M}}, root: {{mount: /, fs: ext2, {form}}}}}}}\n")
     kept = {
         "./": member("d"),
         "bin": member("d"),

@@ -29,17 +29,13 @@ def disk(*, esp: str = "[]", fs: str = "ext4", root: str = "[]") -> str:
         "[-J, device=/dev/sda]",
         "[-z, /tmp/undo]",
         "[-E, hash_seed=1]",
-        "[-m5]",
+        "[-i8192]",
         "[/dev/sda]",
         "[-s, '8']",
-        "[-m]",
-        "[-m, -d]",
-        "[-O, '^has_journal -d /etc']",
-        "[-m, '5', '-d', /etc]",
-        "[-O, mmp]",
-        "[-O, '^has_journal,mmp']",
-        "[-O, journal_dev]",
-        "[-O, FEATURE_I10]",
+        "[-i]",
+        "[-i, -d]",
+        "[-e, 'panic -d /etc']",
+        "[-i, '8192', '-d', /etc]",
     ],
 )
 def test_words_that_reach_beyond_themselves_are_refused(recipes: RecipeFolder, words: str) -> None:
@@ -58,10 +54,41 @@ def test_vfat_has_options_of_its_own(recipes: RecipeFolder, words: str) -> None:
 
 
 def test_words_that_people_use_are_taken(recipes: RecipeFolder) -> None:
-    """Features, revision, inodes, reserved blocks; clusters and tables."""
-    ext = "[-O, '^has_journal,metadata_csum', -r, '1', -I, '256', -i, '8192', -m, '0.5', -e, remount-ro]"
-    recipes.load(disk(esp="[-s, '8', -f, '1']", root=ext))
-    recipes.load(disk(fs="ext2", root="[-r, '0', -I, '128', -O, none]"))
+    """Revision, inodes, what to do on errors; clusters and tables."""
+    recipes.load(disk(esp="[-s, '8', -f, '1']", root="[-r, '1', -i, '8192', -e, remount-ro]"))
+    recipes.load(disk(fs="ext2", root="[-r, '0', -N, '4096']"))
+
+
+@pytest.mark.parametrize(
+    ("word", "key"), [("-O, quota", "features"), ("-I, '256'", "inode_size"), ("-m, '0'", "reserved")]
+)
+def test_what_has_a_key_of_its_own_is_said_by_it(recipes: RecipeFolder, word: str, key: str) -> None:
+    """By which the room is reckoned too, as by a word for a program it is not."""
+    (problem,) = recipes.mistakes(disk(root=f"[{word}]"))
+    assert problem.endswith(f"has a key of its own; write {key}: beside mkfs")
+
+
+@pytest.mark.parametrize(
+    ("form", "what"),
+    [
+        ("{mount: /, features: [mmp]}", "features: 'mmp' is no feature that is made here"),
+        ("{mount: /, features: [^journal_dev]}", "features: '^journal_dev' is no feature that is made here"),
+        ("{mount: /, features: [has_jurnal]}", "did you mean has_journal?"),
+        ("{mount: /, features: ['a b']}", "is not a feature of a filesystem"),
+        ("{mount: /, inode_size: 300}", "'300' is no size of an inode"),
+        ("{mount: /, reserved: 51}", "reserved"),
+        ("{mount: /data, fs: vfat, features: [quota]}", "this is of ext2, ext3 and ext4, and the filesystem is vfat"),
+        ("{fs: none, size: 8M, reserved: 5}", "this is of ext2, ext3 and ext4, and the filesystem is none"),
+    ],
+)
+def test_forms_that_there_are_not_are_refused(recipes: RecipeFolder, form: str, what: str) -> None:
+    """By the key that is wrong, with what is near."""
+    (problem,) = recipes.mistakes(
+        f"{SOURCE}disk: {{partitions: {{esp: {{}}, root: {{mount: /}}, x: {form}}}}}\n".replace(
+            "root: {mount: /}, x: {mount: /,", "root: {mount: /,"
+        )
+    )
+    assert what in problem
 
 
 @pytest.mark.parametrize("feature", FEATURES)
