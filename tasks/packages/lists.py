@@ -71,7 +71,9 @@ def releases(recipe: Recipe) -> list[Release]:
     for file in packaged(recipe):
         files.setdefault((str(file.suite), str(file.arch)), []).append(file)
     return [
-        Release(suite, arch, source if (suite, arch) == tree else None, tuple(found), security)
+        Release(suite, arch, source, tuple(found), security)
+        if (suite, arch) == tree
+        else Release(suite, arch, None, tuple(found), security and any(file.security for file in found))
         for (suite, arch), found in files.items()
     ]
 
@@ -156,8 +158,14 @@ def _torn(repositories: Sequence[Repository], complaint: str) -> Repository | No
 def _refuse_torn(release: Release, torn: Repository) -> NoReturn:
     raise StageError(
         f"the mirror of {torn.suite} is amid an update, and was so for {sum(PAUSES)} seconds: {torn.printed}",
-        f"Try again later. {without(release.source if torn.role == SECURITY else None)}",
+        f"Try again later. {_otherwise(release, torn)}",
     )
+
+
+def _otherwise(release: Release, torn: Repository) -> str:
+    if torn.role == SECURITY and release.source is None:
+        return "Or name another mirror in this host's apt sources, or write security: false beside the files' package:."
+    return without(release.source if torn.role == SECURITY else None)
 
 
 def without(source: Debian | None) -> str:

@@ -31,7 +31,7 @@ def needed(recipe: Recipe) -> bool:
 def request(recipe: Recipe) -> dict[str, str]:
     """Return all of a recipe that decides which packages it needs, as a lock file writes it."""
     debian = recipe.source
-    files = sorted({file.key for file in packaged(recipe)})
+    files = sorted({file.key if file.security else f"{file.key}/without-security" for file in packaged(recipe)})
     of_files = {"files": " ".join(files)} if files else {}
     if not isinstance(debian, Debian):
         return of_files

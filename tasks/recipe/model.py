@@ -17,14 +17,15 @@ from bootsmith.tasks.build.secret import Secret
 class PackageFile:
     """A file out of a distribution's package, or out of one that it depends on exactly (`=`).
 
-    `path` is a pattern; `suite` and `arch` are never None once a recipe is resolved. `instead_of` are the files that
-    were looked for before: none of them is there.
+    `path` is a pattern; `suite` and `arch` are never None once a recipe is resolved. `security` says whether its
+    security updates are taken. `instead_of` are the files that were looked for before: none of them is there.
     """
 
     package: str
     path: str
     suite: str | None
     arch: str | None
+    security: bool = True
     instead_of: tuple[Path, ...] = field(default=(), compare=False)
 
     @property

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 from bootsmith.tasks.errors import StageError
-from bootsmith.tasks.packages import lists
+from bootsmith.tasks.packages import lists, request
 from bootsmith.tasks.recipe.load import load
 
 NEWER = "Sat, 15 Mar 2025 09:30:00 UTC"
@@ -52,6 +52,23 @@ def test_lists_without_a_date_are_refused(tmp_path: Path) -> None:
     write(tmp_path, "soon")
     with pytest.raises(StageError, match="says when it was made"):
         lists.date(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("words", "asked"), [(("", ""), True), ((", security: false", ""), True), ((", security: false",) * 2, False)]
+)
+def test_files_may_do_without_security_updates(tmp_path: Path, words: tuple[str, str], asked: bool) -> None:
+    """The security archive of a release is asked unless all files out of it do without; the lock file knows."""
+    files = "".join(
+        f"    /{n}: {{from: {{package: hello{n}, suite: bookworm, path: /x{word}}}}}\n" for n, word in enumerate(words)
+    )
+    (tmp_path / "x.yaml").write_text(
+        f"source: none\nlayers:\n- files:\n{files}boot: {{kernel: none}}\noutputs: [tar]\n"
+    )
+    recipe = load(tmp_path / "x.yaml")
+    (release,) = lists.releases(recipe)
+    assert (release.security, "security" in release.roles) == (asked, asked)
+    assert request.request(recipe)["files"].count("/without-security") == len([word for word in words if word])
 
 
 def test_packages_and_files_are_resolved_release_by_release(tmp_path: Path) -> None:

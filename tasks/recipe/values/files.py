@@ -15,7 +15,7 @@ from bootsmith.tasks.recipe.model import PackageFile
 from bootsmith.tasks.recipe.text.nodes import Items, Node, Raw, Table, Text, is_null
 from bootsmith.tasks.recipe.text.problems import KeyPath, Problems, suggest
 from bootsmith.tasks.recipe.values import words
-from bootsmith.tasks.recipe.values.scalars import FAILED, Choice, FilePath, Type
+from bootsmith.tasks.recipe.values.scalars import FAILED, Bool, Choice, FilePath, Type
 from bootsmith.tasks.recipe.values.shapes import Key, Section
 
 SUITES: Final = {"amd64": "trixie", "i386": "bookworm"}
@@ -27,6 +27,7 @@ PACKAGE = Section(
         "path": Key(words.GLOB, "the file in it, or a pattern that one file matches", required=True),
         "suite": Key(words.SUITE, "the release it is taken from", derived="the recipe's"),
         "arch": Key(Choice(*SUITES), "the architecture it is built for", derived="the recipe's"),
+        "security": Key(Bool(), "take its security updates", True),
     },
     PackageFile,
 )
