@@ -62,9 +62,9 @@ def test_files_may_do_without_security_updates(tmp_path: Path, words: tuple[str,
     files = "".join(
         f"    /{n}: {{from: {{package: hello{n}, suite: bookworm, path: /x{word}}}}}\n" for n, word in enumerate(words)
     )
-    (tmp_path / "x.yaml").write_text(
-        f"source: none\nlayers:\n- files:\n{files}boot: {{kernel: none}}\noutputs: [tar]\n"
-    )
+    rest = "boot: {loader: direct, kernel: linux, initrd: tree}\noutputs: [initramfs]\n"
+    (tmp_path / "x.yaml").write_text(f"source: none\nsystem: none\nlayers:\n- files:\n{files}{rest}")
+    (tmp_path / "linux").touch()
     recipe = load(tmp_path / "x.yaml")
     (release,) = lists.releases(recipe)
     assert (release.security, "security" in release.roles) == (asked, asked)
