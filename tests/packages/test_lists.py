@@ -63,8 +63,9 @@ def test_files_may_do_without_security_updates(tmp_path: Path, words: tuple[str,
         f"    /{n}: {{from: {{package: hello{n}, suite: bookworm, path: /x{word}}}}}\n" for n, word in enumerate(words)
     )
     rest = "boot: {loader: direct, kernel: linux, initrd: tree}\noutputs: [initramfs]\n"
-    (tmp_path / "x.yaml").write_text(f"source: none\nsystem: none\nlayers:\n- files:\n{files}{rest}")
+    (tmp_path / "x.yaml").write_text(f"source: none\nsystem: none\nlayers:\n- files:\n{files}    /init: init\n{rest}")
     (tmp_path / "linux").touch()
+    (tmp_path / "init").touch(0o755)
     recipe = load(tmp_path / "x.yaml")
     (release,) = lists.releases(recipe)
     assert (release.security, "security" in release.roles) == (asked, asked)
