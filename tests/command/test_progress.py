@@ -61,6 +61,7 @@ def test_live_lines_leave_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_nothing_that_slips_in_steers_the_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     """Names of a guest or an archive, reasons and what a tool says move no cursor, nor do bytes that are no text."""
     monkeypatch.setenv("NO_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
     stream = Terminal()
     progress = Progress(stream)
     progress.start("rootfs")
