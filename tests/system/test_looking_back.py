@@ -27,7 +27,8 @@ NOTE = "who=me, as the last build of box was told\n"
 def fixture_top(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project whose recipe has a variable that must be given; it was built with one, and an override."""
     top = tmp_path_factory.mktemp("looking")
-    (top / "tree").mkdir()
+    (top / "tree/sbin").mkdir(parents=True)
+    (top / "tree/sbin/init").touch(0o755)
     (top / "vmlinuz").write_bytes(bzimage())
     (top / "box.yaml").write_text(RECIPE)
     (top / "dodo.py").write_text(dodo("box.yaml"))
