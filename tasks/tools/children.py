@@ -11,8 +11,8 @@ running: dict[int, bool] = {}
 
 
 def hears_ctrl_c() -> bool:
-    """Tell whether a program of our own process group runs now: the terminal's Ctrl-C is for that one."""
-    return not all(list(running.values()))
+    """Tell whether a program of our own process group runs now, on a terminal: that one's Ctrl-C is for it."""
+    return os.isatty(0) and not all(list(running.values()))
 
 
 def kill_all() -> None:

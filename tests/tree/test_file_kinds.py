@@ -88,5 +88,5 @@ def test_what_is_no_kernel_is_refused_by_what_it_is(files: Path) -> None:
     """A disk is booted another way than a kernel."""
     with pytest.raises(BootsmithError, match=r"it is a disk\n  `doit run-uefi FILE`"):
         kernel_file.check(files / "raw")
-    with pytest.raises(BootsmithError, match="no bzImage and no ELF file"):
+    with pytest.raises(BootsmithError, match="it is no Linux: what is needed is a bzImage"):
         kernel_file.check(files / "text")
