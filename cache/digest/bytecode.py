@@ -18,6 +18,7 @@ from importlib.util import cache_from_source, source_hash
 from pathlib import Path
 
 from bootsmith.cache.errors import CacheError
+from bootsmith.cache.files import clock
 
 HEADER = 16  # bytes: magic, flags, time and size of the source, or its hash
 CHECKED = struct.pack("<I", 0b11)  # flags: the hash, which Python compares with the source's at each import
@@ -47,9 +48,10 @@ def compile_below(places: Iterable[Path]) -> None:
 def discard_stale(sources: Mapping[str, Path]) -> list[str]:
     """Remove what is compiled from another source than the one there is; return the modules it was removed for.
 
-    `sources` maps a module's name to its source. Each compiled file is looked into once, and then has the time of its
-    source's last change: that it is younger proves nothing, for who wrote it may have read the source before. Only what
-    is not ours to write is taken for current where it is younger. Raises CacheError where it cannot be removed.
+    `sources` maps a module's name to its source. Each compiled file is looked into once its source has rested, and then
+    has the time of that one's last change: that it is younger proves nothing, for who wrote it may have read the source
+    before. Only what is not ours to write is taken for current where it is younger. Raises CacheError where it cannot
+    be removed.
     """
     return [name for name, source in sources.items() if not _is_current(source)]
 
@@ -66,7 +68,8 @@ def _would_run(compiled: bytes, text: bytes, source: os.stat_result) -> bool:
 def _is_current(source: Path) -> bool:
     compiled = Path(cache_from_source(str(source)))
     try:
-        status, changed = compiled.stat(), source.stat().st_ctime_ns
+        status, begun, seen = compiled.stat(), time.time_ns(), source.stat()
+        changed = seen.st_ctime_ns
         if status.st_mtime_ns == changed or (status.st_mtime_ns > changed and not os.access(compiled, os.W_OK)):
             return True
         data = compiled.read_bytes()
@@ -80,8 +83,9 @@ def _is_current(source: Path) -> bool:
     except (EOFError, TypeError, ValueError, SyntaxError):
         same = False
     if same:
-        with suppress(OSError):  # not ours to write: looked into again next time
-            os.utime(compiled, ns=(changed, changed))
+        if clock.marked(seen) < begun:  # else a later edit may leave the time that is noted here
+            with suppress(OSError):  # not ours to write: looked into again next time
+                os.utime(compiled, ns=(changed, changed))
     else:
         try:
             compiled.unlink()

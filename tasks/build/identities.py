@@ -147,15 +147,15 @@ def _wait_before_loading(sources: Mapping[str, Path]) -> None:
 
 
 def _edited_since_loaded(sources: Mapping[str, Path]) -> list[str]:
-    """Return the modules that may be, in memory, of another source than the one there is."""
+    """Return the modules that may be, in memory, of another source than the one there is.
+
+    A source that is said to be changed in the future is not among them: the clock was set back since.
+    """
     now, stats = time.time_ns(), {name: _stat(path) for name, path in sources.items()}
     return [
         name
         for name, status in stats.items()
-        if status is None
-        or (
-            _began.get(name, STARTED) < clock.marked(status) and status.st_ctime_ns <= now
-        )  # else the clock was set back
+        if status is None or _began.get(name, STARTED) < clock.marked(status) <= now + clock.COARSE + clock.SLACK
     ]
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from bootsmith.cache.digest.bytecode import compile_below, discard_stale
+from bootsmith.cache.files import clock
 
 
 def edit_unseen(path: Path, text: str) -> None:
@@ -45,16 +46,24 @@ def test_code_that_was_written_after_its_source_was_edited_is_looked_into(tmp_pa
     assert discard_stale({"module": module}) == ["module"]
 
 
-def test_code_is_looked_into_once(tmp_path: Path) -> None:
-    """What was found current is known by its time until its source changes."""
+@pytest.mark.parametrize("rested", [True, False])
+def test_code_is_looked_into_once_its_source_rests(
+    tmp_path: Path, rested: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What was found current is known by its time until its source changes, and only if a change then shows."""
     module = tmp_path / "module.py"
     module.write_text("value = 1\n")
     compiled = Path(py_compile.compile(str(module)) or "")
+    clock.rest_until(clock.marked(module.stat()))
+    if not rested:
+        monkeypatch.setattr(clock, "marked", lambda status: status.st_ctime_ns + 60 * clock.SECOND)
     assert discard_stale({"module": module}) == []
     known = compiled.stat()
     compiled.write_bytes(compiled.read_bytes()[:16] + b"garbage that is no code")
     os.utime(compiled, ns=(known.st_atime_ns, known.st_mtime_ns))
-    assert discard_stale({"module": module}) == []
+    assert discard_stale({"module": module}) == ([] if rested else ["module"])
+    if not rested:
+        return
     edit_unseen(module, "value = 1\n")
     assert discard_stale({"module": module}) == ["module"]
 
