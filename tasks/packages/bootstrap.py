@@ -19,7 +19,7 @@ from bootsmith.tasks.tree import installed_identities, scratch
 if TYPE_CHECKING:
     from bootsmith.tasks.packages.lockfile import LockFile
 
-TOOLS: Final = ("mmdebstrap", "apt-get", "dpkg", "dpkg-deb", "tar", *scratch.TOOLS)
+TOOLS: Final = ("mmdebstrap", "apt-get", "dpkg", "dpkg-deb", "tar", *installed_identities.TOOLS, *scratch.TOOLS)
 
 GROWTH: Final = 8
 """Bytes of a tree in the making (files, unpacked packages) per byte of package: 5 was measured."""

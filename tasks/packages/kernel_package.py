@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 
 from bootsmith.tasks.recipe.model import Debian, Files, Links, Overlay
+from bootsmith.tasks.tree.installed_kernel import PATTERNS
 
 if TYPE_CHECKING:
     from bootsmith.tasks.packages.lockfile import LockFile, Package
@@ -25,14 +26,6 @@ FACT: Final = "kernel"
 
 _BY_DEBIAN: Final = re.compile(r"linux-image-(?!.*-(dbg|signed-template)$)")
 _BY_OTHERS: Final = re.compile(r"(?!.*(headers|-dev|-doc|-dbg|-libc|-source|-tools))(linux-|(.*-)?kernel(-|$))")
-_IMAGES: Final = (
-    "vmlinuz",
-    "boot/vmlinuz",
-    "boot/bzImage",
-    "boot/vmlinuz-*",
-    "lib/modules/*/vmlinuz",
-    "usr/lib/modules/*/vmlinuz",
-)
 
 
 def name(recipe: Recipe) -> str:
@@ -70,7 +63,7 @@ def _may_bring(layer: LayerSpec) -> bool:
     """Tell whether a layer could put a kernel into the tree."""
     match layer:
         case Overlay(to="/"):
-            return any(path for pattern in _IMAGES for path in layer.source.glob(pattern))
+            return any(path for pattern in PATTERNS for path in layer.source.glob(pattern))
         case Overlay():
             return layer.to.startswith(("/boot", "/lib", "/usr"))
         case Files() | Links():

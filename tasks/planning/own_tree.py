@@ -14,14 +14,13 @@ from bootsmith.cache.display import shown
 from bootsmith.tasks.disk.kernel_paths import key
 from bootsmith.tasks.recipe import boot_files
 from bootsmith.tasks.recipe.model import Directory, Files, Links, Overlay
-from bootsmith.tasks.tree.installed_kernel import PLAIN
+from bootsmith.tasks.tree.installed_kernel import PATTERNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bootsmith.tasks.recipe.model import LayerSpec, Recipe
 
-_KERNELS: Final = ("boot/vmlinuz-*", "lib/modules/*/vmlinuz", "usr/lib/modules/*/vmlinuz", *PLAIN)
 _ACCOUNTS: Final = ("etc/passwd", "etc/group")
 
 
@@ -40,7 +39,7 @@ def lacks(recipe: Recipe) -> Iterator[tuple[str, str, str]]:
 
 def may_have_kernel(top: Path, layers: tuple[LayerSpec, ...] = ()) -> bool:
     """Tell whether a kernel is in a directory with layers over it, or may be."""
-    return any(_may_have(top, layers, each) for each in _KERNELS)
+    return any(_may_have(top, layers, each) for each in PATTERNS)
 
 
 def _named(folder: Path) -> str:

@@ -46,6 +46,8 @@ _ALL = (
     ),
     SH,
     Tool("rm", "clears a tree away", packaged("coreutils", apk="busybox")),
+    Tool("find", "finds what packages made for one machine", packaged("findutils", apk="busybox")),
+    Tool("grep", "finds private keys among it", packaged("grep", apk="busybox")),
     Tool("mount", "gives a tree its /proc", packaged("mount", "util-linux-core", "util-linux", "mount")),
     Tool("hostname", "names a tree while it is built", packaged("hostname", pacman="inetutils", apk="busybox")),
     # filesystems and disks

@@ -79,6 +79,8 @@ NAMED: Final = (
     ("samba", "var/lib/samba/private/secrets.tdb"),
 )
 """What is part of a data base: taken away, it would take that with it. It stays, and is said."""
+TOOLS: Final = ("find", "grep")
+"""What `removal` runs of the host, declared by the stage that has it run."""
 LARGEST: Final = "1024k"
 """How large a file may be that is read for a private key in it, as find(1) has it."""
 

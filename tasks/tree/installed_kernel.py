@@ -27,6 +27,8 @@ _WORD: Final = re.compile(r"[A-Za-z0-9][\w.+~-]{0,127}", re.ASCII)
 """What may be a kernel's version, and what os-release(5) lets a distribution call itself: it becomes part of paths."""
 _LONGEST_TITLE: Final = 200  # letters, more than a screen's line
 PLAIN: Final = ("boot/vmlinuz", "boot/bzImage", "vmlinuz", "bzImage")
+PATTERNS: Final = ("boot/vmlinuz-*", "lib/modules/*/vmlinuz", "usr/lib/modules/*/vmlinuz", *PLAIN)
+"""Where a tree may have a kernel, for who cannot ask `kernels`: before there is a tree."""
 PLACES: Final = "/boot/vmlinuz-*, /lib/modules/*/vmlinuz, /boot/vmlinuz, /boot/bzImage, /vmlinuz"
 _PACKAGES: Final = {
     "debian": "linux-image-amd64, or linux-image-cloud-amd64 for virtual machines only",
