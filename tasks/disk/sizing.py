@@ -36,6 +36,11 @@ class ExtForm:
     inode_size: int = INODE
     reserved: int = RESERVED_PERCENT
 
+    def has(self, feature: str, *, usual: bool) -> bool:
+        """Tell whether a feature is on, which is or is not by itself: the last word about it counts."""
+        said = {feature: True, f"^{feature}": False, "none": False}
+        return next((said[each] for each in reversed(self.features) if each in said), usual)
+
 
 @dataclass(frozen=True, slots=True)
 class Need:
@@ -100,10 +105,13 @@ def ext_need(tree: Tree, fs: str) -> Need:
     return Need(blocks * BLOCK, inodes)
 
 
-def ext_geometry(size: int, need: Need, fs: str) -> Geometry:
+def ext_geometry(size: int, need: Need, fs: str, form: ExtForm | None = None) -> Geometry:
     """Return the inode count and journal of an ext filesystem of that size."""
+    form = form or ExtForm()
+    least = 4 * MIB if form.has("has_journal", usual=False) else 0  # what is asked for is not left out as too large
+    journal = max(_journal(size), least) if form.has("has_journal", usual=fs != "ext2") else 0
     inodes = round_up(max(size // BYTES_PER_INODE, need.inodes * 5 // 4 + 64), 1024)
-    return Geometry(size, inodes, _journal(size) if fs != "ext2" else 0)
+    return Geometry(size, inodes, journal)
 
 
 def _journal(size: int) -> int:
@@ -128,7 +136,8 @@ def ext_capacity(geometry: Geometry, fs: str, form: ExtForm | None = None) -> in
     grown = -(-min(blocks * 1024, 0xFFFFFFFF) // (BLOCK * 8))
     spare = min(max(-(-grown // per_block) - descriptors, 0), BLOCK // 4)
     taken = groups * (2 + per_group * form.inode_size // BLOCK)
-    taken += _backups(groups) * (1 + descriptors + spare) + 1  # the resize inode's own block
+    copies = _backups(groups) if form.has("sparse_super", usual=True) else groups
+    taken += copies * (1 + descriptors + spare) + 1  # the resize inode's own block
     taken += geometry.journal // BLOCK
     if fs != "ext4":
         taken += geometry.journal // BLOCK // 1024 + 2
@@ -200,7 +209,7 @@ class Demand:
 
     def geometry(self, size: int) -> Geometry:
         """Return the geometry of a filesystem of that size for this content."""
-        return Geometry(size) if self.fs == "vfat" else ext_geometry(size, self.need(size), self.fs)
+        return Geometry(size) if self.fs == "vfat" else ext_geometry(size, self.need(size), self.fs, self._form)
 
     def room(self, size: int) -> int:
         """Return the bytes content may take in a filesystem of that size."""

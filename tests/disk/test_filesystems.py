@@ -15,11 +15,12 @@ from pathlib import Path
 
 import pytest
 from bootsmith.tasks.errors import StageError
+from bootsmith.tasks.recipe.checks.mkfs import FEATURES
 from bootsmith.tasks.tree import acl, foreign_tar
 from bootsmith.tasks.tree.layer import LayerWriter
 
 from tests.support.disk_build import VERSION, DiskBuild
-from tests.support.ext_image import check, header, read_tree
+from tests.support.ext_image import check, commands, header, read_tree
 from tests.support.fat_image import read_fat
 from tests.support.kernel_files import efi_program
 from tests.support.ordinary_user import ordinary_user
@@ -104,6 +105,38 @@ def test_a_hundred_edits_end_where_one_build_does(tmp_path: Path, monkeypatch: p
     fresh.raw_disk()
     for name in ("populate/root.img", "populate/esp.img", "box.raw"):
         assert digest(build.site.build / name) == digest(fresh.site.build / name), name
+
+
+WITH = {"meta_bg": "^resize_inode", "^extent": "^64bit", "^extents": "^64bit", "^sparse_super": "^resize_inode"}
+"""Feature -> what mke2fs wants besides."""
+TAKEN_AWAY = [pytest.param(f"^{each}", marks=pytest.mark.soak(whole=1)) for each in FEATURES if each != "ext_attr"]
+
+
+@pytest.mark.parametrize("feature", [*FEATURES, *TAKEN_AWAY])
+def test_each_feature_is_one_that_is_written_right(
+    feature: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Clean, with what is in the tree and the room that is promised; and patched, the same as made anew (C4)."""
+    features = ", ".join(filter(None, (feature, WITH.get(feature))))
+    recipe = SMALL.replace("extra: 20M", f"extra: 20M, features: [{features}]")
+    build = DiskBuild(tmp_path, monkeypatch, recipe)
+    build.base(dict(list(BASE.items())[:50]) | {"gone": bytes(50_000)})
+    stages = ("bootloader", "partition", "populate/base", "populate/root")
+    for patch, big in ((False, b"one" * 20_000), (True, bytes(range(256)) * 8000)):
+        with build.delta("overlay") as writer:
+            writer.add_file("big", big)
+            writer.add_file("etc/noted", b"x", xattrs={"user.x": bytes(300)})
+            if patch:
+                writer.add_whiteout("gone")
+        build.run(*stages, patch=patch)
+        image = build.site.partition_image("root")
+        check(image)
+        assert commands(image, ["cat big"])[0] == big
+    patched, found = digest(image), header(image)
+    assert (int(found["Free blocks"]) - int(found["Reserved block count"])) * 4096 >= 20 << 20
+    image.unlink()
+    build.run("populate/root")
+    assert digest(image) == patched
 
 
 @pytest.mark.parametrize("seed", range(4))

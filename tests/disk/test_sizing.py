@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from bootsmith.tasks.disk import sizing
 from bootsmith.tasks.disk.content import Tree
-from bootsmith.tasks.disk.sizing import MIB, Demand, ext_capacity, ext_geometry, ext_need, fat_capacity, human
+from bootsmith.tasks.disk.sizing import MIB, Demand, ExtForm, ext_capacity, ext_geometry, ext_need, fat_capacity, human
 from bootsmith.tasks.tree.tar import Entry
 
 from tests.support.disk_build import DiskBuild
@@ -45,6 +45,35 @@ def test_the_capacity_of_ext_is_what_mke2fs_leaves(
     assert promised <= free + 4096  # the root directory's own block is part of the content
     assert promised >= free - (64 << 10)
     assert int(found["Inode count"]) >= geometry.inodes
+
+
+FORMS = (
+    ("ext4", ExtForm((), 128, 0)),
+    ("ext4", ExtForm((), 1024, 20)),
+    ("ext4", ExtForm(("^has_journal",))),
+    ("ext2", ExtForm(("has_journal",))),
+    ("ext4", ExtForm(("^resize_inode", "^sparse_super"))),
+    ("ext2", ExtForm(("none",), 128)),
+)
+
+
+@pytest.mark.parametrize(("fs", "form"), FORMS, ids=str)
+@pytest.mark.parametrize("size", [12, 64, 1300, 20000])
+def test_the_capacity_of_each_form_is_there(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fs: str, form: ExtForm, size: int
+) -> None:
+    """Whatever the recipe wants of it, the formula promises no block that is not there (C2)."""
+    said = f"features: [{', '.join(form.features)}], inode_size: {form.inode_size}, reserved: {form.reserved}"
+    root = f"{{mount: /, fs: {fs}, size: {size}M, {said}}}"
+    build = DiskBuild(tmp_path, monkeypatch, f"disk: {{partitions: {{esp: {{size: 64M}}, root: {root}}}}}\n")
+    build.base({"./": member("d")})
+    build.run("partition", "populate/base")
+    found = header(build.site.base_image("root"))
+    free = (int(found["Free blocks"]) - int(found["Reserved block count"])) * 4096
+    assert ext_capacity(ext_geometry(size * MIB, ext_need(tree(0), fs), fs, form), fs, form) <= free + 4096
+    assert ("has_journal" in found["Filesystem features"].split()) is form.has(
+        "has_journal", usual=fs != "ext2" and size >= 16
+    )
 
 
 @pytest.mark.parametrize("size", [33, 64, 259, 260, 512, 8192])

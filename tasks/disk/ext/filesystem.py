@@ -67,10 +67,8 @@ def make(
         file.truncate(geometry.size)
     config = ctx.work / "mke2fs.conf"
     config.write_text(_CONFIG)
-    features = ["none", *FEATURES[fs].split(","), *([] if geometry.journal else ["^has_journal"])]
-    features += form.features
-    unjournalled = max(place for place, each in enumerate(features) if each in ("none", "^has_journal"))
-    journal = ["-J", f"size={geometry.journal // MIB}"] if "has_journal" in features[unjournalled:] else []
+    journal = ["-J", f"size={geometry.journal // MIB}"] if geometry.journal else []
+    features = ["none", FEATURES[fs], *form.features, *([] if geometry.journal else ["^has_journal"])]
     ctx.run(
         "mke2fs", "-q", "-F", "-t", fs, "-b", str(BLOCK), "-I", str(form.inode_size), "-N", str(geometry.inodes),
         "-m", str(form.reserved), *journal, "-O", ",".join(features), "-L", label, "-U", uuid,

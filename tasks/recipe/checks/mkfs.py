@@ -16,10 +16,11 @@ from bootsmith.tasks.recipe.text.problems import Finding, suggest
 FEATURES: Final = (
     *("64bit", "bigalloc", "casefold", "dir_index", "dir_nlink", "ea_inode", "encrypt", "ext_attr", "extent"),
     *("extents", "extra_isize", "fast_commit", "filetype", "flex_bg", "has_journal", "huge_file", "inline_data"),
-    *("large_dir", "large_file", "meta_bg", "metadata_csum", "metadata_csum_seed", "orphan_file", "project", "quota"),
+    *("large_dir", "large_file", "meta_bg", "metadata_csum", "metadata_csum_seed", "orphan_file", "project"),
     *("resize_inode", "sparse_super", "sparse_super2", "stable_inodes", "uninit_bg", "verity"),
 )
-"""Of ext. Not mmp, which writes down the host's name, the file's and the time; nor journal_dev, which has no files."""
+"""Of ext. Not mmp, which writes down the host's name, the file's and the time; journal_dev, which has no files; nor
+quota, which counts what each user has: nobody counts here, and the guest can by `tune2fs -O quota`."""
 _NUMBER: Final = r"\d{1,10}"
 _EXT: Final[Mapping[str, str]] = {
     "-r": r"[01]",  # revision

@@ -211,7 +211,7 @@ TAG = Str("TAG", r"[A-Za-z0-9._-]{1,35}", "a share's tag", "use up to 35 letters
 DEBUG = Str("ITEMS", r"[A-Za-z0-9_:,.-]+", "a list of QEMU's log items", "write items as `qemu -d help` lists")
 DATE = Parsed("DATE", units.read_date, units.show_date, units.DATE, blank=0)
 SECTOR = Parsed("512", _read_sector, int, "512")
-FEATURE = Str("FEATURE", r"\^?[a-z0-9_]+", "a feature of a filesystem", "write one like quota, or ^has_journal")
+FEATURE = Str("FEATURE", r"\^?[a-z0-9_]+", "a feature of a filesystem", "write one like project, or ^has_journal")
 INODE_SIZE = Number("INT", _read_inode_size, int, r"\d+", at_least=128, at_most=1024)
 UUID = Parsed("UUID", _read_uuid, pattern=_UUID)
 DISK_ID = Parsed("UUID", _read_disk_id, pattern=f"{_UUID}|[0-9A-Fa-f]{{8}}")

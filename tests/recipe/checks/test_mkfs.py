@@ -60,7 +60,7 @@ def test_words_that_people_use_are_taken(recipes: RecipeFolder) -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "key"), [("-O, quota", "features"), ("-I, '256'", "inode_size"), ("-m, '0'", "reserved")]
+    ("word", "key"), [("-O, project", "features"), ("-I, '256'", "inode_size"), ("-m, '0'", "reserved")]
 )
 def test_what_has_a_key_of_its_own_is_said_by_it(recipes: RecipeFolder, word: str, key: str) -> None:
     """By which the room is reckoned too, as by a word for a program it is not."""
@@ -72,12 +72,13 @@ def test_what_has_a_key_of_its_own_is_said_by_it(recipes: RecipeFolder, word: st
     ("form", "what"),
     [
         ("{mount: /, features: [mmp]}", "features: 'mmp' is no feature that is made here"),
+        ("{mount: /, features: [quota]}", "features: 'quota' is no feature that is made here"),
         ("{mount: /, features: [^journal_dev]}", "features: '^journal_dev' is no feature that is made here"),
         ("{mount: /, features: [has_jurnal]}", "did you mean has_journal?"),
         ("{mount: /, features: ['a b']}", "is not a feature of a filesystem"),
         ("{mount: /, inode_size: 300}", "'300' is no size of an inode"),
         ("{mount: /, reserved: 51}", "reserved"),
-        ("{mount: /data, fs: vfat, features: [quota]}", "this is of ext2, ext3 and ext4, and the filesystem is vfat"),
+        ("{mount: /data, fs: vfat, features: [project]}", "this is of ext2, ext3 and ext4, and the filesystem is vfat"),
         ("{fs: none, size: 8M, reserved: 5}", "this is of ext2, ext3 and ext4, and the filesystem is none"),
     ],
 )
