@@ -57,10 +57,12 @@ FORMS = (
 )
 
 
-@pytest.mark.parametrize(("fs", "form"), FORMS, ids=str)
-@pytest.mark.parametrize("size", [12, 64, 1300, 20000])
+SIZES = [*((size, *each) for each in FORMS for size in (12, 64, 1300, 20_000)), (400_000, *FORMS[4])]
+
+
+@pytest.mark.parametrize(("size", "fs", "form"), SIZES, ids=str)
 def test_the_capacity_of_each_form_is_there(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fs: str, form: ExtForm, size: int
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, fs: str, form: ExtForm
 ) -> None:
     """Whatever the recipe wants of it, the formula promises no block that is not there (C2)."""
     said = f"features: [{', '.join(form.features)}], inode_size: {form.inode_size}, reserved: {form.reserved}"
