@@ -69,18 +69,23 @@ def test_a_run_that_ended_leaves_signals_as_they_were() -> None:
 
 
 IN_A_THREAD = """
-import os, signal, sys, threading
+import os, pty, signal, sys, threading
 from bootsmith.tasks.command.progress import Progress
 from bootsmith.tasks.command.signals import Signals
-from bootsmith.tasks.tools import popen
+from bootsmith.tasks.tools import children, popen
+ours, its = pty.openpty()
+os.dup2(its, 0)
 Signals(Progress(), lambda: False).heed(signal.SIGINT)
-script = "trap 'read -r _; exit 9' INT; kill -INT 0; exit 1"
+handler, heard = signal.getsignal(signal.SIGINT), threading.Event()
+signal.signal(signal.SIGINT, lambda *told: (handler(*told), heard.set()))
+script = "trap 'read -r _; exit 9' INT; read -r _; kill -INT 0; exit 1"
 command = threading.Thread(target=lambda: print(popen.spawn_interactive(["/bin/sh", "-c", script]), flush=True))
-told, tell = os.pipe()
-os.dup2(told, 0)
 command.start()
-signal.pause()
-os.write(tell, b"heard\\n")
+while not children.hears_ctrl_c():
+    os.sched_yield()
+os.write(ours, b"press\\n")
+heard.wait()
+os.write(ours, b"heard\\n")
 command.join()
 os.kill(os.getpid(), signal.SIGINT)
 """
