@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 import threading
@@ -53,6 +54,15 @@ class Progress:
             self._erase()
             self._write(escaped(text.rstrip("\n")) + "\n", self._answers)
             self._draw()
+
+    def answer_bytes(self, data: bytes) -> None:
+        """Write what was asked for as it is: the content of a file."""
+        with self._guard:
+            self._erase()
+            with contextlib.suppress(BrokenPipeError):
+                self._answers.flush()
+                self._answers.buffer.write(data)
+                self._answers.flush()
 
     def remark(self, text: str) -> None:
         """Print a line that is no part of any answer."""

@@ -165,8 +165,10 @@ class Selection:
 
     def has_image(self, command: ImageCommand) -> bool:
         """Tell whether a command was given a file, or a past build, in place of the recipe's own image."""
-        given = bool(command.positional) and bool(positional(self.session.invocation, command)[1])
-        return given or self._is_past(command)
+        if not command.positional:
+            return self._is_past(command)
+        options, words = positional(self.session.invocation, command)
+        return bool(options["image"] if command.within else words) or self._is_past(command)
 
     def needed(self, command: Command, plan: Plan) -> str | None:
         """Return the stage, or the group of them, that must be fresh before a command; None where none must."""

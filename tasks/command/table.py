@@ -36,19 +36,22 @@ class ImageCommand(Command):
         refuse: Function = "",
         secrets: Function = "",
         sealed: bool = False,
+        within: bool = False,
         **more: Any,
     ) -> None:
         """Take `check`, which refuses options, where some were given, before anything is made.
 
         `refuse` refuses a recipe by its plan, where the command can do nothing with what that makes; `secrets` tells,
         of a plan, which secrets it reads besides those of its stages; `sealed` says that it is about an encrypted
-        image, where the recipe keeps no other disk.
+        image, where the recipe keeps no other disk; `within`, that its words name files in the image, while another
+        image is named by `--image`.
         """
         super().__init__(*words, **more)
         self.check = check
         self.refuse = refuse
         self.secrets = secrets
         self.sealed = sealed
+        self.within = within
 
 
 class TreeCommand(Command):
@@ -138,6 +141,7 @@ KERNEL = (
 WRITE = option("write", "when the machine has ended, write what it changed into DIRECTORY", kind=bool)
 FORMAT = option("format", "the image file's format, where it cannot be told: raw, qcow2, vmdk, vhd, vhdx, vdi or iso")
 PASSPHRASE = option("passphrase", "an encrypted image's: file:PATH or env:NAME")
+WITHIN = (option("image", "a disk image's file, instead of the recipe's"), PASSPHRASE)
 SECURE_BOOT = option("secure-boot", "let the firmware refuse what is not signed", kind=bool)
 MACHINES = "machines:check"
 
@@ -298,6 +302,47 @@ COMMANDS = (
         positional="image",
         check="images:check",
         refuse="images:refuse",
+    ),
+    ImageCommand(
+        "ls",
+        "the files in a directory of the image, or of any disk FILE",
+        "image_files:ls",
+        (
+            option("long", "modes, owners, sizes, times and targets too", kind=bool, short="l"),
+            option("recursive", "all that lies below it", kind=bool, short="R"),
+            *WITHIN,
+        ),
+        positional="path",
+        check="images:check",
+        refuse="images:refuse",
+        within=True,
+    ),
+    ImageCommand(
+        "cat",
+        "the content of a file in the image, or in any disk FILE",
+        "image_files:cat",
+        WITHIN,
+        positional="path",
+        check="images:check",
+        refuse="images:refuse",
+        within=True,
+    ),
+    ImageCommand(
+        "extract",
+        "a file of the image, or all in a directory, taken out into a DIRECTORY",
+        "image_files:extract",
+        WITHIN,
+        positional="path directory",
+        check="images:check",
+        refuse="images:refuse",
+        within=True,
+    ),
+    HostCommand(
+        "diff",
+        "what two images differ in: files, or recipes' disks as they are; exit status 1 where they do",
+        "image_files:diff",
+        (option("json", "as JSON", kind=bool),),
+        positional="image",
     ),
     RecipeCommand(
         "show",

@@ -6,7 +6,7 @@ import struct
 import uuid
 import zlib
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 SECTOR = 512
 ENTRIES = 128
@@ -23,7 +23,10 @@ _REVISION = 0x00010000
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """One partition of a table; `start` and `size` in bytes, GUIDs in lower case, `attributes` the 64-bit field."""
+    """One partition of a table; `start` and `size` in bytes, GUIDs in lower case, `attributes` the 64-bit field.
+
+    `number` is its place in a table that was read, from 1; a table may have free places between.
+    """
 
     start: int
     size: int
@@ -31,6 +34,7 @@ class Slot:
     guid: str
     name: str = ""
     attributes: int = 0
+    number: int = field(default=0, compare=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,11 +134,11 @@ def _decode_at(read: Callable[[int, int], bytes], sector: int) -> tuple[str, tup
     if zlib.crc32(array) != array_crc:
         return "its entries' checksum is wrong"
     entries = (array[index * width : index * width + ENTRY_SIZE] for index in range(count))
-    slots = tuple(_decode_slot(entry) for entry in entries if any(entry[:16]))
+    slots = tuple(_decode_slot(entry, number) for number, entry in enumerate(entries, 1) if any(entry[:16]))
     return str(uuid.UUID(bytes_le=guid)), slots, (last + 1) * SECTOR
 
 
-def _decode_slot(raw: bytes) -> Slot:
+def _decode_slot(raw: bytes, number: int) -> Slot:
     kind, guid, first, last, attributes, name = _ENTRY.unpack(raw)
     return Slot(
         first * SECTOR,
@@ -143,4 +147,5 @@ def _decode_slot(raw: bytes) -> Slot:
         str(uuid.UUID(bytes_le=guid)),
         name.decode("utf-16-le", "replace").partition("\0")[0],
         attributes,
+        number,
     )

@@ -12,10 +12,7 @@ from bootsmith.tasks.disk.image_content import Disk, opened
 from bootsmith.tasks.disk.partition_table import TYPES
 from bootsmith.tasks.disk.passphrase import Passphrase
 from bootsmith.tasks.disk.superblock import Filesystem
-from bootsmith.tasks.errors import BootsmithError, UsageError
-from bootsmith.tasks.tools import host, process
-from bootsmith.tasks.tools.bounds import READER
-from bootsmith.tasks.tools.environment import ENVIRONMENT
+from bootsmith.tasks.errors import BootsmithError, StageError, UsageError
 
 _LOADER_FILES = (
     "efi/",
@@ -91,21 +88,21 @@ def inspect(image: Path, passphrase: Passphrase | None = None) -> Inspection:
     """Return what a raw or qcow2 image holds. Raises UsageError for all else, BootsmithError for a damaged one."""
     if not image.is_file():
         raise UsageError(f"{shown(image)} is not a file", "Name a disk image, or build one first: `doit image`.")
-    kind = _format(image, opens=passphrase is not None)
+    kind = format_of(image, opens=passphrase is not None)
     if kind == "qcow2":
         qcow2.check_whole(image)
     facts = image.stat()
     with opened(image, kind, passphrase) as disk:
         size = disk.size
-        table, identity, parts, problems = _parts(disk)
+        table, identity, found, problems = parts(disk)
         code, damage = bootcode.recognised(disk.read) if table != "none" else ("", "")
     return Inspection(
         path=str(image), format=kind, disk=size, file=facts.st_size, occupied=facts.st_blocks * 512, table=table,
-        id=identity, code=code, parts=tuple(parts), problems=(*problems, *filter(None, [damage])),
+        id=identity, code=code, parts=tuple(found), problems=(*problems, *filter(None, [damage])),
     )  # fmt: skip
 
 
-def _format(image: Path, *, opens: bool) -> str:
+def format_of(image: Path, *, opens: bool) -> str:
     """Return the format of what can be inspected. Raises UsageError; `opens` says that there is a passphrase."""
     try:
         kind = image_format.recognise(image, opens=opens)
@@ -116,50 +113,56 @@ def _format(image: Path, *, opens: bool) -> str:
     return kind
 
 
-def _parts(disk: Disk) -> tuple[str, str, list[Part], list[str]]:
+def parts(disk: Disk) -> tuple[str, str, list[Part], list[str]]:
     """Return the table's kind and id, the partitions, and what is wrong."""
     read, size = disk.read, disk.size
     table = gpt.decode(read, size)
     if table is not None:
         names = {guid: name for name, guid in TYPES.items()}
         slots = [replace(slot, type=names.get(slot.type, slot.type)) for slot in table.slots]
-        parts = [_part(disk, number, slot) for number, slot in enumerate(slots, 1)]
+        found = [_part(disk, slot.number, slot) for slot in slots]
         outside = [
-            f"partition {each.number} reaches beyond the disk" for each in parts if each.start + each.size > size
+            f"partition {each.number} reaches beyond the disk" for each in found if each.start + each.size > size
         ]
-        return "gpt", table.guid, parts, [*table.problems, *outside]
+        return "gpt", table.guid, found, [*table.problems, *outside]
     if superblock.probe(read) is not None:
         return "none", "", [_part(disk, 0, gpt.Slot(0, size, "whole disk", ""))], []
     primaries = mbr.decode(read(0, mbr.SECTOR), size)
     if primaries is None:
-        return "none", "", [], []
-    parts = [
+        whole = _part(disk, 0, gpt.Slot(0, size, "whole disk", ""))
+        return "none", "", [whole] if whole.filesystem else [], []
+    found = [
         replace(_part(disk, number, gpt.Slot(slot.start, slot.size, f"0x{slot.type:02x}", "")),
                 mark="active" if slot.active else "")
         for number, slot in primaries.slots.items()
     ]  # fmt: skip
-    return "mbr", primaries.signature, parts, list(primaries.problems)
+    return "mbr", primaries.signature, found, list(primaries.problems)
 
 
 def _part(disk: Disk, number: int, slot: gpt.Slot) -> Part:
     def inside(offset: int, length: int) -> bytes:
         return disk.read(slot.start + offset, min(length, slot.size - offset))
 
-    found = superblock.probe(inside)
+    found = superblock.probe_any(inside)
     loader = _loader_files(disk, slot.start, slot.size) if found and found.kind.startswith("FAT") else ()
     mark = "legacy-boot" if slot.attributes & _LEGACY_BOOT else ""
     return Part(number, slot.name, slot.type, slot.guid, slot.start, slot.size, found, loader, mark)
 
 
 def _loader_files(disk: Disk, start: int, size: int) -> tuple[str, ...]:
-    """Return the paths of loaders and their configuration on a FAT partition."""
-    with disk.part(start, size) as (fd, offset):  # by number: mtools have a shell expand an image's name
-        listed = process.run(
-            [host.find("mdir"), "-/", "-a", "-b", "-i", f"/dev/fd/{fd}@@{offset}", "::"], pass_fds=[fd], bounds=READER,
-            env={**ENVIRONMENT, "MTOOLS_SKIP_CHECK": "1"}, cwd=Path("/"), check=False,
-        )  # fmt: skip
-    names = (line.removeprefix("::/") for line in listed.stdout.decode(errors="replace").splitlines())
-    return tuple(sorted(name for name in names if name.lower().startswith(_LOADER_FILES) and not name.endswith("/")))
+    """Return the paths of loaders and their configuration on a FAT partition; none of one that is damaged."""
+    from bootsmith.tasks.disk.fat_files import FatFiles
+
+    found: list[str] = []
+    try:
+        with disk.part(start, size) as (fd, offset):
+            files = FatFiles(Path("FAT"), fd, offset, size)
+            for path, node in files.walk():
+                if node.kind == "f" and shown(path).lower().startswith(_LOADER_FILES):
+                    found.append(shown(path))
+    except StageError:
+        return ()
+    return tuple(sorted(found))
 
 
 def _size(size: int) -> str:

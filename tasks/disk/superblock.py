@@ -1,4 +1,4 @@
-"""Filesystems told from their superblocks: ext2, ext3, ext4 and FAT. Reads bytes only, trusts none of them."""
+"""Filesystems, and what else partitions hold, told from their superblocks. Reads bytes only, trusts none of them."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import struct
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import NamedTuple
 
 Read = Callable[[int, int], bytes]
 """`read(offset, length)` within a partition; short at its end."""
@@ -25,6 +26,12 @@ class Filesystem:
 def probe(read: Read) -> Filesystem | None:
     """Return the filesystem that starts at offset 0; None where there is none that we know."""
     return _ext(read(1024, 1024)) or _fat(read)
+
+
+def probe_any(read: Read) -> Filesystem | None:
+    """Return that, or else whatever a partition is known to hold that is only named here: nothing reads it."""
+    head = read(0, 4096)
+    return probe(read) or next(filter(None, (each(head) for each in _NAMED)), None) or _btrfs(read(0x10000, 4096))
 
 
 def _ext(block: bytes) -> Filesystem | None:
@@ -47,8 +54,30 @@ def _ext(block: bytes) -> Filesystem | None:
     )
 
 
-def _fat(read: Read) -> Filesystem | None:
-    """Microsoft, FAT specification 1.03."""
+class FatGeometry(NamedTuple):
+    """How a FAT filesystem is laid out: bytes, but for the counts of clusters and of the root's entries."""
+
+    bits: int
+    """12, 16 or 32, of each number in its table."""
+    size: int
+    cluster: int
+    clusters: int
+    fat_at: int
+    root_at: int
+    root_entries: int
+    root_cluster: int
+    """Where the root begins in one of 32 bits; 0 in the others, whose root stands at `root_at`."""
+    data_at: int
+    """Where cluster 2 is, the first."""
+
+    @property
+    def end(self) -> int:
+        """The least number in the table that says that no cluster follows."""
+        return 0x0FFFFFF8 if self.bits == 32 else (1 << self.bits) - 8
+
+
+def fat_geometry(read: Read) -> FatGeometry | None:
+    """Return how the FAT filesystem that starts at offset 0 is laid out (Microsoft, FAT specification 1.03)."""
     boot = read(0, 512)
     if len(boot) < 512 or boot[510:512] != b"\x55\xaa":
         return None
@@ -62,17 +91,90 @@ def _fat(read: Read) -> Filesystem | None:
         or not total
     ):
         return None
-    clusters = (total - reserved - copies * (fat16 or fat32) - -(-roots * 32 // width)) // per_cluster
-    kind = "FAT12" if clusters < 4085 else "FAT16" if clusters < 65525 else "FAT32"
-    at = 64 if kind == "FAT32" else 36
-    serial, label = struct.unpack_from("<I11s", boot, at + 3)
+    root_at = (reserved + copies * (fat16 or fat32)) * width
+    data_at = root_at + -(-roots * 32 // width) * width
+    clusters = (total - data_at // width) // per_cluster
+    bits = 12 if clusters < 4085 else 16 if clusters < 65525 else 32
+    root_cluster = struct.unpack_from("<I", boot, 44)[0] if bits == 32 else 0
+    return FatGeometry(
+        bits,
+        total * width,
+        per_cluster * width,
+        max(0, clusters),
+        reserved * width,
+        root_at,
+        roots,
+        root_cluster,
+        data_at,
+    )
+
+
+def _fat(read: Read) -> Filesystem | None:
+    found = fat_geometry(read)
+    if found is None:
+        return None
+    boot = read(0, 512)
+    serial, label = struct.unpack_from("<I11s", boot, (64 if found.bits == 32 else 36) + 3)
     free = None
-    if kind == "FAT32":
-        info = read(struct.unpack_from("<H", boot, 48)[0] * width, 512)
+    if found.bits == 32:
+        info = read(struct.unpack_from("<H", boot, 48)[0] * struct.unpack_from("<H", boot, 11)[0], 512)
         if info[:4] == b"RRaA" and info[484:488] == b"rrAa":
             (count,) = struct.unpack_from("<I", info, 488)
-            free = count * per_cluster * width if count <= clusters else None
-    return Filesystem(kind, _text(label).strip(), f"{serial >> 16:04X}-{serial & 0xFFFF:04X}", total * width, free)
+            free = count * found.cluster if count <= found.clusters else None
+    uuid_ = f"{serial >> 16:04X}-{serial & 0xFFFF:04X}"
+    return Filesystem(f"FAT{found.bits}", _text(label).strip(), uuid_, found.size, free)
+
+
+def _xfs(head: bytes) -> Filesystem | None:
+    if head[:4] != b"XFSB" or len(head) < 512:
+        return None
+    block, blocks = struct.unpack_from(">IQ", head, 4)
+    return Filesystem("xfs", _text(head[108:120]), _uuid(head[32:48]), block * blocks, None)
+
+
+def _squashfs(head: bytes) -> Filesystem | None:
+    found = head[:4] == b"hsqs" and len(head) >= 96
+    return Filesystem("squashfs", "", "", struct.unpack_from("<Q", head, 40)[0], None) if found else None
+
+
+def _luks(head: bytes) -> Filesystem | None:
+    if head[:6] not in (b"LUKS\xba\xbe", b"SKUL\xba\xbe") or len(head) < 512:
+        return None
+    version = struct.unpack_from(">H", head, 6)[0]
+    return Filesystem(f"LUKS{version}", _text(head[24:72]) if version == 2 else "", _text(head[168:208]), 0, None)
+
+
+def _swap(head: bytes) -> Filesystem | None:
+    if head[4086:4096] != b"SWAPSPACE2":
+        return None
+    last = struct.unpack_from("<I", head, 1028)[0]
+    return Filesystem("swap", _text(head[1052:1068]), _uuid(head[1036:1052]), (last + 1) * 4096, None)
+
+
+def _lvm(head: bytes) -> Filesystem | None:
+    return Filesystem("lvm", "", "", 0, None) if head[512:520] == b"LABELONE" else None
+
+
+def _erofs(head: bytes) -> Filesystem | None:
+    block = head[1024:1152]
+    if block[:4] != b"\xe2\xe1\xf5\xe0" or len(block) < 128:
+        return None
+    size = struct.unpack_from("<I", block, 36)[0] << min(block[12], 16)
+    return Filesystem("erofs", _text(block[64:80]), _uuid(block[48:64]), size, None)
+
+
+_NAMED = (_xfs, _squashfs, _luks, _swap, _lvm, _erofs)
+
+
+def _btrfs(block: bytes) -> Filesystem | None:
+    if block[64:72] != b"_BHRfS_M" or len(block) < 4096:
+        return None
+    size, used = struct.unpack_from("<QQ", block, 112)
+    return Filesystem("btrfs", _text(block[299:555]), _uuid(block[32:48]), size, max(0, size - used))
+
+
+def _uuid(raw: bytes) -> str:
+    return str(uuid.UUID(bytes=raw))
 
 
 def _text(raw: bytes) -> str:

@@ -17,7 +17,8 @@ from typing import Final, NamedTuple
 from bootsmith.cache.digest.attributes import HOST_GIVEN
 from bootsmith.cache.display import shown
 from bootsmith.cache.files import sparse
-from bootsmith.tasks.disk.ext.files import WINDOW, Files, Node
+from bootsmith.tasks.disk.ext.files import Files
+from bootsmith.tasks.disk.node import WINDOW, Node
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.tree import acl
 from bootsmith.tasks.tree.ownership import Owners

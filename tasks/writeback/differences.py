@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bootsmith.cache.digest.attributes import HOST_GIVEN
-from bootsmith.tasks.disk.ext.files import Node
+from bootsmith.tasks.disk.node import Node
 
 Tree = Mapping[bytes, Node]
 """Path -> what is there; b"" is the top."""

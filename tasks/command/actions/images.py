@@ -41,7 +41,7 @@ def disk(request: Request) -> Path:
     With `--format` it is the recipe's output of that format. Raises UsageError where the recipe has none, and
     StageError for an output that is not built as it is now.
     """
-    if request.words:
+    if _given(request):
         file = named(request)
         tree = "`doit run-dir DIRECTORY` boots a tree." if file.is_dir() else ""
         return existing(file, tree or "Name a disk image, or build one first: `doit image`.")
@@ -86,7 +86,7 @@ def passphrase(request: Request, image: Path) -> Passphrase | None:
     given = request.options["passphrase"]
     if given:
         return _read(named(given, request.session.shell), "--passphrase")
-    if request.words:
+    if _given(request):
         return None
     return sealing(next((stage for stage in plan(request).stages if image in stage.outputs.values()), None))
 
@@ -150,17 +150,25 @@ def _converter(plan: Plan, form: str) -> Stage | None:
     return next((stage for stage in plan.stages if stage.name in (f"convert/{form}", f"convert/{form}-1")), None)
 
 
+def _given(request: Request) -> tuple[str, ...]:
+    """Return the words that name an image's file: the command's own, or where these name files in it, `--image`."""
+    if "image" not in request.options:
+        return request.words
+    return (request.options["image"],) if request.options["image"] else ()
+
+
 def named(request: Request) -> Path:
     """Return the one file that was named."""
     at = request.session.invocation.reserved.get("at")
+    words = _given(request)
     if at:
-        raise UsageError(f"at={at} and {shlex.join(request.words)} are two images", "Name one of them.")
-    if not request.words:
+        raise UsageError(f"at={at} and {shlex.join(words)} are two images", "Name one of them.")
+    if not words:
         task = request.session.invocation.taker
         raise UsageError(f"{task}: no file is named", f"`doit help {task}` shows what it takes.")
-    if len(request.words) > 1:
-        raise UsageError(f"one file, not {len(request.words)}: {shlex.join(request.words)}", "Name one file.")
-    return request.session.shell / request.words[0]
+    if len(words) > 1:
+        raise UsageError(f"one file, not {len(words)}: {shlex.join(words)}", "Name one file.")
+    return request.session.shell / words[0]
 
 
 def existing(file: Path, hint: str, noun: str = "") -> Path:

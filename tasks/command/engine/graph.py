@@ -84,7 +84,8 @@ class Graph:
     def _check_options(self) -> None:
         """Refuse options that mean nothing before anything is made for them. Raises BootsmithError."""
         for command, request in self.selection.calls():
-            if request.options.get("print") or request.options.get("json"):
+            answers = isinstance(command, ImageCommand) and command.within
+            if answers or request.options.get("print") or request.options.get("json"):
                 self.session.progress.answer_alone()
             elif isinstance(command, (ImageCommand, TreeCommand)) and command.check == MACHINES:
                 function("machines:announce")(request, command.name)

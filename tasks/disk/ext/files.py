@@ -1,4 +1,4 @@
-"""The files in an ext4 filesystem that a guest wrote, read out of its plain file: no mount, no root, and no trust.
+"""The files in an ext2, ext3 or ext4 filesystem, read out of a plain file: no mount, no root, and no trust.
 
 Every number in it may be a lie. What leads nowhere, round in circles or out of the tree is a StageError; what this
 cannot read is refused by name, so that nothing is taken for empty that is not. Linux, Documentation/filesystems/ext4.
@@ -9,24 +9,22 @@ from __future__ import annotations
 import os
 import struct
 from bisect import bisect_right
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 from types import TracebackType
-from typing import Final, NamedTuple, NoReturn, Self
+from typing import Final, NoReturn, Self
 
 from bootsmith.cache.display import shown
-from bootsmith.tasks.disk.ext import attributes
+from bootsmith.tasks.disk.ext import attributes, block_map
 from bootsmith.tasks.disk.ext.inode import FAST_SYMLINK, FORMAT, read_names
+from bootsmith.tasks.disk.node import WINDOW, Extent, Node
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.tree.tar import LONGEST
 
 MOST_LETTERS: Final = 512 << 20
 """Bytes of all paths together: a million files with long ones have half of it."""
 LOST_FOUND: Final = b"lost+found"
-WINDOW: Final = 1 << 20
-"""Bytes of a file that are looked at together."""
 
 _ROOT = 2
 _SUPERBLOCK = 1024
@@ -45,41 +43,27 @@ _KINDS: Final = {bits: kind for kind, bits in FORMAT.items()}
 _NS = 1_000_000_000
 
 
-class Extent(NamedTuple):
-    """A stretch of a file's blocks: its first one in the file, its first one on the disk, how many."""
-
-    logical: int
-    physical: int
-    length: int
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """A file of any kind, as `tar.Entry` names them; names of one inode are one Node. Times in nanoseconds."""
-
-    inode: int
-    kind: str
-    mode: int
-    uid: int
-    gid: int
-    size: int
-    mtime: int
-    target: bytes = b""
-    device: tuple[int, int] = (0, 0)
-    xattrs: Mapping[str, bytes] = field(default_factory=dict)
-    extents: tuple[Extent, ...] = ()
-
-
 class Files:
     """An open filesystem. Raises StageError where it is damaged, unclean, or holds what cannot be read."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(
+        self, path: Path, *, fd: int | None = None, start: int = 0, size: int = 0, as_it_is: bool = False
+    ) -> None:
+        """Open the file at `path`; or take the `size` bytes from `start` of an open file, which `path` names then.
+
+        `as_it_is` reads one that was not unmounted too, of which the journal may know better.
+        """
         self.path = path
-        self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+        self._given = fd is not None
+        self._fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC) if fd is None else fd
+        self._start = start
+        self._length = size or os.fstat(self._fd).st_size - start
+        self.unclean = False
+        """Whether it was not unmounted."""
         try:
-            self._read_superblock(os.pread(self._fd, 1024, _SUPERBLOCK))
+            self._read_superblock(self._pread(1024, _SUPERBLOCK), as_it_is=as_it_is)
         except BaseException:
-            os.close(self._fd)
+            self.close()
             raise
         self._nodes: dict[int, Node] = {}
         self._attributes: dict[int, bytes] = {}
@@ -88,14 +72,23 @@ class Files:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
-        os.close(self._fd)
+        self.close()
 
-    def _read_superblock(self, block: bytes) -> None:
+    def close(self) -> None:
+        """Close the file, where it was opened here."""
+        if not self._given:
+            os.close(self._fd)
+
+    def _pread(self, length: int, at: int) -> bytes:
+        return os.pread(self._fd, max(0, min(length, self._length - at)), self._start + at)
+
+    def _read_superblock(self, block: bytes, *, as_it_is: bool) -> None:
         if len(block) < 1024 or block[0x38:0x3A] != b"\x53\xef":
             self._damaged("it has no superblock")
         state = struct.unpack_from("<H", block, 0x3A)[0]
         incompatible, read_only = struct.unpack_from("<II", block, 0x60)
-        if state != 1 or incompatible & 0x4 or struct.unpack_from("<I", block, 0xE8)[0]:
+        self.unclean = bool(state != 1 or incompatible & 0x4 or struct.unpack_from("<I", block, 0xE8)[0])
+        if self.unclean and not as_it_is:
             self._damaged("it was not unmounted")
         strange = incompatible & ~_KNOWN
         if strange or read_only & _BIGALLOC:
@@ -112,23 +105,35 @@ class Files:
             self._damaged("its superblock makes no sense")
         self._block = 1024 << scale
         self._groups = (first + 1) * self._block
-        if os.fstat(self._fd).st_size < self._blocks * self._block:
+        if self._length < self._blocks * self._block:
             self._damaged("it is cut short")
 
     def _damaged(self, what: str) -> NoReturn:
-        raise StageError(f"the filesystem in {self.path} is damaged: {what}", f"Look at it: e2fsck -fn {self.path}")
+        hint = "`e2fsck -fn` tells more." if self._given else f"Look at it: e2fsck -fn {self.path}"
+        raise StageError(f"the filesystem in {self.path} is damaged: {what}", hint)
 
     def _unreadable(self, what: str) -> NoReturn:
         raise StageError(f"the filesystem in {self.path} cannot be read here: {what}")
 
     # -- the tree
 
+    @property
+    def root(self) -> Node:
+        """The directory that all others lie in."""
+        found = self._node(_ROOT)
+        if found.kind != "d":
+            self._damaged("its root is no directory")
+        return found
+
+    def children(self, path: bytes, node: Node) -> Iterator[tuple[bytes, Node]]:
+        """Yield what a directory holds, by name; its `path` is for what is said of it."""
+        for name, number in self._names(path, node):
+            yield name, self._node(number)
+
     def tree(self) -> dict[bytes, Node]:
         """Return every file by its path, b"" the root; all but lost+found, which no tree holds."""
-        found = {b"": self._node(_ROOT)}
+        found = {b"": self.root}
         letters = 0
-        if found[b""].kind != "d":
-            self._damaged("its root is no directory")
         folders = {_ROOT: b""}
         waiting = [b""]
         while waiting:
@@ -184,14 +189,14 @@ class Files:
         if not 1 <= number <= self._inodes:
             self._damaged(f"there is no inode {number}")
         group, index = divmod(number - 1, self._per_group)
-        entry = os.pread(self._fd, self._group_size, self._groups + group * self._group_size)
+        entry = self._pread(self._group_size, self._groups + group * self._group_size)
         if len(entry) < self._group_size:
             self._damaged(f"there is no group {group}")
         table = struct.unpack_from("<I", entry, 8)[0]
         if self._group_size == 64:
             table |= struct.unpack_from("<I", entry, 0x28)[0] << 32
         self._check_block(table, 1)
-        raw = os.pread(self._fd, self._inode_size, table * self._block + index * self._inode_size)
+        raw = self._pread(self._inode_size, table * self._block + index * self._inode_size)
         if len(raw) < self._inode_size:
             self._damaged(f"inode {number} lies beyond its end")
         return raw
@@ -214,7 +219,7 @@ class Files:
         if kind == "l":
             target, size = self._target(number, raw, size, flags), 0
         elif kind in "fd":
-            extents = self._extents(number, raw, flags, size)
+            extents = self._extents(number, raw, flags)
         elif kind in "cb":
             device, size = _device(*struct.unpack_from("<II", raw, 40)), 0
         else:
@@ -228,7 +233,7 @@ class Files:
         if size < FAST_SYMLINK:
             target = raw[40 : 40 + size]
         elif size < self._block:
-            extents = self._extents(number, raw, flags, size)
+            extents = self._extents(number, raw, flags)
             target = self.read(Node(number, "l", 0, 0, 0, size, 0, extents=extents), 0, size)
         else:
             target = b""
@@ -258,7 +263,7 @@ class Files:
                 break
             begin, end = max(start, offset), min(start + extent.length * self._block, offset + length)
             if begin < end:
-                data = os.pread(self._fd, end - begin, extent.physical * self._block + begin - start)
+                data = self._pread(end - begin, extent.physical * self._block + begin - start)
                 out[begin - offset : begin - offset + len(data)] = data
         return bytes(out)
 
@@ -271,12 +276,16 @@ class Files:
             found.update(range(start // WINDOW, -(-end // WINDOW)))
         return found
 
-    def _extents(self, number: int, raw: bytes, flags: int, size: int) -> tuple[Extent, ...]:
-        if not flags & _EXTENTS:
-            if any(raw[40:100]) or size:
-                self._unreadable(f"inode {number} has its blocks mapped in the old way")
-            return ()
-        found = tuple(self._walk_extents(number, raw[40:100], None, set()))
+    def _extents(self, number: int, raw: bytes, flags: int) -> tuple[Extent, ...]:
+        if flags & _EXTENTS:
+            found = tuple(self._walk_extents(number, raw[40:100], None, set()))
+        else:
+            try:
+                found = tuple(block_map.extents(raw[40:100], self._read_block, self._block))
+            except ValueError as error:
+                self._damaged(f"the blocks of inode {number} {error}")
+            for extent in found:
+                self._check_block(extent.physical, extent.length)
         if any(one.logical + one.length > two.logical for one, two in pairwise(found)):
             self._damaged(f"the blocks of inode {number} overlap")
         return found
@@ -302,7 +311,7 @@ class Files:
 
     def _read_block(self, block: int) -> bytes:
         self._check_block(block, 1)
-        return os.pread(self._fd, self._block, block * self._block).ljust(self._block, b"\0")
+        return self._pread(self._block, block * self._block).ljust(self._block, b"\0")
 
     def _check_block(self, block: int, count: int) -> None:
         if not block or block + count > self._blocks:

@@ -1,0 +1,200 @@
+"""The tree that a system sees: the files of its root, and where its fstab mounts them, those of other partitions."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from bootsmith.cache.display import shown
+from bootsmith.tasks.disk.inspect import Part
+from bootsmith.tasks.disk.node import Node
+from bootsmith.tasks.errors import StageError, UsageError
+from bootsmith.tasks.inspection.volumes import Files, Image
+
+_MOST_LINKS = 40  # as Linux follows (MAXSYMLINKS)
+_MOST_FILES = 4_000_000
+_MOST_BYTES = 64 << 20  # of a text that is read whole
+_ON_PARTITION = re.compile(r"([^/:]+):(/.*|)", re.DOTALL)
+_ESCAPE = re.compile(rb"\\([0-7]{3})")
+
+
+class Place(NamedTuple):
+    """A file: in which filesystem, by which path from the top of the tree (b"" the top), and what it is."""
+
+    files: Files
+    path: bytes
+    node: Node
+
+
+class SystemTree:
+    """The files of an image as one tree, or one of its partitions."""
+
+    def __init__(self, image: Image, number: int, mounts: dict[bytes, int]) -> None:
+        """Take the partition that is the top, and those that are mounted, by path."""
+        self.image = image
+        self.number = number
+        self.mounts = mounts
+
+    @property
+    def top(self) -> Place:
+        files = self.image.files(self.number)
+        return Place(files, b"", files.root)
+
+    def children(self, place: Place) -> Iterator[tuple[bytes, Place]]:
+        """Yield what a directory holds, by name, sorted."""
+        found = sorted(place.files.children(place.path, place.node))
+        for name, node in found:
+            path = place.path + b"/" + name if place.path else name
+            yield name, self._over(Place(place.files, path, node))
+
+    def _over(self, place: Place) -> Place:
+        """Return what is mounted at a place, or the place itself."""
+        number = self.mounts.get(place.path) if place.path and place.node.kind == "d" else None
+        if number is None:
+            return place
+        files = self.image.files(number)
+        return Place(files, place.path, files.root)
+
+    def find(self, path: bytes, *, follow: bool = True) -> Place:
+        """Return what a path leads to, links followed within the tree. Raises UsageError where it leads nowhere."""
+        waiting = [step for step in reversed(path.split(b"/")) if step not in (b"", b".")]
+        above: list[Place] = [self.top]
+        links = 0
+        while waiting:
+            step = waiting.pop()
+            if step == b"..":
+                above = above[:-1] or above
+                continue
+            here = above[-1]
+            if here.node.kind != "d":
+                raise UsageError(f"/{shown(here.path)} is not a directory", f"in {self.image.path}")
+            found = next((place for name, place in self.children(here) if name == step), None)
+            if found is None:
+                whole = (here.path + b"/" if here.path else b"") + step
+                raise UsageError(f"{self.image.path} holds no /{shown(whole)}", self._near(here, step))
+            if found.node.kind == "l" and (waiting or follow):
+                links += 1
+                if links > _MOST_LINKS:
+                    raise UsageError(f"/{shown(found.path)} is a link that leads round in circles")
+                if found.node.target.startswith(b"/"):
+                    above = above[:1]
+                waiting += [each for each in reversed(found.node.target.split(b"/")) if each not in (b"", b".")]
+                continue
+            above.append(found)
+        return above[-1]
+
+    def _near(self, here: Place, step: bytes) -> str:
+        from difflib import get_close_matches
+
+        names = [shown(name) for name, _ in self.children(here)]
+        near = get_close_matches(shown(step), names, 3)
+        return f"Did you mean {', '.join(near)}?" if near else f"`doit ls` shows what there is in /{shown(here.path)}."
+
+    def walk(self, place: Place) -> Iterator[Place]:
+        """Yield what lies below a directory, folders before what they hold; lost+found is left out."""
+        waiting = [place]
+        met: set[tuple[int, int]] = set()
+        count = 0
+        while waiting:
+            above = waiting.pop()
+            below = []
+            for name, found in self.children(above):
+                if name == b"lost+found" and found.node.kind == "d" and above.node.inode == above.files.root.inode:
+                    continue
+                count += 1
+                if count > _MOST_FILES or len(found.path) > os.pathconf("/", "PC_PATH_MAX"):
+                    raise StageError(f"/{shown(found.path)}: more files, or longer paths, than are looked at")
+                yield found
+                if found.node.kind == "d":
+                    identity = (id(found.files), found.node.inode)
+                    if identity in met:
+                        raise StageError(f"the directory /{shown(found.path)} has two names: its filesystem is damaged")
+                    met.add(identity)
+                    below.append(found)
+            waiting += reversed(below)
+
+    def text(self, path: bytes) -> bytes:
+        """Return a small file's content; nothing where there is none."""
+        try:
+            place = self.find(path)
+        except UsageError:
+            return b""
+        return place.files.read(place.node, 0, min(place.node.size, _MOST_BYTES)) if place.node.kind == "f" else b""
+
+
+def of(image: Image, words: str) -> tuple[SystemTree, bytes]:
+    """Return the tree that a path is about, and the path in it: `/etc`, or `2:/etc` and `esp:/EFI` on one partition."""
+    chosen = _ON_PARTITION.fullmatch(words)
+    if chosen and (number := _named(image, chosen[1])) is not None:
+        return SystemTree(image, number, {}), os.fsencode(chosen[2])
+    return whole(image), os.fsencode(words)
+
+
+def whole(image: Image) -> SystemTree:
+    """Return the tree of the system on an image. Raises UsageError where no partition is its root."""
+    number = _root(image)
+    tree = SystemTree(image, number, {})
+    mounts = dict(sorted(_mounts(image, tree.text(b"etc/fstab"))))
+    return SystemTree(image, number, {path: at for path, at in mounts.items() if at != number})
+
+
+def _named(image: Image, word: str) -> int | None:
+    """Return the partition of that number or name."""
+    for number, part in image.parts.items():
+        if word in (str(number), part.name):
+            return number
+    if word.isdigit():
+        raise UsageError(f"{image.path} has no partition {word}", f"There are {_list(image)}.")
+    return None
+
+
+def _root(image: Image) -> int:
+    readable = image.readable
+    if len(readable) == 1:
+        return readable[0]
+    for number in readable:
+        names = {
+            name for name, node in image.files(number).children(b"", image.files(number).root) if node.kind in "dl"
+        }
+        if b"etc" in names and names & {b"usr", b"bin", b"sbin"}:
+            return number
+    hint = f"Say which partition: there are {_list(image)}; `2:/` is the top of the second."
+    raise UsageError(f"{image.path}: no partition that can be read is a system's root", hint)
+
+
+def _list(image: Image) -> str:
+    names = (f"{each.number}{each.name and f' ({each.name})'}" for each in image.parts.values())
+    return ", ".join(names)
+
+
+def _mounts(image: Image, fstab: bytes) -> Iterator[tuple[bytes, int]]:
+    """Yield where the partitions that can be read are mounted, by their system's fstab (fstab(5))."""
+    readable = set(image.readable)
+    for line in fstab.splitlines():
+        fields = line.split()
+        if len(fields) < 2 or fields[0].startswith(b"#"):
+            continue
+        what, where = (_ESCAPE.sub(lambda found: bytes([int(found[1], 8) & 0xFF]), each) for each in fields[:2])
+        number = next((number for number in readable if what in _specs(image, image.parts[number])), None)
+        path = where.strip(b"/")
+        if number is not None and path:
+            yield path, number
+
+
+def _specs(image: Image, part: Part) -> set[bytes]:
+    """Return how an fstab may name a partition."""
+    found = []
+    if part.filesystem:
+        found += [("UUID", "uuid", part.filesystem.uuid), ("LABEL", "label", part.filesystem.label)]
+    found += [("PARTUUID", "partuuid", partuuid(image, part)), ("PARTLABEL", "partlabel", part.name)]
+    words = [f"{key}={value}" for key, _, value in found if value]
+    words += [f'{key}="{value}"' for key, _, value in found if value]
+    words += [f"/dev/disk/by-{folder}/{value}" for _, folder, value in found if value]
+    return {os.fsencode(word) for word in words}
+
+
+def partuuid(image: Image, part: Part) -> str:
+    """Return what Linux calls a partition's PARTUUID: its GUID, or on MBR the disk's signature and its number."""
+    return part.guid or (f"{image.identity}-{part.number:02x}" if image.identity and part.number else "")

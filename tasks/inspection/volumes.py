@@ -1,0 +1,106 @@
+"""The partitions of an image, and the files in them, whichever filesystem they are of: nothing is mounted."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Protocol
+
+from bootsmith.tasks.disk import inspect
+from bootsmith.tasks.disk.image_content import Disk, opened
+from bootsmith.tasks.disk.inspect import Part
+from bootsmith.tasks.disk.node import Node
+from bootsmith.tasks.disk.passphrase import Passphrase
+from bootsmith.tasks.errors import UsageError
+
+
+class Files(Protocol):
+    """The files in a filesystem. What makes no sense raises StageError."""
+
+    path: Path
+    """What messages call it."""
+    unclean: bool
+    """Whether it was not unmounted: its journal, which is not read, may know better."""
+
+    @property
+    def root(self) -> Node: ...
+
+    def children(self, path: bytes, node: Node) -> Iterator[tuple[bytes, Node]]:
+        """Yield what a directory holds, by name; its `path` is for what is said of it."""
+        ...
+
+    def read(self, node: Node, offset: int, length: int) -> bytes:
+        """Return bytes of a file; fewer at its end."""
+        ...
+
+    def windows(self, node: Node) -> set[int]:
+        """Return the numbers of a file's windows that are not holes as a whole (`node.WINDOW`)."""
+        ...
+
+
+class Image:
+    """An open image: `parts` are its partitions, by number; the whole disk is number 0 where it has no table."""
+
+    def __init__(self, path: Path, disk: Disk, table: str, identity: str, parts: list[Part]) -> None:
+        self.path = path
+        self.table = table
+        self.disk = disk
+        self.identity = identity
+        self.parts = {each.number: each for each in parts}
+        self._files: dict[int, Files] = {}
+        self._open = ExitStack()
+
+    def files(self, number: int) -> Files:
+        """Return the files in a partition. Raises StageError for a damaged one, UsageError where none can be read."""
+        if number not in self._files:
+            self._files[number] = self._opened(self.parts[number])
+        return self._files[number]
+
+    @property
+    def readable(self) -> list[int]:
+        """The numbers of the partitions whose filesystem can be read."""
+        return [number for number, part in self.parts.items() if _reader(part)]
+
+    def _opened(self, part: Part) -> Files:
+        kind = _reader(part)
+        name = f"partition {part.number}" if part.number else "the disk"
+        if kind is None:
+            held = (
+                f"{part.filesystem.kind}, which is not read here" if part.filesystem else "no filesystem that is known"
+            )
+            raise UsageError(f"{self.path}: {name} holds {held}", "ext2, ext3, ext4 and FAT are read.")
+        fd, start = self._open.enter_context(self.disk.part(part.start, part.size))
+        where = Path(f"{self.path}, {name}")
+        if kind == "fat":
+            from bootsmith.tasks.disk.fat_files import FatFiles
+
+            return FatFiles(where, fd, start, part.size)
+        from bootsmith.tasks.disk.ext.files import Files as ExtFiles
+
+        return ExtFiles(where, fd=fd, start=start, size=part.size, as_it_is=True)
+
+    def close(self) -> None:
+        """Close what was opened."""
+        self._open.close()
+
+
+def _reader(part: Part) -> str | None:
+    kind = part.filesystem.kind if part.filesystem else ""
+    return "fat" if kind.startswith("FAT") else "ext" if kind.startswith("ext") else None
+
+
+@contextlib.contextmanager
+def looked_into(path: Path, passphrase: Passphrase | None = None) -> Iterator[Image]:
+    """Yield an image, open. Raises UsageError for what is none, StageError for a damaged one."""
+    kind = inspect.format_of(path, opens=passphrase is not None)
+    with opened(path, kind, passphrase) as disk:
+        table, identity, parts, _ = inspect.parts(disk)
+        if not parts:
+            raise UsageError(f"{path} has no partition, and no filesystem that is known", "`doit inspect` tells more.")
+        image = Image(path, disk, table, identity, parts)
+        try:
+            yield image
+        finally:
+            image.close()
