@@ -304,6 +304,15 @@ COMMANDS = (
         refuse="images:refuse",
     ),
     ImageCommand(
+        "verify",
+        "read the image, or any disk FILE, back: tables, filesystems, loaders, and what the recipe declares",
+        "images:verify",
+        (option("json", "as JSON", kind=bool), PASSPHRASE),
+        positional="image",
+        check="images:check",
+        refuse="images:refuse",
+    ),
+    ImageCommand(
         "ls",
         "the files in a directory of the image, or of any disk FILE",
         "image_files:ls",

@@ -36,7 +36,7 @@ def firmware(
 ) -> frozenset[str]:
     """Return which of "uefi" and "bios" find something to start; `format` is QEMU's name, or "iso" for a CD."""
     with opened(image, format, passphrase) as disk:
-        return _of_cd(disk) if format == "iso" else _of_disk(disk)
+        return _of_cd(disk) if format == "iso" else of_disk(disk)
 
 
 def vendors(
@@ -65,7 +65,8 @@ def vendors(
     return min(found, key=rank, default=None)
 
 
-def _of_disk(disk: Disk) -> frozenset[str]:
+def of_disk(disk: Disk) -> frozenset[str]:
+    """Return which firmware finds something to start on a disk."""
     found = set()
     sector = disk.read(0, gpt.SECTOR)
     if sector[510:] == b"\x55\xaa" and any(sector[:440]):

@@ -14,13 +14,19 @@ Read = Callable[[int, int], bytes]
 
 @dataclass(frozen=True, slots=True)
 class Filesystem:
-    """What a superblock says; sizes in bytes, `free` None where it does not say."""
+    """What a superblock says; sizes in bytes, `free` None where it does not say. Of that root alone has `reserved`."""
 
     kind: str
     label: str
     uuid: str
     size: int
     free: int | None
+    reserved: int = 0
+
+    @property
+    def available(self) -> int | None:
+        """What anybody may still fill."""
+        return None if self.free is None else max(0, self.free - self.reserved)
 
 
 def probe(read: Read) -> Filesystem | None:
@@ -39,10 +45,8 @@ def _ext(block: bytes) -> Filesystem | None:
     if len(block) < 1024 or block[0x38:0x3A] != b"\x53\xef":
         return None
     compatible, incompatible = struct.unpack_from("<II", block, 0x5C)
-    low = struct.unpack_from("<I", block, 4)[0], struct.unpack_from("<I", block, 12)[0]
-    high = (0, 0)
-    if incompatible & 0x80:  # 64bit
-        high = struct.unpack_from("<I", block, 0x150)[0], struct.unpack_from("<I", block, 0x158)[0]
+    low = [struct.unpack_from("<I", block, at)[0] for at in (4, 12, 8)]  # all, free, reserved
+    high = [struct.unpack_from("<I", block, at)[0] if incompatible & 0x80 else 0 for at in (0x150, 0x158, 0x154)]
     size = 1024 << min(struct.unpack_from("<I", block, 0x18)[0], 6)
     kind = "ext4" if incompatible & 0x40 else "ext3" if compatible & 0x4 else "ext2"  # extents; a journal
     return Filesystem(
@@ -51,6 +55,7 @@ def _ext(block: bytes) -> Filesystem | None:
         str(uuid.UUID(bytes=block[0x68:0x78])),
         (high[0] << 32 | low[0]) * size,
         (high[1] << 32 | low[1]) * size,
+        (high[2] << 32 | low[2]) * size,
     )
 
 

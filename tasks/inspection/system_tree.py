@@ -135,9 +135,37 @@ def of(image: Image, words: str) -> tuple[SystemTree, bytes]:
 def whole(image: Image) -> SystemTree:
     """Return the tree of the system on an image. Raises UsageError where no partition is its root."""
     number = _root(image)
-    tree = SystemTree(image, number, {})
-    mounts = dict(sorted(_mounts(image, tree.text(b"etc/fstab"))))
-    return SystemTree(image, number, {path: at for path, at in mounts.items() if at != number})
+    return SystemTree(image, number, mounted(image, SystemTree(image, number, {})))
+
+
+def mounted(image: Image, tree: SystemTree) -> dict[bytes, int]:
+    """Return where partitions that can be read are mounted over a root, by its fstab: path -> number."""
+    found = {}
+    for line in fstab(tree):
+        path = os.fsencode(line.where).strip(b"/")
+        what = os.fsencode(line.what)
+        number = next((each for each in image.readable if what in _specs(image, image.parts[each])), tree.number)
+        if path and number != tree.number:
+            found[path] = number
+    return found
+
+
+class FstabLine(NamedTuple):
+    """A line of an fstab (fstab(5)): what is mounted, and where."""
+
+    what: str
+    where: str
+
+
+def fstab(tree: SystemTree) -> list[FstabLine]:
+    """Return the lines of a root's fstab, escapes resolved."""
+    found = []
+    for line in tree.text(b"etc/fstab").splitlines():
+        fields = line.split()
+        if len(fields) > 1 and not fields[0].startswith(b"#"):
+            what, where = (_ESCAPE.sub(lambda each: bytes([int(each[1], 8) & 0xFF]), field) for field in fields[:2])
+            found.append(FstabLine(os.fsdecode(what), os.fsdecode(where)))
+    return found
 
 
 def _named(image: Image, word: str) -> int | None:
@@ -167,20 +195,6 @@ def _root(image: Image) -> int:
 def _list(image: Image) -> str:
     names = (f"{each.number}{each.name and f' ({each.name})'}" for each in image.parts.values())
     return ", ".join(names)
-
-
-def _mounts(image: Image, fstab: bytes) -> Iterator[tuple[bytes, int]]:
-    """Yield where the partitions that can be read are mounted, by their system's fstab (fstab(5))."""
-    readable = set(image.readable)
-    for line in fstab.splitlines():
-        fields = line.split()
-        if len(fields) < 2 or fields[0].startswith(b"#"):
-            continue
-        what, where = (_ESCAPE.sub(lambda found: bytes([int(found[1], 8) & 0xFF]), each) for each in fields[:2])
-        number = next((number for number in readable if what in _specs(image, image.parts[number])), None)
-        path = where.strip(b"/")
-        if number is not None and path:
-            yield path, number
 
 
 def _specs(image: Image, part: Part) -> set[bytes]:

@@ -1,4 +1,4 @@
-"""inspect: what an image holds; and which image a command means."""
+"""inspect, verify: what an image holds, and whether it is as it should be; and which image a command means."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bootsmith.tasks.errors import StageError, UsageError
+from bootsmith.tasks.errors import Ended, StageError, UsageError
 from bootsmith.tasks.planning import products
 from bootsmith.tasks.planning.site import Site
 
@@ -33,6 +33,35 @@ def inspect(request: Request) -> None:
     request.session.progress.answer(
         json.dumps(inspection.to_json(found), indent=2) if as_json else inspection.to_text(found)
     )
+
+
+def verify(request: Request) -> None:
+    """Read an image back and say what is wrong with it. Raises StageError where anything is."""
+    from bootsmith.tasks.disk import inspect as inspection
+    from bootsmith.tasks.inspection import verification
+    from bootsmith.tasks.inspection.volumes import looked_into
+
+    image = disk(request)
+    opener = passphrase(request, image)
+    recipe = None if _given(request) or is_past(request) else request.session.recipe(request.recipe)
+    with looked_into(image, opener) as opened:
+        found = list(verification.verify(opened, inspection.inspect(image, opener), recipe))
+    if recipe is not None:
+        found += verification.outputs(image, _disks(request))
+    progress, name = request.session.progress, shown(request, image)
+    if request.options["json"]:
+        progress.answer(json.dumps([each._asdict() for each in found], indent=2))
+    else:
+        progress.answer(verification.to_text(name, found))
+    if any(each.wrong for each in found):
+        raise Ended(1)
+
+
+def _disks(request: Request) -> list[Path]:
+    """Return the recipe's other outputs that hold the same disk, as far as they are there."""
+    stages = [each for each in plan(request).stages if each.name.startswith("convert/") and "disk" in each.inputs]
+    whole = [each for each in stages if not each.secrets and "backing" not in each.inputs]
+    return [path for each in whole for path in each.outputs.values() if path.exists()]
 
 
 def disk(request: Request) -> Path:

@@ -1,0 +1,86 @@
+"""Whether an image is what it should be, read back without mounting: each check by its name, and what it found.
+
+Some checks hold for every image; those that need to know what was asked for are made with the recipe alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+from bootsmith.tasks.disk import image_format
+from bootsmith.tasks.disk.inspect import Inspection
+from bootsmith.tasks.errors import BootsmithError, StageError, ToolFailed, UsageError
+from bootsmith.tasks.inspection import boot_entries, disk_checks, system_checks, system_tree
+from bootsmith.tasks.inspection.verdicts import Check, NotMade, Subject, Verdict
+from bootsmith.tasks.inspection.volumes import Image
+from bootsmith.tasks.recipe.model import Recipe
+from bootsmith.tasks.tools import host, process
+from bootsmith.tasks.tools.environment import ENVIRONMENT
+
+CHECKS = {**disk_checks.CHECKS, **system_checks.CHECKS}
+"""Every check by its name, in the order in which they are made."""
+
+
+def verify(image: Image, inspection: Inspection, recipe: Recipe | None) -> Iterator[Verdict]:
+    """Yield the verdict of each check, in order."""
+    entries: tuple[boot_entries.Found, ...] = ()
+    tree = None
+    with contextlib.suppress(StageError, UsageError):  # what is damaged, the check of filesystems says
+        entries = tuple(boot_entries.found(image))
+    with contextlib.suppress(StageError, UsageError):
+        tree = system_tree.whole(image)
+    subject = Subject(image, inspection, recipe, tree, entries)
+    yield from (judged(name, check, subject) for name, check in CHECKS.items())
+
+
+def judged(name: str, check: Check, subject: Subject) -> Verdict:
+    """Return what a check comes to."""
+    about, wrong = [], []
+    try:
+        for line in check(subject):
+            if line.startswith("!"):
+                wrong.append(line[1:])
+            else:
+                about.append(line)
+    except NotMade as reason:
+        return Verdict(name, str(reason), made=False)
+    except (StageError, UsageError) as error:
+        wrong.append(error.message)
+    return Verdict(name, ", ".join(about), tuple(dict.fromkeys(wrong)))
+
+
+def outputs(raw: Path, others: Sequence[Path]) -> Iterator[Verdict]:
+    """Yield whether other images hold the same disk, and are sound."""
+    for path in others:
+        name = f"output {path.name}"
+        try:
+            kind = image_format.recognise(path)
+            if kind == "qcow2":
+                _qemu_img("check", "-q", "-f", kind, path)
+            _qemu_img("compare", "-f", "raw", "-F", kind, raw, path)
+        except ToolFailed as error:
+            yield Verdict(name, "", (f"qemu-img: {(error.tail.splitlines() or ['it is not the same disk'])[-1]}",))
+        except BootsmithError as error:
+            yield Verdict(name, "", (error.message,))
+        else:
+            yield Verdict(name, f"{kind}, the same disk")
+
+
+def _qemu_img(*words: str | Path) -> None:
+    process.run([host.find("qemu-img"), *words], env=ENVIRONMENT, cwd=Path("/"))
+
+
+def to_text(name: str, verdicts: list[Verdict]) -> str:
+    """Return it as lines for people."""
+    width = max(len(each.check) for each in verdicts)
+    lines = []
+    for each in verdicts:
+        state = "wrong" if each.wrong else "ok" if each.made else "-"
+        lines.append(f"{state:6}{each.check:{width}}  {each.about}".rstrip())
+        lines += [f"      {'':{width}}  {line}" for line in each.wrong]
+    wrong = sum(bool(each.wrong) for each in verdicts)
+    made = sum(each.made for each in verdicts)
+    lines.append(f"{name}: {wrong} of {made} checks failed" if wrong else f"{name}: {made} checks passed")
+    return "\n".join(lines)

@@ -1,0 +1,141 @@
+"""A disk with a loader and a small declared system on it, made by the stages; and ways to change it afterwards."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from bootsmith.tasks.disk import inspect
+from bootsmith.tasks.inspection import verification
+from bootsmith.tasks.inspection.verdicts import Verdict
+from bootsmith.tasks.inspection.volumes import looked_into
+from bootsmith.tasks.planning.stages import system
+from bootsmith.tasks.recipe.model import Recipe
+from bootsmith.tasks.tools import host
+
+from tests.support.disk_build import DiskBuild
+from tests.support.guest_disks import sparse_copy
+from tests.support.kernel_files import bzimage, cpio
+from tests.support.tar_members import member
+
+RECIPE = """\
+system: {hostname: box.example.com, services: {mask: [noise.service], disable: [idle.service]}}
+disk: {partitions: {PARTITIONSroot: {mount: /, extra: 40M}}}
+boot: {packages: false, loader: LOADER}
+"""
+ESP = "esp: {size: 64M, mount: /boot/efi}, "
+BOOT = "boot: {fs: vfat, size: 64M, mount: /boot/syslinux}, "
+PARTITIONS = {"systemd-boot": ESP, "grub-efi": ESP, "efistub": ESP, "syslinux": BOOT, "grub-bios": ""}
+UNITS = "etc/systemd/system"
+FOLDERS = (
+    "boot/efi", "boot/syslinux", "etc/ssh", f"{UNITS}/multi-user.target.wants", "usr/sbin", "home/ann",
+    "usr/lib/systemd/system", "var/lib/dpkg/info", "usr/share/hello",
+)  # fmt: skip
+ON = "usr/lib/systemd/system/on.service"
+PASSWD = b"root:x:0:0:root:/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\n"
+STATUS = b"""\
+Package: hello
+Status: install ok installed
+Version: 2.10-3
+
+Package: gone
+Status: deinstall ok config-files
+Version: 1
+"""
+
+
+@dataclass(frozen=True)
+class WholeDisk:
+    """A raw disk and its recipe."""
+
+    raw: Path
+    recipe: Recipe
+
+    @classmethod
+    def make(cls, folder: Path, loader: str = "systemd-boot") -> WholeDisk:
+        """Make one. Its tree is what the stages of a declared system come to."""
+        with pytest.MonkeyPatch.context() as patch:
+            text = RECIPE.replace("LOADER", loader).replace("PARTITIONS", PARTITIONS[loader])
+            build = DiskBuild(folder, patch, text)
+            unified = loader == "efistub"
+            build.site.kernel.write_bytes(host.find("systemd-boot").read_bytes() if unified else bzimage())
+            build.site.initrd.write_bytes(cpio())
+            fstab = system.fstab(build.recipe.disk.partitions.values(), "uuid").encode()
+            folders = (
+                "boot/efi",
+                "boot/syslinux",
+                "etc/ssh",
+                f"{UNITS}/multi-user.target.wants",
+                "usr/sbin",
+                "home/ann",
+            )
+            folders += ("usr/lib/systemd/system", "var/lib/dpkg/info", "usr/share/hello")
+            parents = {f"{parent}/" for path in folders for parent in [Path(path), *Path(path).parents] if parent.name}
+            build.base({
+                "./": member("d"), **{path: member("d") for path in sorted(parents)},
+                "usr/sbin/init": member(data=b"#!/bin/sh\n", mode=0o755), "sbin": member("l", linkname="usr/sbin"),
+                "etc/hostname": b"box\n", "etc/machine-id": member(mode=0o444), "etc/fstab": fstab,
+                "etc/passwd": PASSWD, "etc/group": b"root:x:0:\nann:x:1000:\n",
+                "etc/shadow": member(data=b"root:*:1::::::\nann:!:1::::::\n", mode=0o640),
+                "etc/motd": b"hello\n", "etc/twin": member("h", linkname="etc/motd"),
+                "etc/odd name\x1b": b"odd", "etc/loop": member("l", linkname="loop"),
+                "etc/up": member("l", linkname="../../../etc/motd"), "etc/abs": member("l", linkname="/etc/motd"),
+                ON: b"[Service]\n", f"{UNITS}/multi-user.target.wants/on.service": member("l", linkname=f"/{ON}"),
+                f"{UNITS}/noise.service": member("l", linkname="/dev/null"),
+                "usr/bin": member("d"), "usr/bin/tool": member(data=b"#!/bin/sh\n", mode=0o4755, uid=0, gid=1000),
+                "usr/bin/large": bytes(3 << 20) + b"end", "home/ann/note": member(data=b"mine\n", uid=1000, gid=1000),
+                "var/lib/dpkg/status": STATUS, "var/lib/dpkg/info/hello.list": b"/.\n/usr/share/hello/text\n",
+                "usr/share/hello/text": b"hello, world\n", "usr/null": member("c", devmajor=1, devminor=3),
+            })  # fmt: skip
+            return cls(build.raw_disk(), build.recipe)
+
+    def copy(self, folder: Path) -> WholeDisk:
+        """Return a copy that may be changed."""
+        return WholeDisk(sparse_copy(self.raw, folder / "copy.raw"), self.recipe)
+
+    def start(self, name: str) -> int:
+        """Return where a partition begins, in bytes."""
+        return self._row(name).start
+
+    def _row(self, name: str) -> inspect.Part:
+        (found,) = (each for each in inspect.inspect(self.raw).parts if each.name == name or str(each.number) == name)
+        return found
+
+    def debugfs(self, *commands: str) -> None:
+        """Let debugfs write into the root."""
+        lines = "".join(f"{line}\n" for line in commands)
+        target = f"{self.raw}?offset={self.start('root')}"
+        subprocess.run(["debugfs", "-w", "-f", "-", target], input=lines, text=True, check=True, capture_output=True)
+
+    def put(self, path: str, data: bytes) -> None:
+        """Write a file of the root anew."""
+        source = self.raw.with_name("put")
+        source.write_bytes(data)
+        self.debugfs(f"rm {path}", f"write {source} {path}")
+
+    def mtools(self, *words: str | Path, part: str = "esp") -> bytes:
+        """Run one of the mtools on a FAT partition."""
+        argv = [words[0], "-i", f"{self.raw}@@{self.start(part)}", *words[1:]]
+        env = {**os.environ, "MTOOLS_SKIP_CHECK": "1"}
+        return subprocess.run(argv, check=True, capture_output=True, env=env).stdout
+
+    def put_fat(self, path: str, data: bytes, part: str = "esp") -> None:
+        """Write a file of a FAT partition anew."""
+        source = self.raw.with_name("put")
+        source.write_bytes(data)
+        self.mtools("mcopy", "-o", source, f"::{path}", part=part)
+
+    def write(self, offset: int, data: bytes) -> None:
+        """Write bytes of the disk; from its end, where `offset` is negative."""
+        with self.raw.open("r+b") as file:
+            file.seek(offset, os.SEEK_END if offset < 0 else os.SEEK_SET)
+            file.write(data)
+
+    def verdicts(self, *, alone: bool = False) -> dict[str, Verdict]:
+        """Return what each check says of it; `alone`, without the recipe."""
+        with looked_into(self.raw) as image:
+            recipe = None if alone else self.recipe
+            return {each.check: each for each in verification.verify(image, inspect.inspect(self.raw), recipe)}
