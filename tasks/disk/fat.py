@@ -124,8 +124,5 @@ def _check(name: str, tree: Tree) -> None:
 
 
 def _is_text(word: str) -> bool:
-    try:
-        word.encode()
-    except UnicodeEncodeError:  # surrogates, which stand for bytes that are no UTF-8
-        return False
-    return True
+    """Tell whether mtools write a name as it is: not bytes that are no UTF-8, nor letters beyond the first 65,536."""
+    return all(letter < "\ud800" or "\udfff" < letter <= "\uffff" for letter in word)

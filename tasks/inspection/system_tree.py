@@ -11,7 +11,7 @@ from bootsmith.cache.display import shown
 from bootsmith.tasks.disk.inspect import Part
 from bootsmith.tasks.disk.node import Node
 from bootsmith.tasks.errors import StageError, UsageError
-from bootsmith.tasks.inspection.volumes import Files, Image
+from bootsmith.tasks.inspection.volumes import Files, Image, reader
 
 _MOST_LINKS = 40  # as Linux follows (MAXSYMLINKS)
 _MOST_FILES = 4_000_000
@@ -180,12 +180,12 @@ def _named(image: Image, word: str) -> int | None:
 
 def _root(image: Image) -> int:
     readable = image.readable
-    if len(readable) == 1:
-        return readable[0]
+    linux = [each for each in readable if reader(image.parts[each]) == "ext"]
+    if len(linux or readable) == 1:
+        return (linux or readable)[0]
     for number in readable:
-        names = {
-            name for name, node in image.files(number).children(b"", image.files(number).root) if node.kind in "dl"
-        }
+        files = image.files(number)
+        names = {name for name, node in files.children(b"", files.root) if node.kind in "dl"}
         if b"etc" in names and names & {b"usr", b"bin", b"sbin"}:
             return number
     hint = f"Say which partition: there are {_list(image)}; `2:/` is the top of the second."

@@ -61,10 +61,10 @@ class Image:
     @property
     def readable(self) -> list[int]:
         """The numbers of the partitions whose filesystem can be read."""
-        return [number for number, part in self.parts.items() if _reader(part)]
+        return [number for number, part in self.parts.items() if reader(part)]
 
     def _opened(self, part: Part) -> Files:
-        kind = _reader(part)
+        kind = reader(part)
         name = f"partition {part.number}" if part.number else "the disk"
         if kind is None:
             held = (
@@ -86,7 +86,8 @@ class Image:
         self._open.close()
 
 
-def _reader(part: Part) -> str | None:
+def reader(part: Part) -> str | None:
+    """Return by what a partition's files are read: "fat" or "ext"; None where nothing here reads them."""
     kind = part.filesystem.kind if part.filesystem else ""
     return "fat" if kind.startswith("FAT") else "ext" if kind.startswith("ext") else None
 

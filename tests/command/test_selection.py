@@ -72,7 +72,10 @@ def test_a_past_build_is_refused_elsewhere(line: str, wrong: str) -> None:
     """Where nothing takes `at=ID` it is refused: silently it would mean the present."""
     with pytest.raises(UsageError, match=f"at=1 does not go with {wrong}") as refused:
         selected(f"at=1 {line}").check_past()
-    assert refused.value.hint == "It goes with run-uefi, run-bios, run-direct, qemu-test, restore, inspect."
+    assert (
+        refused.value.hint
+        == "It goes with run-uefi, run-bios, run-direct, qemu-test, restore, inspect, verify, ls, cat, extract."
+    )
 
 
 def test_each_command_is_told_its_own_options() -> None:

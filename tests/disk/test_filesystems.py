@@ -435,6 +435,7 @@ def test_fat_holds_sparse_files_with_their_zeros(build: DiskBuild, tmp_path: Pat
         (lambda writer: writer.add_fifo("boot/efi/p"), "FAT cannot hold a fifo: /p"),
         (lambda writer: writer.add_file("boot/efi/a:b", b""), "FAT cannot hold the name of /a:b"),
         (lambda writer: writer.add_file("boot/efi/\udcff", b""), "FAT cannot hold the name of"),
+        (lambda writer: writer.add_file("boot/efi/\U0001f600", b""), "FAT cannot hold the name of"),
         (lambda writer: writer.add_file("boot/efi/a[1]/b", b""), r"cannot write into a folder named /a\[1\]"),
         (lambda writer: writer.add_file("boot/efi/f", b"", xattrs={acl.DEFAULT: b""}), "the access control list of /f"),
         (lambda writer: [writer.add_file(f"boot/efi/{name}", b"") for name in "Aa"], "are the same name"),

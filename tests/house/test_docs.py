@@ -23,7 +23,9 @@ from tests.support.recipe_folder import SOURCE
 
 RECIPES = CHECKOUT / "recipes"
 TASKS: dict[str, dict[str, type]] = {name: {} for name in GROUPS}
-TASKS |= {command.name: {f"--{each['long']}": each["type"] for each in command.params} for command in COMMANDS}
+for command in COMMANDS:
+    names = [(name, each["type"]) for each in command.params for name in (f"--{each['long']}", f"-{each['short']}")]
+    TASKS[command.name] = {name: kind for name, kind in names if name != "-"}
 TAKERS = [command.name for command in COMMANDS if command.positional]
 OWN = ("test", "soak", "bench")  # tasks of this repository's dodo.py
 DOITS: dict[str, dict[str, type]] = {"list": {"-s": bool}, "info": {}, "clean": {}, "forget": {}, "help": {}}

@@ -21,7 +21,7 @@ PROJECT = (*HOUSE, "tests", "benchmarks", "recipes", "docs", ".ci", "doitw", "py
 ROOMS = (
     *("cache.display", "cache.errors", "cache.files", "cache.digest", "cache.store", "cache.keep", "cache.report"),
     *("tasks.errors", "tasks.tools", "tasks.build", "tasks.recipe", "tasks.tree", "tasks.disk", "tasks.boot"),
-    *("tasks.packages", "tasks.machine", "tasks.writeback", "tasks.planning", "tasks.command"),
+    *("tasks.packages", "tasks.machine", "tasks.writeback", "tasks.inspection", "tasks.planning", "tasks.command"),
 )
 """The rooms from the ground up: each imports from itself and from those before it, never from one behind it."""
 

@@ -8,14 +8,17 @@ from __future__ import annotations
 import gzip
 import io
 import lzma
+import os
 import struct
+import subprocess
 import tarfile
+import tempfile
 import zlib
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, cast
+from typing import cast
 
 from bootsmith.cache.display import escaped, shown
 from bootsmith.tasks.boot import multiboot, own_kernel, pe
@@ -35,7 +38,11 @@ from bootsmith.tasks.disk import (
     superblock,
 )
 from bootsmith.tasks.disk.ext import attributes, inode
+from bootsmith.tasks.disk.image_content import opened
 from bootsmith.tasks.errors import BootsmithError, StageError
+from bootsmith.tasks.inspection import boot_entries, difference, listing, system_tree, verification
+from bootsmith.tasks.inspection.verdicts import Subject
+from bootsmith.tasks.inspection.volumes import looked_into
 from bootsmith.tasks.machine import kernel_file, variables
 from bootsmith.tasks.packages import debs, lists, lockfile, mirrors, resolution
 from bootsmith.tasks.tools import os_release
@@ -298,30 +305,62 @@ NAMES = b"\0".join(
 # -- disks
 
 
-class Raw:
-    """A disk of these bytes."""
-
-    def __init__(self, data: bytes) -> None:
-        self._data = data
-        self.size = len(data)
-
-    def read(self, offset: int, length: int) -> bytes:
-        return self._data[offset : offset + length] if 0 <= offset < self.size and length > 0 else b""
-
-
-def read_disk(data: bytes, _: Path) -> None:
+def read_disk(data: bytes, folder: Path) -> None:
     """Look for tables, filesystems and loaders, as inspect and a start do, up to where mtools would be asked."""
-    disk = Raw(with_crcs(data))
-    bootcode.recognised(disk.read)
-    bootable._of_cd(cast("Any", disk))
-    for start, size in bootable._stretches(cast("Any", disk), disk.read(0, 512)):
-        superblock.probe(lambda offset, length, at=start, end=size: disk.read(at + offset, min(length, end - offset)))
-    table, identity, parts, problems = inspect._parts(cast("Any", disk))
-    found = inspect.Inspection(
-        "x", "raw", disk.size, disk.size, disk.size, table, identity, "", tuple(parts), tuple(problems)
-    )
+    path = folder / "disk"
+    path.write_bytes(with_crcs(data))
+    with opened(path, "raw") as disk:
+        bootcode.recognised(disk.read)
+        bootable._of_cd(disk)
+        for start, size in bootable._stretches(disk, disk.read(0, 512)):
+            superblock.probe(
+                lambda offset, length, at=start, end=size: disk.read(at + offset, min(length, end - offset))
+            )
+    found = inspect.inspect(path)
     inspect.to_text(found)
     inspect.to_json(found)
+
+
+def read_files(data: bytes, folder: Path) -> None:
+    """Look for files in an image as ls, diff and verify do, up to where a filesystem's own check would be asked."""
+    path = folder / "disk"
+    path.write_bytes(data)
+    with looked_into(path) as image:
+        tree = system_tree.whole(image)
+        list(listing.lines(tree, tree.top, long=True, recursive=True))
+        list(difference.between(image, image, (tree, tree)))
+        entries = tuple(boot_entries.found(image))
+        subject = Subject(image, inspect.inspect(path), None, tree, entries)
+        checks = {name: check for name, check in verification.CHECKS.items() if name not in ("filesystems", "loader")}
+        verification.to_text("x", [verification.judged(name, check, subject) for name, check in checks.items()])
+
+
+def files_seeds() -> list[bytes]:
+    """Return a FAT filesystem that holds a system's own files, and loaders' configurations."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        image = folder / "fat"
+        subprocess.run(["mkfs.vfat", "-C", image, "96"], check=True, capture_output=True)
+        for path, text in _SYSTEM.items():
+            (folder / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / path).write_text(text)
+        tops = sorted({path.split("/")[0] for path in _SYSTEM})
+        env = {**os.environ, "MTOOLS_SKIP_CHECK": "1"}
+        subprocess.run(["mcopy", "-s", "-i", image, *(folder / top for top in tops), "::"], check=True, env=env)
+        return [image.read_bytes()]
+
+
+_SYSTEM = {
+    "etc/fstab": "UUID=1 / ext4 defaults\\0401 0 1\nLABEL=x /boot\\040x vfat\n/dev/sda1 none swap\n",
+    "etc/passwd": "root:x:0:0::/:/bin/sh\n",
+    "etc/hostname": "box\n",
+    "usr/x": "",
+    "loader/entries/one.conf": 'title One\nlinux /linux\ninitrd /initrd\noptions root=UUID=1 "a b"\n',
+    "linux": "MZ",
+    "grub/grub.cfg": "menuentry 'One' {\n search --fs-uuid --set=root 1-2\n linux /linux root=LABEL=x\n initrd /a\n}\n",
+    "syslinux/syslinux.cfg": "label one\nkernel ../linux\nappend initrd=a,b root=/dev/sda\n",
+    "var/lib/dpkg/status": "Package: x\nStatus: install ok installed\nVersion: 1\n\n",
+}
 
 
 def with_crcs(data: bytes) -> bytes:
@@ -494,6 +533,7 @@ READERS: Mapping[str, tuple[Reader, Callable[[], Sequence[bytes]]]] = {
     "acl": (read_acl, lambda: [LIST, acl.encode(acl.parse(LIST, lambda *_: 7))]),
     "names": (read_names, lambda: [NAMES]),
     "disk": (read_disk, disk_seeds),
+    "files": (read_files, files_seeds),
     "image": (read_image, lambda: IMAGES),
     "attributes": (read_attributes, lambda: [bytes(INODE + BLOCK), bytes(INODE)]),
     "flash": (read_flash, lambda: [flash()]),
