@@ -13,7 +13,14 @@ from bootsmith.tasks.recipe.loaders import layouts
 from bootsmith.tasks.recipe.values import files
 from bootsmith.tasks.recipe.values.shapes import Chosen
 
-_ENDINGS = {"kernel": "vmlinuz"}
+_NAMES = {"kernel": "{}.vmlinuz", "azure": "{}-azure.vhd", "gcp": "{}-gcp.tar.gz", "aws": "{}-aws.vmdk"}
+"""What outputs are called, that are not called by their kind."""
+_PACKED = {"none": "", "gzip": ".gz", "xz": ".xz", "zstd": ".zst"}
+_IMAGES = {
+    "vhd": model.Vhd, "vhdx": model.Vhdx, "vdi": model.Vdi, "vmdk": model.Vmdk, "azure": model.Azure, "gcp": model.Gcp,
+    "aws": model.Aws, "kernel": model.KernelOutput,
+}  # fmt: skip
+"""What has no key whose default follows from others."""
 
 
 def complete(
@@ -41,7 +48,7 @@ def complete(
         system=_system(values["system"], boot, name),
         disk=disk,
         boot=boot,
-        outputs=tuple(_outputs(values["outputs"], name, packed=_packed(boot))),
+        outputs=tuple(_outputs(values["outputs"], name, packed_tree=_packed(boot))),
         machine=complete_machine(values["machine"]),
         test=values["test"],
         choices=tuple(choices),
@@ -131,35 +138,38 @@ def _packed(boot: model.Boot) -> bool:
     return entry is not None and entry.initrd == "tree"
 
 
-def _outputs(chosen: Iterable[Chosen], name: str, *, packed: bool) -> Iterable[model.OutputSpec]:
+def _outputs(chosen: Iterable[Chosen], name: str, *, packed_tree: bool) -> Iterable[model.OutputSpec]:
     for each in chosen:
         values = each.value
-        file = values["file"] or f"{name}.{_ENDINGS.get(each.kind, each.kind)}"
+        file = values["file"] or _NAMES.get(each.kind, f"{{}}.{each.kind}").format(name)
         match each.kind:
             case "raw":
-                yield model.Raw(file)
-                continue
-            case "kernel":
-                yield model.KernelOutput(file)
-                continue
+                packed = "" if values["file"] else _PACKED[values["compress"]]
+                yield model.Raw(file + packed, values["compress"])
+            case "qcow2":
+                yield _qcow2(file, values)
             case "initramfs":
-                yield model.InitramfsOutput(file, values["compress"] or ("gzip" if packed else None))
-                continue
-        old = values["compat"] == "0.10"
-        compress: Any = values["compress"] or ("none" if values["encrypt"] else "zlib" if old else "zstd")
-        laid_out = compress == "none" and not any(values[key] for key in ("backing", "encrypt", "snapshot"))
-        yield model.Qcow2(
-            file=file,
-            compress=compress,
-            preallocation=values["preallocation"] or ("metadata" if laid_out else "off"),
-            cluster=values["cluster"],
-            compat=values["compat"],
-            lazy_refcounts=not old if values["lazy_refcounts"] is None else values["lazy_refcounts"],
-            backing=values["backing"],
-            backing_format=values["backing_format"] or _format(values["backing"]),
-            encrypt=values["encrypt"],
-            snapshot=values["snapshot"],
-        )
+                yield model.InitramfsOutput(file, values["compress"] or ("gzip" if packed_tree else None))
+            case kind:
+                yield _IMAGES[kind](**{**values, "file": file})
+
+
+def _qcow2(file: str, values: Mapping[str, Any]) -> model.Qcow2:
+    old = values["compat"] == "0.10"
+    compress: Any = values["compress"] or ("none" if values["encrypt"] else "zlib" if old else "zstd")
+    laid_out = compress == "none" and not any(values[key] for key in ("backing", "encrypt", "snapshot"))
+    return model.Qcow2(
+        file=file,
+        compress=compress,
+        preallocation=values["preallocation"] or ("metadata" if laid_out else "off"),
+        cluster=values["cluster"],
+        compat=values["compat"],
+        lazy_refcounts=not old if values["lazy_refcounts"] is None else values["lazy_refcounts"],
+        backing=values["backing"],
+        backing_format=values["backing_format"] or _format(values["backing"]),
+        encrypt=values["encrypt"],
+        snapshot=values["snapshot"],
+    )
 
 
 def _format(backing: model.File | None) -> Literal["raw", "qcow2"] | None:
