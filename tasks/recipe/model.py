@@ -413,6 +413,38 @@ class Aws:
 
 
 @dataclass(frozen=True, slots=True)
+class Ova(_OneFile):
+    """The disk and a description of its machine, in one file; `os` is what hypervisors are told of the guest."""
+
+    kind: ClassVar = "ova"
+    os: Literal["debian", "ubuntu", "linux", "other"]
+
+
+@dataclass(frozen=True, slots=True)
+class Ovf:
+    """The same in three."""
+
+    kind: ClassVar = "ovf"
+    file: str
+    os: Literal["debian", "ubuntu", "linux", "other"]
+
+    @property
+    def files(self) -> tuple[str, ...]:
+        """The files that are kept."""
+        stem = self.file.removesuffix(".ovf")
+        return (self.file, f"{stem}-disk1.vmdk", f"{stem}.mf")
+
+
+@dataclass(frozen=True, slots=True)
+class Box(_OneFile):
+    """A box for Vagrant."""
+
+    kind: ClassVar = "box"
+    provider: Literal["libvirt", "virtualbox"]
+    os: Literal["debian", "ubuntu", "linux", "other"]
+
+
+@dataclass(frozen=True, slots=True)
 class KernelOutput(_OneFile):
     """`kernel`: the kernel as a file."""
 
@@ -427,7 +459,9 @@ class InitramfsOutput(_OneFile):
     compress: Literal["none", "gzip", "zstd"] | None  # None: as it came, which with `initrd: tree` it never is
 
 
-OutputSpec: TypeAlias = Raw | Qcow2 | Vhd | Vhdx | Vdi | Vmdk | Azure | Gcp | Aws | KernelOutput | InitramfsOutput
+OutputSpec: TypeAlias = (
+    Raw | Qcow2 | Vhd | Vhdx | Vdi | Vmdk | Azure | Gcp | Aws | Ova | Ovf | Box | KernelOutput | InitramfsOutput
+)
 
 
 @dataclass(frozen=True, slots=True)

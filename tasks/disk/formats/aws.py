@@ -13,7 +13,7 @@ from bootsmith.tasks.disk.formats.image import ImageParams
 
 @dataclass(frozen=True)
 class AwsParams(Params):
-    """The image, and what the request tells of it: where it will be, called `key` in `bucket`, and what it starts by."""
+    """The image, and what the request tells of it: where it will be, `key` in `bucket`, and what starts it."""
 
     image: ImageParams
     bucket: str
@@ -26,7 +26,7 @@ class AwsParams(Params):
 def run(ctx: Context) -> None:
     """Make a stage's VMDK and its request."""
     params = AwsParams.of(ctx)
-    vmdk.run_stream(ctx, params.image)
+    vmdk.run_stream(ctx, ctx.outputs["image"], params.image)
     ctx.outputs["request"].write_text(json.dumps(request(params), indent=2) + "\n")
 
 

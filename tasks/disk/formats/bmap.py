@@ -24,7 +24,9 @@ def text(disk: int, size: int, unused: Iterable[Stretch]) -> str:
     count = -(-size // BLOCK)
     ranges = list(_merged([*_filled(disk, size), *_used(count, unused)]))
     mapped = sum(end - start for start, end in ranges)
-    lines = [f'        <Range chksum="{_sum(disk, start, end)}"> {_shown(start, end)} </Range>' for start, end in ranges]
+    lines = [
+        f'        <Range chksum="{_sum(disk, start, end)}"> {_shown(start, end)} </Range>' for start, end in ranges
+    ]
     whole = f"""<?xml version="1.0" ?>
 <bmap version="2.0">
     <ImageSize> {size} </ImageSize>

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from bootsmith.tasks.build.stage import Context
-from bootsmith.tasks.disk.formats import image, sparse_tar
+from bootsmith.tasks.disk.formats import archive, image
 from bootsmith.tasks.errors import StageError
 
 GIB: Final = 1 << 30
@@ -19,6 +19,6 @@ def run(ctx: Context) -> None:
         raise StageError(
             f"Google's cloud takes disks of whole GiB; the disk has {size} bytes", "Make disk.size whole G."
         )
-    sparse_tar.write(disk, packed, "disk.raw", image.ImageParams.of(ctx).epoch, image.reporting(disk, ctx.say))
+    archive.write_disk(disk, packed, "disk.raw", image.ImageParams.of(ctx).epoch, image.reporting(disk, ctx.say))
     ctx.say(f"packing {packed.stat().st_size} bytes by gzip")
     ctx.run("gzip", "-nc", packed, stdout=ctx.outputs["image"])

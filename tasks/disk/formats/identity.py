@@ -1,4 +1,4 @@
-"""What tells an image from all others, where its format wants UUIDs and dates: the disk's content and the recipe's seed.
+"""What tells an image from all others, where its format wants UUIDs and dates: the disk's content, the recipe's seed.
 
 The same disk of the same recipe is the same image on every host and day; another content has other identifiers, so that
 a hypervisor that knows the one does not take the other for it.

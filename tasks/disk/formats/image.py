@@ -13,7 +13,7 @@ from bootsmith.tasks.disk.formats.blocks import Report
 from bootsmith.tasks.disk.formats.identity import Identity
 
 Write: TypeAlias = Callable[[Path, Path, str, Identity, Report], None]
-"""Makes an image of a raw disk: where it is, where the image is to be, the subformat, and what its format has to name."""
+"""Makes an image of a raw disk: where that is, where the image is to be, the subformat, and what it has to name."""
 
 
 @dataclass(frozen=True)

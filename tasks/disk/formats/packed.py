@@ -12,10 +12,11 @@ from bootsmith.tasks.build.parameters import Params
 from bootsmith.tasks.build.stage import Context
 from bootsmith.tasks.disk import splice, unused
 from bootsmith.tasks.disk.formats import bmap
+from bootsmith.tasks.disk.superblock import Read
 
 PACK: Final[Mapping[str, tuple[str, ...]]] = {
-    # neither name nor time, and the same bytes on any number of cores: xz and zstd cut what they pack into pieces of one
-    # size as soon as they may use two threads, whether there are as many or not
+    # neither name nor time, and the same bytes on any number of cores: xz and zstd cut what they pack into pieces of
+    # one size as soon as they may use two threads, whether there are as many or not
     "gzip": ("gzip", "-nc"),
     "xz": ("xz", "-c", "--block-size=24MiB"),
     "zstd": ("zstd", "-qc"),
@@ -50,7 +51,7 @@ def packing(how: str) -> tuple[str, ...]:
     return PACK.get(how, ()) if how in ("gzip", "none") else (*PACK[how], f"-T{threads}")
 
 
-def _reader(disk: int, size: int) -> unused.Read:
+def _reader(disk: int, size: int) -> Read:
     def read(offset: int, length: int) -> bytes:
         return os.pread(disk, length, offset) if 0 <= offset < size and length > 0 else b""
 

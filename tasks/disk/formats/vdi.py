@@ -44,24 +44,19 @@ def write(disk: Path, target: Path, subformat: str, identity: Identity, report: 
     data_at = -(-(TABLE_AT + 4 * count) // BLOCK) * BLOCK
     with disk.open("rb") as source, target.open("xb") as made:
         if subformat == "fixed":
-            table, used = array("I", range(count)), count
-            made.truncate(data_at + count * BLOCK)
+            table = array("I", range(count))
             blocks.copy(source.fileno(), size, made.fileno(), data_at, report)
         else:
-            table, used = array("I", [_ABSENT]) * count, 0
-            for number, block in blocks.filled(source.fileno(), size, BLOCK, report):
+            table = array("I", [_ABSENT]) * count
+            for used, (number, block) in enumerate(blocks.filled(source.fileno(), size, BLOCK, report)):
                 table[number] = used
                 blocks.write(made.fileno(), block, data_at + used * BLOCK)
-                used += 1
-            made.truncate(data_at + used * BLOCK)
-        header = _header(size, count, used, data_at, _FIXED if subformat == "fixed" else _DYNAMIC, identity)
+        used = count - table.count(_ABSENT)
+        made.truncate(data_at + used * BLOCK)
+        shape = geometry.of_ata(size // SECTOR)
+        header = _HEADER.pack(
+            b"<<< Virtual Disk Image >>>\n", _MAGIC, 0x0001_0001, _SIZE, _FIXED if subformat == "fixed" else _DYNAMIC,
+            0, b"", TABLE_AT, data_at, *shape, SECTOR, 0, size, BLOCK, 0, count, used,
+            identity.uuid("vdi").bytes_le, identity.uuid("vdi", "state").bytes_le, bytes(32), 0, 0, 0, SECTOR,
+        )  # fmt: skip
         sparse.write(made.fileno(), header + struct.pack(f"<{count}I", *table), 0)
-
-
-def _header(size: int, count: int, used: int, data_at: int, kind: int, identity: Identity) -> bytes:
-    shape = geometry.of_ata(size // SECTOR)
-    return _HEADER.pack(
-        b"<<< Virtual Disk Image >>>\n", _MAGIC, 0x0001_0001, _SIZE, kind, 0, b"", TABLE_AT, data_at, *shape, SECTOR, 0,
-        size, BLOCK, 0, count, used, identity.uuid("vdi").bytes_le, identity.uuid("vdi", "state").bytes_le, bytes(32),
-        0, 0, 0, SECTOR,
-    )  # fmt: skip

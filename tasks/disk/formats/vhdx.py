@@ -61,9 +61,9 @@ def write(disk: Path, target: Path, subformat: str, identity: Identity, report: 
             made.truncate(end + count * block)
             blocks.copy(source.fileno(), size, made.fileno(), end, report)
         else:
-            for number, data in blocks.filled(source.fileno(), size, block, report):
+            for number, content in blocks.filled(source.fileno(), size, block, report):
                 table[number + number // every] = end | _PRESENT
-                blocks.write(made.fileno(), data, end)
+                blocks.write(made.fileno(), content, end)
                 end += block
             made.truncate(end)
         for data, at in _frame(size, block, room, subformat, identity):

@@ -35,18 +35,16 @@ def run(ctx: Context) -> None:
     """Make a stage's VMDK, and where it is flat the disk beside it, whose name the text has."""
     disk, target, params = ctx.inputs["disk"], ctx.outputs["image"], image.ImageParams.of(ctx)
     if params.subformat == "streamOptimized":
-        run_stream(ctx, params)
+        run_stream(ctx, target, params)
     elif params.subformat == "monolithicFlat":
-        write_flat(
-            disk, target, ctx.outputs["extent"], image.identity(disk, params), image.reporting(disk, ctx.say)
-        )
+        write_flat(disk, target, ctx.outputs["extent"], image.identity(disk, params), image.reporting(disk, ctx.say))
     else:
         image.make(ctx, write)
 
 
-def run_stream(ctx: Context, params: image.ImageParams) -> None:
+def run_stream(ctx: Context, target: Path, params: image.ImageParams) -> None:
     """Have qemu-img pack a stage's disk as "streamOptimized", and say in it what does not change from day to day."""
-    disk, target = ctx.inputs["disk"], ctx.outputs["image"]
+    disk = ctx.inputs["disk"]
     ctx.say(f"packing by zlib: 0% of {blocks.length(disk)} bytes")
     ctx.run("qemu-img", *STREAM, disk, target)
     put_descriptor(target, blocks.length(disk), image.identity(disk, params))
@@ -107,7 +105,9 @@ def put_descriptor(image: Path, size: int, identity: Identity) -> None:
 def descriptor(sectors: int, kind: str, extent: str, identity: Identity, adapter: str = "ide") -> str:
     """Return the text that says what a VMDK is."""
     shape = geometry.of_ata(sectors)
-    content = int.from_bytes(identity.digest("vmdk")[:4], "big") % 0xFFFF_FFFE  # the two highest mean that there is none
+    content = (
+        int.from_bytes(identity.digest("vmdk")[:4], "big") % 0xFFFF_FFFE
+    )  # the two highest mean that there is none
     return f"""# Disk DescriptorFile
 version=1
 CID={content:08x}

@@ -6,6 +6,7 @@ import os
 from typing import TYPE_CHECKING
 
 from bootsmith.tasks.build.stage import Stage
+from bootsmith.tasks.disk.formats.appliance import ApplianceParams
 from bootsmith.tasks.disk.formats.aws import AwsParams
 from bootsmith.tasks.disk.formats.image import ImageParams
 from bootsmith.tasks.disk.formats.packed import PackedParams, packing
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from bootsmith.tasks.recipe.model import Recipe
 
     _Image: TypeAlias = model.Vhd | model.Azure | model.Vhdx | model.Vdi | model.Vmdk
+    _Appliance: TypeAlias = model.Ova | model.Ovf | model.Box
 
 
 def stages(recipe: Recipe, site: Site) -> tuple[Stage, ...]:
@@ -31,7 +33,7 @@ def stages(recipe: Recipe, site: Site) -> tuple[Stage, ...]:
     found: list[Stage] = []
     counts: dict[str, int] = {}
     for output in recipe.outputs:
-        make = _KINDS.get(type(output))
+        make = KINDS.get(type(output))
         if make is None or site.output(output.file) == raw_disk(recipe, site):
             continue
         counts[output.kind] = counts.get(output.kind, 0) + 1
@@ -140,6 +142,35 @@ def _aws(name: str, output: model.Aws, recipe: Recipe, site: Site) -> Stage:
     )
 
 
+def _appliance(name: str, output: model.Ova | model.Ovf | model.Box, recipe: Recipe, site: Site) -> Stage:
+    """Return the stage of a disk with a machine around it."""
+    run, what = _APPLIANCES[type(output)]
+    machine = recipe.machine
+    firmware = served(recipe.boot.loader) if machine.firmware == "auto" else [machine.firmware]
+    return Stage(
+        name,
+        run,
+        {"disk": raw_disk(recipe, site)},
+        _files(("image", "disk", "manifest"), output, site),
+        ApplianceParams(
+            _params(output, "streamOptimized", recipe, site),
+            name=recipe.name,
+            version=recipe.version,
+            description=recipe.description,
+            system=output.os,
+            bits=64 if recipe.arch == "amd64" else 32,
+            cpus=machine.cpus,
+            memory=machine.memory,
+            drive=machine.drive,
+            nic=machine.nic,
+            uefi=firmware[:1] == ["uefi"],
+            provider=output.provider if isinstance(output, model.Box) else "",
+        ).to_json(),
+        ("qemu-img", "gzip") if isinstance(output, model.Box) else ("qemu-img",),
+        doc=f"{what}: {output.file}",
+    )
+
+
 def _files(roles: tuple[str, ...], output: model.OutputSpec, site: Site) -> dict[str, Path]:
     """Return where an output's files are made, each with its role; the last of them only some have."""
     return dict(zip(roles, map(site.output, output.files), strict=False))
@@ -158,11 +189,18 @@ _IMAGES: Mapping[type[_Image], tuple[str, str]] = {
     model.Vmdk: ("bootsmith.tasks.disk.formats.vmdk:run", "VMDK"),
 }
 """A format that our own code writes: what runs, and what it is called."""
-_KINDS: Mapping[type[model.OutputSpec], Callable[[str, Any, Recipe, Site], Stage]] = {
+_APPLIANCES: Mapping[type[_Appliance], tuple[str, str]] = {
+    model.Ova: ("bootsmith.tasks.disk.formats.ova:run", "the machine as OVA"),
+    model.Ovf: ("bootsmith.tasks.disk.formats.ovf:run", "the machine as OVF"),
+    model.Box: ("bootsmith.tasks.disk.formats.box:run", "a box for Vagrant"),
+}
+"""A disk with a machine around it: what runs, and what it is called."""
+KINDS: Mapping[type[model.OutputSpec], Callable[[str, Any, Recipe, Site], Stage]] = {
     model.Raw: _raw,
     model.Qcow2: _qcow2,
     **dict.fromkeys(_IMAGES, _image),
     model.Gcp: _gcp,
     model.Aws: _aws,
+    **dict.fromkeys(_APPLIANCES, _appliance),
 }
-"""A format's output, and what makes its stage."""
+"""A format's output, and what makes its stage, of a name: the raw disk is the recipe's."""

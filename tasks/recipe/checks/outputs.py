@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from typing import Literal
 
-from bootsmith.tasks.recipe.model import Azure, Gcp, Qcow2, Recipe
+from bootsmith.tasks.recipe.model import Azure, Gcp, OutputSpec, Qcow2, Recipe
 from bootsmith.tasks.recipe.text.problems import Finding, KeyPath
 from bootsmith.tasks.recipe.values.units import show_size
 
@@ -14,7 +15,12 @@ STAGES = (
 )
 """What bootsmith itself keeps in a build directory."""
 MIB, GIB = 1 << 20, 1 << 30
-_LARGEST = {"vhd": 2040 * GIB, "azure": 2040 * GIB, "vmdk": 2048 * GIB, "aws": 2048 * GIB, "vhdx": 65536 * GIB}
+_LARGEST = {
+    "vhd": 2040 * GIB,
+    "azure": 2040 * GIB,
+    "vhdx": 65536 * GIB,
+    **dict.fromkeys(("vmdk", "aws", "ova", "ovf"), 2048 * GIB),
+}
 """Bytes of the largest disk that a format holds."""
 
 
@@ -29,25 +35,33 @@ def _files(recipe: Recipe) -> Iterable[Finding]:
             if file in STAGES:
                 yield (*path, "file"), f"bootsmith keeps {file} there itself; take another name"
         seen.update(output.files)
-        if isinstance(output, Qcow2):
-            for key, what in _qcow2(output):
-                yield (*path, key), what
 
 
-def _sizes(recipe: Recipe) -> Iterable[Finding]:
-    size = recipe.disk.size
-    for number, output in enumerate(recipe.outputs if recipe.disk.partitions else ()):
-        path: KeyPath = ("outputs", number, output.kind)
-        if isinstance(output, Gcp) and (size == "auto" or size % GIB):
-            what = "" if size == "auto" else f", and {show_size(size)} is none"
-            yield path, f"Google's cloud takes disks of whole GiB{what}; write disk.size, such as 4G"
-        if size == "auto":
-            continue
-        if isinstance(output, Azure) and size % MIB:
-            yield path, f"Azure takes disks of whole MiB, and {show_size(size)} is none; write another disk.size"
-        if size > _LARGEST.get(output.kind, size):
-            most = show_size(_LARGEST[output.kind])
-            yield path, f"{output.kind} holds disks of up to {most}, not {show_size(size)}; take another format"
+def _each(recipe: Recipe) -> Iterable[Finding]:
+    for number, output in enumerate(recipe.outputs):
+        size = recipe.disk.size if recipe.disk.partitions else 0
+        yield from findings(output, size, ("outputs", number, output.kind))
+
+
+def findings(output: OutputSpec, size: int | Literal["auto"], path: KeyPath) -> Iterable[Finding]:
+    """Find what is wrong with an output of a disk of that size."""
+    if isinstance(output, Qcow2):
+        for key, what in _qcow2(output):
+            yield (*path, key), what
+    if isinstance(output, Gcp) and (size == "auto" or size % GIB):
+        that = "" if size == "auto" else f", and {_shown(size)} is none"
+        yield path, f"Google's cloud takes disks of whole GiB{that}; make it one, such as 4G, by disk.size"
+    if size == "auto":
+        return
+    if isinstance(output, Azure) and size % MIB:
+        yield path, f"Azure takes disks of whole MiB, and {_shown(size)} is none; make it one by disk.size"
+    if size > _LARGEST.get(output.kind, size):
+        most = _shown(_LARGEST[output.kind])
+        yield path, f"{output.kind} holds disks of up to {most}, not {_shown(size)}; take another format"
+
+
+def _shown(size: int) -> str:
+    return show_size(size) if size % 512 == 0 else f"{size} bytes"
 
 
 def _qcow2(output: Qcow2) -> Iterable[tuple[str, str]]:
@@ -76,5 +90,5 @@ def _qcow2(output: Qcow2) -> Iterable[tuple[str, str]]:
 
 RULES: tuple[tuple[tuple[KeyPath, ...], Callable[[Recipe], Iterable[Finding]]], ...] = (
     ((("outputs",),), _files),
-    ((("outputs",), ("disk",)), _sizes),
+    ((("outputs",), ("disk",)), _each),
 )

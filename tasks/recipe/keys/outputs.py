@@ -9,6 +9,11 @@ from bootsmith.tasks.recipe.values.scalars import Bool, Choice, size
 from bootsmith.tasks.recipe.values.shapes import Choose, Key, Kind, Section
 
 _FILE_OF_OUTPUT = Key(words.FILE_NAME, "the file's name below build/NAME/", derived="NAME and the kind's ending")
+_OS = Key(
+    Choice("debian", "ubuntu", "linux", "other"),
+    "what hypervisors are told that the guest is",
+    derived="debian where it is that; linux; other for a multiboot kernel",
+)
 _ALONE = Section({"file": _FILE_OF_OUTPUT}, bare="file")
 
 
@@ -71,7 +76,11 @@ OUTPUT = Choose(
         "vhdx": _image(model.Vhdx, "Hyper-V's format", "dynamic", "fixed"),
         "vdi": _image(model.Vdi, "VirtualBox's format", "dynamic", "fixed"),
         "vmdk": _image(
-            model.Vmdk, "VMware's format", "monolithicSparse", "streamOptimized", "monolithicFlat",
+            model.Vmdk,
+            "VMware's format",
+            "monolithicSparse",
+            "streamOptimized",
+            "monolithicFlat",
         ),
         "azure": Kind(_ALONE, "what Azure takes: a fixed VHD of whole MiB", model.Azure),
         "gcp": Kind(_ALONE, "what Google's cloud takes: disk.raw in a tar.gz, of whole GiB", model.Gcp),
@@ -85,6 +94,28 @@ OUTPUT = Choose(
             ),
             "what Amazon's cloud takes: a streamOptimized VMDK, and the request to import it",
             model.Aws,
+        ),
+        "ova": Kind(
+            Section({"file": _FILE_OF_OUTPUT, "os": _OS}, bare="file"),
+            "a machine for VMware and VirtualBox, in one file: `machine:` tells its hardware",
+            model.Ova,
+        ),
+        "ovf": Kind(
+            Section({"file": _FILE_OF_OUTPUT, "os": _OS}, bare="file"),
+            "the same in three files: description, disk, manifest",
+            model.Ovf,
+        ),
+        "box": Kind(
+            Section(
+                {
+                    "file": _FILE_OF_OUTPUT,
+                    "provider": Key(Choice("libvirt", "virtualbox"), "whose machine it is", "libvirt"),
+                    "os": _OS,
+                },
+                bare="file",
+            ),
+            "a box for Vagrant: `machine:` tells its hardware",
+            model.Box,
         ),
         "kernel": Kind(_ALONE, "the kernel", model.KernelOutput),
         "initramfs": Kind(
