@@ -8,7 +8,7 @@ from pathlib import Path
 from bootsmith.tasks.build.stage import Context
 from bootsmith.tasks.disk.formats import appliance, archive, image, ovf
 from bootsmith.tasks.disk.formats.appliance import ApplianceParams
-from bootsmith.tasks.disk.formats.identity import Identity
+from bootsmith.tasks.disk.formats.origin import Origin
 
 _MIB = 1 << 20
 _BUSES = {"virtio": "virtio", "ide": "ide", "sata": "sata", "scsi": "scsi", "nvme": "nvme"}
@@ -17,10 +17,10 @@ _BUSES = {"virtio": "virtio", "ide": "ide", "sata": "sata", "scsi": "scsi", "nvm
 def run(ctx: Context) -> None:
     """Make a stage's box."""
     params, packed = ApplianceParams.of(ctx), ctx.work / "box.tar"
-    identity = image.identity(ctx.inputs["disk"], params.image)
+    origin = image.origin(ctx.inputs["disk"], params.image)
     files = {
         "metadata.json": metadata(params, ctx.inputs["disk"].stat().st_size),
-        "Vagrantfile": vagrantfile(params, identity),
+        "Vagrantfile": vagrantfile(params, origin),
     }
     for name, text in files.items():
         (ctx.work / name).write_text(text)
@@ -39,14 +39,14 @@ def metadata(params: ApplianceParams, size: int) -> str:
     return json.dumps({**found, "architecture": "amd64" if params.bits == 64 else "i386"}, indent=2) + "\n"
 
 
-def vagrantfile(params: ApplianceParams, identity: Identity) -> str:
+def vagrantfile(params: ApplianceParams, origin: Origin) -> str:
     """Return the machine's defaults, which whoever uses the box can overrule."""
     memory = -(-params.memory // _MIB)
     if params.provider == "virtualbox":
         lines = [f"vb.memory = {memory}", f"vb.cpus = {params.cpus}"]
         if params.uefi:
             lines.append('vb.customize ["modifyvm", :id, "--firmware", "efi"]')
-        head = [f'  config.vm.base_mac = "080027{identity.digest("mac")[:3].hex().upper()}"']
+        head = [f'  config.vm.base_mac = "080027{origin.digest("mac")[:3].hex().upper()}"']
         name = "virtualbox"
         letter = "vb"
     else:

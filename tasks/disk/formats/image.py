@@ -10,9 +10,9 @@ from typing import TypeAlias
 from bootsmith.tasks.build.parameters import Params
 from bootsmith.tasks.build.stage import Context
 from bootsmith.tasks.disk.formats.blocks import Report
-from bootsmith.tasks.disk.formats.identity import Identity
+from bootsmith.tasks.disk.formats.origin import Origin
 
-Write: TypeAlias = Callable[[Path, Path, str, Identity, Report], None]
+Write: TypeAlias = Callable[[Path, Path, str, Origin, Report], None]
 """Makes an image of a raw disk: where that is, where the image is to be, the subformat, and what it has to name."""
 
 
@@ -28,12 +28,12 @@ class ImageParams(Params):
 def make(ctx: Context, write: Write) -> None:
     """Make the image of a stage's disk."""
     disk, params = ctx.inputs["disk"], ImageParams.of(ctx)
-    write(disk, ctx.outputs["image"], params.subformat, identity(disk, params), reporting(disk, ctx.say))
+    write(disk, ctx.outputs["image"], params.subformat, origin(disk, params), reporting(disk, ctx.say))
 
 
-def identity(disk: Path, params: ImageParams) -> Identity:
+def origin(disk: Path, params: ImageParams) -> Origin:
     """Return what the identifiers of a disk's image follow from."""
-    return Identity.of(disk, params.seed, params.epoch)
+    return Origin.of(disk, params.seed, params.epoch)
 
 
 def reporting(disk: Path, say: Callable[[str], None]) -> Report:

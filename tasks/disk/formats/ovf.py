@@ -11,7 +11,7 @@ from xml.sax.saxutils import escape, quoteattr
 from bootsmith.tasks.build.stage import Context
 from bootsmith.tasks.disk.formats import appliance, image, vmdk
 from bootsmith.tasks.disk.formats.appliance import ApplianceParams
-from bootsmith.tasks.disk.formats.identity import Identity
+from bootsmith.tasks.disk.formats.origin import Origin
 
 _SCHEMAS: Final = "http://schemas.dmtf.org"
 _CIM: Final = f"{_SCHEMAS}/wbem/wscim/1/cim-schema/2"
@@ -56,8 +56,8 @@ def make(ctx: Context, params: ApplianceParams, description: Path, disk: Path, m
     """Make the three files that an OVF is."""
     vmdk.run_stream(ctx, disk, params.image)
     size = ctx.inputs["disk"].stat().st_size
-    identity = image.identity(ctx.inputs["disk"], params.image)
-    description.write_text(descriptor(params, disk, size, identity))
+    origin = image.origin(ctx.inputs["disk"], params.image)
+    description.write_text(descriptor(params, disk, size, origin))
     manifest.write_text("".join(f"SHA256({each.name})= {sha256(each)}\n" for each in (description, disk)))
 
 
@@ -67,7 +67,7 @@ def sha256(path: Path) -> str:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
-def descriptor(params: ApplianceParams, disk: Path, size: int, identity: Identity) -> str:
+def descriptor(params: ApplianceParams, disk: Path, size: int, origin: Origin) -> str:
     """Return the description of a machine with a disk of so many bytes."""
     number, guest = _SYSTEMS[params.system, params.bits]
     names = "\n  ".join(f"{name}={quoteattr(value)}" for name, value in _NAMESPACES.items())
@@ -107,7 +107,7 @@ def descriptor(params: ApplianceParams, disk: Path, size: int, identity: Identit
       <System>
         <vssd:ElementName>Virtual Hardware Family</vssd:ElementName>
         <vssd:InstanceID>0</vssd:InstanceID>
-        <vssd:VirtualSystemIdentifier>{identity.uuid("machine")}</vssd:VirtualSystemIdentifier>
+        <vssd:VirtualSystemIdentifier>{origin.uuid("machine")}</vssd:VirtualSystemIdentifier>
         <vssd:VirtualSystemType>vmx-13</vssd:VirtualSystemType>
       </System>
 {_written(hardware(params))}{firmware}

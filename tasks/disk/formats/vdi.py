@@ -11,7 +11,7 @@ from bootsmith.cache.files import sparse
 from bootsmith.tasks.build.stage import Context
 from bootsmith.tasks.disk.formats import blocks, geometry, image
 from bootsmith.tasks.disk.formats.blocks import Report
-from bootsmith.tasks.disk.formats.identity import Identity
+from bootsmith.tasks.disk.formats.origin import Origin
 from bootsmith.tasks.errors import StageError
 
 BLOCK: Final = 1 << 20
@@ -32,7 +32,7 @@ def run(ctx: Context) -> None:
     image.make(ctx, write)
 
 
-def write(disk: Path, target: Path, subformat: str, identity: Identity, report: Report) -> None:
+def write(disk: Path, target: Path, subformat: str, origin: Origin, report: Report) -> None:
     """Write a disk as VDI, "dynamic" or "fixed". Raises StageError."""
     size = blocks.length(disk)
     if size > LARGEST or size % SECTOR:
@@ -57,6 +57,6 @@ def write(disk: Path, target: Path, subformat: str, identity: Identity, report: 
         header = _HEADER.pack(
             b"<<< Virtual Disk Image >>>\n", _MAGIC, 0x0001_0001, _SIZE, _FIXED if subformat == "fixed" else _DYNAMIC,
             0, b"", TABLE_AT, data_at, *shape, SECTOR, 0, size, BLOCK, 0, count, used,
-            identity.uuid("vdi").bytes_le, identity.uuid("vdi", "state").bytes_le, bytes(32), 0, 0, 0, SECTOR,
+            origin.uuid("vdi").bytes_le, origin.uuid("vdi", "state").bytes_le, bytes(32), 0, 0, 0, SECTOR,
         )  # fmt: skip
         sparse.write(made.fileno(), header + struct.pack(f"<{count}I", *table), 0)

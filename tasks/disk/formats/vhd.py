@@ -10,7 +10,7 @@ from bootsmith.cache.files import sparse
 from bootsmith.tasks.build.stage import Context
 from bootsmith.tasks.disk.formats import blocks, geometry, image
 from bootsmith.tasks.disk.formats.blocks import Report
-from bootsmith.tasks.disk.formats.identity import Identity
+from bootsmith.tasks.disk.formats.origin import Origin
 from bootsmith.tasks.errors import StageError
 
 SECTOR: Final = 512
@@ -34,7 +34,7 @@ def run(ctx: Context) -> None:
     image.make(ctx, write)
 
 
-def write(disk: Path, target: Path, subformat: str, identity: Identity, report: Report) -> None:
+def write(disk: Path, target: Path, subformat: str, origin: Origin, report: Report) -> None:
     """Write a disk as VHD, "dynamic", "fixed", or "azure": fixed, a whole number of MiB. Raises StageError."""
     size = blocks.length(disk)
     if size > LARGEST or size % SECTOR:
@@ -46,14 +46,14 @@ def write(disk: Path, target: Path, subformat: str, identity: Identity, report: 
         raise StageError(f"Azure takes whole MiB; the disk has {size} bytes", "Make disk.size a whole number of MiB.")
     with disk.open("rb") as source, target.open("xb") as made:
         if subformat == "dynamic":
-            _dynamic(source.fileno(), size, made.fileno(), identity, report)
+            _dynamic(source.fileno(), size, made.fileno(), origin, report)
         else:
             made.truncate(size + SECTOR)
             blocks.copy(source.fileno(), size, made.fileno(), 0, report)
-            sparse.write(made.fileno(), _footer(size, _FIXED, identity), size)
+            sparse.write(made.fileno(), _footer(size, _FIXED, origin), size)
 
 
-def _dynamic(source: int, size: int, target: int, identity: Identity, report: Report) -> None:
+def _dynamic(source: int, size: int, target: int, origin: Origin, report: Report) -> None:
     """Write a copy of the footer, the header, the table, the blocks each after its bitmap of sectors, the footer."""
     count = -(-size // BLOCK)
     table_at = SECTOR + _HEADER.size
@@ -65,18 +65,18 @@ def _dynamic(source: int, size: int, target: int, identity: Identity, report: Re
         sparse.write(target, bitmap, end)
         blocks.write(target, block, end + SECTOR)
         end += SECTOR + BLOCK
-    footer = _footer(size, _DYNAMIC, identity)
+    footer = _footer(size, _DYNAMIC, origin)
     sparse.write(target, footer + _header(count, table_at) + struct.pack(f">{len(table)}I", *table), 0)
     sparse.write(target, footer, end)
 
 
-def _footer(size: int, kind: int, identity: Identity) -> bytes:
+def _footer(size: int, kind: int, origin: Origin) -> bytes:
     shape = geometry.of_vhd(size // SECTOR)
 
     def packed(checksum: int) -> bytes:
         return _FOOTER.pack(
-            b"conectix", 2, 0x10000, _NOWHERE if kind == _FIXED else SECTOR, max(0, identity.epoch - _YEAR_2000),
-            _CREATOR, 0x000A_0000, b"Wi2k", size, size, *shape, kind, checksum, identity.uuid("vhd").bytes, 0,
+            b"conectix", 2, 0x10000, _NOWHERE if kind == _FIXED else SECTOR, max(0, origin.epoch - _YEAR_2000),
+            _CREATOR, 0x000A_0000, b"Wi2k", size, size, *shape, kind, checksum, origin.uuid("vhd").bytes, 0,
         )  # fmt: skip
 
     return packed(_checksum(packed(0)))

@@ -13,7 +13,7 @@ from bootsmith.cache.files import sparse
 from bootsmith.tasks.build.stage import Context
 from bootsmith.tasks.disk.formats import blocks, image
 from bootsmith.tasks.disk.formats.blocks import Report
-from bootsmith.tasks.disk.formats.identity import Identity
+from bootsmith.tasks.disk.formats.origin import Origin
 from bootsmith.tasks.errors import StageError
 
 MIB: Final = 1 << 20
@@ -40,7 +40,7 @@ def run(ctx: Context) -> None:
     image.make(ctx, write)
 
 
-def write(disk: Path, target: Path, subformat: str, identity: Identity, report: Report) -> None:
+def write(disk: Path, target: Path, subformat: str, origin: Origin, report: Report) -> None:
     """Write a disk as VHDX, "dynamic" or "fixed". Raises StageError."""
     size = blocks.length(disk)
     if size > LARGEST or size % SECTOR:
@@ -66,16 +66,16 @@ def write(disk: Path, target: Path, subformat: str, identity: Identity, report: 
                 blocks.write(made.fileno(), content, end)
                 end += block
             made.truncate(end)
-        for data, at in _frame(size, block, room, subformat, identity):
+        for data, at in _frame(size, block, room, subformat, origin):
             sparse.write(made.fileno(), data, at)
         sparse.write(made.fileno(), struct.pack(f"<{len(table)}Q", *table), _TABLE)
 
 
-def _frame(size: int, block: int, room: int, subformat: str, identity: Identity) -> Iterator[tuple[bytes, int]]:
+def _frame(size: int, block: int, room: int, subformat: str, origin: Origin) -> Iterator[tuple[bytes, int]]:
     """Yield all but blocks and their table, each with its place."""
     yield b"vhdxfile" + "bootsmith".encode("utf-16-le"), 0
     for number, at in enumerate(_HEADERS):
-        fields = (identity.uuid("vhdx", "file").bytes_le, identity.uuid("vhdx", "data").bytes_le, bytes(16))
+        fields = (origin.uuid("vhdx", "file").bytes_le, origin.uuid("vhdx", "data").bytes_le, bytes(16))
         yield _sealed(_HEADER.pack(b"head", 0, number, *fields, 0, 1, MIB, _LOG).ljust(4096, b"\0")), at
     regions = struct.pack("<4sIII", b"regi", 0, 2, 0) + b"".join(
         _REGION.pack(each.bytes_le, start, length, 1)
@@ -87,7 +87,7 @@ def _frame(size: int, block: int, room: int, subformat: str, identity: Identity)
     items = (
         ("caa16737-fa36-4d43-b3b6-33f0aa44e76b", struct.pack("<II", block, flags), _REQUIRED),
         ("2fa54224-cd1b-4876-b211-5dbed83bf4b8", struct.pack("<Q", size), _IS_DISK | _REQUIRED),
-        ("beca12ab-b2e6-4523-93ef-c309e000c746", identity.uuid("vhdx").bytes_le, _IS_DISK | _REQUIRED),
+        ("beca12ab-b2e6-4523-93ef-c309e000c746", origin.uuid("vhdx").bytes_le, _IS_DISK | _REQUIRED),
         ("8141bf1d-a96f-4709-ba47-f233a8faab5f", struct.pack("<I", SECTOR), _IS_DISK | _REQUIRED),
         ("cda348c7-445d-4471-9cc9-e9885251c556", struct.pack("<I", SECTOR), _IS_DISK | _REQUIRED),
     )

@@ -11,7 +11,7 @@ from bootsmith.cache.files import sparse
 from bootsmith.tasks.build.stage import Context
 from bootsmith.tasks.disk.formats import blocks, geometry, image
 from bootsmith.tasks.disk.formats.blocks import Report
-from bootsmith.tasks.disk.formats.identity import Identity
+from bootsmith.tasks.disk.formats.origin import Origin
 from bootsmith.tasks.errors import StageError
 
 SECTOR: Final = 512
@@ -37,7 +37,7 @@ def run(ctx: Context) -> None:
     if params.subformat == "streamOptimized":
         run_stream(ctx, target, params)
     elif params.subformat == "monolithicFlat":
-        write_flat(disk, target, ctx.outputs["extent"], image.identity(disk, params), image.reporting(disk, ctx.say))
+        write_flat(disk, target, ctx.outputs["extent"], image.origin(disk, params), image.reporting(disk, ctx.say))
     else:
         image.make(ctx, write)
 
@@ -47,10 +47,10 @@ def run_stream(ctx: Context, target: Path, params: image.ImageParams) -> None:
     disk = ctx.inputs["disk"]
     ctx.say(f"packing by zlib: 0% of {blocks.length(disk)} bytes")
     ctx.run("qemu-img", *STREAM, disk, target)
-    put_descriptor(target, blocks.length(disk), image.identity(disk, params))
+    put_descriptor(target, blocks.length(disk), image.origin(disk, params))
 
 
-def write(disk: Path, target: Path, subformat: str, identity: Identity, report: Report) -> None:
+def write(disk: Path, target: Path, subformat: str, origin: Origin, report: Report) -> None:
     """Write a disk as "monolithicSparse". Raises StageError."""
     assert subformat == "monolithicSparse", "the others are made elsewhere"
     size = blocks.length(disk)
@@ -75,7 +75,7 @@ def write(disk: Path, target: Path, subformat: str, identity: Identity, report: 
             directory = struct.pack(f"<{count}I", *(tables_at + each * _TABLE_SECTORS for each in range(count)))
             sparse.write(made.fileno(), directory, at * SECTOR)
             sparse.write(made.fileno(), written, tables_at * SECTOR)
-        text = descriptor(sectors, subformat, f'SPARSE "{target.name}"', identity)
+        text = descriptor(sectors, subformat, f'SPARSE "{target.name}"', origin)
         header = _HEADER.pack(
             b"KDMV", 1, _LINES_ARE_WHOLE | _HAS_SECOND_TABLES, sectors, GRAIN, TEXT_AT, TEXT_SECTORS, ENTRIES, *copies,
             first, 0, b"\n \r\n", 0,
@@ -83,18 +83,18 @@ def write(disk: Path, target: Path, subformat: str, identity: Identity, report: 
         sparse.write(made.fileno(), header + text.encode(), 0)
 
 
-def write_flat(disk: Path, target: Path, extent: Path, identity: Identity, report: Report) -> None:
+def write_flat(disk: Path, target: Path, extent: Path, origin: Origin, report: Report) -> None:
     """Write a disk as "monolithicFlat": the text, and the disk itself beside it. Raises StageError."""
     size = blocks.length(disk)
     with disk.open("rb") as source, extent.open("xb") as made:
         made.truncate(size)
         blocks.copy(source.fileno(), size, made.fileno(), 0, report)
-    target.write_text(descriptor(_sectors(size), "monolithicFlat", f'FLAT "{extent.name}" 0', identity))
+    target.write_text(descriptor(_sectors(size), "monolithicFlat", f'FLAT "{extent.name}" 0', origin))
 
 
-def put_descriptor(image: Path, size: int, identity: Identity) -> None:
+def put_descriptor(image: Path, size: int, origin: Origin) -> None:
     """Replace the text that qemu-img wrote into a "streamOptimized" one, with its random CID. Raises StageError."""
-    text = descriptor(_sectors(size), "streamOptimized", f'SPARSE "{image.name}"', identity, "lsilogic").encode()
+    text = descriptor(_sectors(size), "streamOptimized", f'SPARSE "{image.name}"', origin, "lsilogic").encode()
     with image.open("r+b") as made:
         _, _, _, _, _, at, room, *_ = _HEADER.unpack(made.read(SECTOR))
         if at != TEXT_AT or room * SECTOR < len(text):
@@ -102,12 +102,10 @@ def put_descriptor(image: Path, size: int, identity: Identity) -> None:
         sparse.write(made.fileno(), text.ljust(room * SECTOR, b"\0"), at * SECTOR)
 
 
-def descriptor(sectors: int, kind: str, extent: str, identity: Identity, adapter: str = "ide") -> str:
+def descriptor(sectors: int, kind: str, extent: str, origin: Origin, adapter: str = "ide") -> str:
     """Return the text that says what a VMDK is."""
     shape = geometry.of_ata(sectors)
-    content = (
-        int.from_bytes(identity.digest("vmdk")[:4], "big") % 0xFFFF_FFFE
-    )  # the two highest mean that there is none
+    content = int.from_bytes(origin.digest("vmdk")[:4], "big") % 0xFFFF_FFFE  # the two highest mean that there is none
     return f"""# Disk DescriptorFile
 version=1
 CID={content:08x}
@@ -125,8 +123,8 @@ ddb.geometry.cylinders = "{shape.cylinders}"
 ddb.geometry.heads = "{shape.heads}"
 ddb.geometry.sectors = "{shape.sectors}"
 ddb.adapterType = "{adapter}"
-ddb.uuid.image = "{identity.uuid("vmdk")}"
-ddb.uuid.modification = "{identity.uuid("vmdk", "state")}"
+ddb.uuid.image = "{origin.uuid("vmdk")}"
+ddb.uuid.modification = "{origin.uuid("vmdk", "state")}"
 ddb.uuid.parent = "00000000-0000-0000-0000-000000000000"
 ddb.uuid.parentmodification = "00000000-0000-0000-0000-000000000000"
 """

@@ -161,7 +161,7 @@ def test_a_vmdk_says_what_it_is(pair: Pair) -> None:
 
 
 def test_a_vhd_ends_with_what_it_is(pair: Pair) -> None:
-    """Kind, date of the recipe, and the disk's own size, not that of a geometry; Azure's is fixed, of whole MiB (C19)."""
+    """Kind, the recipe's date, and the disk's own size, no geometry's; Azure's is fixed, of whole MiB (C19)."""
     size = pair.raw.stat().st_size
     footers = [image_readers.vhd_footer(pair.made(f"convert/{name}")[0]) for name in ("vhd", "vhd-2", "azure")]
     assert [each.kind for each in footers] == [3, 2, 2]

@@ -14,7 +14,7 @@ from uuid import UUID
 from bootsmith.cache.digest.fingerprint import fingerprint
 
 
-class Identity(NamedTuple):
+class Origin(NamedTuple):
     """`content` is the raw disk's fingerprint; `seed` what the recipe adds; `epoch` its date, in seconds."""
 
     content: str
@@ -23,7 +23,7 @@ class Identity(NamedTuple):
 
     @classmethod
     def of(cls, disk: Path, seed: str, epoch: int) -> Self:
-        """Return the identity of what is made of a disk."""
+        """Return the origin of what is made of a disk."""
         return cls(fingerprint(disk), seed, epoch)
 
     def digest(self, *words: str) -> bytes:
