@@ -353,6 +353,31 @@ COMMANDS = (
         (option("json", "as JSON", kind=bool),),
         positional="image",
     ),
+    HostCommand(
+        "convert-file",
+        "any image file in another format",
+        "file_conversion:convert_file",
+        (
+            option("input", "the image to read", short="i"),
+            option(
+                "output", "the file to write: raw, qcow2, vhd, vhdx, vdi, vmdk, raw packed, by its ending", short="o"
+            ),
+            option("compress", "pack: qcow2 by zstd, zlib or none; raw by gzip, xz or zstd; vmdk by zlib", short="c"),
+            option("prealloc", "qcow2: lay out beforehand: off, metadata, falloc or full", short="p"),
+            option("cluster", "qcow2: bytes in a cluster, such as 64K", short="s"),
+            option("compat", "qcow2: the format's version, 0.10 or 1.1"),
+            option("no-lazy-refcounts", "qcow2: keep reference counts at all times", kind=bool),
+            option(
+                "subformat", "vhd, vhdx, vdi: dynamic or fixed; vmdk: monolithicSparse, monolithicFlat, streamOptimized"
+            ),
+            option("to", "the format to write, where OUT's ending does not say: also azure, gcp"),
+            option("from", "the format of IN, where it cannot be told: raw, qcow2, vmdk, vhd, vhdx, vdi or iso"),
+            option(
+                "follow", "read the other files that IN names, as a backing file: of an image that you trust", kind=bool
+            ),
+            PASSPHRASE,
+        ),
+    ),
     RecipeCommand(
         "show",
         "the recipe with all its defaults, parents and variables filled in",

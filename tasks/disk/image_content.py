@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -51,6 +51,22 @@ def opened(image: Path, format: str, passphrase: Passphrase | None = None) -> It
             yield _Raw(clear.fileno(), os.fstat(clear.fileno()).st_size)
     else:
         yield _Converted(image.absolute(), format)
+
+
+def unpack(
+    image: Path,
+    format: str,  # noqa: A002
+    target: Path,
+    passphrase: Passphrase | None = None,
+    on_line: Callable[[str], None] | None = None,
+) -> None:
+    """Write all of an image's content into a new raw file, with holes. Raises BootsmithError."""
+    if passphrase:
+        with target.open("xb") as clear:
+            _decrypt(image.absolute(), format, passphrase, clear.fileno(), _size(image.absolute(), format))
+        return
+    with _damage_told(image):
+        _qemu_img("convert", "-p", "-f", format, "-O", "raw", image.absolute(), target, on_line=on_line)
 
 
 def check(image: Path, format: str, passphrase: Passphrase) -> None:  # noqa: A002
@@ -156,6 +172,13 @@ def _damage_told(image: Path) -> Iterator[None]:
         ) from error
 
 
-def _qemu_img(*words: str | Path, input: bytes | None = None, pass_fds: list[int] | None = None) -> bytes:  # noqa: A002
+def _qemu_img(
+    *words: str | Path,
+    input: bytes | None = None,  # noqa: A002
+    pass_fds: list[int] | None = None,
+    on_line: Callable[[str], None] | None = None,
+) -> bytes:
     argv = [host.find("qemu-img"), *words]
-    return process.run(argv, env=ENVIRONMENT, cwd=Path("/"), input=input, pass_fds=pass_fds or ()).stdout
+    return process.run(
+        argv, env=ENVIRONMENT, cwd=Path("/"), input=input, pass_fds=pass_fds or (), on_line=on_line
+    ).stdout

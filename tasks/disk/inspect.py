@@ -85,19 +85,19 @@ def to_text(found: Inspection) -> str:
 
 
 def inspect(image: Path, passphrase: Passphrase | None = None) -> Inspection:
-    """Return what a raw or qcow2 image holds. Raises UsageError for all else, BootsmithError for a damaged one."""
+    """Return what an image holds. Raises UsageError for what is none, BootsmithError for a damaged one."""
     if not image.is_file():
         raise UsageError(f"{shown(image)} is not a file", "Name a disk image, or build one first: `doit image`.")
     kind = format_of(image, opens=passphrase is not None)
     if kind == "qcow2":
         qcow2.check_whole(image)
-    facts = image.stat()
+    facts, named = image.stat(), image_format.NAMES.get(kind, kind)
     with opened(image, kind, passphrase) as disk:
         size = disk.size
         table, identity, found, problems = parts(disk)
         code, damage = bootcode.recognised(disk.read) if table != "none" else ("", "")
     return Inspection(
-        path=str(image), format=kind, disk=size, file=facts.st_size, occupied=facts.st_blocks * 512, table=table,
+        path=str(image), format=named, disk=size, file=facts.st_size, occupied=facts.st_blocks * 512, table=table,
         id=identity, code=code, parts=tuple(found), problems=(*problems, *filter(None, [damage])),
     )  # fmt: skip
 
@@ -105,12 +105,9 @@ def inspect(image: Path, passphrase: Passphrase | None = None) -> Inspection:
 def format_of(image: Path, *, opens: bool) -> str:
     """Return the format of what can be inspected. Raises UsageError; `opens` says that there is a passphrase."""
     try:
-        kind = image_format.recognise(image, opens=opens)
+        return image_format.recognise(image, opens=opens)
     except BootsmithError as error:
         raise UsageError(error.message, error.hint) from error
-    if kind not in ("raw", "iso", "qcow2"):
-        raise UsageError(f"{shown(image)} is a {kind} image; raw and qcow2 can be inspected")
-    return kind
 
 
 def parts(disk: Disk) -> tuple[str, str, list[Part], list[str]]:

@@ -44,7 +44,7 @@ def plan(recipe: Recipe, site: Site) -> Plan:
             *convert.stages(recipe, site),
         ]
     stages += boot_file_outputs.stages(recipe, site)
-    outputs = [site.output(output.file) for output in recipe.outputs]
+    outputs = [site.output(file) for output in recipe.outputs for file in output.files]
     if not recipe.disk.partitions:  # nothing else needs what entries have of their own, and they boot
         outputs += [site.kernel_for(entry) for entry in boot_files.kernels(recipe.boot) if entry]
         outputs += [site.initrd_for(entry) for entry in boot_files.initrds(recipe.boot) if entry]

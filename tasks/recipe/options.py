@@ -11,11 +11,14 @@ from typing import Any
 
 from bootsmith.tasks.errors import UsageError
 from bootsmith.tasks.recipe.checks import machine as check_machine
+from bootsmith.tasks.recipe.checks import outputs as check_outputs
 from bootsmith.tasks.recipe.completion.all import complete_machine
+from bootsmith.tasks.recipe.completion.all import output as complete_output
 from bootsmith.tasks.recipe.inheritance import overrides
 from bootsmith.tasks.recipe.keys.all import MACHINE as MACHINE_KEYS
-from bootsmith.tasks.recipe.model import Machine
-from bootsmith.tasks.recipe.text.nodes import COMMAND_LINE, Place, Table
+from bootsmith.tasks.recipe.keys.all import OUTPUT
+from bootsmith.tasks.recipe.model import Machine, OutputSpec
+from bootsmith.tasks.recipe.text.nodes import COMMAND_LINE, Place, Raw, Table, node
 from bootsmith.tasks.recipe.text.problems import Problems
 
 MACHINE = frozenset(MACHINE_KEYS.keys)
@@ -39,6 +42,19 @@ def machine(options: Mapping[str, Any]) -> Machine:
     found = complete_machine(values)
     for path, what in check_machine.findings(found):
         problems.add(nothing.place, path, what)
+    problems.raise_if_any()
+    return found
+
+
+def output(kind: str, values: Mapping[str, Raw], size: int) -> OutputSpec:
+    """Return an output of a disk of so many bytes that no recipe has, its keys as texts. Raises RecipeError."""
+    problems = Problems()
+    place = Place(COMMAND_LINE, 0, 0, Path.cwd())
+    chosen = OUTPUT.read(node({kind: dict(values)}, place), ("outputs",), problems)
+    problems.raise_if_any()
+    found = complete_output(chosen, "disk", "other")
+    for path, what in check_outputs.findings(found, size, ("outputs", kind)):
+        problems.add(place, path, what)
     problems.raise_if_any()
     return found
 

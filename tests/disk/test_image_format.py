@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import struct
 import subprocess
 from pathlib import Path
@@ -18,10 +19,63 @@ def made(tmp_path: Path, form: str, *options: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize("form", ["raw", "qcow2", "vmdk", "vhdx", "vdi", "vpc"])
-def test_the_format_is_told_by_content(tmp_path: Path, form: str) -> None:
-    """Every format that QEMU itself writes is known by its content, whatever the file is called."""
-    assert image_format.identify(made(tmp_path, form).rename(tmp_path / "disk")) == form
+def by_qemu(path: Path, form: str, options: str) -> str:
+    """Have qemu-img make an image; return what it takes that for."""
+    words = ["--object", "secret,id=p,data=secret", "-f", form, *(["-o", options] if options else []), path, "8M"]
+    subprocess.run([host.find("qemu-img"), "create", "-q", *words], check=True)
+    printed = subprocess.run([host.find("qemu-img"), "info", "--output=json", path], capture_output=True, check=True)
+    told: str = json.loads(printed.stdout)["format"]
+    return told
+
+
+@pytest.mark.parametrize(
+    ("form", "options"),
+    [
+        ("raw", ""), ("qcow2", ""), ("qcow2", "compat=0.10"), ("vmdk", ""), ("vmdk", "subformat=streamOptimized"),
+        ("vhdx", ""), ("vhdx", "subformat=fixed"), ("vdi", ""), ("vdi", "static=on"), ("vpc", ""),
+    ],
+)  # fmt: skip
+def test_the_format_is_told_as_qemu_tells_it(tmp_path: Path, form: str, options: str) -> None:
+    """By content, whatever a file is called: the format that qemu-img finds."""
+    assert by_qemu(tmp_path / "disk", form, options) == image_format.identify(tmp_path / "disk") == form
+
+
+@pytest.mark.parametrize(
+    ("form", "options", "what"),
+    [
+        ("vmdk", "subformat=monolithicFlat", "is the text part of a VMDK, the disk is in other files\n"),
+        ("qed", "", "is a QED image"),
+        ("qcow", "", "is a qcow image of the first version"),
+        ("parallels", "", "is a Parallels image"),
+    ],
+)
+def test_what_qemu_knows_and_we_refuse_is_named(tmp_path: Path, form: str, options: str, what: str) -> None:
+    """It is not read as if it were raw."""
+    assert by_qemu(tmp_path / "disk", form, options) == form
+    with pytest.raises(BootsmithError, match=what):
+        image_format.identify(tmp_path / "disk")
+
+
+def test_the_text_of_a_vmdk_leads_to_its_disk(tmp_path: Path) -> None:
+    """Which can be named itself: it is raw."""
+    by_qemu(tmp_path / "disk.vmdk", "vmdk", "subformat=monolithicFlat")
+    with pytest.raises(BootsmithError) as refused:
+        image_format.identify(tmp_path / "disk.vmdk")
+    assert refused.value.hint == "The disk is disk-flat.vmdk: name that file, which is raw."
+    assert image_format.identify(tmp_path / "disk-flat.vmdk") == "raw"
+    assert image_format.identify(tmp_path / "disk.vmdk", follow=True) == "vmdk"
+
+
+def test_what_is_not_read_here_is_not_read_as_raw(tmp_path: Path) -> None:
+    """Images of formats that no program here makes are told by their magic."""
+    path = tmp_path / "disk"
+    for content, what in (
+        (bytes(1024) + b"koly".ljust(512), "a disk image of Apple's"), (b"COWD".ljust(512), "a VMDK of ESX's old kind"),
+        (b"Bochs Virtual HD Image".ljust(512), "a Bochs image"), (b"WithouFreSpacExt".ljust(512), "a Parallels image"),
+    ):  # fmt: skip
+        path.write_bytes(content)
+        with pytest.raises(BootsmithError, match=f"is {what}, which is not read here"):
+            image_format.identify(path)
 
 
 def test_a_fixed_vhd_is_known_by_its_end(tmp_path: Path) -> None:
@@ -79,6 +133,22 @@ def test_a_vmdk_of_several_files_is_refused(tmp_path: Path) -> None:
     sparse.write_bytes(b"KDMV" + struct.pack("<II", 1, 3) + bytes(8) + b"\1".ljust(500))
     with pytest.raises(BootsmithError, match="refers to extents in other files"):
         image_format.identify(sparse)
+
+
+def test_a_hostile_parent_is_refused(tmp_path: Path) -> None:
+    """A VMDK or VHD that differs from another image, whose name it has, is not opened; `follow` opens it."""
+    secret = made(tmp_path, "vmdk").rename(tmp_path / "parent.vmdk")
+    path = made(tmp_path, "vmdk", "-b", str(secret), "-F", "vmdk")
+    assert b"parentFileNameHint" in path.read_bytes()
+    with pytest.raises(BootsmithError, match="refers to a parent"):
+        image_format.identify(path)
+    assert image_format.identify(path, follow=True) == "vmdk"
+    vhd = made(tmp_path, "vpc")
+    with vhd.open("r+b") as file:
+        file.seek(60)
+        file.write(struct.pack(">I", 4))
+    with pytest.raises(BootsmithError, match="refers to a parent"):
+        image_format.identify(vhd)
 
 
 @pytest.mark.parametrize(

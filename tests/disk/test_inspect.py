@@ -180,12 +180,18 @@ def test_what_cannot_be_inspected_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("form", "options", "named"),
-    [("vdi", "", "vdi"), ("vhdx", "", "vhdx"), ("vpc", "subformat=fixed", "vpc"), ("vpc", "subformat=dynamic", "vpc")],
-)
-def test_another_format_is_not_read_as_raw(form: str, options: str, named: str, tmp_path: Path) -> None:
-    """Its headers are no partition table: which format it is is told instead."""
-    image = tmp_path / "disk"
-    words = ["qemu-img", "create", "-q", "-f", form, *(["-o", options] if options else []), image, "8M"]
+    [
+        ("vdi", "", "vdi"), ("vhdx", "", "vhdx"), ("vmdk", "", "vmdk"), ("vpc", "subformat=fixed,force_size=on", "vhd"),
+        ("vmdk", "subformat=streamOptimized", "vmdk"), ("vpc", "subformat=dynamic,force_size=on", "vhd"),
+    ],
+)  # fmt: skip
+def test_another_format_tells_the_same_as_raw(
+    build: DiskBuild, form: str, options: str, named: str, tmp_path: Path
+) -> None:
+    """The disk in it is looked at, and its own headers are no partition table; it is called what people call it."""
+    raw, image = build.raw_disk(), tmp_path / "disk"
+    words = ["qemu-img", "convert", "-f", "raw", "-O", form, *(["-o", options] if options else []), raw, image]
     subprocess.run(words, check=True)
-    with pytest.raises(UsageError, match=named):
-        inspect(image)
+    found, wanted = inspect(image), inspect(raw)
+    assert found.format == named
+    assert (found.disk, found.table, found.id, found.parts) == (wanted.disk, wanted.table, wanted.id, wanted.parts)

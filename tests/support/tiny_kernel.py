@@ -77,10 +77,10 @@ def said(cmdline: str) -> str:
     return f"tiny kernel: {cmdline}; initrd: {shown(INITRD)}"
 
 
-def serial_of(disk: Path, log: Path, *, uefi: bool = False, **keys: Any) -> str:
+def serial_of(disk: Path, log: Path, *, form: str = "raw", uefi: bool = False, **keys: Any) -> str:
     """Run a disk under SeaBIOS, or OVMF, until it resets; return what it printed on the serial port."""
     argv = qemu.command(
-        machine(serial=str(log), memory=256 << 20, cpus=1, nic="none", **keys), disk=disk, format="raw",
+        machine(serial=str(log), memory=256 << 20, cpus=1, nic="none", **keys), disk=disk, format=form,
         firmware=firmware.find() if uefi else None, accel=TCG, reboot=False,
     )  # fmt: skip
     done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=LONG)

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 def raw_disk(recipe: Recipe, site: Site) -> Path:
-    """Return where the raw disk is made: the recipe's own raw output, where it lists one."""
+    """Return where the raw disk is made: the recipe's own raw output, where it lists one that is not packed."""
     for output in recipe.outputs:
-        if isinstance(output, Raw):
+        if isinstance(output, Raw) and output.compress == "none":
             return site.output(output.file)
     return site.build / "assemble/disk.raw"
 

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 
 from bootsmith.tasks.build.secret import Secret
-from bootsmith.tasks.recipe.checks import boot, disk, kernel, machine
-from bootsmith.tasks.recipe.model import Debian, Files, InitramfsOutput, KernelOutput, OutputSpec, Qcow2, Raw, Recipe
+from bootsmith.tasks.recipe.checks import boot, disk, kernel, machine, outputs
+from bootsmith.tasks.recipe.model import Debian, Files, Recipe
 from bootsmith.tasks.recipe.text.nodes import Place, Text
 from bootsmith.tasks.recipe.text.problems import Finding, KeyPath, Problems, Wrong, suggest
 from bootsmith.tasks.recipe.values import words
 from bootsmith.tasks.recipe.values.shapes import NOWHERE
-from bootsmith.tasks.recipe.values.units import show_size
 
-STAGES = (
-    *("rootfs", "layers", "initramfs", "kernel", "partition", "populate", "bootloader", "assemble", "convert"),
-    *("files", "entries", "test", "log", "at", "disk.raw", "run.qcow2", "run.json", "debug.log"),
-)
-"""What bootsmith itself keeps in a build directory."""
 LAYERS = ("base", "container", "system", "modules", "loader")
 
 
@@ -112,49 +106,6 @@ def _consoles(recipe: Recipe) -> Iterable[Finding]:
             yield ("boot", "console", number), f"{what}; write the whole list anew"
 
 
-_KINDS: Mapping[type[OutputSpec], str] = {
-    Raw: "raw", Qcow2: "qcow2", KernelOutput: "kernel", InitramfsOutput: "initramfs",
-}  # fmt: skip
-
-
-def _outputs(recipe: Recipe) -> Iterable[Finding]:
-    seen: set[str] = set()
-    for number, output in enumerate(recipe.outputs):
-        path: KeyPath = ("outputs", number, _KINDS[type(output)])
-        if output.file in seen:
-            yield (*path, "file"), f"two outputs are called {output.file}; give one another file:"
-        if output.file in STAGES:
-            yield (*path, "file"), f"bootsmith keeps {output.file} there itself; take another name"
-        seen.add(output.file)
-        if isinstance(output, Qcow2):
-            for key, what in _qcow2(output):
-                yield (*path, key), what
-
-
-def _qcow2(output: Qcow2) -> Iterable[tuple[str, str]]:
-    """Find what qemu-img refuses, or would not do as asked."""
-    if output.compress != "none" and output.preallocation != "off":
-        yield "preallocation", f"clusters packed by {output.compress} cannot be laid out beforehand; add compress: none"
-    elif output.preallocation != "off" and (output.backing or output.snapshot):
-        why = "hide the backing file" if output.backing else "belong to the snapshot, and writes go to others"
-        yield "preallocation", f"clusters laid out beforehand would {why}; write 'off'"
-    if output.encrypt and output.compress != "none":
-        yield "compress", f"qemu-img cannot pack clusters by {output.compress} and encrypt them; write none"
-    if output.encrypt and output.backing:
-        yield "encrypt", "what is in the backing file would stay in clear; leave out one of the two"
-    if output.backing_format and not output.backing:
-        yield "backing_format", "there is no backing file; write backing, or leave this out"
-    if output.cluster & (output.cluster - 1) or output.cluster > 2 << 20:
-        yield (
-            "cluster",
-            f"{show_size(output.cluster)} cannot be a cluster; write a power of two from 1s (512 bytes) to 2M",
-        )
-    if output.compat == "0.10" and output.lazy_refcounts:
-        yield "lazy_refcounts", "compat 0.10 has no lazy reference counts; write false, or compat: 1.1"
-    if output.compat == "0.10" and output.compress == "zstd":
-        yield "compress", "compat 0.10 knows no zstd; write zlib, or compat: 1.1"
-
-
 def _machine(recipe: Recipe) -> Iterable[Finding]:
     return machine.findings(recipe.machine)
 
@@ -178,10 +129,10 @@ _RULES: tuple[tuple[tuple[KeyPath, ...], Callable[[Recipe], Iterable[Finding]]],
     ((("system", "services"),), _services),
     ((("boot", "entries"), ("boot", "default"), ("test", "entry")), _entries),
     ((("boot", "console"),), _consoles),
-    ((("outputs",),), _outputs),
     ((("machine",),), _machine),
     ((("system", "users"), ("test", "login")), _login),
     *disk.RULES,
     *boot.RULES,
     *kernel.RULES,
+    *outputs.RULES,
 )

@@ -25,7 +25,6 @@ from bootsmith.tasks.recipe.model import (
     Nothing,
     Overlay,
     Partition,
-    Qcow2,
     Recipe,
     Remove,
     Tar,
@@ -111,8 +110,7 @@ def _without_disk(recipe: Recipe) -> Iterable[Finding]:
             yield path, f"{what}; write tree"
     for number, output in enumerate(recipe.outputs):
         if not isinstance(output, KernelOutput | InitramfsOutput):
-            kind = "qcow2" if isinstance(output, Qcow2) else "raw"
-            yield ("outputs", number, kind), "there is no disk to keep; write outputs: [kernel, initramfs]"
+            yield ("outputs", number, output.kind), "there is no disk to keep; write outputs: [kernel, initramfs]"
 
 
 def _machines(recipe: Recipe) -> Iterable[Finding]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,7 +13,15 @@ from bootsmith.tasks.recipe.loaders import layouts
 from bootsmith.tasks.recipe.values import files
 from bootsmith.tasks.recipe.values.shapes import Chosen
 
-_ENDINGS = {"kernel": "vmlinuz"}
+_NAMES = {"kernel": "{}.vmlinuz", "azure": "{}-azure.vhd", "gcp": "{}-gcp.tar.gz", "aws": "{}-aws.vmdk"}
+_BOX = "{}-{}.box"
+"""What outputs are called, that are not called by their kind."""
+_PACKED = {"none": "", "gzip": ".gz", "xz": ".xz", "zstd": ".zst"}
+_IMAGES: Mapping[str, Any] = {
+    "vhd": model.Vhd, "vhdx": model.Vhdx, "vdi": model.Vdi, "vmdk": model.Vmdk, "azure": model.Azure, "gcp": model.Gcp,
+    "aws": model.Aws, "ova": model.Ova, "ovf": model.Ovf, "box": model.Box, "kernel": model.KernelOutput,
+}  # fmt: skip
+"""What has no key whose default follows from others."""
 
 
 def complete(
@@ -26,6 +34,7 @@ def complete(
     disk = disks.complete(values["disk"], names, seed)
     boot = _boot(values["boot"], disk)
     source = values["source"].value
+    system = "other" if boot.protocol != "linux" else "debian" if isinstance(source, model.Debian) else "linux"
     found = model.Recipe(
         file=file,
         files=read,
@@ -41,7 +50,7 @@ def complete(
         system=_system(values["system"], boot, name),
         disk=disk,
         boot=boot,
-        outputs=tuple(_outputs(values["outputs"], name, packed=_packed(boot))),
+        outputs=tuple(output(each, name, system, packed_tree=_packed(boot)) for each in values["outputs"]),
         machine=complete_machine(values["machine"]),
         test=values["test"],
         choices=tuple(choices),
@@ -131,35 +140,44 @@ def _packed(boot: model.Boot) -> bool:
     return entry is not None and entry.initrd == "tree"
 
 
-def _outputs(chosen: Iterable[Chosen], name: str, *, packed: bool) -> Iterable[model.OutputSpec]:
-    for each in chosen:
-        values = each.value
-        file = values["file"] or f"{name}.{_ENDINGS.get(each.kind, each.kind)}"
-        match each.kind:
-            case "raw":
-                yield model.Raw(file)
-                continue
-            case "kernel":
-                yield model.KernelOutput(file)
-                continue
-            case "initramfs":
-                yield model.InitramfsOutput(file, values["compress"] or ("gzip" if packed else None))
-                continue
-        old = values["compat"] == "0.10"
-        compress: Any = values["compress"] or ("none" if values["encrypt"] else "zlib" if old else "zstd")
-        laid_out = compress == "none" and not any(values[key] for key in ("backing", "encrypt", "snapshot"))
-        yield model.Qcow2(
-            file=file,
-            compress=compress,
-            preallocation=values["preallocation"] or ("metadata" if laid_out else "off"),
-            cluster=values["cluster"],
-            compat=values["compat"],
-            lazy_refcounts=not old if values["lazy_refcounts"] is None else values["lazy_refcounts"],
-            backing=values["backing"],
-            backing_format=values["backing_format"] or _format(values["backing"]),
-            encrypt=values["encrypt"],
-            snapshot=values["snapshot"],
-        )
+def output(chosen: Chosen, name: str, system: str, *, packed_tree: bool = False) -> model.OutputSpec:
+    """Return an output with everything unwritten filled in.
+
+    `system` is what the guest is, and `packed_tree` says whether the initrd is the tree.
+    """
+    values = chosen.value
+    usual = _BOX.format(name, values["provider"]) if chosen.kind == "box" else f"{name}.{chosen.kind}"
+    file = values["file"] or _NAMES.get(chosen.kind, usual).format(name)
+    if "os" in values:
+        values = {**values, "os": values["os"] or system}
+    match chosen.kind:
+        case "raw":
+            ending = "" if values["file"] else _PACKED[values["compress"]]
+            return model.Raw(file + ending, values["compress"])
+        case "qcow2":
+            return _qcow2(file, values)
+        case "initramfs":
+            return model.InitramfsOutput(file, values["compress"] or ("gzip" if packed_tree else None))
+    found: model.OutputSpec = _IMAGES[chosen.kind](**{**values, "file": file})
+    return found
+
+
+def _qcow2(file: str, values: Mapping[str, Any]) -> model.Qcow2:
+    old = values["compat"] == "0.10"
+    compress: Any = values["compress"] or ("none" if values["encrypt"] else "zlib" if old else "zstd")
+    laid_out = compress == "none" and not any(values[key] for key in ("backing", "encrypt", "snapshot"))
+    return model.Qcow2(
+        file=file,
+        compress=compress,
+        preallocation=values["preallocation"] or ("metadata" if laid_out else "off"),
+        cluster=values["cluster"],
+        compat=values["compat"],
+        lazy_refcounts=not old if values["lazy_refcounts"] is None else values["lazy_refcounts"],
+        backing=values["backing"],
+        backing_format=values["backing_format"] or _format(values["backing"]),
+        encrypt=values["encrypt"],
+        snapshot=values["snapshot"],
+    )
 
 
 def _format(backing: model.File | None) -> Literal["raw", "qcow2"] | None:

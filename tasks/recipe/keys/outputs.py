@@ -9,9 +9,37 @@ from bootsmith.tasks.recipe.values.scalars import Bool, Choice, size
 from bootsmith.tasks.recipe.values.shapes import Choose, Key, Kind, Section
 
 _FILE_OF_OUTPUT = Key(words.FILE_NAME, "the file's name below build/NAME/", derived="NAME and the kind's ending")
+_OS = Key(
+    Choice("debian", "ubuntu", "linux", "other"),
+    "what hypervisors are told that the guest is",
+    derived="debian where it is that; linux; other for a multiboot kernel",
+)
+_ALONE = Section({"file": _FILE_OF_OUTPUT}, bare="file")
+
+
+def _image(kind: type, doc: str, *subformats: str) -> Kind:
+    """Return a format of several forms, the first of which is the usual one."""
+    forms = Key(Choice(*subformats), "which form of it", subformats[0])
+    return Kind(Section({"file": _FILE_OF_OUTPUT, "subformat": forms}, bare="file"), doc, kind)
+
+
 OUTPUT = Choose(
     {
-        "raw": Kind(Section({"file": _FILE_OF_OUTPUT}, bare="file"), "the disk, byte by byte, sparse", model.Raw),
+        "raw": Kind(
+            Section(
+                {
+                    "file": _FILE_OF_OUTPUT,
+                    "compress": Key(
+                        Choice("none", "gzip", "xz", "zstd"),
+                        "how it is packed; a map of the blocks that matter (bmap) is put beside it",
+                        "none",
+                    ),
+                },
+                bare="file",
+            ),
+            "the disk, byte by byte, sparse",
+            model.Raw,
+        ),
         "qcow2": Kind(
             Section(
                 {
@@ -44,7 +72,52 @@ OUTPUT = Choose(
             "QEMU's own format",
             model.Qcow2,
         ),
-        "kernel": Kind(Section({"file": _FILE_OF_OUTPUT}, bare="file"), "the kernel", model.KernelOutput),
+        "vhd": _image(model.Vhd, "Virtual PC's and Hyper-V's older format", "dynamic", "fixed"),
+        "vhdx": _image(model.Vhdx, "Hyper-V's format", "dynamic", "fixed"),
+        "vdi": _image(model.Vdi, "VirtualBox's format", "dynamic", "fixed"),
+        "vmdk": _image(
+            model.Vmdk,
+            "VMware's format",
+            "monolithicSparse",
+            "streamOptimized",
+            "monolithicFlat",
+        ),
+        "azure": Kind(_ALONE, "what Azure takes: a fixed VHD of whole MiB", model.Azure),
+        "gcp": Kind(_ALONE, "what Google's cloud takes: disk.raw in a tar.gz, of whole GiB", model.Gcp),
+        "aws": Kind(
+            Section(
+                {
+                    "file": _FILE_OF_OUTPUT,
+                    "bucket": Key(words.BUCKET, "the bucket that the image will be in when it is imported", "BUCKET"),
+                },
+                bare="file",
+            ),
+            "what Amazon's cloud takes: a streamOptimized VMDK, and the request to import it",
+            model.Aws,
+        ),
+        "ova": Kind(
+            Section({"file": _FILE_OF_OUTPUT, "os": _OS}, bare="file"),
+            "a machine for VMware and VirtualBox, in one file: `machine:` tells its hardware",
+            model.Ova,
+        ),
+        "ovf": Kind(
+            Section({"file": _FILE_OF_OUTPUT, "os": _OS}, bare="file"),
+            "the same in three files: description, disk, manifest",
+            model.Ovf,
+        ),
+        "box": Kind(
+            Section(
+                {
+                    "file": _FILE_OF_OUTPUT,
+                    "provider": Key(Choice("libvirt", "virtualbox"), "whose machine it is", "libvirt"),
+                    "os": _OS,
+                },
+                bare="file",
+            ),
+            "a box for Vagrant: `machine:` tells its hardware",
+            model.Box,
+        ),
+        "kernel": Kind(_ALONE, "the kernel", model.KernelOutput),
         "initramfs": Kind(
             Section(
                 {

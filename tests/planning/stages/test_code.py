@@ -40,6 +40,13 @@ FILLING = f"{CONTENT} disk.sources disk.kernel_paths tree.layer"
 EXT = f"disk.ext.filesystem disk.ext.inode disk.ext.libext2fs cache.files.sparse tools.shared_libraries {PROCESS}"
 OWNERS = "tree.ownership tools.subordinate_ids cache.digest.key cache.digest.attributes"
 KERNEL = "tree.installed_kernel tree.init tree.linux_image tree.boot_formats tools.os_release"
+FINGERPRINT = (
+    "cache.digest.fingerprint cache.digest.index cache.digest.key cache.digest.attributes cache.files.walk "
+    "cache.files.clock"
+)
+IMAGE = f"disk.formats.image disk.formats.origin disk.formats.blocks disk.splice cache.files.sparse {FINGERPRINT}"
+VMDK = f"disk.formats.geometry {IMAGE}"
+OVF = f"disk.formats.appliance disk.formats.vmdk {VMDK}"
 UNPACKING = "tree.unpacking cache.files.zstandard"
 CODE = {
     "boot.ldlinux": f"disk.filesystems disk.fat disk.splice {FILLING} {EXT}",
@@ -49,6 +56,17 @@ CODE = {
     f"{UNPACKING} {DELTA}",
     "boot.own_kernel": f"boot.multiboot tree.elf {KERNEL} {UNPACKING} {MERGED}",
     "disk.filesystems": f"disk.fat disk.splice {FILLING} {EXT}",
+    "disk.formats.aws": f"disk.formats.vmdk {VMDK}",
+    "disk.formats.box": f"disk.formats.archive disk.formats.ovf {OVF}",
+    "disk.formats.gcp": f"disk.formats.archive {IMAGE}",
+    "disk.formats.ova": f"disk.formats.archive disk.formats.ovf {OVF}",
+    "disk.formats.ovf": OVF,
+    "disk.formats.packed": "disk.formats.bmap disk.formats.blocks disk.unused disk.gpt disk.mbr disk.superblock "
+    "disk.splice cache.files.sparse",
+    "disk.formats.vdi": f"disk.formats.geometry {IMAGE}",
+    "disk.formats.vhd": f"disk.formats.geometry {IMAGE}",
+    "disk.formats.vhdx": IMAGE,
+    "disk.formats.vmdk": VMDK,
     "disk.partition_table": f"disk.layout disk.gpt disk.mbr {FILLING}",
     "disk.qemu_img": "disk.qcow2 disk.image_format tree.file_kinds disk.passphrase build.secret cache.files.lock",
     "disk.raw_image": f"disk.bootcode disk.splice cache.files.sparse {CONTENT}",
@@ -175,6 +193,10 @@ def test_kinds_of_trees_and_disks_stand_alone(module: str) -> None:
     """A stage's code holds no other stage's, but for what it is told here that it calls."""
     calls = {
         "bootsmith.tasks.boot.ldlinux": {"bootsmith.tasks.disk.filesystems"},
+        "bootsmith.tasks.disk.formats.aws": {"bootsmith.tasks.disk.formats.vmdk"},
+        "bootsmith.tasks.disk.formats.box": {"bootsmith.tasks.disk.formats.ovf", "bootsmith.tasks.disk.formats.vmdk"},
+        "bootsmith.tasks.disk.formats.ova": {"bootsmith.tasks.disk.formats.ovf", "bootsmith.tasks.disk.formats.vmdk"},
+        "bootsmith.tasks.disk.formats.ovf": {"bootsmith.tasks.disk.formats.vmdk"},
         "bootsmith.tasks.disk.tree_disk": {
             "bootsmith.tasks.tree.archive",
             "bootsmith.tasks.tree.directory",

@@ -14,6 +14,7 @@ from bootsmith.tasks.recipe.load import load
 
 from tests.support import observed_access, tiny_kernel
 from tests.support.kernel_files import cpio
+from tests.support.single_stage import run_stage
 from tests.support.tar_members import EPOCH
 
 TREE = """
@@ -34,8 +35,12 @@ source: {directory: tree}
 system: none
 disk: {table: TABLE}
 boot: {loader: LOADER, kernel: linux, initrd: initrd, packages: false, timeout: 2}
-outputs: [raw, qcow2: {snapshot: first}]
+outputs: [raw, qcow2: {snapshot: first}FORMATS]
 """
+FORMATS = ", vhd, vhdx, vdi, vmdk, vmdk: {file: s.vmdk, subformat: streamOptimized}, aws, ova, ovf, box, gcp"
+PACKED = DISK.replace("TABLE", "mbr, size: 1G, partitions: {root: {mount: /, size: 16M}}").replace(
+    "LOADER", "grub-bios"
+)
 
 
 @pytest.fixture
@@ -97,14 +102,31 @@ def test_what_makes_trees(project: Path) -> None:
 )
 def test_what_makes_disks(project: Path, loader: str, table: str) -> None:
     """Loaders, filesystems, tables and formats are made of their inputs, by the code in their keys (V10)."""
-    names = check(stages(project, DISK.replace("LOADER", loader).replace("TABLE", table)), project)
+    text = DISK.replace("LOADER", loader).replace("TABLE", table).replace("FORMATS", "")
+    names = check(stages(project, text), project)
     assert {"bootloader", "partition", "populate/root", "populate/base", "assemble", "convert/qcow2"} <= names
+
+
+def test_what_makes_formats(project: Path) -> None:
+    """Images, archives and machines around a disk are made of it, by the code and the programs in their keys (V10)."""
+    made = stages(project, PACKED.replace("FORMATS", FORMATS + ", raw: {compress: zstd}"))
+    converters = [stage for stage in made if stage.name.startswith("convert/")]
+    for stage in made:
+        if stage not in converters:
+            run_stage(stage, project / "before")
+    assert len(check(converters, project)) == 12
 
 
 @pytest.mark.soak(whole=1)
 @pytest.mark.parametrize(
     "text",
-    [TREE, *(DISK.replace("LOADER", each) for each in ("systemd-boot", "[grub-efi, grub-bios]", "syslinux"))],
+    [
+        TREE,
+        *(
+            DISK.replace("LOADER", each).replace("FORMATS", "")
+            for each in ("systemd-boot", "[grub-efi, grub-bios]", "syslinux")
+        ),
+    ],
     ids=["trees", "systemd-boot", "grub", "syslinux"],
 )
 def test_what_host_programs_read(project: Path, text: str) -> None:

@@ -13,6 +13,10 @@ from bootsmith.tasks.boot.own_kernel import KernelParams
 from bootsmith.tasks.build.parameters import Params
 from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.disk.filesystems import FilesystemParams
+from bootsmith.tasks.disk.formats.appliance import ApplianceParams
+from bootsmith.tasks.disk.formats.aws import AwsParams
+from bootsmith.tasks.disk.formats.image import ImageParams
+from bootsmith.tasks.disk.formats.packed import PackedParams
 from bootsmith.tasks.disk.partition_table import TableParams
 from bootsmith.tasks.disk.qemu_img import Qcow2Params
 from bootsmith.tasks.disk.raw_image import DiskParams
@@ -44,6 +48,16 @@ PARAMS: dict[str, type[Params]] = {
     "disk.filesystems:run_ext": FilesystemParams,
     "disk.filesystems:run_fat": FilesystemParams,
     "disk.filesystems:run_root": FilesystemParams,
+    "disk.formats.aws:run": AwsParams,
+    "disk.formats.box:run": ApplianceParams,
+    "disk.formats.gcp:run": ImageParams,
+    "disk.formats.ova:run": ApplianceParams,
+    "disk.formats.ovf:run": ApplianceParams,
+    "disk.formats.packed:run": PackedParams,
+    "disk.formats.vdi:run": ImageParams,
+    "disk.formats.vhd:run": ImageParams,
+    "disk.formats.vhdx:run": ImageParams,
+    "disk.formats.vmdk:run": ImageParams,
     "disk.partition_table:run": TableParams,
     "disk.qemu_img:run_qcow2": Qcow2Params,
     "disk.raw_image:run": DiskParams,
@@ -76,9 +90,10 @@ source: {directory: {path: tree, owner: keep}}
 layers:
   - {devices: {/dev/console: c 5 1}}
 system: none
-disk: {table: TABLE}
+disk: {table: TABLE, size: 4G}
 boot: {loader: LOADER, kernel: {package: pk, path: /boot/k}, initrd: {package: pk, path: /boot/i}, packages: false}
-outputs: [raw, qcow2: {file: b.qcow2, backing: base.qcow2, compress: none}, qcow2: {snapshot: first}]
+outputs: [raw, qcow2: {file: b.qcow2, backing: base.qcow2, compress: none}, qcow2: {snapshot: first}, vhd, vhdx, vdi,
+  vmdk, azure, gcp, aws, ova, ovf, box, raw: {compress: gzip}]
 """
 RECIPES = {
     "large": LARGE,

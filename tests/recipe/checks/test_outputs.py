@@ -6,7 +6,15 @@ from tests.support.recipe_folder import SOURCE, RecipeFolder, each_of
 
 BAD = [
     (SOURCE + "outputs: raw\n", ["2:10: outputs: this takes a list; write [raw]"]),
-    (SOURCE + "outputs: [vmdk]\n", ["2:11: outputs.vmdk: no such kind; known here: raw, qcow2, kernel, initramfs"]),
+    (
+        SOURCE + "outputs: [tape]\n",
+        [
+            (
+                "2:11: outputs.tape: no such kind; known here: raw, qcow2, vhd, vhdx, vdi, vmdk, azure, gcp, aws, ova, "
+                "ovf, box, kernel, initramfs"
+            )
+        ],
+    ),
     (
         SOURCE + "outputs: [raw, raw]\n",
         ["2:16: outputs.raw.file: two outputs are called x.raw; give one another file:"],
@@ -76,6 +84,67 @@ BAD = [
     (
         SOURCE + "outputs: [qcow2: {cluster: 4M}]\n",
         ["2:28: outputs.qcow2.cluster: 4M cannot be a cluster; write a power of two from 1s (512 bytes) to 2M"],
+    ),
+    (
+        SOURCE + "outputs: [raw: {compress: lz4}]\n",
+        ["2:27: outputs.raw.compress: 'lz4' is not a choice; known here: none, gzip, xz, zstd"],
+    ),
+    (
+        SOURCE + "outputs: [raw: {file: a.gz, compress: gzip}, vhd: a.gz.bmap]\n",
+        ["2:51: outputs.vhd.file: two outputs are called a.gz.bmap; give one another file:"],
+    ),
+    (
+        SOURCE + "outputs: [raw: a-flat.vmdk, vmdk: {file: a.vmdk, subformat: monolithicFlat}]\n",
+        [
+            (
+                "2:42: outputs.vmdk.file: two outputs are called a-flat.vmdk, as this one writes it beside a.vmdk; "
+                "give one another file:"
+            )
+        ],
+    ),
+    (
+        SOURCE + "outputs: [vdi: {subformat: monolithicSparse}]\n",
+        ["2:28: outputs.vdi.subformat: 'monolithicSparse' is not a choice; known here: dynamic, fixed"],
+    ),
+    (
+        SOURCE + "outputs: [vmdk: {subformat: streamoptimized}]\n",
+        ["2:29: outputs.vmdk.subformat: 'streamoptimized' is not a choice; did you mean streamOptimized?"],
+    ),
+    (
+        SOURCE + "outputs: [gcp]\n",
+        ["2:11: outputs.gcp: Google's cloud takes disks of whole GiB; make it one, such as 4G, by disk.size"],
+    ),
+    (
+        SOURCE + "outputs: [gcp, azure]\ndisk: {size: 2098177s}\n",
+        [
+            (
+                "2:11: outputs.gcp: Google's cloud takes disks of whole GiB, and 2098177s is none; make it one, such "
+                "as 4G, by disk.size"
+            ),
+            "2:16: outputs.azure: Azure takes disks of whole MiB, and 2098177s is none; make it one by disk.size",
+        ],
+    ),
+    (
+        SOURCE + "outputs: [vhd, azure, vmdk, aws, ova, vhdx]\ndisk: {size: 3T}\n",
+        [
+            "2:11: outputs.vhd: vhd holds disks of up to 2040G, not 3T; take another format",
+            "2:16: outputs.azure: azure holds disks of up to 2040G, not 3T; take another format",
+            "2:23: outputs.vmdk: vmdk holds disks of up to 2T, not 3T; take another format",
+            "2:29: outputs.aws: aws holds disks of up to 2T, not 3T; take another format",
+            "2:34: outputs.ova: ova holds disks of up to 2T, not 3T; take another format",
+        ],
+    ),
+    (
+        SOURCE + "outputs: [aws: {bucket: my_bucket}]\n",
+        ["2:25: outputs.aws.bucket: 'my_bucket' is not a bucket's name; use letters, digits, . and -"],
+    ),
+    (
+        SOURCE + "outputs: [box: {provider: vmware}]\n",
+        ["2:27: outputs.box.provider: 'vmware' is not a choice; known here: libvirt, virtualbox"],
+    ),
+    (
+        SOURCE + "outputs: [ova: {os: windows}]\n",
+        ["2:21: outputs.ova.os: 'windows' is not a choice; known here: debian, ubuntu, linux, other"],
     ),
     (
         SOURCE + "outputs: [qcow2: {compat: 1.0}]\n",

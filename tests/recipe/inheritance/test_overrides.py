@@ -51,7 +51,7 @@ def test_lists_need_no_brackets(recipes: RecipeFolder) -> None:
 def test_the_options_of_a_lists_items_are_reached_by_their_kind(recipes: RecipeFolder) -> None:
     """`outputs.qcow2.compress` is the compression of every qcow2 there is."""
     recipe = recipes.load(TEXT, {"outputs.qcow2.compress": "none"})
-    assert [getattr(each, "compress", None) for each in recipe.outputs] == [None, "none"]
+    assert [getattr(each, "compress", None) for each in recipe.outputs] == ["none", "none"]
 
 
 def test_paths_start_from_the_shells_folder(recipes: RecipeFolder) -> None:
@@ -76,8 +76,9 @@ def test_paths_start_from_the_shells_folder(recipes: RecipeFolder) -> None:
             "disk.partitions.rot.size: there is no such key; did you mean disk.partitions.root?"
         )),
         ({"boot.entries.x.title": "X"}, "boot.entries.x.title: there is no such key; only default is known here"),
-        ({"outputs.vmdk.file": "x"}, (
-            "outputs.vmdk.file: there is no such key; known here: raw, qcow2, kernel, initramfs"
+        ({"outputs.tape.file": "x"}, (
+            "outputs.tape.file: there is no such key; known here: raw, qcow2, vhd, vhdx, vdi, vmdk, "
+            "azure, gcp, aws, ova, ovf, box, kernel, initramfs"
         )),
         ({"disk.size": "64"}, "disk.size: 64 has no unit; did you mean 64G?"),
         ({"disk.size": ""}, "disk.size: '' is not a size; write it like 512M, 2G or 2048s (sectors), or auto"),

@@ -49,6 +49,8 @@ def test_the_schema_accepts_what_is_shipped(path: Path) -> None:
     [
         "extends: minimal\nsource: {debian: {packages+: [vim], exclude-: [nano]}}\nboot: {cmdline+: x}\n",
         SOURCE + "vars: {n: null, m: {help: x, choices: [1, b]}}\ndisk: {size: '${n}', partitions: null}\n",
+        SOURCE
+        + "outputs: [raw: {compress: xz}, vmdk: {subformat: monolithicFlat}, gcp, box: x.box]\ndisk: {size: 4G}\n",
         SOURCE + "outputs: [raw, raw: x.img, qcow2: {compat: 0.10, lazy_refcounts: false}]\nversion: 1.10\n",
         SOURCE + "layers: [overlay: files, {files: {/a: b, /c: {content: x, mode: 0755}}, name: n}, remove: [/a]]\n",
         SOURCE + "profiles: {debug: {boot: {cmdline+: debug, loader: [grub-efi]}, system: null}}\n",
@@ -73,7 +75,7 @@ def test_the_schema_accepts_what_the_loader_reads(text: str) -> None:
         (SOURCE + "machine: {cpus: 0}\n", "$.machine.cpus"),
         (SOURCE + "machine: {forward: [22]}\n", "$.machine.forward[0]"),
         (SOURCE + "outputs: raw\n", "$.outputs"),
-        (SOURCE + "outputs: [vmdk]\n", "$.outputs[0]"),
+        (SOURCE + "outputs: [tape]\n", "$.outputs[0]"),
         (SOURCE + "outputs: [qcow2: {compress: lzma}]\n", "$.outputs[0]"),
         (SOURCE + "layers: [{overlay: a, remove: [/b]}]\n", "$.layers[0]"),
         (SOURCE + "system: {users: {root: {password: hunter2}}}\n", "$.system"),

@@ -1,0 +1,187 @@
+"""convert-file: any image file in any other format, made as an output of a recipe would be."""
+
+from __future__ import annotations
+
+import time
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Final, NoReturn
+
+from bootsmith.cache.display import shown
+from bootsmith.tasks.build import workdir
+from bootsmith.tasks.build.system_errors import in_words
+from bootsmith.tasks.command.actions import images
+from bootsmith.tasks.errors import RecipeError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+
+    from bootsmith.tasks.command.request import Request
+    from bootsmith.tasks.disk.passphrase import Passphrase
+    from bootsmith.tasks.recipe.model import OutputSpec, Recipe
+    from bootsmith.tasks.recipe.text.nodes import Raw
+
+NAME: Final = "convert-file"
+SECTOR: Final = 512
+BY_ENDING: Final[Mapping[str, tuple[str, dict[str, str]]]] = {
+    **{f".{kind}": (kind, {}) for kind in ("raw", "qcow2", "vhd", "vhdx", "vdi", "vmdk")},
+    ".img": ("raw", {}),
+    ".tar.gz": ("gcp", {}),
+    ".gz": ("raw", {"compress": "gzip"}),
+    ".xz": ("raw", {"compress": "xz"}),
+    ".zst": ("raw", {"compress": "zstd"}),
+}
+"""What a file of that ending is taken for, the first that fits; and with which options."""
+KINDS: Final = tuple(dict.fromkeys([*(kind for kind, _ in BY_ENDING.values()), "azure"]))
+_KEYS: Final = {"prealloc": "preallocation"}
+
+
+def convert_file(request: Request) -> None:
+    """Write IN as OUT, and what belongs to that beside it, all of it whole or not at all."""
+    from bootsmith.tasks.disk import image_format
+
+    session = request.session
+    progress, source, target = session.progress, _source(request), _target(request)
+    kind, values = wanted(target.name, request.options)
+    passphrase, follow = _passphrase(request), bool(request.options["follow"])
+    form = image_format.identify(source, request.options["from"], opens=passphrase is not None, follow=follow)
+    progress.start(NAME)
+    began = time.monotonic()
+    with image_format.in_use(source, progress.tell), _scratch(target) as folder:
+        disk = _raw(source, form, folder, passphrase, partial(progress.say, NAME))
+        output = _output(kind, {**values, "file": target.name}, disk.stat().st_size)
+        files = [target.parent / file for file in output.files]
+        for file in files:
+            workdir.guard_target("--output", file)
+            if file.exists() and file.samefile(source):
+                raise UsageError(f"--output {shown(file)} is the image itself", "Name another file.")
+        convert(output, disk, folder, partial(progress.say, NAME))
+        for file in reversed(files):  # the image itself last: whoever finds that finds what belongs to it
+            (folder / "build" / file.name).replace(file)
+    progress.finish(NAME, "built", time.monotonic() - began, sum(file.stat().st_size for file in files))
+    for file in files:
+        progress.tell(str(images.relative(file, session.shell)))
+
+
+@contextmanager
+def _scratch(target: Path) -> Iterator[Path]:
+    """Yield a folder on the file system of what is to be made, gone afterwards."""
+    try:
+        with TemporaryDirectory(prefix=".bootsmith-", dir=target.parent) as folder:
+            yield Path(folder)
+    except OSError as error:
+        raise in_words(error, "--output", target) from error
+
+
+def wanted(name: str, options: Mapping[str, object]) -> tuple[str, dict[str, Raw]]:
+    """Return which kind of output a file is to be, and its keys, by options and by its ending. Raises UsageError."""
+    kind, values = next((found for ending, found in BY_ENDING.items() if name.endswith(ending)), ("", {}))
+    asked = options["to"]
+    if asked:
+        if asked not in KINDS:
+            raise UsageError(f"--to {asked}: there is no such format", f"Known here: {', '.join(KINDS)}.")
+        kind, values = str(asked), values if asked == kind else {}
+    if not kind:
+        known = ", ".join(BY_ENDING)
+        raise UsageError(f"what {shown(name)} is to be cannot be told by its name", f"Say --to, or end it in {known}.")
+    found: dict[str, Raw] = dict(values)
+    for option in ("compress", "prealloc", "cluster", "compat", "subformat"):
+        if options[option]:
+            found[_KEYS.get(option, option)] = str(options[option])
+    if options["no_lazy_refcounts"]:
+        found["lazy_refcounts"] = "false"
+    if kind == "qcow2" and options["prealloc"] not in (None, "off"):
+        found.setdefault("compress", "none")  # packed clusters cannot be laid out beforehand
+    if kind == "vmdk" and found.get("compress") == "zlib":
+        del found["compress"]
+        found.setdefault("subformat", "streamOptimized")  # the one form that is packed
+    return kind, found
+
+
+def convert(output: OutputSpec, disk: Path, folder: Path, say: Callable[[str], None]) -> None:
+    """Make an output's files of a raw disk below `folder`, in `build`: by the stage that a recipe would have."""
+    from importlib import import_module
+
+    from bootsmith.tasks.build import running
+    from bootsmith.tasks.command.session import BEGINNING
+    from bootsmith.tasks.planning.site import Site
+    from bootsmith.tasks.planning.stages import convert as stages
+
+    site = Site("disk", folder / "build", folder / "none.lock", BEGINNING)
+    stage = stages.KINDS[type(output)](NAME, output, _any_recipe(), site)
+    stage = stage._replace(inputs={"disk": disk})
+    work = folder / "work"
+    for each in (work, site.build):
+        each.mkdir()
+    module, _, function = stage.run.partition(":")
+    getattr(import_module(module), function)(running.context(stage, stage.outputs, work, _no_store, say=say))
+
+
+def _no_store() -> NoReturn:
+    raise AssertionError("nothing is fetched for a conversion")
+
+
+def _any_recipe() -> Recipe:
+    """Return a recipe, for what an output of one has: its disk's identifiers follow from the disk's content then."""
+    from bootsmith.tasks.recipe import load
+
+    tree = {"debian": {"suite": "stable", "packages": ["linux-image-amd64"]}}
+    return load.imagine({"name": "disk", "source": tree, "system": "none", "outputs": ["vdi"]}, Path())
+
+
+def _source(request: Request) -> Path:
+    given = request.options["input"]
+    if not given:
+        raise UsageError("convert-file: no image is named", "Write `convert-file -i IN -o OUT`.")
+    source = images.existing(request.session.shell / str(given), "Name a disk image.", "the image")
+    if not source.is_file():
+        raise UsageError(f"{shown(source)} is not a file", "Copy the device into one: its size would be taken for 0.")
+    return source
+
+
+def _target(request: Request) -> Path:
+    given = request.options["output"]
+    if not given:
+        raise UsageError("convert-file: no file is named to be written", "Write `convert-file -i IN -o OUT`.")
+    target = request.session.shell / str(given)
+    if not target.parent.is_dir():
+        raise UsageError(f"--output {shown(given)}: there is no such directory", "Make it, or name a file elsewhere.")
+    workdir.guard_target("--output", target)
+    return target
+
+
+def _passphrase(request: Request) -> Passphrase | None:
+    images.check(request)
+    return images.passphrase(request, Path()) if request.options["passphrase"] else None
+
+
+def _raw(source: Path, form: str, folder: Path, passphrase: Passphrase | None, say: Callable[[str], None]) -> Path:
+    """Return the disk that an image holds as a raw file, itself where it is one. Raises BootsmithError."""
+    from bootsmith.tasks.disk import image_content
+
+    disk = source
+    if form not in ("raw", "iso"):
+        disk = folder / "disk.raw"
+        say(f"reading {form}")
+        image_content.unpack(source, form, disk, passphrase, say)
+    if disk.stat().st_size % SECTOR:
+        raise UsageError(
+            f"{shown(source)} holds {disk.stat().st_size} bytes, which are no whole sectors",
+            f"Is it a disk? `truncate -s %{SECTOR} FILE` fills the last one.",
+        )
+    return disk
+
+
+def _output(kind: str, values: Mapping[str, Raw], size: int) -> OutputSpec:
+    """Return the output that was asked for. Raises UsageError in the words of the options."""
+    from bootsmith.tasks.recipe import options
+
+    try:
+        return options.output(kind, values, size)
+    except RecipeError as error:
+        words = "\n".join(error.problems).replace(f"command line: outputs.{kind}.", "--")
+        for option, key in _KEYS.items():
+            words = words.replace(f"--{key}", f"--{option}")
+        raise UsageError(words.replace(f"command line: outputs.{kind}: ", "")) from None

@@ -1,0 +1,69 @@
+"""The raw disk packed by gzip, xz or zstd, with the map of the blocks that matter beside it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from bootsmith.tasks.build.parameters import Params
+from bootsmith.tasks.build.stage import Context
+from bootsmith.tasks.disk import splice, unused
+from bootsmith.tasks.disk.formats import bmap
+from bootsmith.tasks.disk.superblock import Read
+
+PACK: Final[Mapping[str, tuple[str, ...]]] = {
+    # neither name nor time, and the same bytes on any number of cores: xz and zstd cut what they pack into pieces of
+    # one size as soon as they may use two threads, whether there are as many or not
+    "gzip": ("gzip", "-nc"),
+    "xz": ("xz", "-c", "--block-size=24MiB"),
+    "zstd": ("zstd", "-qc"),
+}
+
+
+@dataclass(frozen=True)
+class PackedParams(Params):
+    """How the disk is packed: a name in PACK, or "none" for a copy of it."""
+
+    compress: str
+
+
+def run(ctx: Context) -> None:
+    """Pack a stage's disk, and map it."""
+    disk, how = ctx.inputs["disk"], PackedParams.of(ctx).compress
+    size = disk.stat().st_size
+    if how == "none":
+        splice.copy_file(disk, ctx.outputs["image"])
+        return
+    ctx.say(f"mapping {size} bytes")
+    with disk.open("rb") as opened:
+        free = unused.stretches(_reader(opened.fileno(), size), size, lambda start: _dumped(ctx, disk, start))
+        ctx.outputs["map"].write_text(bmap.text(opened.fileno(), size, free))
+    ctx.say(f"packing {size} bytes by {how}")
+    ctx.run(*packing(how), disk, stdout=ctx.outputs["image"])
+
+
+def packing(how: str) -> tuple[str, ...]:
+    """Return the words that pack a file to stdout; none for "none"."""
+    threads = max(2, min(16, os.cpu_count() or 2))
+    return PACK.get(how, ()) if how in ("gzip", "none") else (*PACK[how], f"-T{threads}")
+
+
+def _reader(disk: int, size: int) -> Read:
+    def read(offset: int, length: int) -> bytes:
+        return os.pread(disk, length, offset) if 0 <= offset < size and length > 0 else b""
+
+    return read
+
+
+def _dumped(ctx: Context, disk: Path, start: int) -> Iterable[str]:
+    """Return what dumpe2fs says of the filesystem at an offset. A link names the disk: `?` begins its options."""
+    link = ctx.work / "disk"
+    if not link.is_symlink():
+        link.symlink_to(disk.absolute())
+    listed = ctx.work / "blocks"
+    ctx.run("dumpe2fs", f"disk?offset={start}", stdout=listed)
+    with listed.open(errors="replace") as lines:
+        return [line for line in lines if line.startswith(("Block size:", "  Free blocks:"))]

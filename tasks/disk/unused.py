@@ -1,0 +1,114 @@
+"""What of a disk no partition and no filesystem uses: whatever stands there is read by nobody. FAT and ext tell.
+
+Of any other partition, and of all that a table or a filesystem keeps for itself, nothing is taken to be unused: zeros
+there, as in a table of free clusters, say something.
+"""
+
+from __future__ import annotations
+
+import re
+import struct
+import sys
+from array import array
+from collections.abc import Callable, Iterable, Iterator
+from typing import TypeAlias
+
+from bootsmith.tasks.disk import gpt, mbr, superblock
+from bootsmith.tasks.disk.superblock import Read
+
+Stretch: TypeAlias = tuple[int, int]
+"""Where something begins, and where it ends, in bytes."""
+FreeBlocks: TypeAlias = Callable[[int], Iterable[str]]
+"""What dumpe2fs prints of the filesystem that begins there, line by line."""
+
+_RANGE = re.compile(r"(\d+)(?:-(\d+))?")
+
+
+def stretches(read: Read, size: int, dumped: FreeBlocks) -> list[Stretch]:
+    """Return the unused stretches of a disk of so many bytes, in order."""
+    found: list[Stretch] = []
+    at, end = _usable(read, size)
+    for start, stop in sorted(_partitions(read, size)):
+        if start > at:
+            found.append((at, start))
+        found += _inside(read, start, stop, dumped)
+        at = max(at, stop)
+    return [*found, (at, end)] if at < end else found
+
+
+def _usable(read: Read, size: int) -> Stretch:
+    """Return where partitions may be."""
+    if gpt.decode(read, size):
+        return gpt.FIRST_USABLE * gpt.SECTOR, (gpt.last_usable(size) + 1) * gpt.SECTOR
+    return (mbr.SECTOR, size) if _is_mbr(read, size) else (0, 0)
+
+
+def _is_mbr(read: Read, size: int) -> bool:
+    return superblock.probe(read) is None and mbr.decode(read(0, mbr.SECTOR), size) is not None
+
+
+def _partitions(read: Read, size: int) -> list[Stretch]:
+    """Return where partitions are; of a disk without a table, the whole."""
+    table = gpt.decode(read, size)
+    if table:
+        return [(slot.start, slot.start + slot.size) for slot in table.slots]
+    primaries = mbr.decode(read(0, mbr.SECTOR), size) if _is_mbr(read, size) else None
+    if primaries:
+        return [(slot.start, slot.start + slot.size) for slot in primaries.slots.values()]
+    return [(0, size)]
+
+
+def _inside(read: Read, start: int, stop: int, dumped: FreeBlocks) -> Iterator[Stretch]:
+    def within(offset: int, length: int) -> bytes:
+        return read(start + offset, min(length, stop - start - offset))
+
+    found = superblock.probe(within)
+    if found is None:
+        return
+    inside = _ext(dumped(start)) if found.kind.startswith("ext") else _fat(within, found.kind)
+    for first, end in inside:
+        if end <= stop - start:
+            yield start + first, start + end
+
+
+def _ext(lines: Iterable[str]) -> Iterator[Stretch]:
+    """Yield the free blocks that dumpe2fs tells of, group by group: those of groups without a bitmap too."""
+    block = 0
+    for line in lines:
+        name, _, rest = line.partition(":")
+        if name == "Block size":
+            block = int(rest)
+        elif name == "  Free blocks" and block:
+            for first, last in _RANGE.findall(rest):
+                yield int(first) * block, (int(last or first) + 1) * block
+
+
+def _fat(read: Read, kind: str) -> Iterator[Stretch]:
+    """Yield the clusters whose entry in the table is zero (Microsoft, FAT specification 1.03)."""
+    boot = read(0, 512)
+    width, per_cluster, reserved, copies, roots, small, _, fat16 = struct.unpack_from("<HBHBHHBH", boot, 11)
+    total, fat32 = struct.unpack_from("<II", boot, 32)
+    first = (reserved + copies * (fat16 or fat32)) * width + -(-roots * 32 // width) * width
+    cluster = per_cluster * width
+    count = ((small or total) * width - first) // cluster
+    table = read(reserved * width, (fat16 or fat32) * width)
+    begun = None
+    for number, entry in enumerate(_entries(table, kind)[2 : count + 2]):
+        if entry == 0:
+            begun = number if begun is None else begun
+        elif begun is not None:
+            yield first + begun * cluster, first + number * cluster
+            begun = None
+    if begun is not None:
+        yield first + begun * cluster, first + min(count, len(_entries(table, kind)) - 2) * cluster
+
+
+def _entries(table: bytes, kind: str) -> array[int]:
+    if kind == "FAT12":
+        pairs = (table[at : at + 3] for at in range(0, len(table) - 2, 3))
+        return array("I", (each for a, b, c in pairs for each in (a | (b & 0xF) << 8, b >> 4 | c << 4)))
+    step = 4 if kind == "FAT32" else 2
+    found = array("I" if step == 4 else "H", table[: len(table) // step * step])
+    if sys.byteorder == "big":
+        found.byteswap()
+    return array("I", (each & 0x0FFF_FFFF for each in found)) if step == 4 else found

@@ -1,0 +1,195 @@
+"""Packed disks and archives: maps that may be trusted on a disk that was used before, and what Google's cloud reads."""
+
+from __future__ import annotations
+
+import os
+import random
+import subprocess
+import tarfile
+from pathlib import Path
+
+import pytest
+from bootsmith.tasks.disk import unused
+from bootsmith.tasks.disk.formats import archive, bmap, packed
+from bootsmith.tasks.errors import StageError
+
+from tests.support import image_readers, tiny_kernel
+from tests.support.disk_build import DiskBuild
+from tests.support.tar_members import EPOCH
+
+MIB, GIB = 1 << 20, 1 << 30
+GPT = """\
+disk:
+  size: 400M
+  partitions:
+    esp: {size: 64M, mount: /boot/efi}
+    old: {size: 40M, fs: ext2, mount: /old}
+    none: {size: 8M, fs: none}
+    root: {mount: /, size: 128M}
+boot: {loader: systemd-boot, packages: false}
+outputs: [raw, raw: {compress: zstd}]
+"""
+
+
+@pytest.fixture
+def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DiskBuild:
+    """A disk with FAT, ext2, ext4, a partition without a filesystem, and room behind them."""
+    made = tiny_kernel.disk_build(tmp_path, monkeypatch, GPT)
+    made.raw_disk()
+    made.run("convert/raw")
+    return made
+
+
+def test_a_map_makes_a_sound_disk_of_a_used_one(build: DiskBuild) -> None:
+    """Written by the map over noise, every filesystem is whole and holds its files: no old byte shines through (W2)."""
+    raw, mapped = build.site.output("box.raw"), build.site.output("box.raw.zst.bmap")
+    found = image_readers.block_map(mapped)
+    target = build.folder / "target"
+    noise = random.Random(5).randbytes(MIB)
+    with target.open("wb") as file:
+        for _ in range(raw.stat().st_size // MIB):
+            file.write(noise)
+    found.write(raw, target)
+    assert target.read_bytes() != raw.read_bytes()
+    left_out = raw.stat().st_size - sum(last - first + 1 for first, last, _ in found.ranges) * found.block
+    assert left_out > 300 * MIB
+    subprocess.run(["sfdisk", "--verify", "-q", target], check=True, capture_output=True)
+    for name in ("root", "old"):
+        part = partition(build, target, name)
+        subprocess.run(["e2fsck", "-f", "-n", part], check=True, capture_output=True)
+    esp = partition(build, target, "esp")
+    subprocess.run(["fsck.vfat", "-n", esp], check=True, capture_output=True)
+    listed = [
+        subprocess.run(["mdir", "-/", "-a", "-b", "-i", each, "::"], check=True, capture_output=True).stdout
+        for each in (esp, build.site.partition_image("esp"))
+    ]
+    assert listed[0] == listed[1] != b""
+
+
+def partition(build: DiskBuild, disk: Path, name: str) -> Path:
+    """Return a partition of a disk, cut out."""
+    import json
+
+    rows = json.loads(build.site.layout.read_text())["partitions"]
+    row = next(each for each in rows if each["name"] == name)
+    cut = build.folder / f"{name}.img"
+    with disk.open("rb") as source:
+        source.seek(row["start"])
+        cut.write_bytes(source.read(row["size"]))
+    return cut
+
+
+def test_a_partition_that_nobody_knows_is_mapped_whole(build: DiskBuild) -> None:
+    """Zeros where no filesystem tells that they are free may matter to whoever uses it."""
+    import json
+
+    found = image_readers.block_map(build.site.output("box.raw.zst.bmap"))
+    row = next(each for each in json.loads(build.site.layout.read_text())["partitions"] if each["name"] == "none")
+    first, last = row["start"] // 4096, (row["start"] + row["size"]) // 4096 - 1
+    assert any(start <= first and last <= end for start, end, _ in found.ranges)
+
+
+def test_a_disk_of_something_else_is_mapped_whole(tmp_path: Path) -> None:
+    """Nothing of it is known to be free, zeros included."""
+    raw = tmp_path / "raw"
+    raw.write_bytes(bytes(3 * MIB + 512))
+    with raw.open("rb") as file:
+        text = bmap.text(file.fileno(), 3 * MIB + 512, unused.stretches(reader(file.fileno()), 3 * MIB + 512, nothing))
+    (tmp_path / "map").write_text(text)
+    found = image_readers.block_map(tmp_path / "map")
+    assert [(first, last) for first, last, _ in found.ranges] == [(0, 768)]
+
+
+def reader(descriptor: int) -> unused.Read:
+    """Return what reads an open file."""
+    return lambda offset, length: os.pread(descriptor, length, offset)
+
+
+def nothing(_start: int) -> list[str]:
+    """Tell of no free blocks."""
+    return []
+
+
+@pytest.mark.parametrize("bits", [12, 16, 32])
+def test_free_clusters_of_every_fat(tmp_path: Path, bits: int) -> None:
+    """Those are told that mtools' own reckoning has free, and a file's are not among them."""
+    image = tmp_path / "fat.img"
+    size = {12: 4, 16: 40, 32: 80}[bits] * MIB
+    with image.open("wb") as file:
+        file.truncate(size)
+    subprocess.run(
+        ["mkfs.vfat", "-F", str(bits), "-s", "2" if bits < 32 else "1", image], check=True, capture_output=True
+    )
+    content = random.Random(1).randbytes(300_000)
+    (tmp_path / "file").write_bytes(content)
+    subprocess.run(["mcopy", "-i", image, tmp_path / "file", "::file"], check=True)
+    with image.open("rb") as file:
+        found = unused.stretches(reader(file.fileno()), size, nothing)
+    free = subprocess.run(["mdir", "-i", image, "::"], check=True, capture_output=True, text=True).stdout
+    told = int("".join(filter(str.isdigit, free.splitlines()[-2])))
+    assert sum(end - start for start, end in found) == told
+    data = image.read_bytes()
+    assert content[:64] not in b"".join(data[start:end] for start, end in found)
+
+
+def test_packing_does_not_depend_on_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One core or many: the same bytes, since the pieces packed at a time are of one size."""
+    source = tmp_path / "source"
+    source.write_bytes(random.Random(2).randbytes(1000) * 60_000)  # more than two of xz's pieces
+    for how in ("gzip", "xz", "zstd"):
+        packings = set()
+        for cores in (1, 3):
+            monkeypatch.setattr(os, "cpu_count", lambda cores=cores: cores)
+            packings.add(subprocess.run([*packed.packing(how), source], capture_output=True, check=True).stdout)
+        assert len(packings) == 1, how
+
+
+def test_googles_archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One file called disk.raw, sparse in GNU's old form, of nobody's name or clock, twice the same (C19)."""
+    packings = []
+    for name in ("one", "other"):
+        build = tiny_kernel.disk_build(tmp_path / name, monkeypatch, "disk: {size: 1G}\noutputs: [gcp]\n")
+        raw = build.site.build / "assemble/disk.raw"
+        raw.parent.mkdir()
+        with raw.open("wb") as file:
+            file.truncate(GIB)
+            for at in range(0, GIB, 100 * MIB):  # more stretches than a header has room for
+                file.seek(at + 5)
+                file.write(b"content")
+        build.run("convert/gcp")
+        packings.append(build.site.output("box-gcp.tar.gz"))
+    assert packings[0].read_bytes() == packings[1].read_bytes()
+    assert packings[0].read_bytes()[:10] == b"\x1f\x8b\x08\0\0\0\0\0\0\x03"  # no name, no time
+    with tarfile.open(packings[0]) as opened:
+        (member,) = opened.getmembers()
+        assert (member.name, member.size, member.uid, member.gid, member.mtime) == ("disk.raw", GIB, 0, 0, EPOCH)
+        assert member.type == tarfile.GNUTYPE_SPARSE
+    (tmp_path / "unpacked").mkdir()
+    subprocess.run(["tar", "-xzf", packings[0], "-C", tmp_path / "unpacked"], check=True)
+    subprocess.run(["cmp", tmp_path / "unpacked/disk.raw", raw], check=True)
+
+
+def test_google_takes_whole_gib(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was given another size than its recipe's check saw is refused all the same."""
+    build = tiny_kernel.disk_build(tmp_path, monkeypatch, "disk: {size: 1G}\noutputs: [gcp]\n")
+    raw = build.site.build / "assemble/disk.raw"
+    raw.parent.mkdir()
+    raw.write_bytes(bytes(MIB))
+    with pytest.raises(StageError, match="whole GiB; the disk has 1048576 bytes"):
+        build.run("convert/gcp")
+
+
+def test_a_tar_of_large_files(tmp_path: Path) -> None:
+    """Beyond the 8 GiB that octal digits tell, in GNU's form of numbers; holes stay holes."""
+    large = tmp_path / "large"
+    with large.open("wb") as file:
+        file.truncate(9 * GIB)
+        file.write(b"first")
+    made = tmp_path / "made.tar"
+    archive.write([("large", large), ("small", Path(__file__))], made, EPOCH)
+    with tarfile.open(made) as opened:
+        assert [(each.name, each.size) for each in opened] == [
+            ("large", 9 * GIB),
+            ("small", Path(__file__).stat().st_size),
+        ]
+    assert made.stat().st_blocks * 512 < MIB
