@@ -52,20 +52,24 @@ def judged(name: str, check: Check, subject: Subject) -> Verdict:
 
 
 def outputs(raw: Path, others: Sequence[Path]) -> Iterator[Verdict]:
-    """Yield whether other images hold the same disk, and are sound."""
+    """Yield whether other images, which are our own, hold the same disk and are sound."""
     for path in others:
         name = f"output {path.name}"
         try:
-            kind = image_format.recognise(path)
+            kind = image_format.recognise(path, follow=True)
+        except BootsmithError:
+            kind = ""
+        if not kind or (kind == "raw" and path.suffix != ".raw"):
+            yield Verdict(name, "packed: not read back here", made=False)
+            continue
+        try:
             if kind == "qcow2":
                 _qemu_img("check", "-q", "-f", kind, path)
             _qemu_img("compare", "-f", "raw", "-F", kind, raw, path)
         except ToolFailed as error:
             yield Verdict(name, "", (f"qemu-img: {(error.tail.splitlines() or ['it is not the same disk'])[-1]}",))
-        except BootsmithError as error:
-            yield Verdict(name, "", (error.message,))
         else:
-            yield Verdict(name, f"{kind}, the same disk")
+            yield Verdict(name, f"{image_format.NAMES.get(kind, kind)}, the same disk")
 
 
 def _qemu_img(*words: str | Path) -> None:

@@ -61,7 +61,7 @@ def _disks(request: Request) -> list[Path]:
     """Return the recipe's other outputs that hold the same disk, as far as they are there."""
     stages = [each for each in plan(request).stages if each.name.startswith("convert/") and "disk" in each.inputs]
     whole = [each for each in stages if not each.secrets and "backing" not in each.inputs]
-    return [path for each in whole for path in each.outputs.values() if path.exists()]
+    return [each.outputs["image"] for each in whole if each.outputs["image"].exists()]
 
 
 def disk(request: Request) -> Path:
