@@ -27,8 +27,6 @@ from bootsmith.tasks.tools.bounds import Bounds
 from bootsmith.tasks.tools.environment import ENVIRONMENT
 from bootsmith.tasks.tree import boot_formats
 
-MIN_FREE = 32 << 20
-"""Bytes that a root is to have left, where its recipe promises nothing else."""
 _CHECKER = Bounds(120, 4 << 30)
 _HEAD = 4096
 _BY = {"UUID": "uuid", "LABEL": "label", "PARTUUID": "partuuid", "PARTLABEL": "partlabel"}
@@ -255,15 +253,14 @@ def _mount(image: Image, tree: SystemTree, what: str, where: str) -> Iterator[st
 
 
 def free_space(subject: Subject) -> Iterator[str]:
-    """Look whether filesystems have the room left that the recipe promises (`extra`), or else a root 32 MiB."""
-    wanted = [*subject.recipe.disk.partitions.values()] if subject.recipe else []
-    if not wanted:
+    """Look whether filesystems have the room left that the recipe promises (`extra`), and a root its `min_free`."""
+    if subject.recipe is None:
         raise NotMade("no recipe to promise any")
-    for part, partition in zip(subject.inspection.parts, wanted, strict=False):
+    for part, partition in zip(subject.inspection.parts, subject.recipe.disk.partitions.values(), strict=False):
         inside = part.filesystem
         if inside is None or inside.available is None or not partition.mount:
             continue
-        least = max(partition.extra, MIN_FREE if partition.mount == "/" and partition.fs != "none" else 0)
+        least = max(partition.extra, subject.recipe.verify.min_free if partition.mount == "/" else 0)
         yield f"{partition.name} {human(inside.available)}"
         if inside.available < least:
             yield f"!partition {partition.name} has {human(inside.available)} left, {human(least)} were promised"

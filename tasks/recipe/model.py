@@ -529,6 +529,14 @@ class Test:
 
 
 @dataclass(frozen=True, slots=True)
+class Verify:
+    """What `verify` demands beyond what the recipe says elsewhere; `min_free` in bytes, `skip` are checks by name."""
+
+    min_free: int
+    skip: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Recipe:
     """One image. `file` is the YAML it came from, `files` every file that was read for it (parents too).
 
@@ -552,6 +560,7 @@ class Recipe:
     outputs: tuple[OutputSpec, ...]
     machine: Machine
     test: Test
+    verify: Verify
     choices: tuple[str, ...] = field(default=(), compare=False)
 
     @property

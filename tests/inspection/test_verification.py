@@ -5,10 +5,13 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from bootsmith.tasks.inspection import verification
+from bootsmith.tasks.recipe.keys import verify
+from bootsmith.tasks.recipe.model import Verify
 
 from tests.support.whole_disk import UNITS, WholeDisk
 
@@ -18,7 +21,7 @@ ENTRY = "loader/entries/default.conf"
 def test_a_disk_that_is_as_it_should_be_passes(whole: WholeDisk) -> None:
     """Every check is made, by the recipe and by what was read back (V13)."""
     found = whole.verdicts()
-    assert list(found) == list(verification.CHECKS)
+    assert tuple(found) == tuple(verification.CHECKS) == verify.CHECKS
     assert not [each for each in found.values() if each.wrong or not each.made]
     said = verification.to_text("box.raw", [*found.values()])
     assert said.endswith("box.raw: 11 checks passed")
@@ -132,6 +135,14 @@ def test_what_is_spoilt_is_named(disk: WholeDisk, name: str) -> None:
     found = disk.verdicts()
     assert any(words in line for line in found[check].wrong), found
     assert "checks failed" in verification.to_text("x", [*found.values()])
+
+
+def test_a_recipe_may_demand_more_or_less(whole: WholeDisk) -> None:
+    """`verify.min_free` of the root, and checks that are not made (W14)."""
+    asked = replace(whole.recipe, verify=Verify(10 << 30, ("hostname", "table")))
+    found = WholeDisk(whole.raw, asked).verdicts()
+    assert "10G were promised" in found["free-space"].wrong[0]
+    assert [name for name, each in found.items() if not each.made] == ["table", "hostname"]
 
 
 def test_outputs_hold_the_same_disk(disk: WholeDisk, tmp_path: Path) -> None:

@@ -62,7 +62,8 @@ BAD = [
     ("source: [debian]\n", ["1:9: source: this is a list, not one of debian, directory, tar, none; write one of them"]),
     (SOURCE + "dsk: {size: 8G}\n", ["2:1: dsk: unknown key; did you mean disk?"]),
     (SOURCE + "disk: {siez: 8G, sector: 512}\n", ["2:8: disk.siez: unknown key; did you mean size?"]),
-    (SOURCE + "verify: {min_free: 1M}\n", ["2:1: verify: unknown key; did you mean version?"]),
+    (SOURCE + "verfy: {min_free: 1M}\n", ["2:1: verfy: unknown key; did you mean verify?"]),
+    (SOURCE + "verify: {skip: [tables]}\n", ["2:17: verify.skip: 'tables' is not a choice; did you mean table?"]),
     (SOURCE + "boot: {kernel: x}\n", ["2:16: boot.kernel.file: recipes/x does not exist; create that file"]),
     (
         SOURCE + "system: non\n",

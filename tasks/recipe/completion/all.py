@@ -53,6 +53,7 @@ def complete(
         outputs=tuple(output(each, name, system, packed_tree=_packed(boot)) for each in values["outputs"]),
         machine=complete_machine(values["machine"]),
         test=values["test"],
+        verify=values["verify"],
         choices=tuple(choices),
     )
     suite = source.suite if isinstance(source, model.Debian) else None

@@ -12,6 +12,7 @@ from bootsmith.tasks.recipe.keys.machine import MACHINE, TEST
 from bootsmith.tasks.recipe.keys.outputs import OUTPUT
 from bootsmith.tasks.recipe.keys.source import SOURCE
 from bootsmith.tasks.recipe.keys.system import SYSTEM, USER
+from bootsmith.tasks.recipe.keys.verify import VERIFY
 from bootsmith.tasks.recipe.values import words
 from bootsmith.tasks.recipe.values.scalars import Choice
 from bootsmith.tasks.recipe.values.shapes import Key, ListOf, Section, WordOr
@@ -29,6 +30,7 @@ __all__ = [
     "SYSTEM",
     "TEST",
     "USER",
+    "VERIFY",
 ]
 
 RECIPE = Section(
@@ -55,5 +57,6 @@ RECIPE = Section(
         "outputs": Key(ListOf(OUTPUT), "the files to keep", ["raw", "qcow2"]),
         "machine": Key(MACHINE, "the virtual machine around the image", {}),
         "test": Key(TEST, "what `doit qemu-test` demands", {}),
+        "verify": Key(VERIFY, "what `doit verify` demands", {}),
     }
 )
