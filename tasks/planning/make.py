@@ -13,6 +13,7 @@ from bootsmith.tasks.planning.stages import (
     convert,
     extraction,
     initrd,
+    iso,
     kernel,
     layers,
     partition,
@@ -44,6 +45,7 @@ def plan(recipe: Recipe, site: Site) -> Plan:
             *convert.stages(recipe, site),
         ]
     stages += boot_file_outputs.stages(recipe, site)
+    stages += iso.stages(recipe, site)
     outputs = [site.output(output.file) for output in recipe.outputs]
     if not recipe.disk.partitions:  # nothing else needs what entries have of their own, and they boot
         outputs += [site.kernel_for(entry) for entry in boot_files.kernels(recipe.boot) if entry]

@@ -339,7 +339,18 @@ class InitramfsOutput:
     compress: Literal["none", "gzip", "zstd"] | None  # None: as it came, which with `initrd: tree` it never is
 
 
-OutputSpec: TypeAlias = Raw | Qcow2 | KernelOutput | InitramfsOutput
+@dataclass(frozen=True, slots=True)
+class Iso:
+    """`iso`: a CD. `loader` are names of loaders/optical.py; `uuid` is what Linux and GRUB know the volume by."""
+
+    file: str
+    mode: Literal["live", "initramfs"]
+    label: str
+    loader: tuple[str, ...]
+    uuid: str
+
+
+OutputSpec: TypeAlias = Raw | Qcow2 | KernelOutput | InitramfsOutput | Iso
 
 
 @dataclass(frozen=True, slots=True)

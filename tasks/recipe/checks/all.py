@@ -5,8 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from bootsmith.tasks.build.secret import Secret
-from bootsmith.tasks.recipe.checks import boot, disk, kernel, machine
-from bootsmith.tasks.recipe.model import Debian, Files, InitramfsOutput, KernelOutput, OutputSpec, Qcow2, Raw, Recipe
+from bootsmith.tasks.recipe.checks import boot, disk, kernel, machine, media
+from bootsmith.tasks.recipe.model import (
+    Debian,
+    Files,
+    InitramfsOutput,
+    Iso,
+    KernelOutput,
+    OutputSpec,
+    Qcow2,
+    Raw,
+    Recipe,
+)
 from bootsmith.tasks.recipe.text.nodes import Place, Text
 from bootsmith.tasks.recipe.text.problems import Finding, KeyPath, Problems, Wrong, suggest
 from bootsmith.tasks.recipe.values import words
@@ -15,7 +25,7 @@ from bootsmith.tasks.recipe.values.units import show_size
 
 STAGES = (
     *("rootfs", "layers", "initramfs", "kernel", "partition", "populate", "bootloader", "assemble", "convert"),
-    *("files", "entries", "test", "log", "at", "disk.raw", "run.qcow2", "run.json", "debug.log"),
+    *("files", "entries", "iso", "test", "log", "at", "disk.raw", "run.qcow2", "run.json", "debug.log"),
 )
 """What bootsmith itself keeps in a build directory."""
 LAYERS = ("base", "container", "system", "modules", "loader")
@@ -113,7 +123,7 @@ def _consoles(recipe: Recipe) -> Iterable[Finding]:
 
 
 _KINDS: Mapping[type[OutputSpec], str] = {
-    Raw: "raw", Qcow2: "qcow2", KernelOutput: "kernel", InitramfsOutput: "initramfs",
+    Raw: "raw", Qcow2: "qcow2", KernelOutput: "kernel", InitramfsOutput: "initramfs", Iso: "iso",
 }  # fmt: skip
 
 
@@ -184,4 +194,5 @@ _RULES: tuple[tuple[tuple[KeyPath, ...], Callable[[Recipe], Iterable[Finding]]],
     *disk.RULES,
     *boot.RULES,
     *kernel.RULES,
+    *media.RULES,
 )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from bootsmith.tasks.recipe import cmdline
 from bootsmith.tasks.recipe.loaders import own, partitions
@@ -134,12 +134,16 @@ def _protocol(recipe: Recipe) -> Iterable[Finding]:
 
 
 def _words(recipe: Recipe) -> Iterable[Finding]:
+    return handed_otherwise(recipe, recipe.boot.loader)
+
+
+def handed_otherwise(recipe: Recipe, loaders: Sequence[str]) -> Iterable[Finding]:
     """Find what a loader would hand a kernel otherwise than it is written."""
     boot = recipe.boot
     said: list[tuple[KeyPath, str]] = [(("boot", "cmdline"), boot.cmdline)]
     said += [(("boot", "entries", name, "cmdline"), entry.cmdline) for name, entry in boot.entries.items()]
     said += [(("boot", "modules", number, "args"), module.args) for number, module in enumerate(boot.modules)]
-    for name in boot.loader:
+    for name in loaders:
         letters = KINDS[name].escaped
         for path, text in said:
             found = next((letter for letter in letters if letter in text), "")

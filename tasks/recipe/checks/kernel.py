@@ -19,6 +19,7 @@ from bootsmith.tasks.recipe.model import (
     Directory,
     Files,
     InitramfsOutput,
+    Iso,
     KernelOutput,
     Links,
     Module,
@@ -110,7 +111,7 @@ def _without_disk(recipe: Recipe) -> Iterable[Finding]:
             what = "direct starts a kernel without a disk, so all there is must be in the initrd"
             yield path, f"{what}; write tree"
     for number, output in enumerate(recipe.outputs):
-        if not isinstance(output, KernelOutput | InitramfsOutput):
+        if not isinstance(output, KernelOutput | InitramfsOutput | Iso):
             kind = "qcow2" if isinstance(output, Qcow2) else "raw"
             yield ("outputs", number, kind), "there is no disk to keep; write outputs: [kernel, initramfs]"
 

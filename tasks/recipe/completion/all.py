@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from bootsmith.tasks.recipe import boot_files, model
 from bootsmith.tasks.recipe.completion import disk as disks
+from bootsmith.tasks.recipe.completion import media
 from bootsmith.tasks.recipe.keys.all import SYSTEM, USER
 from bootsmith.tasks.recipe.loaders import layouts
 from bootsmith.tasks.recipe.values import files
@@ -41,7 +42,7 @@ def complete(
         system=_system(values["system"], boot, name),
         disk=disk,
         boot=boot,
-        outputs=tuple(_outputs(values["outputs"], name, packed=_packed(boot))),
+        outputs=tuple(_outputs(values["outputs"], name, boot, media.Volume(seed, values["arch"]))),
         machine=complete_machine(values["machine"]),
         test=values["test"],
         choices=tuple(choices),
@@ -131,7 +132,8 @@ def _packed(boot: model.Boot) -> bool:
     return entry is not None and entry.initrd == "tree"
 
 
-def _outputs(chosen: Iterable[Chosen], name: str, *, packed: bool) -> Iterable[model.OutputSpec]:
+def _outputs(chosen: Iterable[Chosen], name: str, boot: model.Boot, volume: media.Volume) -> Iterable[model.OutputSpec]:
+    packed = _packed(boot)
     for each in chosen:
         values = each.value
         file = values["file"] or f"{name}.{_ENDINGS.get(each.kind, each.kind)}"
@@ -144,6 +146,9 @@ def _outputs(chosen: Iterable[Chosen], name: str, *, packed: bool) -> Iterable[m
                 continue
             case "initramfs":
                 yield model.InitramfsOutput(file, values["compress"] or ("gzip" if packed else None))
+                continue
+            case "iso":
+                yield volume.iso(file, values, name, boot)
                 continue
         old = values["compat"] == "0.10"
         compress: Any = values["compress"] or ("none" if values["encrypt"] else "zlib" if old else "zstd")
