@@ -36,19 +36,21 @@ class ImageCommand(Command):
         refuse: Function = "",
         secrets: Function = "",
         sealed: bool = False,
+        cd: bool = False,
         **more: Any,
     ) -> None:
         """Take `check`, which refuses options, where some were given, before anything is made.
 
         `refuse` refuses a recipe by its plan, where the command can do nothing with what that makes; `secrets` tells,
         of a plan, which secrets it reads besides those of its stages; `sealed` says that it is about an encrypted
-        image, where the recipe keeps no other disk.
+        image, where the recipe keeps no other disk, and `cd` that it is about a CD, where it keeps no disk at all.
         """
         super().__init__(*words, **more)
         self.check = check
         self.refuse = refuse
         self.secrets = secrets
         self.sealed = sealed
+        self.cd = cd
 
 
 class TreeCommand(Command):
@@ -151,6 +153,7 @@ COMMANDS = (
         check=MACHINES,
         refuse="image_machines:refuse_uefi",
         secrets="images:secrets",
+        cd=True,
     ),
     ImageCommand(
         "run-bios",
@@ -161,6 +164,7 @@ COMMANDS = (
         check=MACHINES,
         refuse="image_machines:refuse_bios",
         secrets="images:secrets",
+        cd=True,
     ),
     ImageCommand(
         "run-direct",
@@ -244,6 +248,7 @@ COMMANDS = (
         check="qemu_test:check",
         secrets="qemu_test:secrets",
         sealed=True,
+        cd=True,
     ),
     RecipeCommand(
         "update",
@@ -298,6 +303,7 @@ COMMANDS = (
         positional="image",
         check="images:check",
         refuse="images:refuse",
+        cd=True,
     ),
     RecipeCommand(
         "show",
@@ -318,6 +324,7 @@ GROUPS = {
     "partition": "the partition table",
     "populate": "one filesystem per partition",
     "bootloader": "loaders and boot entries",
+    "iso": "of a live system, the packed tree and the initrd",
     "assemble": "the raw disk, from its parts",
     "raw": "the same as assemble",
     "convert": "the other outputs, from the raw disk",

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 _THEIRS: Final = "usr/share/initramfs-tools/scripts/live"
 """What live-boot brings."""
 
-# The modules, their own needs besides: a root in a file on a CD, and what CDs and sticks are behind. Of drivers a kernel
-# may lack any; but without a layer over a packed tree nothing comes up.
+# The modules, their own needs besides: a root in a file on a CD, and what CDs and sticks are behind. Of drivers a
+# kernel may lack any; but without a layer over a packed tree nothing comes up.
 _HOOK: Final = """\
 #!/bin/sh
 # What a live system's initramfs holds besides. Written by bootsmith.

@@ -90,6 +90,15 @@ def started(recipe: Recipe, plan: Plan, entry: str) -> Kernel | None:
     return Kernel(image, None if item.initrd is None else initrd, item.cmdline)
 
 
+def loaders(request: Request, plan: Plan, recipe: Recipe) -> tuple[str, ...]:
+    """Return what starts the image that a command is about, a recipe's disk or its CD, by what disks call it."""
+    from bootsmith.tasks.recipe.loaders import optical
+    from bootsmith.tasks.recipe.model import Iso
+
+    isos = [each for each in recipe.outputs if isinstance(each, Iso)]
+    return optical.on_disks(isos[0]) if isos and images.cd(request, plan) else recipe.boot.loader
+
+
 def boot(request: Request, machine: Machine, subject: Subject, folder: Path) -> None:
     """Run a machine to its end, its disk held as it is; what it leaves goes into `folder`. Raises BootsmithError."""
     from bootsmith.tasks.machine.run import run

@@ -21,6 +21,7 @@ from bootsmith.tasks.tree.initramfs import InitramfsParams
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from bootsmith.tasks.boot.menu import Menu
     from bootsmith.tasks.planning.site import Site
     from bootsmith.tasks.recipe.model import Recipe
 
@@ -69,7 +70,7 @@ def _initrd(site: Site, entry: str, kernel: str) -> Stage:
 
 
 def _iso(name: str, iso: Iso, recipe: Recipe, site: Site) -> Stage:
-    live, secure = iso.mode == "live", recipe.boot.secure_boot if "efistub" in iso.loader else None
+    secure = recipe.boot.secure_boot if "efistub" in iso.loader else None
     return Stage(
         name,
         "bootsmith.tasks.boot.optical:run",
@@ -81,7 +82,7 @@ def _iso(name: str, iso: Iso, recipe: Recipe, site: Site) -> Stage:
             uuid=iso.uuid,
             serial=identifiers.serial(recipe.seed, "iso", iso.file),
             loaders=iso.loader,
-            menu=entries.menu(recipe, lambda own: cmdline.of_medium(recipe.boot, own, iso.uuid if live else None)),
+            menu=menu(recipe, iso),
             grub_modules=recipe.boot.grub_modules if any(each.startswith("grub-") for each in iso.loader) else (),
             signed=secure is not None,
         ).to_json(),
@@ -90,6 +91,13 @@ def _iso(name: str, iso: Iso, recipe: Recipe, site: Site) -> Stage:
         stored=False,  # what is large in it is stored already, and it is soon made
         doc=f"a CD that also starts as a disk: {iso.file}",
     )
+
+
+def menu(recipe: Recipe, iso: Iso | None = None) -> Menu:
+    """Return what the loaders of a CD show: of a recipe's first, unless another is named."""
+    iso = iso or next(output for output in recipe.outputs if isinstance(output, Iso))
+    root = iso.uuid if iso.mode == "live" else None
+    return entries.menu(recipe, lambda own: cmdline.of_medium(recipe.boot, own, root))
 
 
 def _inputs(iso: Iso, recipe: Recipe, site: Site) -> dict[str, Path]:

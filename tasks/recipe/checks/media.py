@@ -6,10 +6,11 @@ from collections.abc import Callable, Iterable, Iterator
 
 from bootsmith.tasks.recipe import boot_files
 from bootsmith.tasks.recipe.checks.boot import handed_otherwise
+from bootsmith.tasks.recipe.loaders import optical
 from bootsmith.tasks.recipe.model import Debian, Iso, Nothing, Recipe
 from bootsmith.tasks.recipe.text.problems import Finding, KeyPath
 
-_FIRMWARE = {"isolinux": "a BIOS", "grub-bios": "a BIOS", "grub-efi": "UEFI", "efistub": "UEFI"}
+_FIRMWARE = {"bios": "a BIOS", "uefi": "UEFI"}
 
 
 def _isos(recipe: Recipe) -> Iterator[tuple[KeyPath, Iso]]:
@@ -22,7 +23,7 @@ def _loaders(recipe: Recipe) -> Iterable[Finding]:
     for path, iso in _isos(recipe):
         seen: dict[str, str] = {}
         for name in iso.loader:
-            firmware = _FIRMWARE[name]
+            firmware = _FIRMWARE[optical.firmware(name)]
             if firmware in seen:
                 yield (*path, "loader"), f"{seen[firmware]} and {name} are both started by {firmware}; keep one of them"
             seen.setdefault(firmware, name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bootsmith.tasks.recipe import model
+from bootsmith.tasks.recipe.loaders.optical import ON_DISKS
 from bootsmith.tasks.recipe.values import words
 from bootsmith.tasks.recipe.values.scalars import Choice
 from bootsmith.tasks.recipe.values.shapes import Key, Kind, OneOrMore, Section
@@ -23,7 +24,7 @@ MEDIA = {
                     words.ISO_LABEL, "the volume's name", derived="NAME in capitals, other signs than A-Z 0-9 as _"
                 ),
                 "loader": Key(
-                    OneOrMore(Choice("isolinux", "grub-bios", "grub-efi", "efistub")),
+                    OneOrMore(Choice(*ON_DISKS)),
                     "what starts it, for each firmware at most one",
                     derived="grub-bios and grub-efi; with boot.secure_boot efistub for grub-efi; grub-bios for i386",
                 ),
