@@ -54,8 +54,7 @@ def run(ctx: Context) -> None:
         "sh", "-c", _COMMAND, "sh", tar, ctx.tool("mksquashfs"), "-", image,
         "-tar", "-comp", "zstd", "-noappend", "-exit-on-error", "-no-progress", "-quiet",
         # of a tar's own root it takes nothing; when the whole was made, SOURCE_DATE_EPOCH tells it
-        "-root-mode", f"{top.mode:o}", "-root-uid", str(top.uid), "-root-gid", str(top.gid),
-        "-root-time", str(params.epoch),
+        "-root-mode", f"{top.mode:o}", "-root-time", str(params.epoch),
     )  # fmt: skip
 
 

@@ -50,6 +50,9 @@ mountroot() {
     for module in loop squashfs overlay isofs; do
         modprobe -q "$module" || true
     done
+    case $medium in  # of a drive with a CD in it udev makes such a link only by what no initramfs has
+    /dev/disk/by-uuid/*) medium=UUID=${medium##*/} ;;
+    esac
     local_device_setup "$medium" "live medium"
     lower=/run/live/root upper=/run/live/changes
     mkdir -p /run/live/medium "$lower" "$upper"

@@ -36,6 +36,12 @@ disk: {table: TABLE}
 boot: {loader: LOADER, kernel: linux, initrd: initrd, packages: false, timeout: 2}
 outputs: [raw, qcow2: {snapshot: first}]
 """
+CD = """
+source: {directory: tree}
+system: {network: none}
+boot: {loader: direct, kernel: linux, initrd: initrd, timeout: 2}
+outputs: [iso: {loader: [isolinux, grub-efi]}]
+"""
 
 
 @pytest.fixture
@@ -101,11 +107,17 @@ def test_what_makes_disks(project: Path, loader: str, table: str) -> None:
     assert {"bootloader", "partition", "populate/root", "populate/base", "assemble", "convert/qcow2"} <= names
 
 
+def test_what_makes_cds(project: Path) -> None:
+    """A live system is packed, and the CD that holds it made, of their inputs, by the code in their keys (V10)."""
+    names = check(stages(project, CD), project)
+    assert {"iso/root", "convert/iso"} <= names
+
+
 @pytest.mark.soak(whole=1)
 @pytest.mark.parametrize(
     "text",
-    [TREE, *(DISK.replace("LOADER", each) for each in ("systemd-boot", "[grub-efi, grub-bios]", "syslinux"))],
-    ids=["trees", "systemd-boot", "grub", "syslinux"],
+    [TREE, CD, *(DISK.replace("LOADER", each) for each in ("systemd-boot", "[grub-efi, grub-bios]", "syslinux"))],
+    ids=["trees", "cd", "systemd-boot", "grub", "syslinux"],
 )
 def test_what_host_programs_read(project: Path, text: str) -> None:
     """No file of the host shapes an image but declared programs, and what those are made of (V10); told by strace."""
