@@ -48,8 +48,8 @@ CODE = {
     "boot.module_layer": f"boot.multiboot tree.additions tree.patterns tree.accounts tree.boot_formats tree.elf "
     f"{UNPACKING} {DELTA}",
     "boot.optical": "boot.efistub boot.grub boot.syslinux boot.loader boot.menu boot.pe boot.signing boot.der "
-    f"boot.systemd disk.bootcode disk.fat disk.splice cache.files.sparse {FILLING} recipe.loaders.boot_places recipe.cmdline "
-    "tools.os_release tree.live_root",
+    f"boot.systemd disk.bootcode disk.fat disk.splice cache.files.sparse {FILLING} recipe.loaders.boot_places "
+    "recipe.cmdline tools.os_release tree.live_root",
     "boot.own_kernel": f"boot.multiboot tree.elf {KERNEL} {UNPACKING} {MERGED}",
     "disk.filesystems": f"disk.fat disk.splice {FILLING} {EXT}",
     "disk.partition_table": f"disk.layout disk.gpt disk.mbr {FILLING}",
