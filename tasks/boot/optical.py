@@ -17,7 +17,7 @@ from bootsmith.tasks.boot.loader import Making
 from bootsmith.tasks.boot.menu import NO_KERNEL, Menu
 from bootsmith.tasks.build.parameters import Params
 from bootsmith.tasks.build.stage import Context
-from bootsmith.tasks.disk import content, fat, sources
+from bootsmith.tasks.disk import content, fat, iso9660, sources
 from bootsmith.tasks.disk.kernel_paths import Placement
 from bootsmith.tasks.tree import live_root
 
@@ -57,7 +57,7 @@ class OpticalParams(Params):
 
 def tools(loaders: Sequence[str], *, signed: bool) -> tuple[str, ...]:
     """Return the host programs that make a CD with these loaders."""
-    found = ["xorriso", *(tool for name in loaders for tool in _TOOLS[name])]
+    found = [*iso9660.TOOLS, *(tool for name in loaders for tool in _TOOLS[name])]
     if _of_uefi(loaders):
         found += _FAT_TOOLS
     return tuple(dict.fromkeys([*found, *(signing.TOOLS if signed else ())]))
@@ -92,7 +92,11 @@ def run(ctx: Context) -> None:
     words = _esp(ctx, params, tar, index) if _of_uefi(params.loaders) else []
     if firsts and words:
         words.insert(0, "-eltorito-alt-boot")
-    _write(ctx, params, files, [*firsts, *words])
+    boot = [*firsts, *words, "-c", "boot/boot.cat", "-partition_offset", "16"]
+    ordered = {path: files[path] for path in sorted(files, key=lambda path: (path == live_root.PATH, path))}
+    iso9660.write(
+        ctx, ctx.outputs["image"], ordered, label=params.label, uuid=params.uuid, epoch=params.epoch, boot=boot
+    )
 
 
 def _making(ctx: Context, params: OpticalParams, writer: LayerWriter) -> Making:
@@ -178,23 +182,3 @@ def _esp(ctx: Context, params: OpticalParams, tar: Path, index: Path) -> list[st
         "-append_partition", "2", "0xef", str(image),
         "-e", "--interval:appended_partition_2:all::", "-no-emul-boot", *count,
     ]  # fmt: skip
-
-
-def _write(ctx: Context, params: OpticalParams, files: Mapping[str, Path], boot: Sequence[str]) -> None:
-    """Make the CD. Whose its files are and when they were made is said; their order, which else is the host's, too."""
-    listed = "".join(f"{_escaped(path)}={_escaped(str(file))}\n" for path, file in sorted(files.items()))
-    (ctx.work / "files").write_text(listed)
-    small_first = sorted(files, key=lambda path: (path == live_root.PATH, path))
-    weights = [word for rank, path in enumerate(small_first) for word in ("--sort-weight", str(-rank), f"/{path}")]
-    stamp = params.uuid.replace("-", "")
-    ctx.run(
-        "xorriso", "-no_rc", "-report_about", "WARNING", "-volume_date", "c", f"={params.epoch}", "-as", "mkisofs",
-        "-o", ctx.outputs["image"], "-V", params.label, "-p", "BOOTSMITH", "-iso-level", "3", "-r",
-        "--set_all_file_dates", f"={params.epoch}", f"--modification-date={stamp}", "-c", "boot/boot.cat",
-        "-partition_offset", "16", *boot, *weights, "-graft-points", "-path-list", ctx.work / "files",
-    )  # fmt: skip
-
-
-def _escaped(path: str) -> str:
-    """Return a path as xorriso's lists have it: equals signs divide them."""
-    return path.replace("\\", "\\\\").replace("=", "\\=")

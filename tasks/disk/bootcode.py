@@ -24,7 +24,6 @@ ROOM = 440
 """Bytes of the first sector before the disk's signature and the partitions."""
 GRUB_CORE, GRUB_REST = 0x5C, 0x1F4
 GRUB_CORE_OF_CD = 0x1B0  # the same in boot_hybrid.img, which stands at the beginning of CDs
-GRUB_REST = 0x5C, 0x1F4
 """Where GRUB's boot.img names its core's first sector, and that one the next (include/grub/i386/pc/boot.h)."""
 _CODES = (
     (b"Operating system load error.", "SYSLINUX's, for the active partition"),

@@ -185,6 +185,15 @@ class Services:
 
 
 @dataclass(frozen=True, slots=True)
+class CloudInit:
+    """What cloud-init is told, each a file or None."""
+
+    user_data: File | None
+    meta_data: File | None
+    network_config: File | None
+
+
+@dataclass(frozen=True, slots=True)
 class System:
     """What the guest is declared to be; the last, cheap layer."""
 
@@ -195,6 +204,7 @@ class System:
     network: Literal["auto", "networkd", "ifupdown", "none"]
     machine_id: str  # "empty", "none" or 32 hex digits
     ssh_host_keys: Literal["first-boot", "keep", "none"]
+    cloud_init: CloudInit | None
     fstab: Literal["uuid", "partuuid", "label", "none"]
 
 
@@ -350,7 +360,15 @@ class Iso:
     uuid: str
 
 
-OutputSpec: TypeAlias = Raw | Qcow2 | KernelOutput | InitramfsOutput | Iso
+@dataclass(frozen=True, slots=True)
+class Cidata:
+    """`cidata`: a volume that tells cloud-init what `system.cloud_init` says."""
+
+    file: str
+    format: Literal["iso", "vfat"]
+
+
+OutputSpec: TypeAlias = Raw | Qcow2 | KernelOutput | InitramfsOutput | Iso | Cidata
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from bootsmith.tasks.build.secret import Secret
 from bootsmith.tasks.recipe.checks import boot, disk, kernel, machine, media
 from bootsmith.tasks.recipe.model import (
+    Cidata,
     Debian,
     Files,
     InitramfsOutput,
@@ -124,6 +125,7 @@ def _consoles(recipe: Recipe) -> Iterable[Finding]:
 
 _KINDS: Mapping[type[OutputSpec], str] = {
     Raw: "raw", Qcow2: "qcow2", KernelOutput: "kernel", InitramfsOutput: "initramfs", Iso: "iso",
+    Cidata: "cidata",
 }  # fmt: skip
 
 

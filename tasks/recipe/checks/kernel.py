@@ -15,6 +15,7 @@ from bootsmith.tasks.recipe.loaders.kinds import KINDS, readers
 from bootsmith.tasks.recipe.model import (
     Boot,
     BootEntry,
+    Cidata,
     Debian,
     Directory,
     Files,
@@ -111,7 +112,7 @@ def _without_disk(recipe: Recipe) -> Iterable[Finding]:
             what = "direct starts a kernel without a disk, so all there is must be in the initrd"
             yield path, f"{what}; write tree"
     for number, output in enumerate(recipe.outputs):
-        if not isinstance(output, KernelOutput | InitramfsOutput | Iso):
+        if not isinstance(output, KernelOutput | InitramfsOutput | Iso | Cidata):
             kind = "qcow2" if isinstance(output, Qcow2) else "raw"
             yield ("outputs", number, kind), "there is no disk to keep; write outputs: [kernel, initramfs]"
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from bootsmith.tasks.recipe import boot_files
 from bootsmith.tasks.recipe.checks.boot import handed_otherwise
 from bootsmith.tasks.recipe.loaders import optical
-from bootsmith.tasks.recipe.model import Debian, Iso, Nothing, Recipe
+from bootsmith.tasks.recipe.model import Cidata, Debian, Iso, Nothing, Recipe
 from bootsmith.tasks.recipe.text.problems import Finding, KeyPath
 
 _FIRMWARE = {"bios": "a BIOS", "uefi": "UEFI"}
@@ -68,9 +68,17 @@ def _words(recipe: Recipe) -> Iterable[Finding]:
         yield from handed_otherwise(recipe, [name for name in iso.loader if name.startswith("grub-")])
 
 
+def _cloud_init(recipe: Recipe) -> Iterable[Finding]:
+    if recipe.system == "none" or recipe.system.cloud_init is None:
+        return
+    if not any(isinstance(output, Cidata) for output in recipe.outputs):
+        yield ("system", "cloud_init"), "nothing holds it; add cidata to outputs"
+
+
 _BOOT: KeyPath = ("boot",)
 RULES: tuple[tuple[tuple[KeyPath, ...], Callable[[Recipe], Iterable[Finding]]], ...] = (
     ((("outputs",), ("boot", "entries"), ("boot", "secure_boot"), ("arch",)), _loaders),
     ((("outputs",), ("source",), ("layers",), _BOOT), _starts),
     ((("outputs",), ("boot", "cmdline"), ("boot", "entries"), ("boot", "modules")), _words),
+    ((("outputs",), ("system", "cloud_init")), _cloud_init),
 )

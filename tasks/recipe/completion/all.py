@@ -150,6 +150,9 @@ def _outputs(chosen: Iterable[Chosen], name: str, boot: model.Boot, volume: medi
             case "iso":
                 yield volume.iso(file, values, name, boot)
                 continue
+            case "cidata":
+                yield media.cidata(values, name)
+                continue
         old = values["compat"] == "0.10"
         compress: Any = values["compress"] or ("none" if values["encrypt"] else "zlib" if old else "zstd")
         laid_out = compress == "none" and not any(values[key] for key in ("backing", "encrypt", "snapshot"))

@@ -27,3 +27,9 @@ class Volume(NamedTuple):
         if self.arch == "i386":
             return ("grub-bios",)
         return ("grub-bios", "efistub" if boot.secure_boot else "grub-efi")
+
+
+def cidata(values: Mapping[str, Any], name: str) -> model.Cidata:
+    """Return a volume for cloud-init."""
+    ending = "iso" if values["format"] == "iso" else "img"
+    return model.Cidata(values["file"] or f"{name}-cidata.{ending}", values["format"])

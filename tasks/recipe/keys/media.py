@@ -33,4 +33,14 @@ MEDIA = {
         "a CD that also starts as a disk",
         model.Iso,
     ),
+    "cidata": Kind(
+        Section(
+            {
+                "file": Key(words.FILE_NAME, _FILE.doc, derived="NAME-cidata.iso, or .img"),
+                "format": Key(Choice("iso", "vfat"), "its filesystem", "iso"),
+            }
+        ),
+        "what system.cloud_init says, on a volume for cloud-init (NoCloud)",
+        model.Cidata,
+    ),
 }

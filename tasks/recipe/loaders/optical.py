@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from bootsmith.tasks.recipe.loaders.kinds import KINDS
-from bootsmith.tasks.recipe.model import InitramfsOutput, Iso, KernelOutput
+from bootsmith.tasks.recipe.model import Cidata, InitramfsOutput, Iso, KernelOutput
 
 if TYPE_CHECKING:
     from bootsmith.tasks.recipe.model import Recipe
@@ -24,7 +24,7 @@ def firmware(name: str) -> str:
 def started(recipe: Recipe) -> tuple[str, ...]:
     """Return what starts the image that a recipe is tested by: its disk, or where it keeps none the CD."""
     isos = [output for output in recipe.outputs if isinstance(output, Iso)]
-    alone = all(isinstance(output, Iso | KernelOutput | InitramfsOutput) for output in recipe.outputs)
+    alone = all(isinstance(output, Iso | Cidata | KernelOutput | InitramfsOutput) for output in recipe.outputs)
     return on_disks(isos[0]) if isos and alone else recipe.boot.loader
 
 

@@ -48,9 +48,10 @@ CODE = {
     "boot.module_layer": f"boot.multiboot tree.additions tree.patterns tree.accounts tree.boot_formats tree.elf "
     f"{UNPACKING} {DELTA}",
     "boot.optical": "boot.efistub boot.grub boot.syslinux boot.loader boot.menu boot.pe boot.signing boot.der "
-    f"boot.systemd disk.bootcode disk.fat disk.splice cache.files.sparse {FILLING} recipe.loaders.boot_places "
-    "recipe.cmdline tools.os_release tree.live_root",
+    f"boot.systemd disk.bootcode disk.fat disk.splice cache.files.sparse disk.iso9660 {FILLING} "
+    "recipe.loaders.boot_places recipe.cmdline tools.os_release tree.live_root",
     "boot.own_kernel": f"boot.multiboot tree.elf {KERNEL} {UNPACKING} {MERGED}",
+    "disk.cidata": f"disk.fat disk.splice disk.iso9660 tree.cloud_config tree.layer cache.files.sparse {CONTENT}",
     "disk.filesystems": f"disk.fat disk.splice {FILLING} {EXT}",
     "disk.partition_table": f"disk.layout disk.gpt disk.mbr {FILLING}",
     "disk.qemu_img": "disk.qcow2 disk.image_format tree.file_kinds disk.passphrase build.secret cache.files.lock",

@@ -13,6 +13,7 @@ from bootsmith.tasks.boot.optical import OpticalParams
 from bootsmith.tasks.boot.own_kernel import KernelParams
 from bootsmith.tasks.build.parameters import Params
 from bootsmith.tasks.build.stage import Stage
+from bootsmith.tasks.disk.cidata import CidataParams
 from bootsmith.tasks.disk.filesystems import FilesystemParams
 from bootsmith.tasks.disk.partition_table import TableParams
 from bootsmith.tasks.disk.qemu_img import Qcow2Params
@@ -44,6 +45,7 @@ PARAMS: dict[str, type[Params]] = {
     "boot.module_layer:run": ModulesParams,
     "boot.optical:run": OpticalParams,
     "boot.own_kernel:run": KernelParams,
+    "disk.cidata:run": CidataParams,
     "disk.filesystems:run_ext": FilesystemParams,
     "disk.filesystems:run_fat": FilesystemParams,
     "disk.filesystems:run_root": FilesystemParams,
@@ -87,7 +89,7 @@ outputs: [raw, qcow2: {file: b.qcow2, backing: base.qcow2, compress: none}, qcow
 """
 RECIPES = {
     "large": LARGE,
-    "cds": SOURCE + "outputs: [iso, iso: {file: b.iso, loader: isolinux}]\n",
+    "cds": SOURCE + "outputs: [iso, iso: {file: b.iso, loader: isolinux}, cidata]\n",
     "gpt": OWN.replace("LOADER", "[efistub, systemd-boot]").replace("TABLE", "gpt"),
     "mbr": OWN.replace("LOADER", "syslinux").replace("TABLE", "mbr"),
     "tar": "source: {tar: {file: tree.tar, subdir: /mnt, strip: 1}}\nsystem: none\n"

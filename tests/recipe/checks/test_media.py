@@ -152,3 +152,11 @@ def test_a_recipe_that_keeps_a_cd_alone_is_tested_by_it(isos: RecipeFolder) -> N
     assert isos.load(text + "outputs: [iso]\n").test.firmware == ("uefi", "bios")
     (line,) = isos.mistakes(text + "outputs: [raw, iso]\n")
     assert "no loader here starts under bios" in line
+
+
+def test_what_cloud_init_is_told_needs_something_that_holds_it(isos: RecipeFolder) -> None:
+    """No key is read in vain (W10)."""
+    text = SOURCE + "system: {cloud_init: {user_data: files/issue.txt}}\n"
+    assert isos.mistakes(text) == ["2:10: system.cloud_init: nothing holds it; add cidata to outputs"]
+    (output,) = isos.load(text + "outputs: [cidata: {format: vfat}]\n").outputs
+    assert output.file == "x-cidata.img"
