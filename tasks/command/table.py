@@ -250,6 +250,22 @@ COMMANDS = (
         sealed=True,
         cd=True,
     ),
+    ImageCommand(
+        "write",
+        "write the image, or any disk FILE, to a real disk: what is on that is lost",
+        "device:write",
+        (
+            option("erase", "the DEVICE to write to, or a file that stands for one; all that it holds is lost"),
+            option("grow", "let the last partition, and its ext filesystem, fill the device", kind=bool),
+            FORMAT,
+            PASSPHRASE,
+        ),
+        positional="image",
+        check="device:check",
+        refuse="device:refuse",
+        secrets="images:secrets",
+        cd=True,
+    ),
     RecipeCommand(
         "update",
         "put the distribution's new package versions into the lock file",

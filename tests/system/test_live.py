@@ -94,6 +94,12 @@ def test_commands_take_the_cd_of_a_recipe_that_keeps_no_disk(project: Path) -> N
     assert "media=cdrom" in doit(project, "run-uefi", "--print")
     assert "media=cdrom" in doit(project, "run-bios", "--format", "iso", "--print")
     assert "`doit run-uefi:uefi`" in doit(project, "run-bios:uefi", "--print", status=1)
+    stick = project / "stick"
+    stick.write_bytes(b"\xa5" * (64 << 20))
+    assert "read back" in doit(project, "write", "--erase", str(stick))
+    image = (project / "build/live/live.iso").read_bytes()
+    assert stick.read_bytes().startswith(image)
+    assert "write erases a disk" in doit(project, "write", status=3)
     told = doit(project, "inspect")
     assert "GRUB, its core at sector" in told
     assert "problem" not in told

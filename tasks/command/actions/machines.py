@@ -24,14 +24,19 @@ if TYPE_CHECKING:
 
 def check(request: Request) -> None:
     """Refuse options that no machine can have. Raises BootsmithError."""
+    check_format(request)
+    images.check(request)
+    if _asked(request):
+        wanted(request)
+
+
+def check_format(request: Request) -> None:
+    """Refuse a format that there is not. Raises UsageError."""
     from bootsmith.tasks.disk import image_format
 
     form = request.options.get("format")
     if form is not None and form not in image_format.FORMATS:
         raise UsageError(f"--format {form}: there is no such format", f"Known here: {', '.join(image_format.FORMATS)}.")
-    images.check(request)
-    if _asked(request):
-        wanted(request)
 
 
 def _asked(request: Request) -> dict[str, Any]:
