@@ -25,14 +25,19 @@ _MODULES = (
 _COMMANDS = {"multiboot": ("multiboot", "module"), "multiboot2": ("multiboot2", "module2")}
 
 
-def make_image(making: Making, platform: str, host_tool: str, further: Sequence[str], image: Path) -> None:
-    """Make GRUB's image of a platform: whole, with the modules that all of its menu needs, and the way to its menu."""
+def make_image(
+    making: Making, platform: str, host_tool: str, further: Sequence[str], image: Path, *, form: str = ""
+) -> None:
+    """Make GRUB's image of a platform: whole, with the modules that all of its menu needs, and the way to its menu.
+
+    `form` is how grub-mkimage calls what is started otherwise than a platform's images usually are.
+    """
     early = making.ctx.work / "early.cfg"
     early.write_text(find_configuration(making.kernels_uuid, folder(making)))
     protocols = sorted({item.protocol for item in making.menu.items} & _COMMANDS.keys())
     found = modules(making, platform, host_tool)
     making.ctx.run(
-        "grub-mkimage", "-O", platform, "-d", found, "-p", f"/{folder(making)}",
+        "grub-mkimage", "-O", form or platform, "-d", found, "-p", f"/{folder(making)}",
         "-c", early, "-o", image, *dict.fromkeys((*_MODULES, *protocols, *further, *_asked(making, found))),
     )  # fmt: skip
 

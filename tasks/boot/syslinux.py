@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 TOOLS: tuple[str, ...] = ("syslinux-mbr", "syslinux-menu")
 HOST: tuple[str, ...] = ()
 _SECTORS = {"mbr": "mbr.bin", "gpt": "gptmbr.bin"}
-_MENU_MODULES = ("menu.c32", "libutil.c32")
+MENU_MODULES = ("menu.c32", "libutil.c32")
 
 
 def packages(suite: str) -> tuple[str, ...]:  # noqa: ARG001  the same in every release
@@ -33,7 +33,7 @@ def make(making: Making) -> None:
     making.add(f"{prefix}syslinux.cfg", text, partition=making.active)
     if making.menu.timeout or text is not usual:
         modules = making.ctx.tool("syslinux-menu").parent
-        for name in _MENU_MODULES:
+        for name in MENU_MODULES:
             making.add(f"{prefix}{name}", modules / name, partition=making.active)
     sector = making.ctx.tool("syslinux-mbr").parent / _SECTORS[making.table]
     making.embed(sector.read_bytes())

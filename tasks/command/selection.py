@@ -174,8 +174,8 @@ class Selection:
         """Return the stage, or the group of them, that must be fresh before a command; None where none must."""
         if not isinstance(command, ImageCommand) or self.has_image(command):
             return None
-        encrypted = products.encrypted(plan) if command.sealed else None
-        needed = encrypted.name if encrypted else products.DISK
+        other = (command.sealed and products.encrypted(plan)) or (command.cd and products.cd(plan))
+        needed = other.name if other else products.DISK
         made = {stage.name for stage in plan.stages}
         return needed if needed in made else "image"  # without a disk, what there is instead
 

@@ -37,6 +37,7 @@ class ImageCommand(Command):
         secrets: Function = "",
         sealed: bool = False,
         within: bool = False,
+        cd: bool = False,
         **more: Any,
     ) -> None:
         """Take `check`, which refuses options, where some were given, before anything is made.
@@ -44,7 +45,7 @@ class ImageCommand(Command):
         `refuse` refuses a recipe by its plan, where the command can do nothing with what that makes; `secrets` tells,
         of a plan, which secrets it reads besides those of its stages; `sealed` says that it is about an encrypted
         image, where the recipe keeps no other disk; `within`, that its words name files in the image, while another
-        image is named by `--image`.
+        image is named by `--image`; and `cd` that it is about a CD, where the recipe keeps no disk at all.
         """
         super().__init__(*words, **more)
         self.check = check
@@ -52,6 +53,7 @@ class ImageCommand(Command):
         self.secrets = secrets
         self.sealed = sealed
         self.within = within
+        self.cd = cd
 
 
 class TreeCommand(Command):
@@ -155,6 +157,7 @@ COMMANDS = (
         check=MACHINES,
         refuse="image_machines:refuse_uefi",
         secrets="images:secrets",
+        cd=True,
     ),
     ImageCommand(
         "run-bios",
@@ -165,6 +168,7 @@ COMMANDS = (
         check=MACHINES,
         refuse="image_machines:refuse_bios",
         secrets="images:secrets",
+        cd=True,
     ),
     ImageCommand(
         "run-direct",
@@ -248,6 +252,23 @@ COMMANDS = (
         check="qemu_test:check",
         secrets="qemu_test:secrets",
         sealed=True,
+        cd=True,
+    ),
+    ImageCommand(
+        "write",
+        "write the image, or any disk FILE, to a real disk: what is on that is lost",
+        "device:write",
+        (
+            option("erase", "the DEVICE to write to, or a file that stands for one; all that it holds is lost"),
+            option("grow", "let the last partition, and its ext filesystem, fill the device", kind=bool),
+            FORMAT,
+            PASSPHRASE,
+        ),
+        positional="image",
+        check="device:check",
+        refuse="device:refuse",
+        secrets="images:secrets",
+        cd=True,
     ),
     RecipeCommand(
         "update",
@@ -302,6 +323,7 @@ COMMANDS = (
         positional="image",
         check="images:check",
         refuse="images:refuse",
+        cd=True,
     ),
     ImageCommand(
         "verify",
@@ -397,6 +419,7 @@ GROUPS = {
     "partition": "the partition table",
     "populate": "one filesystem per partition",
     "bootloader": "loaders and boot entries",
+    "iso": "of a live system, the packed tree and the initrd",
     "assemble": "the raw disk, from its parts",
     "raw": "the same as assemble",
     "convert": "the other outputs, from the raw disk",

@@ -23,6 +23,7 @@ SECTOR = 512
 ROOM = 440
 """Bytes of the first sector before the disk's signature and the partitions."""
 GRUB_CORE, GRUB_REST = 0x5C, 0x1F4
+GRUB_CORE_OF_CD = 0x1B0  # the same in boot_hybrid.img, which stands at the beginning of CDs
 """Where GRUB's boot.img names its core's first sector, and that one the next (include/grub/i386/pc/boot.h)."""
 _CODES = (
     (b"Operating system load error.", "SYSLINUX's, for the active partition"),
@@ -80,7 +81,7 @@ def recognised(read: Callable[[int, int], bytes]) -> tuple[str, str]:
         return "", ""
     if b"GRUB \0Geom\0Hard Disk\0" not in code:
         return next((name for text, name in _CODES if text in code), "code of its own"), ""
-    sector = _number(code, GRUB_CORE)
+    sector = _number(code, GRUB_CORE) or _number(code, GRUB_CORE_OF_CD)
     first = read(sector * SECTOR, SECTOR)
     if b"loading\0.\0" not in first or _number(first, GRUB_REST) != sector + 1:
         return "GRUB", f"the boot sector names sector {sector}, where no core of GRUB begins"

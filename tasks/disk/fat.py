@@ -1,4 +1,4 @@
-"""A FAT32 filesystem made and filled by mkfs.vfat and mtools: no mount, and the same bytes every time."""
+"""A FAT filesystem made and filled by mkfs.vfat and mtools: no mount, and the same bytes every time."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ MTOOLS_LOCK_TIMEOUT=30
 DEFAULT_CODEPAGE=850
 """
 _FORBIDDEN = frozenset('"*/:<>?\\|') | frozenset(map(chr, range(32)))
+_CLUSTERS = 65_500  # that FAT16 can count
 _BATCH = 200  # files a command line names at most
 
 
@@ -44,6 +45,18 @@ def make(
         "-F", "32", "-S", "512", "-s", str(sectors), "-R", str(sizing.FAT_RESERVED // 512), "-f", "2",
         "-h", str(start // 512), "-i", serial.replace("-", ""), *(["-n", label] if label else []), *extra, image,
     )  # fmt: skip
+
+
+def make_small(ctx: Context, image: Path, size: int, *, serial: str, label: str) -> None:
+    """Make an empty FAT16 filesystem, which may be smaller than FAT32 can be, in a new file."""
+    with image.open("xb") as file:
+        file.truncate(size)
+    sectors = 1
+    while size // 512 // sectors > _CLUSTERS:
+        sectors *= 2
+    ctx.run(
+        "mkfs.vfat", "--invariant", "-F", "16", "-s", str(sectors), "-i", serial.replace("-", ""), "-n", label, image
+    )
 
 
 def fill(ctx: Context, image: Path, name: str, tree: Tree, sources: Sequence[Path]) -> None:

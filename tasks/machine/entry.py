@@ -16,6 +16,8 @@ from bootsmith.tasks.machine.console_messages import Failure, Phase
 from bootsmith.tasks.recipe.loaders.kinds import KINDS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bootsmith.tasks.boot.menu import Menu
     from bootsmith.tasks.machine.dialogue import SerialPorts
     from bootsmith.tasks.machine.firmware import Kind
@@ -56,14 +58,16 @@ class EntryChoice:
         return WAYS[self.loader]
 
 
-def choose(boot: Boot, menu: Menu, name: str, kind: Kind) -> EntryChoice | None:
+def choose(boot: Boot, menu: Menu, name: str, kind: Kind, loaders: Sequence[str] = ()) -> EntryChoice | None:
     """Return how the entry `name` is chosen under a firmware; None where it boots by itself.
 
-    `menu` is the loader's, with its titles. Raises BootsmithError where the loader cannot be told.
+    `menu` is the loader's, with its titles; `loaders` are what starts it, where those of `boot` do not. Raises
+    BootsmithError where the loader cannot be told.
     """
     if name == menu.default or kind == "direct":
         return None
-    able = [each for each in boot.loader if KINDS[each].firmware == kind]
+    loaders = loaders or boot.loader
+    able = [each for each in loaders if KINDS[each].firmware == kind]
     loader = next((each for each in able if each in WAYS), None)
     if loader is None:
         raise BootsmithError(
@@ -74,7 +78,7 @@ def choose(boot: Boot, menu: Menu, name: str, kind: Kind) -> EntryChoice | None:
     item = menu.items[names.index(name)]
     found = EntryChoice(
         loader, name, names.index(name), names.index(menu.default), item.title or "", item.cmdline,
-        f"{name}.{'efi' if 'efistub' in boot.loader else 'conf'}",
+        f"{name}.{'efi' if 'efistub' in loaders else 'conf'}",
         item.version, tuple(each.version for each in menu.items if each.version not in ("", item.version)),
     )  # fmt: skip
     if found.way != "variable" and not (menu.serial and menu.timeout):

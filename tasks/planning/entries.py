@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from bootsmith.tasks.boot.menu import Item, Menu, Module, Serial
@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from bootsmith.tasks.recipe.model import Recipe
 
 
-def menu(recipe: Recipe) -> Menu:
-    """Return a recipe's menu."""
+def menu(recipe: Recipe, line: Callable[[str], str] | None = None) -> Menu:
+    """Return a recipe's menu; `line` makes the command line of an entry's own words, for other than the disk."""
     boot = recipe.boot
     items = []
     for name, entry in boot.entries.items():
@@ -25,7 +25,7 @@ def menu(recipe: Recipe) -> Menu:
             Item(
                 name,
                 entry.title,
-                cmdline.of_entry(boot, recipe.disk, entry.cmdline),
+                line(entry.cmdline) if line else cmdline.of_entry(boot, recipe.disk, entry.cmdline),
                 initrd=None if initrd is None else "",
                 modules=tuple(_module(recipe, each) for each in entry.modules),
                 protocol=boot.protocol,

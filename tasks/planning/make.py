@@ -10,9 +10,11 @@ from bootsmith.tasks.planning.stages import (
     assemble,
     boot_file_outputs,
     bootloader,
+    cidata,
     convert,
     extraction,
     initrd,
+    iso,
     kernel,
     layers,
     partition,
@@ -44,6 +46,8 @@ def plan(recipe: Recipe, site: Site) -> Plan:
             *convert.stages(recipe, site),
         ]
     stages += boot_file_outputs.stages(recipe, site)
+    stages += iso.stages(recipe, site)
+    stages += cidata.stages(recipe, site)
     outputs = [site.output(file) for output in recipe.outputs for file in output.files]
     if not recipe.disk.partitions:  # nothing else needs what entries have of their own, and they boot
         outputs += [site.kernel_for(entry) for entry in boot_files.kernels(recipe.boot) if entry]

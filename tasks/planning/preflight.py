@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from bootsmith.cache.display import nearest, shown
 from bootsmith.tasks.boot import multiboot, own_kernel
+from bootsmith.tasks.disk import cidata
 from bootsmith.tasks.disk.kernel_paths import key
 from bootsmith.tasks.packages import kernel_package, loader_packages
 from bootsmith.tasks.planning import own_tree
@@ -18,7 +19,7 @@ from bootsmith.tasks.recipe import boot_files
 from bootsmith.tasks.recipe.model import Tar
 from bootsmith.tasks.tools import programs
 from bootsmith.tasks.tools.catalogue import TOOLS
-from bootsmith.tasks.tree import boot_formats, file_kinds, initrd_archive
+from bootsmith.tasks.tree import boot_formats, cloud_config, file_kinds, initrd_archive
 from bootsmith.tasks.tree.installed_kernel import HEAD
 
 if TYPE_CHECKING:
@@ -38,8 +39,20 @@ def files(recipe: Recipe, builds: Path) -> list[str]:
         kind = file_kinds.of(recipe.source.file)
         if kind and kind.is_a not in ("tar", "packed"):
             found.append(("source.tar", f"{_shown(recipe.source.file)} is no tar: it is {kind.what}; {kind.to_do}"))
+    found += _cloud_init(recipe, builds)
     found += [(where, f"{what}; {cure}") for where, what, cure in own_tree.lacks(recipe)]
     return [f"{shown(recipe.file)}: {where}: {what}" for where, what in found]
+
+
+def _cloud_init(recipe: Recipe, builds: Path) -> Iterator[tuple[str, str]]:
+    said = None if recipe.system == "none" else recipe.system.cloud_init
+    for name in cidata.FILES if said else ():
+        file = getattr(said, name)
+        if isinstance(file, Path) and _beginning(file, builds) is not None:
+            with file.open("rb") as opened:
+                why = cloud_config.refusal(name, opened.read(cloud_config.LARGEST + 1))
+            if why:
+                yield f"system.cloud_init.{name}", f"{_shown(file)} {why}"
 
 
 def doubts(recipe: Recipe) -> list[str]:

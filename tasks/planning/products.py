@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 DISK = "assemble"
 """The stage that makes the raw disk."""
+CD = "convert/iso"
+"""The stage that makes a recipe's first CD."""
 
 
 def complete(plan: Plan) -> Plan:
@@ -35,8 +37,20 @@ def direct(plan: Plan) -> tuple[Stage, ...]:
     return tuple(stage for stage in plan.stages if any(map(boots, stage.outputs.values())))
 
 
+def cd(plan: Plan) -> Stage | None:
+    """Return the stage of a CD, where the recipe keeps no disk."""
+    kept = [stage for stage in plan.finals() if not _of_disk(plan, stage)]
+    alone = len(kept) == len(plan.finals())
+    return next((stage for stage in kept if alone and stage.name == CD), None)
+
+
+def _of_disk(plan: Plan, stage: Stage) -> bool:
+    """Tell whether a stage makes the raw disk, or what it makes is made of it."""
+    raw = {path for each in plan.stages if each.name == DISK for path in each.outputs.values()}
+    return bool(raw.intersection((*stage.inputs.values(), *stage.outputs.values())))
+
+
 def encrypted(plan: Plan) -> Stage | None:
     """Return the stage of an encrypted image, where the recipe keeps no other disk than such."""
-    raw = {path for stage in plan.stages if stage.name == DISK for path in stage.outputs.values()}
-    disks = [each for each in plan.finals() if raw.intersection((*each.inputs.values(), *each.outputs.values()))]
+    disks = [each for each in plan.finals() if _of_disk(plan, each)]
     return disks[0] if disks and all(each.secrets for each in disks) else None

@@ -76,6 +76,15 @@ class Site(NamedTuple):
         return self.entries / f"{entry}/initrd.img" if entry else self.initrd
 
     @property
+    def live_root(self) -> Path:
+        """The tree as a live system has it: packed, read-only."""
+        return self.build / "iso/root.squashfs"
+
+    def live_initrd_for(self, entry: str) -> Path:
+        """Return the initrd by which an entry, or of "" all others, finds that tree."""
+        return self.build / "iso" / (f"entries/{entry}" if entry else "") / "initrd.img"
+
+    @property
     def table(self) -> Path:
         """The partition table alone, as a sparse file of the disk's full size."""
         return self.build / "partition/table.img"

@@ -36,6 +36,15 @@ def of_entry(boot: Boot, disk: Disk, own: str) -> str:
     return " ".join(filter(None, said))
 
 
+def of_medium(boot: Boot, own: str, live: str | None) -> str:
+    """Return the command line of an entry with words of its `own` on a CD; `live` is the UUID where the root is.
+
+    Both what initramfs-tools are given here and Debian's live-boot go by these words.
+    """
+    root = ["boot=live", f"live-media=/dev/disk/by-uuid/{live}"] if live else []
+    return " ".join(filter(None, [*root, *(f"console={name}" for name in boot.console), boot.cmdline, own]))
+
+
 def _root(boot: Boot, disk: Disk) -> list[str]:
     """Return the words that tell the kernel its root filesystem."""
     root = next((each for each in disk.partitions.values() if each.mount == "/"), None)

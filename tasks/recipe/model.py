@@ -185,6 +185,15 @@ class Services:
 
 
 @dataclass(frozen=True, slots=True)
+class CloudInit:
+    """What cloud-init is told, each a file or None."""
+
+    user_data: File | None
+    meta_data: File | None
+    network_config: File | None
+
+
+@dataclass(frozen=True, slots=True)
 class System:
     """What the guest is declared to be; the last, cheap layer."""
 
@@ -195,6 +204,7 @@ class System:
     network: Literal["auto", "networkd", "ifupdown", "none"]
     machine_id: str  # "empty", "none" or 32 hex digits
     ssh_host_keys: Literal["first-boot", "keep", "none"]
+    cloud_init: CloudInit | None
     fstab: Literal["uuid", "partuuid", "label", "none"]
 
 
@@ -459,8 +469,42 @@ class InitramfsOutput(_OneFile):
     compress: Literal["none", "gzip", "zstd"] | None  # None: as it came, which with `initrd: tree` it never is
 
 
+@dataclass(frozen=True, slots=True)
+class Iso(_OneFile):
+    """`iso`: a CD. `loader` are names of loaders/optical.py; `uuid` is what Linux and GRUB know the volume by."""
+
+    kind: ClassVar = "iso"
+    mode: Literal["live", "initramfs"]
+    label: str
+    loader: tuple[str, ...]
+    uuid: str
+
+
+@dataclass(frozen=True, slots=True)
+class Cidata(_OneFile):
+    """`cidata`: a volume that tells cloud-init what `system.cloud_init` says."""
+
+    kind: ClassVar = "cidata"
+    format: Literal["iso", "vfat"]
+
+
 OutputSpec: TypeAlias = (
-    Raw | Qcow2 | Vhd | Vhdx | Vdi | Vmdk | Azure | Gcp | Aws | Ova | Ovf | Box | KernelOutput | InitramfsOutput
+    Raw
+    | Qcow2
+    | Vhd
+    | Vhdx
+    | Vdi
+    | Vmdk
+    | Azure
+    | Gcp
+    | Aws
+    | Ova
+    | Ovf
+    | Box
+    | KernelOutput
+    | InitramfsOutput
+    | Iso
+    | Cidata
 )
 
 

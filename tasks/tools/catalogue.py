@@ -63,6 +63,8 @@ _ALL = (
     Tool("mtools", "what mcopy and its sisters are", packaged("mtools"), _CODE_PAGE, ("-V",)),
     Tool("mtype", "reads files out of FAT", packaged("mtools"), version=("-V",)),
     Tool("sfdisk", "writes partition tables", packaged("fdisk", "util-linux", "util-linux", "sfdisk")),
+    Tool("mksquashfs", "packs a live system's tree", packaged("squashfs-tools"), version=("-version",)),
+    Tool("xorriso", "makes CDs", packaged("xorriso", pacman="libisoburn"), version=("-version",)),
     Tool("qemu-img", "converts and checks disk images", packaged("qemu-utils", "qemu-img", "qemu-img", "qemu-img")),
     # bootloaders
     Tool(
@@ -107,9 +109,24 @@ _ALL = (
             "/usr/lib/syslinux/bios/menu.c32",
         ),
         data=(
-            "/usr/lib/syslinux/modules/bios/libutil.c32",
-            "/usr/share/syslinux/libutil.c32",
-            "/usr/lib/syslinux/bios/libutil.c32",
+            "/usr/lib/syslinux/modules/bios/l*.c32",
+            "/usr/share/syslinux/l*.c32",
+            "/usr/lib/syslinux/bios/l*.c32",
+        ),
+    ),
+    Tool(
+        "isolinux",
+        "SYSLINUX for CDs",
+        packaged("isolinux", "syslinux", "syslinux", "syslinux"),
+        files=(
+            "/usr/lib/ISOLINUX/isolinux.bin",
+            "/usr/share/syslinux/isolinux.bin",
+            "/usr/lib/syslinux/bios/isolinux.bin",
+        ),
+        data=(
+            "/usr/lib/ISOLINUX/isohdpfx.bin",
+            "/usr/share/syslinux/isohdpfx.bin",
+            "/usr/lib/syslinux/bios/isohdpfx.bin",
         ),
     ),
     Tool(

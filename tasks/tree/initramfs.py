@@ -6,7 +6,7 @@ import dataclasses
 import json
 import os
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -17,6 +17,8 @@ from bootsmith.tasks.tree import scratch
 from bootsmith.tasks.tree.layer import OPAQUE, WHITEOUT, folders_above
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from bootsmith.tasks.tree.layer import Entry
 
 TOOLS: Final = (*scratch.TOOLS, "tar", "zstd")
@@ -67,15 +69,17 @@ cat -- "$@" >/main.cpio
 printf '%s' '{MARKER.decode()}'
 """
 
-# $1: base, $2: view, $3: what the view hides, $4: the stand-in, $5: kernel version, $6: zstd, $7: where results go
+# $1: base, $2: view, $3: what the view hides, $4: the stand-in, $5: kernel version, $6: zstd, $7: where results go,
+# $8: a tar of what is added to both, or ""
 _MAKE: Final = r"""
 set -eu
-base=$1 view=$2 gone=$3 stand_in=$4 version=$5 zstd=$6 results=$7
-shift 7
+base=$1 view=$2 gone=$3 stand_in=$4 version=$5 zstd=$6 results=$7 more=$8
+shift 8
 cd "$TMPDIR"
 tar --extract --file="$base" --numeric-owner "$@"
 xargs -0 -r rm -rf -- <"$gone"
 tar --extract --file="$view" --numeric-owner --keep-directory-symlink --exclude='.wh.*'
+[ -z "$more" ] || tar --extract --file="$more" --numeric-owner --keep-directory-symlink
 mkdir -p proc dev sys tmp
 mount --rbind /proc proc
 for node in null zero full random urandom; do
@@ -145,7 +149,15 @@ def _hides(entry: Entry) -> str:
 
 
 def run(ctx: Context) -> None:
-    """Unpack what is needed, run mkinitramfs in it, compress what it made. Raises StageError."""
+    """Make the initramfs of the tree as it is. Raises StageError."""
+    make(ctx)
+
+
+def make(ctx: Context, add: Callable[[Collection[str]], Path | None] = lambda _: None) -> None:
+    """Unpack what is needed, run mkinitramfs in it, compress what it made. Raises StageError.
+
+    `add` is told the paths that there are, and returns a tar of what mkinitramfs is to find besides.
+    """
     from bootsmith.tasks.tree import layer, tar
 
     version = json.loads(ctx.inputs["facts"].read_bytes())["version"]
@@ -153,11 +165,9 @@ def run(ctx: Context) -> None:
     seen = list(tar.scan(ctx.inputs["view"]))
     gone = [path for entry in seen if entry.name.startswith(WHITEOUT) for path in _gone(entry, base)]
     removed = set(gone)
-    _check(
-        {each.path for each in base if not removed & {each.path, *folders_above(each.path)}} | {e.path for e in seen},
-        version,
-        str(ctx.hints["key"]),
-    )
+    paths = {each.path for each in base if not removed & {each.path, *folders_above(each.path)}}
+    paths |= {each.path for each in seen}
+    _check(paths, version, str(ctx.hints["key"]))
     (ctx.work / "gone").write_bytes(b"".join(os.fsencode(f"./{path}") + b"\0" for path in sorted(gone)))
     (ctx.work / "stand-in").write_text(_STAND_IN)
     ctx.say("unpacking the tree for its initramfs")
@@ -167,7 +177,7 @@ def run(ctx: Context) -> None:
         ctx.inputs["base"].stat().st_size + ROOM,
         ctx.tool("sh"), "-c", _MAKE, "sh",
         ctx.inputs["base"], ctx.inputs["view"], ctx.work / "gone", ctx.work / "stand-in",
-        version, ctx.tool("zstd"), ctx.work,
+        version, ctx.tool("zstd"), ctx.work, add(paths) or "",
         *(f"--exclude={pattern}" for pattern in _LEFT_OUT),
         env={"HOME": "/nonexistent"},
     )  # fmt: skip

@@ -333,6 +333,15 @@ class LayerWriter:
             self.close()
 
 
+def write_tree(out: BinaryIO, tree: Mapping[str, tuple[int, Entry]], sources: Sequence[Path], epoch: int) -> None:
+    """Write what layers came to as one tar: every time stamp `epoch`, hard links behind all that they could mean."""
+    for path in sorted(tree, key=lambda path: (tree[path][1].type == "h", os.fsencode(path).split(b"/"))):
+        number, entry = tree[path]
+        entry = dataclasses.replace(entry, mtime=epoch)
+        _write(out, entry, (sources[number], entry) if entry.type == "f" else b"")
+    out.write(tars.END)
+
+
 def _write(out: BinaryIO, entry: Entry, data: Content) -> Entry:
     if isinstance(data, bytes):
         source: BinaryIO = io.BytesIO(data)

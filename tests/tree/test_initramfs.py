@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -49,12 +50,13 @@ def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TreeBuild:
     return made
 
 
-def plant(build: TreeBuild, script: str = BY_INPUT) -> None:
-    """Make a base whose mkinitramfs is `script`."""
+def plant(build: TreeBuild, script: str = BY_INPUT, more: Mapping[str, bytes] | None = None) -> None:
+    """Make a base whose mkinitramfs is `script`, with `more` files."""
     programs = {path: member(data=data, mode=0o755) for path, data in host_programs().items()}
     build.base(
         {
             **programs,
+            **(more or {}),
             "./lib64": member("l", linkname="usr/lib64"),
             "./dev/null": member("c", devmajor=1, devminor=3),
             "./etc/modprobe.d/base.conf": b"base\n",

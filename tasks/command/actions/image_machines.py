@@ -44,11 +44,11 @@ def _refuse(request: Request, plan: Plan, kind: Kind) -> None:
     images.refuse(request, plan)
     _, recipe = machines.wanted(request)
     assert recipe is not None, "no file was named"
-    able = {*served(recipe.boot.loader)}
-    if any(part.type == "esp" for part in recipe.disk.partitions.values()):
+    able = {*served(machines.loaders(request, plan, recipe))}
+    if not images.cd(request, plan) and any(part.type == "esp" for part in recipe.disk.partitions.values()):
         able.add("uefi")  # the tree itself may have put a program there
     if not (plan.build / "run.qcow2").exists():  # what a guest wrote there may start it now
-        firmware.choose(kind, able, f"the disk of {plan.name}", request.typed)
+        firmware.choose(kind, able, f"the {'CD' if images.cd(request, plan) else 'disk'} of {plan.name}", request.typed)
 
 
 def refuse_direct(request: Request, plan: Plan) -> None:
@@ -127,7 +127,7 @@ def _run_recipe_directly(request: Request) -> None:
     asked = request.options
     plan = images.plan(request)
     refuse_direct(request, plan)
-    disk = images.disk(request) if any(stage.name == "assemble" for stage in plan.stages) else None
+    disk = images.raw_disk(request, plan) if any(stage.name == "assemble" for stage in plan.stages) else None
     machine, folder, recipe = machines.asked_for(request, Site.of(plan).kernel)
     assert recipe is not None, "no file was named"
     name = _entry_name(recipe, asked["entry"])

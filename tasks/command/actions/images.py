@@ -67,16 +67,27 @@ def _disks(request: Request) -> list[Path]:
 def disk(request: Request) -> Path:
     """Return the disk image a command is about: the file named, else the recipe's raw disk, of now or of `at=ID`.
 
-    With `--format` it is the recipe's output of that format. Raises UsageError where the recipe has none, and
-    StageError for an output that is not built as it is now.
+    Of a recipe that keeps no disk it is the CD. With `--format` it is the recipe's output of that format. Raises
+    UsageError where the recipe has none, and StageError for an output that is not built as it is now.
     """
     if _given(request):
         file = named(request)
         tree = "`doit run-dir DIRECTORY` boots a tree." if file.is_dir() else ""
         return existing(file, tree or "Name a disk image, or build one first: `doit image`.")
     found = plan(request)
-    form = request.options.get("format") or "raw"
+    form = _format(request, found)
     return _output(request, found, form) if form != "raw" else raw_disk(request, found)
+
+
+def _format(request: Request, plan: Plan) -> str:
+    """Return the format of the image that is meant: the one asked for, else a disk's or a CD's, whichever is kept."""
+    asked: str | None = request.options.get("format")
+    return asked or ("iso" if products.cd(plan) and not is_past(request) else "raw")
+
+
+def cd(request: Request, plan: Plan) -> bool:
+    """Tell whether a command is about the CD of a recipe."""
+    return not request.words and _format(request, plan) == "iso"
 
 
 def raw_disk(request: Request, plan: Plan) -> Path:
@@ -91,9 +102,10 @@ def raw_disk(request: Request, plan: Plan) -> Path:
 
 def refuse(request: Request, plan: Plan) -> None:
     """Refuse a plan without the image that a command is about. Raises UsageError."""
-    raw_disk(request, plan)
-    form = request.options.get("format") or "raw"
-    if form != "raw":
+    form = _format(request, plan)
+    if form == "raw":
+        raw_disk(request, plan)
+    else:
         _converted(plan, form)
 
 

@@ -24,14 +24,19 @@ if TYPE_CHECKING:
 
 def check(request: Request) -> None:
     """Refuse options that no machine can have. Raises BootsmithError."""
+    check_format(request)
+    images.check(request)
+    if _asked(request):
+        wanted(request)
+
+
+def check_format(request: Request) -> None:
+    """Refuse a format that there is not. Raises UsageError."""
     from bootsmith.tasks.disk import image_format
 
     form = request.options.get("format")
     if form is not None and form not in image_format.FORMATS:
         raise UsageError(f"--format {form}: there is no such format", f"Known here: {', '.join(image_format.FORMATS)}.")
-    images.check(request)
-    if _asked(request):
-        wanted(request)
 
 
 def _asked(request: Request) -> dict[str, Any]:
@@ -88,6 +93,15 @@ def started(recipe: Recipe, plan: Plan, entry: str) -> Kernel | None:
     if image not in {path for stage in plan.stages for path in stage.outputs.values()}:
         return None
     return Kernel(image, None if item.initrd is None else initrd, item.cmdline)
+
+
+def loaders(request: Request, plan: Plan, recipe: Recipe) -> tuple[str, ...]:
+    """Return what starts the image that a command is about, a recipe's disk or its CD, by what disks call it."""
+    from bootsmith.tasks.recipe.loaders import optical
+    from bootsmith.tasks.recipe.model import Iso
+
+    isos = [each for each in recipe.outputs if isinstance(each, Iso)]
+    return optical.on_disks(isos[0]) if isos and images.cd(request, plan) else recipe.boot.loader
 
 
 def boot(request: Request, machine: Machine, subject: Subject, folder: Path) -> None:

@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from bootsmith.tasks.command.actions import images
-from bootsmith.tasks.command.actions.machines import kept, started
+from bootsmith.tasks.command.actions.machines import kept, loaders, started
 from bootsmith.tasks.errors import UsageError
 from bootsmith.tasks.planning import products
 from bootsmith.tasks.planning.site import Site
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Sequence
 
+    from bootsmith.tasks.boot.menu import Menu
     from bootsmith.tasks.build.plan import Plan
     from bootsmith.tasks.build.secret import Secret
     from bootsmith.tasks.command.request import Request
@@ -32,7 +33,7 @@ def qemu_test(request: Request) -> None:
     plan = images.plan(request)
     disk = _disk(request, plan)
     with kept(request, disk.path) if disk else contextlib.nullcontext():
-        found = kinds(recipe)
+        found = kinds(recipe, loaders(request, plan, recipe))
         for kind in found:
             setup = _setup(request, recipe, plan, disk, kind)
             test = Site.of(plan).test
@@ -66,11 +67,11 @@ def _recipe(request: Request) -> Recipe:
     return request.session.recipe(request.recipe, _asked(request))
 
 
-def kinds(recipe: Recipe) -> list[Kind]:
+def kinds(recipe: Recipe, loaders: Sequence[str]) -> list[Kind]:
     """Return under what a recipe is tested: "auto" is what its machine, else its loaders, say."""
     from bootsmith.tasks.recipe.loaders.kinds import served
 
-    able = served(recipe.boot.loader)
+    able = served(loaders)
     usual: tuple[Kind, ...] = ("uefi", "bios", "direct")
     first: Kind = next((kind for kind in usual if kind in able), "direct")
     if recipe.machine.type == "microvm":
@@ -88,10 +89,12 @@ class _Disk(NamedTuple):
 
 
 def _disk(request: Request, plan: Plan) -> _Disk | None:
-    """Return a recipe's raw disk, or its encrypted image, if that is all it keeps; None where it has no disk."""
+    """Return a recipe's raw disk, or its encrypted image or its CD, if that is all it keeps; None if it has no disk."""
     sealed = None if images.is_past(request) else products.encrypted(plan)
     if sealed:
         return _Disk(sealed.outputs["image"], "qcow2", images.sealing(sealed))
+    if images.cd(request, plan):
+        return _Disk(images.disk(request), "iso", None)
     made = next((stage.outputs["disk"] for stage in plan.stages if stage.name == "assemble"), None)
     return _Disk(made, "raw", None) if made else None
 
@@ -100,13 +103,14 @@ def _setup(request: Request, recipe: Recipe, plan: Plan, disk: _Disk | None, kin
     from bootsmith.tasks.build.secret import read_secret
     from bootsmith.tasks.machine import boot_setup, entry
     from bootsmith.tasks.machine.run import Subject
-    from bootsmith.tasks.planning import entries as menus
     from bootsmith.tasks.recipe import boot_files
 
     site, test = Site.of(plan), recipe.test
     facts = {owner: _facts(site.kernel_facts_for(owner)) for owner in boot_files.kernels(recipe.boot)}
-    shown = menus.menu(recipe).completed({own: each for own, each in facts.items() if each}, {}, {})
+    shown = _menu(recipe, disk).completed({own: each for own, each in facts.items() if each}, {}, {})
     name = test.entry or shown.default
+    if kind == "direct" and disk and disk.format == "iso":
+        raise UsageError(f"{site.name} keeps a CD alone, which its loaders start", "Test it under uefi or bios.")
     kernel = started(recipe, plan, name) if kind == "direct" else None
     if kind == "direct" and kernel is None:
         raise UsageError(f"{site.name} has no kernel that QEMU could start", "Test it under uefi or bios.")
@@ -120,8 +124,17 @@ def _setup(request: Request, recipe: Recipe, plan: Plan, disk: _Disk | None, kin
     )  # fmt: skip
     return boot_setup.prepare(
         recipe.machine, test, subject,
-        entry=entry.choose(recipe.boot, shown, name, kind), password=password, say=request.session.progress.tell,
+        entry=entry.choose(recipe.boot, shown, name, kind, loaders(request, plan, recipe)),
+        password=password, say=request.session.progress.tell,
     )  # fmt: skip
+
+
+def _menu(recipe: Recipe, disk: _Disk | None) -> Menu:
+    """Return what the loaders of the disk, or of the CD, show."""
+    from bootsmith.tasks.planning import entries as menus
+    from bootsmith.tasks.planning.stages import iso
+
+    return iso.menu(recipe) if disk and disk.format == "iso" else menus.menu(recipe)
 
 
 def _entered(request: Request, recipe: Recipe, disk: _Disk) -> str | None:
@@ -129,7 +142,7 @@ def _entered(request: Request, recipe: Recipe, disk: _Disk) -> str | None:
     from bootsmith.tasks.disk import bootable
 
     if not images.is_past(request):
-        alone = recipe.boot.removable == "no"
+        alone = recipe.boot.removable == "no" and disk.format != "iso"
         return bootable.vendors(disk.path, disk.format, recipe.boot.loader, disk.passphrase) if alone else None
     found = bootable.firmware(disk.path, disk.format)
     return None if "uefi" in found else bootable.vendors(disk.path, disk.format)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from bootsmith.tasks.build.secret import Secret
-from bootsmith.tasks.recipe.checks import boot, disk, kernel, machine, outputs
+from bootsmith.tasks.recipe.checks import boot, disk, kernel, machine, media, outputs
 from bootsmith.tasks.recipe.model import Debian, Files, Recipe
 from bootsmith.tasks.recipe.text.nodes import Place, Text
 from bootsmith.tasks.recipe.text.problems import Finding, KeyPath, Problems, Wrong, suggest
@@ -135,4 +135,5 @@ _RULES: tuple[tuple[tuple[KeyPath, ...], Callable[[Recipe], Iterable[Finding]]],
     *boot.RULES,
     *kernel.RULES,
     *outputs.RULES,
+    *media.RULES,
 )

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 from bootsmith.tasks.recipe import cmdline
-from bootsmith.tasks.recipe.loaders import own, partitions
+from bootsmith.tasks.recipe.loaders import optical, own, partitions
 from bootsmith.tasks.recipe.loaders.kinds import KINDS, boot_places, readers, served
 from bootsmith.tasks.recipe.model import Recipe
 from bootsmith.tasks.recipe.text.problems import Finding, KeyPath, suggest
@@ -134,12 +134,16 @@ def _protocol(recipe: Recipe) -> Iterable[Finding]:
 
 
 def _words(recipe: Recipe) -> Iterable[Finding]:
+    return handed_otherwise(recipe, recipe.boot.loader)
+
+
+def handed_otherwise(recipe: Recipe, loaders: Sequence[str]) -> Iterable[Finding]:
     """Find what a loader would hand a kernel otherwise than it is written."""
     boot = recipe.boot
     said: list[tuple[KeyPath, str]] = [(("boot", "cmdline"), boot.cmdline)]
     said += [(("boot", "entries", name, "cmdline"), entry.cmdline) for name, entry in boot.entries.items()]
     said += [(("boot", "modules", number, "args"), module.args) for number, module in enumerate(boot.modules)]
-    for name in boot.loader:
+    for name in loaders:
         letters = KINDS[name].escaped
         for path, text in said:
             found = next((letter for letter in letters if letter in text), "")
@@ -167,7 +171,7 @@ def _gap(recipe: Recipe) -> Iterable[Finding]:
 
 
 def _firmware(recipe: Recipe) -> Iterable[Finding]:
-    able = served(recipe.boot.loader)
+    able = served(optical.started(recipe))
     asked: list[tuple[KeyPath, str]] = [(("machine", "firmware"), recipe.machine.firmware)]
     asked += [(("test", "firmware", number), each) for number, each in enumerate(recipe.test.firmware)]
     for path, firmware in asked:
@@ -191,5 +195,5 @@ RULES: tuple[tuple[tuple[KeyPath, ...], Callable[[Recipe], Iterable[Finding]]], 
     (_READS, _gap),
     ((("boot", "loader"), ("boot", "cmdline"), ("boot", "entries"), ("boot", "modules")), _words),
     ((("boot", "loader"), ("boot", "protocol")), _protocol),
-    ((("boot", "loader"), ("machine", "firmware"), ("machine", "type"), ("test", "firmware")), _firmware),
+    ((("boot", "loader"), ("outputs",), ("machine", "firmware"), ("machine", "type"), ("test", "firmware")), _firmware),
 )

@@ -15,10 +15,12 @@ from bootsmith.tasks.recipe.loaders.kinds import KINDS, readers
 from bootsmith.tasks.recipe.model import (
     Boot,
     BootEntry,
+    Cidata,
     Debian,
     Directory,
     Files,
     InitramfsOutput,
+    Iso,
     KernelOutput,
     Links,
     Module,
@@ -109,7 +111,7 @@ def _without_disk(recipe: Recipe) -> Iterable[Finding]:
             what = "direct starts a kernel without a disk, so all there is must be in the initrd"
             yield path, f"{what}; write tree"
     for number, output in enumerate(recipe.outputs):
-        if not isinstance(output, KernelOutput | InitramfsOutput):
+        if not isinstance(output, KernelOutput | InitramfsOutput | Iso | Cidata):
             yield ("outputs", number, output.kind), "there is no disk to keep; write outputs: [kernel, initramfs]"
 
 

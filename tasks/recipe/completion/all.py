@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
 from bootsmith.tasks.recipe import boot_files, model
 from bootsmith.tasks.recipe.completion import disk as disks
+from bootsmith.tasks.recipe.completion import media
 from bootsmith.tasks.recipe.keys.all import SYSTEM, USER
 from bootsmith.tasks.recipe.loaders import layouts
 from bootsmith.tasks.recipe.values import files
@@ -50,7 +51,7 @@ def complete(
         system=_system(values["system"], boot, name),
         disk=disk,
         boot=boot,
-        outputs=tuple(output(each, name, system, packed_tree=_packed(boot)) for each in values["outputs"]),
+        outputs=tuple(_outputs(values["outputs"], name, system, boot, media.Volume(seed, values["arch"]))),
         machine=complete_machine(values["machine"]),
         test=values["test"],
         verify=values["verify"],
@@ -139,6 +140,19 @@ def _packed(boot: model.Boot) -> bool:
     """Tell whether the initrd that an output keeps is the tree, which is packed as one wants it."""
     entry = boot_files.default(boot)
     return entry is not None and entry.initrd == "tree"
+
+
+def _outputs(
+    chosen: Iterable[Chosen], name: str, system: str, boot: model.Boot, volume: media.Volume
+) -> Iterator[model.OutputSpec]:
+    for each in chosen:
+        match each.kind:
+            case "iso":
+                yield volume.iso(each.value["file"] or f"{name}.iso", each.value, name, boot)
+            case "cidata":
+                yield media.cidata(each.value, name)
+            case _:
+                yield output(each, name, system, packed_tree=_packed(boot))
 
 
 def output(chosen: Chosen, name: str, system: str, *, packed_tree: bool = False) -> model.OutputSpec:

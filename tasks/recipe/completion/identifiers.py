@@ -24,6 +24,16 @@ def serial(seed: str, *words: str) -> str:
     return f"{text[:4]}-{text[4:]}"
 
 
+def volume_date(seed: str, *words: str) -> str:
+    """Return the UUID of an ISO 9660 volume, as Linux and GRUB write it: a date, which is all that the format has."""
+    number = int.from_bytes(_digest(seed, *words)[:8], "big")
+    fields = []
+    for first, count in ((1980, 100), (1, 12), (1, 28), (0, 24), (0, 60), (0, 60), (0, 100)):
+        number, more = divmod(number, count)
+        fields.append(f"{first + more:02}")
+    return "-".join(fields)
+
+
 def signature(seed: str) -> str:
     """Return the signature of an MBR disk, eight hex digits; that of all zeros means a disk without one."""
     return (int.from_bytes(_digest(seed, "disk")[:4], "big") or 1).to_bytes(4, "big").hex()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bootsmith.tasks.recipe import model
+from bootsmith.tasks.recipe.keys.media import MEDIA
 from bootsmith.tasks.recipe.values import words
 from bootsmith.tasks.recipe.values.files import File
 from bootsmith.tasks.recipe.values.scalars import Bool, Choice, size
@@ -132,5 +133,6 @@ OUTPUT = Choose(
             "the initrd",
             model.InitramfsOutput,
         ),
+        **MEDIA,
     }
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bootsmith.tasks.recipe import model
 from bootsmith.tasks.recipe.values import words
+from bootsmith.tasks.recipe.values.files import File
 from bootsmith.tasks.recipe.values.scalars import Choice
 from bootsmith.tasks.recipe.values.shapes import Key, ListOf, Named, Section
 
@@ -55,6 +56,19 @@ SYSTEM = Section(
             Choice("first-boot", "keep", "none"),
             "made on first boot, left as the packages made them, or removed",
             "first-boot",
+        ),
+        "cloud_init": Key(
+            Section(
+                {
+                    "user_data": Key(File(), "what is to be done: #cloud-config, a script, ..."),
+                    "meta_data": Key(
+                        File(), "what the instance is", derived="its name, and an id that follows from all three"
+                    ),
+                    "network_config": Key(File(), "how its links are set up, as netplan says it"),
+                },
+                model.CloudInit,
+            ),
+            "what the output `cidata` holds",
         ),
         "fstab": Key(
             Choice("uuid", "partuuid", "label", "none"),

@@ -55,6 +55,7 @@ OWNER = Str("OWNER", r"[a-z_][a-z0-9_-]{0,31}|\d{1,9}", "a user or group", "writ
 UNIT = Str("UNIT", r"[A-Za-z0-9:_.\\@-]+", "a unit's name", "write one like ssh or ssh.service")
 GLOB = Str("GLOB", r"/[^\n]*[^/\n]", "a path in the tree", "begin it with /, and end it with a name or pattern")
 CONSOLE = Str("CONSOLE", r"[A-Za-z]+[0-9]*(?:,\d+[noe]?[5-8]?r?)?", "a console", "write one like tty0 or ttyS0,115200")
+ISO_LABEL = Str("LABEL", "[A-Z0-9_]{1,32}", "a label of ISO 9660", "use up to 32 of A-Z, 0-9 and _")
 DEVICE = Str("DEVICE", r"/dev/\S+|[A-Za-z]+[=:]\S+", "a device", "write it like /dev/vda2")
 GRUB_MODULE = Str("MODULE", "[a-z0-9_]+", "a GRUB module", "write one like part_gpt, without .mod")
 CPU = Str("STR", r"[A-Za-z0-9][A-Za-z0-9_.,+=-]*", "a CPU model", "write one as qemu -cpu takes it")

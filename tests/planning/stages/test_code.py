@@ -54,7 +54,11 @@ CODE = {
     f"disk.bootcode {FILLING} recipe.loaders.boot_places recipe.cmdline",
     "boot.module_layer": f"boot.multiboot tree.additions tree.patterns tree.accounts tree.boot_formats tree.elf "
     f"{UNPACKING} {DELTA}",
+    "boot.optical": "boot.efistub boot.grub boot.syslinux boot.loader boot.menu boot.pe boot.signing boot.der "
+    f"boot.systemd disk.bootcode disk.fat disk.splice cache.files.sparse disk.iso9660 {FILLING} "
+    "recipe.loaders.boot_places recipe.cmdline tools.os_release tree.live_root",
     "boot.own_kernel": f"boot.multiboot tree.elf {KERNEL} {UNPACKING} {MERGED}",
+    "disk.cidata": f"disk.fat disk.splice disk.iso9660 tree.cloud_config tree.layer cache.files.sparse {CONTENT}",
     "disk.filesystems": f"disk.fat disk.splice {FILLING} {EXT}",
     "disk.formats.aws": f"disk.formats.vmdk {VMDK}",
     "disk.formats.box": f"disk.formats.archive disk.formats.ovf {OVF}",
@@ -70,6 +74,7 @@ CODE = {
     "disk.partition_table": f"disk.layout disk.gpt disk.mbr {FILLING}",
     "disk.qemu_img": "disk.qcow2 disk.image_format tree.file_kinds disk.passphrase build.secret cache.files.lock",
     "disk.raw_image": f"disk.bootcode disk.splice cache.files.sparse {CONTENT}",
+    "disk.squashfs": MERGED,
     "disk.tree_disk": "tree.directory tree.archive tree.excerpt tree.image_archive tree.initrd_archive "
     f"{KERNEL} {UNPACKING} {HOST_FILES} {OWNERS} {FOREIGN} {CONTENT} {EXT}",
     "packages.bootstrap": f"packages.debs packages.lockfile cache.files.temporary tree.scratch tools.capacity "
@@ -81,6 +86,7 @@ CODE = {
     "tree.directory": f"tree.image_archive {LAYERS} {OWNERS} {HOST_FILES}",
     "tree.exported_file": "",
     "tree.initramfs": f"tree.scratch tools.capacity {LAYERS}",
+    "tree.live_initramfs": f"tree.initramfs tree.live_root tree.scratch tools.capacity {LAYERS}",
     "tree.initrd_sources": f"tree.cpio tree.initrd_archive {KERNEL} {UNPACKING} {MERGED}",
     "tree.installed_kernel": f"tree.init tools.os_release tree.linux_image tree.boot_formats {MERGED}",
     "tree.overlay_layer": f"tree.patterns {HOST_FILES} {DELTA}",
@@ -172,6 +178,9 @@ def test_files_and_blocks_need_no_loader(module: str) -> None:
         "bootsmith.tasks.boot.loader_layer": {
             *("loader_layer", "der", "enrolment", "loader", "menu", "own", "pe", "registry", "signing"),
         },
+        "bootsmith.tasks.boot.optical": {  # of all that a CD may be started by: it is soon made
+            *("optical", "efistub", "grub", "syslinux", "loader", "menu", "pe", "signing", "der", "systemd"),
+        },
         "bootsmith.tasks.boot.ldlinux": {"ldlinux"},  # SYSLINUX's own stage of a FAT partition
         "bootsmith.tasks.boot.own_kernel": {"own_kernel", "multiboot"},  # kernels, not loaders: what their headers say
         "bootsmith.tasks.boot.module_layer": {"module_layer", "multiboot"},
@@ -204,6 +213,7 @@ def test_kinds_of_trees_and_disks_stand_alone(module: str) -> None:
         },
         "bootsmith.tasks.boot.module_layer": {"bootsmith.tasks.tree.additions"},
         "bootsmith.tasks.boot.own_kernel": {"bootsmith.tasks.tree.installed_kernel"},
+        "bootsmith.tasks.tree.live_initramfs": {"bootsmith.tasks.tree.initramfs"},
         "bootsmith.tasks.tree.initrd_sources": {"bootsmith.tasks.tree.installed_kernel"},
     }
     assert code(module) & {*RUN} - {module} <= calls.get(module, set())

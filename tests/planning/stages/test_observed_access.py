@@ -41,6 +41,12 @@ FORMATS = ", vhd, vhdx, vdi, vmdk, vmdk: {file: s.vmdk, subformat: streamOptimiz
 PACKED = DISK.replace("TABLE", "mbr, size: 1G, partitions: {root: {mount: /, size: 16M}}").replace(
     "LOADER", "grub-bios"
 )
+CD = """
+source: {directory: tree}
+system: {network: none}
+boot: {loader: direct, kernel: linux, initrd: initrd, timeout: 2}
+outputs: [iso: {loader: [isolinux, grub-efi]}]
+"""
 
 
 @pytest.fixture
@@ -117,17 +123,24 @@ def test_what_makes_formats(project: Path) -> None:
     assert len(check(converters, project)) == 12
 
 
+def test_what_makes_cds(project: Path) -> None:
+    """A live system is packed, and the CD that holds it made, of their inputs, by the code in their keys (V10)."""
+    names = check(stages(project, CD), project)
+    assert {"iso/root", "convert/iso"} <= names
+
+
 @pytest.mark.soak(whole=1)
 @pytest.mark.parametrize(
     "text",
     [
         TREE,
+        CD,
         *(
             DISK.replace("LOADER", each).replace("FORMATS", "")
             for each in ("systemd-boot", "[grub-efi, grub-bios]", "syslinux")
         ),
     ],
-    ids=["trees", "systemd-boot", "grub", "syslinux"],
+    ids=["trees", "cd", "systemd-boot", "grub", "syslinux"],
 )
 def test_what_host_programs_read(project: Path, text: str) -> None:
     """No file of the host shapes an image but declared programs, and what those are made of (V10); told by strace."""

@@ -9,9 +9,11 @@ import pytest
 from bootsmith.tasks.boot.ldlinux import LdlinuxParams
 from bootsmith.tasks.boot.loader_layer import LoaderParams
 from bootsmith.tasks.boot.module_layer import ModulesParams
+from bootsmith.tasks.boot.optical import OpticalParams
 from bootsmith.tasks.boot.own_kernel import KernelParams
 from bootsmith.tasks.build.parameters import Params
 from bootsmith.tasks.build.stage import Stage
+from bootsmith.tasks.disk.cidata import CidataParams
 from bootsmith.tasks.disk.filesystems import FilesystemParams
 from bootsmith.tasks.disk.formats.appliance import ApplianceParams
 from bootsmith.tasks.disk.formats.aws import AwsParams
@@ -20,6 +22,7 @@ from bootsmith.tasks.disk.formats.packed import PackedParams
 from bootsmith.tasks.disk.partition_table import TableParams
 from bootsmith.tasks.disk.qemu_img import Qcow2Params
 from bootsmith.tasks.disk.raw_image import DiskParams
+from bootsmith.tasks.disk.squashfs import SquashfsParams
 from bootsmith.tasks.disk.tree_disk import DirectoryDiskParams, TarDiskParams
 from bootsmith.tasks.packages.bootstrap import DebianParams
 from bootsmith.tasks.packages.package_files import ExtractionParams
@@ -38,13 +41,15 @@ from bootsmith.tasks.tree.system_layer import SystemParams
 
 from tests.planning.stages.test_code import runs
 from tests.support.checkout import CHECKOUT
-from tests.support.recipe_folder import LARGE, RecipeFolder
+from tests.support.recipe_folder import LARGE, SOURCE, RecipeFolder
 
 PARAMS: dict[str, type[Params]] = {
     "boot.ldlinux:run": LdlinuxParams,
     "boot.loader_layer:run": LoaderParams,
     "boot.module_layer:run": ModulesParams,
+    "boot.optical:run": OpticalParams,
     "boot.own_kernel:run": KernelParams,
+    "disk.cidata:run": CidataParams,
     "disk.filesystems:run_ext": FilesystemParams,
     "disk.filesystems:run_fat": FilesystemParams,
     "disk.filesystems:run_root": FilesystemParams,
@@ -61,6 +66,7 @@ PARAMS: dict[str, type[Params]] = {
     "disk.partition_table:run": TableParams,
     "disk.qemu_img:run_qcow2": Qcow2Params,
     "disk.raw_image:run": DiskParams,
+    "disk.squashfs:run": SquashfsParams,
     "disk.tree_disk:pack_directory": DirectoryDiskParams,
     "disk.tree_disk:unpack_tar": TarDiskParams,
     "packages.bootstrap:run": DebianParams,
@@ -78,6 +84,7 @@ PARAMS: dict[str, type[Params]] = {
     "tree.initramfs:view": InitramfsParams,
     "tree.initrd_sources:compress": CompressionParams,
     "tree.installed_kernel:run": InstalledParams,
+    "tree.live_initramfs:run": InitramfsParams,
     "tree.overlay_layer:run": OverlayParams,
     "tree.system_layer:run": SystemParams,
 }
@@ -97,6 +104,7 @@ outputs: [raw, qcow2: {file: b.qcow2, backing: base.qcow2, compress: none}, qcow
 """
 RECIPES = {
     "large": LARGE,
+    "cds": SOURCE + "outputs: [iso, iso: {file: b.iso, loader: isolinux}, cidata]\n",
     "gpt": OWN.replace("LOADER", "[efistub, systemd-boot]").replace("TABLE", "gpt"),
     "mbr": OWN.replace("LOADER", "syslinux").replace("TABLE", "mbr"),
     "tar": "source: {tar: {file: tree.tar, subdir: /mnt, strip: 1}}\nsystem: none\n"
