@@ -74,7 +74,7 @@ def test_a_past_build_is_refused_elsewhere(line: str, wrong: str) -> None:
         selected(f"at=1 {line}").check_past()
     assert (
         refused.value.hint
-        == "It goes with run-uefi, run-bios, run-direct, qemu-test, restore, inspect, verify, ls, cat, extract."
+        == "It goes with run-uefi, run-bios, run-direct, qemu-test, write, restore, inspect, verify, ls, cat, extract."
     )
 
 

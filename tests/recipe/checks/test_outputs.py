@@ -11,7 +11,7 @@ BAD = [
         [
             (
                 "2:11: outputs.tape: no such kind; known here: raw, qcow2, vhd, vhdx, vdi, vmdk, azure, gcp, aws, ova, "
-                "ovf, box, kernel, initramfs"
+                "ovf, box, kernel, initramfs, iso, cidata"
             )
         ],
     ),
