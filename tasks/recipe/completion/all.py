@@ -69,6 +69,12 @@ def _layer(number: int, chosen: Chosen) -> model.LayerSpec:
             return model.Links(name, chosen.value)
         case "devices":
             return model.Devices(name, chosen.value)
+        case "packages":
+            return model.Packages(name, **chosen.value)
+        case "run":
+            return model.Run(name, **chosen.value)
+        case "script":
+            return model.Script(name, **chosen.value)
     return model.Remove(name, chosen.value)
 
 
