@@ -8,15 +8,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
-from bootsmith.tasks.errors import RecipeError, ToolFailed
+from bootsmith.tasks.errors import RecipeError, StageError, ToolFailed
 from bootsmith.tasks.packages import kernel_package, lists, request
 from bootsmith.tasks.packages.apt import Apt, Repository
+from bootsmith.tasks.packages.installed import Installed
 from bootsmith.tasks.packages.lists import Release
 from bootsmith.tasks.packages.loader_packages import packages
-from bootsmith.tasks.packages.lockfile import LockFile, Package
+from bootsmith.tasks.packages.lockfile import LayerPackages, LockFile, Package
 from bootsmith.tasks.packages.mirrors import UPDATES, Mirrors
 from bootsmith.tasks.packages.request import mistake
-from bootsmith.tasks.recipe.model import Debian, PackageFile
+from bootsmith.tasks.recipe.model import Debian, PackageFile, Packages
 
 if TYPE_CHECKING:
     from bootsmith.tasks.recipe.model import Recipe
@@ -29,11 +30,25 @@ _PRIORITIES: Final = {
 }
 
 
-def resolve(recipe: Recipe, mirrors: Mirrors, cache: Path, say: Callable[[str], None]) -> LockFile:
-    """Return the packages a recipe comes to today. Raises RecipeError, StageError, ToolMissing."""
+def _no_control(package: Package) -> bytes:
+    raise StageError(f"no mirror lists {package.name} {package.version} any more", "Run `doit update`.")
+
+
+def resolve(
+    recipe: Recipe,
+    mirrors: Mirrors,
+    cache: Path,
+    say: Callable[[str], None],
+    control: Callable[[Package], bytes] = _no_control,
+) -> LockFile:
+    """Return the packages a recipe comes to today. Raises RecipeError, StageError, ToolMissing.
+
+    `control` gives the control file of a package that no mirror lists any more.
+    """
     packages: tuple[Package, ...] = ()
     added: dict[str, str] = {}
     files: dict[str, tuple[Package, ...]] = {}
+    layers: dict[str, LayerPackages] = {}
     dates = []
     for release in lists.releases(recipe):
         with lists.up_to_date(recipe, release, mirrors, cache, say) as (apt, repositories):
@@ -44,10 +59,72 @@ def resolve(recipe: Recipe, mirrors: Mirrors, cache: Path, say: Callable[[str], 
                 if kernel_package.is_asked(recipe) and not kernel_package.is_among(packages):
                     added[kernel_package.FACT] = _kernel(recipe, release, known)
                     packages = _tree(recipe, release, apt, known, [*added.values()])
+                layers = _layers(recipe, release.source, Installed(apt, known.names, packages, control), known)
             for file in release.files:
                 files[file.key] = _file(recipe, file, apt, known)
             dates.append(lists.date(apt.folder / "lists"))
-    return LockFile(request.request(recipe) | added, max(dates), packages, files)
+    return LockFile(request.request(recipe) | added, max(dates), packages, files, layers)
+
+
+def resolve_layers(  # noqa: PLR0917  as resolve, on top of what is kept
+    recipe: Recipe,
+    kept: LockFile,
+    mirrors: Mirrors,
+    cache: Path,
+    say: Callable[[str], None],
+    control: Callable[[Package], bytes],
+) -> LockFile:
+    """Return a lock with other layers of packages: all that the tree begins with stays as it is, and so does its date.
+
+    So do layers below the first one that changed. Raises RecipeError, StageError, ToolMissing.
+    """
+    release = next(each for each in lists.releases(recipe) if each.source)
+    assert release.source is not None, "only such a tree has layers of packages"
+    with lists.up_to_date(recipe, release, mirrors, cache, say) as (apt, repositories):
+        say(f"resolving the layers of {recipe.name}")
+        known = _Known(apt, repositories)
+        layers = _layers(recipe, release.source, Installed(apt, known.names, kept.packages, control), known, kept)
+    added = {key: value for key, value in kept.request.items() if key == kernel_package.FACT}
+    return LockFile(request.request(recipe) | added, kept.date, kept.packages, kept.files, layers)
+
+
+def _layers(
+    recipe: Recipe, debian: Debian, tree: Installed, known: _Known, kept: LockFile | None = None
+) -> dict[str, LayerPackages]:
+    """Return what each layer of packages comes to, on top of those below it."""
+    found: dict[str, LayerPackages] = {}
+    asked = request.request(recipe)
+    for number, layer in enumerate(request.layers(recipe), 1):
+        fact = f"layer{number}"
+        if kept and kept.request.get(fact) == asked[fact] and layer.name in kept.layers:
+            found[layer.name] = kept.layers[layer.name]
+        else:
+            kept = None
+            found[layer.name] = _layer(recipe, layer, debian, tree, known)
+        tree.change(found[layer.name])
+    return found
+
+
+def _layer(recipe: Recipe, layer: Packages, debian: Debian, tree: Installed, known: _Known) -> LayerPackages:
+    key = f"layers.{recipe.layers.index(layer) + 1}.packages"
+    problems = [*_strange(recipe, layer.install, known, key, debian)]
+    for name in layer.remove:
+        if name not in tree.packages:
+            what = f"the tree has no package {name} to remove; leave it out"
+            problems += mistake(recipe, name, f"{key}.remove", what).problems
+    if problems:
+        raise RecipeError(problems)
+    if not (layer.install or layer.remove):
+        return LayerPackages((), ())
+    words = [*layer.install, *(f"{name}-" for name in layer.remove)]
+    words += [f"{name}-" for name in debian.exclude if name not in tree.packages]
+    tree.tell()
+    chosen, removed = _chosen(debian, tree.apt, words, f"the packages of the layer {layer.name}")
+    packages = {}
+    for about in _stanzas(tree.apt.text("apt-cache", "show", *chosen)) if chosen else ():
+        if chosen[f"{about['Package']}={about['Version']}"] == about["SHA256"]:
+            packages[about["Package"]] = known.package(about, asked=about["Package"] in layer.install)
+    return LayerPackages(tuple(packages[name] for name in sorted(packages)), tuple(sorted(removed)))
 
 
 class _Known:
@@ -87,7 +164,9 @@ def _tree(
     _check_names(recipe, debian, known)
     loader = [name for name in packages(recipe) if name in known.names]
     asked = ["apt", *debian.packages, *loader, *further]
-    chosen = _chosen(recipe, debian, apt, [*asked, *(f"{name}-" for name in debian.exclude)])
+    patterns = ["?essential", *(f"?priority({each})" for each in _PRIORITIES[debian.variant])]
+    words = [*patterns, *asked, *(f"{name}-" for name in debian.exclude)]
+    chosen, _ = _chosen(debian, apt, words, f"the packages of {recipe.name}")
     unique = {}
     for about in _stanzas(apt.text("apt-cache", "show", *chosen)):
         if chosen[f"{about['Package']}={about['Version']}"] != about["SHA256"]:
@@ -137,17 +216,18 @@ def _fields(name: str, text: str) -> list[str]:
     return re.findall(rf"^{name}: (.+)$", text, re.MULTILINE)
 
 
-def _chosen(recipe: Recipe, debian: Debian, apt: Apt, asked: Sequence[str]) -> dict[str, str]:
-    """Return the packages that apt would install: "NAME=VERSION" -> SHA-256."""
-    recommends = "true" if debian.recommends else "false"
-    patterns = ["?essential", *(f"?priority({each})" for each in _PRIORITIES[debian.variant])]
-    options = ["-q", "-o", f"APT::Install-Recommends={recommends}", "--print-uris"]
-    done = apt.run("apt-get", *options, "install", *patterns, *asked)
+def _chosen(debian: Debian, apt: Apt, asked: Sequence[str], what: str) -> tuple[dict[str, str], list[str]]:
+    """Return the packages that apt would install, "NAME=VERSION" -> SHA-256, and the names of those it would remove."""
+    options = ["-q", "-y", "-o", f"APT::Install-Recommends={'true' if debian.recommends else 'false'}"]
+    done = apt.run("apt-get", *options, "--simulate", "--purge", "install", *asked)
+    removed = re.findall(r"^(?:Remv|Purg) ([^\s:]+)", done.stdout.decode(errors="replace"), re.MULTILINE)
+    if not done.status:
+        done = apt.run("apt-get", *options, "--print-uris", "install", *asked)
     if done.status:
         said = (done.stdout + done.stderr).decode(errors="replace")
         shown = re.sub(r"(?s).*?(The following packages have unmet|E: )", r"\1", said, count=1).strip()
         raise ToolFailed(
-            f"the packages of {recipe.name} cannot be installed together",
+            f"{what} cannot be installed together",
             "Change source.debian.packages or exclude, or add the repository that has what is missing.",
             tail=shown,
         )
@@ -157,7 +237,7 @@ def _chosen(recipe: Recipe, debian: Debian, apt: Apt, asked: Sequence[str]) -> d
     ):
         name, version, _ = unquote(file).split("_")
         found[f"{name}={version}"] = sha256
-    return found
+    return found, removed
 
 
 def _stanzas(text: str) -> Iterator[dict[str, str]]:
@@ -169,17 +249,23 @@ def _stanzas(text: str) -> Iterator[dict[str, str]]:
 
 def _check_names(recipe: Recipe, debian: Debian, known: _Known) -> None:
     """Refuse packages that are in no repository, all at once."""
-    problems = []
-    for key, asked in (("packages", debian.packages), ("exclude", debian.exclude)):
-        for name in asked:
-            if name in known.names or name in known.provided:
-                continue
-            alike = _alike(name, known)
-            todo = f"did you mean {alike}?" if alike else "add the component or repository that has it, or leave it out"
-            what = f"{debian.suite} ({' '.join(debian.components)}) has no package {name}; {todo}"
-            problems += mistake(recipe, name, f"source.debian.{key}", what).problems
+    problems = [
+        *_strange(recipe, debian.packages, known, "source.debian.packages", debian),
+        *_strange(recipe, debian.exclude, known, "source.debian.exclude", debian),
+    ]
     if problems:
         raise RecipeError(problems)
+
+
+def _strange(recipe: Recipe, asked: Sequence[str], known: _Known, key: str, debian: Debian) -> Iterator[str]:
+    """Yield what is wrong with names of packages: that no repository has them."""
+    for name in asked:
+        if name in known.names or name in known.provided:
+            continue
+        alike = _alike(name, known)
+        todo = f"did you mean {alike}?" if alike else "add the component or repository that has it, or leave it out"
+        what = f"{debian.suite} ({' '.join(debian.components)}) has no package {name}; {todo}"
+        yield from mistake(recipe, name, key, what).problems
 
 
 def _alike(name: str, known: _Known) -> str | None:

@@ -56,6 +56,14 @@ class Changes:
         entry = self.after[path]
         return self.after[entry.link] if entry.type == "h" else entry
 
+    def data(self, path: str) -> bytes:
+        """Return the content of a file afterwards, nothing where there is no such file."""
+        entry = self.file(path) if path in self.after else None
+        return layer.read_member(self.tar, entry) if entry and entry.type == "f" else b""
+
+    def text(self, path: str) -> str:
+        return self.data(path).decode("utf-8", "surrogateescape")
+
     def leave_out(self, paths: Collection[str]) -> None:
         """Let changes not be any."""
         self.changed = [path for path in self.changed if path not in paths]
@@ -108,9 +116,9 @@ class Changes:
             return all(
                 one[place:end] == other[place + ahead : end + ahead] for place, end in zip(places, ends, strict=True)
             )
-        with layer.open_member(self.before.tars[number], old) as one, layer.open_member(self.tar, new) as other:
-            while data := one.read(_PIECE):
-                if data != other.read(len(data)):
+        with layer.open_member(self.before.tars[number], old) as was, layer.open_member(self.tar, new) as now:
+            while data := was.read(_PIECE):
+                if data != now.read(len(data)):
                     return False
         return True
 
@@ -137,7 +145,7 @@ class Changes:
 
 
 def _facts(entry: Entry) -> tuple[object, ...]:
-    """Return all that a file is beside its content; a symlink's mode means nothing, and times of folders come and go."""
+    """Return all that a file is beside its content; a symlink's mode means nothing, a folder's time comes and goes."""
     seen = {name: value for name, value in entry.xattrs.items() if name in sandbox.KEPT_ATTRIBUTES}
     return (
         entry.type,
@@ -162,5 +170,3 @@ def _groups(entries: Mapping[str, Entry]) -> dict[str, frozenset[str]]:
         if entry.type == "h":
             found.setdefault(entry.link, {entry.link}).add(path)
     return {name: frozenset(group) for group in found.values() for name in group}
-
-

@@ -78,7 +78,9 @@ def _inputs(source: Path, place: str) -> dict[str, Added]:
             elif stat.S_ISLNK(status.st_mode):
                 found[f"{place}/{path}"] = Added(None, 0o777, os.readlink(file))  # noqa: PTH115  any bytes, as they are
             else:
-                raise StageError(f"{shown(file)} is no file, folder or link", "Remove it, or name what is needed of it.")
+                raise StageError(
+                    f"{shown(file)} is no file, folder or link", "Remove it, or name what is needed of it."
+                )
     return found
 
 

@@ -1,9 +1,9 @@
 """Work inside a tree: the tree so far unpacked, something run in it as its root, and what that changed, as a layer.
 
 What runs sees the tree and nothing of the host: no file, no process, no network unless it is asked for, and no right
-that reaches beyond files, owners and processes. All that prepares the tree for it (the places of /dev and /proc, inputs,
-stand-ins for what starts services) is put into the tar that the tree is unpacked from, so no path of the tree is ever
-followed from outside.
+that reaches beyond files, owners and processes. All that prepares the tree for it (the places of /dev and /proc,
+inputs, stand-ins for what starts services) is put into the tar that the tree is unpacked from, so no path of the tree
+is ever followed from outside.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ OURS: Final = "run/bootsmith"
 ROOM: Final = 1 << 30
 """Bytes that what runs may write, beside the tree, before it is done on disk and not in memory."""
 UNMADE: Final = "cbs"
-"""Types of files that are not in the tree while something runs: none but root could make them. They stay as they are."""
+"""Types of files that are not in the tree while something runs: only root could make them. They stay as they are."""
 RESOLVER: Final = "etc/resolv.conf"
 KEPT_ATTRIBUTES: Final = frozenset(("security.capability", *NAMES))
 """Attributes that an ordinary user's root can give to any file of any file system: a tree is run with no others."""
@@ -133,7 +133,7 @@ class Work:
 
 def run(ctx: Context, tree: Tree, work: Work) -> Path:
     """Run something in the tree; return the tar of all the tree afterwards. Raises StageError, ToolFailed."""
-    check(tree, work.words[0])
+    check(tree, None if work.words[0].lstrip("/") in work.added else work.words[0])
     before, after = ctx.work / "before.tar", ctx.work / "after.tar"
     found, tars = _members(tree, work)
     merged_tar.write(before, found, tars)
@@ -163,7 +163,7 @@ def run(ctx: Context, tree: Tree, work: Work) -> Path:
     return after
 
 
-def check(tree: Tree, program: str) -> None:
+def check(tree: Tree, program: str | None) -> None:
     """Refuse a tree in which nothing can be run. Raises StageError."""
     for place in (*PLACES, "run/bootsmith"):
         entry = tree.entries.get(place, (0, None))[1]
@@ -173,9 +173,10 @@ def check(tree: Tree, program: str) -> None:
             )
     if not tree.find("bin/sh"):
         raise StageError(
-            "the tree has no /bin/sh, so nothing can be run in it", "Add a shell in a layer before, or start from another."
+            "the tree has no /bin/sh, so nothing can be run in it",
+            "Add a shell in a layer before, or start from another.",
         )
-    if not tree.find(program):
+    if program and not tree.find(program):
         raise StageError(f"the tree has no {program}", "Add what brings it in a layer before.")
 
 

@@ -4,16 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from bootsmith.tasks.boot.module_layer import ModulesParams
 from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.planning import layer_stack
-from bootsmith.tasks.planning.stages import extraction, system
-from bootsmith.tasks.recipe.model import Devices, Directories, Files, LayerSpec, Links, Overlay, Remove, Run, Script
-from bootsmith.tasks.tree import additions, commands
+from bootsmith.tasks.planning.stages import extraction, inside, system
+from bootsmith.tasks.recipe.model import (
+    Devices,
+    Directories,
+    Files,
+    LayerSpec,
+    Links,
+    Overlay,
+    Packages,
+    Remove,
+    Run,
+    Script,
+)
+from bootsmith.tasks.tree import additions
 from bootsmith.tasks.tree.accounts import is_name
-from bootsmith.tasks.tree.commands import CommandParams
 from bootsmith.tasks.tree.container_layer import ContainerParams
 from bootsmith.tasks.tree.overlay_layer import OverlayParams
 
@@ -24,6 +34,7 @@ if TYPE_CHECKING:
     from bootsmith.tasks.tree.additions import Access
 
 _RUN = "bootsmith.tasks.tree.additions:"
+_Cheap: TypeAlias = "Overlay | Files | Directories | Links | Devices | Remove"
 
 
 def stages(recipe: Recipe, site: Site) -> list[Stage]:
@@ -40,8 +51,8 @@ def stages(recipe: Recipe, site: Site) -> list[Stage]:
 
 
 def _stage(spec: LayerSpec, recipe: Recipe, site: Site, below: Sequence[Layer]) -> Stage:
-    if isinstance(spec, Run | Script):
-        return _command(spec, site, below)
+    if isinstance(spec, Packages | Run | Script):
+        return inside.stage(spec, recipe, site, below)
     target = site.layer(spec.name)
     run, sources, params, named = _content(spec, recipe, site)
     return Stage(
@@ -51,29 +62,6 @@ def _stage(spec: LayerSpec, recipe: Recipe, site: Site, below: Sequence[Layer]) 
         {"tar": target.tar, "index": target.index},
         params.to_json(),
         doc=f"what {spec.name} adds to the tree",
-    )
-
-
-def _command(spec: Run | Script, site: Site, below: Sequence[Layer]) -> Stage:
-    """Return the stage of what is run in the tree below."""
-    target = site.layer(spec.name)
-    inputs = {f"input/{name}": path for name, path in spec.inputs.items()}
-    if isinstance(spec, Script):
-        inputs[commands.SCRIPT] = spec.file
-    return Stage(
-        f"layers/{spec.name}",
-        "bootsmith.tasks.tree.commands:run",
-        inputs | layer_stack.inputs(below, tars=True),
-        {"tar": target.tar, "index": target.index},
-        CommandParams(
-            epoch=site.epoch,
-            command=spec.command if isinstance(spec, Run) else None,
-            inputs=tuple(spec.inputs),
-            env=spec.env,
-            network=spec.network,
-        ).to_json(),
-        commands.TOOLS,
-        doc=f"what {spec.name} changes in the tree",
     )
 
 
@@ -102,7 +90,7 @@ def _added(spec: Files) -> dict[str, additions.AddedFile]:
     }
 
 
-def _content(spec: LayerSpec, recipe: Recipe, site: Site) -> tuple[str, dict[str, Path], Params, bool]:
+def _content(spec: _Cheap, recipe: Recipe, site: Site) -> tuple[str, dict[str, Path], Params, bool]:
     """Return what a layer's stage runs, its inputs and parameters, and whether it names owners of the tree."""
     epoch = site.epoch
     match spec:

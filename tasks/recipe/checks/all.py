@@ -83,8 +83,8 @@ def _layers(recipe: Recipe) -> Iterable[Finding]:
                 if (each.source is None) == (each.content is None):
                     what = "two sources" if each.source else "nothing to put here"
                     yield ("layers", number, "files", path), f"{what}; write exactly one of from: and content:"
-        for path, what in _inside(layer, recipe):
-            yield ("layers", number, *path), what
+        for where, what in _inside(layer, recipe):
+            yield ("layers", number, *where), what
 
 
 def _inside(layer: LayerSpec, recipe: Recipe) -> Iterable[Finding]:

@@ -45,7 +45,9 @@ _PACKAGES = Section(
     {
         "install": Key(ListOf(words.PACKAGE, once=True), "what to install, with everything it depends on", []),
         "remove": Key(ListOf(words.PACKAGE, once=True), "what to remove, its settings and what depends on it too", []),
-        "preseed": Key(ListOf(words.PRESEED), "answers to what packages would ask, as debconf-set-selections reads", []),
+        "preseed": Key(
+            ListOf(words.PRESEED), "answers to what packages would ask, as debconf-set-selections reads", []
+        ),
     },
     bare="install",
 )
@@ -75,7 +77,9 @@ LAYER = Choose(
         "links": Kind(Named(words.TREE_PATH, words.LINE), "symbolic links, each with its target", model.Links),
         "devices": Kind(Named(words.TREE_PATH, _DEVICE), "device nodes, made without root", model.Devices),
         "remove": Kind(ListOf(words.GLOB), "patterns of what to remove", model.Remove),
-        "packages": Kind(_PACKAGES, "packages on top of the tree so far, locked as those of the source", model.Packages),
+        "packages": Kind(
+            _PACKAGES, "packages on top of the tree so far, locked as those of the source", model.Packages
+        ),
         "run": Kind(_RUN, "a command run in the tree so far", model.Run),
         "script": Kind(_SCRIPT, "a script of the host's run in the tree so far", model.Script),
     },
