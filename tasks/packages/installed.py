@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,14 +12,11 @@ if TYPE_CHECKING:
 
 
 class Installed:
-    """Packages by name. `listed` are the names that package lists know, `control` gives the control file of others."""
+    """Packages by name; `control` gives the control file of one that no package list has any more."""
 
-    def __init__(
-        self, apt: Apt, listed: Collection[str], packages: Iterable[Package], control: Callable[[Package], bytes]
-    ) -> None:
+    def __init__(self, apt: Apt, packages: Iterable[Package], control: Callable[[Package], bytes]) -> None:
         self.apt = apt
         self.packages = {package.name: package for package in packages}
-        self._listed = listed
         self._control = control
         self._stanzas: dict[str, str] = {}  # by SHA-256
 
@@ -41,7 +38,7 @@ class Installed:
 
     def _look(self, packages: Iterable[Package]) -> None:
         """Take from the lists what these say of packages."""
-        names = sorted({package.name for package in packages} & set(self._listed))
+        names = sorted({package.name for package in packages})
         if not names:
             return
         done = self.apt.run("apt-cache", "show", *names)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
 from bootsmith.tasks.errors import RecipeError, StageError, ToolFailed
 from bootsmith.tasks.packages import kernel_package, lists, request
-from bootsmith.tasks.packages.apt import Apt, Repository
+from bootsmith.tasks.packages.apt import Apt
 from bootsmith.tasks.packages.installed import Installed
+from bootsmith.tasks.packages.known import Known
 from bootsmith.tasks.packages.lists import Release
 from bootsmith.tasks.packages.loader_packages import packages
 from bootsmith.tasks.packages.lockfile import LayerPackages, LockFile, Package
-from bootsmith.tasks.packages.mirrors import UPDATES, Mirrors
+from bootsmith.tasks.packages.mirrors import Mirrors
 from bootsmith.tasks.packages.request import mistake
 from bootsmith.tasks.recipe.model import Debian, PackageFile, Packages
 
@@ -53,13 +54,13 @@ def resolve(
     for release in lists.releases(recipe):
         with lists.up_to_date(recipe, release, mirrors, cache, say) as (apt, repositories):
             say(f"resolving the packages of {recipe.name}")
-            known = _Known(apt, repositories)
+            known = Known(apt, repositories)
             if release.source:
                 packages = _tree(recipe, release, apt, known)
                 if kernel_package.is_asked(recipe) and not kernel_package.is_among(packages):
                     added[kernel_package.FACT] = _kernel(recipe, release, known)
                     packages = _tree(recipe, release, apt, known, [*added.values()])
-                layers = _layers(recipe, release.source, Installed(apt, known.names, packages, control), known)
+                layers = _layers(recipe, release.source, Installed(apt, packages, control), known)
             for file in release.files:
                 files[file.key] = _file(recipe, file, apt, known)
             dates.append(lists.date(apt.folder / "lists"))
@@ -82,14 +83,14 @@ def resolve_layers(  # noqa: PLR0917  as resolve, on top of what is kept
     assert release.source is not None, "only such a tree has layers of packages"
     with lists.up_to_date(recipe, release, mirrors, cache, say) as (apt, repositories):
         say(f"resolving the layers of {recipe.name}")
-        known = _Known(apt, repositories)
-        layers = _layers(recipe, release.source, Installed(apt, known.names, kept.packages, control), known, kept)
+        known = Known(apt, repositories)
+        layers = _layers(recipe, release.source, Installed(apt, kept.packages, control), known, kept)
     added = {key: value for key, value in kept.request.items() if key == kernel_package.FACT}
     return LockFile(request.request(recipe) | added, kept.date, kept.packages, kept.files, layers)
 
 
 def _layers(
-    recipe: Recipe, debian: Debian, tree: Installed, known: _Known, kept: LockFile | None = None
+    recipe: Recipe, debian: Debian, tree: Installed, known: Known, kept: LockFile | None = None
 ) -> dict[str, LayerPackages]:
     """Return what each layer of packages comes to, on top of those below it."""
     found: dict[str, LayerPackages] = {}
@@ -105,21 +106,22 @@ def _layers(
     return found
 
 
-def _layer(recipe: Recipe, layer: Packages, debian: Debian, tree: Installed, known: _Known) -> LayerPackages:
-    key = f"layers.{recipe.layers.index(layer) + 1}.packages"
-    problems = [*_strange(recipe, layer.install, known, key, debian)]
+def _layer(recipe: Recipe, layer: Packages, debian: Debian, tree: Installed, known: Known) -> LayerPackages:
+    key = f"layers.{recipe.layers.index(layer)}.packages"
     for name in layer.remove:
         if name not in tree.packages:
-            what = f"the tree has no package {name} to remove; leave it out"
-            problems += mistake(recipe, name, f"{key}.remove", what).problems
-    if problems:
-        raise RecipeError(problems)
+            raise mistake(recipe, name, f"{key}.remove", f"the tree has no package {name} to remove; leave it out")
     if not (layer.install or layer.remove):
         return LayerPackages((), ())
     words = [*layer.install, *(f"{name}-" for name in layer.remove)]
     words += [f"{name}-" for name in debian.exclude if name not in tree.packages]
     tree.tell()
-    chosen, removed = _chosen(debian, tree.apt, words, f"the packages of the layer {layer.name}")
+    try:
+        chosen, removed = _chosen(debian, tree.apt, words, f"the packages of the layer {layer.name}")
+    except ToolFailed as error:
+        if problems := [*_strange(recipe, layer.install, known, key, debian)]:
+            raise RecipeError(problems) from error
+        raise
     packages = {}
     for about in _stanzas(tree.apt.text("apt-cache", "show", *chosen)) if chosen else ():
         if chosen[f"{about['Package']}={about['Version']}"] == about["SHA256"]:
@@ -127,37 +129,7 @@ def _layer(recipe: Recipe, layer: Packages, debian: Debian, tree: Installed, kno
     return LayerPackages(tuple(packages[name] for name in sorted(packages)), tuple(sorted(removed)))
 
 
-class _Known:
-    """What the package lists speak of: packages' names, names that others provide, and whose each content is."""
-
-    def __init__(self, apt: Apt, repositories: Sequence[Repository]) -> None:
-        self.names: set[str] = set()
-        self.provided: set[str] = set()
-        self._roles: dict[str, str] = {}
-        for number, text in apt.lists():
-            self.names.update(_fields("Package", text))
-            self.provided.update(each.split()[0] for line in _fields("Provides", text) for each in line.split(","))
-            role = repositories[number].role
-            found = _fields("SHA256", text)
-            self._roles |= {sha256: role for sha256 in found if role == UPDATES or sha256 not in self._roles}
-
-    def package(self, about: Mapping[str, str], *, asked: bool) -> Package:
-        """Return the package that a stanza is about."""
-        return Package(
-            name=about["Package"],
-            version=about["Version"],
-            arch=about["Architecture"],
-            role=self._roles[about["SHA256"]],
-            asked=asked,
-            size=int(about["Size"]),
-            sha256=about["SHA256"],
-            filename=about["Filename"].removeprefix("./"),
-        )
-
-
-def _tree(
-    recipe: Recipe, release: Release, apt: Apt, known: _Known, further: Sequence[str] = ()
-) -> tuple[Package, ...]:
+def _tree(recipe: Recipe, release: Release, apt: Apt, known: Known, further: Sequence[str] = ()) -> tuple[Package, ...]:
     """Return the packages of the recipe's tree, with those that `further` names."""
     debian = release.source
     assert debian is not None, "of this release the tree is made"
@@ -176,7 +148,7 @@ def _tree(
     return tuple(unique[name] for name in sorted(unique))
 
 
-def _kernel(recipe: Recipe, release: Release, known: _Known) -> str:
+def _kernel(recipe: Recipe, release: Release, known: Known) -> str:
     """Return the distribution's kernel package, which must be there."""
     name = kernel_package.name(recipe)
     if name not in known.names:
@@ -185,7 +157,7 @@ def _kernel(recipe: Recipe, release: Release, known: _Known) -> str:
     return name
 
 
-def _file(recipe: Recipe, file: PackageFile, apt: Apt, known: _Known) -> tuple[Package, ...]:
+def _file(recipe: Recipe, file: PackageFile, apt: Apt, known: Known) -> tuple[Package, ...]:
     """Return the packages a file may come out of: its own, then what that depends on exactly, nearest first."""
     if file.package not in known.names:
         alike = _alike(file.package, known)
@@ -212,17 +184,10 @@ def exactly(depends: str) -> list[str]:
     return [f"{name}={version}" for name, version in found]
 
 
-def _fields(name: str, text: str) -> list[str]:
-    return re.findall(rf"^{name}: (.+)$", text, re.MULTILINE)
-
-
 def _chosen(debian: Debian, apt: Apt, asked: Sequence[str], what: str) -> tuple[dict[str, str], list[str]]:
     """Return the packages that apt would install, "NAME=VERSION" -> SHA-256, and the names of those it would remove."""
     options = ["-q", "-y", "-o", f"APT::Install-Recommends={'true' if debian.recommends else 'false'}"]
-    done = apt.run("apt-get", *options, "--simulate", "--purge", "install", *asked)
-    removed = re.findall(r"^(?:Remv|Purg) ([^\s:]+)", done.stdout.decode(errors="replace"), re.MULTILINE)
-    if not done.status:
-        done = apt.run("apt-get", *options, "--print-uris", "install", *asked)
+    done = apt.run("apt-get", *options, "--print-uris", "install", *asked)
     if done.status:
         said = (done.stdout + done.stderr).decode(errors="replace")
         shown = re.sub(r"(?s).*?(The following packages have unmet|E: )", r"\1", said, count=1).strip()
@@ -237,7 +202,8 @@ def _chosen(debian: Debian, apt: Apt, asked: Sequence[str], what: str) -> tuple[
     ):
         name, version, _ = unquote(file).split("_")
         found[f"{name}={version}"] = sha256
-    return found, removed
+    removed = re.findall(r"^The following packages will be REMOVED:\n((?: .+\n)*)", done.stdout.decode(), re.MULTILINE)
+    return found, [name.rstrip("*").partition(":")[0] for listed in removed for name in listed.split()]
 
 
 def _stanzas(text: str) -> Iterator[dict[str, str]]:
@@ -247,7 +213,7 @@ def _stanzas(text: str) -> Iterator[dict[str, str]]:
             yield fields
 
 
-def _check_names(recipe: Recipe, debian: Debian, known: _Known) -> None:
+def _check_names(recipe: Recipe, debian: Debian, known: Known) -> None:
     """Refuse packages that are in no repository, all at once."""
     problems = [
         *_strange(recipe, debian.packages, known, "source.debian.packages", debian),
@@ -257,7 +223,7 @@ def _check_names(recipe: Recipe, debian: Debian, known: _Known) -> None:
         raise RecipeError(problems)
 
 
-def _strange(recipe: Recipe, asked: Sequence[str], known: _Known, key: str, debian: Debian) -> Iterator[str]:
+def _strange(recipe: Recipe, asked: Sequence[str], known: Known, key: str, debian: Debian) -> Iterator[str]:
     """Yield what is wrong with names of packages: that no repository has them."""
     for name in asked:
         if name in known.names or name in known.provided:
@@ -268,7 +234,7 @@ def _strange(recipe: Recipe, asked: Sequence[str], known: _Known, key: str, debi
         yield from mistake(recipe, name, key, what).problems
 
 
-def _alike(name: str, known: _Known) -> str | None:
+def _alike(name: str, known: Known) -> str | None:
     """Return the package that was probably meant."""
     from bootsmith.cache.display import nearest
 
