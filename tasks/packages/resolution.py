@@ -107,7 +107,7 @@ def _layers(
 
 
 def _layer(recipe: Recipe, layer: Packages, debian: Debian, tree: Installed, known: Known) -> LayerPackages:
-    key = f"layers.{recipe.layers.index(layer)}.packages"
+    key = "layers.packages"
     for name in layer.remove:
         if name not in tree.packages:
             raise mistake(recipe, name, f"{key}.remove", f"the tree has no package {name} to remove; leave it out")

@@ -24,6 +24,13 @@ _PLACES: Final = re.compile(rf"usr/(share|libexec|lib|lib/{_TRIPLET})/|etc/")
 """Where else a package's own files are, in a folder or under a name that is the package's."""
 _COMMON: Final = re.compile(rf"usr|share|libexec|lib|lib64|etc|bin|sbin|{_TRIPLET}")
 """Names on the way there that say nothing."""
+_ALWAYS: Final = frozenset(
+    (
+        *("modules", "modules-load.d", "modprobe.d", "depmod.d", "firmware", "udev", "systemd", "initramfs-tools"),
+        *("crypttab", "fstab", "default", "ld.so.conf", "ld.so.conf.d", "ld.so.preload", "nsswitch.conf"),
+    )
+)
+"""What programs read that scripts call, and that these need not name: such as those of kmod and udev."""
 _SCRIPTS: Final = re.compile(
     r"(usr/)?sbin/(mkinitramfs|update-initramfs)|(usr/share|usr/lib|lib|etc)/initramfs-tools/.+"
 )
@@ -31,7 +38,7 @@ _WORD: Final = re.compile(r"[\w.+@-]+")
 _PATTERN: Final = re.compile(r"[\w.+@\[\]?*-]*[*?\[][\w.+@\[\]?*-]*")
 _PLACE: Final = rf"/((usr/)?s?bin|usr/(share|libexec)|(usr/)?lib(64)?(/{_TRIPLET})?|etc)"
 _EVERYTHING: Final = re.compile(
-    rf"(^|[\s\"'=(`]){_PLACE}/\*(?![^\s\"';)`])|\b(find|ls|cp)\s[^|;&\n]*(?<=\s)[\"']?{_PLACE}/?(?=[\s\"';)`]|$)",
+    rf"(^|[\s\"'=(`]){_PLACE}[\"']?/\*(?![^\s\"';)`])|\b(find|ls|cp)\s[^|;&\n]*(?<=\s)[\"']?{_PLACE}/?(?=[\s\"';)`]|$)",
     re.MULTILINE,
 )
 """A script that goes through all of such a place."""
@@ -70,7 +77,7 @@ class HookWords:
 
     def _is_said(self, name: str) -> bool:
         stem = name.partition(".")[0]
-        if not self._words.isdisjoint((name, stem, stem.removeprefix("lib"))):
+        if name in _ALWAYS or not self._words.isdisjoint((name, stem, stem.removeprefix("lib"))):
             return True
         return self._pattern is not None and self._pattern.fullmatch(name) is not None
 

@@ -147,8 +147,8 @@ def _taken(paths: list[str], tree: Tree, ctx: Context) -> list[str]:
 
     base = {entry.path for entry in layer.read_index(ctx.inputs["0.index"])}
     words = HookWords(tree)
-    found = [path for path in paths if path in base or words.may_take(path)]
-    return found if any(libraries(found)) else [path for path in found if path != LINKER_CACHE]
+    found = [path for path in paths if path != LINKER_CACHE and (path in base or words.may_take(path))]
+    return [*found, LINKER_CACHE] if LINKER_CACHE in paths and any(libraries(found)) else found
 
 
 def _as_path(entry: Entry) -> str:

@@ -70,7 +70,7 @@ done
 for folder in {" ".join(_READ_ONLY)}; do
     [ -d "proc/$folder" ] || continue
     mount --bind "proc/$folder" "proc/$folder"
-    mount -o remount,bind,ro,nosuid,nodev,noexec "proc/$folder"
+    mount -o remount,bind,ro,nosuid,nodev,noexec "proc/$folder" "proc/$folder"  # both, or fstab is asked
 done
 mount -t tmpfs -o mode=0755,nosuid,size=64m tmpfs dev
 for node in null zero full random urandom tty; do
@@ -85,7 +85,7 @@ ln -s fd/1 dev/stdout
 ln -s fd/2 dev/stderr
 if mount -t devpts -o newinstance,ptmxmode=0666,mode=0620 devpts dev/pts 2>/dev/null; then ln -s pts/ptmx dev/ptmx; fi
 [ ! "$packages" ] || mount --bind "$packages" {OURS}/packages
-mount --move "$TMPDIR" /
+mount -n --move "$TMPDIR" /
 exec "$@"
 """
 
