@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 
-from bootsmith.tasks.recipe.model import Debian, Files, Links, Overlay
+from bootsmith.tasks.recipe.model import Debian, Files, Links, Overlay, Packages, Run, Script
 from bootsmith.tasks.tree.installed_kernel import PATTERNS
 
 if TYPE_CHECKING:
@@ -35,8 +35,9 @@ def name(recipe: Recipe) -> str:
 
 def is_asked(recipe: Recipe) -> bool:
     """Tell whether the recipe wants the distribution's kernel wherever there is none."""
-    installable = isinstance(recipe.source, Debian)
-    return installable and any(entry.kernel == "install" for entry in recipe.boot.entries.values())
+    asked = isinstance(recipe.source, Debian) and any(each.kernel == "install" for each in recipe.boot.entries.values())
+    layers = (layer for layer in recipe.layers if isinstance(layer, Packages))
+    return asked and not any(_BY_DEBIAN.match(name) for layer in layers for name in layer.install)
 
 
 def is_among(packages: Iterable[Package]) -> bool:
@@ -52,7 +53,7 @@ def missing(recipe: Recipe, lock: LockFile) -> str | None:
     wanted = any(entry.kernel == "auto" for entry in recipe.boot.entries.values())
     if not (wanted and isinstance(recipe.source, Debian) and recipe.boot.protocol == "linux"):
         return None
-    if is_among(lock.packages) or any(map(_may_bring, recipe.layers)):
+    if is_among(lock.of_tree) or any(map(_may_bring, recipe.layers)):
         return None
     smaller = f" (or {SMALLER[recipe.arch]}, for virtual machines only)" if recipe.arch in SMALLER else ""
     what = f"none of the {len(lock.packages)} packages brings a kernel, and no layer does"
@@ -66,6 +67,8 @@ def _may_bring(layer: LayerSpec) -> bool:
             return any(path for pattern in PATTERNS for path in layer.source.glob(pattern))
         case Overlay():
             return layer.to.startswith(("/boot", "/lib", "/usr"))
+        case Run() | Script():
+            return True
         case Files() | Links():
             return any(
                 "vmlinuz" in path or path.endswith("/bzImage")

@@ -5,7 +5,12 @@ Text, one line a fact and one line a package, sorted; no URL is in it. Packages 
     NAME VERSION ARCH ROLE asked|needed SIZE SHA256 FILENAME
 
 where ROLE tells the repository (mirrors.py), SIZE is in bytes and FILENAME is relative to a mirror's base. After the
-tree's packages stand those that single files are taken out of, below a line for each:
+packages that the tree begins with stand those of each layer that installs or removes some, below a line
+
+    layer: NAME
+
+with a line `-NAME` for each package that it takes away. At the end stand those that single files are taken out of,
+below a line for each:
 
     file: NAME SUITE ARCH
 
@@ -19,7 +24,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from bootsmith.cache.display import shown
 from bootsmith.tasks.build.stage import Download
@@ -29,7 +34,7 @@ FORM: Final = "bootsmith lock 1"
 _HEAD: Final = (
     "# The packages of one image. Commit this file to keep them; `doit update` asks the distribution for newer ones.\n"
 )
-_WORD: Final = re.compile(r"\S+")
+_REMOVED: Final = re.compile(r"-[a-z0-9][a-z0-9+.-]+")
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 _FIELDS: Final = 8
 _DATE: Final = "%Y-%m-%dT%H:%M:%SZ"
@@ -54,9 +59,16 @@ class Package:
         return Download(f"{self.name} {self.version}", self.role, self.filename, self.size, self.sha256)
 
 
+class LayerPackages(NamedTuple):
+    """What a layer of packages comes to, on top of the tree below: what it installs, and the names it removes."""
+
+    packages: tuple[Package, ...]
+    removed: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class LockFile:
-    """What a recipe's source was resolved to.
+    """What a recipe's source, and its layers of packages, were resolved to.
 
     `request` is what of the recipe it was resolved for, each value one line of text, and for `boot.kernel: install` the
     kernel's package where it had to be added; `date` the newest release's, in seconds UTC.
@@ -67,6 +79,13 @@ class LockFile:
     packages: tuple[Package, ...] = ()
     files: Mapping[str, tuple[Package, ...]] = field(default_factory=dict)
     """What files are taken out of, by `PackageFile.key`."""
+    layers: Mapping[str, LayerPackages] = field(default_factory=dict)
+    """What layers of packages come to, by the layer's name."""
+
+    @property
+    def of_tree(self) -> tuple[Package, ...]:
+        """Every package that is installed at some time, those that a later layer replaces or removes among them."""
+        return (*self.packages, *(package for layer in self.layers.values() for package in layer.packages))
 
 
 # -- the file
@@ -83,12 +102,20 @@ def read(path: Path) -> LockFile:
         raise _wrong(path, 1, f"this is no lock file (it does not say {FORM!r})")
     facts: dict[str, str] = {}
     files: dict[str, list[Package]] = {}
+    layers: dict[str, tuple[list[Package], list[str]]] = {}
     tree: list[Package] = []
-    packages = tree
+    packages, removed = tree, list[str]()
     for number, line in lines[1:]:
         key, colon, value = line.partition(":")
-        if key == "file" and colon:
-            packages = files.setdefault("/".join(value.split()), [])
+        if key in ("file", "layer") and colon:
+            packages, removed = (
+                (files.setdefault("/".join(value.split()), []), [])
+                if key == "file"
+                else layers.setdefault(value.strip(), ([], []))
+            )
+            continue
+        if _REMOVED.fullmatch(line):
+            removed.append(line[1:])
             continue
         if colon and " " not in key:
             facts[key] = value.strip()
@@ -101,9 +128,15 @@ def read(path: Path) -> LockFile:
         date = dt.datetime.strptime(facts.pop("date", ""), _DATE).replace(tzinfo=dt.UTC)
     except ValueError as error:
         raise _wrong(path, 1, f"the date cannot be understood ({shown(str(error))})") from error
-    if not packages:
+    if not (tree or layers or files) or not all(files.values()):
         raise _wrong(path, len(text.splitlines()), "it lists no package")
-    return LockFile(facts, int(date.timestamp()), tuple(tree), {key: tuple(found) for key, found in files.items()})
+    return LockFile(
+        facts,
+        int(date.timestamp()),
+        tuple(tree),
+        {key: tuple(found) for key, found in files.items()},
+        {name: LayerPackages(tuple(added), tuple(gone)) for name, (added, gone) in layers.items()},
+    )
 
 
 _RESOLVE: Final = "Remove it, or run `doit update`, to have it made again."
@@ -128,8 +161,12 @@ def to_text(lock: LockFile) -> str:
     date = dt.datetime.fromtimestamp(lock.date, dt.UTC).strftime(_DATE)
     facts = "".join(f"{key}: {value}".rstrip() + "\n" for key, value in lock.request.items())
     packages = _rows(sorted(lock.packages, key=lambda package: (package.name, package.arch)))
+    layers = "".join(
+        f"\nlayer: {name}\n{_rows(added)}" + "".join(f"-{each}\n" for each in gone)
+        for name, (added, gone) in lock.layers.items()
+    )
     files = "".join(f"\nfile: {key.replace('/', ' ')}\n{_rows(lock.files[key])}" for key in sorted(lock.files))
-    return f"{_HEAD}{FORM}\n{facts}date: {date}\n" + (f"\n{packages}" if packages else "") + files
+    return f"{_HEAD}{FORM}\n{facts}date: {date}\n" + (f"\n{packages}" if packages else "") + layers + files
 
 
 def _rows(packages: Sequence[Package]) -> str:
@@ -154,13 +191,12 @@ def write(path: Path, lock: LockFile) -> None:
 
 def versions(path: Path) -> dict[str, str]:
     """Return the packages of a lock file that a tree is made of: "NAME ARCH" -> version. Raises StageError, OSError."""
-    return {f"{each.name} {each.arch}": each.version for each in read(path).packages}
+    return {f"{each.name} {each.arch}": each.version for each in read(path).of_tree}
 
 
 def changes(old: LockFile | None, new: LockFile) -> list[str]:
     """Return what differs between two locks' packages: "NAME OLD -> NEW", "+NAME VERSION", "-NAME VERSION"."""
-    before = {(p.name, p.arch): p for p in _all(old)} if old else {}
-    after = {(p.name, p.arch): p for p in _all(new)}
+    before, after = _by_place(old) if old else {}, _by_place(new)
     found = []
     for key in sorted({*before, *after}):
         was, now = before.get(key), after.get(key)
@@ -173,5 +209,20 @@ def changes(old: LockFile | None, new: LockFile) -> list[str]:
     return found
 
 
-def _all(lock: LockFile) -> tuple[Package, ...]:
-    return (*lock.packages, *(package for found in lock.files.values() for package in found))
+def _by_place(lock: LockFile) -> dict[tuple[str, str, str], Package]:
+    """Return the packages of a lock by name, architecture and the layer that has them, "" for what it begins with."""
+    begins = (*lock.packages, *(package for found in lock.files.values() for package in found))
+    places = {"": begins, **{name: layer.packages for name, layer in lock.layers.items()}}
+    return {(each.name, each.arch, place): each for place, packages in places.items() for each in packages}
+
+
+def part(lock: LockFile, layer: str | None) -> LockFile:
+    """Return of a lock what the tree begins with, or what one layer adds, which is called `packages` there.
+
+    The former is what the whole lock would be, had the recipe no such layers.
+    """
+    if layer is None:
+        request = {key: value for key, value in lock.request.items() if not key.startswith("layer")}
+        return LockFile(request, lock.date, lock.packages, lock.files)
+    request = {key: lock.request[key] for key in ("suite", "arch") if key in lock.request}
+    return LockFile(request, lock.date, layers={"packages": lock.layers.get(layer, LayerPackages((), ()))})

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bootsmith.tasks.errors import StageError
-from bootsmith.tasks.packages import downloads, lists, mirrors, request, resolution
-from bootsmith.tasks.packages.lockfile import LockFile, changes, read, write
+from bootsmith.tasks.packages import debs, downloads, lists, mirrors, request, resolution
+from bootsmith.tasks.packages.lockfile import LockFile, Package, changes, read, write
 from bootsmith.tasks.recipe.model import Debian
 from bootsmith.tasks.recipe.values.files import packaged
 
@@ -32,7 +33,7 @@ def ensure(recipe: Recipe, path: Path, store: Store, say: Callable[[str], None])
         say(f"{path.name}: no longer fits the recipe ({reason}): resolving again")
     else:
         say(f"{path.name}: resolving the packages of {recipe.name}")
-    return _renew(recipe, path, old, store, say)
+    return _renew(recipe, path, old, store, say, keeps=old is not None and request.begins_alike(old, recipe))
 
 
 def update(recipe: Recipe, path: Path, store: Store, say: Callable[[str], None]) -> list[str]:
@@ -45,14 +46,34 @@ def update(recipe: Recipe, path: Path, store: Store, say: Callable[[str], None])
     return changes(old, new)
 
 
-def _renew(recipe: Recipe, path: Path, old: LockFile | None, store: Store, say: Callable[[str], None]) -> LockFile:
+def _renew(
+    recipe: Recipe,
+    path: Path,
+    old: LockFile | None,
+    store: Store,
+    say: Callable[[str], None],
+    *,
+    keeps: bool = False,
+) -> LockFile:
+    """Resolve and write down; with `keeps` only the layers of packages, on top of what the old lock begins with."""
+
+    def control(package: Package) -> bytes:
+        deb = downloads.fetch([package.download], store, lambda: found, say)[package.sha256]
+        told = debs.control(deb)
+        if told is None:
+            raise StageError(f"{package.name} {package.version}: it is packed by zstd", "Run `doit update`.")
+        return told
+
     try:
         found = mirrors.find(*request.mirrors(recipe))
-        new = resolution.resolve(recipe, found, store.root, say)
+        if old is not None and keeps:
+            new = resolution.resolve_layers(recipe, old, found, store.root, say, control)
+        else:
+            new = resolution.resolve(recipe, found, store.root, say, control)
         _check_there(recipe, new, store, found)
     except StageError as error:
         raise _without(recipe, error) from error
-    if old is not None and (old.request, old.packages, old.files) == (new.request, new.packages, new.files):
+    if old is not None and dataclasses.replace(new, date=old.date) == old:
         new = old  # a later release with the same packages: nothing changes, time stamps neither
     write(path, new)
     return new
@@ -63,7 +84,7 @@ def _check_there(recipe: Recipe, lock: LockFile, store: Store, found: Mirrors) -
 
     Looked for is what comes beside the release itself, which stays as it is. Raises StageError.
     """
-    packages = [*lock.packages, *(package for each in lock.files.values() for package in each)]
+    packages = [*lock.of_tree, *(package for each in lock.files.values() for package in each)]
     added = [package.download for package in packages if package.role in (mirrors.SECURITY, mirrors.UPDATES)]
     if gone := downloads.gone(list(dict.fromkeys(added)), store, found):
         names = ", ".join(package.title for package in gone)

@@ -10,7 +10,7 @@ from bootsmith.cache.display import shown
 from bootsmith.tasks.errors import RecipeError
 from bootsmith.tasks.packages import kernel_package
 from bootsmith.tasks.packages.loader_packages import packages
-from bootsmith.tasks.recipe.model import Debian
+from bootsmith.tasks.recipe.model import Debian, Packages
 from bootsmith.tasks.recipe.values.files import packaged
 
 if TYPE_CHECKING:
@@ -46,9 +46,22 @@ def request(recipe: Recipe) -> dict[str, str]:
         "recommends": _yes(debian.recommends),
         "security": _yes(debian.security),
     }
+    for number, layer in enumerate(layers(recipe), 1):
+        found[f"layer{number}"] = " ".join(
+            [
+                layer.name,
+                *(f"+{name}" for name in sorted(layer.install)),
+                *(f"-{name}" for name in sorted(layer.remove)),
+            ]
+        )
     for number, each in enumerate(debian.repositories, 1):
         found[f"repository{number}"] = json.dumps([each.uri, each.suite, *each.components])
     return found | of_files
+
+
+def layers(recipe: Recipe) -> list[Packages]:
+    """Return the layers of packages of a recipe, the lowest first."""
+    return [layer for layer in recipe.layers if isinstance(layer, Packages)]
 
 
 def _yes(value: bool) -> str:
@@ -57,10 +70,7 @@ def _yes(value: bool) -> str:
 
 def stale(lock: LockFile, recipe: Recipe) -> str | None:
     """Return why a lock no longer fits the recipe, or None where it does."""
-    wanted = request(recipe)
-    added = kernel_package.FACT in lock.request or not kernel_package.is_among(lock.packages)
-    if added and kernel_package.is_asked(recipe):
-        wanted[kernel_package.FACT] = kernel_package.name(recipe)
+    wanted = _wanted(lock, recipe)
     for key in {**wanted, **lock.request}:
         before, now = lock.request.get(key, ""), wanted.get(key, "")
         if before == now:
@@ -71,6 +81,24 @@ def stale(lock: LockFile, recipe: Recipe) -> str | None:
         less = sorted(set(before.split()) - set(now.split()))
         return f"{key}: " + " ".join([*(f"+{name}" for name in more), *(f"-{name}" for name in less)])
     return None
+
+
+def begins_alike(lock: LockFile, recipe: Recipe) -> bool:
+    """Tell whether all that a lock says but for layers of packages fits the recipe still."""
+    begins = [
+        {key: value for key, value in each.items() if not key.startswith("layer")}
+        for each in (lock.request, _wanted(lock, recipe))
+    ]
+    return begins[0] == begins[1]
+
+
+def _wanted(lock: LockFile, recipe: Recipe) -> dict[str, str]:
+    """Return what a lock that fits the recipe says, given which kernel this one has."""
+    wanted = request(recipe)
+    added = kernel_package.FACT in lock.request or not kernel_package.is_among(lock.packages)
+    if added and kernel_package.is_asked(recipe):
+        wanted[kernel_package.FACT] = kernel_package.name(recipe)
+    return wanted
 
 
 def mirrors(recipe: Recipe) -> tuple[str | None, list[str]]:

@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
-from bootsmith.tasks.errors import RecipeError, ToolFailed
+from bootsmith.tasks.errors import RecipeError, StageError, ToolFailed
 from bootsmith.tasks.packages import kernel_package, lists, request
-from bootsmith.tasks.packages.apt import Apt, Repository
+from bootsmith.tasks.packages.apt import Apt
+from bootsmith.tasks.packages.installed import Installed
+from bootsmith.tasks.packages.known import Known
 from bootsmith.tasks.packages.lists import Release
 from bootsmith.tasks.packages.loader_packages import packages
-from bootsmith.tasks.packages.lockfile import LockFile, Package
-from bootsmith.tasks.packages.mirrors import UPDATES, Mirrors
+from bootsmith.tasks.packages.lockfile import LayerPackages, LockFile, Package
+from bootsmith.tasks.packages.mirrors import Mirrors
 from bootsmith.tasks.packages.request import mistake
-from bootsmith.tasks.recipe.model import Debian, PackageFile
+from bootsmith.tasks.recipe.model import Debian, PackageFile, Packages
 
 if TYPE_CHECKING:
     from bootsmith.tasks.recipe.model import Recipe
@@ -29,65 +31,114 @@ _PRIORITIES: Final = {
 }
 
 
-def resolve(recipe: Recipe, mirrors: Mirrors, cache: Path, say: Callable[[str], None]) -> LockFile:
-    """Return the packages a recipe comes to today. Raises RecipeError, StageError, ToolMissing."""
+def _no_control(package: Package) -> bytes:
+    raise StageError(f"no mirror lists {package.name} {package.version} any more", "Run `doit update`.")
+
+
+def resolve(
+    recipe: Recipe,
+    mirrors: Mirrors,
+    cache: Path,
+    say: Callable[[str], None],
+    control: Callable[[Package], bytes] = _no_control,
+) -> LockFile:
+    """Return the packages a recipe comes to today. Raises RecipeError, StageError, ToolMissing.
+
+    `control` gives the control file of a package that no mirror lists any more.
+    """
     packages: tuple[Package, ...] = ()
     added: dict[str, str] = {}
     files: dict[str, tuple[Package, ...]] = {}
+    layers: dict[str, LayerPackages] = {}
     dates = []
     for release in lists.releases(recipe):
         with lists.up_to_date(recipe, release, mirrors, cache, say) as (apt, repositories):
             say(f"resolving the packages of {recipe.name}")
-            known = _Known(apt, repositories)
+            known = Known(apt, repositories)
             if release.source:
                 packages = _tree(recipe, release, apt, known)
                 if kernel_package.is_asked(recipe) and not kernel_package.is_among(packages):
                     added[kernel_package.FACT] = _kernel(recipe, release, known)
                     packages = _tree(recipe, release, apt, known, [*added.values()])
+                layers = _layers(recipe, release.source, Installed(apt, packages, control), known)
             for file in release.files:
                 files[file.key] = _file(recipe, file, apt, known)
             dates.append(lists.date(apt.folder / "lists"))
-    return LockFile(request.request(recipe) | added, max(dates), packages, files)
+    return LockFile(request.request(recipe) | added, max(dates), packages, files, layers)
 
 
-class _Known:
-    """What the package lists speak of: packages' names, names that others provide, and whose each content is."""
+def resolve_layers(  # noqa: PLR0917  as resolve, on top of what is kept
+    recipe: Recipe,
+    kept: LockFile,
+    mirrors: Mirrors,
+    cache: Path,
+    say: Callable[[str], None],
+    control: Callable[[Package], bytes],
+) -> LockFile:
+    """Return a lock with other layers of packages: all that the tree begins with stays as it is, and so does its date.
 
-    def __init__(self, apt: Apt, repositories: Sequence[Repository]) -> None:
-        self.names: set[str] = set()
-        self.provided: set[str] = set()
-        self._roles: dict[str, str] = {}
-        for number, text in apt.lists():
-            self.names.update(_fields("Package", text))
-            self.provided.update(each.split()[0] for line in _fields("Provides", text) for each in line.split(","))
-            role = repositories[number].role
-            found = _fields("SHA256", text)
-            self._roles |= {sha256: role for sha256 in found if role == UPDATES or sha256 not in self._roles}
-
-    def package(self, about: Mapping[str, str], *, asked: bool) -> Package:
-        """Return the package that a stanza is about."""
-        return Package(
-            name=about["Package"],
-            version=about["Version"],
-            arch=about["Architecture"],
-            role=self._roles[about["SHA256"]],
-            asked=asked,
-            size=int(about["Size"]),
-            sha256=about["SHA256"],
-            filename=about["Filename"].removeprefix("./"),
-        )
+    So do layers below the first one that changed. Raises RecipeError, StageError, ToolMissing.
+    """
+    release = next(each for each in lists.releases(recipe) if each.source)
+    assert release.source is not None, "only such a tree has layers of packages"
+    with lists.up_to_date(recipe, release, mirrors, cache, say) as (apt, repositories):
+        say(f"resolving the layers of {recipe.name}")
+        known = Known(apt, repositories)
+        layers = _layers(recipe, release.source, Installed(apt, kept.packages, control), known, kept)
+    added = {key: value for key, value in kept.request.items() if key == kernel_package.FACT}
+    return LockFile(request.request(recipe) | added, kept.date, kept.packages, kept.files, layers)
 
 
-def _tree(
-    recipe: Recipe, release: Release, apt: Apt, known: _Known, further: Sequence[str] = ()
-) -> tuple[Package, ...]:
+def _layers(
+    recipe: Recipe, debian: Debian, tree: Installed, known: Known, kept: LockFile | None = None
+) -> dict[str, LayerPackages]:
+    """Return what each layer of packages comes to, on top of those below it."""
+    found: dict[str, LayerPackages] = {}
+    asked = request.request(recipe)
+    for number, layer in enumerate(request.layers(recipe), 1):
+        fact = f"layer{number}"
+        if kept and kept.request.get(fact) == asked[fact] and layer.name in kept.layers:
+            found[layer.name] = kept.layers[layer.name]
+        else:
+            kept = None
+            found[layer.name] = _layer(recipe, layer, debian, tree, known)
+        tree.change(found[layer.name])
+    return found
+
+
+def _layer(recipe: Recipe, layer: Packages, debian: Debian, tree: Installed, known: Known) -> LayerPackages:
+    key = "layers.packages"
+    for name in layer.remove:
+        if name not in tree.packages:
+            raise mistake(recipe, name, f"{key}.remove", f"the tree has no package {name} to remove; leave it out")
+    if not (layer.install or layer.remove):
+        return LayerPackages((), ())
+    words = [*layer.install, *(f"{name}-" for name in layer.remove)]
+    words += [f"{name}-" for name in debian.exclude if name not in tree.packages]
+    tree.tell()
+    try:
+        chosen, removed = _chosen(debian, tree.apt, words, f"the packages of the layer {layer.name}")
+    except ToolFailed as error:
+        if problems := [*_strange(recipe, layer.install, known, key, debian)]:
+            raise RecipeError(problems) from error
+        raise
+    packages = {}
+    for about in _stanzas(tree.apt.text("apt-cache", "show", *chosen)) if chosen else ():
+        if chosen[f"{about['Package']}={about['Version']}"] == about["SHA256"]:
+            packages[about["Package"]] = known.package(about, asked=about["Package"] in layer.install)
+    return LayerPackages(tuple(packages[name] for name in sorted(packages)), tuple(sorted(removed)))
+
+
+def _tree(recipe: Recipe, release: Release, apt: Apt, known: Known, further: Sequence[str] = ()) -> tuple[Package, ...]:
     """Return the packages of the recipe's tree, with those that `further` names."""
     debian = release.source
     assert debian is not None, "of this release the tree is made"
     _check_names(recipe, debian, known)
     loader = [name for name in packages(recipe) if name in known.names]
     asked = ["apt", *debian.packages, *loader, *further]
-    chosen = _chosen(recipe, debian, apt, [*asked, *(f"{name}-" for name in debian.exclude)])
+    patterns = ["?essential", *(f"?priority({each})" for each in _PRIORITIES[debian.variant])]
+    words = [*patterns, *asked, *(f"{name}-" for name in debian.exclude)]
+    chosen, _ = _chosen(debian, apt, words, f"the packages of {recipe.name}")
     unique = {}
     for about in _stanzas(apt.text("apt-cache", "show", *chosen)):
         if chosen[f"{about['Package']}={about['Version']}"] != about["SHA256"]:
@@ -97,7 +148,7 @@ def _tree(
     return tuple(unique[name] for name in sorted(unique))
 
 
-def _kernel(recipe: Recipe, release: Release, known: _Known) -> str:
+def _kernel(recipe: Recipe, release: Release, known: Known) -> str:
     """Return the distribution's kernel package, which must be there."""
     name = kernel_package.name(recipe)
     if name not in known.names:
@@ -106,7 +157,7 @@ def _kernel(recipe: Recipe, release: Release, known: _Known) -> str:
     return name
 
 
-def _file(recipe: Recipe, file: PackageFile, apt: Apt, known: _Known) -> tuple[Package, ...]:
+def _file(recipe: Recipe, file: PackageFile, apt: Apt, known: Known) -> tuple[Package, ...]:
     """Return the packages a file may come out of: its own, then what that depends on exactly, nearest first."""
     if file.package not in known.names:
         alike = _alike(file.package, known)
@@ -133,21 +184,15 @@ def exactly(depends: str) -> list[str]:
     return [f"{name}={version}" for name, version in found]
 
 
-def _fields(name: str, text: str) -> list[str]:
-    return re.findall(rf"^{name}: (.+)$", text, re.MULTILINE)
-
-
-def _chosen(recipe: Recipe, debian: Debian, apt: Apt, asked: Sequence[str]) -> dict[str, str]:
-    """Return the packages that apt would install: "NAME=VERSION" -> SHA-256."""
-    recommends = "true" if debian.recommends else "false"
-    patterns = ["?essential", *(f"?priority({each})" for each in _PRIORITIES[debian.variant])]
-    options = ["-q", "-o", f"APT::Install-Recommends={recommends}", "--print-uris"]
-    done = apt.run("apt-get", *options, "install", *patterns, *asked)
+def _chosen(debian: Debian, apt: Apt, asked: Sequence[str], what: str) -> tuple[dict[str, str], list[str]]:
+    """Return the packages that apt would install, "NAME=VERSION" -> SHA-256, and the names of those it would remove."""
+    options = ["-q", "-y", "-o", f"APT::Install-Recommends={'true' if debian.recommends else 'false'}"]
+    done = apt.run("apt-get", *options, "--print-uris", "install", *asked)
     if done.status:
         said = (done.stdout + done.stderr).decode(errors="replace")
         shown = re.sub(r"(?s).*?(The following packages have unmet|E: )", r"\1", said, count=1).strip()
         raise ToolFailed(
-            f"the packages of {recipe.name} cannot be installed together",
+            f"{what} cannot be installed together",
             "Change source.debian.packages or exclude, or add the repository that has what is missing.",
             tail=shown,
         )
@@ -157,7 +202,8 @@ def _chosen(recipe: Recipe, debian: Debian, apt: Apt, asked: Sequence[str]) -> d
     ):
         name, version, _ = unquote(file).split("_")
         found[f"{name}={version}"] = sha256
-    return found
+    removed = re.findall(r"^The following packages will be REMOVED:\n((?: .+\n)*)", done.stdout.decode(), re.MULTILINE)
+    return found, [name.rstrip("*").partition(":")[0] for listed in removed for name in listed.split()]
 
 
 def _stanzas(text: str) -> Iterator[dict[str, str]]:
@@ -167,22 +213,28 @@ def _stanzas(text: str) -> Iterator[dict[str, str]]:
             yield fields
 
 
-def _check_names(recipe: Recipe, debian: Debian, known: _Known) -> None:
+def _check_names(recipe: Recipe, debian: Debian, known: Known) -> None:
     """Refuse packages that are in no repository, all at once."""
-    problems = []
-    for key, asked in (("packages", debian.packages), ("exclude", debian.exclude)):
-        for name in asked:
-            if name in known.names or name in known.provided:
-                continue
-            alike = _alike(name, known)
-            todo = f"did you mean {alike}?" if alike else "add the component or repository that has it, or leave it out"
-            what = f"{debian.suite} ({' '.join(debian.components)}) has no package {name}; {todo}"
-            problems += mistake(recipe, name, f"source.debian.{key}", what).problems
+    problems = [
+        *_strange(recipe, debian.packages, known, "source.debian.packages", debian),
+        *_strange(recipe, debian.exclude, known, "source.debian.exclude", debian),
+    ]
     if problems:
         raise RecipeError(problems)
 
 
-def _alike(name: str, known: _Known) -> str | None:
+def _strange(recipe: Recipe, asked: Sequence[str], known: Known, key: str, debian: Debian) -> Iterator[str]:
+    """Yield what is wrong with names of packages: that no repository has them."""
+    for name in asked:
+        if name in known.names or name in known.provided:
+            continue
+        alike = _alike(name, known)
+        todo = f"did you mean {alike}?" if alike else "add the component or repository that has it, or leave it out"
+        what = f"{debian.suite} ({' '.join(debian.components)}) has no package {name}; {todo}"
+        yield from mistake(recipe, name, key, what).problems
+
+
+def _alike(name: str, known: Known) -> str | None:
     """Return the package that was probably meant."""
     from bootsmith.cache.display import nearest
 

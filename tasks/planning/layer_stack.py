@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from bootsmith.tasks.recipe.model import Directory, FileSpec, Tar
+from bootsmith.tasks.recipe.model import Directory, FileSpec, Packages, Tar
 
 if TYPE_CHECKING:
     from bootsmith.tasks.planning.site import Layer, Site
@@ -47,6 +47,11 @@ def module_words(recipe: Recipe) -> dict[str, str]:
 def _each_module(recipe: Recipe) -> Iterator[tuple[Module, File]]:
     for entry in recipe.boot.entries.values():
         yield from ((module, module.file) for module in entry.modules if module.file != "none")
+
+
+def parted(recipe: Recipe) -> bool:
+    """Tell whether a recipe's lock file holds more than the packages that its tree begins with."""
+    return any(isinstance(spec, Packages) for spec in recipe.layers)
 
 
 def inputs(layers: Sequence[Layer], *, tars: bool) -> dict[str, Path]:

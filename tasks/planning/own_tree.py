@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 from bootsmith.cache.display import shown
 from bootsmith.tasks.disk.kernel_paths import key
 from bootsmith.tasks.recipe import boot_files
-from bootsmith.tasks.recipe.model import Directory, Files, Links, Overlay
+from bootsmith.tasks.recipe.model import Directory, Files, Links, Overlay, Run, Script
 from bootsmith.tasks.tree.installed_kernel import PATTERNS
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def _may_have(top: Path, layers: tuple[LayerSpec, ...], pattern: str) -> bool:
         if isinstance(layer, Overlay):
             tops.append(layer.source)
         other_place = isinstance(layer, Overlay) and layer.to != "/"
-        if other_place or isinstance(layer, Links):
+        if other_place or isinstance(layer, Links | Run | Script):
             return True
         if isinstance(layer, Files) and any(fnmatch(path.lstrip("/"), pattern) for path in layer.files):
             return True

@@ -38,6 +38,15 @@ class Site(NamedTuple):
         """The rootfs as the distribution's packages made it."""
         return Layer("base", self.build / "rootfs/base.tar", self.build / "rootfs/base.index")
 
+    @property
+    def base_lock(self) -> Path:
+        """Of the lock file what the rootfs is made of, where it holds more."""
+        return self.build / "rootfs/base.lock"
+
+    def layer_lock(self, name: str) -> Path:
+        """Of the lock file what a layer of packages is made of."""
+        return self.build / f"layers/{name}.lock"
+
     def layer(self, name: str) -> Layer:
         """Return a delta layer on top of the base."""
         return Layer(name, self.build / f"layers/{name}.tar", self.build / f"layers/{name}.index")

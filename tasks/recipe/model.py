@@ -162,7 +162,39 @@ class Devices:
     devices: Mapping[str, Device]
 
 
-LayerSpec: TypeAlias = Overlay | Files | Directories | Links | Devices | Remove
+@dataclass(frozen=True, slots=True)
+class Packages:
+    """Packages installed into the tree below and removed from it, with answers for debconf (`preseed`)."""
+
+    name: str
+    install: tuple[str, ...]
+    remove: tuple[str, ...]
+    preseed: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """A command run in the tree below; of the host it sees its `inputs`, each by the variable of its name."""
+
+    name: str
+    command: str
+    inputs: Mapping[str, Path]
+    env: Mapping[str, str]
+    network: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Script:
+    """A script run in the tree below, as `Run` is."""
+
+    name: str
+    file: Path
+    inputs: Mapping[str, Path]
+    env: Mapping[str, str]
+    network: bool
+
+
+LayerSpec: TypeAlias = Overlay | Files | Directories | Links | Devices | Remove | Packages | Run | Script
 
 
 @dataclass(frozen=True, slots=True)

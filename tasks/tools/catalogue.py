@@ -48,6 +48,10 @@ _ALL = (
     Tool("rm", "clears a tree away", packaged("coreutils", apk="busybox")),
     Tool("find", "finds what packages made for one machine", packaged("findutils", apk="busybox")),
     Tool("grep", "finds private keys among it", packaged("grep", apk="busybox")),
+    Tool("chroot", "lets programs see a tree alone", packaged("coreutils")),
+    Tool("env", "gives programs in a tree their variables", packaged("coreutils", apk="busybox")),
+    Tool("ln", "makes a tree's /dev while something runs in it", packaged("coreutils", apk="busybox")),
+    Tool("mkdir", "makes a tree's /dev while something runs in it", packaged("coreutils", apk="busybox")),
     Tool("mount", "gives a tree its /proc", packaged("mount", "util-linux-core", "util-linux", "mount")),
     Tool("hostname", "names a tree while it is built", packaged("hostname", pacman="inetutils", apk="busybox")),
     # filesystems and disks

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bootsmith.tasks.tree.layer import Entry
+    from bootsmith.tasks.tree.merged import Tree
 
 TOOLS: Final = (*scratch.TOOLS, "tar", "zstd")
 
@@ -37,6 +38,7 @@ _UNREAD: Final = re.compile(
     r"|etc/systemd/[\w-]+\.conf(\.d/.*)?$"
     r"|etc/systemd/network/[^/]*\.(network|netdev)(\.d/.*)?$"
 )
+LINKER_CACHE: Final = "etc/ld.so.cache"
 _HOOKS: Final = re.compile(r"(etc|usr/share)/initramfs-tools/hooks/.")
 _LEFT_OUT: Final = (
     "./dev/*", "./proc/*", "./sys/*", "./boot/vmlinuz*", "./boot/System.map*", "./var/cache/*", "./var/lib/apt/*",
@@ -110,12 +112,13 @@ class InitramfsParams(Params):
 def view(ctx: Context) -> None:
     """Write what of the delta layers may be read while an initramfs is made, as one layer.
 
-    A layer that brings hooks of its own may have them read anything: then all of it counts.
+    A layer that brings hooks of its own may have them read anything: then all of it counts. Input 0 is the base.
     """
     from bootsmith.tasks.tree import layer
+    from bootsmith.tasks.tree.merged import tree_below
 
     count = len(ctx.inputs) // 2
-    indexes = [layer.read_index(ctx.inputs[f"{number}.index"]) for number in range(count)]
+    indexes = [layer.read_index(ctx.inputs[f"{number}.index"]) for number in range(1, count)]
     all_of_it = any(_HOOKS.match(entry.path) for entries in indexes for entry in entries)
     hidden = {
         entry.path
@@ -125,16 +128,31 @@ def view(ctx: Context) -> None:
     }
     merged = layer.merge(indexes)
     listed = {entry.path for entries in indexes for entry in entries}
+    read = [path for path, (_, entry) in merged.items() if path in listed and not _UNREAD.match(_as_path(entry))]
+    read = sorted(listed & merged.keys()) if all_of_it else _taken(read, tree_below(ctx), ctx)
     epoch = InitramfsParams.of(ctx).epoch
     with layer.LayerWriter(ctx.outputs["view"], ctx.work / "view.index", epoch) as writer:
         for path in hidden:
             folder, slash, name = path.rpartition("/")
             writer.add_whiteout(f"{folder}{slash}{name.removeprefix(WHITEOUT)}")
-        for path, (number, entry) in merged.items():
-            if path not in listed or (_UNREAD.match(_as_path(entry)) and not all_of_it):
-                continue
+        for path in read:
+            number, entry = merged[path]
             layer_number, file = merged[entry.link] if entry.type == "h" else (number, entry)
-            writer.add_copy(dataclasses.replace(file, path=path), ctx.inputs[f"{layer_number}.tar"])
+            writer.add_copy(dataclasses.replace(file, path=path), ctx.inputs[f"{layer_number + 1}.tar"])
+
+
+def _taken(paths: list[str], tree: Tree, ctx: Context) -> list[str]:
+    """Return those of the layers' paths that scripts may take up: changes to the base, and new files they may know of.
+
+    The cache of the linker is read for the sake of libraries.
+    """
+    from bootsmith.tasks.tree import layer
+    from bootsmith.tasks.tree.hook_words import HookWords, libraries
+
+    base = {entry.path for entry in layer.read_index(ctx.inputs["0.index"])}
+    words = HookWords(tree)
+    found = [path for path in paths if path != LINKER_CACHE and (path in base or words.may_take(path))]
+    return [*found, LINKER_CACHE] if LINKER_CACHE in paths and any(libraries(found)) else found
 
 
 def _as_path(entry: Entry) -> str:

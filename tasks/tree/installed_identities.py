@@ -8,6 +8,7 @@ What is listed is found by its path; any other private key, of which no package 
 from __future__ import annotations
 
 import shlex
+from fnmatch import fnmatchcase
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
@@ -122,6 +123,21 @@ def removal(removed: Path, named: Path) -> str:
         largest=LARGEST,
         calls="\n".join(f'for file in {pattern}; do {do} {package} "$file"; done' for do, package, pattern in calls),
     )
+
+
+def of(path: str) -> str | None:
+    """Return the package that makes a file for one machine, None where none is known to."""
+    return next((each.package for each in IDENTITIES for file in each.files if matches(path, file)), None)
+
+
+def named(path: str) -> str | None:
+    """Return the package that makes a file which is part of a data base, and one machine's own."""
+    return next((package for package, file in NAMED if matches(path, file)), None)
+
+
+def matches(path: str, pattern: str) -> bool:
+    """Tell whether a pattern of the lists here matches a path, as a shell would have it."""
+    return path.count("/") == pattern.count("/") and fnmatchcase(path, pattern)
 
 
 def told(removed: str, named: str) -> list[str]:

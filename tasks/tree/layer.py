@@ -234,7 +234,7 @@ Content: TypeAlias = "bytes | Path | tuple[Path, Entry]"
 
 
 class LayerWriter:
-    """Writes a layer when closed: name-sorted, every time stamp `epoch`; what is added later replaces the earlier.
+    """Writes a layer when closed: name-sorted, of the time `epoch` where none is said; what is added later replaces.
 
     A file's data is bytes, or a path that is read when the writer closes.
     """
@@ -299,23 +299,24 @@ class LayerWriter:
         """Hide all that lower layers have below the directory `path`."""
         self._put(Entry(f"{path}/{OPAQUE}".lstrip("/"), "f", 0o644))
 
-    def add_copy(self, entry: Entry, tar: Path) -> None:
-        """Add an entry of another layer as it is, but for its time; its data stands in `tar`."""
-        self._add(entry, (tar, entry) if entry.type == "f" else b"")
+    def add_copy(self, entry: Entry, tar: Path, *, mtime: int | None = None) -> None:
+        """Add an entry of another layer as it is, but for its time, which may be said; its data stands in `tar`."""
+        self._add(entry, (tar, entry) if entry.type == "f" else b"", mtime)
 
-    def _add(self, entry: Entry, data: Content = b"") -> None:
+    def _add(self, entry: Entry, data: Content = b"", mtime: int | None = None) -> None:
         if entry.name.startswith(WHITEOUT):
             raise StageError(
                 f"/{shown(entry.path)} cannot be added: layers mean something else by {WHITEOUT}*, "
                 "that a file is removed",
                 "Call it otherwise; what a layer is to remove stands in the recipe, under remove.",
             )
-        self._put(entry, data)
+        self._put(entry, data, mtime)
 
-    def _put(self, entry: Entry, data: Content = b"") -> None:
+    def _put(self, entry: Entry, data: Content = b"", mtime: int | None = None) -> None:
         if tars.clean(entry.path) != entry.path:
             raise ValueError(f"not a path inside a tree: {entry.path!r}")
-        self._entries[entry.path] = (dataclasses.replace(entry, mtime=self._epoch), data)
+        time = self._epoch if mtime is None else mtime
+        self._entries[entry.path] = (dataclasses.replace(entry, mtime=time), data)
 
     def close(self) -> None:
         """Write the tar and its index."""

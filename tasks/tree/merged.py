@@ -36,6 +36,11 @@ class Tree:
         found.entries = layer.merge([entries])
         return found
 
+    @property
+    def tars(self) -> list[Path]:
+        """The tars that have the files' data, by the numbers that entries have."""
+        return list(self._tars)
+
     def place(self, path: str) -> str:
         """Return where a file of this name would be written: links in its directories are followed, itself not.
 

@@ -6,7 +6,7 @@ ends the tree, and nothing is left that its owner could not remove.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -20,10 +20,13 @@ if TYPE_CHECKING:
 TOOLS: Final = ("sh", "unshare", "mount", "hostname", "rm")
 """What a stage declares that works this way, beside its own."""
 
+HIDDEN: Final = ("cpuinfo", "cmdline", "mdstat", "modules", "partitions", "swaps")
+"""What of /proc tells of this machine what no tree is to know."""
 RESERVE: Final = 1 << 30
 """Bytes of memory left to everybody else."""
 
-# $1: size of the tree's tmpfs or "", $2: where the tree goes; the rest is the program and its arguments.
+# $1: size of the tree's tmpfs or "", $2: where the tree goes, $3: where our own files are, $4: what of /proc is hidden;
+# the rest is the program and its arguments.
 # Of the host, programs see no name, no name servers, and no settings of apt and dpkg, which are its own affair: dpkg
 # may be told to leave files out, and what PATH packages run with is asked of apt. Nor do they see in /proc what it is
 # made of: the processor, disks, swap, modules and command line are empty files, as in a machine that is not there yet.
@@ -32,8 +35,8 @@ _PRELUDE: Final = r"""
 set -eu
 umask 022
 hostname localhost
-size=$1 TMPDIR=$2 from=$3
-shift 3
+size=$1 TMPDIR=$2 from=$3 hidden=$4
+shift 4
 export TMPDIR
 for file in hostname resolv.conf hosts; do
     [ ! -e "/etc/$file" ] || mount --bind "$from/$file" "/etc/$file"
@@ -44,7 +47,7 @@ done
 for folder in apt/apt.conf.d dpkg/dpkg.cfg.d; do
     [ ! -d "/etc/$folder" ] || mount --bind "$from/nothing" "/etc/$folder"
 done
-for file in cpuinfo cmdline mdstat modules partitions swaps; do
+for file in $hidden; do
     [ ! -e "/proc/$file" ] || mount --bind "$from/resolv.conf" "/proc/$file"
 done
 if [ "$size" ]; then
@@ -52,17 +55,23 @@ if [ "$size" ]; then
 else
     trap 'rm -rf --one-file-system -- "$TMPDIR"' EXIT
 fi
-unset file folder from size
+unset file folder from size hidden
 unshare --mount -- "$@"
 """
 
 
 def run_as_root(
-    ctx: Context, name: str, need: int, *words: str | Path, env: Mapping[str, str] | None = None
+    ctx: Context,
+    name: str,
+    need: int,
+    *words: str | Path,
+    env: Mapping[str, str] | None = None,
+    network: bool = False,
+    hidden: Sequence[str] = HIDDEN,
 ) -> Completed:
     """Run a program as uid 0 with an empty directory for `need` bytes, named to it by TMPDIR.
 
-    Raises ToolFailed, where the program goes by `name`.
+    Of /proc the `hidden` files are empty to it. Raises ToolFailed, where the program goes by `name`.
     """
     tree = ctx.work / "tree"
     tree.mkdir()
@@ -71,8 +80,8 @@ def run_as_root(
         (ctx.work / file).write_text(text)
     available = capacity.memory_available() - RESERVE
     size = str(available) if available > need else ""
-    prelude: list[str | Path] = ["--uts", "--", "sh", "-c", _PRELUDE, "sh", size, tree, ctx.work]
+    prelude: list[str | Path] = ["--uts", "--", "sh", "-c", _PRELUDE, "sh", size, tree, ctx.work, " ".join(hidden)]
     try:
-        return ctx.run("unshare", *prelude, *words, root=True, env=env)
+        return ctx.run("unshare", *prelude, *words, root=True, env=env, network=network)
     except ToolFailed as error:
         raise ToolFailed(f"{name} failed", error.hint, tail=error.tail, status=error.status) from error

@@ -10,7 +10,7 @@ import pytest
 from bootsmith.cache.store.store import Store
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.packages import lockfile, mirrors, renewal, request, resolution
-from bootsmith.tasks.packages.lockfile import LockFile, Package
+from bootsmith.tasks.packages.lockfile import LayerPackages, LockFile, Package
 from bootsmith.tasks.recipe.model import Recipe
 
 from tests.support.recipe_folder import RecipeFolder
@@ -51,6 +51,32 @@ def load_recipe(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...
         return recipes.load(f"source: {{debian: {{suite: {suite}, {more}}}}}\n{rest}")
 
     return load_recipe
+
+
+def test_layers_stand_behind_what_the_tree_begins_with(tmp_path: Path) -> None:
+    """What each layer installs and removes, by its name, and reading gives the lock back; parts stand alone."""
+    layers = {"tools": LayerPackages((BASH,), ("nano", "ed")), "less": LayerPackages((), ("adduser",))}
+    lock = LockFile({"suite": "trixie", "arch": "amd64", "layer1": "tools +bash"}, DATE, (ADDUSER,), layers=layers)
+    lockfile.write(tmp_path / "x.lock", lock)
+    text = (tmp_path / "x.lock").read_text()
+    assert text.endswith("\nlayer: less\n-adduser\n")
+    assert lockfile.read(tmp_path / "x.lock") == lock
+    assert lockfile.versions(tmp_path / "x.lock") == {"adduser all": ADDUSER.version, "bash amd64": BASH.version}
+    assert lockfile.part(lock, None) == LockFile({"suite": "trixie", "arch": "amd64"}, DATE, (ADDUSER,))
+    assert lockfile.part(lock, "tools").layers == {"packages": layers["tools"]}
+    assert lockfile.changes(None, lock) == [f"+adduser {ADDUSER.version}", f"+bash {BASH.version}"]
+
+
+def test_another_layer_is_a_reason(load_recipe: Callable[..., Recipe]) -> None:
+    """A lock whose layers are others no longer fits, though what the tree begins with fits; answers do not count."""
+    lock = LockFile(request.request(load_recipe()), DATE, (BASH,))
+    asked = load_recipe(rest="layers: [packages: {install: [jq], preseed: [a a/b string c]}]\n")
+    assert request.stale(lock, asked) == "layer1: none became 1-packages +jq"
+    assert request.begins_alike(lock, asked)
+    assert request.begins_alike(lock, load_recipe())
+    assert not request.begins_alike(lock, load_recipe("packages: [udev]"))
+    other = load_recipe(rest="layers: [packages: {install: [jq], preseed: [a a/b string d]}]\n")
+    assert request.request(other) == request.request(asked)
 
 
 def test_the_text_says_it_all(load_recipe: Callable[..., Recipe], tmp_path: Path) -> None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 from bootsmith.cache.store.store import Store
 from bootsmith.tasks.errors import BootsmithError, RecipeError, StageError, ToolFailed, ToolMissing
-from bootsmith.tasks.packages import lists, mirrors, renewal, resolution
+from bootsmith.tasks.packages import lists, lockfile, mirrors, renewal, resolution
 from bootsmith.tasks.packages.apt import Apt, Repository
 from bootsmith.tasks.packages.lockfile import LockFile
 from bootsmith.tasks.packages.mirrors import Mirrors
@@ -19,7 +20,7 @@ from bootsmith.tasks.tools import host
 from tests.support.debian_archive import Archive
 from tests.support.recipe_folder import RecipeFolder
 
-LoadRecipe = Callable[[str], Recipe]
+LoadRecipe = Callable[..., Recipe]
 
 
 @pytest.fixture
@@ -33,7 +34,7 @@ def load_recipe(archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.chdir(tmp_path)
     recipes = RecipeFolder(tmp_path)
 
-    def load_recipe(more: str = "") -> Recipe:
+    def load_recipe(more: str = "", layers: str = "") -> Recipe:
         keys = {
             "suite": "trixie",
             "mirror": f"file://{archive.main}",
@@ -41,7 +42,7 @@ def load_recipe(archive: Archive, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
             **dict(line.split(": ", 1) for line in more.splitlines()),
         }
         lines = "".join(f"    {key}: {value}\n" for key, value in keys.items())
-        return recipes.load(f"source:\n  debian:\n{lines}")
+        return recipes.load(f"source:\n  debian:\n{lines}{layers}")
 
     return load_recipe
 
@@ -135,6 +136,75 @@ def test_the_security_archive_is_looked_for_in_turn(load_recipe: LoadRecipe, arc
         {"main": (main,), "updates": (main,), "security": ("file:///nowhere", f"file://{archive.security}")}
     )
     assert versions(locked(load_recipe("packages: [lib]"), tmp_path / "cache", found))["lib"] == "1.1"
+
+
+def in_layers(lock: LockFile) -> dict[str, tuple[dict[str, str], tuple[str, ...]]]:
+    return {
+        name: ({package.name: package.version for package in layer.packages}, layer.removed)
+        for name, layer in lock.layers.items()
+    }
+
+
+def test_layers_are_resolved_on_top_of_each_other(load_recipe: LoadRecipe, tmp_path: Path) -> None:
+    """A layer comes to what the tree below has not: what it depends on, and what it takes away with what it removes."""
+    layers = (
+        "layers: [packages: [tool], {name: mail, packages: {install: [mailer, lib]}},"
+        " packages: {install: [rival], remove: [lib]}]\n"
+    )
+    lock = locked(load_recipe("packages: [extra]", layers), tmp_path / "cache")
+    assert {"tool", "lib", "mailer", "rival"}.isdisjoint(versions(lock))
+    assert in_layers(lock) == {
+        "1-packages": ({"tool": "1:1.0+b1", "lib": "1.1"}, ()),
+        "mail": ({"mailer": "1"}, ()),
+        "3-packages": ({"rival": "1"}, ("lib", "tool")),
+    }
+    asked = {package.name: package.asked for package in lock.layers["1-packages"].packages}
+    assert asked == {"tool": True, "lib": False}
+    assert lock.request["layer3"] == "3-packages +rival -lib"
+
+
+@pytest.mark.parametrize(
+    ("layer", "what"),
+    [
+        ("[toool]", "layers.packages: trixie (main) has no package toool; did you mean tool?"),
+        ("{remove: [tool]}", "layers.packages.remove: the tree has no package tool to remove; leave it out"),
+    ],
+)
+def test_a_layers_mistakes_are_told_where_they_stand(
+    layer: str, what: str, load_recipe: LoadRecipe, tmp_path: Path
+) -> None:
+    """A package that is nowhere, and one that is not there to be removed."""
+    with pytest.raises(RecipeError, match=re.escape(what)):
+        locked(load_recipe("", f"layers: [packages: {layer}]\n"), tmp_path / "cache")
+
+
+def test_packages_of_a_layer_that_exclude_each_other_are_told(load_recipe: LoadRecipe, tmp_path: Path) -> None:
+    """Of which layer, with what apt says."""
+    with pytest.raises(ToolFailed, match="the packages of the layer x cannot be installed together"):
+        locked(load_recipe("", "layers: [{name: x, packages: [broken]}]\n"), tmp_path / "cache")
+
+
+def test_a_layer_more_leaves_the_rest_as_it_was(load_recipe: LoadRecipe, archive: Archive, tmp_path: Path) -> None:
+    """C8: one package more in a layer keeps what the tree begins with and the lock's date, though mirrors went on.
+
+    What no mirror has any more is read from the store. An update takes all of it anew.
+    """
+    store, path = Store(tmp_path / "store"), tmp_path / "recipes/x.lock"
+    first = renewal.ensure(load_recipe("packages: [lib]"), path, store, lambda _: None)
+    lib = next(package for package in first.packages if package.name == "lib")
+    store.put_sha256(archive.security / lib.filename, lib.sha256)
+    archive.advance()
+    layers = "layers: [{name: one, packages: [tool]}]\n"
+    second = renewal.ensure(load_recipe("packages: [lib]", layers), path, store, lambda _: None)
+    assert (second.packages, second.date) == (first.packages, first.date)
+    assert in_layers(second) == {"one": ({"tool": "1:1.0+b1"}, ())}
+    third = renewal.ensure(
+        load_recipe("packages: [lib]", layers.replace("]}]", "]}, packages: [mailer]]")), path, store, lambda _: None
+    )
+    assert third.layers["one"] == second.layers["one"]
+    assert in_layers(third)["2-packages"] == ({"mailer": "1"}, ())
+    renewal.update(load_recipe("packages: [lib]", layers), path, store, lambda _: None)
+    assert versions(lockfile.read(path))["lib"] == "1.2"
 
 
 def test_newer_versions_are_found_again(load_recipe: LoadRecipe, archive: Archive, tmp_path: Path) -> None:

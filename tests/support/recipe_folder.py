@@ -36,6 +36,9 @@ layers:
   - directories: {/d: {mode: 0700}}
   - links: {/l: "a b", "/m:": "-"}
   - remove: ["/usr/share/doc/*"]
+  - packages: {install: [jq], remove: [ed], preseed: ["tzdata tzdata/Areas select Europe"]}
+  - run: {command: "echo $$x\n\tid", inputs: {k: files}, env: {A: "x: y"}, network: true}
+  - script: {file: files/key.gpg, env: {B: ""}}
 system:
   hostname: db.example
   hosts: {peer: "2001:db8::1"}

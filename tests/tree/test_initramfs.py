@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,6 +13,7 @@ from bootsmith.tasks.planning.stages import initrd
 from bootsmith.tasks.tools import capacity
 from bootsmith.tasks.tree import tar as tars
 
+from tests.support.host_tree import programs
 from tests.support.tar_members import member
 from tests.support.tree_build import TreeBuild
 
@@ -29,20 +29,6 @@ BY_FILE = BY_INPUT.replace("| zstd -q -7 -c >>", ">/main; zstd -q -7 -c /main >>
 BY_GZIP = BY_INPUT.replace("| zstd -q -7 -c >>", "| cat >>")
 
 
-def host_programs() -> dict[str, bytes]:
-    """Return this host's sh and cat with the libraries they need, as members of a tree."""
-    found: dict[str, bytes] = {}
-    for program in ("sh", "cat"):
-        path = subprocess.run(["which", program], capture_output=True, check=True, text=True).stdout.strip()
-        found[f"./usr/bin/{program}"] = Path(path).read_bytes()
-        listed = subprocess.run(["ldd", path], capture_output=True, check=False, text=True).stdout
-        for library in re.findall(r"(/\S+) \(0x", listed):
-            found[f".{library}".replace("./lib", "./usr/lib", 1) if library.startswith("/lib") else f".{library}"] = (
-                Path(library).read_bytes()
-            )
-    return found
-
-
 @pytest.fixture
 def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TreeBuild:
     made = TreeBuild(tmp_path, monkeypatch)
@@ -52,12 +38,10 @@ def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> TreeBuild:
 
 def plant(build: TreeBuild, script: str = BY_INPUT, more: Mapping[str, bytes] | None = None) -> None:
     """Make a base whose mkinitramfs is `script`, with `more` files."""
-    programs = {path: member(data=data, mode=0o755) for path, data in host_programs().items()}
     build.base(
         {
-            **programs,
+            **programs("sh", "cat"),
             **(more or {}),
-            "./lib64": member("l", linkname="usr/lib64"),
             "./dev/null": member("c", devmajor=1, devminor=3),
             "./etc/modprobe.d/base.conf": b"base\n",
             "./etc/modprobe.d/other.conf": b"other\n",
@@ -216,14 +200,83 @@ system: {hostname: other, users: {ann: {password: empty}}}
 
 
 def test_what_hooks_may_read_is_in_the_view(build: TreeBuild) -> None:
-    """Modules, their options, crypttab, udev's rules, programs and libraries count; so does their removal."""
+    """Modules, their options, crypttab, udev's rules and programs that scripts name count; so does their removal."""
     brought = (
         "etc/crypttab", "etc/initramfs-tools/conf.d/resume", "etc/modprobe.d/x.conf", "etc/modules",
         "etc/udev/rules.d/x.rules", "etc/systemd/network/10-x.link", "usr/lib/firmware/x", "usr/bin/busybox",
     )  # fmt: skip
+    with_hook(build)
     files = ", ".join(f"/{path}: {{content: x}}" for path in brought)
     found = view(build, f"layers: [files: {{{files}}}, remove: [/etc/modprobe.d/base.conf]]")
     assert {*brought, "etc/modprobe.d/.wh.base.conf", "etc/fstab"} == set(found)
+
+
+HOOK = b"""\
+#!/bin/sh
+. /usr/share/initramfs-tools/hook-functions
+for each in tool other busybox; do copy_exec "/usr/sbin/$each"; done
+copy_exec /usr/lib/*/libnss_*.so
+case "$each" in
+/usr/bin/*) echo program ;;
+esac
+mkdir -p "$DESTDIR"/etc/ "$DESTDIR/usr/bin"
+for place in /lib* /bin; do :; done
+"""
+
+
+def with_hook(build: TreeBuild, hook: bytes = HOOK) -> None:
+    """Give the base a hook, and a program and a library that it has already."""
+    build.base(
+        {
+            "./etc/modprobe.d/base.conf": b"base\n",
+            "./usr/sbin/mkinitramfs": b"",
+            "./usr/bin/there": b"",
+            "./usr/lib/x86_64-linux-gnu/libthere.so.1": b"",
+            "./usr/share/initramfs-tools/hooks/x": hook,
+        }
+    )
+
+
+@pytest.mark.parametrize(
+    ("path", "counts"),
+    [
+        ("usr/bin/jq", False),
+        ("usr/lib/x86_64-linux-gnu/libjq.so.1", False),
+        ("usr/share/jq/builtin.jq", False),
+        ("etc/jq/settings", False),
+        ("usr/sbin/tool", True),  # named by the hook
+        ("usr/share/other/data", True),  # a folder of the name of what it takes
+        ("usr/lib/x86_64-linux-gnu/libother.so.2", True),
+        ("usr/lib/x86_64-linux-gnu/libnss_dns.so", True),  # by its pattern
+        ("usr/sbin/there", True),  # found in the place of the one that was there
+        ("usr/lib/libthere.so.1", True),
+        ("usr/bin/there", True),  # changed
+        ("usr/lib/modules/6.1/x.ko", True),  # by who is called
+        ("boot/anything", True),  # nobody knows
+    ],
+)
+def test_new_files_count_where_scripts_may_know_of_them(path: str, counts: bool, build: TreeBuild) -> None:
+    """A small package more does not make the initramfs again (C8); what hooks name, or what hides something, does."""
+    with_hook(build)
+    found = view(build, f"layers: [files: {{/{path}: {{content: x}}}}]\nsystem: none")
+    assert (path in found) == counts
+
+
+@pytest.mark.parametrize(
+    "line", [b"cp /usr/bin/* /tmp", b"find /usr/bin -newer x", b'for each in "/etc"/*; do :; done']
+)
+def test_a_script_that_goes_through_everything_may_read_anything(line: bytes, build: TreeBuild) -> None:
+    """Where a hook takes whatever is in a folder of programs, any new program counts."""
+    with_hook(build, HOOK + line + b"\n")
+    assert "usr/bin/jq" in view(build, "layers: [files: {/usr/bin/jq: {content: x}}]\nsystem: none")
+
+
+def test_the_linkers_cache_counts_with_a_library(build: TreeBuild) -> None:
+    """It changes with every library, and matters for those alone that an initramfs may hold."""
+    with_hook(build)
+    text = "layers: [files: {{/etc/ld.so.cache: {{content: x}}, /usr/lib/{}: {{content: x}}}}]\nsystem: none"
+    assert view(build, text.format("libjq.so.1")) == {}
+    assert set(view(build, text.format("libother.so.2"))) == {"etc/ld.so.cache", "usr/lib/libother.so.2"}
 
 
 def test_own_hooks_may_read_anything(build: TreeBuild) -> None:

@@ -88,7 +88,7 @@ def _view(recipe: Recipe, site: Site) -> Stage:
     return Stage(
         "initramfs/view",
         "bootsmith.tasks.tree.initramfs:view",
-        layer_stack.inputs(layer_stack.stack(recipe, site)[1:], tars=True),
+        layer_stack.inputs(layer_stack.stack(recipe, site), tars=True),
         {"view": site.view},
         initramfs.InitramfsParams(site.epoch).to_json(),
         doc="of the layers, what the initramfs tools may read",

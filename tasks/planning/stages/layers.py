@@ -4,13 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias
 
 from bootsmith.tasks.boot.module_layer import ModulesParams
 from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.planning import layer_stack
-from bootsmith.tasks.planning.stages import extraction, system
-from bootsmith.tasks.recipe.model import Devices, Directories, Files, LayerSpec, Links, Overlay, Remove
+from bootsmith.tasks.planning.stages import extraction, inside, system
+from bootsmith.tasks.recipe.model import (
+    Devices,
+    Directories,
+    Files,
+    LayerSpec,
+    Links,
+    Overlay,
+    Packages,
+    Remove,
+    Run,
+    Script,
+)
 from bootsmith.tasks.tree import additions
 from bootsmith.tasks.tree.accounts import is_name
 from bootsmith.tasks.tree.container_layer import ContainerParams
@@ -23,6 +34,7 @@ if TYPE_CHECKING:
     from bootsmith.tasks.tree.additions import Access
 
 _RUN = "bootsmith.tasks.tree.additions:"
+_Cheap: TypeAlias = "Overlay | Files | Directories | Links | Devices | Remove"
 
 
 def stages(recipe: Recipe, site: Site) -> list[Stage]:
@@ -39,6 +51,8 @@ def stages(recipe: Recipe, site: Site) -> list[Stage]:
 
 
 def _stage(spec: LayerSpec, recipe: Recipe, site: Site, below: Sequence[Layer]) -> Stage:
+    if isinstance(spec, Packages | Run | Script):
+        return inside.stage(spec, recipe, site, below)
     target = site.layer(spec.name)
     run, sources, params, named = _content(spec, recipe, site)
     return Stage(
@@ -76,7 +90,7 @@ def _added(spec: Files) -> dict[str, additions.AddedFile]:
     }
 
 
-def _content(spec: LayerSpec, recipe: Recipe, site: Site) -> tuple[str, dict[str, Path], Params, bool]:
+def _content(spec: _Cheap, recipe: Recipe, site: Site) -> tuple[str, dict[str, Path], Params, bool]:
     """Return what a layer's stage runs, its inputs and parameters, and whether it names owners of the tree."""
     epoch = site.epoch
     match spec:

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.packages import bootstrap, request
+from bootsmith.tasks.packages import lock_parts as parts
+from bootsmith.tasks.planning import layer_stack
 from bootsmith.tasks.recipe.model import Debian, Directory, Tar
 from bootsmith.tasks.tree import archive, ownership
 from bootsmith.tasks.tree.directory import DirectoryParams, EmptyParams
@@ -13,6 +15,23 @@ from bootsmith.tasks.tree.directory import DirectoryParams, EmptyParams
 if TYPE_CHECKING:
     from bootsmith.tasks.planning.site import Site
     from bootsmith.tasks.recipe.model import Recipe
+
+
+def lock_parts(recipe: Recipe, site: Site) -> list[Stage]:
+    """Return the stage that parts the lock file, where layers have packages of their own."""
+    if not layer_stack.parted(recipe):
+        return []
+    layers = {f"{parts.LAYER}{spec.name}": site.layer_lock(spec.name) for spec in request.layers(recipe)}
+    return [
+        Stage(
+            "rootfs/lock",
+            "bootsmith.tasks.packages.lock_parts:run",
+            {"lock": site.lock},
+            {parts.BASE: site.base_lock, **layers},
+            listings={"lock": "bootsmith.tasks.packages.lockfile:versions"},
+            doc="the lock file, what each part of the tree is made of by itself",
+        )
+    ]
 
 
 def stage(recipe: Recipe, site: Site) -> Stage:
@@ -38,7 +57,7 @@ def _installed(source: Debian, recipe: Recipe, site: Site) -> Stage:
     return Stage(
         "rootfs",
         "bootsmith.tasks.packages.bootstrap:run",
-        {"lock": site.lock},
+        {"lock": site.base_lock if layer_stack.parted(recipe) else site.lock},
         {"tar": site.base.tar, "index": site.base.index},
         bootstrap.DebianParams(site.epoch, source.docs).to_json(),
         bootstrap.TOOLS,

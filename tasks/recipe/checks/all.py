@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from bootsmith.tasks.build.secret import Secret
 from bootsmith.tasks.recipe.checks import boot, disk, kernel, machine, media, outputs
-from bootsmith.tasks.recipe.model import Debian, Files, Recipe
+from bootsmith.tasks.recipe.model import Debian, Files, LayerSpec, Packages, Recipe, Run, Script
 from bootsmith.tasks.recipe.text.nodes import Place, Text
 from bootsmith.tasks.recipe.text.problems import Finding, KeyPath, Problems, Wrong, suggest
 from bootsmith.tasks.recipe.values import words
@@ -64,6 +64,28 @@ def _layers(recipe: Recipe) -> Iterable[Finding]:
                 if (each.source is None) == (each.content is None):
                     what = "two sources" if each.source else "nothing to put here"
                     yield ("layers", number, "files", path), f"{what}; write exactly one of from: and content:"
+        for where, what in _inside(layer, recipe):
+            yield ("layers", number, *where), what
+
+
+def _inside(layer: LayerSpec, recipe: Recipe) -> Iterable[Finding]:
+    """Find what is wrong with a layer that changes the tree from inside."""
+    if isinstance(layer, Packages):
+        if not isinstance(recipe.source, Debian):
+            what = "packages are locked by the suite that source.debian names, and this source has none"
+            yield ("packages",), f"{what}; write run: with network: true and the tree's own package manager"
+        if not (layer.install or layer.remove or layer.preseed):
+            yield ("packages",), "nothing is installed or removed; name a package, or leave the layer out"
+        for name in layer.install:
+            if name in layer.remove:
+                yield ("packages", "remove"), f"{name} is also to be installed; remove it from one of them"
+            if isinstance(recipe.source, Debian) and name in recipe.source.exclude:
+                yield ("packages",), f"{name} is excluded by source.debian.exclude; remove it from one of them"
+    if isinstance(layer, Run | Script):
+        for name in layer.inputs:
+            if name in layer.env:
+                kind = "run" if isinstance(layer, Run) else "script"
+                yield (kind, "env", name), f"{name} is the variable of an input; take another name"
 
 
 def _users(recipe: Recipe) -> Iterable[Finding]:

@@ -69,18 +69,20 @@ def complete_machine(values: Mapping[str, Any]) -> model.Machine:
 
 def _layer(number: int, chosen: Chosen) -> model.LayerSpec:
     name = chosen.name or f"{number}-{chosen.kind}"
-    match chosen.kind:
-        case "overlay":
-            return model.Overlay(name, **chosen.value)
-        case "files":
-            return model.Files(name, chosen.value)
-        case "directories":
-            return model.Directories(name, chosen.value)
-        case "links":
-            return model.Links(name, chosen.value)
-        case "devices":
-            return model.Devices(name, chosen.value)
-    return model.Remove(name, chosen.value)
+    of_named = {
+        "files": model.Files,
+        "directories": model.Directories,
+        "links": model.Links,
+        "devices": model.Devices,
+        "remove": model.Remove,
+    }
+    of_keys = {"overlay": model.Overlay, "packages": model.Packages, "run": model.Run, "script": model.Script}
+    found: model.LayerSpec = (
+        of_keys[chosen.kind](name, **chosen.value)
+        if chosen.kind in of_keys
+        else of_named[chosen.kind](name, chosen.value)
+    )
+    return found
 
 
 def _system(

@@ -20,6 +20,9 @@ _UUID = "[0-9A-Fa-f]{8}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}-[0-9A-Fa-f]
 _SERIAL = "[0-9A-Fa-f]{4}-[0-9A-Fa-f]{4}"
 _DEVICE = "([bc]) ([0-9]{1,7}) ([0-9]{1,7})"
 _FORWARD = r"\d{1,5}:\d{1,5}"
+_VARIABLE = "[A-Za-z_][A-Za-z0-9_]{0,63}"
+PINNED = ("PATH", "HOME", "LC_ALL", "TZ", "PWD", "SOURCE_DATE_EPOCH")
+"""Variables that what runs in a tree finds as they are, see `tree/commands.py`."""
 _KEY_LINE = re.compile(r"(?:\S.*\s)?(?:ssh|ecdsa|sk)-[A-Za-z0-9@.-]+ +AAAA[A-Za-z0-9+/]+={0,3}(?: .*)?")
 _CRYPT = re.compile(r"\$[A-Za-z0-9]+\$[A-Za-z0-9./$=,+-]+")
 
@@ -59,6 +62,14 @@ ISO_LABEL = Str("LABEL", "[A-Z0-9_]{1,32}", "a label of ISO 9660", "use up to 32
 DEVICE = Str("DEVICE", r"/dev/\S+|[A-Za-z]+[=:]\S+", "a device", "write it like /dev/vda2")
 GRUB_MODULE = Str("MODULE", "[a-z0-9_]+", "a GRUB module", "write one like part_gpt, without .mod")
 CPU = Str("STR", r"[A-Za-z0-9][A-Za-z0-9_.,+=-]*", "a CPU model", "write one as qemu -cpu takes it")
+PRESEED = Str(
+    "LINE",
+    r"[a-z0-9][a-z0-9+.-]*[ \t]+[^\s#]+[ \t]+(?:select|multiselect|boolean|string|note|text|password|error|title|seen)"
+    r"(?:[ \t].*)?",
+    "an answer for debconf",
+    "write PACKAGE QUESTION TYPE ANSWER, as debconf-get-selections prints them",
+)
+COMMAND = Str("COMMAND", r"[\s\S]*\S[\s\S]*", "a command", "write what sh is to run", lines=True)
 OPTIONS = Str("STR", r"[^\s#]+", "a set of mount options", "write them with commas and without blanks")
 
 
@@ -200,7 +211,16 @@ def _write_device(node: tuple[str, int, int]) -> Raw:
     return " ".join(map(str, node))
 
 
+def _read_variable(text: str) -> str:
+    if not re.fullmatch(_VARIABLE, text, re.ASCII):
+        raise Wrong(f"{text!r} is no variable's name", "use letters, digits and _, a digit not first")
+    if text in PINNED:
+        raise Wrong(f"{text} is the same for all that runs in a tree", "take another name")
+    return text
+
+
 TREE_PATH = Parsed("/PATH", _read_tree_path)
+VARIABLE = Parsed("NAME", _read_variable, pattern=_VARIABLE)
 IN_PASSWD = Parsed("/PATH", _read_in_passwd)
 FOLDER = Parsed("/PATH", _read_folder, blank="/")
 MOUNT = Parsed("/PATH", _read_mount)

@@ -33,6 +33,7 @@ TAR = "tree.tar tree.tar_numbers tree.sparse_member tree.acl"
 LAYERS = f"tree.layer tree.member_data {TAR}"
 MERGED = f"{LAYERS} tree.merged"
 FOREIGN = f"tree.foreign_tar tree.accounts {MERGED}"
+INSIDE = f"tree.sandbox tree.changes tree.merged_tar tree.scratch tools.capacity {FOREIGN}"
 DELTA = f"{MERGED} tree.delta"
 HOST_FILES = "tree.host_files cache.files.walk"
 CONTENT = f"disk.content disk.sizing tree.member_data {TAR}"
@@ -79,14 +80,18 @@ CODE = {
     f"{KERNEL} {UNPACKING} {HOST_FILES} {OWNERS} {FOREIGN} {CONTENT} {EXT}",
     "packages.bootstrap": f"packages.debs packages.lockfile cache.files.temporary tree.scratch tools.capacity "
     f"tree.installed_identities {FOREIGN}",
+    "packages.lock_parts": "packages.lockfile cache.files.temporary",
+    "packages.package_layer": f"packages.debs packages.lockfile cache.files.temporary "
+    f"tree.installed_identities {INSIDE}",
     "packages.package_files": f"packages.lockfile cache.files.temporary tree.patterns {LAYERS}",
     "tree.additions": f"tree.patterns tree.accounts {DELTA}",
     "tree.archive": f"tree.excerpt tree.image_archive tree.boot_formats {FOREIGN}",
+    "tree.commands": f"{HOST_FILES} {INSIDE}",
     "tree.container_layer": f"tree.hosts {DELTA}",
     "tree.directory": f"tree.image_archive {LAYERS} {OWNERS} {HOST_FILES}",
     "tree.exported_file": "",
-    "tree.initramfs": f"tree.scratch tools.capacity {LAYERS}",
-    "tree.live_initramfs": f"tree.initramfs tree.live_root tree.scratch tools.capacity {LAYERS}",
+    "tree.initramfs": f"tree.scratch tree.hook_words tools.capacity {MERGED}",
+    "tree.live_initramfs": f"tree.initramfs tree.live_root tree.scratch tree.hook_words tools.capacity {MERGED}",
     "tree.initrd_sources": f"tree.cpio tree.initrd_archive {KERNEL} {UNPACKING} {MERGED}",
     "tree.installed_kernel": f"tree.init tools.os_release tree.linux_image tree.boot_formats {MERGED}",
     "tree.overlay_layer": f"tree.patterns {HOST_FILES} {DELTA}",

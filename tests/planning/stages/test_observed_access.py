@@ -13,9 +13,10 @@ from bootsmith.tasks.planning.site import Site
 from bootsmith.tasks.recipe.load import load
 
 from tests.support import observed_access, tiny_kernel
+from tests.support.host_tree import programs
 from tests.support.kernel_files import cpio
 from tests.support.single_stage import run_stage
-from tests.support.tar_members import EPOCH
+from tests.support.tar_members import EPOCH, member, write_tar
 
 TREE = """
 source: {directory: tree}
@@ -49,6 +50,29 @@ outputs: [iso: {loader: [isolinux, grub-efi]}]
 """
 
 
+INSIDE = """
+source: {tar: tree.tar}
+layers:
+  - run: {command: cat $data/etc/issue >/of-tree/issue, inputs: {data: over}}
+  - script: script
+system: none
+boot: {loader: direct, kernel: linux, initrd: tree}
+outputs: [kernel]
+"""
+
+
+def with_programs(project: Path) -> None:
+    """Add a tree in which commands run, as a tar, and a script."""
+    tree = {
+        "./bin": member("l", linkname="usr/bin"),
+        "./of-tree/issue": b"box\n",
+        "./init": member(data=b"#!/bin/sh\n", mode=0o755),
+        "./lib": member("l", linkname="usr/lib"),
+    }
+    write_tar(project / "tree.tar", tree | programs("sh", "cat"))
+    (project / "script").write_text("cat /of-tree/issue >/of-tree/motd\n")
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A folder with a tree, a kernel and whatever else recipes here name."""
@@ -79,6 +103,10 @@ def stages(project: Path, text: str) -> tuple[Stage, ...]:
     return make.plan(load(file), Site("box", project / "build/box", project / "box.lock", EPOCH)).stages
 
 
+IN_TREE = ("/of-tree/", "/run/bootsmith/")
+"""Where files are that strace tells of as the tree has them, which what runs there sees as its root."""
+
+
 def check(run: Iterable[Stage], folder: Path, *, strace: bool = False) -> set[str]:
     """Run stages, each by itself; fail where one reached for what it does not declare. Return their names."""
     memo = Memo(folder / "cache/memo")
@@ -88,6 +116,7 @@ def check(run: Iterable[Stage], folder: Path, *, strace: bool = False) -> set[st
         own = folder / f"run-{number}"
         seen = observed_access.run(stage, own, strace=strace)
         files = observed_access.undeclared_files(stage, seen, own, memo)
+        files = {path for path in files if not path.startswith(IN_TREE)}
         undeclared = sorted(observed_access.undeclared_code(stage, seen) | files)
         if undeclared:
             wrong[stage.name] = undeclared
@@ -100,6 +129,19 @@ def test_what_makes_trees(project: Path) -> None:
     """Layers, kernel and initrd are made of their inputs, by the code in their keys (V10)."""
     names = check(stages(project, TREE), project)
     assert {"rootfs", "kernel", "initramfs", "initramfs/tree", "layers/system", "convert/initramfs"} <= names
+
+
+def test_what_runs_in_trees(project: Path) -> None:
+    """Commands, scripts and packages change a tree by their inputs, and by the code in their keys (V10)."""
+    with_programs(project)
+    assert {"layers/1-run", "layers/2-script"} <= check(stages(project, INSIDE), project)
+
+
+@pytest.mark.soak(whole=1)
+def test_what_programs_in_trees_read(project: Path) -> None:
+    """Of the host, what runs in a tree reads nothing, nor do those that put it there (V10); told by strace."""
+    with_programs(project)
+    assert {"layers/1-run", "layers/2-script"} <= check(stages(project, INSIDE), project, strace=True)
 
 
 @pytest.mark.parametrize(

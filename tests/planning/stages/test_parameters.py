@@ -26,11 +26,13 @@ from bootsmith.tasks.disk.squashfs import SquashfsParams
 from bootsmith.tasks.disk.tree_disk import DirectoryDiskParams, TarDiskParams
 from bootsmith.tasks.packages.bootstrap import DebianParams
 from bootsmith.tasks.packages.package_files import ExtractionParams
+from bootsmith.tasks.packages.package_layer import PackagesParams
 from bootsmith.tasks.planning import make
 from bootsmith.tasks.planning.site import Site
 from bootsmith.tasks.planning.stages import unpartitioned
 from bootsmith.tasks.tree import additions
 from bootsmith.tasks.tree.archive import TarParams
+from bootsmith.tasks.tree.commands import CommandParams
 from bootsmith.tasks.tree.container_layer import ContainerParams
 from bootsmith.tasks.tree.directory import DirectoryParams, EmptyParams
 from bootsmith.tasks.tree.initramfs import InitramfsParams
@@ -71,12 +73,14 @@ PARAMS: dict[str, type[Params]] = {
     "disk.tree_disk:unpack_tar": TarDiskParams,
     "packages.bootstrap:run": DebianParams,
     "packages.package_files:run": ExtractionParams,
+    "packages.package_layer:run": PackagesParams,
     "tree.additions:add_devices": additions.DevicesParams,
     "tree.additions:add_files": additions.FilesParams,
     "tree.additions:add_links": additions.LinksParams,
     "tree.additions:make_directories": additions.DirectoriesParams,
     "tree.additions:remove": additions.RemovalParams,
     "tree.archive:take": TarParams,
+    "tree.commands:run": CommandParams,
     "tree.container_layer:run": ContainerParams,
     "tree.directory:make_empty": EmptyParams,
     "tree.directory:pack": DirectoryParams,
@@ -90,7 +94,7 @@ PARAMS: dict[str, type[Params]] = {
 }
 """What a stage runs, in `tasks`, and what its parameters are; what is not here has none."""
 _INITRD = ("find", "pack", "take")
-NONE = {"tree.exported_file:run", *(f"tree.initrd_sources:{each}" for each in _INITRD)}
+NONE = {"packages.lock_parts:run", "tree.exported_file:run", *(f"tree.initrd_sources:{each}" for each in _INITRD)}
 
 OWN = """
 source: {directory: {path: tree, owner: keep}}
@@ -111,6 +115,10 @@ RECIPES = {
     "boot: {loader: direct, kernel: k, initrd: tree}\noutputs: [kernel, initramfs: {compress: zstd}]\n",
     "mach": "arch: i386\nsource: none\nsystem: none\ndisk: {partitions: {root: {fs: ext2, mount: /}}}\n"
     "boot: {loader: grub-bios, protocol: multiboot, kernel: {first: [k], as: /k}, modules: [{file: k, as: /m}]}\n",
+    "inside": "source: {debian: {suite: trixie}}\nsystem: none\n"
+    "layers: [packages: {install: [jq], preseed: [a a/b string c]},"
+    " run: {command: true, inputs: {k: k}, env: {A: b}, network: true}, script: k]\n"
+    "boot: {loader: direct, kernel: k, initrd: tree}\noutputs: [kernel]\n",
     "empty": "source: none\nlayers: [files: {/init: {content: x, mode: 0755}}]\nsystem: none\n"
     "boot: {loader: direct, kernel: k, initrd: tree}\noutputs: [kernel, initramfs]\n",
 }

@@ -19,7 +19,7 @@ BAD = [
         [
             (
                 "2:10: layers: overlay and remove at once; write exactly one of overlay, files, directories, links, "
-                "devices, remove"
+                "devices, remove, packages, run, script"
             )
         ],
     ),
@@ -69,6 +69,49 @@ BAD = [
     (
         SOURCE + "layers: [{remove: [a]}]\n",
         ["2:20: layers.remove: 'a' is not a path in the tree; begin it with /, and end it with a name or pattern"],
+    ),
+    (
+        SOURCE + "layers: [packages: []]\n",
+        ["2:20: layers.packages: nothing is installed or removed; name a package, or leave the layer out"],
+    ),
+    (
+        SOURCE + "layers: [packages: {install: [jq], remove: [jq]}]\n",
+        ["2:44: layers.packages.remove: jq is also to be installed; remove it from one of them"],
+    ),
+    (
+        "source: {debian: {suite: trixie, exclude: [jq]}}\nlayers: [packages: [jq]]\n",
+        ["2:20: layers.packages: jq is excluded by source.debian.exclude; remove it from one of them"],
+    ),
+    (
+        "source: {directory: files}\nsystem: none\nlayers: [packages: [jq]]\n",
+        [
+            (
+                "3:20: layers.packages: packages are locked by the suite that source.debian names, and this source has "
+                "none; write run: with network: true and the tree's own package manager"
+            )
+        ],
+    ),
+    (
+        SOURCE + "layers: [packages: {preseed: [what]}]\n",
+        [
+            (
+                "2:31: layers.packages.preseed: 'what' is not an answer for debconf; write PACKAGE QUESTION TYPE "
+                "ANSWER, as debconf-get-selections prints them"
+            )
+        ],
+    ),
+    (SOURCE + "layers: [run: ' ']\n", ["2:15: layers.run.command: ' ' is not a command; write what sh is to run"]),
+    (
+        SOURCE + "layers: [run: {command: id, env: {HOME: /x}}]\n",
+        ["2:35: layers.run.env.HOME: HOME is the same for all that runs in a tree; take another name"],
+    ),
+    (
+        SOURCE + "layers: [run: {command: id, inputs: {a: files}, env: {a: b}}]\n",
+        ["2:58: layers.run.env.a: a is the variable of an input; take another name"],
+    ),
+    (
+        SOURCE + "layers: [script: files/isue.txt]\n",
+        ["2:18: layers.script.file: recipes/files/isue.txt does not exist; did you mean issue.txt?"],
     ),
     (SOURCE + "layers: [{links: {/a: [b]}}]\n", ["2:23: layers.links./a: this takes one value; write STR alone"]),
 ]
