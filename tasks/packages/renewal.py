@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from bootsmith.cache.errors import Unwritable
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.packages import downloads, lists, mirrors, request, resolution
 from bootsmith.tasks.packages.lockfile import LockFile, changes, read, write
@@ -48,7 +51,8 @@ def update(recipe: Recipe, path: Path, store: Store, say: Callable[[str], None])
 def _renew(recipe: Recipe, path: Path, old: LockFile | None, store: Store, say: Callable[[str], None]) -> LockFile:
     try:
         found = mirrors.find(*request.mirrors(recipe))
-        new = resolution.resolve(recipe, found, store.root, say)
+        with _lists_folder(store) as folder:
+            new = resolution.resolve(recipe, found, folder, say)
         _check_there(recipe, new, store, found)
     except StageError as error:
         raise _without(recipe, error) from error
@@ -56,6 +60,18 @@ def _renew(recipe: Recipe, path: Path, old: LockFile | None, store: Store, say: 
         new = old  # a later release with the same packages: nothing changes, time stamps neither
     write(path, new)
     return new
+
+
+@contextmanager
+def _lists_folder(store: Store) -> Iterator[Path]:
+    """Yield the folder that keeps package lists: the store's, or where that is only read one for this once."""
+    try:
+        store.drafts()
+    except Unwritable:
+        with TemporaryDirectory(prefix="bootsmith-") as folder:
+            yield Path(folder)
+    else:
+        yield store.root
 
 
 def _check_there(recipe: Recipe, lock: LockFile, store: Store, found: Mirrors) -> None:
