@@ -6,7 +6,7 @@ import contextlib
 import json
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
@@ -14,11 +14,15 @@ from typing import Protocol
 from bootsmith.tasks.disk import passphrase as passphrases
 from bootsmith.tasks.disk.passphrase import Passphrase
 from bootsmith.tasks.errors import BootsmithError, ToolFailed
-from bootsmith.tasks.tools import host, process
-from bootsmith.tasks.tools.environment import ENVIRONMENT
+from bootsmith.tasks.tools import host, readers
+from bootsmith.tasks.tools.bounds import Bounds
+from bootsmith.tasks.tools.enclosure import Shown
 
 _WINDOW = 1 << 20
 _SECTOR = 512
+_SECONDS = 3600
+_MEMORY = 4 << 30
+"""What qemu-img may take: many times what the largest disks need."""
 
 
 class Disk(Protocol):
@@ -31,8 +35,8 @@ class Disk(Protocol):
         """Return bytes of the disk, fewer at its end, none beyond it."""
         ...
 
-    def part(self, start: int, size: int) -> contextlib.AbstractContextManager[tuple[int, int]]:
-        """Yield an open file, and the offset in it where that stretch of the disk begins."""
+    def part(self, start: int, size: int) -> contextlib.AbstractContextManager[tuple[Path | int, int]]:
+        """Yield a file, by number where it has no name, and the offset in it where that stretch of the disk begins."""
         ...
 
 
@@ -44,11 +48,11 @@ def opened(image: Path, format: str, passphrase: Passphrase | None = None) -> It
     """
     if format in ("raw", "iso"):
         with image.open("rb") as file:
-            yield _Raw(file.fileno(), os.fstat(file.fileno()).st_size)
+            yield _Raw(file.fileno(), os.fstat(file.fileno()).st_size, image)
     elif passphrase:
         with tempfile.TemporaryFile(prefix="bootsmith-") as clear:
             _decrypt(image.absolute(), format, passphrase, clear.fileno(), _size(image.absolute(), format))
-            yield _Raw(clear.fileno(), os.fstat(clear.fileno()).st_size)
+            yield _Raw(clear.fileno(), os.fstat(clear.fileno()).st_size, None)
     else:
         yield _Converted(image.absolute(), format)
 
@@ -67,12 +71,17 @@ def _decrypt(
     size: int,
 ) -> None:
     """Write the beginning of an encrypted image's content into an open file."""
-    locked = {"driver": format, "encrypt": {"format": "luks", "key-secret": passphrases.ID}, "file": _file(image)}
-    source = f"json:{json.dumps({'driver': 'raw', 'offset': 0, 'size': size, 'file': locked})}"
     os.truncate(target, size)
-    words = ["convert", "--object", passphrases.definition(0), "-n", "-O", "raw"]  # -n: into the file there is
+
+    def words(name: str, into: str) -> list[str]:
+        encrypted = {"format": "luks", "key-secret": passphrases.ID}
+        locked = {"driver": format, "encrypt": encrypted, "file": {"driver": "file", "filename": name}}
+        source = {"driver": "raw", "offset": 0, "size": size, "file": locked}
+        secret = passphrases.definition(0)
+        return ["convert", "--object", secret, "-n", "-O", "raw", f"json:{json.dumps(source)}", into]
+
     try:
-        _qemu_img(*words, source, f"/dev/fd/{target}", input=passphrase.encoded, pass_fds=[target])
+        _qemu_img(words, Shown(image), Shown(target, writable=True), size=size, input=passphrase.encoded)
     except ToolFailed as error:
         if "Invalid password" not in f"{error} {error.tail}":
             raise
@@ -85,13 +94,14 @@ class _Raw:
 
     fd: int
     size: int
+    path: Path | None
 
     def read(self, offset: int, length: int) -> bytes:
         return os.pread(self.fd, length, offset) if 0 <= offset < self.size and length > 0 else b""
 
     @contextlib.contextmanager
-    def part(self, start: int, size: int) -> Iterator[tuple[int, int]]:  # noqa: ARG002  all of it is there
-        yield self.fd, start
+    def part(self, start: int, size: int) -> Iterator[tuple[Path | int, int]]:  # noqa: ARG002  all of it is there
+        yield self.path or self.fd, start
 
 
 class _Converted:
@@ -99,7 +109,7 @@ class _Converted:
 
     def __init__(self, path: Path, format: str) -> None:  # noqa: A002
         self._path = path
-        self._node = {"driver": format, "file": _file(path)}
+        self._format = format
         self._windows: dict[int, bytes] = {}
         self.size = _size(path, format)
 
@@ -115,29 +125,33 @@ class _Converted:
 
     def _window(self, start: int) -> bytes:
         if start not in self._windows:
-            with self.part(start, _WINDOW) as (fd, _):
-                self._windows[start] = os.pread(fd, _WINDOW, 0)
+            with self.part(start, _WINDOW) as (file, _):
+                self._windows[start] = file.read_bytes()
         return self._windows[start]
 
     @contextlib.contextmanager
-    def part(self, start: int, size: int) -> Iterator[tuple[int, int]]:
-        stretch = {"driver": "raw", "offset": start, "size": min(size, self.size - start), "file": self._node}
+    def part(self, start: int, size: int) -> Iterator[tuple[Path, int]]:
+        length = min(size, self.size - start)
+
+        def words(name: str, into: str) -> list[str]:
+            node = {"driver": self._format, "file": {"driver": "file", "filename": name}}
+            stretch = {"driver": "raw", "offset": start, "size": length, "file": node}
+            return ["convert", "-n", "-O", "raw", f"json:{json.dumps(stretch)}", into]
+
         with tempfile.TemporaryDirectory(prefix="bootsmith-") as folder:
             file = Path(folder, "part")
+            file.touch()
+            os.truncate(file, length)
             with _damage_told(self._path):
-                _qemu_img("convert", "-O", "raw", f"json:{json.dumps(stretch)}", file)
-            with file.open("rb") as found:
-                yield found.fileno(), 0
-
-
-def _file(path: Path) -> dict[str, str]:
-    return {"driver": "file", "filename": str(path)}
+                _qemu_img(words, Shown(self._path), Shown(file, writable=True), size=length)
+            yield file, 0
 
 
 def _size(path: Path, format: str) -> int:  # noqa: A002
     """Return the size of the disk that an image holds; nothing need be decrypted for it."""
     with _damage_told(path):
-        found: int = json.loads(_qemu_img("info", "--output=json", "-f", format, path))["virtual-size"]
+        told = _qemu_img(lambda name: ["info", "--output=json", "-f", format, name], Shown(path))
+        found: int = json.loads(told)["virtual-size"]
     return found
 
 
@@ -156,6 +170,12 @@ def _damage_told(image: Path) -> Iterator[None]:
         ) from error
 
 
-def _qemu_img(*words: str | Path, input: bytes | None = None, pass_fds: list[int] | None = None) -> bytes:  # noqa: A002
-    argv = [host.find("qemu-img"), *words]
-    return process.run(argv, env=ENVIRONMENT, cwd=Path("/"), input=input, pass_fds=pass_fds or ()).stdout
+def _qemu_img(
+    words: Callable[..., list[str]],
+    *files: Shown,
+    size: int = 0,
+    input: bytes | None = None,  # noqa: A002  the word of process.run
+) -> bytes:
+    """Run qemu-img on an image of people unknown; return what it prints. It may write a file of that size."""
+    bounds = Bounds(_SECONDS, _MEMORY, size)
+    return readers.look(host.find("qemu-img"), words, *files, bounds=bounds, check=True, input=input).stdout

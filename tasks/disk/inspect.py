@@ -7,15 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from bootsmith.cache.display import shown
-from bootsmith.tasks.disk import bootcode, gpt, image_format, mbr, qcow2, superblock
+from bootsmith.tasks.disk import bootcode, fat_listing, gpt, image_format, mbr, qcow2, superblock
 from bootsmith.tasks.disk.image_content import Disk, opened
 from bootsmith.tasks.disk.partition_table import TYPES
 from bootsmith.tasks.disk.passphrase import Passphrase
 from bootsmith.tasks.disk.superblock import Filesystem
 from bootsmith.tasks.errors import BootsmithError, UsageError
-from bootsmith.tasks.tools import host, process
-from bootsmith.tasks.tools.bounds import READER
-from bootsmith.tasks.tools.environment import ENVIRONMENT
 
 _LOADER_FILES = (
     "efi/",
@@ -153,12 +150,7 @@ def _part(disk: Disk, number: int, slot: gpt.Slot) -> Part:
 
 def _loader_files(disk: Disk, start: int, size: int) -> tuple[str, ...]:
     """Return the paths of loaders and their configuration on a FAT partition."""
-    with disk.part(start, size) as (fd, offset):  # by number: mtools have a shell expand an image's name
-        listed = process.run(
-            [host.find("mdir"), "-/", "-a", "-b", "-i", f"/dev/fd/{fd}@@{offset}", "::"], pass_fds=[fd], bounds=READER,
-            env={**ENVIRONMENT, "MTOOLS_SKIP_CHECK": "1"}, cwd=Path("/"), check=False,
-        )  # fmt: skip
-    names = (line.removeprefix("::/") for line in listed.stdout.decode(errors="replace").splitlines())
+    names = (path.removeprefix("::/") for path in fat_listing.paths(disk, start, size, "-/", "-a", "::"))
     return tuple(sorted(name for name in names if name.lower().startswith(_LOADER_FILES) and not name.endswith("/")))
 
 
