@@ -23,11 +23,13 @@ TOOLS: Final = ("sh", "unshare", "mount", "hostname", "rm")
 RESERVE: Final = 1 << 30
 """Bytes of memory left to everybody else."""
 
+MASKED: Final = ("cpuinfo", "cmdline", "mdstat", "modules", "partitions", "swaps")
+"""What of /proc tells of the host's processor, disks and command line: empty files, as in a machine not there yet."""
+
 # $1: size of the tree's tmpfs or "", $2: where the tree goes; the rest is the program and its arguments.
 # Of the host, programs see no name, no name servers, and no settings of apt and dpkg, which are its own affair: dpkg
 # may be told to leave files out, and what PATH packages run with is asked of apt. Nor do they see in /proc what it is
-# made of: the processor, disks, swap, modules and command line are empty files, as in a machine that is not there yet.
-# What they mount into the tree is gone before the tree goes.
+# made of. What they mount into the tree is gone before the tree goes.
 _PRELUDE: Final = r"""
 set -eu
 umask 022
@@ -44,7 +46,7 @@ done
 for folder in apt/apt.conf.d dpkg/dpkg.cfg.d; do
     [ ! -d "/etc/$folder" ] || mount --bind "$from/nothing" "/etc/$folder"
 done
-for file in cpuinfo cmdline mdstat modules partitions swaps; do
+for file in {names}; do
     [ ! -e "/proc/$file" ] || mount --bind "$from/resolv.conf" "/proc/$file"
 done
 if [ "$size" ]; then
@@ -54,7 +56,7 @@ else
 fi
 unset file folder from size
 unshare --mount -- "$@"
-"""
+""".replace("{names}", " ".join(MASKED))
 
 
 def run_as_root(
