@@ -215,9 +215,20 @@ class Store:
         path = self.path_sha256(sha256)
         if path is None:
             return False
-        if not is_download(path):
-            self._quarantine(path)
-        return path.is_file()
+        if is_download(path):
+            return True
+        self._quarantine(path)
+        return path.is_file() and is_download(
+            path
+        )  # by somebody who was quicker; or it stays, in one that is only read
+
+    def drafts(self) -> Path:
+        """Return a folder for downloads that are on their way. Raises CacheError, Unwritable where none can be kept."""
+        folder = self.root / "tmp"
+        with self._writing():
+            self._prepare("sha256")
+            with temporary(folder):
+                return folder
 
     # -- all of it
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -185,10 +185,19 @@ class Freshness:
     def _look(self, stage: Stage, look: Look) -> None:
         """Look at what a stage's code, tools and secrets are read from."""
         look.stats("code").look(self.identities.sources(stage).values())
-        for name in stage.tools:
-            look.stats(f"tool {name}").look(self.identities.tool_files(name))
-        for role, secret in stage.secrets.items():
-            look.stats(f"secret {role}").look([secret.file] if secret.file else [])
+        for of, files in self._beside(stage).items():
+            look.stats(of).look(files)
+
+    def _beside(self, stage: Stage) -> dict[str, Sequence[str | Path]]:
+        """Return the files that a stage's tools and secrets are read from, by what they are of."""
+        return {
+            **{f"tool {name}": self.identities.tool_files(name) for name in stage.tools},
+            **{f"secret {role}": [each.file] if each.file else [] for role, each in stage.secrets.items()},
+        }
+
+    def read_by(self, stage: Stage) -> list[str | Path]:
+        """Return the files and folders that a stage and its tools read. Raises ToolMissing."""
+        return [*stage.inputs.values(), *(file for files in self._beside(stage).values() for file in files)]
 
     def _remedy(self, path: Path) -> str:
         maker = self.makers.get(path)

@@ -7,7 +7,8 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -36,6 +37,7 @@ class Identities:
         self.codes: dict[str, str] = {}
         """Identities of modules, as far as they are known."""
         self._loaded: set[str] = set()
+        self._doubtful: set[str] = set()  # modules that may have come out of another folder
         self._guard = threading.Lock()
 
     @cached_property
@@ -68,10 +70,25 @@ class Identities:
             stale = discard_stale({name: path for name, path in sources.items() if name not in self._loaded})
             _wait_before_loading(sources)
             self._refuse_if_edited([name for name in stale if name in sys.modules] or _edited_since_loaded(sources))
+            self._refuse_if_edited(sorted(self._doubtful & sources.keys()))
             self._loaded.update(sources)
             module, _, function = stage.run.partition(":")
             found: Callable[[StageContext], None] = getattr(import_module(module), function)
             return found
+
+    @contextmanager
+    def loading(self, stage: Stage) -> Iterator[None]:
+        """Watch the folders above code that may be loaded meanwhile. Raises StageError where one was moved."""
+        from bootsmith.cache.files.moves import Moves
+
+        new = {name: path for name, path in self.sources(stage).items() if name not in sys.modules}
+        with Moves(new.values()) as moves:
+            try:
+                yield
+            finally:
+                if moves.found():
+                    self._doubtful.update(new)
+        self._refuse_if_edited(sorted(self._doubtful & new.keys()))
 
     def refuse_edited(self, stage: Stage) -> None:
         """Raise StageError if what was loaded of a stage's code may be older than its source, or half of it."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from bootsmith.cache.digest import key as keys
 from bootsmith.cache.digest.fingerprint import fingerprint, note
+from bootsmith.cache.display import shown
 from bootsmith.cache.errors import CacheError, Unwritable
 from bootsmith.cache.store import record as records
 from bootsmith.tasks.build import evidence
@@ -76,16 +77,20 @@ class Making:
         """Run the stage, again where its inputs were written to meanwhile, and store what it gives. Raises StageError.
 
         Whether they were is asked of their contents and of their stats: what was edited and put back meanwhile holds
-        what it held, and may have been read in between.
+        what it held, and may have been read in between. Of folders above them it is asked whether they were moved.
         """
+        from bootsmith.cache.files.moves import Moves
+
         stage = self._stage
         for attempt in range(ATTEMPTS):
             look, again = Look(), Look(listed=False)
             before = self._freshness.parts(stage, look=look)
             look.settle(stage, self._freshness.makers.keys())
-            made, record = self._attempt(self._workdir / str(attempt), before)
-            after = self._freshness.parts(stage, reread=True, look=again)
-            changed = keys.diff(before, after) or look.diff(again)
+            with Moves(self._freshness.read_by(stage)) as moves, self._identities.loading(stage):
+                made, record = self._attempt(self._workdir / str(attempt), before)
+                after = self._freshness.parts(stage, reread=True, look=again)
+                moved = [f"{shown(folder)} was moved" for folder in moves.found()]
+            changed = keys.diff(before, after) or look.diff(again) or moved
             if not changed:
                 break
             self._tell(f"{'; '.join(changed)} while it was built: built again")

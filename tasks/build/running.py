@@ -33,4 +33,5 @@ def context(
     tell: Callable[[str], None] = _silent,
 ) -> StageContext:
     """Return the context of one run; what it fetches goes to the store, asked for when the first file is."""
-    return StageContext(stage, outputs, work, ToolRunner(host.find, Usage(), log), Supplies(store), previous, say, tell)
+    runner, supplies = ToolRunner(host.find, Usage(), log), Supplies(store, work / "fetched")
+    return StageContext(stage, outputs, work, runner, supplies, previous, say, tell)

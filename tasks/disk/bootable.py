@@ -6,13 +6,10 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from bootsmith.tasks.disk import gpt, mbr, superblock
+from bootsmith.tasks.disk import fat_listing, gpt, mbr, superblock
 from bootsmith.tasks.disk.image_content import Disk, opened
 from bootsmith.tasks.disk.passphrase import Passphrase
 from bootsmith.tasks.recipe.loaders.kinds import KINDS
-from bootsmith.tasks.tools import host, process
-from bootsmith.tasks.tools.bounds import READER
-from bootsmith.tasks.tools.environment import ENVIRONMENT
 
 LOADER = "::/EFI/BOOT/BOOTX64.EFI"
 """What UEFI firmware starts from a disk it has never seen (UEFI 2.10, 3.5.1.1)."""
@@ -93,25 +90,20 @@ def _has_loader(disk: Disk, start: int, size: int) -> bool:
 
 def _programs(disk: Disk, start: int, size: int) -> list[str]:
     """Return the EFI programs below EFI on a FAT partition: their paths, as /EFI/debian/grubx64.efi."""
-    lines = _listed(disk, start, size, "-/", "::/EFI").decode("utf-8", "replace").splitlines()
+    lines = _listed(disk, start, size, "-/", "::/EFI")
     return [line.removeprefix("::") for line in lines if line.lower().endswith(".efi") and not _FOREIGN.search(line)]
 
 
-def _listed(disk: Disk, start: int, size: int, *words: str) -> bytes:
-    """Return what `mdir` lists of a FAT partition, one path a line; nothing where it is none, or has no such files."""
+def _listed(disk: Disk, start: int, size: int, *words: str) -> list[str]:
+    """Return what `mdir` lists of a FAT partition; nothing where it is none, or has no such files."""
 
     def inside(offset: int, length: int) -> bytes:
         return disk.read(start + offset, max(0, min(length, size - offset)))
 
     found = superblock.probe(inside)
     if found is None or not found.kind.startswith("FAT"):
-        return b""
-    with disk.part(start, size) as (fd, offset):  # by number: mtools have a shell expand an image's name
-        listed = process.run(
-            [host.find("mdir"), "-b", "-i", f"/dev/fd/{fd}@@{offset}", *words], pass_fds=[fd], bounds=READER,
-            env={**ENVIRONMENT, "MTOOLS_SKIP_CHECK": "1"}, cwd=Path("/"), check=False,
-        )  # fmt: skip
-    return listed.stdout if listed.status == 0 else b""
+        return []
+    return fat_listing.paths(disk, start, size, *words)
 
 
 def _of_cd(disk: Disk) -> frozenset[str]:

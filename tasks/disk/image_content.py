@@ -14,11 +14,16 @@ from typing import Protocol
 from bootsmith.tasks.disk import passphrase as passphrases
 from bootsmith.tasks.disk.passphrase import Passphrase
 from bootsmith.tasks.errors import BootsmithError, ToolFailed
-from bootsmith.tasks.tools import host, process
+from bootsmith.tasks.tools import host, process, readers
+from bootsmith.tasks.tools.bounds import Bounds
+from bootsmith.tasks.tools.enclosure import Shown
 from bootsmith.tasks.tools.environment import ENVIRONMENT
 
 _WINDOW = 1 << 20
 _SECTOR = 512
+_SECONDS = 3600
+_MEMORY = 4 << 30
+"""What qemu-img may take: many times what the largest disks need."""
 
 
 class Disk(Protocol):
@@ -31,8 +36,8 @@ class Disk(Protocol):
         """Return bytes of the disk, fewer at its end, none beyond it."""
         ...
 
-    def part(self, start: int, size: int) -> contextlib.AbstractContextManager[tuple[int, int]]:
-        """Yield an open file, and the offset in it where that stretch of the disk begins."""
+    def part(self, start: int, size: int) -> contextlib.AbstractContextManager[tuple[Path | int, int]]:
+        """Yield a file, by number where it has no name, and the offset in it where that stretch of the disk begins."""
         ...
 
 
@@ -44,11 +49,11 @@ def opened(image: Path, format: str, passphrase: Passphrase | None = None) -> It
     """
     if format in ("raw", "iso"):
         with image.open("rb") as file:
-            yield _Raw(file.fileno(), os.fstat(file.fileno()).st_size)
+            yield _Raw(file.fileno(), os.fstat(file.fileno()).st_size, image)
     elif passphrase:
         with tempfile.TemporaryFile(prefix="bootsmith-") as clear:
             _decrypt(image.absolute(), format, passphrase, clear.fileno(), _size(image.absolute(), format))
-            yield _Raw(clear.fileno(), os.fstat(clear.fileno()).st_size)
+            yield _Raw(clear.fileno(), os.fstat(clear.fileno()).st_size, None)
     else:
         yield _Converted(image.absolute(), format)
 
@@ -59,14 +64,40 @@ def unpack(
     target: Path,
     passphrase: Passphrase | None = None,
     on_line: Callable[[str], None] | None = None,
+    *,
+    follow: bool = False,
 ) -> None:
-    """Write all of an image's content into a new raw file, with holes. Raises BootsmithError."""
-    if passphrase:
-        with target.open("xb") as clear:
-            _decrypt(image.absolute(), format, passphrase, clear.fileno(), _size(image.absolute(), format))
+    """Write all of an image's content into a new raw file, with holes. Raises BootsmithError.
+
+    With `follow` other files that it names are read too, whichever these are.
+    """
+    if follow and not passphrase:
+        words: list[str | Path] = ["convert", "-p", "-f", format, "-O", "raw", image.absolute(), target]
+        with _damage_told(image):
+            process.run([host.find("qemu-img"), *words], env=ENVIRONMENT, cwd=Path("/"), on_line=on_line)
         return
+    size = _size(image.absolute(), format)
+    with target.open("xb") as made:
+        if passphrase:
+            _decrypt(image.absolute(), format, passphrase, made.fileno(), size)
+            return
+        made.truncate(size)
     with _damage_told(image):
-        _qemu_img("convert", "-p", "-f", format, "-O", "raw", image.absolute(), target, on_line=on_line)
+        _qemu_img(
+            lambda name, into: ["convert", "-p", "-n", "-f", format, "-O", "raw", name, into],
+            Shown(image.absolute()), Shown(target, writable=True), size=size, on_line=on_line,
+        )  # fmt: skip
+
+
+@contextlib.contextmanager
+def descriptor(disk: Disk, start: int, size: int) -> Iterator[tuple[int, int]]:
+    """Yield an open file, and the offset in it where a stretch of a disk begins."""
+    with disk.part(start, size) as (file, offset):
+        if isinstance(file, int):
+            yield file, offset
+        else:
+            with file.open("rb") as opened_file:
+                yield opened_file.fileno(), offset
 
 
 def check(image: Path, format: str, passphrase: Passphrase) -> None:  # noqa: A002
@@ -83,12 +114,17 @@ def _decrypt(
     size: int,
 ) -> None:
     """Write the beginning of an encrypted image's content into an open file."""
-    locked = {"driver": format, "encrypt": {"format": "luks", "key-secret": passphrases.ID}, "file": _file(image)}
-    source = f"json:{json.dumps({'driver': 'raw', 'offset': 0, 'size': size, 'file': locked})}"
     os.truncate(target, size)
-    words = ["convert", "--object", passphrases.definition(0), "-n", "-O", "raw"]  # -n: into the file there is
+
+    def words(name: str, into: str) -> list[str]:
+        encrypted = {"format": "luks", "key-secret": passphrases.ID}
+        locked = {"driver": format, "encrypt": encrypted, "file": {"driver": "file", "filename": name}}
+        source = {"driver": "raw", "offset": 0, "size": size, "file": locked}
+        secret = passphrases.definition(0)
+        return ["convert", "--object", secret, "-n", "-O", "raw", f"json:{json.dumps(source)}", into]
+
     try:
-        _qemu_img(*words, source, f"/dev/fd/{target}", input=passphrase.encoded, pass_fds=[target])
+        _qemu_img(words, Shown(image), Shown(target, writable=True), size=size, input=passphrase.encoded)
     except ToolFailed as error:
         if "Invalid password" not in f"{error} {error.tail}":
             raise
@@ -101,13 +137,14 @@ class _Raw:
 
     fd: int
     size: int
+    path: Path | None
 
     def read(self, offset: int, length: int) -> bytes:
         return os.pread(self.fd, length, offset) if 0 <= offset < self.size and length > 0 else b""
 
     @contextlib.contextmanager
-    def part(self, start: int, size: int) -> Iterator[tuple[int, int]]:  # noqa: ARG002  all of it is there
-        yield self.fd, start
+    def part(self, start: int, size: int) -> Iterator[tuple[Path | int, int]]:  # noqa: ARG002  all of it is there
+        yield self.path or self.fd, start
 
 
 class _Converted:
@@ -115,7 +152,7 @@ class _Converted:
 
     def __init__(self, path: Path, format: str) -> None:  # noqa: A002
         self._path = path
-        self._node = {"driver": format, "file": _file(path)}
+        self._format = format
         self._windows: dict[int, bytes] = {}
         self.size = _size(path, format)
 
@@ -131,29 +168,33 @@ class _Converted:
 
     def _window(self, start: int) -> bytes:
         if start not in self._windows:
-            with self.part(start, _WINDOW) as (fd, _):
-                self._windows[start] = os.pread(fd, _WINDOW, 0)
+            with self.part(start, _WINDOW) as (file, _):
+                self._windows[start] = file.read_bytes()
         return self._windows[start]
 
     @contextlib.contextmanager
-    def part(self, start: int, size: int) -> Iterator[tuple[int, int]]:
-        stretch = {"driver": "raw", "offset": start, "size": min(size, self.size - start), "file": self._node}
+    def part(self, start: int, size: int) -> Iterator[tuple[Path, int]]:
+        length = min(size, self.size - start)
+
+        def words(name: str, into: str) -> list[str]:
+            node = {"driver": self._format, "file": {"driver": "file", "filename": name}}
+            stretch = {"driver": "raw", "offset": start, "size": length, "file": node}
+            return ["convert", "-n", "-O", "raw", f"json:{json.dumps(stretch)}", into]
+
         with tempfile.TemporaryDirectory(prefix="bootsmith-") as folder:
             file = Path(folder, "part")
+            file.touch()
+            os.truncate(file, length)
             with _damage_told(self._path):
-                _qemu_img("convert", "-O", "raw", f"json:{json.dumps(stretch)}", file)
-            with file.open("rb") as found:
-                yield found.fileno(), 0
-
-
-def _file(path: Path) -> dict[str, str]:
-    return {"driver": "file", "filename": str(path)}
+                _qemu_img(words, Shown(self._path), Shown(file, writable=True), size=length)
+            yield file, 0
 
 
 def _size(path: Path, format: str) -> int:  # noqa: A002
     """Return the size of the disk that an image holds; nothing need be decrypted for it."""
     with _damage_told(path):
-        found: int = json.loads(_qemu_img("info", "--output=json", "-f", format, path))["virtual-size"]
+        told = _qemu_img(lambda name: ["info", "--output=json", "-f", format, name], Shown(path))
+        found: int = json.loads(told)["virtual-size"]
     return found
 
 
@@ -173,12 +214,13 @@ def _damage_told(image: Path) -> Iterator[None]:
 
 
 def _qemu_img(
-    *words: str | Path,
-    input: bytes | None = None,  # noqa: A002
-    pass_fds: list[int] | None = None,
+    words: Callable[..., list[str]],
+    *files: Shown,
+    size: int = 0,
+    input: bytes | None = None,  # noqa: A002  the word of process.run
     on_line: Callable[[str], None] | None = None,
 ) -> bytes:
-    argv = [host.find("qemu-img"), *words]
-    return process.run(
-        argv, env=ENVIRONMENT, cwd=Path("/"), input=input, pass_fds=pass_fds or (), on_line=on_line
-    ).stdout
+    """Run qemu-img on an image of people unknown; return what it prints. It may write a file of that size."""
+    bounds = Bounds(_SECONDS, _MEMORY, size)
+    program = host.find("qemu-img")
+    return readers.look(program, words, *files, bounds=bounds, check=True, input=input, on_line=on_line).stdout

@@ -8,7 +8,7 @@ from typing import Any
 
 from bootsmith.cache.display import shown
 from bootsmith.tasks.disk import bootcode, gpt, image_format, mbr, qcow2, superblock
-from bootsmith.tasks.disk.image_content import Disk, opened
+from bootsmith.tasks.disk.image_content import Disk, descriptor, opened
 from bootsmith.tasks.disk.partition_table import TYPES
 from bootsmith.tasks.disk.passphrase import Passphrase
 from bootsmith.tasks.disk.superblock import Filesystem
@@ -152,7 +152,7 @@ def _loader_files(disk: Disk, start: int, size: int) -> tuple[str, ...]:
 
     found: list[str] = []
     try:
-        with disk.part(start, size) as (fd, offset):
+        with descriptor(disk, start, size) as (fd, offset):
             files = FatFiles(Path("FAT"), fd, offset, size)
             for path, node in files.walk():
                 if node.kind == "f" and shown(path).lower().startswith(_LOADER_FILES):

@@ -21,10 +21,11 @@ _NAME = "root"
 
 @dataclass(frozen=True)
 class DirectoryDiskParams(Params):
-    """`owners` is what `ownership.facts` told of the directory."""
+    """`owners` and `times` are what `ownership.facts` told of the directory."""
 
     epoch: int
     owners: str
+    times: str
 
 
 def pack_directory(ctx: Context) -> None:
@@ -37,10 +38,11 @@ def pack_directory(ctx: Context) -> None:
     tar, index = ctx.work / "tree.tar", ctx.work / "tree.index"
     owners = ownership.of(top)
     with host_files.steady(top), LayerWriter(tar, index, params.epoch) as writer:
-        writer.add_directory("", top.stat().st_mode & 0o7777, xattrs=directory.attributes(top, owners.inside))
-        directory.add_tree(writer, top, owners.inside)
-    if ownership.facts(top) != params.owners:
-        raise StageError(f"{top} got other owners while it was read", "Run the same command again.")
+        status = top.stat()
+        writer.add_directory("", directory.kept_mode(status), xattrs=directory.attributes(top, owners.inside))
+        writer.date("", ownership.mtime(status))
+        directory.add_tree(writer, top, owners.inside, time=ownership.mtime)
+    directory.check_unchanged(top, params.owners, params.times)
     _make(ctx, tar, index, params.epoch)
 
 

@@ -6,10 +6,10 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 from bootsmith.cache.display import shown
 from bootsmith.tasks.disk import bootable, splice
+from bootsmith.tasks.disk.image_content import descriptor
 from bootsmith.tasks.disk.inspect import Part
 from bootsmith.tasks.disk.partition_table import MBR_TYPES, TYPES
 from bootsmith.tasks.disk.sizing import human
@@ -22,9 +22,9 @@ from bootsmith.tasks.inspection.volumes import Image
 from bootsmith.tasks.recipe import cmdline
 from bootsmith.tasks.recipe.loaders.kinds import KINDS
 from bootsmith.tasks.recipe.model import Partition
-from bootsmith.tasks.tools import host, process
+from bootsmith.tasks.tools import host, readers
 from bootsmith.tasks.tools.bounds import Bounds
-from bootsmith.tasks.tools.environment import ENVIRONMENT
+from bootsmith.tasks.tools.enclosure import Shown
 from bootsmith.tasks.tree import boot_formats
 
 _CHECKER = Bounds(120, 4 << 30)
@@ -102,21 +102,22 @@ def _own_check(image: Image, part: Part, name: str) -> Iterator[str]:
     """Have a filesystem's own program look at it; it writes nothing."""
     kind = part.filesystem.kind if part.filesystem else ""
     with contextlib.ExitStack() as stack:
-        fd, start = stack.enter_context(image.disk.part(part.start, part.size))
         if kind.startswith("ext"):
-            checker, words = host.find("e2fsck"), ["-f", "-n", f"/dev/fd/{fd}?offset={start}"]
+            file, start = stack.enter_context(image.disk.part(part.start, part.size))
+            checker, words = host.find("e2fsck"), ["-f", "-n"]
         elif kind.startswith("FAT"):  # fsck.vfat takes no offset
-            copy = stack.enter_context(tempfile.TemporaryFile(prefix="bootsmith-")).fileno()
-            os.truncate(copy, part.size)
-            splice.copy(fd, start, copy, 0, part.size)
-            fd, checker, words = copy, host.find("fsck.vfat"), ["-n", f"/dev/fd/{copy}"]
+            source, at = stack.enter_context(descriptor(image.disk, part.start, part.size))
+            file, start = stack.enter_context(tempfile.TemporaryFile(prefix="bootsmith-")).fileno(), 0
+            os.truncate(file, part.size)
+            splice.copy(source, at, file, 0, part.size)
+            checker, words = host.find("fsck.vfat"), ["-n"]
         else:
             return
-        argv: list[str | Path] = [checker, *words]
-        done = process.run(argv, env=ENVIRONMENT, cwd=Path("/"), check=False, pass_fds=[fd], bounds=_CHECKER)
+        offset = f"?offset={start}" if start else ""
+        done = readers.look(checker, lambda name: [*words, f"{name}{offset}"], Shown(file), bounds=_CHECKER)
     if done.status:
         lines = [line.strip() for line in done.stdout.decode("utf-8", "replace").splitlines() if line.strip()]
-        told = [line for line in lines if not line.startswith(("Pass ", "fsck.fat", "/dev/fd"))]
+        told = [line for line in lines if not line.startswith(("Pass ", "fsck.fat", "/dev/fd", "/image"))]
         yield f"!{checker.name} finds partition {name} damaged: {shown('; '.join(told[:3]), 300)}"
 
 

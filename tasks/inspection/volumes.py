@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from bootsmith.tasks.disk import inspect
-from bootsmith.tasks.disk.image_content import Disk, opened
+from bootsmith.tasks.disk.image_content import Disk, descriptor, opened
 from bootsmith.tasks.disk.inspect import Part
 from bootsmith.tasks.disk.node import Node
 from bootsmith.tasks.disk.passphrase import Passphrase
@@ -71,7 +71,7 @@ class Image:
                 f"{part.filesystem.kind}, which is not read here" if part.filesystem else "no filesystem that is known"
             )
             raise UsageError(f"{self.path}: {name} holds {held}", "ext2, ext3, ext4 and FAT are read.")
-        fd, start = self._open.enter_context(self.disk.part(part.start, part.size))
+        fd, start = self._open.enter_context(descriptor(self.disk, part.start, part.size))
         where = Path(f"{self.path}, {name}")
         if kind == "fat":
             from bootsmith.tasks.disk.fat_files import FatFiles

@@ -1,8 +1,8 @@
 """The rootfs: a distribution's packages, exactly those of the lock file, installed into a tree without the network.
 
-What it leaves out, for two builds anywhere to be the same: the host's name, name servers and apt sources (the tree's
-own sources.list is empty: which mirror a guest asks is for an overlay to say), logs, machine-id, ssh host keys, and
-what else packages made for one machine.
+What it leaves out, for two builds anywhere to be the same: the host's name, hardware, name servers and apt sources (the
+tree's own sources.list is empty: which mirror a guest asks is for an overlay to say), logs, machine-id, ssh host keys,
+and what else packages made for one machine.
 """
 
 from __future__ import annotations
@@ -19,7 +19,16 @@ from bootsmith.tasks.tree import installed_identities, scratch
 if TYPE_CHECKING:
     from bootsmith.tasks.packages.lockfile import LockFile
 
-TOOLS: Final = ("mmdebstrap", "apt-get", "dpkg", "dpkg-deb", "tar", *installed_identities.TOOLS, *scratch.TOOLS)
+TOOLS: Final = (
+    "mmdebstrap",
+    "apt-get",
+    "dpkg",
+    "dpkg-deb",
+    "tar",
+    "umount",
+    *installed_identities.TOOLS,
+    *scratch.TOOLS,
+)
 
 GROWTH: Final = 8
 """Bytes of a tree in the making (files, unpacked packages) per byte of package: 5 was measured."""
@@ -51,6 +60,19 @@ cp {marks} var/lib/apt/extended_states
 """
 
 
+# The /proc that mmdebstrap mounts is a new one.
+_MASK: Final = r"""
+for file in {names}; do
+    [ ! -e "$1/proc/$file" ] || mount --bind {empty} "$1/proc/$file"
+done
+"""
+_UNMASK: Final = r"""
+for file in {names}; do
+    [ ! -e "$1/proc/$file" ] || umount "$1/proc/$file"
+done
+"""
+
+
 @dataclass(frozen=True)
 class DebianParams(Params):
     """When all of it was made, by SOURCE_DATE_EPOCH, and whether documentation is part of it."""
@@ -78,6 +100,8 @@ def run(ctx: Context) -> None:
     size = sum(package.size for package in lock.packages)
     (ctx.work / "marks").write_text(_marks(lock))
     removed, named = ctx.work / "removed", ctx.work / "named"
+    names, empty = " ".join(scratch.HIDDEN), ctx.work / "empty"
+    empty.touch()
     scratch.run_as_root(
         ctx,
         "mmdebstrap",
@@ -88,12 +112,15 @@ def run(ctx: Context) -> None:
         "--format=tar",
         f"--architectures={lock.request['arch']}",
         "--skip=check/signed-by",
+        "--skip=chroot/mount/sys",  # it tells of the host alone
         "--dpkgopt=force-unsafe-io",
         '--aptopt=APT::Sandbox::User "root"',
         f"--include={','.join(package.name for package in lock.packages)}",
+        f"--extract-hook={_MASK.format(names=names, empty=shlex.quote(str(empty)))}",
         *([] if DebianParams.of(ctx).docs else [f"--extract-hook={_LEAVE_OUT_DOCS}"]),
         f"--customize-hook={_TIDY.format(marks=shlex.quote(str(ctx.work / 'marks')))}",
         f"--customize-hook={installed_identities.removal(removed, named)}",
+        f"--customize-hook={_UNMASK.format(names=names)}",
         suite,
         ctx.outputs["tar"],
         f"deb [trusted=yes] copy://{quote(str(repository))} ./",

@@ -58,15 +58,17 @@ def fetch(
 ) -> dict[str, Path]:
     """Bring packages into the store; return where each is, by SHA-256.
 
-    Mirrors are looked for only when something is missing. Raises StageError where a package is gone or cannot be had.
+    Mirrors are looked for only when something is missing. Raises StageError where a package is gone or cannot be had,
+    CacheError where it cannot be stored.
     """
     with ThreadPoolExecutor(PARALLEL) as pool:
         present = list(pool.map(lambda package: store.verify_sha256(package.sha256), files))
     missing = [package for package, there in zip(files, present, strict=True) if not there]
     if missing:
+        drafts = store.drafts()
         found = find_mirrors()
         progress = _Progress(len(missing), sum(package.size for package in missing), say)
-        download = _Download(store, found, progress, pauses)
+        download = _Download(store, drafts, found, progress, pauses)
         with ThreadPoolExecutor(PARALLEL) as pool:
             waiting = [pool.submit(download, package) for package in missing]
             done, _ = wait(waiting, return_when=FIRST_EXCEPTION)
@@ -146,14 +148,15 @@ class _Progress:
 
 
 class _Download:
-    def __init__(self, store: Store, mirrors: Mirrors, progress: _Progress, pauses: tuple[float, ...]) -> None:
+    def __init__(
+        self, store: Store, drafts: Path, mirrors: Mirrors, progress: _Progress, pauses: tuple[float, ...]
+    ) -> None:
         self._store = store
+        self._drafts = drafts
         self._mirrors = mirrors
         self._progress = progress
         self._pauses = pauses
         self._client = web.Client(mirrors.settings, proxies(mirrors.settings))
-        self._drafts = store.root / "tmp"
-        self._drafts.mkdir(parents=True, mode=0o700, exist_ok=True)
 
     def close(self) -> None:
         self._client.close()

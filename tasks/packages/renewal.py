@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
+from bootsmith.cache.errors import Unwritable
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.packages import debs, downloads, lists, mirrors, request, resolution
 from bootsmith.tasks.packages.lockfile import LockFile, Package, changes, read, write
@@ -66,10 +69,11 @@ def _renew(
 
     try:
         found = mirrors.find(*request.mirrors(recipe))
-        if old is not None and keeps:
-            new = resolution.resolve_layers(recipe, old, found, store.root, say, control)
-        else:
-            new = resolution.resolve(recipe, found, store.root, say, control)
+        with _lists_folder(store) as folder:
+            if old is not None and keeps:
+                new = resolution.resolve_layers(recipe, old, found, folder, say, control)
+            else:
+                new = resolution.resolve(recipe, found, folder, say, control)
         _check_there(recipe, new, store, found)
     except StageError as error:
         raise _without(recipe, error) from error
@@ -77,6 +81,18 @@ def _renew(
         new = old  # a later release with the same packages: nothing changes, time stamps neither
     write(path, new)
     return new
+
+
+@contextmanager
+def _lists_folder(store: Store) -> Iterator[Path]:
+    """Yield the folder that keeps package lists: the store's, or where that is only read one for this once."""
+    try:
+        store.drafts()
+    except Unwritable:
+        with TemporaryDirectory(prefix="bootsmith-") as folder:
+            yield Path(folder)
+    else:
+        yield store.root
 
 
 def _check_there(recipe: Recipe, lock: LockFile, store: Store, found: Mirrors) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -53,7 +54,6 @@ class RememberedPlan:
 
         `locked` is what the plan took of its lock file.
         """
-        self._file.parent.mkdir(parents=True, exist_ok=True)
         for stage in plan.stages:
             self._identities.code(stage)
         followed = [*files, *([plan.lock] if locked else [])]
@@ -64,7 +64,9 @@ class RememberedPlan:
             return
         codes = self._identities.codes
         noted = {"files": sources, "codes": codes, "code": self._code(codes), "plan": plans.to_json(plan)}
-        sealed.write(self._file, KIND, json.dumps(noted).encode())
+        with suppress(OSError):  # a cache that is only read, or full: it is planned anew
+            self._file.parent.mkdir(parents=True, exist_ok=True)
+            sealed.write(self._file, KIND, json.dumps(noted).encode())
 
     def _sources(self, files: Iterable[Path]) -> dict[str, str]:
         return {str(file): fingerprint(file, self._identities.memo) for file in files}

@@ -69,12 +69,13 @@ class Directory:
     """`source: directory`: a tree that is there already; `owner` "root" makes everything root's.
 
     "keep" keeps owners by number, but for whoever owns the top, who becomes root. `modes` "exec" keeps of modes only
-    whether files can be executed.
+    whether files can be executed. `times` "keep" keeps when each file was changed, in seconds.
     """
 
     path: Path
     owner: Literal["root", "keep"]
     modes: Literal["keep", "exec"]
+    times: Literal["epoch", "keep"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -641,5 +642,6 @@ class Recipe:
 
     @property
     def volatile(self) -> bool:
-        """Whether its plan may be another one next time though its text is the same: by what is there, or whose."""
-        return bool(self.choices) or (isinstance(self.source, Directory) and self.source.owner == "keep")
+        """Whether its plan may be another next time though its text is the same: by what is there, whose, of when."""
+        source = self.source
+        return bool(self.choices) or (isinstance(source, Directory) and "keep" in (source.owner, source.times))

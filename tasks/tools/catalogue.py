@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from bootsmith.tasks.tools.tool import NEWUIDMAP, SETPRIV, SH, UNSHARE, Tool, packaged
+from bootsmith.tasks.tools.tool import MOUNT, NEWUIDMAP, PIVOT_ROOT, SETPRIV, SH, UMOUNT, UNSHARE, Tool, packaged
 
 _E2FSPROGS = packaged("e2fsprogs", apk="e2fsprogs e2fsprogs-extra")
 _DPKG = packaged("dpkg")
@@ -52,7 +52,7 @@ _ALL = (
     Tool("env", "gives programs in a tree their variables", packaged("coreutils", apk="busybox")),
     Tool("ln", "makes a tree's /dev while something runs in it", packaged("coreutils", apk="busybox")),
     Tool("mkdir", "makes a tree's /dev while something runs in it", packaged("coreutils", apk="busybox")),
-    Tool("mount", "gives a tree its /proc", packaged("mount", "util-linux-core", "util-linux", "mount")),
+    MOUNT,
     Tool("hostname", "names a tree while it is built", packaged("hostname", pacman="inetutils", apk="busybox")),
     # filesystems and disks
     Tool("mke2fs", "makes ext2, ext3 and ext4", _E2FSPROGS, version=("-V",)),
@@ -188,7 +188,7 @@ _ALL = (
     Tool("gzip", "compresses", packaged("gzip")),
     Tool("cpio", "packs initramfs archives", packaged("cpio")),
     # walls
-    *(SETPRIV, UNSHARE, NEWUIDMAP),
+    *(SETPRIV, UNSHARE, UMOUNT, PIVOT_ROOT, NEWUIDMAP),
 )
 
 TOOLS: Mapping[str, Tool] = {tool.name: tool for tool in _ALL}

@@ -15,7 +15,7 @@ bwrap is neither quicker (0.1 ms apart) nor able to map subordinate ids, so ther
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from bootsmith.tasks.tools.programs import find
@@ -74,11 +74,19 @@ def walls(*, root: bool, network: bool, uid: int) -> Iterator[Wall]:
     yield _BARE
 
 
-def command(wall: Wall, *, has_input: bool) -> list[str]:
-    """Return the words before the program's own."""
+def enclosing(*, uid: int, proc: bool) -> Iterator[Wall]:
+    """Yield the ways to run a program as `uid` in a view of its own, with a /proc where it needs one."""
+    mounts = (*_PID, "--net", "--mount", *(("--mount-proc",) if proc else ()))
+    if uid == 0:
+        yield Wall(mounts)
+    yield Wall(("--user", "--map-root-user", *mounts))
+
+
+def command(wall: Wall, *, has_input: bool, enclosed: Sequence[str] = ()) -> list[str]:
+    """Return the words before the program's own; `enclosed` are those that give it a view of its own."""
     words = [str(find(SETPRIV)), "--pdeathsig", "KILL"]
     if wall.unshare:
-        words += [str(find(UNSHARE)), *wall.unshare, "--"]
+        words += [str(find(UNSHARE)), *wall.unshare, "--", *enclosed, *(["--"] if enclosed else [])]
     return [*words, str(find(SH)), "-c", GUARDS[wall.namespaced, has_input], "sh"]
 
 

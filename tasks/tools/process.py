@@ -23,6 +23,7 @@ from bootsmith.tasks.tools.lines import Lines
 
 if TYPE_CHECKING:
     from bootsmith.tasks.tools.bounds import Bounds
+    from bootsmith.tasks.tools.enclosure import Enclosure
     from bootsmith.tasks.tools.usage import Usage
 
 OUTPUT_LIMIT = 64 << 20
@@ -31,6 +32,10 @@ UMASK = 0o022
 """Of every program, whatever the user's own: modes are part of what it makes."""
 LONG = 0.3
 """Seconds after which a program's memory is worth watching; looking costs some milliseconds."""
+
+
+class Unenclosed(Exception):
+    """No view of its own can be given to a program here; it has not run."""
 
 
 class Completed(NamedTuple):
@@ -56,14 +61,15 @@ def run(
     usage: Usage | None = None,
     pass_fds: Sequence[int] = (),
     bounds: Bounds | None = None,
+    enclosure: Enclosure | None = None,
 ) -> Completed:
     """Run a program to its end and return what it printed; a status above 128 is 128 + the signal that ended it.
 
     `argv` begins with the program's path. With `root` it is uid 0 of a mount and user namespace that holds the caller's
     subordinate ids. Its words and all it prints go to `log` as they come, the latter line by line to `on_line` too. It
     inherits the descriptors `pass_fds`. What it takes is watched where there is a `usage` to be told, and bounded by
-    `bounds`.
-    Raises ToolFailed with its last lines, ToolMissing, StageError.
+    `bounds`. In an `enclosure` it sees little else than the files that this names.
+    Raises ToolFailed with its last lines, ToolMissing, StageError, and Unenclosed where no view of its own can be had.
     """
     words = [str(word) for word in argv]
     if not os.access(words[0], os.X_OK):
@@ -73,9 +79,11 @@ def run(
         words = [*bounds.command(), *words]
     with contextlib.ExitStack() as stack:
         out: int | BinaryIO = stack.enter_context(stdout.open("wb")) if stdout else subprocess.PIPE
-        child = stack.enter_context(
-            _started(words, env, cwd, out, has_input=input is not None, root=root, network=network, pass_fds=pass_fds)
-        )
+        started = _started(
+            words, env, cwd, out, has_input=input is not None, root=root, network=network, pass_fds=pass_fds,
+            enclosure=enclosure,
+        )  # fmt: skip
+        child = stack.enter_context(started)
         child.usage = usage
         if log:
             caveat = f"({child.wall.caveat})\n" if child.wall.caveat else ""
@@ -93,7 +101,12 @@ def run(
 
 def caveats() -> list[str]:
     """Return what the walls in use do not hold, one sentence each; empty where all is well, or nothing ran yet."""
-    return sorted({wall.caveat for wall in _chosen.values() if wall.caveat})
+    return sorted({wall.caveat for wall in _chosen.values() if wall.caveat} | _noted)
+
+
+def note_unenclosed() -> None:
+    """Note that a program ran without the view of its own that it was to have."""
+    _noted.add("no view of their own can be given to programs that read foreign disks: they are only bounded")
 
 
 @dataclass(slots=True)
@@ -122,6 +135,7 @@ class _Child:
         return children.shell_status(self.process.returncode)
 
 
+_noted: set[str] = set()
 _chosen: dict[tuple[bool, bool], isolation.Wall] = {}
 """(root, network) -> the first wall that stood when it was needed: an answer by the kernel, not a guess by files."""
 
@@ -137,13 +151,18 @@ def _started(
     root: bool,
     network: bool,
     pass_fds: Sequence[int],
+    enclosure: Enclosure | None,
 ) -> Iterator[_Child]:
     """Start a program behind the best wall that can be had; leave none of it behind."""
-    known = _chosen.get((root, network))
-    refused = b""
-    for wall in [known] if known else isolation.walls(root=root, network=network, uid=os.geteuid()):
+    known = _chosen.get((root, network)) if not enclosure else None
+    refused, within = b"", enclosure.command() if enclosure else ()
+    if enclosure:
+        walls = isolation.enclosing(uid=os.geteuid(), proc=enclosure.nameless)
+    else:
+        walls = isolation.walls(root=root, network=network, uid=os.geteuid())
+    for wall in [known] if known else walls:
         process = subprocess.Popen(
-            [*isolation.command(wall, has_input=has_input), *argv], env=dict(env), cwd=cwd, bufsize=0,
+            [*isolation.command(wall, has_input=has_input, enclosed=within), *argv], env=dict(env), cwd=cwd, bufsize=0,
             stdin=subprocess.PIPE, stdout=out, stderr=subprocess.PIPE, start_new_session=True, umask=UMASK,
             pass_fds=pass_fds,
         )  # fmt: skip
@@ -154,12 +173,15 @@ def _started(
             if stands:
                 if wall.unmapped:
                     id_mapping.map_ids(process.pid)
-                _chosen[root, network] = wall
+                if not enclosure:
+                    _chosen[root, network] = wall
                 yield child
                 return
             refused = refused or said
         finally:
             _end(child)
+    if enclosure:
+        raise Unenclosed(refused.decode(errors="replace").strip())
     raise _no_wall(refused.decode(errors="replace").strip(), root=root)
 
 

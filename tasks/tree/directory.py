@@ -22,28 +22,48 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class DirectoryParams(Params):
-    """`owners` is what `ownership.facts` told, None where all is root's; `modes` are "keep", or "exec", by that bit."""
+    """`owners` and `times` are what `ownership.facts` told: None where all is root's, where all is of the epoch.
+
+    `modes` are "keep", or "exec", by that bit.
+    """
 
     epoch: int
     owners: str | None
     modes: str
+    times: str | None
 
 
 def pack(ctx: Context) -> None:
-    """Pack a directory: all root's unless owners are kept, modes as they are or by exec bit; the top open to all."""
+    """Pack a directory: all root's unless owners are kept, modes as they are or by exec bit; the top open to all.
+
+    Times are the image's unless they are kept.
+    """
     from bootsmith.tasks.tree import ownership
 
     top = ctx.inputs["directory"]
     if not top.is_dir():
         raise StageError(f"{shown(top)} is not a directory", "Let source.directory name one.")
     params = DirectoryParams.of(ctx)
-    keep = params.owners is not None
     owners = ownership.of(top)
+    time = ownership.mtime if params.times is not None else None
     with host_files.steady(top), _writer(ctx, params.epoch) as writer:
         mode = by_exec_bit if params.modes == "exec" else kept_mode
-        add_tree(writer, top, owners.inside if keep else None, mode)
-    if keep and ownership.facts(top) != params.owners:
-        raise StageError(f"{shown(top)}: owners changed while it was packed", "Run the same command again.")
+        add_tree(writer, top, owners.inside if params.owners is not None else None, mode, time)
+        if time:
+            writer.date("", time(top.stat()))
+    check_unchanged(top, params.owners, params.times)
+
+
+def check_unchanged(top: Path, owners: str | None, times: str | None) -> None:
+    """Refuse a directory of which other facts hold than those told, None where nobody asked. Raises StageError."""
+    from bootsmith.tasks.tree import ownership
+
+    if (owners, times) == (None, None):
+        return
+    now = ownership.facts(top)
+    for was, fact, what in ((owners, now.owners, "owners"), (times, now.times, "times")):
+        if was not in (None, fact):
+            raise StageError(f"{shown(top)}: {what} changed while it was packed", "Run the same command again.")
 
 
 def kept_mode(status: os.stat_result) -> int:
@@ -61,11 +81,13 @@ def add_tree(
     top: Path,
     owner: Callable[[int, int], tuple[int, int]] | None,
     mode: Callable[[os.stat_result], int] = kept_mode,
+    time: Callable[[os.stat_result], int] | None = None,
 ) -> None:
     """Add all that is in a directory, but for the top itself.
 
     `owner` tells what a user and a group of this host are in the tree; all is root's where it is None. Access control
-    lists are kept with modes, and are made out by a checkout's umask where modes are.
+    lists are kept with modes, and are made out by a checkout's umask where modes are. `time` tells when a file was
+    changed; where it is None the writer does.
     """
     from bootsmith.tasks.tree.layer import WHITEOUT
 
@@ -85,6 +107,8 @@ def add_tree(
         xattrs = attributes(file, owner, keep_acls=mode is kept_mode)
         whose = owner(status.st_uid, status.st_gid) if owner else (0, 0)
         _add(writer, path, file, status, whose, mode(status), xattrs)
+        if time:
+            writer.date(path, time(status))
 
 
 def _refuse_images(top: Path) -> None:

@@ -69,7 +69,7 @@ def _read(file: BinaryIO) -> None:
     while head := _behind_zeros(file):
         packing = boot_formats.packing(head)
         if packing in unpacking.PACKINGS:
-            if packing == "xz" and head[7] & 0x0F > _CRC32:
+            if packing == "xz" and len(head) > 7 and head[7] & 0x0F > _CRC32:
                 raise Damaged("xz: Linux knows no checksum but crc32: xz --check=crc32")
             _archives(_Pieces(unpacking.unpacked(file, packing)), packing)
         elif packing == "lz4":

@@ -234,9 +234,10 @@ Content: TypeAlias = "bytes | Path | tuple[Path, Entry]"
 
 
 class LayerWriter:
-    """Writes a layer when closed: name-sorted, of the time `epoch` where none is said; what is added later replaces.
+    """Writes a layer when closed: name-sorted; what is added later replaces the earlier.
 
-    A file's data is bytes, or a path that is read when the writer closes.
+    Every time stamp is `epoch`, but for those that `date` gives. A file's data is bytes, or a path that is read when
+    the writer closes.
     """
 
     def __init__(self, tar: Path, index: Path, epoch: int) -> None:
@@ -298,6 +299,11 @@ class LayerWriter:
     def add_opaque(self, path: str) -> None:
         """Hide all that lower layers have below the directory `path`."""
         self._put(Entry(f"{path}/{OPAQUE}".lstrip("/"), "f", 0o644))
+
+    def date(self, path: str, mtime: int) -> None:
+        """Let what was added at `path` have a time of its own, in seconds."""
+        entry, data = self._entries[path]
+        self._entries[path] = (dataclasses.replace(entry, mtime=mtime), data)
 
     def add_copy(self, entry: Entry, tar: Path, *, mtime: int | None = None) -> None:
         """Add an entry of another layer as it is, but for its time, which may be said; its data stands in `tar`."""

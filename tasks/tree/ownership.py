@@ -1,4 +1,7 @@
-"""Whose a directory's files are inside a guest: the numbers this host has for them, and those the guest is to see."""
+"""Whose a directory's files are inside a guest: the numbers this host has for them, and those the guest is to see.
+
+With when they were changed, that is what a fingerprint of the directory does not tell.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,7 @@ import stat
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final, NamedTuple
 
 from bootsmith.cache.display import shown
 from bootsmith.cache.files.walk import walk
@@ -16,6 +20,8 @@ from bootsmith.tasks.errors import StageError
 Range = tuple[int, int]
 """First id and how many."""
 _NOBODY = (1 << 32) - 1  # -1, which chown takes for "leave it"
+_TIMES: Final = -(1 << 31), (1 << 34) - (1 << 31) - 1
+"""The first and the last second that ext4 can tell: from 1901 to 2446."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,17 +80,32 @@ def of(top: Path) -> Owners:
     )
 
 
-def facts(top: Path) -> str:
-    """Return a digest of who owns what below `top`, as the guest sees it.
+def mtime(status: os.stat_result) -> int:
+    """Return when a file was changed, in whole seconds, as a guest sees it."""
+    first, last = _TIMES
+    return min(max(status.st_mtime_ns // 1_000_000_000, first), last)
 
-    A fingerprint does not tell owners, and by their rule access control lists name somebody else. Raises StageError
-    for what cannot be read, and where something is mounted.
+
+class Facts(NamedTuple):
+    """What a fingerprint does not tell of a directory: digests of who owns what in it, and of when it was changed."""
+
+    owners: str
+    times: str
+
+
+def facts(top: Path) -> Facts:
+    """Return who owns what at and below `top`, and when it was changed, as the guest sees it.
+
+    By the rule of owners access control lists name somebody else. Raises StageError for what cannot be read, and where
+    something is mounted.
     """
     from bootsmith.cache.digest import key
 
     owners = of(top)
-    device = top.stat().st_dev
+    status = top.stat()
+    device = status.st_dev
     found: list[key.Value] = []
+    times = [b"%d " % mtime(status)]
     try:
         for entry in walk(top):
             if entry.status.st_dev != device:
@@ -95,10 +116,13 @@ def facts(top: Path) -> str:
             inside = owners.inside(entry.status.st_uid, entry.status.st_gid)
             if inside != (0, 0):
                 found.append([entry.inside, *inside])
+            times.append(b"%d %b" % (mtime(entry.status), entry.inside))
     except OSError as error:
         raise StageError(
             f"{shown(error.filename)} cannot be read: {error.strerror}",
             "Run this as who may read all of it, such as root.",
         ) from error
     ranges: list[key.Value] = [[list(each) for each in ranges] for ranges in (owners.uids, owners.gids)]
-    return key.key({"owners": found, "rule": [owners.uid, owners.gid, *ranges]})
+    return Facts(
+        key.key({"owners": found, "rule": [owners.uid, owners.gid, *ranges]}), key.key({"times": b"\0".join(times)})
+    )

@@ -21,7 +21,7 @@ TOOLS: Final = ("sh", "unshare", "mount", "hostname", "rm")
 """What a stage declares that works this way, beside its own."""
 
 HIDDEN: Final = ("cpuinfo", "cmdline", "mdstat", "modules", "partitions", "swaps")
-"""What of /proc tells of this machine what no tree is to know."""
+"""What of /proc tells of the host's processor, disks and command line: empty files, as in a machine not there yet."""
 RESERVE: Final = 1 << 30
 """Bytes of memory left to everybody else."""
 
@@ -29,8 +29,7 @@ RESERVE: Final = 1 << 30
 # the rest is the program and its arguments.
 # Of the host, programs see no name, no name servers, and no settings of apt and dpkg, which are its own affair: dpkg
 # may be told to leave files out, and what PATH packages run with is asked of apt. Nor do they see in /proc what it is
-# made of: the processor, disks, swap, modules and command line are empty files, as in a machine that is not there yet.
-# What they mount into the tree is gone before the tree goes.
+# made of. What they mount into the tree is gone before the tree goes.
 _PRELUDE: Final = r"""
 set -eu
 umask 022

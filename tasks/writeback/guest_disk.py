@@ -166,7 +166,7 @@ class GuestDisk:
         from bootsmith.cache.digest.fingerprint import fingerprint
         from bootsmith.tasks.tree import ownership
 
-        return Tree(fingerprint(self.top, self.memo), ownership.facts(self.top))
+        return Tree(fingerprint(self.top, self.memo), ownership.facts(self.top).owners)
 
     def _put_beside(
         self, changes: Differences, after: Files, strangers: list[bytes], doing: Callable[[str], None]

@@ -13,9 +13,9 @@ from typing import Final
 
 from bootsmith.tasks.disk import splice
 from bootsmith.tasks.errors import StageError
-from bootsmith.tasks.tools import host, process
+from bootsmith.tasks.tools import host, readers
 from bootsmith.tasks.tools.bounds import Bounds
-from bootsmith.tasks.tools.environment import ENVIRONMENT
+from bootsmith.tasks.tools.enclosure import Shown
 
 _SECONDS: Final = 3600
 _MEMORY: Final = 4 << 30
@@ -57,9 +57,9 @@ def _was_unmounted(image: Path) -> bool:
 
 def _check(image: Path, how: str) -> list[str]:
     """Let e2fsck look at everything; return what it says."""
-    argv: list[str | Path] = [host.find("e2fsck"), "-f", how, image]
     bounds = Bounds(_SECONDS, _MEMORY, image.stat().st_size)
-    done = process.run(argv, env=ENVIRONMENT, cwd=image.parent, check=False, bounds=bounds)
+    shown = Shown(image, writable=how != "-n")
+    done = readers.look(host.find("e2fsck"), lambda name: ["-f", how, name], shown, bounds=bounds)
     if done.status > 128:
         raise StageError(
             f"e2fsck did not come to an end with what the guest left in {image}: signal {done.status - 128}",

@@ -115,6 +115,97 @@ def test_an_edit_that_was_undone_while_it_was_read_is_none(
     assert quick.builder(stage).status(stage).fresh
 
 
+def folder_away(path: Path) -> Meddler:
+    """Move a folder away, put another in its place, and put it back; then make a file beside what is read."""
+    aside = path.with_name("aside")
+    path.rename(aside)
+    (path / "below").mkdir(parents=True)
+    (path / "below/source").write_text("two")
+    yield
+    shutil.rmtree(path)
+    aside.rename(path)
+    (path / "unrelated").touch()
+
+
+def folder_s_link_away(path: Path) -> Meddler:
+    """Let the link that stands for a folder lead to another, and back."""
+    target = path.readlink()
+    path.unlink()
+    (path / "below").mkdir(parents=True)
+    (path / "below/source").write_text("two")
+    yield
+    shutil.rmtree(path)
+    path.symlink_to(target)
+
+
+def nested(quick: QuickStages, *, link: bool) -> Path:
+    """Put the source into folders, behind a link or not; return the outer one."""
+    outer = quick.top / "outer"
+    (outer / "below").mkdir(parents=True)
+    quick.source.rename(outer / "below/source")
+    quick.source = outer / "below/source"
+    if link:
+        outer.rename(quick.top / "real")
+        outer.symlink_to("real")
+    return outer
+
+
+@pytest.mark.parametrize("meddle", [folder_away, folder_s_link_away])
+def test_a_folder_above_an_input_that_was_another_meanwhile(
+    meddle: Callable[[Path], Meddler], quick: QuickStages
+) -> None:
+    """No file knows that its folder was moved away and back, and the stage has read another's: it runs again. V5."""
+    outer = nested(quick, link=meddle is folder_s_link_away)
+    stage = quick.stage("meddled")
+    meddlers.append(meddle(outer))
+    done = quick.builder(stage).ensure(stage)
+    assert done.notes == (f"made: {outer} was moved while it was built: built again",)
+    assert (quick.out.read_text(), quick.runs) == ("one", 2)
+
+
+def beside(path: Path) -> Meddler:
+    """Do all kinds of things in the folders above an input, none of them to what leads there."""
+    yield
+    for folder in (path, path / "below", path.parent):
+        (folder / "new").write_text("new")
+        (folder / "new").rename(folder / "other")
+        (folder / "dir").mkdir()
+        (folder / "dir").rename(folder / "dir2")
+
+
+def test_what_is_done_beside_an_input_is_nothing(quick: QuickStages) -> None:
+    """Files and folders made, moved and removed in the folders above an input do not have the stage run again."""
+    stage = quick.stage("meddled")
+    outer = nested(quick, link=False)
+    stage = quick.stage("meddled")
+    meddlers.append(beside(outer))
+    assert quick.builder(stage).ensure(stage).notes == ()
+    assert quick.runs == 1
+
+
+def moved(path: Path) -> Meddler:
+    """Move a folder away and back."""
+    yield
+    path.rename(path.with_name("aside"))
+    path.with_name("aside").rename(path)
+
+
+def test_a_folder_above_code_that_was_another_meanwhile(quick: QuickStages, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Code that is loaded meanwhile may be the other's, and stays loaded: nothing is made of it, nor later on."""
+    code = quick.top / "code"
+    code.mkdir()
+    (quick.top / "quick.py").rename(code / "quick.py")
+    monkeypatch.syspath_prepend(code)
+    stage = quick.stage("meddled")
+    meddlers.append(moved(code))
+    builder = quick.builder(stage)
+    for _ in range(2):
+        with pytest.raises(StageError, match="quick changed while it was being loaded"):
+            builder.ensure(stage)
+    assert not quick.out.exists()
+    assert quick.runs == 1
+
+
 @pytest.mark.parametrize("meddle", [edited, put_back])
 def test_code_that_was_edited_while_it_ran_is_not_run_again(
     meddle: Callable[[Path], Meddler], quick: QuickStages

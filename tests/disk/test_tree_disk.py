@@ -79,11 +79,27 @@ def test_the_same_tree_is_the_same_disk(top: Path, tmp_path: Path) -> None:
     disks = []
     for name in ("one", "two"):
         copy = tmp_path / name
-        subprocess.run(["cp", "-r", "--preserve=mode,links", top, copy], check=True)
+        subprocess.run(["cp", "-r", "--preserve=mode,links,timestamps", top, copy], check=True)
         there = Site(name, tmp_path / "build" / name, tmp_path / "none.lock", 0)
         run_stage(stages.of_directory(copy, there, kernel=False), tmp_path / f"work-{name}")
         disks.append(stages.disk(there).read_bytes())
     assert disks[0] == disks[1]
+
+
+def test_times_are_the_directory_s_own(top: Path, site: Site, tmp_path: Path) -> None:
+    """A guest sees when each file, link and folder, and the top, was changed; another time is another key (A4)."""
+    wanted = {"": 1_000_000_001, "etc": 1_100_000_001, "..data": 1_200_000_001, "etc/link": 1_300_000_001}
+    before = stages.of_directory(top, site, kernel=False).params
+    for path, time in wanted.items():
+        os.utime(top / path, ns=(0, time * 10**9 + 5), follow_symlinks=False)
+    stage = stages.of_directory(top, site, kernel=False)
+    assert stage.params != before
+    run_stage(stage, tmp_path / "work")
+    found = read_tree(stages.disk(site))
+    assert {path: found[path.encode()].mtime for path in wanted} == wanted
+    os.utime(top / "etc", (1, 1))
+    with pytest.raises(StageError, match="times changed"):
+        run_stage(stage, tmp_path / "again")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files to others")

@@ -25,6 +25,7 @@ from bootsmith.tasks.tree.merged import Tree
 
 from tests.support import observed_access
 from tests.support.checkout import CHECKOUT
+from tests.support.debian_archive import deb
 from tests.support.ordinary_user import UID, ordinary_user
 from tests.support.recipe_folder import RecipeFolder
 
@@ -102,6 +103,15 @@ class Project:
     def digests(self) -> list[str]:
         return [hashlib.sha256(path.read_bytes()).hexdigest() for path in (self.site.base.tar, self.site.base.index)]
 
+    def add(self, package: bytes) -> None:
+        """Have one package more in the lock, and in the store."""
+        digest, file = hashlib.sha256(package).hexdigest(), self.top / "x.deb"
+        file.write_bytes(package)
+        Store(self.cache).put_sha256(file, digest)
+        lock = lockfile.read(self.lock)
+        added = Package("curious", "1", "amd64", "main", True, len(package), digest, "x.deb")
+        lockfile.write(self.lock, dataclasses.replace(lock, packages=(*lock.packages, added)))
+
     def tree(self) -> Tree:
         return Tree([self.site.base.index], [self.site.base.tar])
 
@@ -112,6 +122,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Project:
     with pytest.MonkeyPatch.context() as monkeypatch:
         made = Project(tmp_path_factory.mktemp("rootfs") / "one", monkeypatch)
         renewal.ensure(made.recipe, made.lock, Store(made.cache), lambda _: None)
+        made.add(deb({"Package": "curious", "Version": "1"}, postinst=CURIOUS))
         made.build()
     return made
 
@@ -147,6 +158,21 @@ def test_what_packages_make_for_one_machine_is_not_in_it(project: Project) -> No
     assert tree.names("etc/ssl/private") == []
     links = {name: entry.link for name in tree.names("etc/ssl/certs") if (entry := tree.link(f"etc/ssl/certs/{name}"))}
     assert "ssl-cert-snakeoil.pem" not in {*links, *links.values()}
+
+
+@pytest.mark.boot
+def test_what_packages_run_sees_no_hardware(project: Project) -> None:
+    """Scripts of packages find /proc, but no processor, disk, swap, module or command line in it, nor a /sys (V11)."""
+    assert Path("/proc/cpuinfo").read_bytes()
+    assert project.tree().text("etc/curious") == "localhost\n"
+
+
+CURIOUS = """#!/bin/sh
+set -e
+test -e /proc/self/status
+cat /proc/sys/kernel/hostname /proc/cpuinfo /proc/cmdline /proc/modules /proc/partitions /proc/swaps >/etc/curious || :
+ls -A /sys >>/etc/curious
+"""
 
 
 @pytest.mark.boot

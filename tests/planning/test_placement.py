@@ -105,7 +105,7 @@ def test_what_stands_in_boot_stands_there_once(way: str, ending: str, build: Dis
     places = {"path": f"boot/vmlinuz-{ending}", "initrd": f"boot/initramfs-{ending}"}
     build.site.kernel_facts.write_text(json.dumps(facts | places))
     build.write_recipe(WAYS[way].text("timeout: 0"))
-    build.recipe = replace(build.recipe, source=Directory(build.folder, "root", "keep"))
+    build.recipe = replace(build.recipe, source=Directory(build.folder, "root", "keep", "epoch"))
     build.raw_disk()
     found = held(build, WAYS[way].holds)
     for path, content in named.items():

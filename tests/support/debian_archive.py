@@ -129,15 +129,18 @@ C0dt3+MLoQQxIHF2gBeHPZoNGvIhyAY=
 }
 
 
-def deb(fields: Fields, *, pack: str = "xz", data: dict[str, bytes] | None = None) -> bytes:
-    """Return a package; `pack` is how its members are packed: none, gz or xz."""
+def deb(
+    fields: Fields, *, pack: str = "xz", data: dict[str, bytes] | None = None, postinst: str | None = None
+) -> bytes:
+    """Return a package; `pack` is how its members are packed: none, gz or xz. `postinst` runs as it is installed."""
     control = "".join(f"{name}: {value}\n" for name, value in full(fields).items())
+    scripts = {"postinst": postinst.encode()} if postinst else {}
     files = {f"usr/share/{fields['Package']}": fields["Version"].encode()} if data is None else data
     packer = {"xz": lzma.compress, "gz": lambda raw: gzip.compress(raw, mtime=0), "none": bytes}[pack]
     suffix = "" if pack == "none" else f".{pack}"
     members = {
         "debian-binary": b"2.0\n",
-        f"control.tar{suffix}": packer(_tar({"control": control.encode()})),
+        f"control.tar{suffix}": packer(_tar({"control": control.encode(), **scripts})),
         f"data.tar{suffix}": packer(_tar(files)),
     }
     made = b"!<arch>\n"
@@ -159,6 +162,7 @@ def _tar(files: dict[str, bytes]) -> bytes:
         for name, content in files.items():
             info = tarfile.TarInfo(f"./{name}")
             info.size = len(content)
+            info.mode = 0o755 if name == "postinst" else 0o644
             tar.addfile(info, io.BytesIO(content))
     return made.getvalue()
 

@@ -224,12 +224,12 @@ def read_accounts(data: bytes, folder: Path) -> None:
     files = (data.split(b"\f") + [b""] * 4)[:4]
     tree = Files(folder, {f"etc/{name}": text for name, text in zip(accounts.Accounts.FILES, files, strict=True)})
     made = accounts.Accounts(tree, 86_400)
-    before = made.files()["passwd"].splitlines()
+    before = made.files()["passwd"].split("\n")
     ann = made.ensure("ann", uid=None, groups=["adm"], shell=None, home=None)
     made.set_password("ann", "*")
     after = made.files()
-    assert next(line for line in after["passwd"].splitlines() if line.startswith("ann:")).count(":") == 6
-    assert [line for line in after["passwd"].splitlines() if not line.startswith("ann:")] == [
+    assert next(line for line in after["passwd"].split("\n") if line.startswith("ann:")).count(":") == 6
+    assert [line for line in after["passwd"].split("\n") if not line.startswith("ann:")] == [
         line for line in before if not line.startswith("ann:")
     ]
     assert 0 <= ann.uid < 1 << 32
@@ -550,6 +550,7 @@ EXAMPLES: Mapping[str, Sequence[bytes]] = {
     "units": [UNIT.replace(b"multi", b"\0ulti"), UNIT.replace(b"t@2", b"t@\0"), UNIT.replace(b"z.s", b"../../z.s")],
     "names": [b"a\x1b[2J\0a\x1b[2J/b"],
     "kernel": [b"\x7fELF", tiny_kernel.kernel()[:0x20F], tiny_kernel.kernel()[:0x237]],
+    "initrd": [b"\xfd7zXZ\0\0"],  # that is all of it
     "program": [
         program()[: 0x58 + 8] + b"\xff\xff\xff\xff" + program()[0x58 + 12 :],  # of more data than can be said
         program().replace(struct.pack("<II", 0x1000, 0x200), bytes(8), 1),  # aligned to nothing

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from pathlib import Path
 
@@ -109,6 +110,21 @@ def test_a_directory_does_as_well(project: ToyProject) -> None:
     (build,) = (project.top / "build/disks").glob("tree-*/syslinux")
     found = read_tree(build / "populate/root.img")
     assert (found[b"etc/hostname"].uid, found[b"etc/hostname"].gid) == (0, 0)
+
+
+def test_a_directory_s_times_are_in_it(project: ToyProject) -> None:
+    """Files and folders have the times that they have here, though /etc/fstab is another; `touch` is seen (A16)."""
+    tree = project.top.parent / "tree"
+    wanted = {"": 1_000_000_000, "etc": 1_100_000_000, "etc/hostname": 1_200_000_000, "boot": 1_300_000_000}
+    found = []
+    for more in (0, 5):
+        for path, time in wanted.items():
+            os.utime(tree / path, (0, time + more))
+        said(project, BIOS, "../tree")
+        (build,) = (project.top / "build/disks").glob("tree-*/syslinux")
+        disk = read_tree(build / "populate/root.img")
+        found.append({path: disk[path.encode()].mtime - more for path in wanted})
+    assert found == [wanted, wanted]
 
 
 def test_a_kernel_of_ones_own_without_an_initrd(project: ToyProject) -> None:

@@ -254,6 +254,7 @@ def test_falls_back_where_namespaces_are_forbidden(tmp_path: Path, monkeypatch: 
     monkeypatch.setattr(isolation, "walls", walls)
     monkeypatch.setattr(process, "_chosen", {})
     log = io.BytesIO()
+    monkeypatch.setattr(process, "_noted", set())
     assert sh("echo a", tmp_path, log=log, input=b"").stdout == b"a\n"
     assert sh("cat", tmp_path, input=b"b").stdout == b"b"
     assert log.getvalue() == b"$ /bin/sh -c 'echo a'\n(nothing holds it)\na\n"

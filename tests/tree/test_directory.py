@@ -156,7 +156,7 @@ def test_depth_is_limited_by_what_a_path_can_say_alone(site: Site) -> None:
     with deep_tree(top, 1050) as last:
         os.close(os.open("file", os.O_CREAT | os.O_WRONLY, dir_fd=last))
         assert "d/" * 1050 + "file" in pack(site).entries
-        assert len(ownership.facts(top)) == 32
+        assert [len(each) for each in ownership.facts(top)] == [32, 32]
     with deep_tree(top, 5000), pytest.raises(StageError, match=r"d/d/d.*….*d/d has a path of more than the 4095 bytes"):
         pack(site, "deeper")
 
@@ -188,6 +188,34 @@ def test_owners_are_kept_where_the_recipe_says_so(site: Site, monkeypatch: pytes
     (init,) = (each for each in layer.read_index(site.base.index) if each.path == "init")
     assert (init.uid, init.gid) == (7, 8)
     with pytest.raises(StageError, match="owners changed"):
+        run_stage(stage, here / "scratch-changed")
+
+
+def test_times_are_kept_where_the_recipe_says_so(site: Site) -> None:
+    """`times: keep`: each file's own, the top's too, and `touch` is an edit; without it `touch` changes nothing. V2."""
+    here = site.lock.parent
+    pack(site)
+    (here / "tree/etc").mkdir()
+    (here / "tree/link").symlink_to("init")
+    wanted = {"": 1_100_000_000, "etc": 1_200_000_000, "init": 1_300_000_000, "link": -5}
+
+    def touch(more: int) -> None:
+        for path, time in wanted.items():
+            os.utime(here / "tree" / path, ns=(0, (time + more) * 10**9), follow_symlinks=False)
+
+    found = {}
+    for times in ("epoch", "keep"):
+        touch(0)
+        text = f"source: {{directory: {{path: tree, times: {times}}}}}" + REST
+        (here / "x.yaml").write_text(text)
+        stage = rootfs.stage(load(here / "x.yaml"), site)
+        run_stage(stage, here / f"scratch-{times}")
+        found[times] = {each.path: each.mtime for each in layer.read_index(site.base.index)}
+        touch(7)
+        again = rootfs.stage(load(here / "x.yaml"), site)
+        assert (again.params != stage.params) == (times == "keep")
+    assert found == {"epoch": dict.fromkeys(wanted, EPOCH), "keep": wanted}
+    with pytest.raises(StageError, match="times changed"):
         run_stage(stage, here / "scratch-changed")
 
 

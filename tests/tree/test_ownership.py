@@ -41,17 +41,42 @@ def test_the_guest_s_numbers(owners: Owners, outside: tuple[int, int], inside: t
 def test_the_digest_tells_owners_apart(tmp_path: Path) -> None:
     """Equal owners give equal digests, whatever the files hold."""
     (tmp_path / "a").write_text("one")
-    before = ownership.facts(tmp_path)
+    before = ownership.facts(tmp_path).owners
     (tmp_path / "a").write_text("two")
+    assert ownership.facts(tmp_path).owners == before
+
+
+def test_the_digest_tells_times_apart(tmp_path: Path) -> None:
+    """Another second of a file, a link, a folder or the top is another digest; less than a second is none (A4)."""
+    (tmp_path / "below").mkdir()
+    (tmp_path / "below/a").touch()
+    (tmp_path / "link").symlink_to("below")
+    places = ["", "below", "below/a", "link"]
+    for number, place in enumerate(places):
+        os.utime(tmp_path / place, ns=(0, number * 10**9), follow_symlinks=False)
+    found = {ownership.facts(tmp_path)}
+    for place in places:
+        os.utime(tmp_path / place, ns=(0, 9 * 10**9), follow_symlinks=False)
+        found.add(ownership.facts(tmp_path))
+    assert len({each.times for each in found}) == 5
+    assert len({each.owners for each in found}) == 1
+    before = ownership.facts(tmp_path)
+    os.utime(tmp_path / "below/a", ns=(0, 9 * 10**9 + 5))
     assert ownership.facts(tmp_path) == before
+
+
+@pytest.mark.parametrize(("seconds", "seen"), [(-(1 << 40), -(1 << 31)), (-5, -5), (1 << 40, 15_032_385_535)])
+def test_times_that_no_disk_can_tell(seconds: int, seen: int) -> None:
+    """A time beyond what ext4 holds is the nearest that it does, as Linux itself has it."""
+    assert ownership.mtime(os.stat_result((0,) * 10, {"st_mtime_ns": seconds * 10**9})) == seen
 
 
 def test_the_digest_tells_rules_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Another rule is another digest: by it access control lists name others, even where all files are root's."""
-    found = {ownership.facts(tmp_path)}
+    found = {ownership.facts(tmp_path).owners}
     for each in (Owners(1, 2), Owners(1, 2, RANGE), Owners(1, 2, (), RANGE), Owners(1, 2, RANGE, RANGE)):
         monkeypatch.setattr(ownership, "of", lambda _, rule=each: rule)
-        found.add(ownership.facts(tmp_path))
+        found.add(ownership.facts(tmp_path).owners)
     assert len(found) == 5
 
 

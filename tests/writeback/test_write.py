@@ -14,6 +14,7 @@ import pytest
 
 from tests.support import file_faults
 from tests.support.checkout import CHECKOUT
+from tests.support.ext_image import read_tree
 from tests.support.guest_disks import copy, debugfs, described, disk_of
 from tests.support.kernel_files import bzimage
 from tests.support.ordinary_user import ordinary_user
@@ -105,6 +106,37 @@ def test_the_guest_s_changes_are_written(fake: FakeMachine) -> None:
     assert f"the guest changed nothing in {fake.one}" in said or "written" not in said
     assert "fresh    dir-disk" in fake.doit("run-dir", "--accel", "tcg", "../one")
     assert described(fake.one) == described(fake.two)
+
+
+def test_times_go_both_ways(fake: FakeMachine) -> None:
+    """The guest sees when files were changed here; what it left alone keeps its time to the last digit, else it is its.
+
+    A folder in which it made something has the guest's time too, as it has in the guest.
+    """
+    shutil.rmtree(fake.two)
+    for number, path in enumerate(["etc/motd", "etc/hosts", "var/old", "boot/vmlinuz-1", "boot", "etc", "var", ""]):
+        os.utime(fake.one / path, ns=(0, (1_000_000_000 + number) * 10**9 + 123_456_789))
+    before = times(fake.one)
+    copy(fake.one, fake.two)
+    assert "nothing in" in fake.write()
+    assert times(fake.one) == before
+    (disk,) = fake.project.top.glob("build/run/one-*/tree.img")
+    seen = {os.fsdecode(path): node.mtime for path, node in read_tree(disk).items()}
+    assert seen == {path: time // 10**9 for path, time in before.items()}
+    (fake.two / "etc/motd").write_text("from the guest\n")
+    (fake.two / "var/new").touch()
+    (fake.two / "boot").chmod(0o700)
+    for path in ("etc/motd", "var/new", "var"):
+        os.utime(fake.two / path, (1_500_000_000, 1_500_000_000))
+    fake.leave()
+    assert "wrote back 2 files in" in fake.write()
+    changed = dict.fromkeys(("etc/motd", "var/new", "var"), 1_500_000_000 * 10**9)
+    assert times(fake.one) == before | changed
+
+
+def times(top: Path) -> dict[str, int]:
+    """Return when each file and folder was changed, "" the top."""
+    return {str(path.relative_to(top)).removeprefix("."): path.lstat().st_mtime_ns for path in [top, *top.rglob("*")]}
 
 
 def test_without_the_option_nothing_is_written(fake: FakeMachine) -> None:
@@ -263,7 +295,7 @@ FINISH = """
     if disk.pending:
         note = json.loads(disk._note.read_bytes())
         if not note["begun"]:  # by whose rule owners are told: the machine ran as somebody else here
-            note["owners"] = ownership.facts(disk.top)
+            note["owners"] = ownership.facts(disk.top).owners
             disk._note.write_text(json.dumps(note))
         print(*disk.finish(print), sep="\\n")
 """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from typing import TYPE_CHECKING
 
 from bootsmith.tasks.command.actions import images
@@ -60,7 +60,10 @@ def write(request: Request) -> None:
         raise UsageError("--grow: a CD has nothing that could grow", "Leave it out.")
     progress = request.session.progress
     name = f"write:{request.recipe}" if request.recipe else "write"
-    with kept(request, image), image_content.opened(image, form, secret) as disk, disk.part(0, disk.size) as (file, _):
+    with ExitStack() as stack:
+        stack.enter_context(kept(request, image))
+        disk = stack.enter_context(image_content.opened(image, form, secret))
+        file, _ = stack.enter_context(image_content.descriptor(disk, 0, disk.size))
         fitted = growing.fit(disk.read, disk.size, about.size, grow=grow) if form != "iso" else growing.NO_TABLE
         target.check_room(about, disk.size, table=form == "iso" or fitted.table != "none")
         if grow and not fitted.grown and fitted.table == "none":

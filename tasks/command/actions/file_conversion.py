@@ -50,7 +50,7 @@ def convert_file(request: Request) -> None:
     progress.start(NAME)
     began = time.monotonic()
     with image_format.in_use(source, progress.tell), _scratch(target) as folder:
-        disk = _raw(source, form, folder, passphrase, partial(progress.say, NAME))
+        disk = _raw(source, form, folder, passphrase, partial(progress.say, NAME), follow=follow)
         output = _output(kind, {**values, "file": target.name}, disk.stat().st_size)
         files = [target.parent / file for file in output.files]
         for file in files:
@@ -157,7 +157,9 @@ def _passphrase(request: Request) -> Passphrase | None:
     return images.passphrase(request, Path()) if request.options["passphrase"] else None
 
 
-def _raw(source: Path, form: str, folder: Path, passphrase: Passphrase | None, say: Callable[[str], None]) -> Path:
+def _raw(
+    source: Path, form: str, folder: Path, passphrase: Passphrase | None, say: Callable[[str], None], *, follow: bool
+) -> Path:
     """Return the disk that an image holds as a raw file, itself where it is one. Raises BootsmithError."""
     from bootsmith.tasks.disk import image_content
 
@@ -165,7 +167,7 @@ def _raw(source: Path, form: str, folder: Path, passphrase: Passphrase | None, s
     if form not in ("raw", "iso"):
         disk = folder / "disk.raw"
         say(f"reading {form}")
-        image_content.unpack(source, form, disk, passphrase, say)
+        image_content.unpack(source, form, disk, passphrase, say, follow=follow)
     if disk.stat().st_size % SECTOR:
         raise UsageError(
             f"{shown(source)} holds {disk.stat().st_size} bytes, which are no whole sectors",

@@ -114,7 +114,7 @@ def _recipe(request: Request, tree: Path, loader: str) -> Recipe:
     raw: dict[str, Raw] = {
         "name": loader,
         "seed": _literal(tree.name),
-        "source": {"directory": {"path": path, "owner": "keep"}} if tree.is_dir() else {"tar": path},
+        "source": {"directory": {"path": path, "owner": "keep", "times": "keep"}} if tree.is_dir() else {"tar": path},
         "system": "none",
         "disk": {"size": asked.get("size")},
         "boot": {"loader": loader, **boot, "root": "none" if has_root else None},

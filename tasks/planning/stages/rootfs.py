@@ -69,13 +69,15 @@ def _installed(source: Debian, recipe: Recipe, site: Site) -> Stage:
 
 
 def _packed(source: Directory, site: Site) -> Stage:
-    owners = ownership.facts(source.path) if source.owner == "keep" else None
+    facts = ownership.facts(source.path) if "keep" in (source.owner, source.times) else None
+    owners = facts.owners if facts and source.owner == "keep" else None
+    times = facts.times if facts and source.times == "keep" else None
     return Stage(
         "rootfs",
         "bootsmith.tasks.tree.directory:pack",
         {"directory": source.path},
         {"tar": site.base.tar, "index": site.base.index},
-        DirectoryParams(site.epoch, owners, source.modes).to_json(),
+        DirectoryParams(site.epoch, owners, source.modes, times).to_json(),
         doc="base tree, as a tar",
     )
 

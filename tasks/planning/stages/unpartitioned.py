@@ -15,12 +15,12 @@ if TYPE_CHECKING:
 
 
 EPOCH = 315_532_800
-"""When everything in it was made: 1980. mke2fs takes 0 for no time at all."""
+"""When the filesystem was made: 1980. mke2fs takes 0 for no time at all."""
 
 
 def of_directory(top: Path, site: Site, *, kernel: bool) -> Stage:
     """Return the stage for a directory; with `kernel` it takes kernel and initrd out, too. Raises StageError."""
-    params = DirectoryDiskParams(EPOCH, ownership.facts(top))
+    params = DirectoryDiskParams(EPOCH, *ownership.facts(top))
     return _stage("dir-disk", "pack_directory", top, params, site, kernel=kernel)
 
 

@@ -51,6 +51,11 @@ _DIRECTORY_TREE = Section(
             "keep: as they are; exec: 0755 or 0644 by the exec bit, so that a checkout's umask changes nothing",
             "keep",
         ),
+        "times": Key(
+            Choice("epoch", "keep"),
+            "epoch: all files carry the image's date; keep: their own, to the second, so that `touch` is an edit",
+            "epoch",
+        ),
     },
     model.Directory,
     bare="path",

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import os
 import platform
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import pytest
 from bootsmith.cache.files import mounts
@@ -81,6 +82,64 @@ def test_a_file_system_without_a_disk(kind: str, exchangeable: bool, kernel: Pat
     """What a program serves may be another image the next time; others make their times themselves."""
     kernel.write_text(f"30 1 0:51 / /mnt\\040x rw,relatime shared:1 master:2 - {kind} rw\n")
     assert mounts.is_exchangeable(os.makedev(0, 51)) is exchangeable
+
+
+class Node(NamedTuple):
+    """What a folder, or the node of a device, is said to be."""
+
+    st_dev: int = 0
+    st_rdev: int = 0
+
+
+def seen(patch: pytest.MonkeyPatch, places: Mapping[bytes, Node]) -> None:
+    """Let these paths, as bytes, be what is said of them."""
+    really = os.stat
+
+    def stat(path: Any, **words: Any) -> Any:
+        return places[path] if isinstance(path, bytes) and path in places else really(path, **words)
+
+    patch.setattr(os, "stat", stat)
+
+
+def device(number: str) -> int:
+    return os.makedev(*map(int, number.split(":")))
+
+
+@pytest.mark.parametrize(("number", "exchangeable"), [("8:1", False), ("253:0", False), ("7:3", True), ("8:32", True)])
+@pytest.mark.parametrize("volume", ["0:51", "0:99"])
+def test_a_volume_of_btrfs(
+    number: str, exchangeable: bool, volume: str, kernel: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each subvolume has a number that neither disk nor mount has: what all volumes lie on tells."""
+    kernel.write_text("30 1 0:51 / /mnt rw - btrfs /dev/x rw,subvol=/\n31 1 0:7 / /x rw - tmpfs tmpfs rw\n")
+    seen(monkeypatch, {b"/dev/x": Node(st_rdev=device(number)), b"tmpfs": Node()})
+    assert mounts.is_exchangeable(device(volume)) is exchangeable
+
+
+@pytest.mark.parametrize(
+    ("layers", "exchangeable"),
+    [
+        ("lowerdir=/fixed:/fixed/b,upperdir=/fixed/u,workdir=/loop/w", False),
+        ("lowerdir=/fixed:/loop,upperdir=/fixed/u", True),
+        ("lowerdir+=/fixed,lowerdir+=/loop/a", True),
+        ("lowerdir=/fixed::/loop,upperdir=/fixed/u", True),
+        ("lowerdir=/fixed,upperdir=/loop/u", True),
+        ("lowerdir=/not/seen/here,upperdir=/fixed/u", True),
+        ("lowerdir=relative,upperdir=/fixed/u", True),
+        ("lowerdir=/fixed\\134:x", True),
+        ("lowerdir=/sp\\040ace", False),
+    ],
+)
+@pytest.mark.parametrize("volume", ["0:51", "0:99"])
+def test_an_overlay(
+    layers: str, exchangeable: bool, volume: str, kernel: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It is what its layers lie on; a layer that is not to be seen, as in a container, may lie on anything."""
+    kernel.write_text(f"30 1 0:51 / / rw - overlay overlay rw,{layers},xino=off\n")
+    fixed, loop = Node(device("8:1")), Node(device("7:3"))
+    places = dict.fromkeys((b"/fixed", b"/fixed/b", b"/fixed/u", b"/sp ace"), fixed)
+    seen(monkeypatch, places | dict.fromkeys((b"/loop", b"/loop/a", b"/loop/u", b"/loop/w"), loop))
+    assert mounts.is_exchangeable(device(volume)) is exchangeable
 
 
 def test_every_mount_has_an_id_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
