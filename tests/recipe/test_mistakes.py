@@ -69,7 +69,7 @@ BAD = [
         [
             (
                 "2:9: system: this takes keys of its own; known here: hostname, hosts, users, "
-                "services, network, machine_id, ssh_host_keys, fstab"
+                "services, network, machine_id, ssh_host_keys, cloud_init, fstab"
             )
         ],
     ),

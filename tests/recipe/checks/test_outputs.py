@@ -6,7 +6,10 @@ from tests.support.recipe_folder import SOURCE, RecipeFolder, each_of
 
 BAD = [
     (SOURCE + "outputs: raw\n", ["2:10: outputs: this takes a list; write [raw]"]),
-    (SOURCE + "outputs: [vmdk]\n", ["2:11: outputs.vmdk: no such kind; known here: raw, qcow2, kernel, initramfs"]),
+    (
+        SOURCE + "outputs: [vmdk]\n",
+        ["2:11: outputs.vmdk: no such kind; known here: raw, qcow2, kernel, initramfs, iso, cidata"],
+    ),
     (
         SOURCE + "outputs: [raw, raw]\n",
         ["2:16: outputs.raw.file: two outputs are called x.raw; give one another file:"],
