@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -134,6 +135,7 @@ def _packed(boot: model.Boot) -> bool:
 
 def _outputs(chosen: Iterable[Chosen], name: str, boot: model.Boot, volume: media.Volume) -> Iterable[model.OutputSpec]:
     packed = _packed(boot)
+    isos = itertools.count(1)
     for each in chosen:
         values = each.value
         file = values["file"] or f"{name}.{_ENDINGS.get(each.kind, each.kind)}"
@@ -148,7 +150,7 @@ def _outputs(chosen: Iterable[Chosen], name: str, boot: model.Boot, volume: medi
                 yield model.InitramfsOutput(file, values["compress"] or ("gzip" if packed else None))
                 continue
             case "iso":
-                yield volume.iso(file, values, name, boot)
+                yield volume.iso(file, values, name, boot, next(isos))
                 continue
             case "cidata":
                 yield media.cidata(values, name)
