@@ -37,8 +37,6 @@ _FAT_TOOLS: Final = ("mkfs.vfat", "mcopy", "mmd")
 _MIB: Final = 1 << 20
 _SMALLEST: Final = 4 * _MIB
 """Bytes of the FAT filesystem: of less than that there is none with 16 bits an entry."""
-_LONGEST_COUNT: Final = 0xFFFF
-"""Sectors of 512 bytes that the boot catalog can say an image has."""
 
 
 @dataclass(frozen=True)
@@ -177,8 +175,7 @@ def _esp(ctx: Context, params: OpticalParams, tar: Path, index: Path) -> list[st
     room = max(_SMALLEST, -(-(size + size // 16 + _MIB) // _MIB) * _MIB)  # clusters and tables take less than that
     fat.make_small(ctx, image, room, serial=params.serial, label="ESP")
     fat.fill(ctx, image, _ESP, tree, [tar])
-    count = ("-boot-load-size", "0") if room // 512 > _LONGEST_COUNT else ()
     return [
         "-append_partition", "2", "0xef", str(image),
-        "-e", "--interval:appended_partition_2:all::", "-no-emul-boot", *count,
+        "-e", "--interval:appended_partition_2:all::", "-no-emul-boot",
     ]  # fmt: skip

@@ -10,7 +10,7 @@ from bootsmith.tasks.planning.stages import (
     assemble,
     boot_file_outputs,
     bootloader,
-    cidata,
+    cloud_seed,
     convert,
     extraction,
     initrd,
@@ -48,7 +48,7 @@ def plan(recipe: Recipe, site: Site) -> Plan:
         ]
     stages += boot_file_outputs.stages(recipe, site)
     stages += iso.stages(recipe, site)
-    stages += cidata.stages(recipe, site)
+    stages += cloud_seed.stages(recipe, site)
     outputs = [site.output(file) for output in recipe.outputs for file in output.files]
     if not recipe.disk.partitions:  # nothing else needs what entries have of their own, and they boot
         outputs += [site.kernel_for(entry) for entry in boot_files.kernels(recipe.boot) if entry]

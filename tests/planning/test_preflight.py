@@ -149,3 +149,12 @@ def test_modules_that_this_hosts_grub_has_not_are_doubted(
     monkeypatch.setattr(preflight.programs, "place", lambda _: None)
     assert preflight.doubts(recipe) == []
     assert preflight.doubts(recipes.load(SOURCE)) == []
+
+
+def test_what_cloud_init_would_pass_over_is_told_before_anything_is_made(recipes: RecipeFolder) -> None:
+    """By the key that names the file, and what to write (W10)."""
+    (recipes.folder / "recipes/u").write_text("# cloud-config\nx: y\n")
+    text = SOURCE + "system: {cloud_init: {user_data: u}}\noutputs: [cidata]\n"
+    (line,) = preflight.files(recipes.load(text), recipes.folder / "build")
+    assert "system.cloud_init.user_data: recipes/u begins with '# cloud-config'" in line
+    assert "did you mean #cloud-config?" in line

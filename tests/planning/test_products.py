@@ -59,3 +59,22 @@ def test_without_a_disk_there_is_no_raw() -> None:
     found = products.complete(plan(("convert/kernel",), tuple(each for each in STAGES if each.name != "assemble")))
     assert "raw" not in found.groups()
     assert found.products == ("kernel", "kernel/own", "convert/kernel")
+
+
+CD = Stage("convert/iso", "m:f", {"root": Path("/b/root")}, {"image": Path("/b/4")})
+
+
+@pytest.mark.parametrize(
+    ("kept", "cd"),
+    [
+        (("convert/iso",), True),
+        (("convert/iso", "convert/kernel"), True),
+        (("convert/iso", "assemble"), False),
+        (("convert/iso", "convert/qcow2-2"), False),
+        (("convert/kernel",), False),
+    ],
+)
+def test_a_cd_is_what_there_is_where_no_disk_is_kept(kept: tuple[str, ...], *, cd: bool) -> None:
+    """Commands about an image then mean the CD (W6)."""
+    found = products.cd(plan(kept, (*STAGES, CD)))
+    assert (found is not None) == cd

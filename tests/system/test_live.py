@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 from bootsmith.tasks.tree import live_initramfs
 
-from tests.support import cd_build
+from tests.support import cd_build, tiny_kernel
 from tests.support.checkout import CHECKOUT
 from tests.support.project import dodo, doit
 from tests.support.signing_keys import make_key
@@ -24,6 +25,12 @@ boot:
   secure_boot: {key: {file: mine.key}, certificate: mine.crt}
 machine: {secure_boot: true}
 test: {expect: ["secureboot: Secure boot enabled", live is up], timeout: 5m}
+"""
+TINY = """
+source: {directory: {path: tree, modes: exec}}
+system: none
+boot: {loader: grub-bios, kernel: linux, initrd: tree, cmdline: then}
+outputs: [iso: {mode: initramfs, loader: isolinux}]
 """
 DEBIAN = """
 extends: minimal
@@ -103,6 +110,26 @@ def test_commands_take_the_cd_of_a_recipe_that_keeps_no_disk(project: Path) -> N
     told = doit(project, "inspect")
     assert "GRUB, its core at sector" in told
     assert "problem" not in told
+
+
+def test_a_past_build_s_cd_is_brought_back_and_one_renamed_is_told_of(tmp_path: Path) -> None:
+    """The same CD under another name; `at=ID` runs the one of then, where no disk was kept (W6)."""
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "tree/init").write_text("#!/bin/sh\n")
+    (tmp_path / "tree/init").chmod(0o755)
+    (tmp_path / "linux").write_bytes(tiny_kernel.kernel())
+    (tmp_path / "my.yaml").write_text(TINY)
+    (tmp_path / "dodo.py").write_text(dodo("my.yaml"))
+    doit(tmp_path, "image")
+    first = (tmp_path / "build/my/my.iso").read_bytes()
+    said = doit(tmp_path, "outputs.iso.file=other.iso", "image")
+    assert "build/my/my.iso is no output any more: `doit clean image` removes it" in said
+    assert (tmp_path / "build/my/other.iso").read_bytes() == first
+    doit(tmp_path, "boot.cmdline=now", "image")
+    old = json.loads(doit(tmp_path, "log", "--json"))["builds"][-1]["id"]
+    assert f"at/{old[:8]}/my.iso" in doit(tmp_path, f"at={old}", "run-bios", "--print")
+    assert (tmp_path / f"build/my/at/{old[:8]}/my.iso").read_bytes() == first
+    assert not (tmp_path / "build/my/assemble").exists()
 
 
 @pytest.mark.soak(whole=1)

@@ -82,7 +82,10 @@ def disk(request: Request) -> Path:
 def _format(request: Request, plan: Plan) -> str:
     """Return the format of the image that is meant: the one asked for, else a disk's or a CD's, whichever is kept."""
     asked: str | None = request.options.get("format")
-    return asked or ("iso" if products.cd(plan) and not is_past(request) else "raw")
+    made = products.cd(plan)
+    if made and is_past(request) and not made.outputs["image"].exists():
+        made = None  # that build kept a disk
+    return asked or ("iso" if made else "raw")
 
 
 def cd(request: Request, plan: Plan) -> bool:
@@ -171,7 +174,9 @@ def plan(request: Request) -> Plan:
 
 def _output(request: Request, plan: Plan, form: str) -> Path:
     stage = _converted(plan, form)
-    if request.session.invocation.reserved.get("at"):
+    if is_past(request):
+        if not request.options.get("format"):
+            return next(iter(stage.outputs.values()))
         raise UsageError(f"of an earlier build there is the raw disk, and no {form}", "Leave out --format.")
     file = next(iter(stage.outputs.values()))
     if not request.session.builder(request.recipe).status(stage).fresh:

@@ -44,16 +44,20 @@ def restore(request: Request) -> None:
 
 
 def past_plan(request: Request, at: str) -> Plan:
-    """Return the recipe's plan with the files of a past build, brought back: its disk, and what boots without one."""
+    """Return the recipe's plan with the files of a past build, brought back: its disk, and what boots without one.
+
+    Of a build that kept no disk it is the CD.
+    """
     from bootsmith.tasks.build import past
     from bootsmith.tasks.planning import products
 
     builder, entry = _past(request, at)
     needed = [stage.name for stage in products.direct(builder.plan)]
     say, log = request.session.progress.tell, request.typed("log")
-    if products.DISK in entry.stages:
-        past.bring_back(builder.freshness, entry, say, log, [products.DISK])
-    with suppress(StageError) if products.DISK in entry.stages else nullcontext():  # a disk mostly boots by itself
+    image = next((name for name in (products.DISK, products.CD) if name in entry.stages), None)
+    if image:
+        past.bring_back(builder.freshness, entry, say, log, [image])
+    with suppress(StageError) if image else nullcontext():  # a disk mostly boots by itself
         past.bring_back(builder.freshness, entry, say, log, [name for name in needed if name in entry.stages])
     return builder.plan.moved(past.folder(builder.plan.build, entry))
 

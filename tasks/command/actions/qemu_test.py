@@ -67,11 +67,11 @@ def _recipe(request: Request) -> Recipe:
     return request.session.recipe(request.recipe, _asked(request))
 
 
-def kinds(recipe: Recipe, loaders: Sequence[str]) -> list[Kind]:
-    """Return under what a recipe is tested: "auto" is what its machine, else its loaders, say."""
+def kinds(recipe: Recipe, loaders: Sequence[str] = ()) -> list[Kind]:
+    """Return under what a recipe is tested: "auto" is what its machine, else its loaders, or those given, say."""
     from bootsmith.tasks.recipe.loaders.kinds import served
 
-    able = served(loaders)
+    able = served(loaders or recipe.boot.loader)
     usual: tuple[Kind, ...] = ("uefi", "bios", "direct")
     first: Kind = next((kind for kind in usual if kind in able), "direct")
     if recipe.machine.type == "microvm":

@@ -80,7 +80,7 @@ def _iso(name: str, iso: Iso, recipe: Recipe, site: Site) -> Stage:
             epoch=site.epoch,
             label=iso.label,
             uuid=iso.uuid,
-            serial=identifiers.serial(recipe.seed, "iso", iso.file),
+            serial=identifiers.serial(recipe.seed, "iso", iso.uuid),
             loaders=iso.loader,
             menu=menu(recipe, iso),
             grub_modules=recipe.boot.grub_modules if any(each.startswith("grub-") for each in iso.loader) else (),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
@@ -147,10 +148,11 @@ def _packed(boot: model.Boot) -> bool:
 def _outputs(
     chosen: Iterable[Chosen], name: str, system: str, boot: model.Boot, volume: media.Volume
 ) -> Iterator[model.OutputSpec]:
+    isos = itertools.count(1)
     for each in chosen:
         match each.kind:
             case "iso":
-                yield volume.iso(each.value["file"] or f"{name}.iso", each.value, name, boot)
+                yield volume.iso(each.value["file"] or f"{name}.iso", each.value, name, boot, next(isos))
             case "cidata":
                 yield media.cidata(each.value, name)
             case _:

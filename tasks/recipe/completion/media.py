@@ -16,10 +16,10 @@ class Volume(NamedTuple):
     seed: str
     arch: str
 
-    def iso(self, file: str, values: Mapping[str, Any], name: str, boot: model.Boot) -> model.Iso:
-        """Return an ISO; two of one recipe have two UUIDs."""
+    def iso(self, file: str, values: Mapping[str, Any], name: str, boot: model.Boot, number: int) -> model.Iso:
+        """Return an ISO, the recipe's one of that `number`: each has a UUID of its own."""
         label = values["label"] or re.sub("[^A-Z0-9_]", "_", name.upper())[:32]
-        uuid = identifiers.volume_date(self.seed, "iso", file)
+        uuid = identifiers.volume_date(self.seed, "iso", str(number))
         return model.Iso(file, values["mode"], label, values["loader"] or self._loaders(boot), uuid)
 
     def _loaders(self, boot: model.Boot) -> tuple[str, ...]:

@@ -32,8 +32,8 @@ def stages(recipe: Recipe, site: Site) -> Iterator[Stage]:
                 epoch=site.epoch,
                 format=output.format,
                 hostname=recipe.name if system == "none" else system.hostname,
-                uuid=identifiers.volume_date(recipe.seed, "cidata", output.file),
-                serial=identifiers.serial(recipe.seed, "cidata", output.file),
+                uuid=identifiers.volume_date(recipe.seed, "cidata", str(number)),
+                serial=identifiers.serial(recipe.seed, "cidata", str(number)),
             ).to_json(),
             cidata.TOOLS[output.format],
             stored=False,  # sooner made than restored
