@@ -14,6 +14,7 @@ from bootsmith.tasks.build import workdir
 from bootsmith.tasks.build.system_errors import in_words
 from bootsmith.tasks.command.actions import images
 from bootsmith.tasks.errors import RecipeError, UsageError
+from bootsmith.tasks.tools import priority
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -47,6 +48,7 @@ def convert_file(request: Request) -> None:
     kind, values = wanted(target.name, request.options)
     passphrase, follow = _passphrase(request), bool(request.options["follow"])
     form = image_format.identify(source, request.options["from"], opens=passphrase is not None, follow=follow)
+    priority.lower(request.options["priority"] or priority.asked(), "--priority")
     progress.start(NAME)
     began = time.monotonic()
     with image_format.in_use(source, progress.tell), _scratch(target) as folder:
