@@ -14,7 +14,7 @@ SOON = 1.0
 """Seconds before which a rate would be chance."""
 _DONE = re.compile(r"(\d+(?:\.\d+)?)(?:/100)?%")
 _SIZE = re.compile(r"(?:of )?(\d+) bytes")
-_PACKS = re.compile(r"packing .*by (\w+)|packing by (\w+)")
+_PACKS = re.compile(r"packing .*by (\w+)")
 _QUICKER = {
     "zlib": "`compress: zstd` is quicker, and `none` more so",
     "gzip": "`compress: zstd` is quicker, and smaller",
@@ -39,7 +39,7 @@ class Pace:
         if size := _SIZE.search(text):
             self._size = int(size[1])
         if packs := _PACKS.search(text):
-            self._packing, self._begun = packs[1] or packs[2], self._clock()
+            self._packing, self._begun = packs[1], self._clock()
         done = _DONE.search(text)
         if done is None:
             return _SIZE.sub(lambda match: match[0].replace(f"{match[1]} bytes", human(int(match[1]))), text)
@@ -60,9 +60,7 @@ class Pace:
 
     def hint(self, name: str, seconds: float) -> str:
         """Return what is to be said of a stage that took so long, where packing was most of it; "" where nothing is."""
-        spent = self._clock() - self._begun if self._packing else 0.0
-        if spent < LONG or spent < seconds / 2:
+        spent = self._clock() - self._begun
+        if self._packing not in _QUICKER or spent < LONG or spent < seconds / 2:
             return ""
-        return (
-            f"{name} spent {spent:.0f} s packing by {self._packing}: {_QUICKER.get(self._packing, 'nothing else is')}"
-        )
+        return f"{name} spent {spent:.0f} s packing by {self._packing}: {_QUICKER[self._packing]}"

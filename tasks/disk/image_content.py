@@ -47,7 +47,7 @@ def opened(image: Path, format: str, passphrase: Passphrase | None = None) -> It
             yield _Raw(file.fileno(), os.fstat(file.fileno()).st_size)
     elif passphrase:
         with tempfile.TemporaryFile(prefix="bootsmith-") as clear:
-            _decrypt(image.absolute(), format, passphrase, clear.fileno(), _size(image.absolute(), format))
+            _decrypt(image.absolute(), format, passphrase, clear.fileno(), size_of(image.absolute(), format))
             yield _Raw(clear.fileno(), os.fstat(clear.fileno()).st_size)
     else:
         yield _Converted(image.absolute(), format)
@@ -63,7 +63,7 @@ def unpack(
     """Write all of an image's content into a new raw file, with holes. Raises BootsmithError."""
     if passphrase:
         with target.open("xb") as clear:
-            _decrypt(image.absolute(), format, passphrase, clear.fileno(), _size(image.absolute(), format))
+            _decrypt(image.absolute(), format, passphrase, clear.fileno(), size_of(image.absolute(), format))
         return
     with _damage_told(image):
         _qemu_img("convert", "-p", "-f", format, "-O", "raw", image.absolute(), target, on_line=on_line)
@@ -117,7 +117,7 @@ class _Converted:
         self._path = path
         self._node = {"driver": format, "file": _file(path)}
         self._windows: dict[int, bytes] = {}
-        self.size = _size(path, format)
+        self.size = size_of(path, format)
 
     def read(self, offset: int, length: int) -> bytes:
         end = min(offset + length, self.size)
@@ -150,8 +150,10 @@ def _file(path: Path) -> dict[str, str]:
     return {"driver": "file", "filename": str(path)}
 
 
-def _size(path: Path, format: str) -> int:  # noqa: A002
-    """Return the size of the disk that an image holds; nothing need be decrypted for it."""
+def size_of(path: Path, format: str) -> int:  # noqa: A002
+    """Return the size of the disk that an image holds; nothing need be decrypted for it. Raises BootsmithError."""
+    if format in ("raw", "iso"):
+        return path.stat().st_size
     with _damage_told(path):
         found: int = json.loads(_qemu_img("info", "--output=json", "-f", format, path))["virtual-size"]
     return found

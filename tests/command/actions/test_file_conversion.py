@@ -125,6 +125,27 @@ def test_packed_disks(call: Calls, disk: Path, name: str, unpack: str) -> None:
     assert image_readers.block_map(call.top / f"{name}.bmap").size == disk.stat().st_size
 
 
+@pytest.mark.parametrize("pack", ["gzip", "xz", "zstd"])
+def test_a_packed_image_is_unpacked_first(call: Calls, disk: Path, pack: str) -> None:
+    """A raw disk or any other image, of one member or of several; holes come back."""
+    convert(call, "in.raw", "a.qcow2", compress="none")
+    for name in ("in.raw", "a.qcow2"):
+        with (call.top / "packed").open("wb") as target:
+            content, middle = (call.top / name).read_bytes(), 100_000
+            for half in (content[:middle], content[middle:]):
+                target.write(subprocess.run([pack, "-c"], input=half, capture_output=True, check=True).stdout)
+        convert(call, "packed", "b.img")
+        assert (call.top / "b.img").read_bytes() == disk.read_bytes()
+        assert (call.top / "b.img").stat().st_blocks * 512 < 200_000
+
+
+def test_a_name_may_have_blanks(call: Calls, disk: Path) -> None:
+    """As files of one's own do; so does that of the disk beside a text."""
+    convert(call, disk.name, "my disk.vmdk", subformat="monolithicFlat")
+    assert image_readers.vmdk_text(call.top / "my disk.vmdk")["extent"].endswith('FLAT "my disk-flat.vmdk" 0')
+    assert (call.top / "my disk-flat.vmdk").read_bytes() == disk.read_bytes()
+
+
 def test_an_encrypted_image_is_opened_by_its_passphrase(call: Calls, disk: Path) -> None:
     """What comes out is in clear."""
     encrypted(disk, call.top / "locked.qcow2", "open sesame")
@@ -175,7 +196,9 @@ def test_a_disk_that_begins_like_an_image_can_be_said_to_be_raw(call: Calls, dis
         ("in.raw", "a.vhd", {"to": "azure"}, "^Azure takes disks of whole MiB, and 10241s is none"),
         ("in.raw", "a.tar.gz", {}, "^Google's cloud takes disks of whole GiB"),
         ("odd", "a.vdi", {}, "odd holds 1000 bytes, which are no whole sectors"),
-        ("packed", "a.vdi", {}, "is no disk image: it is compressed with gzip"),
+        ("packed", "a.vdi", {}, "packed cannot be unpacked: gzip"),
+        ("tree.tar.gz", "a.vdi", {}, "is no disk image: it is a tar"),
+        ("in.raw", 'a".vdi', {}, "some formats could not hold that name"),
         ("folder", "a.vdi", {}, "folder is not a file"),
         ("cut.qcow2", "a.vdi", {}, "damaged or cut off"),
     ],
@@ -186,6 +209,7 @@ def test_what_cannot_be_is_refused(
     """In the words of the command line, with nothing written (L9, L15)."""
     (call.top / "odd").write_bytes(bytes(1000))
     (call.top / "packed").write_bytes(b"\x1f\x8b\x08" + bytes(600))
+    subprocess.run(["tar", "-czf", call.top / "tree.tar.gz", "-C", call.top, "tree"], check=True)
     (call.top / "folder").mkdir()
     whole = call.top / "cut.qcow2"
     subprocess.run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", disk, whole], check=True)
