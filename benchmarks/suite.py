@@ -20,7 +20,7 @@ from pathlib import Path
 from bootsmith.cache.digest.fingerprint import fingerprint
 from bootsmith.cache.store.store import Store
 
-from benchmarks import stored
+from benchmarks import formats, stored
 
 CHECKOUT = Path(__file__).parent.parent
 DODO = 'from bootsmith.tasks import image_tasks\nDOIT_CONFIG, task_bootsmith = image_tasks("recipes/minimal.yaml")\n'
@@ -181,6 +181,12 @@ def images(bench: Bench) -> str:
     return _row("room of 20 images / of one", [stored.images(bench.project / "build/minimal/minimal.raw")], 1.3)
 
 
+def convert(bench: Bench) -> str:
+    """Each format of the raw disk, against qemu-img's own time, or the packing program's (aim 1.1)."""
+    disk = bench.project / "build/minimal/minimal.raw"
+    return "\n".join(_row(f"{name} / by another", found, 1.1) for name, found in formats.ratios(disk))
+
+
 def _row(name: str, ratios: list[float], aim: float) -> str:
     shown = f"{min(ratios):.3f} {statistics.median(ratios):.3f} {max(ratios):.3f}"
     return f"{name:36} {shown:24} aim {aim}"
@@ -194,6 +200,7 @@ ROWS: dict[str, Callable[[Bench], str]] = {
     "store": store,
     "hashing": hashing,
     "images": images,
+    "convert": convert,
 }
 
 

@@ -7,9 +7,12 @@ import os
 import sys
 import threading
 import time
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from bootsmith.cache.display import escaped, human, shown
+
+if TYPE_CHECKING:
+    from bootsmith.tasks.command.pace import Pace
 
 NAME = 22  # letters of a task's name, where none has more
 BECAUSE = 60  # characters of a reason on a stage's line
@@ -18,11 +21,20 @@ COLORS = {"fresh": "2", "restored": "36", "built": "32", "failed": "31"}  # SGR:
 
 
 class _Running:
-    """A stage at work: since when, and what it does."""
+    """A stage at work: since when, what it does, and how it gets on."""
 
     def __init__(self) -> None:
         self.started = time.monotonic()
         self.doing = ""
+        self.pace: Pace | None = None
+
+    def say(self, text: str) -> None:
+        """Note what it does now."""
+        if self.pace is None:
+            from bootsmith.tasks.command.pace import Pace
+
+            self.pace = Pace()
+        self.doing = escaped(self.pace.said(text))
 
 
 class Progress:
@@ -87,7 +99,7 @@ class Progress:
         """Note what a running stage does."""
         with self._guard:
             if name in self._running:
-                self._running[name].doing = escaped(text)
+                self._running[name].say(text)
 
     def finish(
         self, name: str, state: str, seconds: float | None = None, size: int | None = None, because: str = ""
@@ -101,10 +113,12 @@ class Progress:
         if self._color:
             label = f"\x1b[{COLORS.get(state, '0')}m{label}\x1b[0m"
         with self._guard:
-            self._running.pop(name, None)
+            running = self._running.pop(name, None)
             self._erase()
             self._write(f"{label}{name:{self._width}}{took:>10}{weight:>11}{why}".rstrip() + "\n")
             self._draw()
+            if running and running.pace and seconds:
+                self.tell(running.pace.hint(name, seconds))
 
     def tell(self, text: str) -> None:
         """Print a line of its own, or several."""

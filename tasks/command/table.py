@@ -394,6 +394,7 @@ COMMANDS = (
             ),
             option("to", "the format to write, where OUT's ending does not say: also azure, gcp"),
             option("from", "the format of IN, where it cannot be told: raw, qcow2, vmdk, vhd, vhdx, vdi or iso"),
+            option("priority", "low or idle: leave processor and disks to whoever else wants them"),
             option(
                 "follow", "read the other files that IN names, as a backing file: of an image that you trust", kind=bool
             ),

@@ -52,7 +52,7 @@ def opened(image: Path, format: str, passphrase: Passphrase | None = None) -> It
             yield _Raw(file.fileno(), os.fstat(file.fileno()).st_size, image)
     elif passphrase:
         with tempfile.TemporaryFile(prefix="bootsmith-") as clear:
-            _decrypt(image.absolute(), format, passphrase, clear.fileno(), _size(image.absolute(), format))
+            _decrypt(image.absolute(), format, passphrase, clear.fileno(), size_of(image.absolute(), format))
             yield _Raw(clear.fileno(), os.fstat(clear.fileno()).st_size, None)
     else:
         yield _Converted(image.absolute(), format)
@@ -72,11 +72,10 @@ def unpack(
     With `follow` other files that it names are read too, whichever these are.
     """
     if follow and not passphrase:
-        words: list[str | Path] = ["convert", "-p", "-f", format, "-O", "raw", image.absolute(), target]
         with _damage_told(image):
-            process.run([host.find("qemu-img"), *words], env=ENVIRONMENT, cwd=Path("/"), on_line=on_line)
+            _freely("convert", "-p", "-f", format, "-O", "raw", image.absolute(), target, on_line=on_line)
         return
-    size = _size(image.absolute(), format)
+    size = size_of(image.absolute(), format)
     with target.open("xb") as made:
         if passphrase:
             _decrypt(image.absolute(), format, passphrase, made.fileno(), size)
@@ -154,7 +153,7 @@ class _Converted:
         self._path = path
         self._format = format
         self._windows: dict[int, bytes] = {}
-        self.size = _size(path, format)
+        self.size = size_of(path, format)
 
     def read(self, offset: int, length: int) -> bytes:
         end = min(offset + length, self.size)
@@ -190,10 +189,16 @@ class _Converted:
             yield file, 0
 
 
-def _size(path: Path, format: str) -> int:  # noqa: A002
-    """Return the size of the disk that an image holds; nothing need be decrypted for it."""
+def size_of(path: Path, format: str, *, follow: bool = False) -> int:  # noqa: A002
+    """Return the size of the disk that an image holds; nothing need be decrypted for it. Raises BootsmithError.
+
+    With `follow` other files that it names are looked at too, whichever these are.
+    """
+    if format in ("raw", "iso"):
+        return path.stat().st_size
+    words = ["info", "--output=json", "-f", format]
     with _damage_told(path):
-        told = _qemu_img(lambda name: ["info", "--output=json", "-f", format, name], Shown(path))
+        told = _freely(*words, path) if follow else _qemu_img(lambda name: [*words, name], Shown(path))
         found: int = json.loads(told)["virtual-size"]
     return found
 
@@ -224,3 +229,8 @@ def _qemu_img(
     bounds = Bounds(_SECONDS, _MEMORY, size)
     program = host.find("qemu-img")
     return readers.look(program, words, *files, bounds=bounds, check=True, input=input, on_line=on_line).stdout
+
+
+def _freely(*words: str | Path, on_line: Callable[[str], None] | None = None) -> bytes:
+    """Run qemu-img on an image that is trusted with whichever files it names; return what it prints."""
+    return process.run([host.find("qemu-img"), *words], env=ENVIRONMENT, cwd=Path("/"), on_line=on_line).stdout

@@ -21,18 +21,22 @@ Stretch: TypeAlias = tuple[int, int]
 FreeBlocks: TypeAlias = Callable[[int], Iterable[str]]
 """What dumpe2fs prints of the filesystem that begins there, line by line."""
 
+_FAT12 = 4096 * 3 // 2
+_PIECE = 1 << 20
 _RANGE = re.compile(r"(\d+)(?:-(\d+))?")
 
 
 def stretches(read: Read, size: int, dumped: FreeBlocks) -> list[Stretch]:
-    """Return the unused stretches of a disk of so many bytes, in order."""
+    """Return the unused stretches of a disk of so many bytes, in order; none where partitions lie over each other."""
     found: list[Stretch] = []
     at, end = _usable(read, size)
     for start, stop in sorted(_partitions(read, size)):
+        if start < at:
+            return []
         if start > at:
-            found.append((at, start))
-        found += _inside(read, start, stop, dumped)
-        at = max(at, stop)
+            found.append((at, min(start, size)))
+        found += _inside(read, start, min(stop, size), dumped)
+        at = stop
     return [*found, (at, end)] if at < end else found
 
 
@@ -63,7 +67,7 @@ def _inside(read: Read, start: int, stop: int, dumped: FreeBlocks) -> Iterator[S
         return read(start + offset, min(length, stop - start - offset))
 
     found = superblock.probe(within)
-    if found is None:
+    if found is None or found.size > stop - start:  # cut off, or what it says is nothing to go by
         return
     inside = _ext(dumped(start)) if found.kind.startswith("ext") else _fat(within, found.kind)
     for first, end in inside:
@@ -88,27 +92,39 @@ def _fat(read: Read, kind: str) -> Iterator[Stretch]:
     boot = read(0, 512)
     width, per_cluster, reserved, copies, roots, small, _, fat16 = struct.unpack_from("<HBHBHHBH", boot, 11)
     total, fat32 = struct.unpack_from("<II", boot, 32)
-    first = (reserved + copies * (fat16 or fat32)) * width + -(-roots * 32 // width) * width
+    tables = (fat16 or fat32) * width
+    first = reserved * width + copies * tables + -(-roots * 32 // width) * width
     cluster = per_cluster * width
     count = ((small or total) * width - first) // cluster
-    table = read(reserved * width, (fat16 or fat32) * width)
     begun = None
-    for number, entry in enumerate(_entries(table, kind)[2 : count + 2]):
-        if entry == 0:
+    number = -2  # of the cluster; the first two entries are no cluster's
+    for entry in _entries(read, reserved * width, tables, kind):
+        if number >= count:
+            break
+        if number >= 0 and entry == 0:
             begun = number if begun is None else begun
         elif begun is not None:
             yield first + begun * cluster, first + number * cluster
             begun = None
+        number += 1
     if begun is not None:
-        yield first + begun * cluster, first + min(count, len(_entries(table, kind)) - 2) * cluster
+        yield first + begun * cluster, first + number * cluster
 
 
-def _entries(table: bytes, kind: str) -> array[int]:
+def _entries(read: Read, start: int, length: int, kind: str) -> Iterator[int]:
+    """Yield the entries of a FAT, piece by piece: a table may be a GiB."""
     if kind == "FAT12":
-        pairs = (table[at : at + 3] for at in range(0, len(table) - 2, 3))
-        return array("I", (each for a, b, c in pairs for each in (a | (b & 0xF) << 8, b >> 4 | c << 4)))
-    step = 4 if kind == "FAT32" else 2
-    found = array("I" if step == 4 else "H", table[: len(table) // step * step])
-    if sys.byteorder == "big":
-        found.byteswap()
-    return array("I", (each & 0x0FFF_FFFF for each in found)) if step == 4 else found
+        table = read(start, min(length, _FAT12))
+        for a, b, c in zip(table[::3], table[1::3], table[2::3], strict=False):
+            yield a | (b & 0xF) << 8
+            yield b >> 4 | c << 4
+        return
+    letter, mask = ("I", 0x0FFF_FFFF) if kind == "FAT32" else ("H", 0xFFFF)
+    for at in range(start, start + length, _PIECE):
+        piece = read(at, min(_PIECE, start + length - at))
+        if not piece:
+            return
+        found = array(letter, piece[: len(piece) // 4 * 4])
+        if sys.byteorder == "big":
+            found.byteswap()
+        yield from (entry & mask for entry in found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -14,6 +15,7 @@ from bootsmith.tasks.build import workdir
 from bootsmith.tasks.build.system_errors import in_words
 from bootsmith.tasks.command.actions import images
 from bootsmith.tasks.errors import RecipeError, UsageError
+from bootsmith.tasks.tools import priority
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
@@ -35,29 +37,38 @@ BY_ENDING: Final[Mapping[str, tuple[str, dict[str, str]]]] = {
 }
 """What a file of that ending is taken for, the first that fits; and with which options."""
 KINDS: Final = tuple(dict.fromkeys([*(kind for kind, _ in BY_ENDING.values()), "azure"]))
+PACKED: Final = {b"\x1f\x8b": "gzip", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
+"""How a packed image begins."""
 _KEYS: Final = {"prealloc": "preallocation"}
 
 
 def convert_file(request: Request) -> None:
     """Write IN as OUT, and what belongs to that beside it, all of it whole or not at all."""
-    from bootsmith.tasks.disk import image_format
+    from bootsmith.tasks.disk import image_content, image_format
 
     session = request.session
     progress, source, target = session.progress, _source(request), _target(request)
     kind, values = wanted(target.name, request.options)
-    passphrase, follow = _passphrase(request), bool(request.options["follow"])
-    form = image_format.identify(source, request.options["from"], opens=passphrase is not None, follow=follow)
+    passphrase, say = _passphrase(request), partial(progress.say, NAME)
+    priority.lower(request.options["priority"] or priority.asked(), "--priority")
     progress.start(NAME)
     began = time.monotonic()
     with image_format.in_use(source, progress.tell), _scratch(target) as folder:
-        disk = _raw(source, form, folder, passphrase, partial(progress.say, NAME), follow=follow)
-        output = _output(kind, {**values, "file": target.name}, disk.stat().st_size)
+        image = _unpacked(source, request.options["from"], folder, say)
+        follow = bool(request.options["follow"])
+        form = image_format.identify(image, request.options["from"], opens=passphrase is not None, follow=follow)
+        output = replace(_output(kind, values, _size(source, image, form, follow=follow)), file=target.name)
         files = [target.parent / file for file in output.files]
         for file in files:
             workdir.guard_target("--output", file)
             if file.exists() and file.samefile(source):
                 raise UsageError(f"--output {shown(file)} is the image itself", "Name another file.")
-        convert(output, disk, folder, partial(progress.say, NAME))
+        disk = image
+        if form not in ("raw", "iso"):
+            disk = folder / "disk.raw"
+            say(f"reading {form}")
+            image_content.unpack(image, form, disk, passphrase, say, follow=follow)
+        convert(output, disk, folder, say)
         for file in reversed(files):  # the image itself last: whoever finds that finds what belongs to it
             (folder / "build" / file.name).replace(file)
     progress.finish(NAME, "built", time.monotonic() - began, sum(file.stat().st_size for file in files))
@@ -148,6 +159,8 @@ def _target(request: Request) -> Path:
     target = request.session.shell / str(given)
     if not target.parent.is_dir():
         raise UsageError(f"--output {shown(given)}: there is no such directory", "Make it, or name a file elsewhere.")
+    if not target.name.isprintable() or '"' in target.name:
+        raise UsageError(f"--output {shown(given)}: some formats could not hold that name", "Name another file.")
     workdir.guard_target("--output", target)
     return target
 
@@ -157,23 +170,42 @@ def _passphrase(request: Request) -> Passphrase | None:
     return images.passphrase(request, Path()) if request.options["passphrase"] else None
 
 
-def _raw(
-    source: Path, form: str, folder: Path, passphrase: Passphrase | None, say: Callable[[str], None], *, follow: bool
-) -> Path:
-    """Return the disk that an image holds as a raw file, itself where it is one. Raises BootsmithError."""
+def _unpacked(source: Path, given: str | None, folder: Path, say: Callable[[str], None]) -> Path:
+    """Return an image that is packed, unpacked: any other as it is. Raises BootsmithError."""
+    from bootsmith.tasks.disk.formats import blocks
+    from bootsmith.tasks.tree import unpacking
+
+    with source.open("rb") as packed:
+        head = packed.read(max(map(len, PACKED)))
+        packing = next((name for magic, name in PACKED.items() if head.startswith(magic)), None)
+        if packing is None or given == "raw":
+            return source
+        image, at = folder / "unpacked", 0
+        say(f"unpacking {packing}")
+        packed.seek(0)
+        with image.open("xb") as made:
+            try:
+                while packed.peek(1):  # what has several members holds them one behind the other
+                    for piece in unpacking.unpacked(packed, packing):
+                        blocks.write(made.fileno(), bytearray(piece), at)
+                        at += len(piece)
+            except unpacking.Damaged as error:
+                raise UsageError(f"{shown(source)} cannot be unpacked: {error.message}", "Make it anew.") from error
+            made.truncate(at)
+    return image
+
+
+def _size(source: Path, image: Path, form: str, *, follow: bool) -> int:
+    """Return the size of the disk in an image. Raises BootsmithError where it is none that a format could hold."""
     from bootsmith.tasks.disk import image_content
 
-    disk = source
-    if form not in ("raw", "iso"):
-        disk = folder / "disk.raw"
-        say(f"reading {form}")
-        image_content.unpack(source, form, disk, passphrase, say, follow=follow)
-    if disk.stat().st_size % SECTOR:
+    size = image_content.size_of(image.absolute(), form, follow=follow)
+    if size % SECTOR:
         raise UsageError(
-            f"{shown(source)} holds {disk.stat().st_size} bytes, which are no whole sectors",
+            f"{shown(source)} holds {size} bytes, which are no whole sectors",
             f"Is it a disk? `truncate -s %{SECTOR} FILE` fills the last one.",
         )
-    return disk
+    return size
 
 
 def _output(kind: str, values: Mapping[str, Raw], size: int) -> OutputSpec:

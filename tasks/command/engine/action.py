@@ -16,6 +16,7 @@ from bootsmith.tasks.command.selection import positional
 from bootsmith.tasks.command.session import Session
 from bootsmith.tasks.command.table import Command, function
 from bootsmith.tasks.errors import BootsmithError
+from bootsmith.tasks.tools import priority
 from doit.action import BaseAction
 from doit.exceptions import BaseFail, TaskError, TaskFailed
 from doit.task import Task
@@ -108,6 +109,7 @@ class StageAction(Action):
     def act(self) -> None:
         progress = self.session.progress
         self.session.remark_on_root()
+        priority.lower(priority.asked())
         progress.start(self.name)
         outcome = self.builder.ensure(
             self.stage,

@@ -27,7 +27,7 @@ def run(ctx: Context) -> None:
     disk = _libvirt(ctx) if params.provider == "libvirt" else _virtualbox(ctx, params)
     members = [*(ctx.work / name for name in files), *disk]
     archive.write([(each.name, each) for each in members], packed, params.image.epoch)
-    ctx.say(f"packing {packed.stat().st_size} bytes by gzip")
+    ctx.say(f"compressing {packed.stat().st_size} bytes")
     ctx.run("gzip", "-nc", packed, stdout=ctx.outputs["image"])
 
 

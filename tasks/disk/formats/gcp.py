@@ -20,5 +20,5 @@ def run(ctx: Context) -> None:
             f"Google's cloud takes disks of whole GiB; the disk has {size} bytes", "Make disk.size whole G."
         )
     archive.write_disk(disk, packed, "disk.raw", image.ImageParams.of(ctx).epoch, image.reporting(disk, ctx.say))
-    ctx.say(f"packing {packed.stat().st_size} bytes by gzip")
+    ctx.say(f"compressing {packed.stat().st_size} bytes")
     ctx.run("gzip", "-nc", packed, stdout=ctx.outputs["image"])

@@ -7,32 +7,59 @@ a hypervisor that knows the one does not take the other for it.
 from __future__ import annotations
 
 import hashlib
+import threading
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple, Self
+from typing import Self
 from uuid import UUID
 
 from bootsmith.cache.digest.fingerprint import fingerprint
 
 
-class Origin(NamedTuple):
-    """`content` is the raw disk's fingerprint; `seed` what the recipe adds; `epoch` its date, in seconds."""
+class Origin:
+    """`content` gives the raw disk's fingerprint; `seed` is what the recipe adds, `epoch` its date, in seconds."""
 
-    content: str
-    seed: str
-    epoch: int
+    def __init__(self, content: Callable[[], str], seed: str, epoch: int) -> None:
+        self._content = content
+        self._seed = seed
+        self.epoch = epoch
 
     @classmethod
     def of(cls, disk: Path, seed: str, epoch: int) -> Self:
-        """Return the origin of what is made of a disk."""
-        return cls(fingerprint(disk), seed, epoch)
+        """Return the origin of what is made of a disk, which is read meanwhile."""
+        return cls(_begun(partial(fingerprint, disk)), seed, epoch)
 
     def digest(self, *words: str) -> bytes:
-        """Return 32 bytes for one of the things that an image names."""
-        return hashlib.sha256("\0".join(("bootsmith", self.content, self.seed, *words)).encode()).digest()
+        """Return 32 bytes for one of the things that an image names. Raises OSError where the disk cannot be read."""
+        return hashlib.sha256("\0".join(("bootsmith", self._content(), self._seed, *words)).encode()).digest()
 
     def uuid(self, *words: str) -> UUID:
-        """Return the UUID (RFC 9562, version 8) of one of them."""
+        """Return the UUID (RFC 9562, version 8) of one of them. Raises OSError where the disk cannot be read."""
         digest = bytearray(self.digest(*words)[:16])
         digest[6] = digest[6] & 0x0F | 0x80
         digest[8] = digest[8] & 0x3F | 0x80
         return UUID(bytes=bytes(digest))
+
+
+def _begun(work: Callable[[], str]) -> Callable[[], str]:
+    """Begin some work beside all else; return what waits for what it comes to, and raises what it raised."""
+    found: list[str] = []
+    wrong: list[OSError] = []
+
+    def run() -> None:
+        try:
+            found.append(work())
+        except OSError as error:
+            wrong.append(error)
+
+    thread = threading.Thread(target=run, daemon=True)
+    thread.start()
+
+    def result() -> str:
+        thread.join()
+        if wrong:
+            raise wrong[0]
+        return found[0]
+
+    return result

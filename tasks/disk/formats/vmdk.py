@@ -45,7 +45,7 @@ def run(ctx: Context) -> None:
 def run_stream(ctx: Context, target: Path, params: image.ImageParams) -> None:
     """Have qemu-img pack a stage's disk as "streamOptimized", and say in it what does not change from day to day."""
     disk = ctx.inputs["disk"]
-    ctx.say(f"packing by zlib: 0% of {blocks.length(disk)} bytes")
+    ctx.say(f"packing by deflate: 0% of {blocks.length(disk)} bytes")
     ctx.run("qemu-img", *STREAM, disk, target)
     put_descriptor(target, blocks.length(disk), image.origin(disk, params))
 

@@ -18,7 +18,7 @@ from bootsmith.tasks.errors import StageError
 from tests.support import image_readers
 
 MIB, GIB = 1 << 20, 1 << 30
-ORIGIN = Origin("content", "seed", 1_700_000_000)
+ORIGIN = Origin(lambda: "content", "seed", 1_700_000_000)
 WRITERS: dict[str, tuple[Callable[..., None], str]] = {
     "vhd": (vhd.write, "vpc"), "vhdx": (vhdx.write, "vhdx"), "vdi": (vdi.write, "vdi"), "vmdk": (vmdk.write, "vmdk"),
 }  # fmt: skip

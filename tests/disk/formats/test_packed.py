@@ -4,20 +4,26 @@ from __future__ import annotations
 
 import os
 import random
+import struct
 import subprocess
 import tarfile
 from pathlib import Path
 
 import pytest
-from bootsmith.tasks.disk import unused
+from bootsmith.tasks.disk import mbr, unused
 from bootsmith.tasks.disk.formats import archive, bmap, packed
 from bootsmith.tasks.errors import StageError
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.support import image_readers, tiny_kernel
 from tests.support.disk_build import DiskBuild
 from tests.support.tar_members import EPOCH
 
 MIB, GIB = 1 << 20, 1 << 30
+FAT16 = (b"\xeb\x3c\x90mkfs.fat" + struct.pack("<HBHBHHBHHHII", 512, 4, 4, 2, 512, 20480, 0xF8, 20, 32, 2, 0, 0)).ljust(
+    510, b"\0"
+) + b"\x55\xaa".ljust(20480 * 512 - 510, b"\0")
 GPT = """\
 disk:
   size: 400M
@@ -130,6 +136,46 @@ def test_free_clusters_of_every_fat(tmp_path: Path, bits: int) -> None:
     assert sum(end - start for start, end in found) == told
     data = image.read_bytes()
     assert content[:64] not in b"".join(data[start:end] for start, end in found)
+
+
+def test_what_cannot_be_believed_is_used(tmp_path: Path) -> None:
+    """A filesystem larger than its partition, partitions over each other, one beyond the disk: nothing is left out."""
+    image = tmp_path / "fat.img"
+    image.write_bytes(bytes(40 * MIB))
+    subprocess.run(["mkfs.vfat", "-F", "32", "-s", "1", image], check=True, capture_output=True)
+    content = image.read_bytes()
+    whole = unused.stretches(of_bytes(content), len(content), nothing)
+    assert whole
+    assert unused.stretches(of_bytes(content[: 20 * MIB]), 20 * MIB, nothing) == []
+    disk = 100 * MIB
+    for slots in (
+        [mbr.Slot(MIB, 50 * MIB, 0x0C), mbr.Slot(20 * MIB, 50 * MIB, 0x83)],
+        [mbr.Slot(0, 50 * MIB, 0x0C)],
+    ):
+        table = mbr.encode(disk, "00000001", slots)
+        assert (
+            unused.stretches(of_bytes(table.ljust(MIB, b"\0") + content.ljust(disk - MIB, b"\0")), disk, nothing) == []
+        )
+    table = mbr.encode(disk, "00000001", [mbr.Slot(MIB, 90 * MIB, 0x0C)])
+    found = unused.stretches(of_bytes(table.ljust(MIB, b"\0") + content.ljust(59 * MIB, b"\0")), 60 * MIB, nothing)
+    assert all(0 <= start < end <= 60 * MIB for start, end in found)
+
+
+@settings(max_examples=60)
+@given(st.binary(max_size=90), st.integers(0, 600), st.integers(0, 4000))
+def test_noise_in_a_filesystem_is_no_traceback(noise: bytes, at: int, cut: int) -> None:
+    """Whatever a foreign disk says, stretches lie within it, in order."""
+    content = bytearray(FAT16)
+    content[at : at + len(noise)] = noise
+    read = of_bytes(bytes(content[: len(content) - cut]))
+    found = unused.stretches(read, len(content) - cut, lambda _: [noise.decode("latin-1")])
+    assert found == sorted(found)
+    assert all(0 <= start < end <= len(content) - cut for start, end in found)
+
+
+def of_bytes(content: bytes) -> unused.Read:
+    """Return what reads bytes as if they were a disk."""
+    return lambda offset, length: content[max(0, offset) : max(0, offset + length)] if offset >= 0 else b""
 
 
 def test_packing_does_not_depend_on_cores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
