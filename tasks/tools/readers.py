@@ -36,7 +36,7 @@ def look(
     try:
         with enclosure.made(program, files) as room:
             return process.run(
-                [program, *words(*room.names)], env=env, cwd=_ROOT, bounds=bounds, check=check, enclosure=room,
+                [room.program, *words(*room.names)], env=env, cwd=_ROOT, bounds=bounds, check=check, enclosure=room,
                 pass_fds=numbers, input=input,
             )  # fmt: skip
     except process.Unenclosed:
