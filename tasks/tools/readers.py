@@ -15,8 +15,15 @@ from bootsmith.tasks.tools.bounds import READER, Bounds
 from bootsmith.tasks.tools.enclosure import Shown
 from bootsmith.tasks.tools.environment import ENVIRONMENT
 from bootsmith.tasks.tools.process import Completed
+from bootsmith.tasks.tools.programs import find
+from bootsmith.tasks.tools.tool import SH
 
 _ROOT: Final = Path("/")
+
+
+def probe() -> None:
+    """Find out whether programs can be shut in here: `process.caveats` knows it then. Raises ToolMissing."""
+    look(find(SH), lambda: ["-c", ":"])
 
 
 def look(
