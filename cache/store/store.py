@@ -218,9 +218,8 @@ class Store:
         if is_download(path):
             return True
         self._quarantine(path)
-        return path.is_file() and is_download(
-            path
-        )  # by somebody who was quicker; or it stays, in one that is only read
+        # There may be another by now, of somebody quicker; in a store that is only read the damaged one stays.
+        return path.is_file() and is_download(path)
 
     def drafts(self) -> Path:
         """Return a folder for downloads that are on their way. Raises CacheError, Unwritable where none can be kept."""

@@ -18,13 +18,22 @@ _CODE_PAGE = (
 )
 """By what FAT's short names are written. Folders are named out: one that a pattern matches would not be watched."""
 
+_PERL = ("perl-modules-5.36", "libperl5.36:amd64", "perl-modules-5.40", "libperl5.40:amd64")
+"""Of Debian 12 and 13. Named out: to look for others would be to list thousands of files at every run."""
+
+
+def _whole(*packages: str) -> tuple[str, ...]:
+    """Return dpkg's lists of what packages hold, by which a program stands for all that comes with it."""
+    return tuple(f"/var/lib/dpkg/info/{package}.md5sums" for package in packages)
+
+
 _ALL = (
     # packages and trees
     Tool(
         "mmdebstrap",
         "installs a distribution's packages into a tree",
         packaged("mmdebstrap"),
-        data=("/usr/share/distro-info/*.csv",),
+        data=("/usr/share/distro-info/*.csv", *_whole("perl-base", *_PERL)),
     ),
     Tool(
         "apt-get",
@@ -45,7 +54,7 @@ _ALL = (
         files=("/usr/share/keyrings/debian-archive-keyring.gpg", "/usr/share/keyrings/debian-archive-keyring.pgp"),
     ),
     SH,
-    Tool("rm", "clears a tree away", packaged("coreutils", apk="busybox")),
+    Tool("rm", "clears a tree away", packaged("coreutils", apk="busybox"), _whole("coreutils")),
     Tool("find", "finds what packages made for one machine", packaged("findutils", apk="busybox")),
     Tool("grep", "finds private keys among it", packaged("grep", apk="busybox")),
     Tool("chroot", "lets programs see a tree alone", packaged("coreutils")),

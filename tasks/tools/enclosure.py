@@ -17,7 +17,9 @@ from typing import Final, NamedTuple
 from bootsmith.tasks.tools.programs import find
 from bootsmith.tasks.tools.tool import MOUNT, PIVOT_ROOT, SETPRIV, SH, UMOUNT
 
-_SYSTEM: Final = ("usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "nix/store", "gnu/store")
+_SYSTEM: Final = (
+    "usr", "bin", "sbin", "lib", "lib32", "lib64", "libx32", "nix/store", "gnu/store", "run/current-system",
+)  # fmt: skip
 _OTHERS: Final = ("/etc/ld.so.cache", "/dev/null")
 # Arguments: the programs it needs; the folder; whether /proc stays; for each place "r" or "w", what is to be there, and
 # where; "--". umount asks /proc what is mounted.
@@ -45,9 +47,13 @@ class Shown(NamedTuple):
 
 
 class Enclosure(NamedTuple):
-    """`names` are what the files are called within; `nameless` tells that some are known by number."""
+    """`names` are what the files are called within; `nameless` tells that some are known by number.
+
+    `program` is where the program is, within and without.
+    """
 
     root: Path
+    program: Path
     places: tuple[tuple[str, str, str], ...]
     names: tuple[str, ...]
     nameless: bool
@@ -70,7 +76,10 @@ def made(program: Path, files: Sequence[Shown]) -> Iterator[Enclosure]:
         (root / "dev/fd").symlink_to("/proc/self/fd")
         places = [("r", f"/{name}", f"/{name}") for name in ("proc", *_SYSTEM) if _is_place(root, name)]
         others = [name for name in _OTHERS if os.path.exists(name)]  # noqa: PTH110  of a name
-        if not any(program.parent.resolve().is_relative_to(place) for _, place, _ in places):
+        real = program.parent.resolve() / program.name  # its own name stays: some act by it
+        if any(real.is_relative_to(place) for _, place, _ in places):
+            program = real
+        else:
             others.append(str(program))
         places += [("w" if name == "/dev/null" else "r", name, _touched(root, name)) for name in others]
         names = []
@@ -80,13 +89,14 @@ def made(program: Path, files: Sequence[Shown]) -> Iterator[Enclosure]:
                 name = _touched(root, f"/image{number or ''}")
                 places.append(("w" if writable else "r", str(file.absolute()), name))
             names.append(name)
-        yield Enclosure(root, tuple(places), tuple(names), any(isinstance(each.file, int) for each in files))
+        yield Enclosure(root, program, tuple(places), tuple(names), any(isinstance(each.file, int) for each in files))
 
 
 def _is_place(root: Path, name: str) -> bool:
     """Make a place for a folder of the system, if it is one; a link is a link within too."""
     there = Path("/", name)
     if there.is_symlink():
+        (root / name).parent.mkdir(exist_ok=True)
         (root / name).symlink_to(there.readlink())
     elif there.is_dir():
         (root / name).mkdir(parents=True, exist_ok=True)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from bootsmith.tasks.errors import ToolMissing
-from bootsmith.tasks.tools import host, process
+from bootsmith.tasks.tools import host, process, readers
 from bootsmith.tasks.tools.catalogue import TOOLS
 from bootsmith.tasks.tools.package_manager import install_command
 from bootsmith.tasks.tools.tool import Tool
@@ -30,6 +31,8 @@ def report(used_by: Mapping[str, Sequence[str]] | None = None) -> str:
     if absent:
         lines += ["", f"Missing: {', '.join(tool.name for tool in absent)}. Install them:"]
         lines += [f"  {install_command(absent)}"]
+    with suppress(ToolMissing):
+        readers.probe()
     lines += [f"\nNote: {caveat}." for caveat in process.caveats()]
     return "\n".join(line.rstrip() for line in lines)
 

@@ -15,8 +15,15 @@ from bootsmith.tasks.tools.bounds import READER, Bounds
 from bootsmith.tasks.tools.enclosure import Shown
 from bootsmith.tasks.tools.environment import ENVIRONMENT
 from bootsmith.tasks.tools.process import Completed
+from bootsmith.tasks.tools.programs import find
+from bootsmith.tasks.tools.tool import SH
 
 _ROOT: Final = Path("/")
+
+
+def probe() -> None:
+    """Find out whether programs can be shut in here: `process.caveats` knows it then. Raises ToolMissing."""
+    look(find(SH), lambda: ["-c", ":"])
 
 
 def look(
@@ -37,7 +44,7 @@ def look(
     try:
         with enclosure.made(program, files) as room:
             return process.run(
-                [program, *words(*room.names)], env=env, cwd=_ROOT, bounds=bounds, check=check, enclosure=room,
+                [room.program, *words(*room.names)], env=env, cwd=_ROOT, bounds=bounds, check=check, enclosure=room,
                 pass_fds=numbers, input=input, on_line=on_line,
             )  # fmt: skip
     except process.Unenclosed:

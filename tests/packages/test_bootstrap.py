@@ -71,7 +71,7 @@ def test_marks_tell_what_nobody_asked_for() -> None:
 BESIDES = {
     r"/etc/(apt/apt\.conf\.d|dpkg/dpkg\.cfg(\.d)?|hostname|resolv\.conf)": "others lie over them, see tree/scratch.py",
     r"/var/lib/apt/lists": "asked for being there; what is read is the tree's",
-    r"/usr/(share|lib(/[\w-]+)?)/perl[\w-]*/.*": "Perl's own modules: they come with its interpreter, which counts",
+    r"/usr/(share|lib(/[\w-]+)?)/perl[\w-]*/.*": "Perl's own modules: they count by dpkg's lists",
 }
 """What mmdebstrap opens beyond `observed_access.REASONS`, and why it shapes no tree: patterns of whole paths."""
 

@@ -182,3 +182,9 @@ def test_the_tables_that_a_tool_reads_are_its_own(name: str, file: str, memo: Me
     there = {str(path) for path in Path("/").glob(file[1:])}
     assert there <= {*identity.files_of(name, memo)}
     assert file in TOOLS[name].data
+
+
+@pytest.mark.parametrize(("name", "package"), [("rm", "coreutils"), ("mmdebstrap", "perl-base")])
+def test_a_program_stands_for_its_package(name: str, package: str, memo: Memo) -> None:
+    """What it starts of its own package counts by dpkg's list of that: another build of `cp` is another `rm` (V10)."""
+    assert f"/var/lib/dpkg/info/{package}.md5sums" in identity.files_of(name, memo)

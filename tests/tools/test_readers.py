@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from bootsmith.tasks.disk import fat_listing, image_content
 from bootsmith.tasks.errors import StageError, ToolFailed
-from bootsmith.tasks.tools import host, isolation, process, readers
+from bootsmith.tasks.tools import host, host_table, isolation, process, readers
 from bootsmith.tasks.tools.enclosure import Shown
 from bootsmith.tasks.writeback import recovery
 
@@ -94,6 +94,15 @@ def test_where_no_view_can_be_had(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     done = readers.look(Path("/bin/sh"), lambda name: ["-c", "cat $0; ulimit -t", name], Shown(tmp_path / "a b"))
     assert done.stdout == b"content30\n"
     assert any("programs that read foreign disks: they are only bounded" in each for each in process.caveats())
+
+
+def test_the_table_of_programs_tells(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`doit tools` finds out whether such programs can be shut in, and says where they cannot."""
+    monkeypatch.setattr(host_table, "version", lambda *_: "-")
+    monkeypatch.setattr(process, "_noted", set())
+    assert "foreign disks" not in host_table.report()
+    monkeypatch.setattr(isolation, "enclosing", lambda **_: iter([isolation.Wall(("--nonsense",))]))
+    assert host_table.report().endswith("programs that read foreign disks: they are only bounded.")
 
 
 def test_a_program_that_fails_says_so(tmp_path: Path) -> None:
