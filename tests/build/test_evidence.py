@@ -46,7 +46,7 @@ def test_what_is_too_large_to_tell_is_left_out(tmp_path: Path, monkeypatch: pyte
     """Neither a huge tree nor a huge list weighs on a build: it is only told to have changed."""
     file = tmp_path / "listed"
     file.write_text("bash 5\n")
-    monkeypatch.setattr(evidence, "ENTRIES", 2)
+    monkeypatch.setattr(evidence, "LISTED", 2)
     assert "tree" in evidence.of_inputs(stage(file), {"tree": {"a": "", "b": ""}})
     assert "tree" not in evidence.of_inputs(stage(file), {"tree": {"a": "", "b": "", "c": ""}})
     monkeypatch.setattr(evidence, "LARGEST", len("bash 5\n") - 1)
