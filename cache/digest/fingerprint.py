@@ -31,8 +31,8 @@ def fingerprint(
     """Return the fingerprint of a regular file or a directory tree, 32 hex digits; a link is followed.
 
     What `memo` knows is not read again, and what was read is noted there. A tree's entries are put into `listing`:
-    path -> "KIND MODE HELD", mode in octal, HELD in hex and "" for a directory, of one with more than `tree.LISTED` as
-    many and one. `stats` takes in all that was looked at. Raises FileNotFoundError, OSError.
+    path -> "KIND MODE HELD", mode in octal, HELD in hex and "" for a directory; of one with too many `tree.UNLISTED`.
+    `stats` takes in all that was looked at. Raises FileNotFoundError, OSError.
     """
     name = os.fsencode(path)
     status = os.stat(name)  # noqa: PTH116  # here and below: paths are bytes, as any name may be

@@ -28,7 +28,9 @@ if TYPE_CHECKING:
     from bootsmith.cache.digest.stats import Stats
 
 LISTED = 20_000
-"""Entries of a tree that are listed: of one with more, not even their number is."""
+"""Entries of a tree that are listed, at most."""
+UNLISTED = {"": ""}
+"""The listing of a tree with more."""
 
 ENTRY = struct.Struct("<BHQQ")  # kind, permission bits, length of the name, length of what it holds; then those two
 LINKED = 0  # the kind of an entry that is a hard link to an earlier one; the others are S_IFMT's, shifted
@@ -44,7 +46,7 @@ def fingerprint(  # noqa: PLR0917  as fingerprint.py has them
 ) -> str:
     """Return the fingerprint of the tree at `root`, whose own permission bits are `mode`.
 
-    Entries are put into `listing`, no more than LISTED of them and one. Raises OSError.
+    Entries are put into `listing`, or UNLISTED where they are more than LISTED. Raises OSError.
     """
     times = memo.times() if memo else 0
     look = _Look(memo.known_of(root) if memo else {}, read, stats)
@@ -56,10 +58,7 @@ def fingerprint(  # noqa: PLR0917  as fingerprint.py has them
     if memo:
         memo.note_tree(root, look.kept, look.devices)
     if listing is not None:
-        for path, entry in look.entries():
-            if len(listing) > LISTED:
-                break
-            listing[os.fsdecode(path)] = entry
+        listing.update(look.listing() if look.size() <= LISTED else UNLISTED)
     return xxh3_128_hexdigest(encode(["tree", mode, attributes(root), digest]))
 
 
@@ -228,11 +227,17 @@ class _Look:
             else:
                 yield row[0] >> 12, mode, name, digests.get(at, b"") + held
 
-    def entries(self) -> Iterator[tuple[bytes, str]]:
-        """Yield each path and what is listed of it: "KIND MODE HELD"."""
-        for inside, seen in self._seen.items():
-            for kind, mode, name, held in self._members(inside, seen, {}):
-                yield inside + name, f"{kind} {mode:o} {held.hex()}"
+    def size(self) -> int:
+        """Return how many names there are."""
+        return sum(len(seen.rows) for seen in self._seen.values()) // ROW.size
+
+    def listing(self) -> dict[str, str]:
+        """Return what is listed of each path: "KIND MODE HELD"."""
+        return {
+            os.fsdecode(inside + name): f"{kind} {mode:o} {held.hex()}"
+            for inside, seen in self._seen.items()
+            for kind, mode, name, held in self._members(inside, seen, {})
+        }
 
 
 def _content(path: bytes, status: os.stat_result, read: Read) -> bytes:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from bootsmith.cache.digest.tree import LISTED
+from bootsmith.cache.digest.tree import UNLISTED
 from bootsmith.tasks.errors import BootsmithError
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def keep(stage: Stage, identities: Identities, trees: Mapping[str, Mapping[str, 
 def of_inputs(stage: Stage, trees: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, Any]]:
     """Return what is told of each input: {"tree": path -> entry} or {"packages": "NAME ARCH" -> version}."""
     found: dict[str, dict[str, Any]] = {
-        role: {"tree": dict(listing)} for role, listing in trees.items() if len(listing) <= LISTED
+        role: {"tree": dict(listing)} for role, listing in trees.items() if listing != UNLISTED
     }
     for role, reader in stage.listings.items():
         packages = _packages(stage.inputs[role], reader)
