@@ -167,7 +167,9 @@ class Making:
                 tell=self._tell,
             )
             try:
-                self._identities.load(stage)(context)
+                run = self._identities.load(stage)
+                with running.uncollected():
+                    run(context)
             except (BootsmithError, OSError):
                 raise
             except Exception:

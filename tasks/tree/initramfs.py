@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import re
@@ -130,7 +129,7 @@ def view(ctx: Context) -> None:
             if path not in listed or (_UNREAD.match(_as_path(entry)) and not all_of_it):
                 continue
             layer_number, file = merged[entry.link] if entry.type == "h" else (number, entry)
-            writer.add_copy(dataclasses.replace(file, path=path), ctx.inputs[f"{layer_number}.tar"])
+            writer.add_copy(file._replace(path=path), ctx.inputs[f"{layer_number}.tar"])
 
 
 def _as_path(entry: Entry) -> str:
