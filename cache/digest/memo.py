@@ -1,13 +1,15 @@
-"""What files were last seen to hold, by their stat: an unchanged file need not be read again."""
+"""What files were last seen to hold, by their stat: an unchanged file need not be read again. Trees: tree_memo.py."""
 
 from __future__ import annotations
 
 import os
 import struct
 import threading
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TypeAlias
 
+from bootsmith.cache.digest.tree_memo import Kept, TreeMemos
 from bootsmith.cache.errors import CacheError
 from bootsmith.cache.files import clock, sealed
 from bootsmith.cache.files.lock import FileLock
@@ -35,6 +37,8 @@ class Memo:
         self.path = path
         self._mutex = threading.Lock()
         self._offset, _ = clock.offset()
+        self._set_back = 0  # how often
+        self._trees = TreeMemos(path.with_name(f"{path.name}.trees"))
         self._entries, self._mounts = self._load()
         self._new: dict[bytes, bytes] = {}
         self._used: dict[bytes, bytes] = {}
@@ -64,9 +68,29 @@ class Memo:
             self._offset = max(self._offset, clock.offset()[0])
             self._entries[file] = self._new[file] = self._used[file] = entry
 
+    # -- trees
+
+    def times(self) -> int:
+        """Return what changes whenever the clock is set back."""
+        self._forget_if_set_back()
+        return self._set_back
+
+    def known_of(self, root: bytes) -> Mapping[bytes, Kept]:
+        """Return what is known of the folders of a tree."""
+        return self._trees.recall(root)
+
+    def note_tree(self, root: bytes, folders: dict[bytes, Kept], devices: set[int]) -> None:
+        """Note what a tree holds, that was looked at under this clock."""
+        with self._mutex:
+            self._offset = max(self._offset, clock.offset()[0])
+            self._trees.note(root, folders, devices)
+
+    # -- keeping
+
     def save(self) -> None:
         """Keep what was noted, beside what other processes noted meanwhile."""
         with self._mutex:
+            self._trees.save(self._offset)
             if not self._new or not clock.boot_id():
                 return
             try:
@@ -113,6 +137,8 @@ class Memo:
             return False
         with self._mutex:
             self._offset, _ = clock.offset()
+            self._set_back += 1
+            self._trees.forget()
             for entries in (self._entries, self._new, self._used):
                 entries.clear()
         return True

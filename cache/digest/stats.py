@@ -8,12 +8,14 @@ from __future__ import annotations
 import os
 import stat
 import struct
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from bootsmith.cache.files import clock
 from xxhash import xxh3_128
 
 NAME = struct.Struct("<IQQQqqq")  # length of the name, device, inode, mode, size, mtime, ctime; then the name
+
+LENGTHS = struct.Struct("<QQ")
 
 
 class Stats:
@@ -29,6 +31,12 @@ class Stats:
         times = status.st_mtime_ns, status.st_ctime_ns
         self._total.update(NAME.pack(len(name), *file, status.st_mode, status.st_size, *times) + name)
         self.marked = max(self.marked, clock.marked(status))
+
+    def add_folder(self, names: bytes, rows: bytes, changed: Sequence[int]) -> None:
+        """Take in a folder at once: its path and the names in it, all that counts of their stats, and all ctimes."""
+        self._total.update(LENGTHS.pack(len(names), len(rows)) + names)
+        self._total.update(rows)
+        self.marked = max(self.marked, clock.last_marked(changed))
 
     def look(self, paths: Iterable[str | bytes | os.PathLike[str]]) -> None:
         """Take in files that links may lead to: each link, and what it leads to; or that there is none."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 
@@ -38,6 +39,13 @@ def settled(status: os.stat_result) -> int:
 def marked(status: os.stat_result) -> int:
     """Return when, in ns since 1970, any later change must show in a file's ctime alone, which no user can set."""
     return status.st_ctime_ns + _grain(status)
+
+
+def last_marked(changed: Sequence[int]) -> int:
+    """Return when any later change must show in each of these ctimes, in ns; 0 for none."""
+    coarse = [ctime for ctime in changed if not ctime % 1000]
+    fine = max(changed, default=-COARSE) + _tick()
+    return max(0, fine + SLACK, max(coarse, default=-2 * COARSE) + COARSE + SLACK)
 
 
 def _grain(status: os.stat_result) -> int:

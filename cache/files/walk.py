@@ -40,33 +40,71 @@ def walk(
     `absent` names: a directory that cannot be opened for such a reason is empty, a name that cannot be looked at none.
     """
     levels = [_open(os.fsencode(top), b"", 0, absent)]
+    waiting = [iter(zip(levels[0].folder.names, levels[0].folder.statuses, strict=True))]
     try:
         while levels:
-            level = levels[-1]
-            for name, status in level.names:
-                inside = level.inside + name
+            folder = levels[-1].folder
+            for name, status in waiting[-1]:
+                inside = folder.inside + name
                 if excluded is not None and excluded(inside):
                     continue
-                path = level.path + name
-                if len(path) > LONGEST:
-                    path = b"/proc/self/fd/%d/%b" % (level.descriptor, name)
+                path = folder.path + name
                 yield Entry(path, inside, name, status)
                 if stat.S_ISDIR(status.st_mode):
                     levels.append(_open(path, inside + b"/", os.O_NOFOLLOW, absent))
+                    waiting.append(iter(zip(levels[-1].folder.names, levels[-1].folder.statuses, strict=True)))
                     break
             else:
                 _close(levels.pop())
+                waiting.pop()
     finally:
         for level in levels:
             _close(level)
 
 
-class _Level(NamedTuple):
-    """A directory on the way down: what it is reached by, what is left of it, and what keeps it open, else -1."""
+class Folder(NamedTuple):
+    """A directory, all that is in it at once: the names, sorted, and what each of them is (lstat).
+
+    `inside` is its path from the top, with a slash behind it but for the top's own; `path` and a name behind it are
+    what system calls take, until the walk goes on.
+    """
 
     path: bytes
     inside: bytes
-    names: Iterator[tuple[bytes, os.stat_result]]
+    names: list[bytes]
+    statuses: list[os.stat_result]
+
+
+def folders(top: str | bytes | os.PathLike[str], *, absent: tuple[type[OSError], ...] = ()) -> Iterator[Folder]:
+    """Yield a directory and those below it, each before those in it, sorted name by name; as `walk` in all else."""
+    levels = [_open(os.fsencode(top), b"", 0, absent)]
+    waiting = [_directories(levels[0].folder)]
+    try:
+        yield levels[0].folder
+        while levels:
+            above = levels[-1].folder
+            for name in waiting[-1]:
+                levels.append(_open(above.path + name, above.inside + name + b"/", os.O_NOFOLLOW, absent))
+                waiting.append(_directories(levels[-1].folder))
+                yield levels[-1].folder
+                break
+            else:
+                _close(levels.pop())
+                waiting.pop()
+    finally:
+        for level in levels:
+            _close(level)
+
+
+def _directories(folder: Folder) -> Iterator[bytes]:
+    found = zip(folder.names, folder.statuses, strict=True)
+    return iter([name for name, status in found if stat.S_ISDIR(status.st_mode)])
+
+
+class _Level(NamedTuple):
+    """A directory on the way down, and what keeps it open, else -1."""
+
+    folder: Folder
     descriptor: int
 
 
@@ -75,17 +113,16 @@ def _open(path: bytes, inside: bytes, flags: int, absent: tuple[type[OSError], .
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | flags)
     except absent:
-        return _Level(path, inside, iter(()), -1)
+        return _Level(Folder(path + b"/", inside, [], []), -1)
     try:
-        found = _listing(descriptor, path, absent)
+        names, statuses = _listing(descriptor, path, absent)
     except BaseException:
         os.close(descriptor)
         raise
-    level = _Level(path + b"/", inside, iter(found), descriptor)
-    if all(len(path) + 1 + len(name) <= LONGEST for name, _ in found):
-        _close(level)
-        return level._replace(descriptor=-1)
-    return level
+    if len(path) + 1 + max(map(len, names), default=0) <= LONGEST:
+        os.close(descriptor)
+        return _Level(Folder(path + b"/", inside, names, statuses), -1)
+    return _Level(Folder(b"/proc/self/fd/%d/" % descriptor, inside, names, statuses), descriptor)
 
 
 def _close(level: _Level) -> None:
@@ -93,20 +130,25 @@ def _close(level: _Level) -> None:
         os.close(level.descriptor)
 
 
-def _listing(descriptor: int, path: bytes, absent: tuple[type[OSError], ...]) -> list[tuple[bytes, os.stat_result]]:
+def _listing(
+    descriptor: int, path: bytes, absent: tuple[type[OSError], ...]
+) -> tuple[list[bytes], list[os.stat_result]]:
     """Return the names in an open directory, sorted, and what each of them is."""
-    found = []
+    statuses: dict[str, os.stat_result] = {}
     name = ""
     try:
         with os.scandir(descriptor) as listing:
             for entry in listing:
                 name = entry.name
                 try:
-                    found.append((os.fsencode(name), entry.stat(follow_symlinks=False)))
+                    statuses[name] = entry.stat(follow_symlinks=False)
                 except absent:
                     continue
     except OSError as error:
         error.filename = os.path.join(os.fsdecode(path), name)  # noqa: PTH118  any bytes
         raise
-    found.sort(key=itemgetter(0))
-    return found
+    if not statuses:
+        return [], []
+    names = os.fsencode("\0".join(statuses)).split(b"\0")  # at once: a tenth of what one by one takes
+    found = sorted(zip(names, statuses.values(), strict=True), key=itemgetter(0))
+    return [name for name, _ in found], [status for _, status in found]

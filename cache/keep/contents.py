@@ -20,7 +20,10 @@ from bootsmith.cache.store.blobs import Blobs, unique
 from bootsmith.cache.store.objects import PACKED, Damaged
 
 BY_DIGEST = {"results": "results", "indexes": "blobs", "chunks": "chunks", "sha256": "sha256"}  # folder: kind
-BY_FILE = {"history": "history", "verdicts": "verdicts", "plans": "plans", "quarantine": "quarantine", "blobs": "old"}
+BY_FILE = {
+    "history": "history", "verdicts": "verdicts", "plans": "plans", "memo.trees": "trees", "quarantine": "quarantine",
+    "blobs": "old",
+}  # fmt: skip
 BY_FOLDER = ("apt",)
 DIGEST = re.compile(r"[0-9a-f]{32}|[0-9a-f]{64}")
 HISTORY = "history 1"  # the form in which the programs above keep past builds

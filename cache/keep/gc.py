@@ -25,7 +25,8 @@ from bootsmith.cache.store.lease import GC, REMOVAL, Leased
 BATCH = 64  # files removed while others wait: a few milliseconds
 PAUSE = 0.001  # seconds between batches, for those who waited
 TRIES = 100  # with one pause before each, where nobody is to be waited for
-SHORT_LIVED = {"quarantine": 7 * 86400.0, "plans": 30 * 86400.0}  # seconds for which these are kept unused, at most
+SHORT_LIVED = {"quarantine": 7 * 86400.0, "plans": 30 * 86400.0, "trees": 30 * 86400.0}
+"""Seconds for which these are kept unused, at most."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ NOUNS = {
     "history": "past build",
     "verdicts": "boot verdict",
     "plans": "plan",
+    "trees": "tree memo",
     "apt": "package list",
     "quarantine": "damaged file",
     "old": "outdated file",

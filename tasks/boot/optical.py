@@ -8,7 +8,7 @@ filesystem that the catalog names. Loaders find the rest by the volume's UUID, w
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -169,7 +169,7 @@ def _esp(ctx: Context, params: OpticalParams, tar: Path, index: Path) -> list[st
         if entry.type == "f" and entry.path.startswith(f"{_ESP}/"):
             inside = entry.path.removeprefix(f"{_ESP}/")
             content.make_directories(tree, ["", inside.rpartition("/")[0]], params.epoch)
-            tree[inside] = (0, replace(entry, path=inside))
+            tree[inside] = (0, entry._replace(path=inside))
             size += entry.size
     image = ctx.work / "esp.img"
     room = max(_SMALLEST, -(-(size + size // 16 + _MIB) // _MIB) * _MIB)  # clusters and tables take less than that

@@ -65,16 +65,19 @@ class Builder:
         stage: Stage,
         *,
         force: bool = False,
+        seen: bool = False,
         say: Callable[[str], None] = lambda _: None,
         waiting: Callable[[str], None] = lambda _: None,
     ) -> Outcome:
         """Make a stage fresh and return how. Its producers must be fresh.
 
-        `force` builds even what is fresh or could be restored. `waiting` is told of another build, elsewhere, that is
-        at the same key, before this one waits for it. Raises StageError and its kin.
+        `force` builds even what is fresh or could be restored; `seen` lets what `status` saw a moment ago count.
+        `waiting` is told of another build, elsewhere, that is at the same key, before this one waits for it. Raises
+        StageError and its kin.
         """
         started = time.monotonic()
-        self.freshness.touch(stage)
+        if not seen:
+            self.freshness.touch(stage)
         stale = [other.name for other in self.plan.producers(stage) if not self.status(other).fresh]
         if stale:
             raise StageError(
@@ -82,7 +85,7 @@ class Builder:
                 "Run it together with what it depends on: without -s.",
             )
         force = force or self.freshness.forgotten(stage).exists()
-        before = self.status(stage)
+        before, look = self.freshness.look(stage, again=not seen)
         if not force and before.fresh:
             return Outcome("fresh", time.monotonic() - started, self.occupied(stage))
         from bootsmith.tasks.build.making import Making
@@ -94,14 +97,14 @@ class Builder:
         with workdirs.workdir(self.state / "tmp" / flat(stage.name), stage.name) as workdir:
             self._unnoted.touch()
             records.remove(self.freshness.record(stage))
-            made = Making(self.freshness, stage, workdir, say)
+            made = Making(self.freshness, stage, workdir, say, look)
             state: State = "built"
             if force or not stage.stored:
                 made.build()
             elif made.restore(cost):
                 state = "restored"
             else:
-                with self._key_lock(stage, waiting):
+                with self._key_lock(keys.key(look.parts), waiting):
                     if made.restore(cost):  # somebody else built it meanwhile
                         state = "restored"
                     else:
@@ -132,11 +135,11 @@ class Builder:
             and all(store.has(output["hash"]) for output in found.values())
         )
 
-    def _key_lock(self, stage: Stage, waiting: Callable[[str], None]) -> AbstractContextManager[None]:
+    def _key_lock(self, key: str, waiting: Callable[[str], None]) -> AbstractContextManager[None]:
         """Return what keeps other builds, wherever they are, from building the same key at once."""
         from bootsmith.cache.keep.key_lock import hold
 
-        return hold(self.identities.root, keys.key(self.freshness.parts(stage)), waiting)
+        return hold(self.identities.root, key, waiting)
 
     # -- forgetting and cleaning
 

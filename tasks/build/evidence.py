@@ -10,13 +10,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from bootsmith.cache.digest.tree import UNLISTED
 from bootsmith.tasks.errors import BootsmithError
 
 if TYPE_CHECKING:
     from bootsmith.tasks.build.identities import Identities
     from bootsmith.tasks.build.stage import Stage
 
-ENTRIES = 20_000  # of a tree: one with more is only told to have changed
 LARGEST = 4 << 20  # bytes of a file that lists packages; a lock file of a thousand has a fifth of a MiB
 
 
@@ -30,7 +30,7 @@ def keep(stage: Stage, identities: Identities, trees: Mapping[str, Mapping[str, 
 def of_inputs(stage: Stage, trees: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, Any]]:
     """Return what is told of each input: {"tree": path -> entry} or {"packages": "NAME ARCH" -> version}."""
     found: dict[str, dict[str, Any]] = {
-        role: {"tree": dict(listing)} for role, listing in trees.items() if len(listing) <= ENTRIES
+        role: {"tree": dict(listing)} for role, listing in trees.items() if listing != UNLISTED
     }
     for role, reader in stage.listings.items():
         packages = _packages(stage.inputs[role], reader)

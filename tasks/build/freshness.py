@@ -45,6 +45,7 @@ class Freshness:
         self.state = plan.build / ".bootsmith"
         self.makers = {path: stage.name for stage in plan.stages for path in stage.outputs.values()}
         self._known: dict[str, Status] = {}
+        self._looks: dict[str, Look] = {}  # of stages with folders among their inputs, which take long to look at
         self._old: dict[str, Record] = {}  # verified, but recorded before the host last started
         self._guard = threading.RLock()
 
@@ -58,7 +59,25 @@ class Freshness:
 
     def _status(self, stage: Stage) -> Status:
         waiting = [other.name for other in self.plan.producers(stage) if not self.status(other).fresh]
-        return self.waiting(waiting) if waiting else self.examine(stage)
+        if waiting:
+            return self.waiting(waiting)
+        if not any(path.is_dir() for path in stage.inputs.values()):
+            return self.examine(stage)
+        from bootsmith.tasks.build.look import Look
+
+        self._looks[stage.name] = look = Look()
+        return self.examine(stage, look=look)
+
+    def look(self, stage: Stage, *, again: bool) -> tuple[Status, Look]:
+        """Tell how a stage stands whose producers are fresh, and what was seen: a moment ago, unless `again`."""
+        from bootsmith.tasks.build.look import Look
+
+        with self._guard:
+            known, look = self._known.get(stage.name), self._looks.pop(stage.name, None)
+            if again or known is None or look is None or not look.is_recent():
+                look = Look()
+                known = self._known[stage.name] = self.examine(stage, look=look)
+            return known, look
 
     @staticmethod
     def waiting(producers: list[str]) -> Status:
@@ -69,11 +88,11 @@ class Freshness:
             False, tuple(Reason("depends", name, f"depends on {name}, which is not fresh") for name in producers)
         )
 
-    def examine(self, stage: Stage, expected: Mapping[Path, str] = NOTHING) -> Status:
-        """Tell how a stage will stand when the files `expected` hold what is said of them."""
+    def examine(self, stage: Stage, expected: Mapping[Path, str] = NOTHING, *, look: Look | None = None) -> Status:
+        """Tell how a stage will stand when the files `expected` hold what is said of them; `look` is as for `parts`."""
         record = records.read(self.record(stage))
         try:
-            parts = self.parts(stage, expected)
+            parts = self.parts(stage, expected, look=look)
         except BootsmithError as error:
             return Status(False, self._because("missing", str(error).partition("\n")[0]), None, record, error)
         key = keys.key(parts)
@@ -82,7 +101,7 @@ class Freshness:
         if record is None:
             return Status(False, self._because("record", "no record of it here"), key)
         if key != record.key:
-            return Status(False, self._differences(stage, record, parts), key, record)
+            return Status(False, self._differences(stage, record, parts, look), key, record)
         reasons = self._damage(stage, record)
         return Status(not reasons, reasons, key, record)
 
@@ -92,11 +111,16 @@ class Freshness:
 
         return (Reason(kind, "", text, {}, "" if kind == "record" else text),)
 
-    def _differences(self, stage: Stage, record: Record, parts: Mapping[str, Any]) -> tuple[Reason, ...]:
+    def _differences(
+        self, stage: Stage, record: Record, parts: Mapping[str, Any], look: Look | None
+    ) -> tuple[Reason, ...]:
         from bootsmith.tasks.build import evidence, reason
 
         old = reason.Side.kept(record.parts, record.details, self.identities)
-        trees = {role: self._listing(stage.inputs[role]) for role in old.inputs if role in stage.inputs}
+        seen = look.trees if look is not None else {}
+        trees = {
+            role: seen.get(role) or self._listing(stage.inputs[role]) for role in old.inputs if role in stage.inputs
+        }
         now = evidence.of_inputs(stage, {role: each for role, each in trees.items() if each is not None})
         new = reason.Side(parts, now, self.identities.modules(stage))
         return tuple(reason.Comparison(stage, self.makers, self.identities, old, new).reasons())
@@ -150,8 +174,8 @@ class Freshness:
     ) -> dict[str, Any]:
         """Return the named parts of a stage's key; `expected` files hold what is said of them, whatever is there.
 
-        `reread` looks at code again too; `look` takes in what is seen on the way. Raises InputMissing, ToolMissing,
-        StageError.
+        `reread` looks at code again too; `look` takes in what is seen, and what it gives. Raises InputMissing,
+        ToolMissing, StageError.
         """
         inputs = {}
         for role, path in stage.inputs.items():
@@ -167,6 +191,7 @@ class Freshness:
         }
         if look is not None:
             self._look(stage, look)
+            look.take(parts)
         return parts
 
     def _input(self, stage: Stage, role: str, path: Path, look: Look | None) -> str:

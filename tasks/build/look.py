@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Collection
 from pathlib import Path
+from typing import Any
 
 from bootsmith.cache.digest.stats import Stats
 from bootsmith.cache.files import clock
 from bootsmith.tasks.build.stage import Stage
+
+RECENT = 1.0  # seconds
 
 
 class Look:
@@ -15,8 +19,19 @@ class Look:
 
     def __init__(self, *, listed: bool = True) -> None:
         self.listed = listed
+        self.parts: dict[str, Any] = {}
+        """The parts of the key that it gave; none before it was taken, or where something was missing."""
+        self._taken = 0.0
         self.trees: dict[str, dict[str, str]] = {}
         self._stats: dict[str, Stats] = {}
+
+    def take(self, parts: dict[str, Any]) -> None:
+        """Note what it gave, when all was looked at."""
+        self.parts, self._taken = parts, time.monotonic()
+
+    def is_recent(self) -> bool:
+        """Tell whether it is of just now: one would have to be quick to edit something before it is used."""
+        return bool(self.parts) and time.monotonic() - self._taken < RECENT
 
     def stats(self, of: str) -> Stats:
         """Return what takes in the stats of a part of the key, called as `keys.diff` calls it."""

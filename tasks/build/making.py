@@ -40,22 +40,28 @@ def log(build: Path, stage: Stage) -> Path:
 class Making:
     """A stage whose record is gone, in an empty `workdir`; `say` is told what happens, as `Context.say`.
 
+    `look` is one at its inputs a moment ago, with which it begins: whatever is written to them since shows in the look
+    at its end.
+
     `notes` is what the user is to know when it is done, such as an edit while the stage ran.
     """
 
-    def __init__(self, freshness: Freshness, stage: Stage, workdir: Path, say: Callable[[str], None]) -> None:
+    def __init__(
+        self, freshness: Freshness, stage: Stage, workdir: Path, say: Callable[[str], None], look: Look
+    ) -> None:
         self.notes: list[str] = []
         self._freshness = freshness
         self._identities = freshness.identities
         self._stage = stage
         self._workdir = workdir
         self._say = say
+        self._look = look
 
     def restore(self, cost: Cost | None) -> bool:
         """Take the outputs from the store, where it has what the key gives; tell whether. `cost` goes to the record."""
         stage, store = self._stage, self._identities.store
-        look = Look()
-        parts = self._freshness.parts(stage, look=look)
+        look = self._recent_look()
+        parts = look.parts
         key = keys.key(parts)
         result = store.result(key)
         if result is None or set(result) != set(stage.outputs):
@@ -83,8 +89,10 @@ class Making:
 
         stage = self._stage
         for attempt in range(ATTEMPTS):
-            look, again = Look(), Look(listed=False)
-            before = self._freshness.parts(stage, look=look)
+            if attempt:
+                self._look = Look()
+            look, again = self._recent_look(), Look(listed=False)
+            before = look.parts
             look.settle(stage, self._freshness.makers.keys())
             with Moves(self._freshness.read_by(stage)) as moves, self._identities.loading(stage):
                 made, record = self._attempt(self._workdir / str(attempt), before)
@@ -105,6 +113,13 @@ class Making:
         record = record._replace(kept=record.kept + kept, seconds=record.seconds + time.monotonic() - started)
         self._freshness.forgotten(stage).unlink(missing_ok=True)  # before the record: else a kill between builds twice
         self._finish(made, record)
+
+    def _recent_look(self) -> Look:
+        """Return a look at the inputs that is of just now: who had to wait looks again."""
+        if not self._look.is_recent():
+            self._look = Look()
+            self._freshness.parts(self._stage, look=self._look)
+        return self._look
 
     def _keep(self, made: Mapping[str, Path], record: Record) -> int:
         """Store what was made, and return the bytes that took; a store that is only read keeps nothing."""
@@ -157,7 +172,9 @@ class Making:
                 tell=self._tell,
             )
             try:
-                self._identities.load(stage)(context)
+                run = self._identities.load(stage)
+                with running.uncollected():
+                    run(context)
             except (BootsmithError, OSError):
                 raise
             except Exception:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import gc
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
@@ -15,6 +18,26 @@ from bootsmith.tasks.tools.usage import Usage
 if TYPE_CHECKING:
     from bootsmith.cache.store.store import Store
     from bootsmith.tasks.build.stage import Stage
+
+
+_working: list[None] = []
+_mutex = threading.Lock()
+
+
+@contextmanager
+def uncollected() -> Iterator[None]:
+    """Let Python look for no cycles: a large tree's tuples are in none, and it would take an eighth of a build."""
+    with _mutex:
+        if not _working:
+            gc.disable()
+        _working.append(None)
+    try:
+        yield
+    finally:
+        with _mutex:
+            _working.pop()
+            if not _working:
+                gc.enable()
 
 
 def _silent(_text: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Mapping
 
 from bootsmith.cache.display import shown
@@ -52,10 +51,10 @@ def divide(tree: Tree, mounts: Mapping[str, str], epoch: int) -> dict[str, Tree]
             raise StageError(f"no partition holds /{shown(path)}", "Give a partition `mount: /`.")
         homes[path] = point
         inside = path[len(point) + 1 :] if point else path
-        moved = dataclasses.replace(entry, path=inside) if point else entry
+        moved = entry._replace(path=inside) if point else entry
         found[points[point]][inside] = (number, moved)
         if path in points and path:
-            found[points[path]][""] = (number, dataclasses.replace(entry, path=""))
+            found[points[path]][""] = (number, entry._replace(path=""))
     if deep:
         _settle_links(tree, homes, found, points)
     return found
@@ -75,9 +74,9 @@ def _settle_links(tree: Tree, homes: Mapping[str, str], found: Mapping[str, Tree
             heir = heirs.setdefault((home, link), inside)
         if heir == inside:
             number, file = tree[link]
-            part[inside] = (number, dataclasses.replace(file, path=inside))
+            part[inside] = (number, file._replace(path=inside))
         else:
-            part[inside] = (number, dataclasses.replace(entry, link=heir))
+            part[inside] = (number, entry._replace(link=heir))
 
 
 def make_directories(tree: Tree, paths: Iterable[str], epoch: int) -> None:

@@ -105,7 +105,7 @@ def _write_content(ctx: Context, params: TableParams, name: str, filling: Fillin
         for path, node in filling.tree.items():
             number, entry = filling.tree[node[1].link] if node[1].type == "h" else node
             if number < len(params.layers):  # kernel and initrd are put there when it is filled
-                writer.add_copy(replace(entry, path=path), filling.sources[number])
+                writer.add_copy(entry._replace(path=path), filling.sources[number])
 
 
 def _demand(partition: PartitionParams, mount: str | None, filling: Filling) -> sizing.Demand | None:

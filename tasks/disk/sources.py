@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 from bootsmith.tasks.build.parameters import Params
@@ -100,4 +100,4 @@ def _place_loader(partition: str, tree: Tree, entries: tuple[Entry, ...], number
         if entry.type == "f" and entry.path.startswith(f"{partition}/"):
             inside = entry.path.removeprefix(f"{partition}/")
             content.make_directories(tree, [inside.rpartition("/")[0]], epoch)
-            tree[inside] = (number, replace(entry, path=inside))
+            tree[inside] = (number, entry._replace(path=inside))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bootsmith.tasks.build.parameters import Params
@@ -90,4 +90,4 @@ def _plain(entry: Entry) -> Entry:
         rights = {tag: right for tag, _, right in acl.decode(rows)}
         mode = mode & ~0o070 | (rights[acl.GROUP] & rights.get(acl.MASK, 7)) << 3
     kept = {name: value for name, value in entry.xattrs.items() if name.startswith(_HELD)}
-    return replace(entry, mode=mode, xattrs=kept)
+    return entry._replace(mode=mode, xattrs=kept)

@@ -6,7 +6,6 @@ what is no folder. So what was written anew as it was is no change, and a change
 
 from __future__ import annotations
 
-import dataclasses
 import re
 from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
@@ -78,7 +77,7 @@ class Changes:
                 writer.add_hard_link(path, holder)
                 continue
             kept = self._unseen(path, entry)
-            found = dataclasses.replace(entry, path=path, xattrs={**kept, **entry.xattrs} if kept else entry.xattrs)
+            found = entry._replace(path=path, xattrs={**kept, **entry.xattrs} if kept else entry.xattrs)
             writer.add_copy(found, self.tar, mtime=_time(entry, epoch, began))
         for path in self.removed:
             writer.add_whiteout(path)

@@ -74,7 +74,7 @@ def _inputs(source: Path, place: str) -> dict[str, Added]:
             if stat.S_ISDIR(status.st_mode):
                 found[f"{place}/{path}"] = Added(None, 0o755)
             elif stat.S_ISREG(status.st_mode):
-                found[f"{place}/{path}"] = Added(file, _mode(status.st_mode))
+                found[f"{place}/{path}"] = Added(Path(file), _mode(status.st_mode))
             elif stat.S_ISLNK(status.st_mode):
                 found[f"{place}/{path}"] = Added(None, 0o777, os.readlink(file))  # noqa: PTH115  any bytes, as they are
             else:

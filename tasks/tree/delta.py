@@ -27,11 +27,12 @@ class Delta:
         self._name = name
         self._writer = LayerWriter(ctx.outputs["tar"], ctx.outputs["index"], epoch)
         self._added: dict[str, str] = {}  # path -> type
+        self._there: set[str] = set()  # directories that were made, or found: they stay
 
     def add_file(  # noqa: PLR0917  the order of chmod and chown
         self,
         path: str,
-        data: bytes | Path,
+        data: bytes | str | Path,
         mode: int = 0o644,
         uid: int = 0,
         gid: int = 0,
@@ -53,6 +54,9 @@ class Delta:
     def make_directory(self, path: str) -> None:
         """Make sure that there is a directory, and the ones it lies in."""
         place = self.tree.resolve(path)
+        if place in self._there:
+            return
+        self._there.add(place)
         missing = []
         while self._type(place) != "d":
             if self._type(place):
@@ -89,7 +93,9 @@ class Delta:
                 f"{self._name}: /{shown(place)} is to be a {what}, but the tree has a directory of that name",
                 "Remove it in a layer before, or choose another name.",
             )
-        self.make_directory(place.rpartition("/")[0])
+        parent = place.rpartition("/")[0]
+        if parent not in self._there:
+            self.make_directory(parent)
         self._added[place] = kind
         return place
 

@@ -94,7 +94,7 @@ def add_tree(
     _refuse_images(top)
     names: dict[tuple[int, int], str] = {}
     for path, file, status in host_files.below(top):
-        if file.name.startswith(WHITEOUT):
+        if path.rpartition("/")[2].startswith(WHITEOUT):
             raise StageError(
                 f"{shown(file)}: layers mean something else by {WHITEOUT}*, that a file is removed",
                 "Give it another name.",
@@ -120,7 +120,7 @@ def _refuse_images(top: Path) -> None:
 def _add(  # noqa: PLR0917  the order of chown and chmod
     writer: LayerWriter,
     path: str,
-    file: Path,
+    file: str,
     status: os.stat_result,
     owner: tuple[int, int],
     mode: int,
@@ -165,7 +165,7 @@ def _writer(ctx: Context, epoch: int) -> LayerWriter:
 
 
 def attributes(
-    file: Path, owner: Callable[[int, int], tuple[int, int]] | None, *, keep_acls: bool = True
+    file: str | Path, owner: Callable[[int, int], tuple[int, int]] | None, *, keep_acls: bool = True
 ) -> dict[str, bytes]:
     """Return a file's extended attributes, but for those that a host gives by itself and a fingerprint leaves out."""
     from bootsmith.cache.digest.attributes import HOST_GIVEN
@@ -186,7 +186,7 @@ def attributes(
     return found
 
 
-def _translated(file: Path, value: bytes, owner: Callable[[int, int], tuple[int, int]] | None) -> bytes:
+def _translated(file: str | Path, value: bytes, owner: Callable[[int, int], tuple[int, int]] | None) -> bytes:
     """Return an access control list with the tree's numbers for those that it names."""
     rows = acl.decode(value)
     if owner is None and acl.names(rows):

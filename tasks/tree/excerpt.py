@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import BinaryIO
 
@@ -35,7 +34,7 @@ def write(source: Path, target: Path, index: Path, *, subdir: str, strip: int) -
             if entry.type == "f":
                 data.seek(entry.offset)
                 _copy(data, out, entry.stored)
-            written.append(replace(entry, offset=offset if entry.type == "f" else 0))
+            written.append(entry._replace(offset=offset if entry.type == "f" else 0))
         out.write(tars.END)
     layer.write_index(index, written)
     return foreign_tar.whiteouts(entries)
@@ -69,7 +68,7 @@ def _stripped(tree: Tree, strip: int, tar: Path) -> dict[str, str]:
 
 def _alike(one: Entry, other: Entry) -> bool:
     """Tell whether two entries are folders that differ in nothing but their names."""
-    return one.type == "d" == other.type and replace(one, path="", mtime=0) == replace(other, path="", mtime=0)
+    return one.type == "d" == other.type and one._replace(path="", mtime=0) == other._replace(path="", mtime=0)
 
 
 def _below(subdir: str, tree: Tree, places: dict[str, str], tar: Path) -> dict[str, str]:
@@ -118,10 +117,10 @@ def _placed(tree: Tree, places: dict[str, str]) -> list[Entry]:
         entry = tree[places[place]]
         file = tree[entry.link] if entry.type == "h" else entry
         if entry.type != "d" and file.path in names:
-            found.append(replace(file, path=place, type="h", link=names[file.path], size=0, offset=0, xattrs={}))
+            found.append(file._replace(path=place, type="h", link=names[file.path], size=0, offset=0, xattrs={}))
         else:
             names[file.path] = place
-            found.append(replace(file, path=place))
+            found.append(file._replace(path=place))
     return found
 
 

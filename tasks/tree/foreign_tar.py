@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 from typing import Final
@@ -48,7 +47,7 @@ def settled(entries: Sequence[Entry], tar: Path) -> list[Entry]:
 
 def _settled(entry: Entry, numbers: _Numbers) -> Entry:
     if entry.type == "h":  # they are the file's
-        return replace(entry, xattrs={})
+        return entry._replace(xattrs={})
     found, mode = {}, entry.mode
     for name, value in entry.xattrs.items():
         try:
@@ -75,7 +74,7 @@ def _settled(entry: Entry, numbers: _Numbers) -> Entry:
             mode = mode & ~0o777 | acl.mode(rows)
         if kind == acl.DEFAULT or acl.MASK in {tag for tag, _, _ in rows}:  # else the mode says all of it
             found[kind] = acl.encode(rows)
-    return replace(entry, mode=mode, xattrs=found)
+    return entry._replace(mode=mode, xattrs=found)
 
 
 def _is_known(name: str) -> bool:

@@ -14,26 +14,28 @@ from bootsmith.tasks.errors import StageError
 
 
 class HostFile(NamedTuple):
-    """`path` is from the directory's top, `status` that of the name itself."""
+    """`path` is from the directory's top, `file` what it is opened by, `status` that of the name itself."""
 
     path: str
-    file: Path
+    file: str
     status: os.stat_result
 
 
-def below(top: Path, excluded: Callable[[str], bool] = lambda _: False) -> Iterator[HostFile]:
+def below(top: Path, excluded: Callable[[str], bool] | None = None) -> Iterator[HostFile]:
     """Yield what is in a directory, in the order in which a layer has it: of several names the first is the file.
 
     Raises StageError for a path that is longer than a program could name.
     """
-    for entry in walk(top, lambda inside: excluded(os.fsdecode(inside))):
-        path = os.fsdecode(entry.inside)
-        if len(os.fsencode(top)) + 1 + len(entry.inside) > LONGEST:
+    left_out = None if excluded is None else lambda inside: excluded(os.fsdecode(inside))
+    room, above = LONGEST - len(os.fsencode(top)) - 1, str(top)
+    for _, inside, _, status in walk(top, left_out):
+        path = os.fsdecode(inside)
+        if len(inside) > room:
             raise StageError(
                 f"{shown(top / path)} has a path of more than the {LONGEST} bytes that Linux takes",
                 "Remove it, or exclude it.",
             )
-        yield HostFile(path, top / path, entry.status)
+        yield HostFile(path, f"{above}/{path}", status)
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 import re
@@ -138,7 +137,7 @@ def view(ctx: Context) -> None:
         for path in read:
             number, entry = merged[path]
             layer_number, file = merged[entry.link] if entry.type == "h" else (number, entry)
-            writer.add_copy(dataclasses.replace(file, path=path), ctx.inputs[f"{layer_number + 1}.tar"])
+            writer.add_copy(file._replace(path=path), ctx.inputs[f"{layer_number + 1}.tar"])
 
 
 def _taken(paths: list[str], tree: Tree, ctx: Context) -> list[str]:

@@ -5,16 +5,14 @@ The index is one JSON array, a line per member in the tar's order, read in a fra
 
 from __future__ import annotations
 
-import dataclasses
 import io
 import json
 import os
 import shutil
 from collections.abc import Iterable, Mapping, Sequence
-from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import Any, BinaryIO, Final, Self, TypeAlias
+from typing import Any, BinaryIO, Final, NamedTuple, Self, TypeAlias
 
 from bootsmith.cache.display import shown
 from bootsmith.tasks.errors import StageError
@@ -41,37 +39,64 @@ LARGEST: Final = 512 << 20
 OPAQUE: Final = ".wh..wh..opq"
 _XATTRS: Final = 11
 """Where attributes stand in a row of an index; what follows them only sparse files have."""
+_ROWS: Final = ",\n"
+_CLOSE: Final = (",", ":")
+_KEPT: Final = 16
+_BUFFER: Final = 1 << 20
+_LAID: Final = 3
+_quoted = json.encoder.encode_basestring_ascii
 
 
 def write_index(index: Path, entries: Iterable[Entry]) -> None:
     """Write an index of `entries`."""
-    rows = (
-        [
-            e.path, e.type, e.mode, e.uid, e.gid, e.size, e.mtime, e.link, e.major, e.minor, e.offset,
-            {name: value.decode("latin-1") for name, value in sorted(e.xattrs.items())},
-            *(() if e.stretches is None else (e.stretches,)),
-        ]
-        for e in entries
+    members = tuple(entries)
+    content = f"[{_ROWS.join(map(_row, members))}]\n".encode("ascii")
+    index.write_bytes(content)
+    frozen = (e._replace(xattrs=MappingProxyType(dict(e.xattrs))) if e.xattrs else e for e in members)
+    _remember(content, tuple(frozen))
+
+
+def _row(e: Entry) -> str:
+    """Return an entry as JSON has it, without the time that its encoder takes for a row of plain numbers."""
+    rest = "{}" if not e.xattrs else json.dumps(
+        {name: value.decode("latin-1") for name, value in sorted(e.xattrs.items())}, separators=_CLOSE
     )  # fmt: skip
-    lines = ",\n".join(json.dumps(row, separators=(",", ":")) for row in rows)
-    index.write_text(f"[{lines}]\n", encoding="ascii")
+    if e.stretches is not None:
+        rest = f"{rest},{json.dumps(e.stretches, separators=_CLOSE)}"
+    link = _quoted(e.link) if e.link else '""'
+    return (
+        f'[{_quoted(e.path)},"{e.type}",{e.mode},{e.uid},{e.gid},{e.size},{e.mtime},{link},{e.major},{e.minor},'
+        f"{e.offset},{rest}]"
+    )
 
 
 def read_index(path: Path) -> tuple[Entry, ...]:
     """Return the members an index lists. Raises StageError where it is damaged."""
     try:
-        return _members(path.read_bytes())
+        content = path.read_bytes()
+        found = _recent.get(content)
+        return _remember(content, _members(content)) if found is None else found
     except (ValueError, TypeError, AttributeError, LookupError) as error:
         raise StageError(f"{path} is not an index of a layer: {error}", "Remove it; it is made again.") from error
 
 
-@lru_cache(16)
+_recent: dict[bytes, tuple[Entry, ...]] = {}
+"""What indexes list, by their content: most stages of a build read the same few, one after the other."""
+
+
+def _remember(content: bytes, members: tuple[Entry, ...]) -> tuple[Entry, ...]:
+    _recent[content] = members
+    while len(_recent) > _KEPT:
+        _recent.pop(next(iter(_recent)), None)
+    return members
+
+
 def _members(index: bytes) -> tuple[Entry, ...]:
-    """Return what an index of this content lists: most stages of a build read the same few, one after the other."""
     rows: list[list[Any]] = json.loads(index)
     for row in rows[:]:  # what is no list has no slices
         row[_XATTRS] = _xattrs(row[_XATTRS]) if row[_XATTRS] else NO_XATTRS
-        row[_XATTRS + 1 :] = [tuple((start, length) for start, length in each) for each in row[_XATTRS + 1 :]]
+        if len(row) > _XATTRS + 1:
+            row[_XATTRS + 1 :] = [tuple((start, length) for start, length in each) for each in row[_XATTRS + 1 :]]
     return tuple(Entry(*row) for row in rows)
 
 
@@ -88,7 +113,7 @@ def open_member(tar: Path, entry: Entry) -> BinaryIO:
 
 def open_stored(tar: Path, entry: Entry) -> BinaryIO:
     """Open the data of a file's entry as it stands in the tar, without the holes of a sparse file."""
-    return open_member(tar, dataclasses.replace(entry, size=entry.stored, stretches=None))
+    return open_member(tar, entry._replace(size=entry.stored, stretches=None))
 
 
 def read_member(tar: Path, entry: Entry) -> bytes:
@@ -129,66 +154,103 @@ class _Member(io.RawIOBase):
 # -- layers on layers
 
 
-def merge(indexes: Sequence[Sequence[Entry]]) -> dict[str, tuple[int, Entry]]:
+Node: TypeAlias = tuple[int, Entry]
+"""The number of a layer, and an entry of it."""
+
+
+class _Laid(NamedTuple):
+    """Layers as they lie on each other: what has which path, and of each hard link the file it is."""
+
+    layers: tuple[Sequence[Entry], ...]
+    found: dict[str, Node]
+    inodes: dict[str, Node]
+
+
+_laid: tuple[_Laid, ...] = ()
+"""What was laid last, lowest layers first: most stages of a build lay the same ones, or one more."""
+
+
+def merge(indexes: Sequence[Sequence[Entry]]) -> dict[str, Node]:
     """Return the tree of layers laid over each other: path -> (the layer's number, its entry).
 
     Whiteouts are applied and gone. Every entry's parent is there; one that no layer lists is root:root 0755. A hard
     link is a link to a name in the tree whose entry holds the data: when that name was replaced or removed by a
     later layer, the first of the other names takes the data over. Raises StageError for what no filesystem could hold.
     """
-    found: dict[str, tuple[int, Entry]] = {}
-    inodes: dict[str, tuple[int, Entry]] = {}  # of each hard link: the file it is
-    for number, entries in enumerate(indexes):
-        if number:
-            _make_room(found, inodes, entries)
-        for entry in entries:
-            path = entry.path
-            parent, _, name = path.rpartition("/")
-            if name.startswith(WHITEOUT):
-                continue
-            inodes.pop(path, None)
-            if entry.type == "h":
-                target = inodes.get(entry.link) or found.get(entry.link)
-                if target is None:
-                    raise StageError(f"{shown(path)} is a hard link to {shown(entry.link)}, which is in no layer")
-                if target[1].type == "d":
-                    raise StageError(f"{shown(path)} is a hard link to {shown(entry.link)}, which is a directory")
-                inodes[path] = target
-            found[path] = (number, entry)
-            if parent not in found:
-                _add_parents(found, number, entry)
+    global _laid  # noqa: PLW0603  a memory of a few, replaced as a whole
+    layers = tuple(indexes)
+    known = max(
+        (each for each in _laid if _begins(layers, each.layers)), key=lambda each: len(each.layers), default=None
+    )
+    found, inodes = (dict(known.found), dict(known.inodes)) if known else ({}, {})
+    for number in range(len(known.layers) if known else 0, len(layers)):
+        _lay(found, inodes, number, layers[number])
+    if known is None or len(known.layers) < len(layers):
+        _laid = (*_laid[1 - _LAID :], _Laid(layers, dict(found), dict(inodes)))
     _settle_links(found, inodes)
     _check_parents(found)
     return found
 
 
-def _check_parents(found: dict[str, tuple[int, Entry]]) -> None:
+def _begins(layers: tuple[Sequence[Entry], ...], others: tuple[Sequence[Entry], ...]) -> bool:
+    """Tell whether the lowest layers are these very tuples."""
+    same = zip(layers, others, strict=False)
+    return len(others) <= len(layers) and all(one is other and isinstance(one, tuple) for one, other in same)
+
+
+def _lay(found: dict[str, Node], inodes: dict[str, Node], number: int, entries: Sequence[Entry]) -> None:
+    """Lay one more layer on top."""
+    if number:
+        _make_room(found, inodes, entries)
+    for entry in entries:
+        path = entry.path
+        parent, _, name = path.rpartition("/")
+        if name.startswith(WHITEOUT):
+            continue
+        if inodes:
+            inodes.pop(path, None)
+        if entry.type == "h":
+            target = inodes.get(entry.link) or found.get(entry.link)
+            if target is None:
+                raise StageError(f"{shown(path)} is a hard link to {shown(entry.link)}, which is in no layer")
+            if target[1].type == "d":
+                raise StageError(f"{shown(path)} is a hard link to {shown(entry.link)}, which is a directory")
+            inodes[path] = target
+        found[path] = (number, entry)
+        if parent not in found:
+            _add_parents(found, number, entry)
+
+
+def _check_parents(found: dict[str, Node]) -> None:
     """Refuse what lies below a file or a link of its own layer: that would be written who knows where."""
-    for path, (_, entry) in found.items():
-        if path and found[entry.parent][1].type != "d":
-            raise StageError(
-                f"{shown(path)} lies in {shown(entry.parent)}, which is no directory",
-                "Make the layer anew: it holds both at once.",
-            )
+    parents = {path.rpartition("/")[0] for path in found if path}
+    wrong = {parent for parent in parents if found[parent][1].type != "d"}
+    if wrong:
+        path, parent = next((path, above) for path in found if (above := path.rpartition("/")[0]) in wrong and path)
+        raise StageError(
+            f"{shown(path)} lies in {shown(parent)}, which is no directory",
+            "Make the layer anew: it holds both at once.",
+        )
 
 
-def _make_room(
-    found: dict[str, tuple[int, Entry]], inodes: dict[str, tuple[int, Entry]], entries: Sequence[Entry]
-) -> None:
+def _make_room(found: dict[str, Node], inodes: dict[str, Node], entries: Sequence[Entry]) -> None:
     """Remove from the tree so far what a layer's whiteouts hide, and what stands in the way of its members."""
     gone: set[str] = set()
     emptied: set[str] = set()
+    parents: set[str] = set()
     for entry in entries:
-        name = entry.name
+        path = entry.path
+        parent, _, name = path.rpartition("/")
+        parents.add(parent)
         if name == OPAQUE:
-            emptied.add(entry.parent)
+            emptied.add(parent)
         elif name.startswith(WHITEOUT):
-            gone.add(f"{entry.parent}/{name.removeprefix(WHITEOUT)}".lstrip("/"))
-        elif entry.type != "d" and entry.path in found and found[entry.path][1].type == "d":
-            gone.add(entry.path)
-        for above in folders_above(entry.path):
-            if above in found and found[above][1].type != "d":
-                gone.add(above)
+            gone.add(f"{parent}/{name.removeprefix(WHITEOUT)}".lstrip("/"))
+        elif entry.type != "d" and path in found and found[path][1].type == "d":
+            gone.add(path)
+    for above in {above for parent in parents for above in (parent, *folders_above(parent))}:
+        if above in found and found[above][1].type != "d":
+            gone.add(above)
     for path in gone:
         found.pop(path, None)
         inodes.pop(path, None)
@@ -208,28 +270,28 @@ def folders_above(path: str) -> list[str]:
     return found
 
 
-def _add_parents(found: dict[str, tuple[int, Entry]], number: int, entry: Entry) -> None:
+def _add_parents(found: dict[str, Node], number: int, entry: Entry) -> None:
     for above in folders_above(entry.path):
         if above not in found:
             found[above] = (number, Entry(above, "d", 0o755, mtime=entry.mtime))
 
 
-def _settle_links(found: dict[str, tuple[int, Entry]], inodes: dict[str, tuple[int, Entry]]) -> None:
+def _settle_links(found: dict[str, Node], inodes: dict[str, Node]) -> None:
     heirs: dict[tuple[int, str], str] = {}
     for path in sorted(inodes):
         layer, file = inodes[path]
         if found.get(file.path) == (layer, file):
             number, entry = found[path]
-            found[path] = (number, dataclasses.replace(entry, link=file.path))
+            found[path] = (number, entry._replace(link=file.path))
             continue
         heir = heirs.setdefault((layer, file.path), path)
         link = Entry(path, "h", file.mode, file.uid, file.gid, mtime=file.mtime, link=heir)
-        found[path] = (layer, dataclasses.replace(file, path=path) if heir == path else link)
+        found[path] = (layer, file._replace(path=path) if heir == path else link)
 
 
 # -- writing
 
-Content: TypeAlias = "bytes | Path | tuple[Path, Entry]"
+Content: TypeAlias = "bytes | str | Path | tuple[Path, Entry]"
 """A file's content: itself, the file to read it from, or the tar and its entry there."""
 
 
@@ -249,13 +311,13 @@ class LayerWriter:
     def add_file(  # noqa: PLR0917  the order of chmod and chown
         self,
         path: str,
-        data: bytes | Path,
+        data: bytes | str | Path,
         mode: int = 0o644,
         uid: int = 0,
         gid: int = 0,
         xattrs: Mapping[str, bytes] = NO_XATTRS,
     ) -> None:
-        self._add(Entry(path, "f", mode, uid, gid, xattrs=xattrs), data)
+        self._add(Entry(path, "f", mode, uid, gid, 0, self._epoch, xattrs=xattrs), data)
 
     def add_directory(
         self, path: str, mode: int = 0o755, uid: int = 0, gid: int = 0, xattrs: Mapping[str, bytes] = NO_XATTRS
@@ -303,7 +365,7 @@ class LayerWriter:
     def date(self, path: str, mtime: int) -> None:
         """Let what was added at `path` have a time of its own, in seconds."""
         entry, data = self._entries[path]
-        self._entries[path] = (dataclasses.replace(entry, mtime=mtime), data)
+        self._entries[path] = (entry._replace(mtime=mtime), data)
 
     def add_copy(self, entry: Entry, tar: Path, *, mtime: int | None = None) -> None:
         """Add an entry of another layer as it is, but for its time, which may be said; its data stands in `tar`."""
@@ -322,13 +384,16 @@ class LayerWriter:
         if tars.clean(entry.path) != entry.path:
             raise ValueError(f"not a path inside a tree: {entry.path!r}")
         time = self._epoch if mtime is None else mtime
-        self._entries[entry.path] = (dataclasses.replace(entry, mtime=time), data)
+        self._entries[entry.path] = (entry if entry.mtime == time else entry._replace(mtime=time), data)
 
     def close(self) -> None:
         """Write the tar and its index."""
-        ordered = sorted(self._entries, key=lambda path: os.fsencode(path).split(b"/"))
-        with self._tar.open("wb") as out:
-            written = [_write(out, *self._entries[path]) for path in ordered]
+        ordered = sorted(self._entries, key=lambda path: os.fsencode(path).replace(b"/", b"\0"))  # name by name
+        written, at = [], 0
+        with self._tar.open("wb", buffering=_BUFFER) as out:
+            for path in ordered:
+                entry, at = _write(out, at, *self._entries[path])
+                written.append(entry)
             out.write(tars.END)
         write_index(self._index, written)
 
@@ -342,30 +407,55 @@ class LayerWriter:
 
 def write_tree(out: BinaryIO, tree: Mapping[str, tuple[int, Entry]], sources: Sequence[Path], epoch: int) -> None:
     """Write what layers came to as one tar: every time stamp `epoch`, hard links behind all that they could mean."""
+    at = 0
     for path in sorted(tree, key=lambda path: (tree[path][1].type == "h", os.fsencode(path).split(b"/"))):
         number, entry = tree[path]
-        entry = dataclasses.replace(entry, mtime=epoch)
-        _write(out, entry, (sources[number], entry) if entry.type == "f" else b"")
+        data = (sources[number], entry) if entry.type == "f" else b""
+        _, at = _write(out, at, entry._replace(mtime=epoch), data)
     out.write(tars.END)
 
 
-def _write(out: BinaryIO, entry: Entry, data: Content) -> Entry:
-    if isinstance(data, bytes):
-        source: BinaryIO = io.BytesIO(data)
-        size = len(data)
-    elif isinstance(data, Path):
-        source = data.open("rb")
-        size = os.fstat(source.fileno()).st_size
-    else:
-        source = open_stored(*data)
-        size = data[1].stored
+def _write(out: BinaryIO, at: int, entry: Entry, data: Content) -> tuple[Entry, int]:
+    """Write a member at a place of a tar; return it as it stands there, and where the next one goes."""
+    if isinstance(data, tuple):
+        return _copy(out, at, entry, open_stored(*data), data[1].stored)
+    if not isinstance(data, bytes):
+        descriptor = os.open(data, os.O_RDONLY | os.O_CLOEXEC)  # a tenth of what a Path's own open takes
+        try:
+            size = os.fstat(descriptor).st_size
+            if size > _BUFFER:
+                return _copy(out, at, entry, os.fdopen(os.dup(descriptor), "rb", buffering=0), size)
+            data = os.read(descriptor, size + 1)
+            while len(data) < size and (more := os.read(descriptor, size + 1 - len(data))):
+                data += more
+        finally:
+            os.close(descriptor)
+        if len(data) != size:
+            raise _changed(entry)
+    if entry.size != len(data) and entry.stretches is None:
+        entry = entry._replace(size=len(data))
+    header = tars.header(entry)
+    at += len(header)
+    if entry.type == "f":
+        entry = entry._replace(offset=at)
+    out.write(header + data + bytes(-len(data) % tars.BLOCK) if data else header)
+    return entry, at + -(-len(data) // tars.BLOCK) * tars.BLOCK
+
+
+def _copy(out: BinaryIO, at: int, entry: Entry, source: BinaryIO, size: int) -> tuple[Entry, int]:
+    """Write a file of so many bytes as `_write` does."""
     with source:
         if entry.stretches is None:
-            entry = dataclasses.replace(entry, size=size)
-        out.write(tars.header(entry))
-        offset = out.tell()
+            entry = entry._replace(size=size)
+        header = tars.header(entry)
+        out.write(header)
         shutil.copyfileobj(source, out, 1 << 20)
+    offset = at + len(header)
     if out.tell() - offset != size:
-        raise StageError(f"{shown(entry.path)} changed while it was read", "Run the same command again.")
-    out.write(b"\0" * (-size % tars.BLOCK))
-    return dataclasses.replace(entry, offset=offset) if entry.type == "f" else entry
+        raise _changed(entry)
+    out.write(bytes(-size % tars.BLOCK))
+    return entry._replace(offset=offset), out.tell()
+
+
+def _changed(entry: Entry) -> StageError:
+    return StageError(f"{shown(entry.path)} changed while it was read", "Run the same command again.")

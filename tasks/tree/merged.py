@@ -27,6 +27,7 @@ class Tree:
 
     def __init__(self, indexes: Sequence[Path], tars: Sequence[Path] = ()) -> None:
         self._tars = tars
+        self._folders: dict[str, str] = {}  # where paths lead, of folders that were asked for
         self.entries: Mapping[str, tuple[int, Entry]] = layer.merge([layer.read_index(index) for index in indexes])
 
     @classmethod
@@ -47,7 +48,9 @@ class Tree:
         A path may be absolute. Raises StageError where it leads through a file or round in circles.
         """
         parent, _, name = path.strip("/").rpartition("/")
-        folder = self._resolve(parent)
+        folder = self._folders.get(parent)
+        if folder is None:
+            folder = self._folders[parent] = self._resolve(parent)
         return f"{folder}/{name}".lstrip("/")
 
     def resolve(self, path: str) -> str:
@@ -97,12 +100,12 @@ class Tree:
 
     def names(self, path: str) -> list[str]:
         """Return the names in a directory, sorted; none where there is no directory."""
-        return self._children.get(self.resolve(path), [])
+        return sorted(self._children.get(self.resolve(path), ()))
 
     @cached_property
     def _children(self) -> dict[str, list[str]]:
         found: dict[str, list[str]] = {}
-        for path in sorted(self.entries):
+        for path in self.entries:
             if path:
                 parent, _, name = path.rpartition("/")
                 found.setdefault(parent, []).append(name)

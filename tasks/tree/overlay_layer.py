@@ -28,7 +28,7 @@ def run(ctx: Context) -> None:
     """Lay a folder over the tree: all root's, 0755 or 0644 by the exec bit; links and empty folders as they are."""
     params = OverlayParams.of(ctx)
     top, to = ctx.inputs["overlay"], params.to
-    excluded = patterns.excluder(params.exclude)
+    excluded = patterns.excluder(params.exclude) if params.exclude else None
     if not top.is_dir():
         raise StageError(f"the overlay {shown(top)} is not a folder", "Let the recipe name a folder.")
     with host_files.steady(top), Delta(ctx, tree_below(ctx), "overlay", params.epoch) as delta:

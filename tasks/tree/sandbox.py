@@ -187,7 +187,7 @@ def _members(tree: Tree, work: Work) -> tuple[list[merged_tar.Member], list[Path
         if tree.entries[entry.link if entry.type == "h" else path][1].type in UNMADE:
             continue
         kept = {name: value for name, value in entry.xattrs.items() if name in KEPT_ATTRIBUTES}
-        files[path] = (entry if len(kept) == len(entry.xattrs) else dataclasses.replace(entry, xattrs=kept), number)
+        files[path] = (entry if len(kept) == len(entry.xattrs) else entry._replace(xattrs=kept), number)
     for place, mode in PLACES.items():
         files.setdefault(place, (Entry(place, "d", mode, mtime=work.epoch), 0))
     tars = tree.tars

@@ -5,13 +5,11 @@ Headers: POSIX.1-2017, pax, "ustar Interchange Format" and "pax Extended Header"
 
 from __future__ import annotations
 
-import dataclasses
 import mmap
 from base64 import b64decode
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import unquote_to_bytes
 
 from bootsmith.tasks.errors import StageError
@@ -32,6 +30,9 @@ NO_XATTRS: Final[Mapping[str, bytes]] = {}
 
 _TYPES: Final = {48: "f", 0: "f", 55: "f", 83: "f", 49: "h", 50: "l", 51: "c", 52: "b", 53: "d", 54: "p"}
 _FLAGS: Final = {"f": b"0", "h": b"1", "l": b"2", "c": b"3", "b": b"4", "d": b"5", "p": b"6"}
+_MAGIC: Final = b"ustar\x0000"
+_SUM: Final = sum(_MAGIC) + sum(b" " * 8)
+"""What each header's checksum has of the magic, and of its own place, which is taken as spaces."""
 _XATTR: Final = "SCHILY.xattr."
 _LIBARCHIVE_XATTR: Final = "LIBARCHIVE.xattr."
 _SELINUX: Final = "RHT.security.selinux"
@@ -40,14 +41,13 @@ ACLS: Final = {"SCHILY.acl.access": acl.ACCESS, "SCHILY.acl.default": acl.DEFAUL
 _PAIR: Final = (b"GNU.sparse.offset", b"GNU.sparse.numbytes")
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One member of a tar, its path without a leading "./" or "/"; "" is the root directory.
 
-    `type` is "f" file, "d" directory, "l" symlink, "h" hard link (`link` is the target's path), "c" and "b" devices,
-    "p" fifo or "s" socket. Names that are not UTF-8 hold surrogates, as `os.fsdecode` makes them. `offset` is where
-    the data stands in the tar, in bytes. A sparse file holds data in `stretches` alone, which stand there one behind
-    the other.
+    A tuple, for there are hundreds of thousands. `type` is "f" file, "d" directory, "l" symlink, "h" hard link (`link`
+    is the target's path), "c" and "b" devices, "p" fifo or "s" socket. Names that are not UTF-8 hold surrogates, as
+    `os.fsdecode` makes them. `offset` is where the data stands in the tar, in bytes. A sparse file holds data in
+    `stretches` alone, which stand there one behind the other.
     """
 
     path: str
@@ -61,7 +61,7 @@ class Entry:
     major: int = 0
     minor: int = 0
     offset: int = 0
-    xattrs: Mapping[str, bytes] = dataclasses.field(default_factory=lambda: NO_XATTRS)
+    xattrs: Mapping[str, bytes] = NO_XATTRS
     stretches: Stretches | None = None
 
     @property
@@ -151,7 +151,7 @@ def _member(view: mmap.mmap, header: bytes, pax: Mapping[str, bytes], data: int,
     entry = _entry(header, pax, layout.offset, layout.size)
     if entry.type != "f":
         raise ValueError(f"its member {_text(header[:100])!r} is sparse, and no file")
-    entry = dataclasses.replace(entry, stretches=layout.stretches)
+    entry = entry._replace(stretches=layout.stretches)
     return entry, layout.offset - data + entry.stored
 
 
@@ -256,7 +256,7 @@ def header(entry: Entry) -> bytes:
     if entry.type == "d":
         path += b"/"
     link = entry.link.encode("utf-8", "surrogateescape")
-    pax = {f"{_XATTR}{name}": value for name, value in sorted(entry.xattrs.items())}
+    pax = {f"{_XATTR}{name}": value for name, value in sorted(entry.xattrs.items())} if entry.xattrs else {}
     prefix, name = _split(path)
     if name is None:
         pax["path"], prefix, name = path, b"", path[:100]
@@ -279,16 +279,11 @@ def header(entry: Entry) -> bytes:
     blocks = b""
     if pax:
         records = b"".join(_record(key.encode("utf-8", "surrogateescape"), value) for key, value in pax.items())
-        blocks = _ustar(b"PaxHeaders", b"", b"x", Entry("", "f", size=len(records), mtime=entry.mtime % 8**11))
+        blocks = _ustar(b"PaxHeaders", b"", b"x", Entry("", "f", mtime=entry.mtime % 8**11), len(records), b"")
         blocks += records + b"\0" * (-len(records) % BLOCK)
-    flat = dataclasses.replace(
-        entry,
-        uid=entry.uid % 8**7,
-        gid=entry.gid % 8**7,
-        size=size % 8**11 if entry.type == "f" else 0,
-        mtime=entry.mtime % 8**11,
-    )
-    return blocks + _ustar(name, prefix, _FLAGS[entry.type], flat, link[:100]) + chart
+        entry = entry._replace(uid=entry.uid % 8**7, gid=entry.gid % 8**7, mtime=entry.mtime % 8**11)
+    size = size % 8**11 if entry.type == "f" else 0
+    return blocks + _ustar(name, prefix, _FLAGS[entry.type], entry, size, link[:100]) + chart
 
 
 def _split(path: bytes) -> tuple[bytes, bytes | None]:
@@ -299,23 +294,24 @@ def _split(path: bytes) -> tuple[bytes, bytes | None]:
     return (path[:cut], path[cut + 1 :]) if 0 < cut <= 155 else (b"", None)
 
 
-def _ustar(name: bytes, prefix: bytes, flag: bytes, entry: Entry, link: bytes = b"") -> bytes:
-    fields = b"".join(
+def _ustar(name: bytes, prefix: bytes, flag: bytes, entry: Entry, size: int, link: bytes) -> bytes:  # noqa: PLR0917
+    numbers = b"%07o\0%07o\0%07o\0%011o\0%011o\0" % (entry.mode, entry.uid, entry.gid, size, entry.mtime)
+    device = b"%07o\0%07o\0" % (entry.major, entry.minor)
+    total = _SUM + sum(map(sum, (name, numbers, flag, link, device, prefix)))
+    return b"".join(
         (
             name.ljust(100, b"\0"),
-            b"%07o\0%07o\0%07o\0" % (entry.mode, entry.uid, entry.gid),
-            b"%011o\0%011o\0" % (entry.size, entry.mtime),
-            b" " * 8,
+            numbers,
+            b"%06o\0 " % total,
             flag,
             link.ljust(100, b"\0"),
-            b"ustar\x0000",
+            _MAGIC,
             b"\0" * 64,  # owners' names: ids alone count
-            b"%07o\0%07o\0" % (entry.major, entry.minor),
+            device,
             prefix.ljust(155, b"\0"),
             b"\0" * 12,
         )
     )
-    return fields[:148] + b"%06o\0 " % sum(fields) + fields[156:]
 
 
 def _record(key: bytes, value: bytes) -> bytes:

@@ -7,7 +7,6 @@ found is printed by the test that found it; the mend and the example come togeth
 from __future__ import annotations
 
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 from random import Random
 
@@ -56,7 +55,7 @@ MEMBERS = st.builds(
 @given(st.lists(MEMBERS, max_size=8))
 def test_a_tar_of_any_shape_is_a_tree_or_refused(tmp_path: Path, members: list[tuple[Entry, bytes]]) -> None:
     """Names twice, links to links and to nothing, files as folders, removals: what comes of it is a tree."""
-    entries = [(entry if entry.type in "lh" else replace(entry, link=""), data) for entry, data in members]
+    entries = [(entry if entry.type in "lh" else entry._replace(link=""), data) for entry, data in members]
     (tmp_path / "x.tar").write_bytes(
         b"".join(
             tars.header(entry) + (data + bytes(-len(data) % 512) if entry.type == "f" else b"")

@@ -114,6 +114,7 @@ class StageAction(Action):
         outcome = self.builder.ensure(
             self.stage,
             force=bool(self.session.invocation.options.get("always")),
+            seen=True,
             say=partial(progress.say, self.name),
             waiting=lambda holder: progress.tell(f"{self.name} waits for {holder}, which builds the same"),
         )

@@ -130,10 +130,12 @@ class _Update:
         self.directories: dict[str, _Directory] = {}
         self.inodes: dict[str, int] = {}  # of what this update made
         self.touched: set[str] = set()
+        self._pending: list[bytes] = []  # data of files that stand one behind the other
+        self._start = self._end = 0
 
     def run(self) -> None:
         gone = sorted((path for path in self.present if path and self._replaced(path)), reverse=True)
-        new = sorted((path for path in self.wanted if path and self._added(path)), key=lambda path: path.split("/"))
+        new = sorted((path for path in self.wanted if path and self._added(path)), key=_name_by_name)
         files = [path for path in new if self.wanted[path][1].type != "h"]
         names = [path for path in new if self.wanted[path][1].type == "h"]
         links = Counter(self.wanted[path][1].link for path in names)
@@ -149,6 +151,7 @@ class _Update:
                 self._change_directory(path)
             for path in files:
                 self._write_node(path, links[path])
+            self._flush()
             for path in sorted(set(links) - set(self.inodes)):
                 self._add_links(path, links[path])
         except NoSpace:
@@ -355,10 +358,23 @@ class _Update:
                 if at == entry.size:
                     chunk = chunk.ljust(volume.blocks(len(chunk)) * volume.block_size, b"\0")
                 if chunk[0] or chunk[-1] or chunk.count(0) != len(chunk):
-                    sparse.write(volume.fd, chunk, target)
+                    self._put(target, chunk)
                 else:
                     sparse.punch(volume.fd, target, len(chunk))
                 target += len(chunk)
+
+    def _put(self, target: int, chunk: bytes) -> None:
+        """Write data of a file, together with what stands before it."""
+        if target != self._end or target - self._start >= _CHUNK:
+            self._flush()
+            self._start = target
+        self._pending.append(chunk)
+        self._end = target + len(chunk)
+
+    def _flush(self) -> None:
+        if self._pending:
+            sparse.write(self.volume.fd, b"".join(self._pending), self._start)
+            self._pending.clear()
 
     def _fill(self, ino: int, inode: Inode, data: bytes) -> None:
         """Write a small file's whole data into the blocks it has."""
@@ -384,6 +400,11 @@ class _Update:
 def _without_lost_found(tree: Tree) -> Tree:
     """Return a tree without the directory that mke2fs makes and e2fsck wants as it is."""
     return {path: node for path, node in tree.items() if path != "lost+found" or node[1].type != "d"}
+
+
+def _name_by_name(path: str) -> str:
+    """Return what sorts a path as its names do, each folder before what is in it."""
+    return path.replace("/", "\0")
 
 
 def _parent(path: str) -> str:

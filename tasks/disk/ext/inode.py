@@ -93,6 +93,18 @@ class Inode(bytearray):
         struct.pack_into("<I", self, 32, _EXTENTS)
         _EXTENT_HEADER.pack_into(self, 40, _EXTENT_MAGIC, 0, 4, 0, 0)
 
+    def is_unmapped(self) -> bool:
+        """Tell whether it maps blocks by extents and has none."""
+        magic, entries, _, depth, _ = _EXTENT_HEADER.unpack_from(self, 40)
+        flags, blocks = struct.unpack_from("<I", self, 32), struct.unpack_from("<I", self, 28)
+        return bool(flags[0] & _EXTENTS) and magic == _EXTENT_MAGIC and not entries and not depth and not blocks[0]
+
+    def map_stretch(self, start: int, count: int, block_size: int) -> None:
+        """Let an inode that is unmapped have its first blocks from one on the disk on, so many in a row."""
+        struct.pack_into("<I", self, 28, count * (block_size // 512))
+        _EXTENT_HEADER.pack_into(self, 40, _EXTENT_MAGIC, 1, 4, 0, 0)
+        _EXTENT.pack_into(self, 52, 0, count, start >> 32, start & 0xFFFFFFFF)
+
     def extents(self) -> list[tuple[int, int, int]] | None:
         """Return where its blocks stand: (first in the file, first on the disk, how many), in order.
 

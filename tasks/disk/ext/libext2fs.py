@@ -30,6 +30,9 @@ _EXT_MAGIC = 0xEF53
 _LAST_ERRNO = 4095
 _FULL = {2133571400, 2133571401}  # EXT2_ET_BLOCK_ALLOC_FAIL, EXT2_ET_INODE_ALLOC_FAIL
 
+_AHEAD = 1 << 15
+"""Blocks that are looked for at once, for the files to come, and the most that one extent maps."""
+
 Blocks: TypeAlias = "Sequence[tuple[int, int]]"
 """Blocks of a file: the first of each row of them, and how many."""
 
@@ -55,6 +58,7 @@ _SIGNATURES: dict[str, tuple[Any, ...]] = {
     "ext2fs_free_ext_attr": (_pointer, _u32, _inode_p),
 }
 _VOID: dict[str, tuple[Any, ...]] = {
+    "ext2fs_block_alloc_stats_range": (_pointer, _u64, _u64, _int),
     "ext2fs_inode_alloc_stats2": (_pointer, _u32, _int, _int),
     "ext2fs_mark_super_dirty": (_pointer,),
     "ext2fs_free": (_pointer,),
@@ -100,6 +104,7 @@ class Volume:
         self._path = path
         self.epoch = max(epoch, 1)  # 0 is "now" to the library, and "never" as the time of a removal
         self._goal = 0
+        self._free_until = 0  # from the goal on
         manager = _pointer.in_dll(library, "unix_io_manager")
         self._fs = _pointer()
         # Without a cache, what the library writes stands there before what we write through `fd`.
@@ -116,6 +121,7 @@ class Volume:
         self.inode_size: int = self._field("<H", 0x58) if self._field("<I", 0x4C) else OLD_INODE  # revision 0 says none
         self.has_file_types = bool(self._field("<I", 0x60) & 0x2)
         self.has_extents = bool(self._field("<I", 0x60) & 0x40)
+        self._has_clusters = bool(self._field("<I", 0x64) & 0x200)
         self.has_checksums = bool(self._field("<I", 0x64) & 0x400)
 
     def _adopt(self) -> int:
@@ -206,28 +212,37 @@ class Volume:
 
     def reserve(self, number: int, inode: Inode, first: int, count: int) -> None:
         """Give a file `count` more blocks from its block `first` on, in one piece where possible. Raises NoSpace."""
-        self._goal = self._stretch(count)
-        self._call("ext2fs_fallocate", _FORCE_INIT, number, _at(inode), self._goal, first, count)
-        self._goal += count
+        start, free = self._stretch(count)
+        if not first and count <= min(free, _AHEAD) and not self._has_clusters and inode.is_unmapped():
+            # what ext2fs_fallocate does then, without writing the inode twice on the way
+            self._library.ext2fs_block_alloc_stats_range(self._fs, start, count, 1)
+            inode.map_stretch(start, count, self.block_size)
+        else:
+            self._call("ext2fs_fallocate", _FORCE_INIT, number, _at(inode), start, first, count)
+            free = count  # it may take more, for its map
+        self._goal, self._free_until = start + count, start + max(free, count)
 
-    def _stretch(self, count: int) -> int:
+    def _stretch(self, count: int) -> tuple[int, int]:
         """Return where so many free blocks begin, else where any do, looking from the last ones taken. Raises NoSpace.
 
-        The library can look for a least length itself, but never ends where there is none and the last block is used.
+        And how many there are, so far as they were counted. The library can look for a least length itself, but never
+        ends where there is none and the last block is used.
         """
+        if self._free_until - self._goal >= count:
+            return self._goal, self._free_until - self._goal
         start, length = _u64(), _u64()
         at, wrapped = self._goal, False
         while True:
-            self._call("ext2fs_new_range", 0, at, count, None, start, length)
+            self._call("ext2fs_new_range", 0, at, max(count, _AHEAD), None, start, length)
             if length.value >= count:
-                return start.value
+                return start.value, length.value
             if start.value < at:
                 if wrapped:
-                    return start.value
+                    return start.value, length.value
                 wrapped = True
             at = start.value + length.value
             if wrapped and at >= self._goal:
-                return start.value
+                return start.value, length.value
 
     def runs(self, number: int, inode: Inode, blocks: Blocks | None = None) -> list[tuple[int, int, int]]:
         """Return where a file's blocks stand, in order: (first in the file, first on the disk, how many).
@@ -267,6 +282,7 @@ class Volume:
 
     def set_xattrs(self, number: int, xattrs: Mapping[str, bytes]) -> None:
         """Give an inode, already written and without any, these extended attributes."""
+        self._free_until = 0  # the library may take a block for them
         handle = _pointer()
         self._call("ext2fs_xattrs_open", number, handle)
         try:

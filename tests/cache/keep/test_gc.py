@@ -99,7 +99,7 @@ def test_without_limits_nothing_of_use_goes(root: Path) -> None:
     assert collect(root, NO_LIMITS).removed == {}
 
 
-@pytest.mark.parametrize(("kind", "days"), [("quarantine", 7), ("plans", 30)])
+@pytest.mark.parametrize(("kind", "days"), [("quarantine", 7), ("plans", 30), ("memo.trees", 30)])
 def test_short_cuts_and_damaged_files_go_by_themselves(root: Path, kind: str, days: int) -> None:
     """After a time in which somebody could have looked at them."""
     (root / kind).mkdir()
