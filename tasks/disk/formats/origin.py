@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Self
 from uuid import UUID
 
-from bootsmith.cache.digest.fingerprint import fingerprint
+from bootsmith.cache.digest.index import index_of
 
 
 class Origin:
@@ -28,7 +28,7 @@ class Origin:
     @classmethod
     def of(cls, disk: Path, seed: str, epoch: int) -> Self:
         """Return the origin of what is made of a disk, which is read meanwhile."""
-        return cls(_begun(partial(fingerprint, disk)), seed, epoch)
+        return cls(_begun(partial(_digest, disk)), seed, epoch)
 
     def digest(self, *words: str) -> bytes:
         """Return 32 bytes for one of the things that an image names. Raises OSError where the disk cannot be read."""
@@ -40,6 +40,11 @@ class Origin:
         digest[6] = digest[6] & 0x0F | 0x80
         digest[8] = digest[8] & 0x3F | 0x80
         return UUID(bytes=bytes(digest))
+
+
+def _digest(disk: Path) -> str:
+    with disk.open("rb") as file:
+        return index_of(file.fileno()).digest
 
 
 def _begun(work: Callable[[], str]) -> Callable[[], str]:

@@ -45,7 +45,7 @@ FINGERPRINT = (
     "cache.digest.fingerprint cache.digest.index cache.digest.key cache.digest.attributes cache.files.walk "
     "cache.files.clock"
 )
-IMAGE = f"disk.formats.image disk.formats.origin disk.formats.blocks disk.splice cache.files.sparse {FINGERPRINT}"
+IMAGE = "disk.formats.image disk.formats.origin disk.formats.blocks disk.splice cache.files.sparse cache.digest.index"
 VMDK = f"disk.formats.geometry {IMAGE}"
 OVF = f"disk.formats.appliance disk.formats.vmdk {VMDK}"
 UNPACKING = "tree.unpacking cache.files.zstandard"
