@@ -113,8 +113,15 @@ def _value(path: str, old: Value, new: Value) -> Iterator[str]:
         before, after = _by_name(old), _by_name(new)
         sentences = [*_mapping(f"{path}.", before, after)] if before and after else []
         yield from sentences or [f"{path}: {_items(old, new)}"]
+    elif _is_digest(old) and _is_digest(new):
+        yield f"{path} changed"
     else:
         yield f"{path}: {_short(old)} -> {_short(new)}"
+
+
+def _is_digest(value: Value) -> bool:
+    """Tell whether a value is as `key` gives them, which would tell nobody anything."""
+    return isinstance(value, str) and len(value) == 32 and not value.strip("0123456789abcdef")
 
 
 def _is_list(value: Value) -> TypeGuard[Sequence[Value]]:
