@@ -6,6 +6,7 @@ A ratio says something on a noisy machine; an absolute time proves little. `./do
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import statistics
@@ -20,7 +21,11 @@ from pathlib import Path
 from bootsmith.cache.digest.fingerprint import fingerprint
 from bootsmith.cache.store.store import Store
 
+<<<<<<< HEAD
 from benchmarks import formats, stored
+=======
+from benchmarks import growth, stored
+>>>>>>> speed
 
 CHECKOUT = Path(__file__).parent.parent
 DODO = 'from bootsmith.tasks import image_tasks\nDOIT_CONFIG, task_bootsmith = image_tasks("recipes/minimal.yaml")\n'
@@ -181,6 +186,7 @@ def images(bench: Bench) -> str:
     return _row("room of 20 images / of one", [stored.images(bench.project / "build/minimal/minimal.raw")], 1.3)
 
 
+<<<<<<< HEAD
 def convert(bench: Bench) -> str:
     """Each format of the raw disk, against qemu-img's own time, or the packing program's (aim 1.1)."""
     disk = bench.project / "build/minimal/minimal.raw"
@@ -190,6 +196,40 @@ def convert(bench: Bench) -> str:
 def _row(name: str, ratios: list[float], aim: float) -> str:
     shown = f"{min(ratios):.3f} {statistics.median(ratios):.3f} {max(ratios):.3f}"
     return f"{name:36} {shown:24} aim {aim}"
+=======
+def large(bench: Bench) -> str:
+    """Folders of 1,000, 10,000 and 100,000 files: nothing to do (aim 1.5 walks), one edited (aim 3), linear growth."""
+    found = growth.growth(bench.top / "growth")
+    rows = []
+    for each in found:
+        for what, costs, aim in (("no-op", each.noops, 1.5), ("one edit", each.edits, 3.0)):
+            ratios = [cost.cpu / walk.cpu for cost, walk in zip(costs, each.walks, strict=True)]
+            # of few files Python's own start is most of both
+            rows.append(_row(f"{what} of {each.files:,} files / walk", ratios, aim if each is found[-1] else None))
+    one, ten, hundred = found
+    for what, of in (("processor", 0), ("memory", 1)):
+        low, middle, high = (statistics.median(cost[of] for cost in each.edits) for each in (one, ten, hundred))
+        rows.append(_row(f"{what} of an edit, 100x / 10x, less 1x", [(high - low) / (middle - low)], 11.0))
+    peak = [cost.memory / 2**20 for cost in hundred.edits]
+    return "\n".join([*rows, _row("MiB of memory of an edit, 100x", peak, 200)])
+
+
+def bigger(bench: Bench) -> str:
+    """One file edited in an image ten times as large, against a small one's (aim 1.2)."""
+    return _row("one edit, image x 10 / image", growth.images(bench.top / "bigger"), 1.2)
+
+
+FIGURES = CHECKOUT / "benchmarks/figures.json"
+_figures: dict[str, dict[str, float]] = {}
+
+
+def _row(name: str, ratios: list[float], aim: float | None) -> str:
+    middle = statistics.median(ratios)
+    spread = {"min": min(ratios), "median": middle, "max": max(ratios)}
+    _figures[name] = {**{what: round(each, 3) for what, each in spread.items()}, **({"aim": aim} if aim else {})}
+    shown = f"{min(ratios):.3f} {middle:.3f} {max(ratios):.3f}"
+    return f"{name:42} {shown:24} {f'aim {aim}' if aim else ''}".rstrip()
+>>>>>>> speed
 
 
 ROWS: dict[str, Callable[[Bench], str]] = {
@@ -200,8 +240,15 @@ ROWS: dict[str, Callable[[Bench], str]] = {
     "store": store,
     "hashing": hashing,
     "images": images,
+<<<<<<< HEAD
     "convert": convert,
+=======
+    "large": large,
+    "bigger": bigger,
+>>>>>>> speed
 }
+ALONE = {"large", "bigger"}
+"""Rows that need no packages."""
 
 
 def run(words: Sequence[str] = ()) -> bool:
@@ -211,9 +258,13 @@ def run(words: Sequence[str] = ()) -> bool:
         print(f"no row called {unknown[0]}; there are {', '.join(ROWS)}")
         return False
     bench = Bench(CHECKOUT / "build/bench")
-    bench.prepare()
+    shutil.rmtree(bench.top, ignore_errors=True)
+    if not words or set(words) - ALONE:
+        bench.prepare()
     rows = [ROWS[name](bench) for name in words or ROWS]
-    print(f"\n{'ratio of whole-process seconds':36} {'min median max':24}")
+    print(f"\n{'ratio of whole processes':42} {'min median max':24}")
     print("\n".join(rows), flush=True)
+    known = json.loads(FIGURES.read_text()) if FIGURES.exists() else {}
+    FIGURES.write_text(json.dumps(known | _figures, indent=1) + "\n")
     shutil.rmtree(bench.top)
     return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import stat
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -26,13 +27,18 @@ PATIENCE = clock.SECOND // 50
 
 
 def fingerprint(
-    path: StrPath, memo: Memo | None = None, listing: dict[str, str] | None = None, stats: Stats | None = None
+    path: StrPath,
+    memo: Memo | None = None,
+    listing: dict[str, str] | None = None,
+    stats: Stats | None = None,
+    listings: list[Callable[[], dict[str, str]]] | None = None,
 ) -> str:
     """Return the fingerprint of a regular file or a directory tree, 32 hex digits; a link is followed.
 
     What `memo` knows is not read again, and what was read is noted there. A tree's entries are put into `listing`:
     path -> "KIND MODE HELD", mode in octal, HELD in hex and "" for a directory; of one with too many `tree.UNLISTED`.
-    `stats` takes in all that was looked at. Raises FileNotFoundError, OSError.
+    `listings` is given what makes that listing, should anybody want it. `stats` takes in all that was looked at. Raises
+    FileNotFoundError, OSError.
     """
     name = os.fsencode(path)
     status = os.stat(name)  # noqa: PTH116  # here and below: paths are bytes, as any name may be
@@ -46,7 +52,12 @@ def fingerprint(
         def read(file: bytes, found: os.stat_result) -> bytes:
             return bytes.fromhex(_file(file, found, memo, follow=False, noted=False))
 
-        return tree.fingerprint(name, stat.S_IMODE(status.st_mode), read, memo, listing, stats)
+        digest, look = tree.fingerprint(name, stat.S_IMODE(status.st_mode), read, memo, stats)
+        if listing is not None:
+            listing.update(look.listing())
+        if listings is not None:
+            listings.append(look.listing)
+        return digest
     return xxh3_128_hexdigest(encode(["special", stat.S_IFMT(status.st_mode) >> 12, status.st_rdev]))
 
 

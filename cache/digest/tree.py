@@ -41,25 +41,21 @@ Read = Callable[[bytes, os.stat_result], bytes]
 """What reads a file, or knows what it holds: by its path and stat."""
 
 
-def fingerprint(  # noqa: PLR0917  as fingerprint.py has them
-    root: bytes, mode: int, read: Read, memo: Memo | None, listing: dict[str, str] | None, stats: Stats | None
-) -> str:
-    """Return the fingerprint of the tree at `root`, whose own permission bits are `mode`.
+def fingerprint(root: bytes, mode: int, read: Read, memo: Memo | None, stats: Stats | None) -> tuple[str, TreeLook]:
+    """Return the fingerprint of the tree at `root`, whose own permission bits are `mode`, and the look at it.
 
-    Entries are put into `listing`, or UNLISTED where they are more than LISTED. Raises OSError.
+    Raises OSError.
     """
     times = memo.times() if memo else 0
-    look = _Look(memo.known_of(root) if memo else {}, read, stats)
+    look = TreeLook(memo.known_of(root) if memo else {}, read, stats)
     look.at(root)
     if memo and memo.times() != times:  # the clock was set back: what was known may have been of times that came again
-        look = _Look({}, read, stats)
+        look = TreeLook({}, read, stats)
         look.at(root)
     digest = look.digest()
     if memo:
         memo.note_tree(root, look.kept, look.devices)
-    if listing is not None:
-        listing.update(look.listing() if look.size() <= LISTED else UNLISTED)
-    return xxh3_128_hexdigest(encode(["tree", mode, attributes(root), digest]))
+    return xxh3_128_hexdigest(encode(["tree", mode, attributes(root), digest])), look
 
 
 class _Seen(NamedTuple):
@@ -83,7 +79,7 @@ class _Seen(NamedTuple):
         return zip(self.joined.split(b"\0") if held else (), ROW.iter_unpack(self.rows), held, strict=True)
 
 
-class _Look:
+class TreeLook:
     """One look at a tree of which something may be known."""
 
     def __init__(self, known: Mapping[bytes, Kept], read: Read, stats: Stats | None) -> None:
@@ -227,12 +223,10 @@ class _Look:
             else:
                 yield row[0] >> 12, mode, name, digests.get(at, b"") + held
 
-    def size(self) -> int:
-        """Return how many names there are."""
-        return sum(len(seen.rows) for seen in self._seen.values()) // ROW.size
-
     def listing(self) -> dict[str, str]:
-        """Return what is listed of each path: "KIND MODE HELD"."""
+        """Return what is listed of each path: "KIND MODE HELD"; UNLISTED where they are more than LISTED."""
+        if sum(len(seen.rows) for seen in self._seen.values()) > LISTED * ROW.size:
+            return UNLISTED
         return {
             os.fsdecode(inside + name): f"{kind} {mode:o} {held.hex()}"
             for inside, seen in self._seen.items()

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import threading
+<<<<<<< HEAD
 from collections.abc import Mapping, Sequence
+=======
+from collections.abc import Callable, Mapping
+>>>>>>> speed
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -119,7 +123,9 @@ class Freshness:
         old = reason.Side.kept(record.parts, record.details, self.identities)
         seen = look.trees if look is not None else {}
         trees = {
-            role: seen.get(role) or self._listing(stage.inputs[role]) for role in old.inputs if role in stage.inputs
+            role: seen[role]() if role in seen else self._listing(stage.inputs[role])
+            for role in old.inputs
+            if role in stage.inputs
         }
         now = evidence.of_inputs(stage, {role: each for role, each in trees.items() if each is not None})
         new = reason.Side(parts, now, self.identities.modules(stage))
@@ -195,16 +201,16 @@ class Freshness:
         return parts
 
     def _input(self, stage: Stage, role: str, path: Path, look: Look | None) -> str:
-        listing: dict[str, str] | None = {} if look is not None and look.listed else None
+        listings: list[Callable[[], dict[str, str]]] = []
         stats = look.stats(f"input {role}") if look is not None else None
         try:
-            digest = fingerprint(path, self.identities.memo, listing, stats)
+            digest = fingerprint(path, self.identities.memo, None, stats, listings)
         except FileNotFoundError:
             raise InputMissing(f"{stage.name}: input {role} does not exist: {path}", self._remedy(path)) from None
         except OSError as error:
             raise InputMissing(f"{stage.name}: input {role} cannot be read: {path}: {error.strerror}") from error
-        if look is not None and listing is not None and path.is_dir():
-            look.trees[role] = listing
+        if look is not None and look.listed and listings:
+            look.trees[role] = listings[0]
         return digest
 
     def _look(self, stage: Stage, look: Look) -> None:

@@ -72,7 +72,7 @@ class Making:
         older = {stage.carry: self._previous(self._workdir)}
         if not all(store.fetch(result[role]["hash"], made[role], older.get(role)) for role in made):
             return False
-        kept = evidence.keep(stage, self._identities, look.trees)
+        kept = self._evidence(look)
         record = records.Record(stage.name, key, parts, result, built=time.time(), how="restored", details=kept)
         if cost:  # what it takes to build is worth knowing still
             record = record._replace(**{name: getattr(cost, name) for name in COSTS})
@@ -107,12 +107,15 @@ class Making:
                 f"{stage.name}: its inputs changed during each of {ATTEMPTS} builds",
                 "Let whatever writes them finish, then run it again.",
             )
-        record = record._replace(details=evidence.keep(stage, self._identities, look.trees))
+        record = record._replace(details=self._evidence(look))
         started = time.monotonic()
         kept = self._keep(made, record)
         record = record._replace(kept=record.kept + kept, seconds=record.seconds + time.monotonic() - started)
         self._freshness.forgotten(stage).unlink(missing_ok=True)  # before the record: else a kill between builds twice
         self._finish(made, record)
+
+    def _evidence(self, look: Look) -> dict[str, Any]:
+        return evidence.keep(self._stage, self._identities, {role: listed() for role, listed in look.trees.items()})
 
     def _recent_look(self) -> Look:
         """Return a look at the inputs that is of just now: who had to wait looks again."""

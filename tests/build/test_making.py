@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from bootsmith.cache.digest import tree
 from bootsmith.cache.files.lock import FileLock
 from bootsmith.tasks.build.making import ATTEMPTS
 from bootsmith.tasks.build.secret import Secret
@@ -285,3 +286,34 @@ def test_what_the_store_has_lost_is_built(quick: QuickStages) -> None:
     shutil.rmtree(quick.top / "build")
     assert quick.builder(stage).ensure(stage).state == "restored"
     assert quick.runs == 2
+
+
+def test_a_folder_is_looked_at_once_before_and_once_after(quick: QuickStages, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was seen a moment ago, to find a stage stale, is where its making begins."""
+    quick.source.unlink()
+    quick.source.mkdir()
+    (quick.source / "file").write_text("one")
+    stage, looks = quick.stage("meddled"), []
+    builder, real = quick.builder(stage), tree.folders
+    monkeypatch.setattr(tree, "folders", lambda *words, **more: [looks.append(1), *real(*words, **more)][1:])
+    assert not builder.status(stage).fresh
+    builder.ensure(stage, seen=True)
+    assert len(looks) == 2
+    assert quick.builder(stage).status(stage).fresh
+
+
+def test_what_is_edited_after_a_look_is_noticed(quick: QuickStages) -> None:
+    """An edit between finding a stage stale and making it is in what is made, and in its record (V5)."""
+    quick.source.unlink()
+    quick.source.mkdir()
+    (quick.source / "file").write_text("one")
+    stage = quick.stage("meddled")
+    builder = quick.builder(stage)
+    assert not builder.status(stage).fresh
+    (quick.source / "file").write_text("two")
+    builder.ensure(stage, seen=True)
+    assert quick.out.read_text() == "two"
+    assert quick.builder(stage).status(stage).fresh
+    (quick.source / "file").write_text("one")
+    quick.builder(stage).ensure(stage)
+    assert quick.out.read_text() == "one"

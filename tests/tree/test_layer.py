@@ -264,3 +264,16 @@ def test_nothing_is_written_after_an_error(tmp_path: Path) -> None:
     with pytest.raises(KeyError), writer:
         raise KeyError
     assert list(tmp_path.iterdir()) == []
+
+
+def test_who_changes_a_merged_tree_changes_no_other() -> None:
+    """Layers that were laid once are laid no more, and each who asks has a tree of its own."""
+    low = (d(""), d("a"), f("a/b"), h("a/c", "a/b"))
+    high = (d(""), f("a/b", 2), wh("x"))
+    first = layer.merge([low, high])
+    expected = dict(first)
+    first["mine"] = first.pop("a/b")
+    assert layer.merge([low, high]) == expected
+    assert layer.merge([low]) == layer.merge([list(low)])
+    assert layer.merge([low, high, (f("a/d"),)]) == layer.merge([list(low), list(high), [f("a/d")]])
+    assert layer.merge([low, high]) == layer.merge([list(low), list(high)]) == expected

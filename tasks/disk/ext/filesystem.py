@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from bootsmith.cache.display import shown
 from bootsmith.cache.files import sparse
@@ -130,6 +131,7 @@ class _Update:
         self.directories: dict[str, _Directory] = {}
         self.inodes: dict[str, int] = {}  # of what this update made
         self.touched: set[str] = set()
+        self._inodes: dict[tuple[Any, ...], bytes] = {}  # new ones, by what of an entry they follow from
         self._pending: list[bytes] = []  # data of files that stand one behind the other
         self._start = self._end = 0
 
@@ -304,8 +306,18 @@ class _Update:
     # -- inodes
 
     def _new_inode(self, entry: Entry) -> Inode:
+        if entry.type in "cb":
+            return Inode.of(entry, self.volume.epoch, self.volume.inode_size)
+        is_mapped = entry.type in "fd" or len(os.fsencode(entry.link)) >= FAST_SYMLINK
+        about = entry.type, entry.mode, entry.uid, entry.gid, entry.mtime, is_mapped
+        known = self._inodes.get(about)
+        if known is None:
+            known = self._inodes[about] = bytes(self._make_inode(entry, is_mapped=is_mapped))
+        return Inode(known)
+
+    def _make_inode(self, entry: Entry, *, is_mapped: bool) -> Inode:
         inode = Inode.of(entry, self.volume.epoch, self.volume.inode_size)
-        if self.volume.has_extents and (entry.type in "fd" or len(os.fsencode(entry.link)) >= FAST_SYMLINK):
+        if self.volume.has_extents and is_mapped:
             inode.map_by_extents()
         return inode
 
@@ -345,8 +357,14 @@ class _Update:
             )
         inode.size = entry.size
         blocks = member_data.blocks(entry, volume.block_size)
+        place: int | None = None
         for first, count in blocks:
-            volume.reserve(ino, inode, first, count)
+            place = volume.reserve(ino, inode, first, count)
+        if place is not None and entry.size <= _CHUNK and entry.stretches is None:
+            whole = os.pread(source, entry.size, entry.offset)
+            if len(whole) == entry.size:
+                self._put_or_punch(place * volume.block_size, whole)
+                return
         data = member_data.Data(source, entry)
         for first, block, count in volume.runs(ino, inode, blocks):
             at, target, end = first * volume.block_size, block * volume.block_size, (block + count) * volume.block_size
@@ -355,16 +373,21 @@ class _Update:
                 if not chunk:
                     raise StageError(f"/{shown(path)}: its layer ends early", "Remove the layer; it is made again.")
                 at += len(chunk)
-                if at == entry.size:
-                    chunk = chunk.ljust(volume.blocks(len(chunk)) * volume.block_size, b"\0")
-                if chunk[0] or chunk[-1] or chunk.count(0) != len(chunk):
-                    self._put(target, chunk)
-                else:
-                    sparse.punch(volume.fd, target, len(chunk))
-                target += len(chunk)
+                target += self._put_or_punch(target, chunk)
+
+    def _put_or_punch(self, target: int, chunk: bytes) -> int:
+        """Write data of a file, to the end of its block; return how many bytes those are. Zeros become a hole."""
+        volume = self.volume
+        if len(chunk) % volume.block_size:
+            chunk = chunk.ljust(volume.blocks(len(chunk)) * volume.block_size, b"\0")
+        if chunk[0] or chunk[-1] or chunk.count(0) != len(chunk):
+            self._put(target, chunk)
+        else:
+            sparse.punch(volume.fd, target, len(chunk))
+        return len(chunk)
 
     def _put(self, target: int, chunk: bytes) -> None:
-        """Write data of a file, together with what stands before it."""
+        """Write blocks together with those that stand before them."""
         if target != self._end or target - self._start >= _CHUNK:
             self._flush()
             self._start = target

@@ -210,17 +210,23 @@ class Volume:
         """Return how many blocks so many bytes take."""
         return -(-size // self.block_size)
 
-    def reserve(self, number: int, inode: Inode, first: int, count: int) -> None:
-        """Give a file `count` more blocks from its block `first` on, in one piece where possible. Raises NoSpace."""
+    def reserve(self, number: int, inode: Inode, first: int, count: int) -> int | None:
+        """Give a file `count` more blocks from its block `first` on, in one piece where possible. Raises NoSpace.
+
+        Return where they begin if they are all that it has, in one piece; None where its map has to be asked.
+        """
         start, free = self._stretch(count)
         if not first and count <= min(free, _AHEAD) and not self._has_clusters and inode.is_unmapped():
             # what ext2fs_fallocate does then, without writing the inode twice on the way
             self._library.ext2fs_block_alloc_stats_range(self._fs, start, count, 1)
             inode.map_stretch(start, count, self.block_size)
         else:
+            self._free_until = 0  # it may take more, for its map, and some of them before it fails
             self._call("ext2fs_fallocate", _FORCE_INIT, number, _at(inode), start, first, count)
-            free = count  # it may take more, for its map
-        self._goal, self._free_until = start + count, start + max(free, count)
+            self._goal = start + count
+            return None
+        self._goal, self._free_until = start + count, start + free
+        return start
 
     def _stretch(self, count: int) -> tuple[int, int]:
         """Return where so many free blocks begin, else where any do, looking from the last ones taken. Raises NoSpace.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -122,3 +124,37 @@ def test_times_are_kept_beyond_2038(time: int) -> None:
     low = int.from_bytes(inode[16:20], "little", signed=True)
     more = int.from_bytes(inode[136:140], "little") & 3
     assert low + (more << 32) == time
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_what_is_mapped_here_is_what_the_library_maps(
+    image: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """Files in one piece are given their blocks without it, and the bytes are the same: also between holes (V11)."""
+    other = tmp_path / "other.img"
+    shutil.copyfile(image, other)
+
+    def fill(path: Path) -> None:
+        chance, opened = random.Random(seed), volume(path)
+        made: list[int] = []
+        for index in range(400):
+            if made and chance.random() < 0.2:
+                opened.free_inode(made.pop(chance.randrange(len(made))), directory=False)
+                continue
+            inode = Inode.of(Entry(f"{index}", "f"), EPOCH, opened.inode_size)
+            inode.map_by_extents()
+            count = chance.choice([1, 1, 2, 7, 30])
+            inode.size = count * 4096
+            made.append(opened.take_inode(directory=False))
+            opened.reserve(made[-1], inode, 0, count)
+            if chance.random() < 0.1:
+                opened.reserve(made[-1], inode, count + 3, 2)
+            opened.write_inode(made[-1], inode)
+            if chance.random() < 0.1:
+                opened.set_xattrs(made[-1], {"user.long": chance.randbytes(800)})
+        opened.close()
+
+    fill(image)
+    monkeypatch.setattr(Inode, "is_unmapped", lambda _: False)
+    fill(other)
+    assert image.read_bytes() == other.read_bytes()
