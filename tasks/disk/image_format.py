@@ -174,8 +174,9 @@ def _has_parent(path: Path, name: str, head: bytes) -> bool:
     """Tell whether a VHD, or the text inside a VMDK, names another that it differs from."""
     if name == "vpc":
         return struct.unpack_from(">I", head, 60) == (_DIFFERENCING,)
+    at = struct.unpack_from("<Q", head, 28)[0] * SECTOR
     with path.open("rb") as file:
-        file.seek(struct.unpack_from("<Q", head, 28)[0] * SECTOR % (1 << 62))
+        file.seek(min(at, path.stat().st_size))
         text = file.read(_VMDK_TEXT).partition(b"\0")[0]
     return b"parentFileNameHint" in text or re.search(rb"parentCID=(?!f{8}\b)", text) is not None
 

@@ -135,6 +135,15 @@ def test_a_vmdk_of_several_files_is_refused(tmp_path: Path) -> None:
         image_format.identify(sparse)
 
 
+def test_a_text_beyond_the_end_is_none(tmp_path: Path) -> None:
+    """A VMDK whose header places its text nowhere is judged all the same."""
+    path = made(tmp_path, "vmdk")
+    with path.open("r+b") as file:
+        file.seek(28)
+        file.write(b"\xff" * 8)
+    assert image_format.identify(path) == "vmdk"
+
+
 def test_a_hostile_parent_is_refused(tmp_path: Path) -> None:
     """A VMDK or VHD that differs from another image, whose name it has, is not opened; `follow` opens it."""
     secret = made(tmp_path, "vmdk").rename(tmp_path / "parent.vmdk")

@@ -37,8 +37,8 @@ BY_ENDING: Final[Mapping[str, tuple[str, dict[str, str]]]] = {
 }
 """What a file of that ending is taken for, the first that fits; and with which options."""
 KINDS: Final = tuple(dict.fromkeys([*(kind for kind, _ in BY_ENDING.values()), "azure"]))
-PACKED: Final = {b"\x1f\x8b": "gzip", b"\xfd7zXZ\0": "xz", b"\x28\xb5\x2f\xfd": "zstd"}
-"""How a packed image begins."""
+PACKINGS: Final = ("gzip", "xz", "zstd")
+"""What IN is unpacked from."""
 _KEYS: Final = {"prealloc": "preallocation"}
 
 
@@ -173,16 +173,14 @@ def _passphrase(request: Request) -> Passphrase | None:
 def _unpacked(source: Path, given: str | None, folder: Path, say: Callable[[str], None]) -> Path:
     """Return an image that is packed, unpacked: any other as it is. Raises BootsmithError."""
     from bootsmith.tasks.disk.formats import blocks
-    from bootsmith.tasks.tree import unpacking
+    from bootsmith.tasks.tree import boot_formats, unpacking
 
     with source.open("rb") as packed:
-        head = packed.read(max(map(len, PACKED)))
-        packing = next((name for magic, name in PACKED.items() if head.startswith(magic)), None)
-        if packing is None or given == "raw":
+        packing = boot_formats.packing(packed.peek(SECTOR))
+        if packing not in PACKINGS or given == "raw":
             return source
         image, at = folder / "unpacked", 0
         say(f"unpacking {packing}")
-        packed.seek(0)
         with image.open("xb") as made:
             try:
                 while packed.peek(1):  # what has several members holds them one behind the other

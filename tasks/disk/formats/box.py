@@ -11,7 +11,6 @@ from bootsmith.tasks.disk.formats.appliance import ApplianceParams
 from bootsmith.tasks.disk.formats.origin import Origin
 
 _MIB = 1 << 20
-_BUSES = {"virtio": "virtio", "ide": "ide", "sata": "sata", "scsi": "scsi", "nvme": "nvme"}
 
 
 def run(ctx: Context) -> None:
@@ -41,30 +40,18 @@ def metadata(params: ApplianceParams, size: int) -> str:
 
 def vagrantfile(params: ApplianceParams, origin: Origin) -> str:
     """Return the machine's defaults, which whoever uses the box can overrule."""
-    memory = -(-params.memory // _MIB)
+    before = ""
+    hardware = [f"memory = {-(-params.memory // _MIB)}", f"cpus = {params.cpus}"]
     if params.provider == "virtualbox":
-        lines = [f"vb.memory = {memory}", f"vb.cpus = {params.cpus}"]
-        if params.uefi:
-            lines.append('vb.customize ["modifyvm", :id, "--firmware", "efi"]')
-        head = [f'  config.vm.base_mac = "080027{origin.digest("mac")[:3].hex().upper()}"']
-        name = "virtualbox"
-        letter = "vb"
+        before = f'  config.vm.base_mac = "080027{origin.digest("mac")[:3].hex().upper()}"\n'
+        hardware += ['customize ["modifyvm", :id, "--firmware", "efi"]'] if params.uefi else []
     else:
-        lines = [
-            f"domain.memory = {memory}",
-            f"domain.cpus = {params.cpus}",
-            f'domain.disk_bus = "{_BUSES[params.drive]}"',
-        ]
-        if params.nic != "none":
-            lines.append(f'domain.nic_model_type = "{params.nic}"')
-        if params.uefi:
-            lines.append('domain.loader = "/usr/share/OVMF/OVMF_CODE_4M.fd"')
-        head, name, letter = [], "libvirt", "domain"
-    inside = "".join(f"    {line}\n" for line in lines)
-    before = "".join(f"{line}\n" for line in head)
-    return (
-        f'Vagrant.configure("2") do |config|\n{before}  config.vm.provider "{name}" do |{letter}|\n{inside}  end\nend\n'
-    )
+        hardware.append(f'disk_bus = "{params.drive}"')
+        hardware += [f'nic_model_type = "{params.nic}"'] if params.nic != "none" else []
+        hardware += ['loader = "/usr/share/OVMF/OVMF_CODE_4M.fd"'] if params.uefi else []
+    inside = "".join(f"    machine.{each}\n" for each in hardware)
+    provider = f'  config.vm.provider "{params.provider}" do |machine|\n{inside}  end\n'
+    return f'Vagrant.configure("2") do |config|\n{before}{provider}end\n'
 
 
 def _libvirt(ctx: Context) -> list[Path]:

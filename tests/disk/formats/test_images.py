@@ -270,11 +270,11 @@ def test_a_box_for_libvirt(pair: Pair, tmp_path: Path) -> None:
     same_disk(pair, tmp_path / "box/box.img", "qcow2")
     assert (tmp_path / "box/Vagrantfile").read_text() == (
         'Vagrant.configure("2") do |config|\n'
-        '  config.vm.provider "libvirt" do |domain|\n'
-        "    domain.memory = 1500\n"
-        "    domain.cpus = 3\n"
-        '    domain.disk_bus = "sata"\n'
-        '    domain.nic_model_type = "e1000"\n'
+        '  config.vm.provider "libvirt" do |machine|\n'
+        "    machine.memory = 1500\n"
+        "    machine.cpus = 3\n"
+        '    machine.disk_bus = "sata"\n'
+        '    machine.nic_model_type = "e1000"\n'
         "  end\n"
         "end\n"
     )
