@@ -21,11 +21,7 @@ from pathlib import Path
 from bootsmith.cache.digest.fingerprint import fingerprint
 from bootsmith.cache.store.store import Store
 
-<<<<<<< HEAD
-from benchmarks import formats, stored
-=======
-from benchmarks import growth, stored
->>>>>>> speed
+from benchmarks import formats, growth, stored
 
 CHECKOUT = Path(__file__).parent.parent
 DODO = 'from bootsmith.tasks import image_tasks\nDOIT_CONFIG, task_bootsmith = image_tasks("recipes/minimal.yaml")\n'
@@ -141,6 +137,55 @@ def edits(bench: Bench) -> str:
     return "\n".join(rows)
 
 
+def layers(bench: Bench) -> str:
+    """One small package more, then one script edited, to a bootable raw, against the full build (aims 0.12, 0.08).
+
+    The package is resolved and fetched in the first row, and locked and at hand in the second; the third is apt alone,
+    in the same tree, from the same package.
+    """
+    full = statistics.median(bench.full() for _ in range(2))
+    text, lock = bench.recipe.read_text(), bench.recipe.with_suffix(".lock").read_text()
+    script = bench.project / "recipes/setup.sh"
+
+    def recipe(layer: str) -> None:
+        bench.recipe.write_text(text.replace("\nboot:", f"\n  - {layer}\nboot:"))
+
+    def add_package(number: int) -> None:
+        recipe(f"packages: [{', '.join(('less', 'pv', 'hello', 'jq', 'rsync', 'nano')[number:])}]")
+
+    def answer(number: int) -> None:
+        recipe(f"packages: {{install: [hello], preseed: [bench bench/number string {number}]}}")
+
+    def edit_script(number: int) -> None:
+        script.write_text(f"echo {number} >/srv/number\n")
+        recipe("script: setup.sh")
+
+    rows = [_row("one package more / full build", _measure(bench, add_package, full), 0.12)]
+    rows.append(_row("the same, locked / full build", _measure(bench, answer, full), 0.12))
+    rows.append(_row("apt alone, in that tree / full build", [took / full for took in _apt_alone(bench)], 0.12))
+    rows.append(_row("one script edited / full build", _measure(bench, edit_script, full), 0.08))
+    bench.recipe.write_text(text)
+    bench.recipe.with_suffix(".lock").write_text(lock)
+    return "\n".join(rows)
+
+
+def _apt_alone(bench: Bench) -> list[float]:
+    """Return the seconds that the tree's own apt takes for the package of the last layer, each time in a new tree."""
+    from bootsmith.tasks.packages import debs, lockfile
+
+    packages = lockfile.read(bench.recipe.with_suffix(".lock")).of_tree
+    store, repository = Store(bench.cache), bench.top / "with-layers"
+    found = [(package, path) for package in packages if (path := store.path_sha256(package.sha256))]
+    debs.write_repository(repository, "trixie", found, lambda deb: subprocess.check_output(["dpkg-deb", "-f", deb]))
+    program, base = CHECKOUT / "benchmarks/apt_floor.sh", bench.project / "build/minimal/rootfs/base.tar"
+    took = []
+    for _ in range(3):
+        with tempfile.TemporaryDirectory(prefix="bootsmith-apt-", dir="/dev/shm") as work:
+            bench.seconds([program, "unpack", base, repository, work])
+            took.append(bench.seconds([program, "install", "hello", work]))
+    return took
+
+
 def _measure(bench: Bench, edit: Callable[[int], None], full: float) -> list[float]:
     ratios = []
     for number in range(6):
@@ -186,17 +231,12 @@ def images(bench: Bench) -> str:
     return _row("room of 20 images / of one", [stored.images(bench.project / "build/minimal/minimal.raw")], 1.3)
 
 
-<<<<<<< HEAD
 def convert(bench: Bench) -> str:
     """Each format of the raw disk, against qemu-img's own time, or the packing program's (aim 1.1)."""
     disk = bench.project / "build/minimal/minimal.raw"
     return "\n".join(_row(f"{name} / by another", found, 1.1) for name, found in formats.ratios(disk))
 
 
-def _row(name: str, ratios: list[float], aim: float) -> str:
-    shown = f"{min(ratios):.3f} {statistics.median(ratios):.3f} {max(ratios):.3f}"
-    return f"{name:36} {shown:24} aim {aim}"
-=======
 def large(bench: Bench) -> str:
     """Folders of 1,000, 10,000 and 100,000 files: nothing to do (aim 1.5 walks), one edited (aim 3), linear growth."""
     found = growth.growth(bench.top / "growth")
@@ -229,23 +269,20 @@ def _row(name: str, ratios: list[float], aim: float | None) -> str:
     _figures[name] = {**{what: round(each, 3) for what, each in spread.items()}, **({"aim": aim} if aim else {})}
     shown = f"{min(ratios):.3f} {middle:.3f} {max(ratios):.3f}"
     return f"{name:42} {shown:24} {f'aim {aim}' if aim else ''}".rstrip()
->>>>>>> speed
 
 
 ROWS: dict[str, Callable[[Bench], str]] = {
     "noop": noop,
     "edits": edits,
+    "layers": layers,
     "full": full,
     "restore": restore,
     "store": store,
     "hashing": hashing,
     "images": images,
-<<<<<<< HEAD
     "convert": convert,
-=======
     "large": large,
     "bigger": bigger,
->>>>>>> speed
 }
 ALONE = {"large", "bigger"}
 """Rows that need no packages."""

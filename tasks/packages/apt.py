@@ -96,10 +96,15 @@ class Apt:
 
     def lists(self) -> Iterator[tuple[int, str]]:
         """Yield the text of every package list, with its repository's number in the order they were given."""
+        for number, path in self.list_files():
+            yield number, path.read_text(encoding="utf-8", errors="replace")
+
+    def list_files(self) -> Iterator[tuple[int, Path]]:
+        """Yield the file of every package list, with its repository's number."""
         form = "$(SOURCESENTRY)\t$(FILENAME)"
         for line in self.text("apt-get", "indextargets", "--format", form, "Created-By: Packages").splitlines():
             entry, path = line.split("\t")
-            yield int(entry.rpartition(":")[2]) - 1, Path(path).read_text(encoding="utf-8", errors="replace")
+            yield int(entry.rpartition(":")[2]) - 1, Path(path)
 
     def text(self, tool: str, *args: str) -> str:
         """Return what a tool of apt printed. Raises ToolFailed."""

@@ -52,11 +52,16 @@ class Known:
         """The text of each list, and its repository's role."""
         return [(self._repositories[number].role, text) for number, text in self._apt.lists()]
 
+    @cached_property
+    def _files(self) -> list[tuple[str, bytes]]:
+        """The same, as it is on disk."""
+        return [(self._repositories[number].role, path.read_bytes()) for number, path in self._apt.list_files()]
+
     def _role(self, sha256: str) -> str:
         self._looked += 1
         if self._looked > _FEW:
             return self._roles[sha256]
-        found = [role for role, text in self._lists if f"\nSHA256: {sha256}\n" in text]
+        found = [role for role, data in self._files if data.find(f"\nSHA256: {sha256}\n".encode()) >= 0]
         return UPDATES if UPDATES in found else found[0]
 
     @cached_property

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import datetime as dt
 import email.utils
 import hashlib
+import json
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -79,17 +81,28 @@ def releases(recipe: Recipe) -> list[Release]:
 
 
 @contextlib.contextmanager
-def up_to_date(
-    recipe: Recipe, release: Release, mirrors: Mirrors, cache: Path, say: Callable[[str], None]
+def held(
+    recipe: Recipe,
+    release: Release,
+    mirrors: Mirrors,
+    cache: Path,
+    say: Callable[[str], None],
+    *,
+    refresh: bool = True,
 ) -> Iterator[tuple[Apt, Sequence[Repository]]]:
-    """Hold up to date package lists of a release."""
+    """Hold the package lists of a release, up to date, or without `refresh` as they were last time, if they were."""
     wanted = {role: [*mirrors.uris[role]] for role in release.roles}
     asked = (release.suite, release.components, release.security, release.repositories, sorted(mirrors.uris.items()))
     folder = cache / "apt" / hashlib.sha256(repr((release.arch, asked)).encode()).hexdigest()[:32]
     apt = Apt(folder, release.arch, mirrors.settings)
+    noted = folder / "repositories.json"
     guard = FileLock(apt.folder / "lock")
     guard.acquire(waiting=lambda holder: say(f"waiting for {holder}, which reads the same package lists"))
     try:
+        if not refresh and noted.exists():
+            yield apt, _noted(noted)
+            return
+        noted.unlink(missing_ok=True)
         key = apt.keep_key("archive", _keyrings(release))
         say(f"reading the package lists of {release.suite}")
         pauses = iter(PAUSES)
@@ -118,9 +131,16 @@ def up_to_date(
             absent = _absent(repositories, failed)
             if absent is None or not _try_next(wanted, absent):
                 _refuse_update(recipe, release, repositories, absent, failed)
+        noted.write_text(json.dumps([[*dataclasses.astuple(each)[:-1], str(each.key)] for each in repositories]))
         yield apt, repositories
     finally:
         guard.release()
+
+
+def _noted(file: Path) -> list[Repository]:
+    """Return the repositories that lists were last fetched of."""
+    rows = json.loads(file.read_bytes())
+    return [Repository(role, uri, suite, tuple(parts), Path(key)) for role, uri, suite, parts, key in rows]
 
 
 def _keyrings(release: Release) -> list[Path]:

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from bootsmith.cache.errors import Unwritable
-from bootsmith.tasks.errors import StageError
+from bootsmith.tasks.errors import RecipeError, StageError
 from bootsmith.tasks.packages import debs, downloads, lists, mirrors, request, resolution
 from bootsmith.tasks.packages.lockfile import LockFile, Package, changes, read, write
 from bootsmith.tasks.recipe.model import Debian
@@ -71,10 +71,10 @@ def _renew(
         found = mirrors.find(*request.mirrors(recipe))
         with _lists_folder(store) as folder:
             if old is not None and keeps:
-                new = resolution.resolve_layers(recipe, old, found, folder, say, control)
+                new = _with_layers(recipe, old, store, folder, found, say, control)
             else:
                 new = resolution.resolve(recipe, found, folder, say, control)
-        _check_there(recipe, new, store, found)
+                _check_there(recipe, new, store, found)
     except StageError as error:
         raise _without(recipe, error) from error
     if old is not None and dataclasses.replace(new, date=old.date) == old:
@@ -95,13 +95,33 @@ def _lists_folder(store: Store) -> Iterator[Path]:
         yield store.root
 
 
-def _check_there(recipe: Recipe, lock: LockFile, store: Store, found: Mirrors) -> None:
+def _with_layers(  # noqa: PLR0917  as _renew
+    recipe: Recipe,
+    old: LockFile,
+    store: Store,
+    folder: Path,
+    found: Mirrors,
+    say: Callable[[str], None],
+    control: Callable[[Package], bytes],
+) -> LockFile:
+    """Resolve layers by the package lists that the rest was resolved by; by newer ones where that does not do."""
+    try:
+        new = resolution.resolve_layers(recipe, old, found, folder, say, control, refresh=False)
+        _check_there(recipe, new, store, found, all_roles=True)
+    except (RecipeError, StageError):
+        new = resolution.resolve_layers(recipe, old, found, folder, say, control, refresh=True)
+        _check_there(recipe, new, store, found)
+    return new
+
+
+def _check_there(recipe: Recipe, lock: LockFile, store: Store, found: Mirrors, *, all_roles: bool = False) -> None:
     """Refuse a lock that names what no mirror has, though their lists do: of a release past its time, that happens.
 
-    Looked for is what comes beside the release itself, which stays as it is. Raises StageError.
+    Looked for is what comes beside the release itself, which stays as it is while its lists do. Raises StageError.
     """
     packages = [*lock.of_tree, *(package for each in lock.files.values() for package in each)]
-    added = [package.download for package in packages if package.role in (mirrors.SECURITY, mirrors.UPDATES)]
+    roles = (mirrors.SECURITY, mirrors.UPDATES)
+    added = [package.download for package in packages if all_roles or package.role in roles]
     if gone := downloads.gone(list(dict.fromkeys(added)), store, found):
         names = ", ".join(package.title for package in gone)
         places = ", ".join(dict.fromkeys(uri for package in gone for uri in found.uris[package.role]))

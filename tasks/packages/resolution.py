@@ -52,7 +52,7 @@ def resolve(
     layers: dict[str, LayerPackages] = {}
     dates = []
     for release in lists.releases(recipe):
-        with lists.up_to_date(recipe, release, mirrors, cache, say) as (apt, repositories):
+        with lists.held(recipe, release, mirrors, cache, say) as (apt, repositories):
             say(f"resolving the packages of {recipe.name}")
             known = Known(apt, repositories)
             if release.source:
@@ -74,14 +74,17 @@ def resolve_layers(  # noqa: PLR0917  as resolve, on top of what is kept
     cache: Path,
     say: Callable[[str], None],
     control: Callable[[Package], bytes],
+    *,
+    refresh: bool,
 ) -> LockFile:
     """Return a lock with other layers of packages: all that the tree begins with stays as it is, and so does its date.
 
-    So do layers below the first one that changed. Raises RecipeError, StageError, ToolMissing.
+    So do layers below the first one that changed. Without `refresh` the package lists of last time are taken, if there
+    are any. Raises RecipeError, StageError, ToolMissing.
     """
     release = next(each for each in lists.releases(recipe) if each.source)
     assert release.source is not None, "only such a tree has layers of packages"
-    with lists.up_to_date(recipe, release, mirrors, cache, say) as (apt, repositories):
+    with lists.held(recipe, release, mirrors, cache, say, refresh=refresh) as (apt, repositories):
         say(f"resolving the layers of {recipe.name}")
         known = Known(apt, repositories)
         layers = _layers(recipe, release.source, Installed(apt, kept.packages, control), known, kept)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from bootsmith.tasks.recipe.model import Directory, FileSpec, Packages, Tar
+from bootsmith.tasks.recipe.model import Directory, FileSpec, Oci, Packages, Tar
 
 if TYPE_CHECKING:
     from bootsmith.tasks.planning.site import Layer, Site
@@ -28,7 +28,7 @@ def stack(recipe: Recipe, site: Site) -> tuple[Layer, ...]:
 def may_be_a_containers(recipe: Recipe) -> bool:
     """Tell whether a recipe's source is a tree that somebody made, and Linux is to find a system in it on a disk."""
     on_a_disk = any(each.mount == "/" for each in recipe.disk.partitions.values())
-    return on_a_disk and recipe.boot.protocol == "linux" and isinstance(recipe.source, Directory | Tar)
+    return on_a_disk and recipe.boot.protocol == "linux" and isinstance(recipe.source, Directory | Tar | Oci)
 
 
 def modules(recipe: Recipe) -> dict[str, FileSpec]:

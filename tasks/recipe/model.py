@@ -88,11 +88,18 @@ class Tar:
 
 
 @dataclass(frozen=True, slots=True)
+class Oci:
+    """`source: oci`: the tree of a container image, an OCI layout or archive, or what `docker save` wrote."""
+
+    file: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Nothing:
     """`source: none`: an empty tree."""
 
 
-Source: TypeAlias = Debian | Directory | Tar | Nothing
+Source: TypeAlias = Debian | Directory | Tar | Oci | Nothing
 
 
 @dataclass(frozen=True, slots=True)

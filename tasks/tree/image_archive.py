@@ -19,8 +19,8 @@ def check(what: str, sizes: Iterable[tuple[str, int]], read: Callable[[str], byt
         if name in (DOCKER, OCI) and size <= _LARGEST and (kind := _kind(name, read(name))):
             raise StageError(
                 f"{what} is {kind}: no tree, but layers of one",
-                "Load it into an engine, and export what it comes to: CONTAINER=$(podman create IMAGE); "
-                "podman export $CONTAINER >tree.tar (docker: the same words).",
+                "A recipe takes it as source: oci. Or load it into an engine, and export what it comes to: "
+                "CONTAINER=$(podman create IMAGE); podman export $CONTAINER >tree.tar (docker: the same words).",
             )
 
 

@@ -8,9 +8,8 @@ is ever followed from outside.
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -42,10 +41,9 @@ STUBS: Final[Mapping[str, bytes]] = {
     "sbin/start-stop-daemon": b"#!/bin/sh\nexit 0\n",
 }
 """What stands in while something runs, so that no service starts: invoke-rc.d asks the first, the rest call the second.
-
-The second only where the tree has one.
 """
 NEW: Final = ("usr/sbin/policy-rc.d",)
+"""Of these, what stands in where the tree has no such file."""
 RIGHTS: Final = (
     "chown", "dac_override", "fowner", "fsetid", "kill", "setgid", "setuid", "setpcap", "net_bind_service", "net_raw",
     "sys_chroot", "audit_write", "setfcap",
@@ -74,6 +72,7 @@ for folder in {" ".join(_READ_ONLY)}; do
 done
 mount -t tmpfs -o mode=0755,nosuid,size=64m tmpfs dev
 for node in null zero full random urandom tty; do
+    [ -e "/dev/$node" ] || continue
     : >"dev/$node"
     mount --bind "/dev/$node" "dev/$node"
 done
@@ -88,6 +87,10 @@ if mount -t devpts -o newinstance,ptmxmode=0666,mode=0620 devpts dev/pts 2>/dev/
 mount -n --move "$TMPDIR" /
 exec "$@"
 """
+
+# Variables, then --, then the program: they are not for the programs of the host that lead into the tree, which might
+# load or write what they say (LD_PRELOAD).
+_ENTER: Final = 'while [ "$1" != -- ]; do export "$1"; shift; done; shift; exec "$@"'
 
 # $1: the tree's tar, $2: the tar of it afterwards, $3: what runs inside, $4...: its words
 _MAKE: Final = rf"""
@@ -124,8 +127,8 @@ class Work:
     name: str
     words: Sequence[str]
     epoch: int
-    env: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    added: Mapping[str, Added] = field(default_factory=dict)
+    env: Mapping[str, str]
+    added: Mapping[str, Added]
     network: bool = False
     room: int = ROOM
     packages: Path | None = None
@@ -149,13 +152,13 @@ def run(ctx: Context, tree: Tree, work: Work) -> Path:
         "DEBCONF_NONINTERACTIVE_SEEN": "true",
         "SYSTEMD_OFFLINE": "1",
         "INITRD": "No",  # the initramfs is a stage of its own
-        **work.env,
     }
     rights = ",".join(["-all", *(f"+{each}" for each in RIGHTS)])
     inside: list[str | Path] = [empty, work.packages or ""]
     inside += [ctx.tool("env"), "-i", *(f"{name}={value}" for name, value in env.items())]
     inside += [ctx.tool("setpriv"), f"--bounding-set={rights}", "--inh-caps=-all", "--"]
-    inside += [ctx.tool("chroot"), ".", *work.words]
+    inside += [ctx.tool("chroot"), ".", "/bin/sh", "-c", _ENTER, "sh"]
+    inside += [*(f"{name}={value}" for name, value in work.env.items()), "--", *work.words]
     need = 2 * before.stat().st_size + work.room
     words: list[str | Path] = ["sh", "-c", _MAKE, "sh", before, after, _INSIDE, *inside]
     scratch.run_as_root(ctx, work.name, need, *words, network=work.network, hidden=())  # it has a /proc of its own
@@ -165,7 +168,7 @@ def run(ctx: Context, tree: Tree, work: Work) -> Path:
 
 def check(tree: Tree, program: str | None) -> None:
     """Refuse a tree in which nothing can be run. Raises StageError."""
-    for place in (*PLACES, "run/bootsmith"):
+    for place in (*PLACES, OURS):
         entry = tree.entries.get(place, (0, None))[1]
         if entry is not None and entry.type != "d":
             raise StageError(

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import dataclasses
 import re
+import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
 from bootsmith.cache.store.store import Store
 from bootsmith.tasks.errors import BootsmithError, RecipeError, StageError, ToolFailed, ToolMissing
-from bootsmith.tasks.packages import lists, lockfile, mirrors, renewal, resolution
+from bootsmith.tasks.packages import downloads, lists, lockfile, mirrors, renewal, resolution
 from bootsmith.tasks.packages.apt import Apt, Repository
 from bootsmith.tasks.packages.lockfile import LockFile
 from bootsmith.tasks.packages.mirrors import Mirrors
@@ -194,6 +195,7 @@ def test_a_layer_more_leaves_the_rest_as_it_was(load_recipe: LoadRecipe, archive
     lib = next(package for package in first.packages if package.name == "lib")
     store.put_sha256(archive.security / lib.filename, lib.sha256)
     archive.advance()
+    shutil.rmtree(store.root / "apt")
     layers = "layers: [{name: one, packages: [tool]}]\n"
     second = renewal.ensure(load_recipe("packages: [lib]", layers), path, store, lambda _: None)
     assert (second.packages, second.date) == (first.packages, first.date)
@@ -205,6 +207,22 @@ def test_a_layer_more_leaves_the_rest_as_it_was(load_recipe: LoadRecipe, archive
     assert in_layers(third)["2-packages"] == ({"mailer": "1"}, ())
     renewal.update(load_recipe("packages: [lib]", layers), path, store, lambda _: None)
     assert versions(lockfile.read(path))["lib"] == "1.2"
+
+
+def test_a_layer_is_resolved_by_the_lists_of_the_rest(
+    load_recipe: LoadRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """No mirror is asked for its lists again, unless what those of last time name is there no more."""
+    store, path, told = Store(tmp_path / "store"), tmp_path / "recipes/x.lock", list[str]()
+    renewal.ensure(load_recipe(), path, store, lambda _: None)
+    lock = renewal.ensure(load_recipe("", "layers: [packages: [mailer]]\n"), path, store, told.append)
+    assert in_layers(lock) == {"1-packages": ({"mailer": "1"}, ())}
+    assert not [line for line in told if "package lists" in line]
+    answers = iter([True, False])
+    monkeypatch.setattr(downloads, "gone", lambda files, *_: list(files) if next(answers) else [])
+    lock = renewal.ensure(load_recipe("", "layers: [packages: [lib]]\n"), path, store, told.append)
+    assert in_layers(lock) == {"1-packages": ({"lib": "1.1"}, ())}
+    assert [line for line in told if "package lists" in line] == ["reading the package lists of trixie"]
 
 
 def test_newer_versions_are_found_again(load_recipe: LoadRecipe, archive: Archive, tmp_path: Path) -> None:

@@ -123,6 +123,13 @@ def test_a_command_sees_its_own_variables_and_no_others(build: TreeBuild, monkey
     assert (mode, uid, gid) == ("-rwxr-xr-x", "0", "0")
 
 
+def test_variables_are_for_the_tree_alone(build: TreeBuild) -> None:
+    """A variable that a program's loader reads, as it starts, is no way for a recipe to what leads into the tree."""
+    place = build.folder / "loaded"
+    ran(build, "cat /etc/motd", f"      env: {{LD_DEBUG: files, LD_DEBUG_OUTPUT: {place}}}")
+    assert [*build.folder.glob("loaded*")] == []
+
+
 @pytest.mark.parametrize(
     "attempt",
     [

@@ -49,4 +49,5 @@ def test_an_image_is_no_tree(
         return
     with pytest.raises(StageError, match=f"is {what}: no tree, but layers of one") as caught:
         run_stage(stage, tmp_path / "work")
+    assert "source: oci" in caught.value.hint
     assert "podman export" in caught.value.hint

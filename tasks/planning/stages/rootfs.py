@@ -8,8 +8,9 @@ from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.packages import bootstrap, request
 from bootsmith.tasks.packages import lock_parts as parts
 from bootsmith.tasks.planning import layer_stack
-from bootsmith.tasks.recipe.model import Debian, Directory, Tar
+from bootsmith.tasks.recipe.model import Debian, Directory, Oci, Tar
 from bootsmith.tasks.tree import archive, ownership
+from bootsmith.tasks.tree.container_image import ContainerImageParams
 from bootsmith.tasks.tree.directory import DirectoryParams, EmptyParams
 
 if TYPE_CHECKING:
@@ -43,6 +44,8 @@ def stage(recipe: Recipe, site: Site) -> Stage:
             return _packed(source, site)
         case Tar() as source:
             return _unpacked(source, site)
+        case Oci() as source:
+            return _of_image(source, recipe, site)
     return Stage(
         "rootfs",
         "bootsmith.tasks.tree.directory:make_empty",
@@ -89,6 +92,18 @@ def _unpacked(source: Tar, site: Site) -> Stage:
         {"file": source.file},
         {"tar": site.base.tar, "index": site.base.index},
         archive.TarParams(source.subdir, source.strip).to_json(),
+        tools=archive.PACKERS,
+        doc="base tree, as a tar",
+    )
+
+
+def _of_image(source: Oci, recipe: Recipe, site: Site) -> Stage:
+    return Stage(
+        "rootfs",
+        "bootsmith.tasks.tree.container_image:take",
+        {"file": source.file},
+        {"tar": site.base.tar, "index": site.base.index},
+        ContainerImageParams(recipe.arch).to_json(),
         tools=archive.PACKERS,
         doc="base tree, as a tar",
     )

@@ -25,10 +25,14 @@ from bootsmith.tasks.recipe.model import (
     Links,
     Module,
     Nothing,
+    Oci,
     Overlay,
+    Packages,
     Partition,
     Recipe,
     Remove,
+    Run,
+    Script,
     Tar,
 )
 from bootsmith.tasks.recipe.text.problems import Finding, KeyPath
@@ -213,7 +217,7 @@ def _initrd(recipe: Recipe) -> Iterable[Finding]:
 def _init(recipe: Recipe) -> Iterable[Finding]:
     """Find out about the /init of an initramfs as soon as can be: the last layer that could bring it decides."""
     source = recipe.source
-    if isinstance(source, Debian | Tar):
+    if isinstance(source, Debian | Tar | Oci):
         return
     place: KeyPath = ("source",)
     init: Path | None = source.path / "init" if isinstance(source, Directory) else None
@@ -221,6 +225,8 @@ def _init(recipe: Recipe) -> Iterable[Finding]:
         match layer:
             case Overlay(to="/") if os.path.lexists(layer.source / "init"):
                 place, init = ("layers", number), layer.source / "init"
+            case Packages() | Run() | Script():
+                return  # what they bring is seen when they have run
             case Files() | Links() if "/init" in (layer.files if isinstance(layer, Files) else layer.links):
                 return  # its mode is the layer's, its target the tree's: told when it is packed
             case Remove():

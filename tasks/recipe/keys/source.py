@@ -69,6 +69,11 @@ _TAR_TREE = Section(
     model.Tar,
     bare="file",
 )
+_IMAGE = Section(
+    {"file": Key(FilePath(), "what docker save wrote, or an OCI archive or layout", required=True)},
+    model.Oci,
+    bare="file",
+)
 SOURCE = Choose(
     {
         "debian": Kind(_DEBIAN, "a tree installed from Debian's packages", model.Debian),
@@ -78,6 +83,7 @@ SOURCE = Choose(
             "a tree in a tar, plain or packed by gzip, zstd or xz, owners, attributes and holes as they are",
             model.Tar,
         ),
+        "oci": Kind(_IMAGE, "the tree of a container image, all its layers laid over each other", model.Oci),
         "none": Kind(Section({}, model.Nothing), "an empty tree", model.Nothing),
     }
 )

@@ -87,6 +87,8 @@ CODE = {
     "tree.additions": f"tree.patterns tree.accounts {DELTA}",
     "tree.archive": f"tree.excerpt tree.image_archive tree.boot_formats {FOREIGN}",
     "tree.commands": f"{HOST_FILES} {INSIDE}",
+    "tree.container_image": f"tree.saved_image tree.merged_tar tree.archive tree.image_archive tree.boot_formats "
+    f"tree.excerpt {UNPACKING} {FOREIGN}",
     "tree.container_layer": f"tree.hosts {DELTA}",
     "tree.directory": f"tree.image_archive {LAYERS} {OWNERS} {HOST_FILES}",
     "tree.exported_file": "",

@@ -12,7 +12,7 @@ from bootsmith.tasks.planning import make
 from bootsmith.tasks.planning.site import Site
 from bootsmith.tasks.recipe.load import load
 
-from tests.support import observed_access, tiny_kernel
+from tests.support import container_images, observed_access, tiny_kernel
 from tests.support.host_tree import programs
 from tests.support.kernel_files import cpio
 from tests.support.single_stage import run_stage
@@ -135,6 +135,18 @@ def test_what_runs_in_trees(project: Path) -> None:
     """Commands, scripts and packages change a tree by their inputs, and by the code in their keys (V10)."""
     with_programs(project)
     assert {"layers/1-run", "layers/2-script"} <= check(stages(project, INSIDE), project)
+
+
+def test_what_makes_a_tree_of_a_container_image(project: Path) -> None:
+    """Its layers are read by the code in the key, and nothing of the host is (V10)."""
+    files = container_images.layout(
+        [container_images.packed(project, {"init": member(data=b"#!/bin/sh\n", mode=0o755)})]
+    )
+    write_tar(project / "image", files)
+    text = (
+        "source: {oci: image}\nsystem: none\nboot: {loader: direct, kernel: linux, initrd: tree}\noutputs: [kernel]\n"
+    )
+    assert "rootfs" in check(stages(project, text), project)
 
 
 @pytest.mark.soak(whole=1)

@@ -33,6 +33,7 @@ from bootsmith.tasks.planning.stages import unpartitioned
 from bootsmith.tasks.tree import additions
 from bootsmith.tasks.tree.archive import TarParams
 from bootsmith.tasks.tree.commands import CommandParams
+from bootsmith.tasks.tree.container_image import ContainerImageParams
 from bootsmith.tasks.tree.container_layer import ContainerParams
 from bootsmith.tasks.tree.directory import DirectoryParams, EmptyParams
 from bootsmith.tasks.tree.initramfs import InitramfsParams
@@ -81,6 +82,7 @@ PARAMS: dict[str, type[Params]] = {
     "tree.additions:remove": additions.RemovalParams,
     "tree.archive:take": TarParams,
     "tree.commands:run": CommandParams,
+    "tree.container_image:take": ContainerImageParams,
     "tree.container_layer:run": ContainerParams,
     "tree.directory:make_empty": EmptyParams,
     "tree.directory:pack": DirectoryParams,
@@ -113,6 +115,8 @@ RECIPES = {
     "mbr": OWN.replace("LOADER", "syslinux").replace("TABLE", "mbr"),
     "tar": "source: {tar: {file: tree.tar, subdir: /mnt, strip: 1}}\nsystem: none\n"
     "boot: {loader: direct, kernel: k, initrd: tree}\noutputs: [kernel, initramfs: {compress: zstd}]\n",
+    "image": "source: {oci: tree.tar}\nsystem: none\n"
+    "boot: {loader: direct, kernel: k, initrd: tree}\noutputs: [kernel]\n",
     "mach": "arch: i386\nsource: none\nsystem: none\ndisk: {partitions: {root: {fs: ext2, mount: /}}}\n"
     "boot: {loader: grub-bios, protocol: multiboot, kernel: {first: [k], as: /k}, modules: [{file: k, as: /m}]}\n",
     "inside": "source: {debian: {suite: trixie}}\nsystem: none\n"
