@@ -7,6 +7,8 @@ import shlex
 from pathlib import Path
 
 import pytest
+from bootsmith.tasks.command.actions import file_conversion
+from bootsmith.tasks.command.invocation import options as read_options
 from bootsmith.tasks.command.table import COMMANDS
 from bootsmith.tasks.recipe import options
 from bootsmith.tasks.recipe.load import load
@@ -15,12 +17,12 @@ from bootsmith.tasks.recipe.model import Disk, Qcow2, Raw, Recipe
 from tests.support.checkout import CHECKOUT
 
 PAGE = (CHECKOUT / "docs/how-to/option-letters.md").read_text()
-ROWS = [
-    (cells[0], re.findall("`([^`]+)`", cells[2]))
+CELLS = [
+    [each.strip() for each in line.removeprefix("|").removesuffix("|").split("|")]
     for line in PAGE.splitlines()
     if line.startswith("| ") and not line.startswith(("| there", "| QEMU's"))
-    for cells in [[each.strip() for each in line.strip("|").split("|")]]
 ]
+ROWS = [(cells[0], re.findall("`([^`]+)`", cells[2])) for cells in CELLS]
 MADE = {there: here for there, here in ROWS if here and not here[0].startswith("--")}
 RUN = [(there, each) for there, here in ROWS for each in here if each.startswith("--")]
 TOLD: dict[str, tuple[type, dict[str, object]]] = {
@@ -52,9 +54,28 @@ def test_what_is_made_is_as_the_letter_asks(there: str, monkeypatch: pytest.Monk
     assert {name: getattr(found, name) for name in wanted} == wanted
 
 
+FILES = {row[0]: row[3].strip("`") for row in CELLS if len(row) == 4 and row[3]}
+CONVERTED = {
+    "`-c`": {"compress": "zlib"}, "no `-c`": {"compress": "none"}, "`-p`": {"compress": "none", "preallocation": "full"},
+    "`-s 128K`": {"cluster": "128K"}, "`convert --compat 0.10`": {"compat": "0.10", "compress": "zlib"},
+    "`convert --no-lazy-refcounts`": {"lazy_refcounts": "false"},
+}  # fmt: skip
+"""What an image that convert-file makes is to be."""
+
+
+@pytest.mark.parametrize("there", CONVERTED)
+def test_a_file_is_converted_as_the_letter_asks(there: str) -> None:
+    """By the letters themselves (L15, L25)."""
+    (command,) = [each for each in COMMANDS if each.name == "convert-file"]
+    asked, rest = read_options(command.name, command.params, shlex.split(FILES[there]))
+    assert not rest
+    assert file_conversion.wanted("x.qcow2", asked) == ("qcow2", CONVERTED[there])
+
+
 def test_every_row_is_tried() -> None:
     """None stands on the page that the tests here do not know."""
     assert [*MADE] == [*TOLD]
+    assert {*FILES} - {"a name"} == {*CONVERTED}
     assert len(RUN) > 14
     assert [there for there, here in ROWS if not here] == ["`-snapshot`"]
 
