@@ -56,7 +56,8 @@ def test_what_is_made_is_as_the_letter_asks(there: str, monkeypatch: pytest.Monk
 
 FILES = {row[0]: row[3].strip("`") for row in CELLS if len(row) == 4 and row[3]}
 CONVERTED = {
-    "`-c`": {"compress": "zlib"}, "no `-c`": {"compress": "none"}, "`-p`": {"compress": "none", "preallocation": "full"},
+    "`-c`": {"compress": "zlib"}, "no `-c`": {"compress": "none"},
+    "`-p`": {"compress": "none", "preallocation": "full"},
     "`-s 128K`": {"cluster": "128K"}, "`convert --compat 0.10`": {"compat": "0.10", "compress": "zlib"},
     "`convert --no-lazy-refcounts`": {"lazy_refcounts": "false"},
 }  # fmt: skip
