@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.util import find_spec
 from pathlib import Path
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     import ast
 
 KIND = "imports 2"
+_PARSING = threading.Lock()
+"""Python 3.11 counts its depth for all threads together: of two that parse at once one can end in a SystemError."""
 LIMIT = 2048  # sources whose imports are kept beside the memo
 
 Import: TypeAlias = tuple[int, str, list[str]]
@@ -239,7 +242,8 @@ def _scan(source: bytes) -> Iterator[Import]:
     import ast  # nothing that only looks at known sources needs it
 
     try:
-        tree = ast.parse(source)
+        with _PARSING:
+            tree = ast.parse(source)
     except (SyntaxError, ValueError):
         return
     unexecuted = {inner for part in _for_type_checkers(tree) for inner in ast.walk(part)}

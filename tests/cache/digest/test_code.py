@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import itertools
 import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -314,3 +318,20 @@ def test_modules_of_other_packages_do_not_count(house: House, tmp_path: Path) ->
     assert house.identity("stage") == before
     assert module_identity(f"{house.name}.stage", (house.name, f"{house.name}like")) != before
     assert house.name not in sys.modules
+
+
+def test_threads_parse_one_after_the_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Stages that are made at once parse sources at once, of which Python 3.11 makes a SystemError now and then."""
+    both, met, really = threading.Barrier(2), [], ast.parse
+
+    def parse(source: bytes) -> ast.Module:
+        with suppress(threading.BrokenBarrierError):
+            both.wait(0.2)
+            met.append(source)
+        return really(source)
+
+    with monkeypatch.context() as patch, ThreadPoolExecutor(2) as pool:
+        patch.setattr(ast, "parse", parse)
+        found = [*pool.map(lambda source: list(code._scan(source)), [b"import a", b"import b"])]
+    assert found == [[(0, "a", [])], [(0, "b", [])]]
+    assert met == []
