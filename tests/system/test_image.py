@@ -88,6 +88,26 @@ class TestMinimal:
         minimal.doit("image")
         assert [minimal.digest(f"minimal/minimal.{kind}") for kind in ("raw", "qcow2")] == before
 
+    def test_layers_from_inside_cost_what_they_are(self, minimal: Project) -> None:
+        """C8: a package, a command, a script more: no bootstrap, no initramfs, all that they did; undone, as before."""
+        before = minimal.digest("minimal/minimal.raw")
+        recipe, lock = minimal.top / "recipes/minimal.yaml", minimal.top / "recipes/minimal.lock"
+        text, locked = recipe.read_text(), lock.read_text()
+        (minimal.top / "recipes/setup.sh").write_text("#!/bin/bash\nhello >>/srv/said\nuseradd --system app\n")
+        more = "\n  - packages: [hello]\n  - run: hello >/srv/said\n  - script: setup.sh\nboot:"
+        recipe.write_text(text.replace("\nboot:", more))
+        made = minimal.ran("raw")
+        assert {"layers/2-packages", "layers/3-run", "layers/4-script", "layers/system", "populate/root"} <= {*made}
+        assert {"rootfs", "initramfs", "populate/base", "populate/esp"}.isdisjoint(made)
+        assert minimal.inside("minimal", "cat /srv/said") == "Hello, world!\n" * 2
+        assert "Package: hello" in minimal.inside("minimal", "cat /var/lib/dpkg/status")
+        assert "app:" in minimal.inside("minimal", "cat /etc/passwd")
+        assert {*locked.splitlines()} <= {*lock.read_text().splitlines()}
+        recipe.write_text(text)
+        minimal.doit("image")
+        assert minimal.digest("minimal/minimal.raw") == before
+        assert lock.read_text() == locked
+
     def test_it_is_clean(self, minimal: Project) -> None:
         """No machine-id, no host keys, root locked, no package lists; the filesystem is sound (V12, C11)."""
         root = minimal.partition("minimal", "root")
