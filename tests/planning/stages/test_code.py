@@ -221,6 +221,7 @@ def test_kinds_of_trees_and_disks_stand_alone(module: str) -> None:
         "bootsmith.tasks.boot.module_layer": {"bootsmith.tasks.tree.additions"},
         "bootsmith.tasks.boot.own_kernel": {"bootsmith.tasks.tree.installed_kernel"},
         "bootsmith.tasks.tree.live_initramfs": {"bootsmith.tasks.tree.initramfs"},
+        "bootsmith.tasks.tree.container_image": {"bootsmith.tasks.tree.archive"},
         "bootsmith.tasks.tree.initrd_sources": {"bootsmith.tasks.tree.installed_kernel"},
     }
     assert code(module) & {*RUN} - {module} <= calls.get(module, set())
