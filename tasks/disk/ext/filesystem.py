@@ -398,6 +398,7 @@ class _Update:
         if self._pending:
             sparse.write(self.volume.fd, b"".join(self._pending), self._start)
             self._pending.clear()
+        self._end = 0
 
     def _fill(self, ino: int, inode: Inode, data: bytes) -> None:
         """Write a small file's whole data into the blocks it has."""
