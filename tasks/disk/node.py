@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, Protocol
 
 WINDOW: Final = 1 << 20
 """Bytes of a file that are looked at together."""
@@ -33,3 +33,26 @@ class Node:
     device: tuple[int, int] = (0, 0)
     xattrs: Mapping[str, bytes] = field(default_factory=dict)
     extents: tuple[Extent, ...] = ()
+
+
+class Reader(Protocol):
+    """What reads the files of one filesystem."""
+
+    def read(self, node: Node, offset: int, length: int) -> bytes:
+        """Return bytes of a file; fewer at its end, and zeros where it has a hole."""
+        ...
+
+    def windows(self, node: Node) -> set[int]:
+        """Return the numbers of a file's windows that are not holes as a whole."""
+        ...
+
+
+def same(one: tuple[Reader, Node], other: tuple[Reader, Node]) -> bool:
+    """Tell whether two files hold the same bytes."""
+    (here, mine), (there, theirs) = one, other
+    if mine.size != theirs.size:
+        return False
+    return all(
+        here.read(mine, number * WINDOW, WINDOW) == there.read(theirs, number * WINDOW, WINDOW)
+        for number in sorted(here.windows(mine) | there.windows(theirs))
+    )

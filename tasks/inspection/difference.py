@@ -11,6 +11,7 @@ from typing import NamedTuple
 from bootsmith.cache.display import shown
 from bootsmith.tasks.disk import bootcode
 from bootsmith.tasks.disk.inspect import Part
+from bootsmith.tasks.disk.node import same
 from bootsmith.tasks.disk.sizing import human
 from bootsmith.tasks.errors import UsageError
 from bootsmith.tasks.inspection.listing import KINDS
@@ -215,21 +216,8 @@ def _what(before: Place, after: Place) -> Iterator[str]:
     if dict(one.xattrs) != dict(two.xattrs):
         names = sorted({name for name in {**one.xattrs, **two.xattrs} if one.xattrs.get(name) != two.xattrs.get(name)})
         yield f"attribute {', '.join(map(shown, names))}"
-    if one.kind == "f" and not same(before, after):
+    if one.kind == "f" and not same((before.files, one), (after.files, two)):
         yield f"content, {one.size} -> {two.size} bytes" if one.size != two.size else "content"
-
-
-def same(one: Place, other: Place) -> bool:
-    """Tell whether two files hold the same bytes."""
-    if one.node.size != other.node.size:
-        return False
-    from bootsmith.tasks.disk.node import WINDOW
-
-    windows = one.files.windows(one.node) | other.files.windows(other.node)
-    return all(
-        one.files.read(one.node, number * WINDOW, WINDOW) == other.files.read(other.node, number * WINDOW, WINDOW)
-        for number in sorted(windows)
-    )
 
 
 def trees_of(one: Image, other: Image) -> tuple[SystemTree, SystemTree] | None:

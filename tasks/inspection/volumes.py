@@ -11,12 +11,12 @@ from typing import Protocol
 from bootsmith.tasks.disk import inspect
 from bootsmith.tasks.disk.image_content import Disk, descriptor, opened
 from bootsmith.tasks.disk.inspect import Part
-from bootsmith.tasks.disk.node import Node
+from bootsmith.tasks.disk.node import Node, Reader
 from bootsmith.tasks.disk.passphrase import Passphrase
 from bootsmith.tasks.errors import UsageError
 
 
-class Files(Protocol):
+class Files(Reader, Protocol):
     """The files in a filesystem. What makes no sense raises StageError."""
 
     path: Path
@@ -29,14 +29,6 @@ class Files(Protocol):
 
     def children(self, path: bytes, node: Node) -> Iterator[tuple[bytes, Node]]:
         """Yield what a directory holds, by name; its `path` is for what is said of it."""
-        ...
-
-    def read(self, node: Node, offset: int, length: int) -> bytes:
-        """Return bytes of a file; fewer at its end."""
-        ...
-
-    def windows(self, node: Node) -> set[int]:
-        """Return the numbers of a file's windows that are not holes as a whole (`node.WINDOW`)."""
         ...
 
 

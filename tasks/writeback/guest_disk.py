@@ -153,7 +153,7 @@ class GuestDisk:
         self._clear()
 
     def _compare(self, before: Files, after: Files) -> Differences:
-        from bootsmith.tasks.disk.ext.files import same
+        from bootsmith.tasks.disk.node import same
         from bootsmith.tasks.tree import ownership
         from bootsmith.tasks.writeback import differences
 

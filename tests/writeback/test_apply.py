@@ -14,7 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from bootsmith.tasks.disk.ext.files import Files, same
+from bootsmith.tasks.disk.ext.files import Files
+from bootsmith.tasks.disk.node import same
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.tree import acl, ownership
 from bootsmith.tasks.writeback import differences, summary

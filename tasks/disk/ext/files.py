@@ -318,17 +318,6 @@ class Files:
             self._damaged(f"there is no block {block + count - 1}")
 
 
-def same(one: tuple[Files, Node], other: tuple[Files, Node]) -> bool:
-    """Tell whether two files hold the same bytes."""
-    (here, mine), (there, theirs) = one, other
-    if mine.size != theirs.size:
-        return False
-    return all(
-        here.read(mine, number * WINDOW, WINDOW) == there.read(theirs, number * WINDOW, WINDOW)
-        for number in sorted(here.windows(mine) | there.windows(theirs))
-    )
-
-
 def _mtime(raw: bytes) -> int:
     """Return when a file's content changed last: signed seconds, and where the inode has room two bits more."""
     seconds: int = struct.unpack_from("<i", raw, 16)[0]

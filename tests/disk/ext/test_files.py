@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 from bootsmith.tasks.disk.ext import files as files_of_ext
-from bootsmith.tasks.disk.ext.files import Files, same
-from bootsmith.tasks.disk.node import WINDOW
+from bootsmith.tasks.disk.ext.files import Files
+from bootsmith.tasks.disk.node import WINDOW, same
 from bootsmith.tasks.errors import StageError
 
 from tests.support.ext_image import read_tree
