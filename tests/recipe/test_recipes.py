@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import subprocess
 from pathlib import Path
 
 from bootsmith.tasks.recipe import listing
@@ -46,6 +49,23 @@ def test_hybrid_is_minimal_for_two_firmwares() -> None:
     minimal, hybrid = load(RECIPES / "minimal.yaml"), load(RECIPES / "hybrid.yaml")
     assert hybrid.boot.loader == ("grub-efi", "grub-bios")
     assert (hybrid.source, hybrid.layers, hybrid.test.firmware) == (minimal.source, minimal.layers, ("uefi", "bios"))
+
+
+def test_vagrant_has_the_user_that_vagrant_enters_as() -> None:
+    """Its box lets Vagrant in by its well-known key and password, and root's work needs no password (W11)."""
+    recipe = load(RECIPES / "vagrant.yaml")
+    user = recipe.system.users["vagrant"]
+    (key,) = user.ssh_keys
+    blob = base64.b64decode(str(key).split()[1])
+    fingerprint = base64.b64encode(hashlib.sha256(blob).digest()).decode().rstrip("=")
+    assert fingerprint == "1M4RzhMyWuFS/86uPY/ce2prh/dVTHW7iD2RhpquOZA"
+    password = user.password.hash  # type: ignore[union-attr]
+    words = ["openssl", "passwd", "-6", "-salt", password.split("$")[2], "vagrant"]
+    made = subprocess.run(words, text=True, capture_output=True, check=True)
+    assert made.stdout.strip() == password
+    sudoers = recipe.layers[-1].files["/etc/sudoers.d/vagrant"]  # type: ignore[union-attr]
+    assert (sudoers.mode, sudoers.content) == (0o440, "vagrant ALL=(ALL) NOPASSWD: ALL\n")
+    assert [each.kind for each in recipe.outputs] == ["box"]
 
 
 def test_passwords_are_not_committed() -> None:
