@@ -50,6 +50,7 @@ CHANGES: dict[str, tuple[Callable[[WholeDisk], object], list[str]]] = {
                       ["unit on.service: disabled in multi-user.target"]),
     "unit unmasked": (lambda disk: disk.debugfs(f"rm /{UNITS}/noise.service"), ["unit noise.service: unmasked"]),
     "password": (lambda disk: disk.put("/etc/shadow", SHADOW), ["password ann: changed"]),
+    "password's day": (lambda disk: disk.put("/etc/shadow", b"root:*:2::::::\nann:!:2::::::\n"), []),
     "user": (lambda disk: disk.put("/etc/passwd", b"root:x:0:0:root:/root:/bin/bash\n"), [
         "user ann: removed", "user root: x:0:0:root:/root:/bin/sh -> x:0:0:root:/root:/bin/bash"]),
     "package": (lambda disk: (disk.put("/var/lib/dpkg/status", STATUS.replace(b"2.10-3", b"2.10-4")),
