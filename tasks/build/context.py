@@ -61,7 +61,7 @@ class StageContext:
         self,
         tool: str,
         *args: str | Path,
-        input: bytes | None = None,  # noqa: A002  # as subprocess calls it
+        input: bytes | Path | None = None,  # noqa: A002  # as subprocess calls it
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
         root: bool = False,

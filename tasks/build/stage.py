@@ -98,7 +98,7 @@ class Context(Protocol):
         self,
         tool: str,
         *args: str | Path,
-        input: bytes | None = None,  # noqa: A002  # as subprocess calls it
+        input: bytes | Path | None = None,  # noqa: A002  # as subprocess calls it
         env: Mapping[str, str] | None = None,
         cwd: Path | None = None,
         root: bool = False,
@@ -111,7 +111,8 @@ class Context(Protocol):
         The environment is empty but for PATH, LC_ALL=C.UTF-8, TZ=UTC, HOME and TMPDIR (both in `work`),
         SOURCE_DATE_EPOCH where `params["epoch"]` is given, and `env`. `root` runs it as uid 0 of a user and mount
         namespace with the caller's subordinate ids mapped (as real root without one: in a mount namespace).
-        Without `network` no network is reachable. It never outlives this process. `stdout` redirects to a file.
+        Without `network` no network is reachable. It never outlives this process. `stdout` redirects to a file; where
+        `input` is a file, the user is told how much of it was taken.
         Raises ToolFailed (unless `check` is False), ToolMissing.
         """
         ...

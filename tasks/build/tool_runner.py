@@ -34,7 +34,7 @@ class ToolRunner:
         ctx: Context,
         words: Sequence[str | Path],
         *,
-        input: bytes | None,  # noqa: A002  # as subprocess calls it
+        input: bytes | Path | None,  # noqa: A002  # as subprocess calls it
         env: Mapping[str, str],
         cwd: Path,
         root: bool,

@@ -14,6 +14,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from io import RawIOBase
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, NamedTuple
 
@@ -30,6 +31,7 @@ OUTPUT_LIMIT = 64 << 20
 """Bytes of stdout, and as many of stderr, that are kept in memory. A program that prints more needs a file."""
 UMASK = 0o022
 """Of every program, whatever the user's own: modes are part of what it makes."""
+_PIECE = 1 << 16  # bytes: what a pipe holds
 LONG = 0.3
 """Seconds after which a program's memory is worth watching; looking costs some milliseconds."""
 
@@ -51,7 +53,7 @@ def run(
     *,
     env: Mapping[str, str],
     cwd: Path,
-    input: bytes | None = None,  # noqa: A002  the word every caller of subprocess knows
+    input: bytes | Path | None = None,  # noqa: A002  the word every caller of subprocess knows
     stdout: Path | None = None,
     log: BinaryIO | None = None,
     on_line: Callable[[str], None] | None = None,
@@ -66,9 +68,10 @@ def run(
     """Run a program to its end and return what it printed; a status above 128 is 128 + the signal that ended it.
 
     `argv` begins with the program's path. With `root` it is uid 0 of a mount and user namespace that holds the caller's
-    subordinate ids. Its words and all it prints go to `log` as they come, the latter line by line to `on_line` too. It
-    inherits the descriptors `pass_fds`. What it takes is watched where there is a `usage` to be told, and bounded by
-    `bounds`. In an `enclosure` it sees little else than the files that this names.
+    subordinate ids. Its words and all it prints go to `log` as they come, the latter line by line to `on_line` too; of
+    a file that is its `input`, that is told how much was taken of it, as "34%". It inherits the descriptors `pass_fds`.
+    What it takes is watched where there is a `usage` to be told, and bounded by `bounds`. In an `enclosure` it sees
+    little else than the files that this names.
     Raises ToolFailed with its last lines, ToolMissing, StageError, and Unenclosed where no view of its own can be had.
     """
     words = [str(word) for word in argv]
@@ -88,7 +91,9 @@ def run(
         if log:
             caveat = f"({child.wall.caveat})\n" if child.wall.caveat else ""
             log.write(f"$ {shlex.join(words)}\n{caveat}".encode(errors="surrogateescape"))
-        _pump(child, isolation.ANSWER + (input or b""), log, on_line)
+        file = stack.enter_context(input.open("rb", buffering=0)) if isinstance(input, Path) else None
+        data = input if isinstance(input, bytes) else b""
+        _pump(child, _Feed(isolation.ANSWER + data, file, on_line), log, on_line)
         status = child.reap()
     if child.overflow:
         raise ToolFailed(
@@ -223,10 +228,34 @@ def _end(child: _Child) -> None:
                 stream.close()
 
 
-def _pump(child: _Child, feed: bytes, log: BinaryIO | None, on_line: Callable[[str], None] | None) -> None:
+class _Feed:
+    """What a child is fed: bytes, then what a file holds."""
+
+    def __init__(self, data: bytes, file: RawIOBase | None, on_line: Callable[[str], None] | None) -> None:
+        self._waiting = memoryview(data)
+        self._file = file
+        self._size = os.fstat(file.fileno()).st_size if file else 0
+        self._taken = 0
+        self._on_line = on_line
+        self._told = time.monotonic()
+
+    def pass_on(self, fd: int) -> bool:
+        """Write what fits into its pipe; tell whether that was all."""
+        if not self._waiting and self._file:
+            self._waiting = memoryview(self._file.read(_PIECE) or b"")
+            self._taken += len(self._waiting)
+            if not self._waiting:
+                self._file = None
+            elif self._on_line and time.monotonic() - self._told > LONG:
+                self._told = time.monotonic()
+                self._on_line(f"{self._taken / max(self._size, self._taken):.0%}")
+        self._waiting = self._waiting[_write(fd, self._waiting) :]
+        return not self._waiting and self._file is None
+
+
+def _pump(child: _Child, feed: _Feed, log: BinaryIO | None, on_line: Callable[[str], None] | None) -> None:
     """Feed a child its input and take what it prints, until it has ended."""
     pipes = (("stdin", child.process.stdin), ("stdout", child.process.stdout), ("stderr", child.process.stderr))
-    waiting = memoryview(feed)
     lines = {"stdout": Lines(), "stderr": Lines()}
     next_look = time.monotonic() + LONG
     with selectors.DefaultSelector() as selector:
@@ -237,8 +266,7 @@ def _pump(child: _Child, feed: bytes, log: BinaryIO | None, on_line: Callable[[s
         while selector.get_map():
             for key, _ in selector.select(max(0.0, next_look - time.monotonic())):
                 if key.data == "stdin":
-                    waiting = waiting[_write(key.fd, waiting) :]
-                    finished = not waiting
+                    finished = feed.pass_on(key.fd)
                 else:
                     chunk = os.read(key.fd, 65536)
                     finished = not chunk
@@ -267,7 +295,7 @@ def _look(child: _Child) -> float:
 def _write(fd: int, data: memoryview) -> int:
     """Write what fits; a reader that went away takes everything, and the rest is dropped."""
     try:
-        return os.write(fd, data[:65536])
+        return os.write(fd, data[:_PIECE])
     except BlockingIOError:
         return 0
     except BrokenPipeError:

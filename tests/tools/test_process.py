@@ -53,6 +53,21 @@ def test_feeds_input(tmp_path: Path, size: int) -> None:
     assert process.run(["/bin/cat"], env=ENV, cwd=tmp_path, input=data[:size]).stdout == data[:size]
 
 
+@pytest.mark.parametrize("size", [0, 1, 65_536, 3_000_001])
+def test_feeds_a_file_and_tells_how_much_was_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
+    """All of it, and nothing more; the shares only grow."""
+    monkeypatch.setattr(process, "LONG", 0)
+    told: list[str] = []
+    (tmp_path / "file").write_bytes(bytes(range(256)) * (size // 256 + 1))
+    os.truncate(tmp_path / "file", size)
+    done = sh("cat", tmp_path, input=tmp_path / "file", on_line=told.append, stdout=tmp_path / "copy")
+    assert done.status == 0
+    assert (tmp_path / "copy").read_bytes() == (tmp_path / "file").read_bytes()
+    shares = [int(each.removesuffix("%")) for each in told]
+    assert shares == sorted(shares)
+    assert shares[-1:] == ([100] if size else [])
+
+
 def test_a_program_that_ignores_its_input_is_no_error(tmp_path: Path) -> None:
     """A program may end without reading what it is given."""
     assert sh("exit 0", tmp_path, input=bytes(5_000_000)).status == 0

@@ -27,7 +27,7 @@ def run(ctx: Context) -> None:
     members = [*(ctx.work / name for name in files), *disk]
     archive.write([(each.name, each) for each in members], packed, params.image.epoch)
     ctx.say(f"compressing {packed.stat().st_size} bytes")
-    ctx.run("gzip", "-nc", packed, stdout=ctx.outputs["image"])
+    ctx.run("gzip", "-nc", input=packed, stdout=ctx.outputs["image"])
 
 
 def metadata(params: ApplianceParams, size: int) -> str:

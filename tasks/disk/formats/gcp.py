@@ -21,4 +21,4 @@ def run(ctx: Context) -> None:
         )
     archive.write_disk(disk, packed, "disk.raw", image.ImageParams.of(ctx).epoch, image.reporting(disk, ctx.say))
     ctx.say(f"compressing {packed.stat().st_size} bytes")
-    ctx.run("gzip", "-nc", packed, stdout=ctx.outputs["image"])
+    ctx.run("gzip", "-nc", input=packed, stdout=ctx.outputs["image"])

@@ -42,11 +42,12 @@ def run(ctx: Context) -> None:
         free = unused.stretches(_reader(opened.fileno(), size), size, lambda start: _dumped(ctx, disk, start))
         ctx.outputs["map"].write_text(bmap.text(opened.fileno(), size, free))
     ctx.say(f"packing {size} bytes by {how}")
-    ctx.run(*packing(how), disk, stdout=ctx.outputs["image"])
+    sized = (f"--stream-size={size}",) if how == "zstd" else ()
+    ctx.run(*packing(how), *sized, input=disk, stdout=ctx.outputs["image"])
 
 
 def packing(how: str) -> tuple[str, ...]:
-    """Return the words that pack a file to stdout; none for "none"."""
+    """Return the words that pack what is given to stdout; none for "none"."""
     threads = max(2, min(16, os.cpu_count() or 2))
     return PACK.get(how, ()) if how in ("gzip", "none") else (*PACK[how], f"-T{threads}")
 
