@@ -40,16 +40,16 @@ BAD = [
         ["2:22: a line without `key:`; write `key: value`, or put a text with : or several lines in quotes"],
     ),
     # -- unknown and missing keys
-    ("name: x\n", ["1:1: source: this must be given; write `source: debian|directory|tar|none`"]),
+    ("name: x\n", ["1:1: source: this must be given; write `source: debian|directory|tar|oci|none`"]),
     (
         "source:\n  debian:\n    variant: minbase\n",
         ["2:3: source.debian.suite: this must be given; write `suite: STR`"],
     ),
     ("source: debian\n", ["1:9: source.debian.suite: this must be given; write `suite: STR`"]),
-    ("source: {}\n", ["1:1: source: nothing is chosen; write exactly one of debian, directory, tar, none"]),
+    ("source: {}\n", ["1:1: source: nothing is chosen; write exactly one of debian, directory, tar, oci, none"]),
     (
         "source: {squashfs: root.img}\n",
-        ["1:10: source.squashfs: no such kind; known here: debian, directory, tar, none"],
+        ["1:10: source.squashfs: no such kind; known here: debian, directory, tar, oci, none"],
     ),
     (
         "source: {tar: {file: recipes.tar, subdir: mnt, strip: -1}}\n",
@@ -59,7 +59,10 @@ BAD = [
             "1:55: source.tar.strip: -1 is too small; write at least 0",
         ],
     ),
-    ("source: [debian]\n", ["1:9: source: this is a list, not one of debian, directory, tar, none; write one of them"]),
+    (
+        "source: [debian]\n",
+        ["1:9: source: this is a list, not one of debian, directory, tar, oci, none; write one of them"],
+    ),
     (SOURCE + "dsk: {size: 8G}\n", ["2:1: dsk: unknown key; did you mean disk?"]),
     (SOURCE + "disk: {siez: 8G, sector: 512}\n", ["2:8: disk.siez: unknown key; did you mean size?"]),
     (SOURCE + "verfy: {min_free: 1M}\n", ["2:1: verfy: unknown key; did you mean verify?"]),

@@ -127,9 +127,10 @@ def test_a_name_that_cannot_be_printed_is_escaped(
 def test_a_cache_is_looked_after_in_every_locale(
     locales: Mapping[str, Mapping[str, str]], top: Path, name: str
 ) -> None:
-    """What a build needs, in a folder of whatever name, is found and kept by gc."""
+    """What a build needs, in a folder of whatever name, is found and kept by gc; a tree's memo is only a short cut."""
     assert run(top, locales["UTF-8"], "doit", "image")[0] == 0
-    before = sorted(path.name for path in (top / "cache").rglob("*") if path.is_file())
+    files = [path for path in (top / "cache").rglob("*") if path.is_file()]
+    before = [path.name for path in files if path.parent.name != "memo.trees"]
     status, said = run(top, locales[name], "bootsmith.cache", "gc", "--size", "0")
     assert status == 0, said
     after = {path.name for path in (top / "cache").rglob("*") if path.is_file()}
