@@ -61,6 +61,7 @@ def diff(request: Request) -> None:
 
     if len(request.words) != 2:
         raise UsageError("diff takes two images", "Name files, or recipes: `doit diff old.img minimal`.")
+    request.session.frozen = request.session.looks_back = True  # recipes' disks are taken as they are
     one, other = (_image(request, word) for word in request.words)
     with looked_into(one) as before, looked_into(other) as after:
         found = list(difference.between(before, after, difference.trees_of(before, after)))

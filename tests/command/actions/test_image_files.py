@@ -91,6 +91,16 @@ def test_a_mistake_is_told_with_what_to_do(disk: WholeDisk, words: list[str], sa
     assert b"Traceback" not in done.stderr
 
 
+def test_diff_makes_nothing_for_a_recipe(disk: WholeDisk) -> None:
+    """One that is not built is told, and no package is resolved for it."""
+    top = disk.raw.parent
+    (top / "never.yaml").write_text("source: {debian: {suite: trixie, packages: [linux-image-cloud-amd64]}}\n")
+    done = doit(disk, "diff", disk.raw.name, "never", status=1)
+    assert b"never is not built yet" in done.stdout + done.stderr
+    assert not (top / "never.lock").exists()
+    (top / "never.yaml").unlink()
+
+
 def test_diff_s_status_tells_whether_images_differ(disk: WholeDisk) -> None:
     """0 where they are the same, 1 where they are not; as JSON too."""
     other = disk.raw.with_name("other.raw")
