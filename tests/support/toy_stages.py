@@ -94,9 +94,9 @@ STAGES = '''
         context.outputs["out"].write_text("\\n".join(found))
 
     def upper(context):
-        """Only the first line counts: an edit below it is cut off here."""
+        """Only the first line counts: an edit below it is cut off here. What is just being written may be empty."""
         count(context)
-        line = context.inputs["base"].read_text().splitlines()[0].upper()
+        line = context.inputs["base"].read_text().ljust(1, "\\n").splitlines()[0].upper()
         context.outputs["out"].write_text(line + str(context.params["option"]) + str(len(context.secret("password"))))
 
     def join(context):
