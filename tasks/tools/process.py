@@ -249,7 +249,10 @@ class _Feed:
             elif self._on_line and time.monotonic() - self._told > LONG:
                 self._told = time.monotonic()
                 self._on_line(f"{self._taken / max(self._size, self._taken):.0%}")
-        self._waiting = self._waiting[_write(fd, self._waiting) :]
+        try:
+            self._waiting = self._waiting[_write(fd, self._waiting) :]
+        except BrokenPipeError:  # a reader that went away takes nothing more
+            return True
         return not self._waiting and self._file is None
 
 
@@ -293,13 +296,11 @@ def _look(child: _Child) -> float:
 
 
 def _write(fd: int, data: memoryview) -> int:
-    """Write what fits; a reader that went away takes everything, and the rest is dropped."""
+    """Write what fits, and return how much that was."""
     try:
         return os.write(fd, data[:_PIECE])
     except BlockingIOError:
         return 0
-    except BrokenPipeError:
-        return len(data)
 
 
 def _take(child: _Child, name: str, chunk: bytes, log: BinaryIO | None) -> None:

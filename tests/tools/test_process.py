@@ -73,6 +73,17 @@ def test_a_program_that_ignores_its_input_is_no_error(tmp_path: Path) -> None:
     assert sh("exit 0", tmp_path, input=bytes(5_000_000)).status == 0
 
 
+def test_a_file_is_read_no_further_than_a_program_takes_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that fails at once is known to, however large the file."""
+    monkeypatch.setattr(process, "LONG", 0)
+    told: list[str] = []
+    (tmp_path / "file").touch()
+    os.truncate(tmp_path / "file", 1 << 40)
+    with pytest.raises(ToolFailed, match="sh exited with status 3"):
+        sh("exit 3", tmp_path, input=tmp_path / "file", on_line=told.append)
+    assert set(told) <= {"0%"}
+
+
 def test_input_is_empty_unless_given(tmp_path: Path) -> None:
     """A program that reads finds the end, and never waits on the user's terminal."""
     assert sh("cat; readlink /proc/self/fd/0", tmp_path).stdout == b"/dev/null\n"
