@@ -20,7 +20,7 @@ from bootsmith.tasks.inspection.system_tree import Place, SystemTree
 from bootsmith.tasks.inspection.verdicts import Check, NotMade, Subject
 from bootsmith.tasks.inspection.volumes import Image
 from bootsmith.tasks.recipe import cmdline
-from bootsmith.tasks.recipe.loaders.kinds import KINDS
+from bootsmith.tasks.recipe.loaders.kinds import KINDS, served
 from bootsmith.tasks.recipe.model import Partition
 from bootsmith.tasks.tools import host, readers
 from bootsmith.tasks.tools.bounds import Bounds
@@ -124,11 +124,11 @@ def _own_check(image: Image, part: Part, name: str) -> Iterator[str]:
 def loader(subject: Subject) -> Iterator[str]:
     """Look for what firmware starts, and for the files that the loader's entries name."""
     firmware = bootable.of_disk(subject.image.disk)
-    if subject.recipe and subject.recipe.boot.loader == ("direct",):
+    if subject.recipe and served(subject.recipe.boot.loader) == ["direct"]:
         raise NotMade("no loader: QEMU starts the kernel")
     removable = subject.recipe is not None and subject.recipe.boot.removable != "no"
     for name in subject.recipe.boot.loader if subject.recipe and removable else ():
-        if KINDS[name].firmware not in firmware:
+        if KINDS[name].firmware not in (*firmware, "direct"):
             yield f"!nothing on it is what {KINDS[name].firmware.upper()} firmware starts, which {name} would be"
     if not firmware:
         if not subject.recipe:

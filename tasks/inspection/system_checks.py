@@ -67,15 +67,19 @@ def passwords(subject: Subject) -> Iterator[str]:
             if name in system.users:
                 yield f"!{name} is not in /etc/shadow"
             continue
-        field = rows[name][1]
-        found = "empty" if not field else "locked" if field.startswith(_LOCKED) else "set"
+        found = _kind(rows[name][1])
         yield f"{name} {found}"
-        expected = "set" if isinstance(password, Secret) else password
+        expected = password if not isinstance(password, Secret) else _kind(password.hash) if password.hash else "set"
         if found != expected:
             yield f"!the password of {name} is {found}, the recipe's {expected}"
     for name, row in rows.items():
         if not row[1] and name not in wanted:
             yield f"!{shown(name)} can log in without a password, and no recipe says so"
+
+
+def _kind(field: str) -> str:
+    """Return what a password's field in /etc/shadow lets its user do."""
+    return "empty" if not field else "locked" if field.startswith(_LOCKED) else "set"
 
 
 def ssh_host_keys(subject: Subject) -> Iterator[str]:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from bootsmith.tasks.build.secret import Secret
 from bootsmith.tasks.inspection import verification
 from bootsmith.tasks.recipe.keys import verify
 from bootsmith.tasks.recipe.model import Verify
@@ -143,6 +144,18 @@ def test_a_recipe_may_demand_more_or_less(whole: WholeDisk) -> None:
     found = WholeDisk(whole.raw, asked).verdicts()
     assert "10G were promised" in found["free-space"].wrong[0]
     assert [name for name, each in found.items() if not each.made] == ["table", "hostname"]
+
+
+@pytest.mark.parametrize(("field", "wrong"), [("!", ""), ("*", ""), ("$6$x$y", "is locked, the recipe's set")])
+def test_a_password_s_hash_may_lock(whole: WholeDisk, field: str, wrong: str) -> None:
+    """It is what it does that counts: a hash that nothing matches is a locked password."""
+    system = whole.recipe.system
+    assert system != "none"
+    users = {name: replace(user, password=Secret(hash=field)) for name, user in system.users.items()}
+    asked = replace(whole.recipe, system=replace(system, users=users))
+    found = WholeDisk(whole.raw, asked).verdicts()["passwords"]
+    assert wrong in "".join(found.wrong)
+    assert bool(found.wrong) is bool(wrong)
 
 
 def test_outputs_hold_the_same_disk(disk: WholeDisk, tmp_path: Path) -> None:
