@@ -10,7 +10,7 @@ import os
 import struct
 import time
 from calendar import timegm
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Final, NoReturn
 
@@ -27,6 +27,8 @@ _LOWER_STEM, _LOWER_SUFFIX = 0x08, 0x10
 _LAST = 0x40  # of a long name's pieces, the first that is met
 _MOST_ENTRIES: Final = 65536  # of a directory (the specification, section 6)
 _MOST_PIECES: Final = 20
+_MOST_FILES: Final = 1_000_000
+_MOST_CHAINS: Final = 64  # that are remembered
 _WINDOW: Final = 1 << 16
 _CODEPAGE = "cp437"
 _NS = 1_000_000_000
@@ -90,16 +92,20 @@ class FatFiles:
                 first = low | (high << 16 if self._geometry.bits == 32 else 0)
                 yield name, self._node(attributes, first, size, _time(date, clock))
 
-    def walk(self) -> Iterator[tuple[bytes, Node]]:
-        """Yield every file and directory by its path, folders before what they hold."""
+    def walk(self, into: Callable[[bytes], bool] = lambda _: True) -> Iterator[tuple[bytes, Node]]:
+        """Yield every file and directory by its path, folders before what they hold; only what is `into` is entered."""
         waiting = [(b"", self.root)]
         met = {self.root.inode}
+        count = 0
         while waiting:
             above, folder = waiting.pop()
             for name, node in self.children(above, folder):
                 path = above + b"/" + name if above else name
+                count += 1
+                if count > _MOST_FILES:
+                    self._damaged(f"it has more than {_MOST_FILES} files")
                 yield path, node
-                if node.kind == "d":
+                if node.kind == "d" and into(path):
                     if node.inode in met:
                         self._damaged(f"the directory /{shown(path)} has two names")
                     met.add(node.inode)
@@ -144,6 +150,8 @@ class FatFiles:
         """Return the stretches of clusters that begin with this one, up to so many clusters together."""
         known = self._chains.get(first)
         if known is None or known[0] < most:
+            if len(self._chains) >= _MOST_CHAINS:
+                self._chains.clear()
             known = self._chains[first] = (most, tuple(self._followed(first, most)))
         return known[1]
 

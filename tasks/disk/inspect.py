@@ -154,12 +154,17 @@ def _loader_files(disk: Disk, start: int, size: int) -> tuple[str, ...]:
     try:
         with descriptor(disk, start, size) as (fd, offset):
             files = FatFiles(Path("FAT"), fd, offset, size)
-            for path, node in files.walk():
+            for path, node in files.walk(_may_hold_loaders):
                 if node.kind == "f" and shown(path).lower().startswith(_LOADER_FILES):
                     found.append(shown(path))
     except StageError:
         return ()
     return tuple(sorted(found))
+
+
+def _may_hold_loaders(folder: bytes) -> bool:
+    path = f"{shown(folder).lower()}/"
+    return any(path.startswith(each) or each.startswith(path) for each in _LOADER_FILES)
 
 
 def _size(size: int) -> str:

@@ -20,9 +20,10 @@ _ENTRIES = b"loader/entries"
 _UNIFIED = b"EFI/Linux"
 _LOADS = {"linux": "kernel", "linuxefi": "kernel", "multiboot": "kernel", "multiboot2": "kernel",
           "initrd": "initrd", "initrdefi": "initrd", "module": "module", "module2": "module"}  # fmt: skip
-_SEARCH = re.compile(r"search\b.*--(fs-uuid|label)\b.*?(?:--set[= ]\S+\s+)?(?:--\S+\s+)*(\S+)\s*$")
 _VARIABLE = re.compile(r"[$(]")
 _LARGEST_UNIFIED = 512 << 20
+_LARGEST_TEXT = 1 << 20
+_MOST = 1000  # entries in a folder
 
 
 class Named(NamedTuple):
@@ -51,9 +52,9 @@ def found(image: Image) -> Iterator[Found]:
         yield from _systemd_boot(tree)
         yield from _unified(tree)
         for path in _GRUB:
-            yield from _grub(image, number, tree.text(path))
+            yield from _grub(image, number, tree.text(path, _LARGEST_TEXT))
         for path in _SYSLINUX:
-            yield from _syslinux(number, path, tree.text(path))
+            yield from _syslinux(number, path, tree.text(path, _LARGEST_TEXT))
 
 
 def _names(tree: SystemTree, folder: bytes, suffix: bytes) -> list[Place]:
@@ -63,11 +64,14 @@ def _names(tree: SystemTree, folder: bytes, suffix: bytes) -> list[Place]:
         return []
     if place.node.kind != "d":
         return []
-    return [each for name, each in tree.children(place) if name.lower().endswith(suffix) and each.node.kind == "f"]
+    found = [each for name, each in tree.children(place) if name.lower().endswith(suffix) and each.node.kind == "f"]
+    if len(found) > _MOST:
+        raise StageError(f"/{shown(place.path)} holds more entries than are read")
+    return found
 
 
 def _text(place: Place) -> str:
-    return place.files.read(place.node, 0, min(place.node.size, 1 << 20)).decode("utf-8", "surrogateescape")
+    return place.files.read(place.node, 0, min(place.node.size, _LARGEST_TEXT)).decode("utf-8", "surrogateescape")
 
 
 def _systemd_boot(tree: SystemTree) -> Iterator[Found]:
@@ -112,9 +116,7 @@ def _grub(image: Image, number: int, text: bytes) -> Iterator[Found]:
         if command == "menuentry":
             title, words, files, at, protocol = _title(stripped), "", [], number, "linux"
         elif title and command == "search":
-            searched = _SEARCH.search(stripped)
-            if searched:
-                at = next((each for each in image.parts if _is(image, each, searched[1], searched[2].strip("'\""))), -1)
+            at = _searched(image, stripped.split(), at)
         elif title and command in _LOADS:
             names, handed = _loaded(command, stripped)
             files += [Named(_LOADS[command], at, name) for name in names]
@@ -123,6 +125,13 @@ def _grub(image: Image, number: int, text: bytes) -> Iterator[Found]:
         elif title and stripped == "}":
             yield Found("grub", title, words, tuple(files), protocol)
             title = ""
+
+
+def _searched(image: Image, words: list[str], here: int) -> int:
+    """Return the partition that a `search` finds: -1 for none, and where it does not say by what, the one before."""
+    by = next((each[2:] for each in words if each in ("--fs-uuid", "--label")), "")
+    value = words[-1].strip("'\"")
+    return next((each for each in image.parts if _is(image, each, by, value)), -1) if by else here
 
 
 def _loaded(command: str, line: str) -> tuple[list[str], str]:

@@ -115,13 +115,13 @@ class SystemTree:
                     below.append(found)
             waiting += reversed(below)
 
-    def text(self, path: bytes) -> bytes:
-        """Return a small file's content; nothing where there is none."""
+    def text(self, path: bytes, most: int = _MOST_BYTES) -> bytes:
+        """Return a small file's content, up to so many bytes; nothing where there is none."""
         try:
             place = self.find(path)
         except UsageError:
             return b""
-        return place.files.read(place.node, 0, min(place.node.size, _MOST_BYTES)) if place.node.kind == "f" else b""
+        return place.files.read(place.node, 0, min(place.node.size, most)) if place.node.kind == "f" else b""
 
 
 def of(image: Image, words: str) -> tuple[SystemTree, bytes]:

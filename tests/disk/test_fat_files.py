@@ -182,3 +182,24 @@ def test_a_directory_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(fat_files, "_MOST_ENTRIES", 64)
     with opened(make(tmp_path / "fat.img", 32)) as files:
         assert 0 < len(list(files.children(b"many", dict(files.walk())[b"many"]))) < 64
+
+
+def test_a_walk_is_bounded_and_enters_what_it_is_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Directories that overlap hold names without end; who looks for loaders need not look at photographs."""
+    image = make(tmp_path / "fat.img", 12)
+    with opened(image) as files:
+        found = [path for path, _ in files.walk(lambda path: path.startswith(b"EFI"))]
+    assert b"EFI/BOOT/BOOTX64.EFI" in found
+    assert b"many" in found
+    assert not [path for path in found if path.startswith(b"many/")]
+    monkeypatch.setattr(fat_files, "_MOST_FILES", 100)
+    with opened(image) as files, pytest.raises(StageError, match="more than 100 files"):
+        list(files.walk())
+
+
+def test_what_is_remembered_of_chains_is_bounded(tmp_path: Path) -> None:
+    """Else as many long ones as a disk has clusters would fill memory."""
+    with opened(make(tmp_path / "fat.img", 32)) as files:
+        for _, node in files.walk():
+            files.read(node, 0, node.size)
+        assert len(files._chains) <= fat_files._MOST_CHAINS

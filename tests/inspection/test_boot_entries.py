@@ -5,8 +5,13 @@ from __future__ import annotations
 from types import SimpleNamespace
 from typing import Any, cast
 
+import pytest
+from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.inspection import boot_entries
 from bootsmith.tasks.inspection.boot_entries import Named
+from bootsmith.tasks.inspection.volumes import looked_into
+
+from tests.support.whole_disk import WholeDisk
 
 UUID = "01234567-89ab-cdef-0123-456789abcdef"
 GRUB = f"""
@@ -66,6 +71,29 @@ def test_grub_s_entries_are_read_as_update_grub_writes_them() -> None:
     assert debian.cmdline == f"root=UUID={UUID} ro quiet a b=c d"
     assert mach.protocol == "multiboot"
     assert mach.files == (Named("kernel", -1, "/boot/gnumach"), Named("module", -1, "/boot/server"))
+
+
+@pytest.mark.parametrize(
+    ("line", "partition"),
+    [
+        (f"search --no-floppy --fs-uuid --set=root {UUID}", 2),
+        (f"search --set=root --fs-uuid {UUID}", 2),
+        ("search --label --set=root 'data'", 2),
+        ("search --fs-uuid --set=root 1-2", -1),
+        ("search --file --set=root /boot/x", 1),
+        ("search " + "--fs-uuid " * 100_000 + "x", -1),
+    ],
+)
+def test_a_search_finds_the_partition_it_names(line: str, partition: int) -> None:
+    """In whichever order its options stand, and however long it is; what a file tells is not known here."""
+    assert boot_entries._searched(image(), line.split(), 1) == partition
+
+
+def test_entries_without_end_are_refused(disk: WholeDisk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is a file that may be large."""
+    monkeypatch.setattr(boot_entries, "_MOST", 0)
+    with looked_into(disk.raw) as opened, pytest.raises(StageError, match="more entries than are read"):
+        list(boot_entries.found(opened))
 
 
 def test_syslinux_labels_are_read() -> None:

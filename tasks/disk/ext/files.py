@@ -41,6 +41,8 @@ _DEEPEST = 5
 _UNWRITTEN = 1 << 15  # an extent longer than this is reserved, and reads as zeros
 _KINDS: Final = {bits: kind for kind, bits in FORMAT.items()}
 _NS = 1_000_000_000
+_SHARED: Final = 8
+"""Files that each block may be of, on average: where it is not shared, one."""
 
 
 class Files:
@@ -105,6 +107,7 @@ class Files:
             self._damaged("its superblock makes no sense")
         self._block = 1024 << scale
         self._groups = (first + 1) * self._block
+        self._room = _SHARED * self._blocks  # blocks that files may have, together
         if self._length < self._blocks * self._block:
             self._damaged("it is cut short")
 
@@ -281,7 +284,7 @@ class Files:
             found = tuple(self._walk_extents(number, raw[40:100], None, set()))
         else:
             try:
-                found = tuple(block_map.extents(raw[40:100], self._read_block, self._block))
+                found = tuple(map(self._counted, block_map.extents(raw[40:100], self._read_block, self._block)))
             except ValueError as error:
                 self._damaged(f"the blocks of inode {number} {error}")
             for extent in found:
@@ -307,7 +310,14 @@ class Files:
             logical, length, high, low = struct.unpack_from("<IHHI", raw, at)
             if length <= _UNWRITTEN:
                 self._check_block(low | high << 32, length)
-                yield Extent(logical, low | high << 32, length)
+                yield self._counted(Extent(logical, low | high << 32, length))
+
+    def _counted(self, extent: Extent) -> Extent:
+        """Return a stretch; files whose blocks are many times those of the disk are refused."""
+        self._room -= extent.length
+        if self._room < 0:
+            self._damaged("its files have more blocks than it could hold")
+        return extent
 
     def _read_block(self, block: int) -> bytes:
         self._check_block(block, 1)

@@ -208,6 +208,18 @@ def test_paths_are_bounded(image: Path, monkeypatch: pytest.MonkeyPatch, bound: 
         files.tree()
 
 
+@pytest.mark.parametrize("kind", ["ext4", "ext2"])
+def test_files_with_more_blocks_than_the_disk_are_refused(
+    top: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str
+) -> None:
+    """Files that all claim the same blocks would be read for ever: together they have no more than some times all."""
+    image = made(top, tmp_path / "fs.img", kind)
+    assert read_all(image)
+    monkeypatch.setattr(files_of_ext, "_SHARED", 0.01)
+    with pytest.raises(StageError, match="more blocks than it could hold"):
+        read_all(image)
+
+
 def test_a_clean_copy_is_still_clean(image: Path, tmp_path: Path) -> None:
     """Reading changes nothing."""
     before = sparse_copy(image, tmp_path / "copy.img").read_bytes()
