@@ -1,4 +1,4 @@
-"""Files under a passing name: written there, then renamed into place; what dead processes left is swept away."""
+"""Files and folders under a passing name, files then renamed into place; what dead processes left is swept away."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 PREFIX = ".tmp-"
+FOLDER = "bootsmith-passing-"
+"""What folders are called in the system's own for passing things."""
 
 
 @contextmanager
@@ -100,5 +102,53 @@ def _remove_if_dead(path: Path) -> None:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         path.unlink()
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def folder() -> Iterator[Path]:
+    """Yield a new folder in the system's own for passing things, removed afterwards. Raises OSError.
+
+    It is locked as long as its maker lives; what others of the same user left there when they were killed goes first.
+    """
+    import shutil
+    import tempfile
+
+    place = Path(tempfile.gettempdir())
+    for left in place.glob(f"{FOLDER}????????"):
+        with contextlib.suppress(OSError):
+            _remove_folder_if_dead(left)
+    while True:
+        path = Path(tempfile.mkdtemp(prefix=FOLDER, dir=place))
+        descriptor = -1
+        with contextlib.suppress(FileNotFoundError):  # swept away before it was locked
+            descriptor = os.open(path, _FOLDER_FLAGS)
+            with contextlib.suppress(OSError):  # no locks on this file system: nobody sweeps there either
+                fcntl.flock(descriptor, fcntl.LOCK_EX)
+            if os.fstat(descriptor).st_nlink:
+                break
+        if descriptor >= 0:
+            os.close(descriptor)
+    try:
+        yield path
+    finally:
+        try:
+            shutil.rmtree(path)
+        finally:
+            os.close(descriptor)
+
+
+_FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def _remove_folder_if_dead(path: Path) -> None:
+    import shutil
+
+    descriptor = os.open(path, _FOLDER_FLAGS)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        if os.fstat(descriptor).st_uid == os.geteuid():
+            shutil.rmtree(path)
     finally:
         os.close(descriptor)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from bootsmith.cache.files import temporary
 from bootsmith.tasks.disk import passphrase as passphrases
 from bootsmith.tasks.disk.passphrase import Passphrase
 from bootsmith.tasks.errors import BootsmithError, ToolFailed
@@ -180,7 +181,7 @@ class _Converted:
             stretch = {"driver": "raw", "offset": start, "size": length, "file": node}
             return ["convert", "-n", "-O", "raw", f"json:{json.dumps(stretch)}", into]
 
-        with tempfile.TemporaryDirectory(prefix="bootsmith-") as folder:
+        with temporary.folder() as folder:
             file = Path(folder, "part")
             file.touch()
             os.truncate(file, length)

@@ -6,10 +6,10 @@ import dataclasses
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from bootsmith.cache.errors import Unwritable
+from bootsmith.cache.files import temporary
 from bootsmith.tasks.errors import RecipeError, StageError
 from bootsmith.tasks.packages import debs, downloads, lists, mirrors, request, resolution
 from bootsmith.tasks.packages.lockfile import LockFile, Package, changes, read, write
@@ -89,7 +89,7 @@ def _lists_folder(store: Store) -> Iterator[Path]:
     try:
         store.drafts()
     except Unwritable:
-        with TemporaryDirectory(prefix="bootsmith-") as folder:
+        with temporary.folder() as folder:
             yield Path(folder)
     else:
         yield store.root

@@ -8,12 +8,12 @@ into can read nothing that is not public, and write nothing but what it was to w
 from __future__ import annotations
 
 import os
-import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from bootsmith.cache.files import temporary
 from bootsmith.tasks.tools.programs import find
 from bootsmith.tasks.tools.tool import MOUNT, PIVOT_ROOT, SETPRIV, SH, UMOUNT
 
@@ -69,7 +69,7 @@ class Enclosure(NamedTuple):
 @contextmanager
 def made(program: Path, files: Sequence[Shown]) -> Iterator[Enclosure]:
     """Make the folder of a view for a program and some files. Raises OSError."""
-    with tempfile.TemporaryDirectory(prefix="bootsmith-") as folder:
+    with temporary.folder() as folder:
         root = Path(folder)
         for name in (".old", "proc", "dev"):
             (root / name).mkdir()

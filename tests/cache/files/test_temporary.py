@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
 import pytest
+from bootsmith.cache.files import temporary as temporaries
 from bootsmith.cache.files.temporary import PREFIX, sweep, temporary, write
 
 from tests.support import other_process
+from tests.support.checkout import CHECKOUT
 
 DIE_WRITING = """
 import os, signal, sys
@@ -89,3 +94,37 @@ def test_drafts_can_be_kept_elsewhere(tmp_path: Path) -> None:
     write(folder / "file", b"whole", drafts=drafts)
     assert sorted(path.name for path in folder.iterdir()) == [f"{PREFIX}0123456789abcdef", "file"]
     assert list(drafts.iterdir()) == []
+
+
+KILLED_WITH_A_FOLDER = """
+import os, signal, sys
+from bootsmith.cache.files import temporary
+with temporary.folder() as folder:
+    (folder / "inside").mkdir()
+    (folder / "inside/file").write_text("half")
+    print(folder, flush=True)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_folders_of_the_killed_go_and_those_of_the_living_stay(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever is called alike and is no such folder stays too (L11)."""
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    done = subprocess.run([sys.executable, "-c", KILLED_WITH_A_FOLDER], capture_output=True, text=True, check=False,
+                          env={**os.environ, "PYTHONPATH": str(CHECKOUT / "src")})  # fmt: skip
+    left = Path(done.stdout.strip())
+    assert (left / "inside/file").is_file()
+    others = [tmp_path / f"{temporaries.FOLDER}12345678.img", tmp_path / "bootsmith-12345678", tmp_path / "x"]
+    for each in others:
+        each.mkdir()
+    (tmp_path / f"{temporaries.FOLDER}abcdefgh").symlink_to(others[2])
+    with temporaries.folder() as one:
+        assert not left.exists()
+        with temporaries.folder() as two:
+            assert one.is_dir()
+            assert one != two
+            (two / "file").touch()
+        assert not two.exists()
+    assert not one.exists()
+    assert all(each.is_dir() for each in others)
