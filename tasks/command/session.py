@@ -29,7 +29,7 @@ from bootsmith.tasks.planning.remembered import RememberedPlan
 if TYPE_CHECKING:
     from bootsmith.tasks.build.secret import Secret
     from bootsmith.tasks.packages.lockfile import LockFile
-    from bootsmith.tasks.recipe.model import Recipe
+    from bootsmith.tasks.recipe.model.recipe import Recipe
 
 NOTHING: Mapping[str, str] = {}
 BEGINNING = 315_532_800

@@ -17,7 +17,7 @@ from bootsmith.tasks.disk.sizing import MIB, human
 from bootsmith.tasks.errors import StageError
 
 if TYPE_CHECKING:
-    from bootsmith.tasks.recipe.model import Disk
+    from bootsmith.tasks.recipe.model.disk import Disk
 
 SECTOR = 512
 ROOM = 440

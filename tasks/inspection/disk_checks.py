@@ -21,7 +21,7 @@ from bootsmith.tasks.inspection.verdicts import Check, NotMade, Subject
 from bootsmith.tasks.inspection.volumes import Image
 from bootsmith.tasks.recipe import cmdline
 from bootsmith.tasks.recipe.loaders.kinds import KINDS, served
-from bootsmith.tasks.recipe.model import Partition
+from bootsmith.tasks.recipe.model.disk import Partition
 from bootsmith.tasks.tools import host, readers
 from bootsmith.tasks.tools.bounds import Bounds
 from bootsmith.tasks.tools.enclosure import Shown

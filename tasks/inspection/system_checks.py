@@ -10,7 +10,7 @@ from bootsmith.tasks.build.secret import Secret
 from bootsmith.tasks.errors import UsageError
 from bootsmith.tasks.inspection.system_tree import SystemTree
 from bootsmith.tasks.inspection.verdicts import Check, NotMade, Subject
-from bootsmith.tasks.recipe.model import System
+from bootsmith.tasks.recipe.model.system import System
 from bootsmith.tasks.tree import units
 from bootsmith.tasks.tree.accounts import Table
 

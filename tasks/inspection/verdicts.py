@@ -10,7 +10,7 @@ from bootsmith.tasks.disk.inspect import Inspection
 from bootsmith.tasks.inspection.boot_entries import Found
 from bootsmith.tasks.inspection.system_tree import SystemTree
 from bootsmith.tasks.inspection.volumes import Image
-from bootsmith.tasks.recipe.model import Recipe
+from bootsmith.tasks.recipe.model.recipe import Recipe
 
 
 class Verdict(NamedTuple):

@@ -15,7 +15,7 @@ from bootsmith.tasks.errors import BootsmithError, StageError, ToolFailed, Usage
 from bootsmith.tasks.inspection import boot_entries, disk_checks, system_checks, system_tree
 from bootsmith.tasks.inspection.verdicts import Check, NotMade, Subject, Verdict
 from bootsmith.tasks.inspection.volumes import Image
-from bootsmith.tasks.recipe.model import Recipe
+from bootsmith.tasks.recipe.model.recipe import Recipe
 from bootsmith.tasks.tools import host, process
 from bootsmith.tasks.tools.environment import ENVIRONMENT
 

@@ -13,7 +13,7 @@ from bootsmith.tasks.machine.console import Expectations
 from bootsmith.tasks.machine.console_messages import NO_SERIAL, STARVED, Failure, Phase
 from bootsmith.tasks.machine.dialogue import Agent, SerialPorts, Shell, Typist
 from bootsmith.tasks.machine.entry import EntryChoice, EntryKeys
-from bootsmith.tasks.recipe.model import Test
+from bootsmith.tasks.recipe.model.machine import Test
 
 NO_NONCE = "no nonce (the guest's init printed none)"
 _POLL = 0.5

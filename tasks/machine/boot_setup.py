@@ -12,7 +12,7 @@ from bootsmith.tasks.machine.accelerator import Accel
 from bootsmith.tasks.machine.entry import EntryChoice
 from bootsmith.tasks.machine.firmware import Firmware
 from bootsmith.tasks.machine.run import Subject, firmware_of
-from bootsmith.tasks.recipe.model import Machine, Test
+from bootsmith.tasks.recipe.model.machine import Machine, Test
 
 if TYPE_CHECKING:
     from bootsmith.tasks.build.stage import Json

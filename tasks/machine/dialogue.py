@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from bootsmith.tasks.machine.console import Console
-from bootsmith.tasks.recipe.model import Keystrokes
+from bootsmith.tasks.recipe.model.machine import Keystrokes
 
 _LINE = 900  # bytes of a command sent at once: a tty holds 4095
 _RETRY = 5.0  # seconds between two attempts to get a prompt

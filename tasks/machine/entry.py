@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from bootsmith.tasks.boot.menu import Menu
     from bootsmith.tasks.machine.dialogue import SerialPorts
     from bootsmith.tasks.machine.firmware import Kind
-    from bootsmith.tasks.recipe.model import Boot
+    from bootsmith.tasks.recipe.model.boot import Boot
 
 FIRST, DOWN, UP, ENTER = b"\x01", b"\x0e", b"\x10", b"\r"
 """Ctrl-A, Ctrl-N, Ctrl-P: one byte each, where an arrow key's three can fall apart."""

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from bootsmith.tasks.machine.accelerator import Accel
 from bootsmith.tasks.machine.qemu import Kernel
-from bootsmith.tasks.recipe.model import Machine
+from bootsmith.tasks.recipe.model.machine import Machine
 
 _RATE = "tsc_early_khz"
 _KHZ = 500  # per BogoMIPS: Linux counts two for each MHz of a TSC

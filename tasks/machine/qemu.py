@@ -17,7 +17,7 @@ from bootsmith.tasks.disk.passphrase import ID, definition
 from bootsmith.tasks.errors import UsageError
 from bootsmith.tasks.machine.accelerator import Accel
 from bootsmith.tasks.machine.firmware import Firmware
-from bootsmith.tasks.recipe.model import Machine
+from bootsmith.tasks.recipe.model.machine import Machine
 
 PROGRAM = "qemu-system-x86_64"
 PROGRAMS = {"amd64": PROGRAM, "i386": "qemu-system-i386"}

@@ -16,7 +16,7 @@ from bootsmith.tasks.disk.passphrase import Passphrase
 from bootsmith.tasks.errors import BootsmithError, UsageError
 from bootsmith.tasks.machine import accelerator, firmware, microvm_clock, overlay, ports, qemu, running, shares, ssh
 from bootsmith.tasks.machine.credentials import Asked, credentials
-from bootsmith.tasks.recipe.model import Machine
+from bootsmith.tasks.recipe.model.machine import Machine
 from bootsmith.tasks.tools import host, popen
 
 SSH = 22

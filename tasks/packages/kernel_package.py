@@ -10,12 +10,14 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 
-from bootsmith.tasks.recipe.model import Debian, Files, Links, Overlay, Packages, Run, Script
+from bootsmith.tasks.recipe.model.layers import Files, Links, Overlay, Packages, Run, Script
+from bootsmith.tasks.recipe.model.source import Debian
 from bootsmith.tasks.tree.installed_kernel import PATTERNS
 
 if TYPE_CHECKING:
     from bootsmith.tasks.packages.lockfile import LockFile, Package
-    from bootsmith.tasks.recipe.model import LayerSpec, Recipe
+    from bootsmith.tasks.recipe.model.layers import LayerSpec
+    from bootsmith.tasks.recipe.model.recipe import Recipe
 
 DEBIAN: Final[Mapping[str, str]] = {"amd64": "linux-image-amd64", "i386": "linux-image-686"}
 """Debian's kernel for any machine of an architecture; that of i386 needs no PAE."""

@@ -20,13 +20,14 @@ from bootsmith.tasks.errors import StageError, ToolMissing
 from bootsmith.tasks.packages.apt import Apt, Repository
 from bootsmith.tasks.packages.mirrors import SECURITY, SUITES, UPDATES, Mirrors, extra, roles
 from bootsmith.tasks.packages.request import mistake
-from bootsmith.tasks.recipe.model import Debian, PackageFile
+from bootsmith.tasks.recipe.model.files import PackageFile
+from bootsmith.tasks.recipe.model.source import Debian
 from bootsmith.tasks.recipe.values.files import packaged
 from bootsmith.tasks.tools import host
 
 if TYPE_CHECKING:
-    from bootsmith.tasks.recipe import model
-    from bootsmith.tasks.recipe.model import Recipe
+    from bootsmith.tasks.recipe.model import source as model
+    from bootsmith.tasks.recipe.model.recipe import Recipe
 
 _ARCHIVED: Final = ("stretch", "buster", "bullseye")  # signed by keys that leave the keyring when they expire
 _OFFLINE: Final = (

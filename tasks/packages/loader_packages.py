@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 
 from bootsmith.tasks.boot import registry
 from bootsmith.tasks.recipe.loaders import own
-from bootsmith.tasks.recipe.model import Debian
+from bootsmith.tasks.recipe.model.source import Debian
 
 if TYPE_CHECKING:
     from bootsmith.tasks.boot.loader import Loader
     from bootsmith.tasks.recipe.loaders.own import OwnLoader
-    from bootsmith.tasks.recipe.model import Recipe
+    from bootsmith.tasks.recipe.model.recipe import Recipe
 
 
 def loader(name: str) -> Loader | OwnLoader:

@@ -13,13 +13,13 @@ from bootsmith.cache.files import temporary
 from bootsmith.tasks.errors import RecipeError, StageError
 from bootsmith.tasks.packages import debs, downloads, lists, mirrors, request, resolution
 from bootsmith.tasks.packages.lockfile import LockFile, Package, changes, read, write
-from bootsmith.tasks.recipe.model import Debian
+from bootsmith.tasks.recipe.model.source import Debian
 from bootsmith.tasks.recipe.values.files import packaged
 
 if TYPE_CHECKING:
     from bootsmith.cache.store.store import Store
     from bootsmith.tasks.packages.mirrors import Mirrors
-    from bootsmith.tasks.recipe.model import Recipe
+    from bootsmith.tasks.recipe.model.recipe import Recipe
 
 
 def ensure(recipe: Recipe, path: Path, store: Store, say: Callable[[str], None]) -> LockFile:

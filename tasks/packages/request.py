@@ -10,13 +10,14 @@ from bootsmith.cache.display import shown
 from bootsmith.tasks.errors import RecipeError
 from bootsmith.tasks.packages import kernel_package
 from bootsmith.tasks.packages.loader_packages import packages
-from bootsmith.tasks.recipe.model import Debian, Packages
+from bootsmith.tasks.recipe.model.layers import Packages
+from bootsmith.tasks.recipe.model.source import Debian
 from bootsmith.tasks.recipe.values.files import packaged
 
 if TYPE_CHECKING:
     from bootsmith.tasks.build.stage import Json
     from bootsmith.tasks.packages.lockfile import LockFile
-    from bootsmith.tasks.recipe.model import Recipe
+    from bootsmith.tasks.recipe.model.recipe import Recipe
 
 
 FETCHER: Final = "bootsmith.tasks.packages.downloads:supply"

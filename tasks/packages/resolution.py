@@ -18,10 +18,12 @@ from bootsmith.tasks.packages.loader_packages import packages
 from bootsmith.tasks.packages.lockfile import LayerPackages, LockFile, Package
 from bootsmith.tasks.packages.mirrors import Mirrors
 from bootsmith.tasks.packages.request import mistake
-from bootsmith.tasks.recipe.model import Debian, PackageFile, Packages
+from bootsmith.tasks.recipe.model.files import PackageFile
+from bootsmith.tasks.recipe.model.layers import Packages
+from bootsmith.tasks.recipe.model.source import Debian
 
 if TYPE_CHECKING:
-    from bootsmith.tasks.recipe.model import Recipe
+    from bootsmith.tasks.recipe.model.recipe import Recipe
 
 _PRIORITIES: Final = {
     "minbase": ("required",),

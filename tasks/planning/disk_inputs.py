@@ -13,7 +13,7 @@ from bootsmith.tasks.recipe import boot_files
 
 if TYPE_CHECKING:
     from bootsmith.tasks.planning.site import Layer, Site
-    from bootsmith.tasks.recipe.model import Recipe
+    from bootsmith.tasks.recipe.model.recipe import Recipe
 
 
 def _layers(recipe: Recipe, site: Site) -> tuple[Layer, ...]:

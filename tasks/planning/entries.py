@@ -11,8 +11,8 @@ from bootsmith.tasks.planning.placement import mounted
 from bootsmith.tasks.recipe import boot_files, cmdline
 
 if TYPE_CHECKING:
-    from bootsmith.tasks.recipe import model
-    from bootsmith.tasks.recipe.model import Recipe
+    from bootsmith.tasks.recipe.model import boot as model
+    from bootsmith.tasks.recipe.model.recipe import Recipe
 
 
 def menu(recipe: Recipe, line: Callable[[str], str] | None = None) -> Menu:

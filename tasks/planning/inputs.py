@@ -16,7 +16,8 @@ from bootsmith.tasks.errors import RecipeError
 if TYPE_CHECKING:
     from bootsmith.tasks.build.plan import Plan
     from bootsmith.tasks.build.stage import Stage
-    from bootsmith.tasks.recipe.model import Boot, Recipe
+    from bootsmith.tasks.recipe.model.boot import Boot
+    from bootsmith.tasks.recipe.model.recipe import Recipe
 
 SECTIONS = ("source", "layers", "system", "boot", "outputs")
 """Where a recipe names files for its stages; what a machine or a test takes is no stage's."""

@@ -6,11 +6,14 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from bootsmith.tasks.recipe.model import Directory, FileSpec, Oci, Packages, Tar
+from bootsmith.tasks.recipe.model.layers import FileSpec, Packages
+from bootsmith.tasks.recipe.model.source import Directory, Oci, Tar
 
 if TYPE_CHECKING:
     from bootsmith.tasks.planning.site import Layer, Site
-    from bootsmith.tasks.recipe.model import File, Module, Recipe
+    from bootsmith.tasks.recipe.model.boot import Module
+    from bootsmith.tasks.recipe.model.files import File
+    from bootsmith.tasks.recipe.model.recipe import Recipe
 
 SYSTEM: Final = "system"
 MODULES: Final = "modules"

@@ -25,7 +25,7 @@ from bootsmith.tasks.recipe import boot_files
 
 if TYPE_CHECKING:
     from bootsmith.tasks.planning.site import Site
-    from bootsmith.tasks.recipe.model import Recipe
+    from bootsmith.tasks.recipe.model.recipe import Recipe
 
 
 def plan(recipe: Recipe, site: Site) -> Plan:

@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING, Final
 from bootsmith.cache.display import shown
 from bootsmith.tasks.disk.kernel_paths import key
 from bootsmith.tasks.recipe import boot_files
-from bootsmith.tasks.recipe.model import Directory, Files, Links, Overlay, Run, Script
+from bootsmith.tasks.recipe.model.layers import Files, Links, Overlay, Run, Script
+from bootsmith.tasks.recipe.model.source import Directory
 from bootsmith.tasks.tree.installed_kernel import PATTERNS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from bootsmith.tasks.recipe.model import LayerSpec, Recipe
+    from bootsmith.tasks.recipe.model.layers import LayerSpec
+    from bootsmith.tasks.recipe.model.recipe import Recipe
 
 _ACCOUNTS: Final = ("etc/passwd", "etc/group")
 

@@ -8,10 +8,12 @@ from bootsmith.tasks.disk.content import owner as owner_of
 from bootsmith.tasks.disk.kernel_paths import Placement, role
 from bootsmith.tasks.recipe import boot_files
 from bootsmith.tasks.recipe.loaders import partitions
-from bootsmith.tasks.recipe.model import Debian
+from bootsmith.tasks.recipe.model.source import Debian
 
 if TYPE_CHECKING:
-    from bootsmith.tasks.recipe.model import Disk, Kernel, Recipe
+    from bootsmith.tasks.recipe.model.boot import Kernel
+    from bootsmith.tasks.recipe.model.disk import Disk
+    from bootsmith.tasks.recipe.model.recipe import Recipe
 
 ENTRIES: Final = "entries"
 """The folder of what entries have of their own, beside the usual kernels."""

@@ -16,7 +16,7 @@ from bootsmith.tasks.disk.kernel_paths import key
 from bootsmith.tasks.packages import kernel_package, loader_packages
 from bootsmith.tasks.planning import own_tree
 from bootsmith.tasks.recipe import boot_files
-from bootsmith.tasks.recipe.model import Tar
+from bootsmith.tasks.recipe.model.source import Tar
 from bootsmith.tasks.tools import programs
 from bootsmith.tasks.tools.catalogue import TOOLS
 from bootsmith.tasks.tree import boot_formats, cloud_config, file_kinds, initrd_archive
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from bootsmith.tasks.packages.lockfile import LockFile
-    from bootsmith.tasks.recipe.model import Recipe
+    from bootsmith.tasks.recipe.model.recipe import Recipe
 
 
 def files(recipe: Recipe, builds: Path) -> list[str]:

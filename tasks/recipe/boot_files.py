@@ -10,7 +10,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Final, NamedTuple
 
 if TYPE_CHECKING:
-    from bootsmith.tasks.recipe.model import Boot, BootEntry, File, Kernel
+    from bootsmith.tasks.recipe.model.boot import Boot, BootEntry, Kernel
+    from bootsmith.tasks.recipe.model.files import File
 
 BOOT: Final = ""
 

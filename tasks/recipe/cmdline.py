@@ -6,7 +6,8 @@ import re
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from bootsmith.tasks.recipe.model import Boot, Disk
+    from bootsmith.tasks.recipe.model.boot import Boot
+    from bootsmith.tasks.recipe.model.disk import Disk
 
 LONGEST: Final = 2047
 """Bytes that Linux keeps of its command line on x86 (COMMAND_LINE_SIZE, less the NUL); it says nothing of the rest."""

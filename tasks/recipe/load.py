@@ -15,7 +15,7 @@ from bootsmith.tasks.recipe.inheritance.parents import Document, gather
 from bootsmith.tasks.recipe.inheritance.variables import Variables, declare, predefined
 from bootsmith.tasks.recipe.keys.all import BOOT, DISK, LOADER, RECIPE
 from bootsmith.tasks.recipe.loaders import layouts, own
-from bootsmith.tasks.recipe.model import Recipe
+from bootsmith.tasks.recipe.model.recipe import Recipe
 from bootsmith.tasks.recipe.text.nodes import COMMAND_LINE, Items, Place, Raw, Table, Text, locate, node
 from bootsmith.tasks.recipe.text.problems import Problems, suggest
 from bootsmith.tasks.recipe.values.scalars import FAILED

@@ -17,7 +17,8 @@ from bootsmith.tasks.recipe.completion.all import output as complete_output
 from bootsmith.tasks.recipe.inheritance import overrides
 from bootsmith.tasks.recipe.keys.all import MACHINE as MACHINE_KEYS
 from bootsmith.tasks.recipe.keys.all import OUTPUT
-from bootsmith.tasks.recipe.model import Machine, OutputSpec
+from bootsmith.tasks.recipe.model.machine import Machine
+from bootsmith.tasks.recipe.model.outputs import OutputSpec
 from bootsmith.tasks.recipe.text.nodes import COMMAND_LINE, Place, Raw, Table, node
 from bootsmith.tasks.recipe.text.problems import Problems
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bootsmith.tasks.recipe.keys.all import RECIPE
-from bootsmith.tasks.recipe.model import Recipe
+from bootsmith.tasks.recipe.model.recipe import Recipe
 from bootsmith.tasks.recipe.text.writing import block
 
 

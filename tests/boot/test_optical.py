@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from bootsmith.tasks.disk import bootable, mbr
 from bootsmith.tasks.recipe.load import load
-from bootsmith.tasks.recipe.model import Iso
+from bootsmith.tasks.recipe.model.outputs import Iso
 
 from tests.support import cd_build
 from tests.support.tar_members import EPOCH

@@ -14,7 +14,7 @@ import pytest
 from bootsmith.tasks.command.table import COMMANDS, GROUPS, Command
 from bootsmith.tasks.recipe.load import examine, load
 from bootsmith.tasks.recipe.loaders.kinds import KINDS
-from bootsmith.tasks.recipe.model import Partition
+from bootsmith.tasks.recipe.model.disk import Partition
 
 from tests.support.checkout import CHECKOUT
 from tests.support.document_pages import PAGES, Passage, blocks, command_lines, passages, words

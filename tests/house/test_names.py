@@ -54,7 +54,7 @@ def test_a_decision_that_holds_no_more_says_which_does() -> None:
     [
         ("see `tasks/plan.py`", ["tasks/plan.py"]),
         ("see plan_of_old.py for more", ["plan_of_old.py"]),
-        ("see disk.py", ["disk.py of 3"]),
+        ("see disk.py", ["disk.py of 4"]),
         ("see build/plan.py, `__init__.py`, tasks/build/ and docs/adr/0021-fresh-before-doit.md", []),
         ("`bootsmith.tasks.plan` and `bootsmith.tasks.build.plan`", ["bootsmith.tasks.plan"]),
         ("`bootsmith.tasks.build.plan.Plan`, `tasks.build.plan.Plane`", ["tasks.build.plan.Plane"]),

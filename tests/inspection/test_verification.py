@@ -12,7 +12,7 @@ import pytest
 from bootsmith.tasks.build.secret import Secret
 from bootsmith.tasks.inspection import verification
 from bootsmith.tasks.recipe.keys import verify
-from bootsmith.tasks.recipe.model import Verify
+from bootsmith.tasks.recipe.model.recipe import Verify
 
 from tests.support.whole_disk import UNITS, WholeDisk
 

@@ -9,7 +9,7 @@ from bootsmith.tasks.build.secret import Secret
 from bootsmith.tasks.machine.boot_run import BootRun, Unmet, began
 from bootsmith.tasks.machine.console import Console
 from bootsmith.tasks.machine.console_messages import STARVED, Phase
-from bootsmith.tasks.recipe.model import Keystrokes, Login
+from bootsmith.tasks.recipe.model.machine import Keystrokes, Login
 
 from tests.support.machine_keys import demands
 from tests.support.scripted_guests import KERNEL, ScriptedGuest

@@ -12,7 +12,7 @@ from bootsmith.tasks.errors import BootsmithError
 from bootsmith.tasks.machine.boot_run import BootRun, Unmet
 from bootsmith.tasks.machine.entry import EntryChoice, choose
 from bootsmith.tasks.recipe.load import load
-from bootsmith.tasks.recipe.model import Boot
+from bootsmith.tasks.recipe.model.boot import Boot
 
 from tests.support.machine_keys import demands
 from tests.support.scripted_guests import ScriptedGuest

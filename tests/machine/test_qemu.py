@@ -14,7 +14,7 @@ from bootsmith.tasks.errors import UsageError
 from bootsmith.tasks.machine import qemu
 from bootsmith.tasks.machine.accelerator import KVM
 from bootsmith.tasks.machine.firmware import Firmware
-from bootsmith.tasks.recipe.model import Machine
+from bootsmith.tasks.recipe.model.machine import Machine
 
 from tests.support.machine_keys import TCG, machine
 

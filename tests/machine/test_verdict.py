@@ -24,7 +24,7 @@ from bootsmith.tasks.machine.firmware import Firmware
 from bootsmith.tasks.machine.qemu import Kernel
 from bootsmith.tasks.machine.run import Subject
 from bootsmith.tasks.machine.verdict import Verdict, Verdicts
-from bootsmith.tasks.recipe.model import Login
+from bootsmith.tasks.recipe.model.machine import Login
 from bootsmith.tasks.tools import identity
 
 from tests.support.machine_keys import TCG, demands, machine

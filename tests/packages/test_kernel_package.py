@@ -12,7 +12,7 @@ import pytest
 from bootsmith.tasks.errors import RecipeError
 from bootsmith.tasks.packages import kernel_package, lockfile, mirrors, request, resolution
 from bootsmith.tasks.packages.lockfile import LockFile, Package
-from bootsmith.tasks.recipe.model import Recipe
+from bootsmith.tasks.recipe.model.recipe import Recipe
 
 from tests.support.checkout import CHECKOUT
 from tests.support.debian_archive import Archive

@@ -11,7 +11,7 @@ from bootsmith.cache.store.store import Store
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.packages import lockfile, mirrors, renewal, request, resolution
 from bootsmith.tasks.packages.lockfile import LayerPackages, LockFile, Package
-from bootsmith.tasks.recipe.model import Recipe
+from bootsmith.tasks.recipe.model.recipe import Recipe
 
 from tests.support.recipe_folder import RecipeFolder
 

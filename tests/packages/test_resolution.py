@@ -15,7 +15,9 @@ from bootsmith.tasks.packages import downloads, lists, lockfile, mirrors, renewa
 from bootsmith.tasks.packages.apt import Apt, Repository
 from bootsmith.tasks.packages.lockfile import LockFile
 from bootsmith.tasks.packages.mirrors import Mirrors
-from bootsmith.tasks.recipe.model import Debian, Nothing, PackageFile, Recipe
+from bootsmith.tasks.recipe.model.files import PackageFile
+from bootsmith.tasks.recipe.model.recipe import Recipe
+from bootsmith.tasks.recipe.model.source import Debian, Nothing
 from bootsmith.tasks.tools import host
 
 from tests.support.debian_archive import Archive

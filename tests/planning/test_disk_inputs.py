@@ -8,7 +8,7 @@ import pytest
 from bootsmith.tasks.planning import disk_inputs
 from bootsmith.tasks.planning.site import Site
 from bootsmith.tasks.recipe.load import load
-from bootsmith.tasks.recipe.model import Recipe
+from bootsmith.tasks.recipe.model.recipe import Recipe
 
 SITE = Site("x", Path("/b"), Path("/x.lock"), 7)
 OWN = "boot: {entries: {all: {}, mine: {kernel: k, initrd: none}}}\n"

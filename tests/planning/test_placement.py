@@ -13,7 +13,7 @@ from bootsmith.tasks.boot import pe
 from bootsmith.tasks.disk.kernel_paths import Placement
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.planning import placement
-from bootsmith.tasks.recipe.model import Directory
+from bootsmith.tasks.recipe.model.source import Directory
 from bootsmith.tasks.tools import host
 
 from tests.support import tiny_kernel

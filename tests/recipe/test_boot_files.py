@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from bootsmith.tasks.recipe import boot_files
 from bootsmith.tasks.recipe.boot_files import Initrd
-from bootsmith.tasks.recipe.model import Boot
+from bootsmith.tasks.recipe.model.boot import Boot
 from bootsmith.tasks.recipe.show import show
 
 from tests.support.recipe_folder import SOURCE, RecipeFolder

@@ -11,7 +11,7 @@ import pytest
 from bootsmith.tasks.build.secret import Secret
 from bootsmith.tasks.errors import RecipeError
 from bootsmith.tasks.recipe.load import load
-from bootsmith.tasks.recipe.model import Qcow2, Raw
+from bootsmith.tasks.recipe.model.outputs import Qcow2, Raw
 from hypothesis import example, given
 from hypothesis import strategies as some
 

@@ -12,7 +12,9 @@ from bootsmith.tasks.command.invocation import options as read_options
 from bootsmith.tasks.command.table import COMMANDS
 from bootsmith.tasks.recipe import options
 from bootsmith.tasks.recipe.load import load
-from bootsmith.tasks.recipe.model import Disk, Qcow2, Raw, Recipe
+from bootsmith.tasks.recipe.model.disk import Disk
+from bootsmith.tasks.recipe.model.outputs import Qcow2, Raw
+from bootsmith.tasks.recipe.model.recipe import Recipe
 
 from tests.support.checkout import CHECKOUT
 

@@ -9,7 +9,8 @@ from pathlib import Path
 
 from bootsmith.tasks.recipe import listing
 from bootsmith.tasks.recipe.load import load
-from bootsmith.tasks.recipe.model import Overlay, Qcow2, Raw
+from bootsmith.tasks.recipe.model.layers import Overlay
+from bootsmith.tasks.recipe.model.outputs import Qcow2, Raw
 
 RECIPES = Path(__file__).parents[2] / "recipes"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from bootsmith.tasks.recipe.inheritance.variables import Variables
 from bootsmith.tasks.recipe.load import load
-from bootsmith.tasks.recipe.model import Recipe
+from bootsmith.tasks.recipe.model.recipe import Recipe
 from bootsmith.tasks.recipe.show import show
 from bootsmith.tasks.recipe.text.nodes import Place, Text
 from bootsmith.tasks.recipe.text.parse import parse_text

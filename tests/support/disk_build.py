@@ -14,7 +14,7 @@ from bootsmith.tasks.planning import layer_stack
 from bootsmith.tasks.planning.site import Layer, Site
 from bootsmith.tasks.planning.stages import assemble, bootloader, convert, partition, populate
 from bootsmith.tasks.recipe.load import load
-from bootsmith.tasks.recipe.model import Recipe
+from bootsmith.tasks.recipe.model.recipe import Recipe
 from bootsmith.tasks.tree import foreign_tar
 from bootsmith.tasks.tree import layer as layer_files
 from bootsmith.tasks.tree.layer import LayerWriter

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from bootsmith.tasks.machine.accelerator import Accel
-from bootsmith.tasks.recipe.model import Machine, Test
+from bootsmith.tasks.recipe.model.machine import Machine, Test
 
 TCG = Accel("tcg", "max")
 

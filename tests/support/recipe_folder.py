@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from bootsmith.tasks.errors import RecipeError
 from bootsmith.tasks.recipe.load import load
-from bootsmith.tasks.recipe.model import Recipe
+from bootsmith.tasks.recipe.model.recipe import Recipe
 
 SOURCE = "source: {debian: {suite: trixie}}\n"
 """The least a recipe must say; it takes the first line of most recipes here."""

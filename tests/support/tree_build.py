@@ -10,7 +10,7 @@ from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.planning import layer_stack
 from bootsmith.tasks.planning.site import Site
 from bootsmith.tasks.planning.stages import layers
-from bootsmith.tasks.recipe.model import Recipe
+from bootsmith.tasks.recipe.model.recipe import Recipe
 from bootsmith.tasks.tree import foreign_tar, layer
 from bootsmith.tasks.tree.layer import Entry
 from bootsmith.tasks.tree.merged import Tree

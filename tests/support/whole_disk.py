@@ -13,7 +13,7 @@ from bootsmith.tasks.inspection import verification
 from bootsmith.tasks.inspection.verdicts import Verdict
 from bootsmith.tasks.inspection.volumes import looked_into
 from bootsmith.tasks.planning.stages import system
-from bootsmith.tasks.recipe.model import Recipe
+from bootsmith.tasks.recipe.model.recipe import Recipe
 from bootsmith.tasks.tools import host
 
 from tests.support.disk_build import DiskBuild

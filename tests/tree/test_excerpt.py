@@ -10,7 +10,7 @@ import pytest
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.planning.site import Site
 from bootsmith.tasks.planning.stages import rootfs
-from bootsmith.tasks.recipe.model import Tar
+from bootsmith.tasks.recipe.model.source import Tar
 from bootsmith.tasks.tree import layer, tar
 
 from tests.support.guest_disks import described

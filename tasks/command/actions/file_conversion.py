@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
     from bootsmith.tasks.command.request import Request
     from bootsmith.tasks.disk.passphrase import Passphrase
-    from bootsmith.tasks.recipe.model import OutputSpec, Recipe
+    from bootsmith.tasks.recipe.model.outputs import OutputSpec
+    from bootsmith.tasks.recipe.model.recipe import Recipe
     from bootsmith.tasks.recipe.text.nodes import Raw
 
 NAME: Final = "convert-file"

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from bootsmith.tasks.build.plan import Plan
     from bootsmith.tasks.command.request import Request
     from bootsmith.tasks.machine.firmware import Kind
-    from bootsmith.tasks.recipe.model import Recipe
+    from bootsmith.tasks.recipe.model.recipe import Recipe
 
 
 def run_uefi(request: Request) -> None:

@@ -19,7 +19,8 @@ if TYPE_CHECKING:
     from bootsmith.tasks.command.request import Request
     from bootsmith.tasks.machine.qemu import Kernel
     from bootsmith.tasks.machine.run import Subject
-    from bootsmith.tasks.recipe.model import Machine, Recipe
+    from bootsmith.tasks.recipe.model.machine import Machine
+    from bootsmith.tasks.recipe.model.recipe import Recipe
 
 
 def check(request: Request) -> None:
@@ -98,7 +99,7 @@ def started(recipe: Recipe, plan: Plan, entry: str) -> Kernel | None:
 def loaders(request: Request, plan: Plan, recipe: Recipe) -> tuple[str, ...]:
     """Return what starts the image that a command is about, a recipe's disk or its CD, by what disks call it."""
     from bootsmith.tasks.recipe.loaders import optical
-    from bootsmith.tasks.recipe.model import Iso
+    from bootsmith.tasks.recipe.model.outputs import Iso
 
     isos = [each for each in recipe.outputs if isinstance(each, Iso)]
     return optical.on_disks(isos[0]) if isos and images.cd(request, plan) else recipe.boot.loader

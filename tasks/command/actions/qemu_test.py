@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from bootsmith.tasks.disk.passphrase import Passphrase
     from bootsmith.tasks.machine.boot_setup import BootSetup
     from bootsmith.tasks.machine.firmware import Kind
-    from bootsmith.tasks.recipe.model import Recipe
+    from bootsmith.tasks.recipe.model.recipe import Recipe
 
 
 def qemu_test(request: Request) -> None:

@@ -19,7 +19,7 @@ from bootsmith.tasks.planning.site import Site
 if TYPE_CHECKING:
     from bootsmith.tasks.build.plan import Plan
     from bootsmith.tasks.command.request import Request
-    from bootsmith.tasks.recipe.model import Recipe
+    from bootsmith.tasks.recipe.model.recipe import Recipe
     from bootsmith.tasks.recipe.text.nodes import Raw
 
 
@@ -75,7 +75,7 @@ def _plan(request: Request, loader: str) -> Plan:
 def _refuse(request: Request, recipe: Recipe) -> None:
     """Refuse what is known to be wrong before anything is made, in the words of the options. Raises BootsmithError."""
     from bootsmith.tasks.planning import own_tree, preflight
-    from bootsmith.tasks.recipe.model import Tar
+    from bootsmith.tasks.recipe.model.source import Tar
     from bootsmith.tasks.tree import archive, file_kinds
 
     if isinstance(recipe.source, Tar):
@@ -105,7 +105,8 @@ def _output(request: Request, tree: Path) -> Path | None:
 def _recipe(request: Request, tree: Path, loader: str) -> Recipe:
     """Return the recipe: the tree as it is, but for /etc/fstab, which is of some other disk."""
     from bootsmith.tasks.planning.stages import system
-    from bootsmith.tasks.recipe import load, model
+    from bootsmith.tasks.recipe import load
+    from bootsmith.tasks.recipe.model.layers import Files, FileSpec
 
     asked = {name: _literal(value) for name, value in request.options.items() if value is not None}
     path = _literal(str(tree))
@@ -126,8 +127,8 @@ def _recipe(request: Request, tree: Path, loader: str) -> Recipe:
     mounts = [
         each if each.mount == "/" else replace(each, options="nofail") for each in recipe.disk.partitions.values()
     ]
-    fstab = model.FileSpec(None, system.fstab(mounts, "uuid"), 0o644, "root", "root")
-    return replace(recipe, layers=(model.Files("fstab", {"/etc/fstab": fstab}),))
+    fstab = FileSpec(None, system.fstab(mounts, "uuid"), 0o644, "root", "root")
+    return replace(recipe, layers=(Files("fstab", {"/etc/fstab": fstab}),))
 
 
 def _literal(text: str) -> str:

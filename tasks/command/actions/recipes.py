@@ -60,7 +60,8 @@ def fetch_mach(request: Request) -> None:
     from bootsmith.tasks.packages import renewal
     from bootsmith.tasks.planning import make
     from bootsmith.tasks.planning.site import Site
-    from bootsmith.tasks.recipe.model import Kernel, PackageFile
+    from bootsmith.tasks.recipe.model.boot import Kernel
+    from bootsmith.tasks.recipe.model.files import PackageFile
 
     session, name = request.session, request.recipe or _LITES
     given = name != _LITES or _SERVER in session.invocation.variables

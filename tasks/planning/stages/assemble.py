@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING
 from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.disk.raw_image import DiskParams
 from bootsmith.tasks.planning.stages import bootloader
-from bootsmith.tasks.recipe.model import Raw
+from bootsmith.tasks.recipe.model.outputs import Raw
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from bootsmith.tasks.planning.site import Site
-    from bootsmith.tasks.recipe.model import Recipe
+    from bootsmith.tasks.recipe.model.recipe import Recipe
 
 
 def raw_disk(recipe: Recipe, site: Site) -> Path:

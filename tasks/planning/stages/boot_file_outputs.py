@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.planning.stages import initrd
 from bootsmith.tasks.recipe import boot_files
-from bootsmith.tasks.recipe.model import InitramfsOutput, KernelOutput
+from bootsmith.tasks.recipe.model.outputs import InitramfsOutput, KernelOutput
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
     from bootsmith.tasks.planning.site import Site
-    from bootsmith.tasks.recipe.model import Recipe
+    from bootsmith.tasks.recipe.model.recipe import Recipe
 
 
 def stages(recipe: Recipe, site: Site) -> Iterator[Stage]:

@@ -15,11 +15,11 @@ from bootsmith.tasks.planning.stages import extraction
 from bootsmith.tasks.recipe.loaders import own
 from bootsmith.tasks.recipe.loaders.boot_places import BOOT_SECTOR
 from bootsmith.tasks.recipe.loaders.kinds import KINDS
-from bootsmith.tasks.recipe.model import Debian
+from bootsmith.tasks.recipe.model.source import Debian
 
 if TYPE_CHECKING:
     from bootsmith.tasks.planning.site import Site
-    from bootsmith.tasks.recipe.model import Recipe
+    from bootsmith.tasks.recipe.model.recipe import Recipe
 
 
 def stage(recipe: Recipe, site: Site) -> Stage:

@@ -10,11 +10,11 @@ from bootsmith.tasks.disk import cidata
 from bootsmith.tasks.disk.cidata import CidataParams
 from bootsmith.tasks.planning.stages import extraction
 from bootsmith.tasks.recipe.completion import identifiers
-from bootsmith.tasks.recipe.model import Cidata
+from bootsmith.tasks.recipe.model.outputs import Cidata
 
 if TYPE_CHECKING:
     from bootsmith.tasks.planning.site import Site
-    from bootsmith.tasks.recipe.model import Recipe
+    from bootsmith.tasks.recipe.model.recipe import Recipe
 
 
 def stages(recipe: Recipe, site: Site) -> Iterator[Stage]:

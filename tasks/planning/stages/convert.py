@@ -13,8 +13,8 @@ from bootsmith.tasks.disk.formats.packed import PackedParams, packing
 from bootsmith.tasks.disk.qemu_img import PASSPHRASE, Qcow2Params
 from bootsmith.tasks.planning.stages import extraction
 from bootsmith.tasks.planning.stages.assemble import raw_disk
-from bootsmith.tasks.recipe import model
 from bootsmith.tasks.recipe.loaders.kinds import served
+from bootsmith.tasks.recipe.model import outputs as model
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing import Any, TypeAlias
 
     from bootsmith.tasks.planning.site import Site
-    from bootsmith.tasks.recipe.model import Recipe
+    from bootsmith.tasks.recipe.model.recipe import Recipe
 
     _Image: TypeAlias = model.Vhd | model.Azure | model.Vhdx | model.Vdi | model.Vmdk
     _Appliance: TypeAlias = model.Ova | model.Ovf | model.Box

@@ -8,12 +8,13 @@ from typing import TYPE_CHECKING
 from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.packages import request
 from bootsmith.tasks.packages.package_files import ExtractionParams
-from bootsmith.tasks.recipe.model import PackageFile
+from bootsmith.tasks.recipe.model.files import PackageFile
 from bootsmith.tasks.recipe.values.files import packaged
 
 if TYPE_CHECKING:
     from bootsmith.tasks.planning.site import Site
-    from bootsmith.tasks.recipe.model import File, Recipe
+    from bootsmith.tasks.recipe.model.files import File
+    from bootsmith.tasks.recipe.model.recipe import Recipe
 
 
 def stages(recipe: Recipe, site: Site) -> list[Stage]:

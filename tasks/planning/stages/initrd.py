@@ -9,7 +9,7 @@ from bootsmith.tasks.disk.kernel_paths import key, role
 from bootsmith.tasks.planning import layer_stack
 from bootsmith.tasks.planning.stages import extraction
 from bootsmith.tasks.recipe import boot_files
-from bootsmith.tasks.recipe.model import Debian
+from bootsmith.tasks.recipe.model.source import Debian
 from bootsmith.tasks.tree import initramfs
 from bootsmith.tasks.tree.initrd_sources import PACK, CompressionParams
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from bootsmith.tasks.planning.site import Site
     from bootsmith.tasks.recipe.boot_files import Initrd
-    from bootsmith.tasks.recipe.model import Recipe
+    from bootsmith.tasks.recipe.model.recipe import Recipe
 
 
 _RUN: Final = "bootsmith.tasks.tree.initrd_sources:"

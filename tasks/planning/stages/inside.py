@@ -8,7 +8,8 @@ from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.packages import package_layer, request
 from bootsmith.tasks.packages.package_layer import PackagesParams
 from bootsmith.tasks.planning import layer_stack
-from bootsmith.tasks.recipe.model import Debian, Packages, Run, Script
+from bootsmith.tasks.recipe.model.layers import Packages, Run, Script
+from bootsmith.tasks.recipe.model.source import Debian
 from bootsmith.tasks.tree import commands
 from bootsmith.tasks.tree.commands import CommandParams
 
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from bootsmith.tasks.planning.site import Layer, Site
-    from bootsmith.tasks.recipe.model import Recipe
+    from bootsmith.tasks.recipe.model.recipe import Recipe
 
 
 def stage(spec: Packages | Run | Script, recipe: Recipe, site: Site, below: Sequence[Layer]) -> Stage:

@@ -14,7 +14,7 @@ from bootsmith.tasks.disk.squashfs import SquashfsParams
 from bootsmith.tasks.planning import disk_inputs, entries, layer_stack
 from bootsmith.tasks.recipe import boot_files, cmdline
 from bootsmith.tasks.recipe.completion import identifiers
-from bootsmith.tasks.recipe.model import Iso
+from bootsmith.tasks.recipe.model.outputs import Iso
 from bootsmith.tasks.tree import initramfs
 from bootsmith.tasks.tree.initramfs import InitramfsParams
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from bootsmith.tasks.boot.menu import Menu
     from bootsmith.tasks.planning.site import Site
-    from bootsmith.tasks.recipe.model import Recipe
+    from bootsmith.tasks.recipe.model.recipe import Recipe
 
 
 def stages(recipe: Recipe, site: Site) -> Iterator[Stage]:

@@ -10,7 +10,7 @@ from bootsmith.tasks.disk.kernel_paths import key, role
 from bootsmith.tasks.planning import entries, layer_stack
 from bootsmith.tasks.planning.stages import extraction
 from bootsmith.tasks.recipe import boot_files
-from bootsmith.tasks.recipe.model import Nothing
+from bootsmith.tasks.recipe.model.source import Nothing
 from bootsmith.tasks.tree.installed_kernel import InstalledParams
 
 if TYPE_CHECKING:
@@ -18,7 +18,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bootsmith.tasks.planning.site import Site
-    from bootsmith.tasks.recipe.model import Kernel, Recipe
+    from bootsmith.tasks.recipe.model.boot import Kernel
+    from bootsmith.tasks.recipe.model.recipe import Recipe
 
 
 def stages(recipe: Recipe, site: Site) -> list[Stage]:

@@ -10,7 +10,7 @@ from bootsmith.tasks.boot.module_layer import ModulesParams
 from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.planning import layer_stack
 from bootsmith.tasks.planning.stages import extraction, inside, system
-from bootsmith.tasks.recipe.model import (
+from bootsmith.tasks.recipe.model.layers import (
     Devices,
     Directories,
     Files,
@@ -30,7 +30,7 @@ from bootsmith.tasks.tree.overlay_layer import OverlayParams
 if TYPE_CHECKING:
     from bootsmith.tasks.build.parameters import Params
     from bootsmith.tasks.planning.site import Layer, Site
-    from bootsmith.tasks.recipe.model import Recipe
+    from bootsmith.tasks.recipe.model.recipe import Recipe
     from bootsmith.tasks.tree.additions import Access
 
 _RUN = "bootsmith.tasks.tree.additions:"

@@ -12,7 +12,8 @@ from bootsmith.tasks.planning.stages import populate
 
 if TYPE_CHECKING:
     from bootsmith.tasks.planning.site import Site
-    from bootsmith.tasks.recipe.model import Partition, Recipe
+    from bootsmith.tasks.recipe.model.disk import Partition
+    from bootsmith.tasks.recipe.model.recipe import Recipe
 
 
 _ATTRIBUTES = {"legacy-boot": 2, "read-only": 60, "no-auto": 63}

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 
     from bootsmith.tasks.disk.kernel_paths import Placement
     from bootsmith.tasks.planning.site import Site
-    from bootsmith.tasks.recipe.model import Partition, Recipe
+    from bootsmith.tasks.recipe.model.disk import Partition
+    from bootsmith.tasks.recipe.model.recipe import Recipe
 
 
 _RUN = "bootsmith.tasks.disk.filesystems:"

@@ -8,14 +8,14 @@ from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.packages import bootstrap, request
 from bootsmith.tasks.packages import lock_parts as parts
 from bootsmith.tasks.planning import layer_stack
-from bootsmith.tasks.recipe.model import Debian, Directory, Oci, Tar
+from bootsmith.tasks.recipe.model.source import Debian, Directory, Oci, Tar
 from bootsmith.tasks.tree import archive, ownership
 from bootsmith.tasks.tree.container_image import ContainerImageParams
 from bootsmith.tasks.tree.directory import DirectoryParams, EmptyParams
 
 if TYPE_CHECKING:
     from bootsmith.tasks.planning.site import Site
-    from bootsmith.tasks.recipe.model import Recipe
+    from bootsmith.tasks.recipe.model.recipe import Recipe
 
 
 def lock_parts(recipe: Recipe, site: Site) -> list[Stage]:

@@ -14,7 +14,9 @@ from bootsmith.tasks.tree.users import DeclaredUser
 
 if TYPE_CHECKING:
     from bootsmith.tasks.planning.site import Layer, Site
-    from bootsmith.tasks.recipe.model import Partition, Recipe, User
+    from bootsmith.tasks.recipe.model.disk import Partition
+    from bootsmith.tasks.recipe.model.recipe import Recipe
+    from bootsmith.tasks.recipe.model.system import User
 
 
 def stage(recipe: Recipe, site: Site, below: Sequence[Layer]) -> Stage:

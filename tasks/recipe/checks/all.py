@@ -6,7 +6,9 @@ from collections.abc import Callable, Iterable
 
 from bootsmith.tasks.build.secret import Secret
 from bootsmith.tasks.recipe.checks import boot, disk, kernel, machine, media, outputs
-from bootsmith.tasks.recipe.model import Debian, Files, LayerSpec, Packages, Recipe, Run, Script
+from bootsmith.tasks.recipe.model.layers import Files, LayerSpec, Packages, Run, Script
+from bootsmith.tasks.recipe.model.recipe import Recipe
+from bootsmith.tasks.recipe.model.source import Debian
 from bootsmith.tasks.recipe.text.nodes import Place, Text
 from bootsmith.tasks.recipe.text.problems import Finding, KeyPath, Problems, Wrong, suggest
 from bootsmith.tasks.recipe.values import words

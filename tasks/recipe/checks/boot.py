@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from bootsmith.tasks.recipe import cmdline
 from bootsmith.tasks.recipe.loaders import optical, own, partitions
 from bootsmith.tasks.recipe.loaders.kinds import KINDS, boot_places, readers, served
-from bootsmith.tasks.recipe.model import Recipe
+from bootsmith.tasks.recipe.model.recipe import Recipe
 from bootsmith.tasks.recipe.text.problems import Finding, KeyPath, suggest
 
 PARTS: KeyPath = ("disk", "partitions")

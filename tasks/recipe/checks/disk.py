@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable
 from itertools import pairwise
 
 from bootsmith.tasks.recipe.checks import mkfs, table
-from bootsmith.tasks.recipe.model import Partition, Recipe
+from bootsmith.tasks.recipe.model.disk import Partition
+from bootsmith.tasks.recipe.model.recipe import Recipe
 from bootsmith.tasks.recipe.text.problems import Finding, KeyPath
 from bootsmith.tasks.recipe.values.units import SECTOR, show_size
 

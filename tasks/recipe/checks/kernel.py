@@ -12,29 +12,12 @@ from bootsmith.cache.display import shown
 from bootsmith.tasks.recipe import boot_files, cmdline
 from bootsmith.tasks.recipe.loaders import partitions
 from bootsmith.tasks.recipe.loaders.kinds import KINDS, readers
-from bootsmith.tasks.recipe.model import (
-    Boot,
-    BootEntry,
-    Cidata,
-    Debian,
-    Directory,
-    Files,
-    InitramfsOutput,
-    Iso,
-    KernelOutput,
-    Links,
-    Module,
-    Nothing,
-    Oci,
-    Overlay,
-    Packages,
-    Partition,
-    Recipe,
-    Remove,
-    Run,
-    Script,
-    Tar,
-)
+from bootsmith.tasks.recipe.model.boot import Boot, BootEntry, Module
+from bootsmith.tasks.recipe.model.disk import Partition
+from bootsmith.tasks.recipe.model.layers import Files, Links, Overlay, Packages, Remove, Run, Script
+from bootsmith.tasks.recipe.model.outputs import Cidata, InitramfsOutput, Iso, KernelOutput
+from bootsmith.tasks.recipe.model.recipe import Recipe
+from bootsmith.tasks.recipe.model.source import Debian, Directory, Nothing, Oci, Tar
 from bootsmith.tasks.recipe.text.problems import Finding, KeyPath
 
 _STAGES = ("tree", "view")  # below initramfs/

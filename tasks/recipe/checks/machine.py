@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from bootsmith.tasks.recipe.model import Machine
+from bootsmith.tasks.recipe.model.machine import Machine
 from bootsmith.tasks.recipe.text.problems import Finding
 
 

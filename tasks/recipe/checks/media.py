@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterable, Iterator
 from bootsmith.tasks.recipe import boot_files
 from bootsmith.tasks.recipe.checks.boot import handed_otherwise
 from bootsmith.tasks.recipe.loaders import optical
-from bootsmith.tasks.recipe.model import Cidata, Debian, Iso, Nothing, Recipe
+from bootsmith.tasks.recipe.model.outputs import Cidata, Iso
+from bootsmith.tasks.recipe.model.recipe import Recipe
+from bootsmith.tasks.recipe.model.source import Debian, Nothing
 from bootsmith.tasks.recipe.text.problems import Finding, KeyPath
 
 _FIRMWARE = {"bios": "a BIOS", "uefi": "UEFI"}

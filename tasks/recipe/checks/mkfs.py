@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from bootsmith.tasks.recipe.model import Recipe
+from bootsmith.tasks.recipe.model.recipe import Recipe
 from bootsmith.tasks.recipe.text.problems import Finding, suggest
 
 FEATURES: Final = (

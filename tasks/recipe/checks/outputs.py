@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Literal
 
-from bootsmith.tasks.recipe.model import Azure, Gcp, OutputSpec, Qcow2, Recipe
+from bootsmith.tasks.recipe.model.outputs import Azure, Gcp, OutputSpec, Qcow2
+from bootsmith.tasks.recipe.model.recipe import Recipe
 from bootsmith.tasks.recipe.text.problems import Finding, KeyPath
 from bootsmith.tasks.recipe.values.units import show_size
 

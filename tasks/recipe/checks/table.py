@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from bootsmith.tasks.recipe.loaders.kinds import KINDS
-from bootsmith.tasks.recipe.model import Partition, Recipe
+from bootsmith.tasks.recipe.model.disk import Partition
+from bootsmith.tasks.recipe.model.recipe import Recipe
 from bootsmith.tasks.recipe.text.problems import Finding, KeyPath
 
 PARTS: KeyPath = ("disk", "partitions")

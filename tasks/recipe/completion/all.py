@@ -7,11 +7,47 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from bootsmith.tasks.recipe import boot_files, model
+from bootsmith.tasks.recipe import boot_files
 from bootsmith.tasks.recipe.completion import disk as disks
 from bootsmith.tasks.recipe.completion import media
 from bootsmith.tasks.recipe.keys.all import SYSTEM, USER
 from bootsmith.tasks.recipe.loaders import layouts
+from bootsmith.tasks.recipe.model.boot import Boot, BootEntry
+from bootsmith.tasks.recipe.model.disk import Disk
+from bootsmith.tasks.recipe.model.files import File, PackageFile
+from bootsmith.tasks.recipe.model.layers import (
+    Devices,
+    Directories,
+    Files,
+    LayerSpec,
+    Links,
+    Overlay,
+    Packages,
+    Remove,
+    Run,
+    Script,
+)
+from bootsmith.tasks.recipe.model.machine import Machine
+from bootsmith.tasks.recipe.model.outputs import (
+    Aws,
+    Azure,
+    Box,
+    Gcp,
+    InitramfsOutput,
+    KernelOutput,
+    OutputSpec,
+    Ova,
+    Ovf,
+    Qcow2,
+    Raw,
+    Vdi,
+    Vhd,
+    Vhdx,
+    Vmdk,
+)
+from bootsmith.tasks.recipe.model.recipe import Recipe
+from bootsmith.tasks.recipe.model.source import Debian
+from bootsmith.tasks.recipe.model.system import System
 from bootsmith.tasks.recipe.values import files
 from bootsmith.tasks.recipe.values.shapes import Chosen
 
@@ -20,15 +56,15 @@ _BOX = "{}-{}.box"
 """What outputs are called, that are not called by their kind."""
 _PACKED = {"none": "", "gzip": ".gz", "xz": ".xz", "zstd": ".zst"}
 _IMAGES: Mapping[str, Any] = {
-    "vhd": model.Vhd, "vhdx": model.Vhdx, "vdi": model.Vdi, "vmdk": model.Vmdk, "azure": model.Azure, "gcp": model.Gcp,
-    "aws": model.Aws, "ova": model.Ova, "ovf": model.Ovf, "box": model.Box, "kernel": model.KernelOutput,
+    "vhd": Vhd, "vhdx": Vhdx, "vdi": Vdi, "vmdk": Vmdk, "azure": Azure, "gcp": Gcp,
+    "aws": Aws, "ova": Ova, "ovf": Ovf, "box": Box, "kernel": KernelOutput,
 }  # fmt: skip
 """What has no key whose default follows from others."""
 
 
 def complete(
     values: Mapping[str, Any], file: Path, read: tuple[Path, ...], profile: str | None, choices: Sequence[str] = ()
-) -> model.Recipe:
+) -> Recipe:
     """Return the recipe that `values` describe, which were `read` from files; `choices` are what was chosen there."""
     name = values["name"] or file.stem
     seed = values["seed"] or name
@@ -36,8 +72,8 @@ def complete(
     disk = disks.complete(values["disk"], names, seed)
     boot = _boot(values["boot"], disk)
     source = values["source"].value
-    system = "other" if boot.protocol != "linux" else "debian" if isinstance(source, model.Debian) else "linux"
-    found = model.Recipe(
+    system = "other" if boot.protocol != "linux" else "debian" if isinstance(source, Debian) else "linux"
+    found = Recipe(
         file=file,
         files=read,
         profile=profile,
@@ -58,27 +94,27 @@ def complete(
         verify=values["verify"],
         choices=tuple(choices),
     )
-    suite = source.suite if isinstance(source, model.Debian) else None
-    settled: model.Recipe = files.settle(found, suite, found.arch)
+    suite = source.suite if isinstance(source, Debian) else None
+    settled: Recipe = files.settle(found, suite, found.arch)
     return settled
 
 
-def complete_machine(values: Mapping[str, Any]) -> model.Machine:
+def complete_machine(values: Mapping[str, Any]) -> Machine:
     """Return the machine that the values of its section describe."""
-    return model.Machine(**{**values, "serial": str(values["serial"])})
+    return Machine(**{**values, "serial": str(values["serial"])})
 
 
-def _layer(number: int, chosen: Chosen) -> model.LayerSpec:
+def _layer(number: int, chosen: Chosen) -> LayerSpec:
     name = chosen.name or f"{number}-{chosen.kind}"
     of_named = {
-        "files": model.Files,
-        "directories": model.Directories,
-        "links": model.Links,
-        "devices": model.Devices,
-        "remove": model.Remove,
+        "files": Files,
+        "directories": Directories,
+        "links": Links,
+        "devices": Devices,
+        "remove": Remove,
     }
-    of_keys = {"overlay": model.Overlay, "packages": model.Packages, "run": model.Run, "script": model.Script}
-    found: model.LayerSpec = (
+    of_keys = {"overlay": Overlay, "packages": Packages, "run": Run, "script": Script}
+    found: LayerSpec = (
         of_keys[chosen.kind](name, **chosen.value)
         if chosen.kind in of_keys
         else of_named[chosen.kind](name, chosen.value)
@@ -86,18 +122,16 @@ def _layer(number: int, chosen: Chosen) -> model.LayerSpec:
     return found
 
 
-def _system(
-    values: Mapping[str, Any] | Literal["none"] | None, boot: model.Boot, name: str
-) -> model.System | Literal["none"]:
+def _system(values: Mapping[str, Any] | Literal["none"] | None, boot: Boot, name: str) -> System | Literal["none"]:
     if values is None:
         values = "none" if boot.protocol != "linux" or boot.initrd == "tree" else SYSTEM.blank
     if isinstance(values, str):
         return "none"
     users = values["users"] if "root" in values["users"] else {"root": USER.blank, **values["users"]}
-    return model.System(**{**values, "hostname": values["hostname"] or name, "users": users})
+    return System(**{**values, "hostname": values["hostname"] or name, "users": users})
 
 
-def _entries(values: Mapping[str, Any]) -> Iterator[tuple[str, model.BootEntry]]:
+def _entries(values: Mapping[str, Any]) -> Iterator[tuple[str, BootEntry]]:
     """Yield the menu's entries but for those with a module of which the recipe says that there is none."""
     for name, each in values["entries"].items():
         modules = values["modules"] if each["modules"] is None else each["modules"]
@@ -106,7 +140,7 @@ def _entries(values: Mapping[str, Any]) -> Iterator[tuple[str, model.BootEntry]]
         kernel, initrd = values["kernel"] if each["kernel"] is None else each["kernel"], each["initrd"]
         initrd = values["initrd"] if initrd is None else initrd
         found = {"kernel": kernel, "initrd": _initrd(initrd, values["protocol"]), "modules": modules}
-        yield name, model.BootEntry(name, **{**each, **found})
+        yield name, BootEntry(name, **{**each, **found})
 
 
 def _initrd(said: Any, protocol: str) -> Any:
@@ -114,17 +148,17 @@ def _initrd(said: Any, protocol: str) -> Any:
     return "none" if said == "auto" and protocol != "linux" else said
 
 
-def _root(initrd: object, disk: model.Disk) -> str:
+def _root(initrd: object, disk: Disk) -> str:
     """Return how the kernel is told its root filesystem, where nobody says."""
     if initrd == "tree":
         return "none"
     return "uuid" if disk.table == "none" else "partuuid"
 
 
-def _boot(values: Mapping[str, Any], disk: model.Disk) -> model.Boot:
+def _boot(values: Mapping[str, Any], disk: Disk) -> Boot:
     entries = dict(_entries(values))
     timeout = values["timeout"]
-    return model.Boot(
+    return Boot(
         **{
             **values,
             "initrd": _initrd(values["initrd"], values["protocol"]),
@@ -139,15 +173,15 @@ def _boot(values: Mapping[str, Any], disk: model.Disk) -> model.Boot:
     )
 
 
-def _packed(boot: model.Boot) -> bool:
+def _packed(boot: Boot) -> bool:
     """Tell whether the initrd that an output keeps is the tree, which is packed as one wants it."""
     entry = boot_files.default(boot)
     return entry is not None and entry.initrd == "tree"
 
 
 def _outputs(
-    chosen: Iterable[Chosen], name: str, system: str, boot: model.Boot, volume: media.Volume
-) -> Iterator[model.OutputSpec]:
+    chosen: Iterable[Chosen], name: str, system: str, boot: Boot, volume: media.Volume
+) -> Iterator[OutputSpec]:
     isos = itertools.count(1)
     for each in chosen:
         match each.kind:
@@ -159,7 +193,7 @@ def _outputs(
                 yield output(each, name, system, packed_tree=_packed(boot))
 
 
-def output(chosen: Chosen, name: str, system: str, *, packed_tree: bool = False) -> model.OutputSpec:
+def output(chosen: Chosen, name: str, system: str, *, packed_tree: bool = False) -> OutputSpec:
     """Return an output with everything unwritten filled in.
 
     `system` is what the guest is, and `packed_tree` says whether the initrd is the tree.
@@ -172,20 +206,20 @@ def output(chosen: Chosen, name: str, system: str, *, packed_tree: bool = False)
     match chosen.kind:
         case "raw":
             ending = "" if values["file"] else _PACKED[values["compress"]]
-            return model.Raw(file + ending, values["compress"])
+            return Raw(file + ending, values["compress"])
         case "qcow2":
             return _qcow2(file, values)
         case "initramfs":
-            return model.InitramfsOutput(file, values["compress"] or ("gzip" if packed_tree else None))
-    found: model.OutputSpec = _IMAGES[chosen.kind](**{**values, "file": file})
+            return InitramfsOutput(file, values["compress"] or ("gzip" if packed_tree else None))
+    found: OutputSpec = _IMAGES[chosen.kind](**{**values, "file": file})
     return found
 
 
-def _qcow2(file: str, values: Mapping[str, Any]) -> model.Qcow2:
+def _qcow2(file: str, values: Mapping[str, Any]) -> Qcow2:
     old = values["compat"] == "0.10"
     compress: Any = values["compress"] or ("none" if values["encrypt"] else "zlib" if old else "zstd")
     laid_out = compress == "none" and not any(values[key] for key in ("backing", "encrypt", "snapshot"))
-    return model.Qcow2(
+    return Qcow2(
         file=file,
         compress=compress,
         preallocation=values["preallocation"] or ("metadata" if laid_out else "off"),
@@ -199,9 +233,9 @@ def _qcow2(file: str, values: Mapping[str, Any]) -> model.Qcow2:
     )
 
 
-def _format(backing: model.File | None) -> Literal["raw", "qcow2"] | None:
+def _format(backing: File | None) -> Literal["raw", "qcow2"] | None:
     """Return what a backing file is, by its name."""
     if backing is None:
         return None
-    name = backing.path if isinstance(backing, model.PackageFile) else backing.name
+    name = backing.path if isinstance(backing, PackageFile) else backing.name
     return "qcow2" if name.endswith(".qcow2") else "raw"

@@ -11,7 +11,7 @@ from bootsmith.tasks.recipe.loaders.boot_places import BOOT_SECTOR
 from bootsmith.tasks.recipe.loaders.kinds import KINDS
 from bootsmith.tasks.recipe.loaders.layouts import usual_table
 from bootsmith.tasks.recipe.loaders.partitions import active, esp, kernels
-from bootsmith.tasks.recipe.model import Disk, Partition
+from bootsmith.tasks.recipe.model.disk import Disk, Partition
 
 _TYPES = {"/": "root", "/home": "home", "/var": "var"}
 _FAT32_LBA = "0x0c"

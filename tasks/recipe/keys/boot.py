@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bootsmith.tasks.recipe import model
 from bootsmith.tasks.recipe.loaders.kinds import KINDS
+from bootsmith.tasks.recipe.model import boot as model
 from bootsmith.tasks.recipe.values import words
 from bootsmith.tasks.recipe.values.files import File
 from bootsmith.tasks.recipe.values.scalars import Bool, Choice, FilePath, integer

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bootsmith.tasks.recipe import model
+from bootsmith.tasks.recipe.model import layers as model
 from bootsmith.tasks.recipe.values import words
 from bootsmith.tasks.recipe.values.files import File
 from bootsmith.tasks.recipe.values.scalars import Bool, FilePath, Str, mode

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bootsmith.tasks.recipe import model
+from bootsmith.tasks.recipe.model import machine as model
 from bootsmith.tasks.recipe.values import words
 from bootsmith.tasks.recipe.values.scalars import Bool, Choice, FilePath, Str, integer, size, time
 from bootsmith.tasks.recipe.values.shapes import Key, ListOf, Named, Section

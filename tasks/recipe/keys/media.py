@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bootsmith.tasks.recipe import model
 from bootsmith.tasks.recipe.loaders.optical import ON_DISKS
+from bootsmith.tasks.recipe.model import outputs as model
 from bootsmith.tasks.recipe.values import words
 from bootsmith.tasks.recipe.values.scalars import Choice
 from bootsmith.tasks.recipe.values.shapes import Key, Kind, OneOrMore, Section

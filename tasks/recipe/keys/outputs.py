@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from bootsmith.tasks.recipe import model
 from bootsmith.tasks.recipe.keys.media import MEDIA
+from bootsmith.tasks.recipe.model import outputs as model
 from bootsmith.tasks.recipe.values import words
 from bootsmith.tasks.recipe.values.files import File
 from bootsmith.tasks.recipe.values.scalars import Bool, Choice, size

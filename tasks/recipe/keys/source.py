@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bootsmith.tasks.recipe import model
+from bootsmith.tasks.recipe.model import source as model
 from bootsmith.tasks.recipe.values import words
 from bootsmith.tasks.recipe.values.scalars import Bool, Choice, FilePath, integer
 from bootsmith.tasks.recipe.values.shapes import Choose, Key, Kind, ListOf, Section

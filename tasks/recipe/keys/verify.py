@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from bootsmith.tasks.recipe import model
+from bootsmith.tasks.recipe.model import recipe as model
 from bootsmith.tasks.recipe.values.scalars import Choice, size
 from bootsmith.tasks.recipe.values.shapes import Key, ListOf, Section
 

@@ -10,7 +10,7 @@ from bootsmith.tasks.recipe.loaders.partitions import active, esp, kernels, type
 
 if TYPE_CHECKING:
     from bootsmith.tasks.recipe.loaders.builtin import LoaderKind
-    from bootsmith.tasks.recipe.model import Disk
+    from bootsmith.tasks.recipe.model.disk import Disk
     from bootsmith.tasks.recipe.text.nodes import Raw
 
 

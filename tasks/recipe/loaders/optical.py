@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Final
 
 from bootsmith.tasks.recipe.loaders.kinds import KINDS
-from bootsmith.tasks.recipe.model import Cidata, InitramfsOutput, Iso, KernelOutput
+from bootsmith.tasks.recipe.model.outputs import Cidata, InitramfsOutput, Iso, KernelOutput
 
 if TYPE_CHECKING:
-    from bootsmith.tasks.recipe.model import Recipe
+    from bootsmith.tasks.recipe.model.recipe import Recipe
 
 ON_DISKS: Final[Mapping[str, str]] = {
     "isolinux": "syslinux", "grub-bios": "grub-bios", "grub-efi": "grub-efi", "efistub": "efistub",

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from bootsmith.tasks.recipe.loaders.builtin import LoaderKind
-    from bootsmith.tasks.recipe.model import Disk, Partition
+    from bootsmith.tasks.recipe.model.disk import Disk, Partition
 
 
 def esp(disk: Disk) -> Partition | None:

@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from bootsmith.cache.display import shown
 from bootsmith.tasks.build.stage import Json
-from bootsmith.tasks.recipe.model import PackageFile
+from bootsmith.tasks.recipe.model.files import PackageFile
 from bootsmith.tasks.recipe.text.nodes import Items, Node, Raw, Table, Text, is_null
 from bootsmith.tasks.recipe.text.problems import KeyPath, Problems, suggest
 from bootsmith.tasks.recipe.values import words

@@ -306,7 +306,7 @@ def test_an_edit_of_code_makes_again_what_it_makes(tmp_path: Path) -> None:
     assert "jq" in copy.doit("tools")
     assert copy.built() == []
     for module in (
-        *("boot/grub.py", "recipe/model.py", "planning/stages/initrd.py", "packages/resolution.py"),
+        *("boot/grub.py", "recipe/model/boot.py", "planning/stages/initrd.py", "packages/resolution.py"),
         "disk/ext/filesystem.py",
     ):
         copy.edit(f"tasks/{module}")

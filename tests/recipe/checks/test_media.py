@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from bootsmith.tasks.recipe.model import Iso
+from bootsmith.tasks.recipe.model.outputs import Iso
 
 from tests.support.recipe_folder import SOURCE, RecipeFolder, each_of
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from bootsmith.tasks.recipe.model import Disk, Partition
+from bootsmith.tasks.recipe.model.disk import Disk, Partition
 
 from tests.support.recipe_folder import SOURCE, RecipeFolder
 

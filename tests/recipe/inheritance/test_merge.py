@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from bootsmith.tasks.build.secret import Secret
 from bootsmith.tasks.errors import RecipeError
-from bootsmith.tasks.recipe.model import Overlay, Qcow2, Raw
+from bootsmith.tasks.recipe.model.layers import Overlay
+from bootsmith.tasks.recipe.model.outputs import Qcow2, Raw
 
 from tests.support.recipe_folder import SOURCE, RecipeFolder
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 from bootsmith.tasks.errors import RecipeError
-from bootsmith.tasks.recipe.model import Overlay
+from bootsmith.tasks.recipe.model.layers import Overlay
 
 from tests.support.recipe_folder import SOURCE, RecipeFolder
 

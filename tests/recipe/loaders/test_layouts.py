@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from bootsmith.tasks.errors import RecipeError
 from bootsmith.tasks.recipe.loaders.kinds import KINDS
-from bootsmith.tasks.recipe.model import Recipe
+from bootsmith.tasks.recipe.model.recipe import Recipe
 from bootsmith.tasks.recipe.show import show
 from bootsmith.tasks.recipe.values.units import show_size
 

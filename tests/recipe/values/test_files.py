@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 from bootsmith.tasks.errors import RecipeError
-from bootsmith.tasks.recipe.model import Files, Kernel, PackageFile
+from bootsmith.tasks.recipe.model.boot import Kernel
+from bootsmith.tasks.recipe.model.files import PackageFile
+from bootsmith.tasks.recipe.model.layers import Files
 from bootsmith.tasks.recipe.show import show
 from bootsmith.tasks.recipe.values.files import packaged
 

@@ -1,0 +1,60 @@
+"""The frozen Recipe: one image, every default, parent and variable filled in.
+
+Sizes are bytes, times seconds, modes integers, paths absolute. A field's name is its key in YAML, here and beside.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Literal
+
+from bootsmith.tasks.recipe.model.boot import Boot
+from bootsmith.tasks.recipe.model.disk import Disk
+from bootsmith.tasks.recipe.model.layers import LayerSpec
+from bootsmith.tasks.recipe.model.machine import Machine, Test
+from bootsmith.tasks.recipe.model.outputs import OutputSpec
+from bootsmith.tasks.recipe.model.source import Directory, Source
+from bootsmith.tasks.recipe.model.system import System
+
+
+@dataclass(frozen=True, slots=True)
+class Verify:
+    """What `verify` demands beyond what the recipe says elsewhere; `min_free` in bytes, `skip` are checks by name."""
+
+    min_free: int
+    skip: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """One image. `file` is the YAML it came from, `files` every file that was read for it (parents too).
+
+    `choices` tells of each file that was chosen from several which one it is: a recipe read again may choose otherwise.
+    """
+
+    file: Path
+    files: tuple[Path, ...]
+    profile: str | None
+    name: str
+    description: str
+    version: str
+    arch: Literal["amd64", "i386"]
+    seed: str
+    epoch: int | None
+    source: Source
+    layers: tuple[LayerSpec, ...]
+    system: System | Literal["none"]
+    disk: Disk
+    boot: Boot
+    outputs: tuple[OutputSpec, ...]
+    machine: Machine
+    test: Test
+    verify: Verify
+    choices: tuple[str, ...] = field(default=(), compare=False)
+
+    @property
+    def volatile(self) -> bool:
+        """Whether its plan may be another next time though its text is the same: by what is there, whose, of when."""
+        source = self.source
+        return bool(self.choices) or (isinstance(source, Directory) and "keep" in (source.owner, source.times))

@@ -1,0 +1,72 @@
+"""Where the tree comes from: one class for each kind of source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, TypeAlias
+
+
+@dataclass(frozen=True, slots=True)
+class Repository:
+    """A further apt repository."""
+
+    uri: str
+    suite: str
+    components: tuple[str, ...]
+    key: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Debian:
+    """`source: debian`: a tree installed from the distribution's packages."""
+
+    suite: str
+    variant: Literal["minbase", "required", "important", "standard"]
+    components: tuple[str, ...]
+    packages: tuple[str, ...]
+    exclude: tuple[str, ...]
+    recommends: bool
+    docs: bool
+    security: bool
+    mirror: str | None
+    keyring: Path | None
+    repositories: tuple[Repository, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Directory:
+    """`source: directory`: a tree that is there already; `owner` "root" makes everything root's.
+
+    "keep" keeps owners by number, but for whoever owns the top, who becomes root. `modes` "exec" keeps of modes only
+    whether files can be executed. `times` "keep" keeps when each file was changed, in seconds.
+    """
+
+    path: Path
+    owner: Literal["root", "keep"]
+    modes: Literal["keep", "exec"]
+    times: Literal["epoch", "keep"]
+
+
+@dataclass(frozen=True, slots=True)
+class Tar:
+    """`source: tar`: a tree in an archive, plain or packed; owners and modes as they are there."""
+
+    file: Path
+    subdir: str
+    strip: int
+
+
+@dataclass(frozen=True, slots=True)
+class Oci:
+    """`source: oci`: the tree of a container image, an OCI layout or archive, or what `docker save` wrote."""
+
+    file: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Nothing:
+    """`source: none`: an empty tree."""
+
+
+Source: TypeAlias = Debian | Directory | Tar | Oci | Nothing
