@@ -54,9 +54,9 @@ def run(ctx: Context) -> None:
 
 def make(ctx: Context, params: ApplianceParams, description: Path, disk: Path, manifest: Path) -> None:
     """Make the three files that an OVF is."""
-    vmdk.run_stream(ctx, disk, params.image)
-    size = ctx.inputs["disk"].stat().st_size
     origin = image.origin(ctx.inputs["disk"], params.image)
+    vmdk.run_stream(ctx, disk, origin)
+    size = ctx.inputs["disk"].stat().st_size
     description.write_text(descriptor(params, disk, size, origin))
     manifest.write_text("".join(f"SHA256({each.name})= {sha256(each)}\n" for each in (description, disk)))
 
