@@ -60,7 +60,7 @@ _REACH: Final = max(at + len(sign) for _, at, sign in _SIGNS if at < 0x40000)
 
 
 def others(read: Read, size: int, own: range) -> set[str]:
-    """Return what a partition of so many bytes may hold beside ext and FAT, by its signs outside a superblock's `own`."""
+    """Return what a partition of so many bytes may hold besides, by its signs outside a superblock's `own`."""
     head = read(0, min(_REACH, size))
     found = {
         kind
