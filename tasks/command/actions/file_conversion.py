@@ -8,10 +8,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from bootsmith.cache.display import shown
+from bootsmith.cache.files import temporary
 from bootsmith.tasks.build import workdir
 from bootsmith.tasks.build.system_errors import in_words
 from bootsmith.tasks.command.actions import images
@@ -90,8 +90,8 @@ def convert_file(request: Request) -> None:
 def scratch(target: Path, what: str) -> Iterator[Path]:
     """Yield a folder on the file system of what is to be made, gone afterwards."""
     try:
-        with TemporaryDirectory(prefix=".bootsmith-", dir=target.parent) as folder:
-            yield Path(folder)
+        with temporary.folder(target.parent) as folder:
+            yield folder
     except OSError as error:
         raise in_words(error, what, target) from error
 
