@@ -424,6 +424,8 @@ COMMANDS = (
     RecipeCommand("schema", "the JSON Schema of recipes", "recipes:schema"),
 )
 
+IMAGE = (option("rebuild", "then build all of it again, in a fresh place, and compare bit for bit", kind=bool),)
+"""The options of `image`."""
 GROUPS = {
     "image": "build every output of the recipe",
     "rootfs": "the base tree, as a tar",
