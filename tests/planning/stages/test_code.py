@@ -107,7 +107,8 @@ CODE = {
     "tree.tree_archive": f"tree.finished_tree tree.merged_tar tree.packing {MERGED}",
     "tree.overlay_layer": f"tree.patterns {HOST_FILES} {DELTA}",
     "tree.system_layer": "build.secret tree.accounts tree.users tree.crypt tree.units tree.network "
-    f"tree.ssh_host_keys tree.installed_identities tree.hosts {DELTA}",
+    "tree.resolver tree.locales tree.timezones tree.keymaps tree.kernel_settings tree.first_boot tree.autologin "
+    f"tree.root_growth tree.own_unit tree.sudo tree.ssh_host_keys tree.installed_identities tree.hosts {DELTA}",
     # what the stage `bootloader` loads beside boot.loader_layer
     "boot.direct": "",
     "boot.efistub": "boot.pe boot.systemd tools.os_release",
