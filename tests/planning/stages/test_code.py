@@ -72,6 +72,7 @@ CODE = {
     "disk.formats.vhd": f"disk.formats.geometry {IMAGE}",
     "disk.formats.vhdx": IMAGE,
     "disk.formats.vmdk": VMDK,
+    "disk.packed_filesystem": f"disk.squashfs disk.content disk.sources disk.kernel_paths tree.member_data {MERGED}",
     "disk.partition_table": f"disk.layout disk.gpt disk.mbr {FILLING}",
     "disk.qemu_img": "disk.qcow2 disk.image_format tree.file_kinds disk.passphrase build.secret cache.files.lock",
     "disk.raw_image": f"disk.bootcode disk.splice cache.files.sparse {CONTENT}",
@@ -105,6 +106,7 @@ CODE = {
     "tree.manifest": f"tree.finished_tree tree.installed_packages {MERGED}",
     "tree.oci_archive": f"tree.finished_tree tree.merged_tar tree.packing {MERGED}",
     "tree.tree_archive": f"tree.finished_tree tree.merged_tar tree.packing {MERGED}",
+    "tree.overlay_initramfs": f"tree.initramfs tree.scratch tree.hook_words tools.capacity {MERGED}",
     "tree.overlay_layer": f"tree.patterns {HOST_FILES} {DELTA}",
     "tree.system_layer": "build.secret tree.accounts tree.users tree.crypt tree.units tree.network "
     "tree.resolver tree.locales tree.timezones tree.keymaps tree.kernel_settings tree.first_boot tree.autologin "
@@ -223,6 +225,8 @@ def test_kinds_of_trees_and_disks_stand_alone(module: str) -> None:
         "bootsmith.tasks.disk.formats.box": {"bootsmith.tasks.disk.formats.ovf", "bootsmith.tasks.disk.formats.vmdk"},
         "bootsmith.tasks.disk.formats.ova": {"bootsmith.tasks.disk.formats.ovf", "bootsmith.tasks.disk.formats.vmdk"},
         "bootsmith.tasks.disk.formats.ovf": {"bootsmith.tasks.disk.formats.vmdk"},
+        "bootsmith.tasks.disk.packed_filesystem": {"bootsmith.tasks.disk.squashfs"},
+        "bootsmith.tasks.tree.overlay_initramfs": {"bootsmith.tasks.tree.initramfs"},
         "bootsmith.tasks.disk.tree_disk": {
             "bootsmith.tasks.tree.archive",
             "bootsmith.tasks.tree.directory",

@@ -19,6 +19,7 @@ from bootsmith.tasks.disk.formats.appliance import ApplianceParams
 from bootsmith.tasks.disk.formats.aws import AwsParams
 from bootsmith.tasks.disk.formats.image import ImageParams
 from bootsmith.tasks.disk.formats.packed import PackedParams
+from bootsmith.tasks.disk.packed_filesystem import PackedFilesystemParams
 from bootsmith.tasks.disk.partition_table import TableParams
 from bootsmith.tasks.disk.qemu_img import Qcow2Params
 from bootsmith.tasks.disk.raw_image import DiskParams
@@ -45,6 +46,7 @@ from bootsmith.tasks.tree.initrd_sources import CompressionParams
 from bootsmith.tasks.tree.installed_kernel import InstalledParams
 from bootsmith.tasks.tree.manifest import ManifestParams
 from bootsmith.tasks.tree.oci_archive import OciParams
+from bootsmith.tasks.tree.overlay_initramfs import OverlaidParams
 from bootsmith.tasks.tree.overlay_layer import OverlayParams
 from bootsmith.tasks.tree.system_layer import SystemParams
 from bootsmith.tasks.tree.tree_archive import TreeArchiveParams
@@ -73,6 +75,7 @@ PARAMS: dict[str, type[Params]] = {
     "disk.formats.vhd:run": ImageParams,
     "disk.formats.vhdx:run": ImageParams,
     "disk.formats.vmdk:run": ImageParams,
+    "disk.packed_filesystem:run_squashfs": PackedFilesystemParams,
     "disk.partition_table:run": TableParams,
     "disk.qemu_img:run_qcow2": Qcow2Params,
     "disk.raw_image:run": DiskParams,
@@ -106,6 +109,7 @@ PARAMS: dict[str, type[Params]] = {
     "tree.live_initramfs:run": InitramfsParams,
     "tree.manifest:run": ManifestParams,
     "tree.oci_archive:run": OciParams,
+    "tree.overlay_initramfs:run": OverlaidParams,
     "tree.overlay_layer:run": OverlayParams,
     "tree.system_layer:run": SystemParams,
     "tree.tree_archive:run": TreeArchiveParams,
@@ -143,6 +147,7 @@ RECIPES = {
     "layers: [packages: {install: [jq], preseed: [a a/b string c]},"
     " run: {command: true, inputs: {k: k}, env: {A: b}, network: true}, script: k]\n"
     "boot: {loader: direct, kernel: k, initrd: tree}\noutputs: [kernel]\n",
+    "packed": SOURCE + "disk: {partitions: {esp: {}, root: {mount: /, fs: squashfs}}}\n",
     "empty": "source: none\nlayers: [files: {/init: {content: x, mode: 0755}}]\nsystem: none\n"
     "boot: {loader: direct, kernel: k, initrd: tree}\noutputs: [kernel, initramfs]\n",
 }
