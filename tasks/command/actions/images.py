@@ -60,6 +60,8 @@ def verify(request: Request) -> None:
 def _disks(request: Request) -> list[Path]:
     """Return the recipe's other outputs that hold the same disk, as far as they are there."""
     stages = [each for each in plan(request).stages if each.name.startswith("convert/") and "disk" in each.inputs]
+    disk = raw_disk(request, plan(request))  # an output with a size of its own has another
+    stages = [each for each in stages if each.inputs["disk"] == disk and "image" in each.outputs]
     whole = [each for each in stages if not each.secrets and "backing" not in each.inputs]
     return [each.outputs["image"] for each in whole if each.outputs["image"].exists()]
 
