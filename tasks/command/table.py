@@ -395,7 +395,9 @@ COMMANDS = (
         (
             option("input", "the image to read", short="i"),
             option(
-                "output", "the file to write: raw, qcow2, vhd, vhdx, vdi, vmdk, raw packed, by its ending", short="o"
+                "output",
+                "the file to write: raw, qcow2, vhd, vhdx, vdi, vmdk, ova, ovf, box, raw packed, by its ending",
+                short="o",
             ),
             option("compress", "pack: qcow2 by zstd, zlib or none; raw by gzip, xz or zstd; vmdk by zlib", short="c"),
             option("prealloc", "qcow2: lay out beforehand: off, metadata, falloc or full", short="p"),
@@ -405,7 +407,12 @@ COMMANDS = (
             option(
                 "subformat", "vhd, vhdx, vdi: dynamic or fixed; vmdk: monolithicSparse, monolithicFlat, streamOptimized"
             ),
-            option("to", "the format to write, where OUT's ending does not say: also azure, gcp"),
+            option("to", "the format to write, where OUT's ending does not say: also azure, gcp, aws"),
+            option("bucket", "aws: the bucket that the image will be in when it is imported"),
+            option("provider", "box: libvirt or virtualbox"),
+            option("os", "ova, ovf, box: what the guest is: debian, ubuntu, linux or other"),
+            option("memory", "ova, ovf, box: the machine's, such as 2G"),
+            option("cpus", "ova, ovf, box: the machine's"),
             option("from", "the format of IN, where it cannot be told: raw, qcow2, vmdk, vhd, vhdx, vdi or iso"),
             option("priority", "low or idle: leave processor and disks to whoever else wants them"),
             option(
@@ -430,6 +437,8 @@ COMMANDS = (
     RecipeCommand("schema", "the JSON Schema of recipes", "recipes:schema"),
 )
 
+IMAGE = (option("rebuild", "then build all of it again, in a fresh place, and compare bit for bit", kind=bool),)
+"""The options of `image`."""
 GROUPS = {
     "image": "build every output of the recipe",
     "rootfs": "the base tree, as a tar",
