@@ -134,6 +134,8 @@ MACHINE = (
     option("login", "auto: let me into a locked image; none: do not"),
     option("qemu", "more words for QEMU, split as a shell would"),
     option("print", "print the QEMU command, do not run it", kind=bool),
+    option("detach", "run it in the background: `machines` shows it, `ssh` enters it, `stop` ends it", kind=bool),
+    option("name", "with --detach: what those commands call it"),
 )
 KERNEL = (
     option("kernel", "a kernel, instead of the newest in the tree"),
@@ -242,12 +244,30 @@ COMMANDS = (
         "a shell in the running image, or COMMAND run there",
         "guest_shell:ssh",
         (
+            option("machine", "the machine of this name, as `machines` shows it"),
             option("port", "the machine whose ssh server is forwarded to this port"),
             option("user", "whom to be there, where root's keys are yours too: the default is root"),
             option("timeout", "seconds to wait for its ssh server; 300 without"),
         ),
         positional="command",
         relays=True,
+    ),
+    HostCommand(
+        "machines",
+        "what runs here: since when, by which process, on which ports",
+        "running_machines:machines",
+        (option("json", "as JSON", kind=bool),),
+    ),
+    HostCommand(
+        "stop",
+        "end the machine called NAME, or the only one: by its power button, and where it does not heed that, by force",
+        "running_machines:stop",
+        (
+            option("all", "all that run here", kind=bool),
+            option("now", "by force at once", kind=bool),
+            option("timeout", "seconds to wait until it has powered off; 60 without"),
+        ),
+        positional="name",
     ),
     ImageCommand(
         "qemu-test",
