@@ -89,6 +89,9 @@ CODE = {
     "tree.build_context": f"{HOST_FILES} {LAYERS}",
     "tree.container_build": f"tree.container_image tree.containerfile tree.scratch tools.capacity tree.saved_image "
     f"tree.merged_tar tree.archive tree.image_archive tree.boot_formats tree.excerpt {UNPACKING} {FOREIGN}",
+    "tree.erofs_image": f"tree.erofs_clusters tree.volume_files tree.lz4 {FOREIGN}",
+    "tree.squashfs_image": f"tree.volume_files tree.lz4 {FOREIGN}",
+    "inspection.disk_tree": f"inspection.volumes inspection.system_tree tree.volume_files {FOREIGN}",
     "tree.commands": f"{HOST_FILES} {INSIDE}",
     "tree.container_image": f"tree.saved_image tree.merged_tar tree.archive tree.image_archive tree.boot_formats "
     f"tree.excerpt {UNPACKING} {FOREIGN}",
