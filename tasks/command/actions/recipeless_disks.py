@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from contextlib import chdir
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final
 
 from bootsmith.cache.display import shown
+from bootsmith.cache.files import temporary
 from bootsmith.tasks.build import workdir
 from bootsmith.tasks.build.system_errors import in_words
 from bootsmith.tasks.command import session
@@ -44,19 +44,23 @@ def for_uefi(request: Request) -> Plan:
 
 def deliver(request: Request) -> None:
     """Put the disk where `--output` says, unless the very same is there."""
+    tree = _tree(request)
+    target = output(request, tree)
+    if target is not None:
+        (disk,) = next(each.plan.outputs for each in request.session.builders if each.plan.recipe == tree)
+        put(request, disk, target)
+
+
+def put(request: Request, disk: Path, target: Path) -> None:
+    """Put what was made where it is wanted, unless the very same is there. Raises BootsmithError."""
     from bootsmith.cache.digest.fingerprint import fingerprint
     from bootsmith.tasks.disk import splice
 
-    tree = _tree(request)
-    target = _output(request, tree)
-    if target is None:
-        return
-    (disk,) = next(each.plan.outputs for each in request.session.builders if each.plan.recipe == tree)
     memo = request.session.identities.memo
     try:
         if not target.exists() or fingerprint(target, memo) != fingerprint(disk, memo):
-            with TemporaryDirectory(prefix=".bootsmith-", dir=target.parent) as folder:
-                made = Path(folder) / target.name
+            with temporary.folder(target.parent) as folder:
+                made = folder / target.name
                 splice.copy_file(disk, made)
                 workdir.guard_target("--output", target)
                 made.replace(target)
@@ -73,7 +77,7 @@ def _plan(request: Request, loader: str) -> Plan:
         raise UsageError(f"{tree} does not exist", "Name a tar of a tree, or a directory that holds one.")
     if (request.session.top / "build").is_relative_to(tree):
         raise UsageError(f"{tree} holds the build directory, which changes", "Name the root of a tree.")
-    _output(request, tree)
+    output(request, tree)
     recipe = _recipe(request, tree, loader)
     if request.session.invocation.runs:
         _refuse(request, recipe)
@@ -100,7 +104,7 @@ def _refuse(request: Request, recipe: Recipe) -> None:
         raise RecipeError([each.replace(f"{shown(recipe.file)}: boot.", "--") for each in wrong])
 
 
-def _output(request: Request, tree: Path) -> Path | None:
+def output(request: Request, tree: Path | None) -> Path | None:
     """Return the file that `--output` names, None where it names none. Raises BootsmithError for what cannot be one."""
     if request.options["output"] is None:
         return None
@@ -108,8 +112,8 @@ def _output(request: Request, tree: Path) -> Path | None:
     workdir.guard_target("--output", target)
     if not target.parent.is_dir():
         raise UsageError(f"--output {target}: there is no such directory", "Make it, or name a file elsewhere.")
-    if target.resolve().is_relative_to(tree):
-        raise UsageError(f"--output {target} is, or lies in, what the disk is made from", "Name a file elsewhere.")
+    if tree is not None and target.resolve().is_relative_to(tree):
+        raise UsageError(f"--output {target} is, or lies in, what it is made from", "Name a file elsewhere.")
     return target
 
 
@@ -119,13 +123,13 @@ def _recipe(request: Request, tree: Path, loader: str) -> Recipe:
     from bootsmith.tasks.recipe import load
     from bootsmith.tasks.recipe.model.layers import Files, FileSpec
 
-    asked = {name: _literal(value) for name, value in request.options.items() if value is not None}
+    asked = {name: literal(value) for name, value in request.options.items() if value is not None}
     has_root = any(word.startswith("root=") for word in asked.get("cmdline", "").split())
     boot = {name: asked.get(name) for name in ("kernel", "initrd", "cmdline")}
     raw: dict[str, Raw] = {
         "name": loader,
-        "seed": _literal(tree.name),
-        "source": _source(tree, asked.get("subdir")),
+        "seed": literal(tree.name),
+        "source": source_of(tree, asked.get("subdir")),
         "system": _system(tree, asked),
         "disk": {"size": asked.get("size")},
         "boot": {"loader": loader, **boot, "root": "none" if has_root else None},
@@ -149,9 +153,9 @@ def _tree(request: Request) -> Path:
     return standard_input.kept(request.session.top / "build/disks", asked=request.session.invocation.runs)
 
 
-def _source(tree: Path, subdir: str | None) -> Raw:
+def source_of(tree: Path, subdir: str | None) -> Raw:
     """Return where the tree comes from: a directory, an image by what is in it, else a tar."""
-    path = _literal(str(tree))
+    path = literal(str(tree))
     if tree.is_dir():
         if subdir is not None:
             raise UsageError(f"--subdir {subdir}: {tree} is a directory", "Name the folder in it that holds the tree.")
@@ -190,6 +194,6 @@ def _format(request: Request) -> str:
     return ending if ending in _FORMATS else "raw"
 
 
-def _literal(text: str) -> str:
+def literal(text: str) -> str:
     """Return a text as a recipe writes it: variables are the recipe's own."""
     return text.replace("$", "$$")

@@ -142,11 +142,12 @@ def _of_image(source: Oci, recipe: Recipe, site: Site) -> Stage:
 
 
 def _read(source: Erofs | Squashfs | Disk, site: Site) -> Stage:
+    tools: tuple[str, ...]
     match source:
         case Erofs():
             run, params, tools = "bootsmith.tasks.tree.erofs_image:take", NOTHING, (lz4.LIBRARY,)
         case Squashfs():
-            run, params, tools = "bootsmith.tasks.tree.squashfs_image:take", NOTHING, (lz4.LIBRARY,)
+            run, params, tools = "bootsmith.tasks.disk.squashfs_tree:take", NOTHING, ()
         case _:
             run, tools = "bootsmith.tasks.inspection.disk_tree:take", ("qemu-img",)
             params = DiskTreeParams(source.partition).to_json()

@@ -125,7 +125,7 @@ SOURCE = Choose(
         ),
         "squashfs": Kind(
             _SQUASHFS,
-            "the tree in a squashfs image, packed by gzip, xz, lzma, lz4 or zstd; never mounted",
+            "the tree in a squashfs image, packed by gzip, xz, lzma or zstd; never mounted",
             model.Squashfs,
         ),
         "disk": Kind(_DISK, "the files in a partition of a disk image: ext2, ext3, ext4 or FAT", model.Disk),

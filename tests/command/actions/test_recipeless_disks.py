@@ -72,7 +72,7 @@ def test_images_and_parts_of_tars_are_trees(call: Calls) -> None:
     """A14: what a file is, its content says; a tar's folder may hold the tree."""
     (call.top / "a.img").write_bytes(b"hsqs")
     (call.top / "b.img").write_bytes(bytes(1024) + b"\xe2\xe1\xf5\xe0")
-    for name, run in (("a.img", "squashfs_image"), ("b.img", "erofs_image")):
+    for name, run in (("a.img", "squashfs_tree"), ("b.img", "erofs_image")):
         plan = recipeless_disks.for_uefi(call("build-efistub", name))
         assert run in plan.stage("rootfs").run
         with pytest.raises(UsageError, match="which is taken whole"):
@@ -115,7 +115,7 @@ def test_the_trees_fstab_is_replaced(call: Calls) -> None:
         ("nowhere", None, "nowhere does not exist"),
         (".", None, "holds the build directory, which changes"),
         ("tree", "nowhere/x.img", "there is no such directory"),
-        ("tree", "tree/x.img", "is, or lies in, what the disk is made from"),
+        ("tree", "tree/x.img", "is, or lies in, what it is made from"),
         ("tree", "pipe", "--output"),
     ],
 )

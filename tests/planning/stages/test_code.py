@@ -67,17 +67,21 @@ CODE = {
     "disk.formats.ova": f"disk.formats.archive disk.formats.ovf {OVF}",
     "disk.formats.ovf": OVF,
     "disk.formats.packed": "disk.formats.bmap disk.formats.blocks disk.unused disk.gpt disk.mbr disk.superblock "
-    "disk.splice cache.files.sparse",
+    "disk.splice cache.files.sparse tree.packing",
     "disk.formats.vdi": f"disk.formats.geometry {IMAGE}",
     "disk.formats.vhd": f"disk.formats.geometry {IMAGE}",
     "disk.formats.vhdx": IMAGE,
     "disk.formats.vmdk": VMDK,
+    "disk.packed_filesystem": f"disk.squashfs disk.content disk.sources disk.kernel_paths tree.member_data {MERGED}",
     "disk.partition_table": f"disk.layout disk.gpt disk.mbr {FILLING}",
     "disk.qemu_img": "disk.qcow2 disk.image_format tree.file_kinds disk.passphrase build.secret cache.files.lock",
     "disk.raw_image": f"disk.bootcode disk.splice cache.files.sparse {CONTENT}",
     "disk.squashfs": MERGED,
     "disk.tree_disk": "tree.directory tree.archive tree.excerpt tree.image_archive tree.initrd_archive "
     f"{KERNEL} {UNPACKING} {HOST_FILES} {OWNERS} {FOREIGN} {CONTENT} {EXT}",
+    "disk.tree_filesystem": "disk.squashfs tree.finished_tree tree.merged_tar tree.sandbox tree.scratch "
+    f"tools.capacity {MERGED} {CONTENT} {EXT}",
+    "packages.sbom": f"packages.lockfile cache.files.temporary tree.installed_packages tools.os_release {MERGED}",
     "packages.bootstrap": f"packages.debs packages.lockfile cache.files.temporary tree.scratch tools.capacity "
     f"tree.installed_identities {FOREIGN}",
     "packages.lock_parts": "packages.lockfile cache.files.temporary",
@@ -89,9 +93,16 @@ CODE = {
     "tree.build_context": f"{HOST_FILES} {LAYERS}",
     "tree.container_build": f"tree.container_image tree.containerfile tree.scratch tools.capacity tree.saved_image "
     f"tree.merged_tar tree.archive tree.image_archive tree.boot_formats tree.excerpt {UNPACKING} {FOREIGN}",
-    "tree.erofs_image": f"tree.erofs_clusters tree.volume_files tree.lz4 {FOREIGN}",
-    "tree.squashfs_image": f"tree.volume_files tree.lz4 {FOREIGN}",
-    "inspection.disk_tree": f"inspection.volumes inspection.system_tree tree.volume_files {FOREIGN}",
+    "inspection.disk_tree": f"build.secret cache.files.lock cache.files.temporary cache.files.zstandard disk.bootcode "
+    f"disk.content disk.ext.attributes disk.ext.block_map disk.ext.files disk.ext.inode disk.fat_files "
+    f"disk.gpt disk.image_content disk.image_format disk.inspect disk.kernel_paths disk.layout "
+    f"disk.mbr disk.node disk.node_files disk.packed_block disk.partition_table disk.passphrase "
+    f"disk.qcow2 disk.sizing disk.sources disk.squashfs_files disk.superblock inspection.system_tree "
+    f"inspection.volumes tools.bounds tools.catalogue tools.enclosure tools.host tools.readers "
+    f"tree.file_kinds tree.volume_files {PROCESS} {FOREIGN}",
+    "tree.erofs_image": f"cache.files.zstandard tree.erofs_clusters tree.lz4 tree.volume_files {FOREIGN}",
+    "disk.squashfs_tree": f"cache.files.zstandard disk.node disk.node_files disk.packed_block disk.squashfs_files "
+    f"tree.volume_files {FOREIGN}",
     "tree.commands": f"{HOST_FILES} {INSIDE}",
     "tree.container_image": f"tree.saved_image tree.merged_tar tree.archive tree.image_archive tree.boot_formats "
     f"tree.excerpt {UNPACKING} {FOREIGN}",
@@ -102,9 +113,14 @@ CODE = {
     "tree.live_initramfs": f"tree.initramfs tree.live_root tree.scratch tree.hook_words tools.capacity {MERGED}",
     "tree.initrd_sources": f"tree.cpio tree.initrd_archive {KERNEL} {UNPACKING} {MERGED}",
     "tree.installed_kernel": f"tree.init tools.os_release tree.linux_image tree.boot_formats {MERGED}",
+    "tree.manifest": f"tree.finished_tree tree.installed_packages {MERGED}",
+    "tree.oci_archive": f"tree.finished_tree tree.merged_tar tree.packing {MERGED}",
+    "tree.tree_archive": f"tree.finished_tree tree.merged_tar tree.packing {MERGED}",
+    "tree.overlay_initramfs": f"tree.initramfs tree.scratch tree.hook_words tools.capacity {MERGED}",
     "tree.overlay_layer": f"tree.patterns {HOST_FILES} {DELTA}",
     "tree.system_layer": "build.secret tree.accounts tree.users tree.crypt tree.units tree.network "
-    f"tree.ssh_host_keys tree.installed_identities tree.hosts {DELTA}",
+    "tree.resolver tree.locales tree.timezones tree.keymaps tree.kernel_settings tree.first_boot tree.autologin "
+    f"tree.root_growth tree.own_unit tree.sudo tree.ssh_host_keys tree.installed_identities tree.hosts {DELTA}",
     # what the stage `bootloader` loads beside boot.loader_layer
     "boot.direct": "",
     "boot.efistub": "boot.pe boot.systemd tools.os_release",
@@ -219,6 +235,8 @@ def test_kinds_of_trees_and_disks_stand_alone(module: str) -> None:
         "bootsmith.tasks.disk.formats.box": {"bootsmith.tasks.disk.formats.ovf", "bootsmith.tasks.disk.formats.vmdk"},
         "bootsmith.tasks.disk.formats.ova": {"bootsmith.tasks.disk.formats.ovf", "bootsmith.tasks.disk.formats.vmdk"},
         "bootsmith.tasks.disk.formats.ovf": {"bootsmith.tasks.disk.formats.vmdk"},
+        "bootsmith.tasks.disk.packed_filesystem": {"bootsmith.tasks.disk.squashfs"},
+        "bootsmith.tasks.tree.overlay_initramfs": {"bootsmith.tasks.tree.initramfs"},
         "bootsmith.tasks.disk.tree_disk": {
             "bootsmith.tasks.tree.archive",
             "bootsmith.tasks.tree.directory",
@@ -228,6 +246,11 @@ def test_kinds_of_trees_and_disks_stand_alone(module: str) -> None:
         "bootsmith.tasks.boot.own_kernel": {"bootsmith.tasks.tree.installed_kernel"},
         "bootsmith.tasks.tree.live_initramfs": {"bootsmith.tasks.tree.initramfs"},
         "bootsmith.tasks.tree.container_image": {"bootsmith.tasks.tree.archive"},
+        "bootsmith.tasks.inspection.disk_tree": {"bootsmith.tasks.disk.partition_table"},
+        "bootsmith.tasks.tree.container_build": {
+            "bootsmith.tasks.tree.archive",
+            "bootsmith.tasks.tree.container_image",
+        },
         "bootsmith.tasks.tree.initrd_sources": {"bootsmith.tasks.tree.installed_kernel"},
     }
     assert code(module) & {*RUN} - {module} <= calls.get(module, set())
@@ -235,6 +258,7 @@ def test_kinds_of_trees_and_disks_stand_alone(module: str) -> None:
 
 LOOKS = re.compile(r"\b(host\.(find|missing)|(process|identity|shared_libraries|identities|popen)\.\w+)\(")
 FINDERS = {
+    "tasks/disk/image_content.py",  # qemu-img, which whoever reads a disk declares, shut in with that disk
     "tasks/disk/ext/filesystem.py",  # which library mke2fs, whose identity counts it, is linked with
 }
 """Who of those that run stages look at the host by themselves, and what for."""
