@@ -214,8 +214,12 @@ COMMANDS = (
             f"a disk for {firmware} of the tree in a tar or a directory, without a recipe",
             "recipeless_disks:deliver",
             (
-                option("output", "the disk's file; without, one below build/disks/"),
+                option("output", "the disk's file, its ending says the format; without, one below build/disks/"),
                 option("size", "the whole disk's size, such as 4G"),
+                option("subdir", "the folder of it that holds the tree"),
+                option("hostname", "what the guest is called"),
+                option("password-file", "a file with root's password"),
+                option("ssh-key", "a file of public keys that may log in as root"),
                 *KERNEL,
             ),
             positional="tree",

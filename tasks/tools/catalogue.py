@@ -200,6 +200,17 @@ _ALL = (
         version=(),
     ),
     # archives
+    Tool(
+        "liblz4",
+        "unpacks images of EROFS",
+        packaged("liblz4-1", "lz4-libs", "lz4", "lz4-libs"),
+        files=(
+            "/usr/lib/x86_64-linux-gnu/liblz4.so.1",
+            "/usr/lib/aarch64-linux-gnu/liblz4.so.1",
+            "/usr/lib64/liblz4.so.1",
+            "/usr/lib/liblz4.so.1",
+        ),
+    ),
     Tool("zstd", "compresses", packaged("zstd")),
     Tool("xz", "compresses", packaged("xz-utils", "xz", "xz", "xz")),
     Tool("gzip", "compresses", packaged("gzip")),

@@ -93,6 +93,16 @@ CODE = {
     "tree.build_context": f"{HOST_FILES} {LAYERS}",
     "tree.container_build": f"tree.container_image tree.containerfile tree.scratch tools.capacity tree.saved_image "
     f"tree.merged_tar tree.archive tree.image_archive tree.boot_formats tree.excerpt {UNPACKING} {FOREIGN}",
+    "inspection.disk_tree": f"build.secret cache.files.lock cache.files.temporary cache.files.zstandard disk.bootcode "
+    f"disk.content disk.ext.attributes disk.ext.block_map disk.ext.files disk.ext.inode disk.fat_files "
+    f"disk.gpt disk.image_content disk.image_format disk.inspect disk.kernel_paths disk.layout "
+    f"disk.mbr disk.node disk.node_files disk.packed_block disk.partition_table disk.passphrase "
+    f"disk.qcow2 disk.sizing disk.sources disk.squashfs_files disk.superblock inspection.system_tree "
+    f"inspection.volumes tools.bounds tools.catalogue tools.enclosure tools.host tools.readers "
+    f"tree.file_kinds tree.volume_files {PROCESS} {FOREIGN}",
+    "tree.erofs_image": f"cache.files.zstandard tree.erofs_clusters tree.lz4 tree.volume_files {FOREIGN}",
+    "disk.squashfs_tree": f"cache.files.zstandard disk.node disk.node_files disk.packed_block disk.squashfs_files "
+    f"tree.volume_files {FOREIGN}",
     "tree.commands": f"{HOST_FILES} {INSIDE}",
     "tree.container_image": f"tree.saved_image tree.merged_tar tree.archive tree.image_archive tree.boot_formats "
     f"tree.excerpt {UNPACKING} {FOREIGN}",
@@ -236,6 +246,11 @@ def test_kinds_of_trees_and_disks_stand_alone(module: str) -> None:
         "bootsmith.tasks.boot.own_kernel": {"bootsmith.tasks.tree.installed_kernel"},
         "bootsmith.tasks.tree.live_initramfs": {"bootsmith.tasks.tree.initramfs"},
         "bootsmith.tasks.tree.container_image": {"bootsmith.tasks.tree.archive"},
+        "bootsmith.tasks.inspection.disk_tree": {"bootsmith.tasks.disk.partition_table"},
+        "bootsmith.tasks.tree.container_build": {
+            "bootsmith.tasks.tree.archive",
+            "bootsmith.tasks.tree.container_image",
+        },
         "bootsmith.tasks.tree.initrd_sources": {"bootsmith.tasks.tree.installed_kernel"},
     }
     assert code(module) & {*RUN} - {module} <= calls.get(module, set())
@@ -243,6 +258,7 @@ def test_kinds_of_trees_and_disks_stand_alone(module: str) -> None:
 
 LOOKS = re.compile(r"\b(host\.(find|missing)|(process|identity|shared_libraries|identities|popen)\.\w+)\(")
 FINDERS = {
+    "tasks/disk/image_content.py",  # qemu-img, which whoever reads a disk declares, shut in with that disk
     "tasks/disk/ext/filesystem.py",  # which library mke2fs, whose identity counts it, is linked with
 }
 """Who of those that run stages look at the host by themselves, and what for."""

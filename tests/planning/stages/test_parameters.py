@@ -26,6 +26,7 @@ from bootsmith.tasks.disk.raw_image import DiskParams
 from bootsmith.tasks.disk.squashfs import SquashfsParams
 from bootsmith.tasks.disk.tree_disk import DirectoryDiskParams, TarDiskParams
 from bootsmith.tasks.disk.tree_filesystem import TreeErofsParams, TreeExtParams, TreeSquashfsParams
+from bootsmith.tasks.inspection.disk_tree import DiskTreeParams
 from bootsmith.tasks.packages.bootstrap import DebianParams
 from bootsmith.tasks.packages.package_files import ExtractionParams
 from bootsmith.tasks.packages.package_layer import PackagesParams
@@ -82,6 +83,7 @@ PARAMS: dict[str, type[Params]] = {
     "disk.squashfs:run": SquashfsParams,
     "disk.tree_disk:pack_directory": DirectoryDiskParams,
     "disk.tree_disk:unpack_tar": TarDiskParams,
+    "inspection.disk_tree:take": DiskTreeParams,
     "disk.tree_filesystem:run_erofs": TreeErofsParams,
     "disk.tree_filesystem:run_ext": TreeExtParams,
     "disk.tree_filesystem:run_squashfs": TreeSquashfsParams,
@@ -115,8 +117,14 @@ PARAMS: dict[str, type[Params]] = {
     "tree.tree_archive:run": TreeArchiveParams,
 }
 """What a stage runs, in `tasks`, and what its parameters are; what is not here has none."""
-_INITRD = ("find", "pack", "take")
-NONE = {"packages.lock_parts:run", "tree.exported_file:run", *(f"tree.initrd_sources:{each}" for each in _INITRD)}
+_INITRDS = {f"tree.initrd_sources:{each}" for each in ("find", "pack", "take")}
+NONE = {
+    "packages.lock_parts:run",
+    "tree.exported_file:run",
+    "disk.squashfs_tree:take",
+    "tree.erofs_image:take",
+    *_INITRDS,
+}
 
 OWN = """
 source: {directory: {path: tree, owner: keep}}
@@ -128,6 +136,7 @@ boot: {loader: LOADER, kernel: {package: pk, path: /boot/k}, initrd: {package: p
 outputs: [raw, qcow2: {file: b.qcow2, backing: base.qcow2, compress: none}, qcow2: {snapshot: first}, vhd, vhdx, vdi,
   vmdk, azure, gcp, aws, ova, ovf, box, raw: {compress: gzip}]
 """
+OF_IMAGE = "source: {KIND: k}\nsystem: none\nboot: {loader: direct, kernel: k, initrd: tree}\noutputs: [kernel]\n"
 RECIPES = {
     "large": LARGE,
     "cds": SOURCE + "outputs: [iso, iso: {file: b.iso, loader: isolinux}, cidata]\n",
@@ -139,6 +148,7 @@ RECIPES = {
     "boot: {loader: direct, kernel: k, initrd: tree}\noutputs: [kernel]\n",
     "container": "source: {container: {file: k, target: a, args: {A: b}, images: {c: k}, network: true}}\n"
     "system: none\nboot: {loader: direct, kernel: k, initrd: tree}\noutputs: [kernel]\n",
+    **{kind: OF_IMAGE.replace("KIND", kind) for kind in ("erofs", "squashfs", "disk")},
     "mach": "arch: i386\nsource: none\nsystem: none\ndisk: {partitions: {root: {fs: ext2, mount: /}}}\n"
     "boot: {loader: grub-bios, protocol: multiboot, kernel: {first: [k], as: /k}, modules: [{file: k, as: /m}]}\n",
     "trees": SOURCE + "boot: {loader: grub-efi, kernel: {file: k, as: /boot/k}}\n"
