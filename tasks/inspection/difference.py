@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 from bootsmith.cache.display import shown
 from bootsmith.tasks.disk import bootcode
-from bootsmith.tasks.disk.inspect import Part
 from bootsmith.tasks.disk.node import same
+from bootsmith.tasks.disk.parts import Part
 from bootsmith.tasks.disk.sizing import human
 from bootsmith.tasks.errors import UsageError
 from bootsmith.tasks.inspection.listing import KINDS

@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 from bootsmith.tasks.inspection import difference
 from bootsmith.tasks.inspection.difference import dpkg
-from bootsmith.tasks.inspection.volumes import looked_into
+from bootsmith.tasks.inspection.opening import looked_into
 
 from tests.support.whole_disk import STATUS, UNITS, WholeDisk
 

@@ -7,8 +7,8 @@ import os
 import pytest
 from bootsmith.tasks.errors import StageError, UsageError
 from bootsmith.tasks.inspection import system_tree
+from bootsmith.tasks.inspection.opening import looked_into
 from bootsmith.tasks.inspection.system_tree import FstabLine
-from bootsmith.tasks.inspection.volumes import looked_into
 
 from tests.support.whole_disk import PASSWD, WholeDisk
 
