@@ -92,6 +92,15 @@ def filesystems(subject: Subject) -> Iterator[str]:
             found = subject.checker(subject.image, part)
             if found:
                 yield f"!{found.program} finds partition {name} damaged: {shown(found.words, 300)}"
+            if inside.kind == "squashfs":  # has no program of its own that checks: every file is looked at
+                _walk(subject.image, part)
+
+
+def _walk(image: Image, part: Part) -> None:
+    """Look at all that a filesystem holds. Raises StageError where something leads nowhere."""
+    tree = SystemTree(image, part.number, {})
+    for _ in tree.walk(tree.top):
+        pass
 
 
 def loader(subject: Subject) -> Iterator[str]:

@@ -67,11 +67,12 @@ CODE = {
     "disk.formats.ova": f"disk.formats.archive disk.formats.ovf {OVF}",
     "disk.formats.ovf": OVF,
     "disk.formats.packed": "disk.formats.bmap disk.formats.blocks disk.unused disk.gpt disk.mbr disk.superblock "
-    "disk.splice cache.files.sparse",
+    "disk.splice cache.files.sparse tree.packing",
     "disk.formats.vdi": f"disk.formats.geometry {IMAGE}",
     "disk.formats.vhd": f"disk.formats.geometry {IMAGE}",
     "disk.formats.vhdx": IMAGE,
     "disk.formats.vmdk": VMDK,
+    "disk.packed_filesystem": f"disk.squashfs disk.content disk.sources disk.kernel_paths tree.member_data {MERGED}",
     "disk.partition_table": f"disk.layout disk.gpt disk.mbr {FILLING}",
     "disk.qemu_img": "disk.qcow2 disk.image_format tree.file_kinds disk.passphrase build.secret cache.files.lock",
     "disk.raw_image": f"disk.bootcode disk.splice cache.files.sparse {CONTENT}",
@@ -84,7 +85,11 @@ CODE = {
     "disk.ext.files disk.ext.inode disk.fat_files disk.gpt disk.mbr disk.node disk.partition_types "
     "disk.parts disk.raw_content disk.superblock recipe.cmdline tree.autologin tree.boot_formats tree.first_boot "
     "tree.kernel_settings tree.keymaps tree.locales tree.network tree.own_unit tree.resolver tree.root_growth "
-    f"tree.sudo tree.timezones tree.units tree.accounts disk.sizing disk.content {DELTA}",
+    f"tree.sudo tree.timezones tree.units tree.accounts disk.sizing disk.content disk.packed_block "
+    f"disk.squashfs_files {DELTA}",
+    "disk.tree_filesystem": "disk.squashfs tree.finished_tree tree.merged_tar tree.sandbox tree.scratch "
+    f"tools.capacity {MERGED} {CONTENT} {EXT}",
+    "packages.sbom": f"packages.lockfile cache.files.temporary tree.installed_packages tools.os_release {MERGED}",
     "packages.bootstrap": f"packages.debs packages.lockfile cache.files.temporary tree.scratch tools.capacity "
     f"tree.installed_identities {FOREIGN}",
     "packages.lock_parts": "packages.lockfile cache.files.temporary",
@@ -93,6 +98,9 @@ CODE = {
     "packages.package_files": f"packages.lockfile cache.files.temporary tree.patterns {LAYERS}",
     "tree.additions": f"tree.patterns tree.accounts {DELTA}",
     "tree.archive": f"tree.excerpt tree.image_archive tree.boot_formats {FOREIGN}",
+    "tree.build_context": f"{HOST_FILES} {LAYERS}",
+    "tree.container_build": f"tree.container_image tree.containerfile tree.scratch tools.capacity tree.saved_image "
+    f"tree.merged_tar tree.archive tree.image_archive tree.boot_formats tree.excerpt {UNPACKING} {FOREIGN}",
     "tree.commands": f"{HOST_FILES} {INSIDE}",
     "tree.container_image": f"tree.saved_image tree.merged_tar tree.archive tree.image_archive tree.boot_formats "
     f"tree.excerpt {UNPACKING} {FOREIGN}",
@@ -103,6 +111,10 @@ CODE = {
     "tree.live_initramfs": f"tree.initramfs tree.live_root tree.scratch tree.hook_words tools.capacity {MERGED}",
     "tree.initrd_sources": f"tree.cpio tree.initrd_archive {KERNEL} {UNPACKING} {MERGED}",
     "tree.installed_kernel": f"tree.init tools.os_release tree.linux_image tree.boot_formats {MERGED}",
+    "tree.manifest": f"tree.finished_tree tree.installed_packages {MERGED}",
+    "tree.oci_archive": f"tree.finished_tree tree.merged_tar tree.packing {MERGED}",
+    "tree.tree_archive": f"tree.finished_tree tree.merged_tar tree.packing {MERGED}",
+    "tree.overlay_initramfs": f"tree.initramfs tree.scratch tree.hook_words tools.capacity {MERGED}",
     "tree.overlay_layer": f"tree.patterns {HOST_FILES} {DELTA}",
     "tree.system_layer": "build.secret tree.accounts tree.users tree.crypt tree.units tree.network "
     "tree.resolver tree.locales tree.timezones tree.keymaps tree.kernel_settings tree.first_boot tree.autologin "
@@ -222,6 +234,8 @@ def test_kinds_of_trees_and_disks_stand_alone(module: str) -> None:
         "bootsmith.tasks.disk.formats.box": {"bootsmith.tasks.disk.formats.ovf", "bootsmith.tasks.disk.formats.vmdk"},
         "bootsmith.tasks.disk.formats.ova": {"bootsmith.tasks.disk.formats.ovf", "bootsmith.tasks.disk.formats.vmdk"},
         "bootsmith.tasks.disk.formats.ovf": {"bootsmith.tasks.disk.formats.vmdk"},
+        "bootsmith.tasks.disk.packed_filesystem": {"bootsmith.tasks.disk.squashfs"},
+        "bootsmith.tasks.tree.overlay_initramfs": {"bootsmith.tasks.tree.initramfs"},
         "bootsmith.tasks.disk.tree_disk": {
             "bootsmith.tasks.tree.archive",
             "bootsmith.tasks.tree.directory",
