@@ -86,7 +86,7 @@ CODE = {
     "disk.parts disk.raw_content disk.superblock recipe.cmdline tree.autologin tree.boot_formats tree.first_boot "
     "tree.kernel_settings tree.keymaps tree.locales tree.network tree.own_unit tree.resolver tree.root_growth "
     f"tree.sudo tree.timezones tree.units tree.accounts disk.sizing disk.content disk.packed_block "
-    f"disk.squashfs_files {DELTA}",
+    f"disk.squashfs_files cache.files.zstandard {DELTA}",
     "disk.tree_filesystem": "disk.squashfs tree.finished_tree tree.merged_tar tree.sandbox tree.scratch "
     f"tools.capacity {MERGED} {CONTENT} {EXT}",
     "packages.sbom": f"packages.lockfile cache.files.temporary tree.installed_packages tools.os_release {MERGED}",
