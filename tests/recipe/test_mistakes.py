@@ -77,8 +77,8 @@ BAD = [
         [
             (
                 "2:9: system: this takes keys of its own; known here: hostname, hosts, dns, "
-                "locale, timezone, keymap, users, groups, services, network, machine_id, ssh_host_keys, modules, sysctl, "
-                "first_boot, autologin, grow, cloud_init, fstab"
+                "locale, timezone, keymap, users, groups, services, network, machine_id, ssh_host_keys, modules, "
+                "sysctl, first_boot, autologin, grow, cloud_init, fstab"
             )
         ],
     ),
