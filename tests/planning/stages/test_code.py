@@ -79,6 +79,14 @@ CODE = {
     "disk.squashfs": MERGED,
     "disk.tree_disk": "tree.directory tree.archive tree.excerpt tree.image_archive tree.initrd_archive "
     f"{KERNEL} {UNPACKING} {HOST_FILES} {OWNERS} {FOREIGN} {CONTENT} {EXT}",
+    "inspection.readback": "inspection.boot_entries inspection.checker_output inspection.disk_checks "
+    "inspection.expectation inspection.setting_checks inspection.system_checks inspection.system_tree "
+    "inspection.verdicts inspection.verification inspection.volumes boot.pe disk.ext.attributes disk.ext.block_map "
+    "disk.ext.files disk.ext.inode disk.fat_files disk.gpt disk.mbr disk.node disk.partition_types "
+    "disk.parts disk.raw_content disk.superblock recipe.cmdline tree.autologin tree.boot_formats tree.first_boot "
+    "tree.kernel_settings tree.keymaps tree.locales tree.network tree.own_unit tree.resolver tree.root_growth "
+    f"tree.sudo tree.timezones tree.units tree.accounts disk.sizing disk.content disk.packed_block "
+    f"disk.squashfs_files cache.files.zstandard {DELTA}",
     "disk.tree_filesystem": "disk.squashfs tree.finished_tree tree.merged_tar tree.sandbox tree.scratch "
     f"tools.capacity {MERGED} {CONTENT} {EXT}",
     "packages.sbom": f"packages.lockfile cache.files.temporary tree.installed_packages tools.os_release {MERGED}",
@@ -213,6 +221,7 @@ def test_files_and_blocks_need_no_loader(module: str) -> None:
         "bootsmith.tasks.boot.ldlinux": {"ldlinux"},  # SYSLINUX's own stage of a FAT partition
         "bootsmith.tasks.boot.own_kernel": {"own_kernel", "multiboot"},  # kernels, not loaders: what their headers say
         "bootsmith.tasks.boot.module_layer": {"module_layer", "multiboot"},
+        "bootsmith.tasks.inspection.readback": {"pe"},  # what is in a unified kernel image
     }
     found = {name.rpartition(".")[2] for name in code(module) if name.startswith("bootsmith.tasks.boot.")}
     assert found <= wanted.get(module, set())

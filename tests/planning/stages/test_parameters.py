@@ -27,6 +27,8 @@ from bootsmith.tasks.disk.squashfs import SquashfsParams
 from bootsmith.tasks.disk.tree_disk import DirectoryDiskParams, TarDiskParams
 from bootsmith.tasks.disk.tree_filesystem import TreeErofsParams, TreeExtParams, TreeSquashfsParams
 from bootsmith.tasks.inspection.disk_tree import DiskTreeParams
+from bootsmith.tasks.inspection.expectation import Expected
+from bootsmith.tasks.inspection.readback import CheckParams
 from bootsmith.tasks.packages.bootstrap import DebianParams
 from bootsmith.tasks.packages.package_files import ExtractionParams
 from bootsmith.tasks.packages.package_layer import PackagesParams
@@ -87,6 +89,8 @@ PARAMS: dict[str, type[Params]] = {
     "disk.tree_filesystem:run_erofs": TreeErofsParams,
     "disk.tree_filesystem:run_ext": TreeExtParams,
     "disk.tree_filesystem:run_squashfs": TreeSquashfsParams,
+    "inspection.readback:check": CheckParams,
+    "inspection.readback:run": Expected,
     "packages.bootstrap:run": DebianParams,
     "packages.package_files:run": ExtractionParams,
     "packages.package_layer:run": PackagesParams,
@@ -198,7 +202,7 @@ def test_every_stage_is_told_of() -> None:
     assert {run.removeprefix("bootsmith.tasks.") for run in runs()} == {*PARAMS, *NONE}
 
 
-@pytest.mark.parametrize("room", ["tree", "disk", "boot", "packages"])
+@pytest.mark.parametrize("room", ["tree", "disk", "boot", "packages", "inspection"])
 def test_parameters_are_had_by_their_class(room: str) -> None:
     """Who runs reads no parameter by its name alone: what that is, and whether it is there, the class has checked."""
     files = sorted((CHECKOUT / "tasks" / room).rglob("*.py"))
