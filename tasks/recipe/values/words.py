@@ -43,6 +43,7 @@ SNAPSHOT = Str(
 )
 PLAIN = Str("NAME", "[A-Za-z0-9][A-Za-z0-9_-]{0,35}", "a name", "use letters, digits, and _ - after the first")
 BUCKET = Str("NAME", "[A-Za-z0-9][A-Za-z0-9.-]{2,62}", "a bucket's name", "use letters, digits, . and -")
+IMAGE = Str("IMAGE", r"[A-Za-z0-9][A-Za-z0-9._/:@+-]*", "an image's name", "write it as FROM does")
 LINE = Str()
 WORD = Str("STR", r"\S+", "one word", "leave out blanks")
 VERSION = Str("STR", r"[A-Za-z0-9][A-Za-z0-9.+~^_-]*", "a version", "use letters, digits and . + ~ ^ _ -")

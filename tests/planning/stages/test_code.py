@@ -88,6 +88,9 @@ CODE = {
     "packages.package_files": f"packages.lockfile cache.files.temporary tree.patterns {LAYERS}",
     "tree.additions": f"tree.patterns tree.accounts {DELTA}",
     "tree.archive": f"tree.excerpt tree.image_archive tree.boot_formats {FOREIGN}",
+    "tree.build_context": f"{HOST_FILES} {LAYERS}",
+    "tree.container_build": f"tree.container_image tree.containerfile tree.scratch tools.capacity tree.saved_image "
+    f"tree.merged_tar tree.archive tree.image_archive tree.boot_formats tree.excerpt {UNPACKING} {FOREIGN}",
     "tree.commands": f"{HOST_FILES} {INSIDE}",
     "tree.container_image": f"tree.saved_image tree.merged_tar tree.archive tree.image_archive tree.boot_formats "
     f"tree.excerpt {UNPACKING} {FOREIGN}",

@@ -32,7 +32,9 @@ from bootsmith.tasks.planning.site import Site
 from bootsmith.tasks.planning.stages import unpartitioned
 from bootsmith.tasks.tree import additions
 from bootsmith.tasks.tree.archive import TarParams
+from bootsmith.tasks.tree.build_context import BuildContextParams
 from bootsmith.tasks.tree.commands import CommandParams
+from bootsmith.tasks.tree.container_build import ContainerBuildParams
 from bootsmith.tasks.tree.container_image import ContainerImageParams
 from bootsmith.tasks.tree.container_layer import ContainerParams
 from bootsmith.tasks.tree.directory import DirectoryParams, EmptyParams
@@ -81,7 +83,9 @@ PARAMS: dict[str, type[Params]] = {
     "tree.additions:make_directories": additions.DirectoriesParams,
     "tree.additions:remove": additions.RemovalParams,
     "tree.archive:take": TarParams,
+    "tree.build_context:run": BuildContextParams,
     "tree.commands:run": CommandParams,
+    "tree.container_build:run": ContainerBuildParams,
     "tree.container_image:take": ContainerImageParams,
     "tree.container_layer:run": ContainerParams,
     "tree.directory:make_empty": EmptyParams,
@@ -117,6 +121,8 @@ RECIPES = {
     "boot: {loader: direct, kernel: k, initrd: tree}\noutputs: [kernel, initramfs: {compress: zstd}]\n",
     "image": "source: {oci: tree.tar}\nsystem: none\n"
     "boot: {loader: direct, kernel: k, initrd: tree}\noutputs: [kernel]\n",
+    "container": "source: {container: {file: k, target: a, args: {A: b}, images: {c: k}, network: true}}\n"
+    "system: none\nboot: {loader: direct, kernel: k, initrd: tree}\noutputs: [kernel]\n",
     "mach": "arch: i386\nsource: none\nsystem: none\ndisk: {partitions: {root: {fs: ext2, mount: /}}}\n"
     "boot: {loader: grub-bios, protocol: multiboot, kernel: {first: [k], as: /k}, modules: [{file: k, as: /m}]}\n",
     "inside": "source: {debian: {suite: trixie}}\nsystem: none\n"
