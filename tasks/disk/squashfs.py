@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
@@ -40,21 +40,35 @@ def run(ctx: Context) -> None:
     count = sum(role.endswith(".tar") for role in ctx.inputs)
     sources = [ctx.inputs[f"{number}.tar"] for number in range(count)]
     tree = dict(tree_below(ctx).entries)
-    _, top = tree[""]
     if params.fstab and tree.get(_FSTAB, (0, None))[1] is not None:
         sources.append(_one_file(ctx, _FSTAB, _NO_FSTAB))
         (entry,) = layer.read_index(ctx.work / "one.index")
         tree[_FSTAB] = (count, entry)
-    tar = ctx.work / "tree.tar"
+    pack(ctx, tree, sources, ctx.outputs["image"], epoch=params.epoch)
+
+
+def pack(
+    ctx: Context,
+    tree: Mapping[str, tuple[int, Entry]],
+    sources: Sequence[Path],
+    image: Path,
+    *,
+    epoch: int,
+    compress: str = "zstd",
+) -> None:
+    """Pack a tree, whose files' data is in the tars `sources`, by number."""
+    from bootsmith.tasks.tree import layer
+
+    _, top = tree[""]
+    tar = ctx.work / "packed.tar"
     with tar.open("wb") as out:
-        layer.write_tree(out, _fitting(ctx, tree), sources, params.epoch)
+        layer.write_tree(out, _fitting(ctx, tree), sources, epoch)
     ctx.say("packing the tree")
-    image = ctx.outputs["image"]
     ctx.run(
         "sh", "-c", _COMMAND, "sh", tar, ctx.tool("mksquashfs"), "-", image,
-        "-tar", "-comp", "zstd", "-noappend", "-exit-on-error", "-no-progress", "-quiet",
+        "-tar", "-comp", compress, "-noappend", "-exit-on-error", "-no-progress", "-quiet",
         # of a tar's own root it takes nothing; when the whole was made, SOURCE_DATE_EPOCH tells it
-        "-root-mode", f"{top.mode:o}", "-root-time", str(params.epoch),
+        "-root-mode", f"{top.mode:o}", "-root-time", str(epoch),
     )  # fmt: skip
 
 

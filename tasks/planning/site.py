@@ -125,6 +125,10 @@ class Site(NamedTuple):
         """Return one partition, finished."""
         return self.build / f"populate/{partition}.img"
 
+    def packed_size(self, partition: str) -> Path:
+        """JSON: how large a packed filesystem came out, from which follows how large its partition is."""
+        return self.build / f"populate/{partition}.json"
+
     @property
     def loader(self) -> Layer:
         """Loader files and entries to be put on the partition that holds the loader, kernels not included."""

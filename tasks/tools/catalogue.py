@@ -84,6 +84,7 @@ _ALL = (
     Tool("mtype", "reads files out of FAT", packaged("mtools"), version=("-V",)),
     Tool("sfdisk", "writes partition tables", packaged("fdisk", "util-linux", "util-linux", "sfdisk")),
     Tool("mksquashfs", "packs a live system's tree", packaged("squashfs-tools"), version=("-version",)),
+    Tool("mkfs.erofs", "packs a tree as EROFS", packaged("erofs-utils"), version=()),
     Tool("xorriso", "makes CDs", packaged("xorriso", pacman="libisoburn"), version=("-version",)),
     Tool("qemu-img", "converts and checks disk images", packaged("qemu-utils", "qemu-img", "qemu-img", "qemu-img")),
     # bootloaders

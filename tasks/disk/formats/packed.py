@@ -3,30 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Final
 
 from bootsmith.tasks.build.parameters import Params
 from bootsmith.tasks.build.stage import Context
 from bootsmith.tasks.disk import splice, unused
 from bootsmith.tasks.disk.formats import beside, bmap
 from bootsmith.tasks.disk.superblock import Read
-
-PACK: Final[Mapping[str, tuple[str, ...]]] = {
-    # neither name nor time, and the same bytes on any number of cores: xz and zstd cut what they pack into pieces of
-    # one size as soon as they may use two threads, whether there are as many or not
-    "gzip": ("gzip", "-nc"),
-    "xz": ("xz", "-c", "--block-size=24MiB"),
-    "zstd": ("zstd", "-qc"),
-}
+from bootsmith.tasks.tree.packing import packing
 
 
 @dataclass(frozen=True)
 class PackedParams(Params):
-    """How the disk is packed: a name in PACK, or "none" for a copy of it."""
+    """How the disk is packed: a name in `packing.PACK`, or "none" for a copy of it."""
 
     compress: str
 
@@ -50,12 +42,6 @@ def run(ctx: Context) -> None:
 def _mapped(disk: Path, size: int, free: list[unused.Stretch]) -> str:
     with disk.open("rb") as opened:
         return bmap.text(opened.fileno(), size, free)
-
-
-def packing(how: str) -> tuple[str, ...]:
-    """Return the words that pack what is given to stdout; none for "none"."""
-    threads = max(2, min(16, os.cpu_count() or 2))
-    return PACK.get(how, ()) if how in ("gzip", "none") else (*PACK[how], f"-T{threads}")
 
 
 def _reader(disk: int, size: int) -> Read:

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 from bootsmith.tasks.disk import mbr, unused
-from bootsmith.tasks.disk.formats import archive, bmap, packed
+from bootsmith.tasks.disk.formats import archive, bmap
 from bootsmith.tasks.errors import StageError
+from bootsmith.tasks.tree.packing import packing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -213,7 +214,7 @@ def test_packing_does_not_depend_on_cores(tmp_path: Path, monkeypatch: pytest.Mo
         packings = set()
         for cores in (1, 3):
             monkeypatch.setattr(os, "cpu_count", lambda cores=cores: cores)
-            packings.add(subprocess.run([*packed.packing(how), source], capture_output=True, check=True).stdout)
+            packings.add(subprocess.run([*packing(how), source], capture_output=True, check=True).stdout)
         assert len(packings) == 1, how
 
 
