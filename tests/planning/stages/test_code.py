@@ -38,7 +38,8 @@ DELTA = f"{MERGED} tree.delta"
 HOST_FILES = "tree.host_files cache.files.walk"
 CONTENT = f"disk.content disk.sizing tree.member_data {TAR}"
 FILLING = f"{CONTENT} disk.sources disk.kernel_paths tree.layer"
-EXT = f"disk.ext.filesystem disk.ext.inode disk.ext.libext2fs cache.files.sparse tools.shared_libraries {PROCESS}"
+INDEX = "cache.digest.index cache.files.sparse"
+EXT = f"disk.ext.filesystem disk.ext.inode disk.ext.libext2fs {INDEX} tools.shared_libraries {PROCESS}"
 OWNERS = "tree.ownership tools.subordinate_ids cache.digest.key cache.digest.attributes"
 KERNEL = "tree.installed_kernel tree.init tree.linux_image tree.boot_formats tools.os_release"
 FINGERPRINT = (
@@ -74,8 +75,9 @@ CODE = {
     "disk.formats.vmdk": VMDK,
     "disk.packed_filesystem": f"disk.squashfs disk.content disk.sources disk.kernel_paths tree.member_data {MERGED}",
     "disk.partition_table": f"disk.layout disk.gpt disk.mbr {FILLING}",
-    "disk.qemu_img": "disk.qcow2 disk.image_format tree.file_kinds disk.passphrase build.secret cache.files.lock",
-    "disk.raw_image": f"disk.bootcode disk.splice cache.files.sparse {CONTENT}",
+    "disk.qemu_img": "disk.qcow2 disk.image_format tree.file_kinds disk.passphrase build.secret cache.files.lock "
+    "disk.packed_qcow2 disk.packed_length disk.splice cache.files.sparse",
+    "disk.raw_image": f"disk.bootcode disk.splice {INDEX} {CONTENT}",
     "disk.squashfs": MERGED,
     "disk.tree_disk": "tree.directory tree.archive tree.excerpt tree.image_archive tree.initrd_archive "
     f"{KERNEL} {UNPACKING} {HOST_FILES} {OWNERS} {FOREIGN} {CONTENT} {EXT}",
