@@ -287,6 +287,7 @@ COMMANDS = (
         "update",
         "put the distribution's new package versions into the lock file",
         "recipes:update",
+        (option("package", "move this package alone, with what its newest version needs; several with commas"),),
     ),
     RecipeCommand(
         "fetch-mach",
@@ -427,6 +428,7 @@ GROUPS = {
     "image": "build every output of the recipe",
     "rootfs": "the base tree, as a tar",
     "files": "single files, out of packages",
+    "build": "files made by the recipe's own commands",
     "layers": "what the recipe adds to the tree",
     "initramfs": "the initrd",
     "kernel": "the kernel, out of the tree",
