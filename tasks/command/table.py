@@ -415,6 +415,13 @@ COMMANDS = (
             PASSPHRASE,
         ),
     ),
+    HostCommand(
+        "resize",
+        "an image's FILE made as large as SIZE: the disk, its last partition, and the ext filesystem in that",
+        "resizing:resize",
+        (FORMAT,),
+        positional="file size",
+    ),
     RecipeCommand(
         "show",
         "the recipe with all its defaults, parents and variables filled in",

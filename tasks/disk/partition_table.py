@@ -75,7 +75,7 @@ def run(ctx: Context) -> None:
     params = TableParams.of(ctx)
     partitions = params.partitions
     fillings = sources.gather_all(ctx, params, [each.name for each in partitions])
-    demands = [_demand(each, params.mounts.get(each.name), fillings[each.name]) for each in partitions]
+    demands = [_demand(ctx, each, params.mounts.get(each.name), fillings[each.name]) for each in partitions]
     unified = sum(ctx.inputs[role].stat().st_size for roles in params.images for role in roles)
     kernels = params.kernels.partition
     wanted = [_wanted(each, demand, kernels, unified) for each, demand in zip(partitions, demands, strict=True)]
@@ -83,7 +83,9 @@ def run(ctx: Context) -> None:
     _write_table(ctx, planned, params)
     rows = []
     for each, demand, place in zip(partitions, demands, planned.places, strict=True):
-        geometry = demand.geometry(place.size) if demand else sizing.Geometry(place.size)
+        geometry = sizing.Geometry(place.size)
+        if isinstance(demand, sizing.Demand):
+            geometry = demand.geometry(place.size)
         if each.started:
             geometry = replace(geometry, start=place.start)
         ctx.outputs[f"geometry.{each.name}"].write_text(json.dumps(asdict(geometry)) + "\n")
@@ -108,17 +110,26 @@ def _write_content(ctx: Context, params: TableParams, name: str, filling: Fillin
                 writer.add_copy(entry._replace(path=path), filling.sources[number])
 
 
-def _demand(partition: PartitionParams, mount: str | None, filling: Filling) -> sizing.Demand | None:
+def _demand(
+    ctx: Context, partition: PartitionParams, mount: str | None, filling: Filling
+) -> sizing.Demand | sizing.Packed | None:
     if partition.fs == "none":
         return None
+    packed = ctx.inputs.get(f"packed.{partition.name}")
+    if packed is not None:
+        return sizing.Packed(json.loads(packed.read_bytes())["size"])
     # the root filesystem is made from the base alone first, which must fit too
     return sizing.Demand([filling.tree, filling.base] if mount == "/" else [filling.tree], partition.fs, partition.ext)
 
 
-def _wanted(partition: PartitionParams, demand: sizing.Demand | None, kernels: str, unified: int) -> layout.Wanted:
+def _wanted(
+    partition: PartitionParams, demand: sizing.Demand | sizing.Packed | None, kernels: str, unified: int
+) -> layout.Wanted:
     name, size, start, extra = partition.name, partition.size, partition.start, partition.extra
     if demand is None:
         return layout.Wanted(name, size, MIB, lambda _: True, MIB, start)
+    if isinstance(demand, sizing.Packed):
+        return layout.Wanted(name, size, demand.automatic(), demand.fits, demand.least(), start)
     allowance = _LOADER_ALLOWANCE if name == kernels or demand.fs == "vfat" else 0
     allowance += unified if partition.kind == "esp" else 0
     automatic = demand.automatic(extra, allowance) if isinstance(size, str) else 0

@@ -180,7 +180,7 @@ def _named(image: Image, word: str) -> int | None:
 
 def _root(image: Image) -> int:
     readable = image.readable
-    linux = [each for each in readable if reader(image.parts[each]) == "ext"]
+    linux = [each for each in readable if reader(image.parts[each]) != "fat"]
     if len(linux or readable) == 1:
         return (linux or readable)[0]
     for number in readable:

@@ -62,13 +62,17 @@ class Image:
             held = (
                 f"{part.filesystem.kind}, which is not read here" if part.filesystem else "no filesystem that is known"
             )
-            raise UsageError(f"{self.path}: {name} holds {held}", "ext2, ext3, ext4 and FAT are read.")
+            raise UsageError(f"{self.path}: {name} holds {held}", "ext2, ext3, ext4, FAT and squashfs are read.")
         fd, start = self._open.enter_context(descriptor(self.disk, part.start, part.size))
         where = Path(f"{self.path}, {name}")
         if kind == "fat":
             from bootsmith.tasks.disk.fat_files import FatFiles
 
             return FatFiles(where, fd, start, part.size)
+        if kind == "squashfs":
+            from bootsmith.tasks.disk.squashfs_files import SquashfsFiles
+
+            return SquashfsFiles(where, fd, start, part.size)
         from bootsmith.tasks.disk.ext.files import Files as ExtFiles
 
         return ExtFiles(where, fd=fd, start=start, size=part.size, as_it_is=True)
@@ -79,9 +83,10 @@ class Image:
 
 
 def reader(part: Part) -> str | None:
-    """Return by what a partition's files are read: "fat" or "ext"; None where nothing here reads them."""
+    """Return by what a partition's files are read: "fat", "ext", "squashfs"; None where nothing here reads them."""
     kind = part.filesystem.kind if part.filesystem else ""
-    return "fat" if kind.startswith("FAT") else "ext" if kind.startswith("ext") else None
+    known = {"FAT": "fat", "ext": "ext", "squashfs": "squashfs"}
+    return next((name for word, name in known.items() if kind.startswith(word)), None)
 
 
 @contextlib.contextmanager

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bootsmith.cache.files import temporary
 from bootsmith.tasks.disk import image_format
 from bootsmith.tasks.disk import passphrase as passphrases
 from bootsmith.tasks.disk.passphrase import Passphrase
@@ -75,7 +75,7 @@ def run(
         )
     with contextlib.ExitStack() as stack:
         if folder is None and not print_only:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bootsmith-")))
+            folder = stack.enter_context(temporary.folder())
         if subject.disk:
             subject = replace(subject, disk=subject.disk.absolute())
             stack.enter_context(image_format.in_use(subject.disk or Path(), say))
@@ -135,13 +135,13 @@ def prepare(
     `is_free` tells whether a port can be had.
     """
     _check(machine, subject.kind)
-    accel = accelerator.choose(machine.accel)
+    code = firmware_of(machine, subject) if subject.kind == "uefi" else None
+    accel = accelerator.choose(machine.accel, smm=code is not None and code.secure)
     if accel.note:
         say(accel.note)
     kernel = microvm_clock.told(machine, accel, subject.kernel)
     if microvm_clock.is_missing(machine, accel, kernel):
         say("microvm under TCG: Linux has no clock there to measure others by, and may stand still; --type q35 has one")
-    code = firmware_of(machine, subject) if subject.kind == "uefi" else None
     if machine.type == "microvm" and machine.login == "auto":
         say("a microvm hands on no credentials (it has no SMBIOS): who may log in is the image's affair")
         machine = replace(machine, login="none")

@@ -34,6 +34,7 @@ def plan(recipe: Recipe, site: Site) -> Plan:
     """Return the plan of a recipe whose build lives at `site`."""
     stages = [
         *rootfs.lock_parts(recipe, site),
+        *rootfs.context(recipe, site),
         rootfs.stage(recipe, site),
         *extraction.stages(recipe, site),
         *builds.stages(recipe, site),

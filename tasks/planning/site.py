@@ -39,6 +39,11 @@ class Site(NamedTuple):
         return Layer("base", self.build / "rootfs/base.tar", self.build / "rootfs/base.index")
 
     @property
+    def build_context(self) -> Path:
+        """What a Containerfile may take files from: a tar."""
+        return self.build / "rootfs/context.tar"
+
+    @property
     def base_lock(self) -> Path:
         """Of the lock file what the rootfs is made of, where it holds more."""
         return self.build / "rootfs/base.lock"
@@ -127,6 +132,10 @@ class Site(NamedTuple):
     def scratch(self, name: str) -> Path:
         """Return where the folders are that a build keeps from one run to the next."""
         return self.build / "scratch" / name
+
+    def packed_size(self, partition: str) -> Path:
+        """JSON: how large a packed filesystem came out, from which follows how large its partition is."""
+        return self.build / f"populate/{partition}.json"
 
     @property
     def loader(self) -> Layer:

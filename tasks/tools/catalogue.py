@@ -63,6 +63,13 @@ _ALL = (
     Tool("mkdir", "makes a tree's /dev while something runs in it", packaged("coreutils", apk="busybox")),
     MOUNT,
     Tool("hostname", "names a tree while it is built", packaged("hostname", pacman="inetutils", apk="busybox")),
+    Tool(
+        "buildah",
+        "builds Containerfiles",
+        packaged("buildah"),
+        data=("/usr/share/containers/seccomp.json",),
+        aliases=("podman",),
+    ),
     # filesystems and disks
     Tool("mke2fs", "makes ext2, ext3 and ext4", _E2FSPROGS, version=("-V",)),
     Tool("e2fsck", "checks ext filesystems", _E2FSPROGS, version=("-V",)),

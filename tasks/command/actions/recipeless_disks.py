@@ -5,10 +5,10 @@ from __future__ import annotations
 from contextlib import chdir
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from bootsmith.cache.display import shown
+from bootsmith.cache.files import temporary
 from bootsmith.tasks.build import workdir
 from bootsmith.tasks.build.system_errors import in_words
 from bootsmith.tasks.command import session
@@ -50,8 +50,8 @@ def put(request: Request, disk: Path, target: Path) -> None:
     memo = request.session.identities.memo
     try:
         if not target.exists() or fingerprint(target, memo) != fingerprint(disk, memo):
-            with TemporaryDirectory(prefix=".bootsmith-", dir=target.parent) as folder:
-                made = Path(folder) / target.name
+            with temporary.folder(target.parent) as folder:
+                made = folder / target.name
                 splice.copy_file(disk, made)
                 workdir.guard_target("--output", target)
                 made.replace(target)

@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from bootsmith.tasks.build.parameters import Params
 from bootsmith.tasks.build.stage import Context
 from bootsmith.tasks.disk import splice, unused
-from bootsmith.tasks.disk.formats import bmap
+from bootsmith.tasks.disk.formats import beside, bmap
 from bootsmith.tasks.disk.superblock import Read
 from bootsmith.tasks.tree.packing import packing
 
@@ -29,13 +30,18 @@ def run(ctx: Context) -> None:
     if how == "none":
         splice.copy_file(disk, ctx.outputs["image"])
         return
-    ctx.say(f"mapping {size} bytes")
     with disk.open("rb") as opened:
         free = unused.stretches(_reader(opened.fileno(), size), size, lambda start: _dumped(ctx, disk, start))
-        ctx.outputs["map"].write_text(bmap.text(opened.fileno(), size, free))
+    mapped = beside.begun(partial(_mapped, disk, size, free))  # SHA-256 of all that matters, while another packs it
     ctx.say(f"packing {size} bytes by {how}")
     sized = (f"--stream-size={size}",) if how == "zstd" else ()
     ctx.run(*packing(how), *sized, input=disk, stdout=ctx.outputs["image"])
+    ctx.outputs["map"].write_text(mapped())
+
+
+def _mapped(disk: Path, size: int, free: list[unused.Stretch]) -> str:
+    with disk.open("rb") as opened:
+        return bmap.text(opened.fileno(), size, free)
 
 
 def _reader(disk: int, size: int) -> Read:

@@ -22,7 +22,8 @@ _ATTRIBUTES = {"legacy-boot": 2, "read-only": 60, "no-auto": 63}
 def stage(recipe: Recipe, site: Site) -> Stage:
     """Return the stage that writes the table and says how large every filesystem is."""
     outputs = {"table": site.table, "layout": site.layout}
-    contents = [each.name for each in recipe.disk.partitions.values() if each.fs == "vfat" and each.mount is not None]
+    partitions = recipe.disk.partitions.values()
+    contents = [each.name for each in partitions if each.fs == "vfat" and each.mount is not None]
     for name in recipe.disk.partitions:
         outputs[f"geometry.{name}"] = site.geometry(name)
     for name in contents:
@@ -35,6 +36,7 @@ def stage(recipe: Recipe, site: Site) -> Stage:
             **disk_inputs.indexes(recipe, site),
             **(disk_inputs.tars(recipe, site) if contents else {}),
             **disk_inputs.kernels(recipe, site),
+            **{f"packed.{part.name}": site.packed_size(part.name) for part in partitions if part.packed},
         },
         outputs=outputs,
         params=TableParams(
@@ -45,7 +47,7 @@ def stage(recipe: Recipe, site: Site) -> Stage:
             size=recipe.disk.size,
             table=recipe.disk.table,
             id=recipe.disk.id,
-            partitions=tuple(_described(partition, recipe) for partition in recipe.disk.partitions.values()),
+            partitions=tuple(_described(partition, recipe) for partition in partitions),
             contents=tuple(contents),
             images=placement.images(recipe),
         ).to_json(),

@@ -72,6 +72,7 @@ CODE = {
     "disk.formats.vhd": f"disk.formats.geometry {IMAGE}",
     "disk.formats.vhdx": IMAGE,
     "disk.formats.vmdk": VMDK,
+    "disk.packed_filesystem": f"disk.squashfs disk.content disk.sources disk.kernel_paths tree.member_data {MERGED}",
     "disk.partition_table": f"disk.layout disk.gpt disk.mbr {FILLING}",
     "disk.qemu_img": "disk.qcow2 disk.image_format tree.file_kinds disk.passphrase build.secret cache.files.lock",
     "disk.raw_image": f"disk.bootcode disk.splice cache.files.sparse {CONTENT}",
@@ -89,6 +90,9 @@ CODE = {
     "packages.package_files": f"packages.lockfile cache.files.temporary tree.patterns {LAYERS}",
     "tree.additions": f"tree.patterns tree.accounts {DELTA}",
     "tree.archive": f"tree.excerpt tree.image_archive tree.boot_formats {FOREIGN}",
+    "tree.build_context": f"{HOST_FILES} {LAYERS}",
+    "tree.container_build": f"tree.container_image tree.containerfile tree.scratch tools.capacity tree.saved_image "
+    f"tree.merged_tar tree.archive tree.image_archive tree.boot_formats tree.excerpt {UNPACKING} {FOREIGN}",
     "tree.commands": f"{HOST_FILES} {INSIDE}",
     "tree.container_image": f"tree.saved_image tree.merged_tar tree.archive tree.image_archive tree.boot_formats "
     f"tree.excerpt {UNPACKING} {FOREIGN}",
@@ -102,10 +106,12 @@ CODE = {
     "tree.manifest": f"tree.finished_tree tree.installed_packages {MERGED}",
     "tree.oci_archive": f"tree.finished_tree tree.merged_tar tree.packing {MERGED}",
     "tree.tree_archive": f"tree.finished_tree tree.merged_tar tree.packing {MERGED}",
+    "tree.overlay_initramfs": f"tree.initramfs tree.scratch tree.hook_words tools.capacity {MERGED}",
     "tree.own_build": HOST_FILES,
     "tree.overlay_layer": f"tree.patterns {HOST_FILES} {DELTA}",
     "tree.system_layer": "build.secret tree.accounts tree.users tree.crypt tree.units tree.network "
-    f"tree.ssh_host_keys tree.installed_identities tree.hosts {DELTA}",
+    "tree.resolver tree.locales tree.timezones tree.keymaps tree.kernel_settings tree.first_boot tree.autologin "
+    f"tree.root_growth tree.own_unit tree.sudo tree.ssh_host_keys tree.installed_identities tree.hosts {DELTA}",
     # what the stage `bootloader` loads beside boot.loader_layer
     "boot.direct": "",
     "boot.efistub": "boot.pe boot.systemd tools.os_release",
@@ -220,6 +226,8 @@ def test_kinds_of_trees_and_disks_stand_alone(module: str) -> None:
         "bootsmith.tasks.disk.formats.box": {"bootsmith.tasks.disk.formats.ovf", "bootsmith.tasks.disk.formats.vmdk"},
         "bootsmith.tasks.disk.formats.ova": {"bootsmith.tasks.disk.formats.ovf", "bootsmith.tasks.disk.formats.vmdk"},
         "bootsmith.tasks.disk.formats.ovf": {"bootsmith.tasks.disk.formats.vmdk"},
+        "bootsmith.tasks.disk.packed_filesystem": {"bootsmith.tasks.disk.squashfs"},
+        "bootsmith.tasks.tree.overlay_initramfs": {"bootsmith.tasks.tree.initramfs"},
         "bootsmith.tasks.disk.tree_disk": {
             "bootsmith.tasks.tree.archive",
             "bootsmith.tasks.tree.directory",

@@ -19,6 +19,7 @@ from bootsmith.tasks.disk.formats.appliance import ApplianceParams
 from bootsmith.tasks.disk.formats.aws import AwsParams
 from bootsmith.tasks.disk.formats.image import ImageParams
 from bootsmith.tasks.disk.formats.packed import PackedParams
+from bootsmith.tasks.disk.packed_filesystem import PackedFilesystemParams
 from bootsmith.tasks.disk.partition_table import TableParams
 from bootsmith.tasks.disk.qemu_img import Qcow2Params
 from bootsmith.tasks.disk.raw_image import DiskParams
@@ -34,7 +35,9 @@ from bootsmith.tasks.planning.site import Site
 from bootsmith.tasks.planning.stages import unpartitioned
 from bootsmith.tasks.tree import additions
 from bootsmith.tasks.tree.archive import TarParams
+from bootsmith.tasks.tree.build_context import BuildContextParams
 from bootsmith.tasks.tree.commands import CommandParams
+from bootsmith.tasks.tree.container_build import ContainerBuildParams
 from bootsmith.tasks.tree.container_image import ContainerImageParams
 from bootsmith.tasks.tree.container_layer import ContainerParams
 from bootsmith.tasks.tree.directory import DirectoryParams, EmptyParams
@@ -43,6 +46,7 @@ from bootsmith.tasks.tree.initrd_sources import CompressionParams
 from bootsmith.tasks.tree.installed_kernel import InstalledParams
 from bootsmith.tasks.tree.manifest import ManifestParams
 from bootsmith.tasks.tree.oci_archive import OciParams
+from bootsmith.tasks.tree.overlay_initramfs import OverlaidParams
 from bootsmith.tasks.tree.overlay_layer import OverlayParams
 from bootsmith.tasks.tree.own_build import BuildParams
 from bootsmith.tasks.tree.system_layer import SystemParams
@@ -72,6 +76,7 @@ PARAMS: dict[str, type[Params]] = {
     "disk.formats.vhd:run": ImageParams,
     "disk.formats.vhdx:run": ImageParams,
     "disk.formats.vmdk:run": ImageParams,
+    "disk.packed_filesystem:run_squashfs": PackedFilesystemParams,
     "disk.partition_table:run": TableParams,
     "disk.qemu_img:run_qcow2": Qcow2Params,
     "disk.raw_image:run": DiskParams,
@@ -91,7 +96,9 @@ PARAMS: dict[str, type[Params]] = {
     "tree.additions:make_directories": additions.DirectoriesParams,
     "tree.additions:remove": additions.RemovalParams,
     "tree.archive:take": TarParams,
+    "tree.build_context:run": BuildContextParams,
     "tree.commands:run": CommandParams,
+    "tree.container_build:run": ContainerBuildParams,
     "tree.container_image:take": ContainerImageParams,
     "tree.container_layer:run": ContainerParams,
     "tree.directory:make_empty": EmptyParams,
@@ -103,6 +110,7 @@ PARAMS: dict[str, type[Params]] = {
     "tree.live_initramfs:run": InitramfsParams,
     "tree.manifest:run": ManifestParams,
     "tree.oci_archive:run": OciParams,
+    "tree.overlay_initramfs:run": OverlaidParams,
     "tree.overlay_layer:run": OverlayParams,
     "tree.own_build:run": BuildParams,
     "tree.system_layer:run": SystemParams,
@@ -131,6 +139,8 @@ RECIPES = {
     "boot: {loader: direct, kernel: k, initrd: tree}\noutputs: [kernel, initramfs: {compress: zstd}]\n",
     "image": "source: {oci: tree.tar}\nsystem: none\n"
     "boot: {loader: direct, kernel: k, initrd: tree}\noutputs: [kernel]\n",
+    "container": "source: {container: {file: k, target: a, args: {A: b}, images: {c: k}, network: true}}\n"
+    "system: none\nboot: {loader: direct, kernel: k, initrd: tree}\noutputs: [kernel]\n",
     "mach": "arch: i386\nsource: none\nsystem: none\ndisk: {partitions: {root: {fs: ext2, mount: /}}}\n"
     "boot: {loader: grub-bios, protocol: multiboot, kernel: {first: [k], as: /k}, modules: [{file: k, as: /m}]}\n",
     "built": "build: {b: {run: make, inputs: [k], output: o, env: {A: b}, scratch: [s]}}\nsource: none\nsystem: none\n"
@@ -142,6 +152,7 @@ RECIPES = {
     "layers: [packages: {install: [jq], preseed: [a a/b string c]},"
     " run: {command: true, inputs: {k: k}, env: {A: b}, network: true}, script: k]\n"
     "boot: {loader: direct, kernel: k, initrd: tree}\noutputs: [kernel]\n",
+    "packed": SOURCE + "disk: {partitions: {esp: {}, root: {mount: /, fs: squashfs}}}\n",
     "empty": "source: none\nlayers: [files: {/init: {content: x, mode: 0755}}]\nsystem: none\n"
     "boot: {loader: direct, kernel: k, initrd: tree}\noutputs: [kernel, initramfs]\n",
 }
