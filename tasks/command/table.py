@@ -311,6 +311,7 @@ COMMANDS = (
         "update",
         "put the distribution's new package versions into the lock file",
         "recipes:update",
+        (option("package", "move this package alone, with what its newest version needs; several with commas"),),
     ),
     RecipeCommand(
         "fetch-mach",
@@ -467,6 +468,7 @@ GROUPS = {
     "image": "build every output of the recipe",
     "rootfs": "the base tree, as a tar",
     "files": "single files, out of packages",
+    "build": "files made by the recipe's own commands",
     "layers": "what the recipe adds to the tree",
     "initramfs": "the initrd",
     "kernel": "the kernel, out of the tree",

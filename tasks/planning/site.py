@@ -125,6 +125,14 @@ class Site(NamedTuple):
         """Return one partition, finished."""
         return self.build / f"populate/{partition}.img"
 
+    def built(self, name: str, output: str) -> Path:
+        """Return where a build's output is, by its own name: some tell what a file is by that."""
+        return self.build / "built" / name / output.rpartition("/")[2]
+
+    def scratch(self, name: str) -> Path:
+        """Return where the folders are that a build keeps from one run to the next."""
+        return self.build / "scratch" / name
+
     def packed_size(self, partition: str) -> Path:
         """JSON: how large a packed filesystem came out, from which follows how large its partition is."""
         return self.build / f"populate/{partition}.json"

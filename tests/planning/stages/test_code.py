@@ -127,6 +127,7 @@ CODE = {
     "tree.oci_archive": f"tree.finished_tree tree.merged_tar tree.packing {MERGED}",
     "tree.tree_archive": f"tree.finished_tree tree.merged_tar tree.packing {MERGED}",
     "tree.overlay_initramfs": f"tree.initramfs tree.scratch tree.hook_words tools.capacity {MERGED}",
+    "tree.own_build": HOST_FILES,
     "tree.overlay_layer": f"tree.patterns {HOST_FILES} {DELTA}",
     "tree.system_layer": "build.secret tree.accounts tree.users tree.crypt tree.units tree.network "
     "tree.resolver tree.locales tree.timezones tree.keymaps tree.kernel_settings tree.first_boot tree.autologin "
@@ -253,6 +254,7 @@ def test_kinds_of_trees_and_disks_stand_alone(module: str) -> None:
             "bootsmith.tasks.tree.directory",
             "bootsmith.tasks.tree.installed_kernel",
         },
+        "bootsmith.tasks.disk.tree_filesystem": {"bootsmith.tasks.disk.squashfs"},
         "bootsmith.tasks.boot.module_layer": {"bootsmith.tasks.tree.additions"},
         "bootsmith.tasks.boot.own_kernel": {"bootsmith.tasks.tree.installed_kernel"},
         "bootsmith.tasks.tree.live_initramfs": {"bootsmith.tasks.tree.initramfs"},

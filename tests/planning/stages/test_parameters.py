@@ -51,6 +51,7 @@ from bootsmith.tasks.tree.manifest import ManifestParams
 from bootsmith.tasks.tree.oci_archive import OciParams
 from bootsmith.tasks.tree.overlay_initramfs import OverlaidParams
 from bootsmith.tasks.tree.overlay_layer import OverlayParams
+from bootsmith.tasks.tree.own_build import BuildParams
 from bootsmith.tasks.tree.system_layer import SystemParams
 from bootsmith.tasks.tree.tree_archive import TreeArchiveParams
 
@@ -117,6 +118,7 @@ PARAMS: dict[str, type[Params]] = {
     "tree.oci_archive:run": OciParams,
     "tree.overlay_initramfs:run": OverlaidParams,
     "tree.overlay_layer:run": OverlayParams,
+    "tree.own_build:run": BuildParams,
     "tree.system_layer:run": SystemParams,
     "tree.tree_archive:run": TreeArchiveParams,
 }
@@ -155,6 +157,9 @@ RECIPES = {
     **{kind: OF_IMAGE.replace("KIND", kind) for kind in ("erofs", "squashfs", "disk")},
     "mach": "arch: i386\nsource: none\nsystem: none\ndisk: {partitions: {root: {fs: ext2, mount: /}}}\n"
     "boot: {loader: grub-bios, protocol: multiboot, kernel: {first: [k], as: /k}, modules: [{file: k, as: /m}]}\n",
+    "built": "build: {b: {run: make, inputs: [k], output: o, env: {A: b}, scratch: [s]}}\nsource: none\nsystem: none\n"
+    "layers: [files: {/init: {from: {build: b}, mode: 0755}}]\n"
+    "boot: {loader: direct, kernel: k, initrd: tree}\noutputs: [kernel]\n",
     "trees": SOURCE + "boot: {loader: grub-efi, kernel: {file: k, as: /boot/k}}\n"
     "outputs: [tar, tgz, oci: {layers: each}, ext4, ext4: {file: b, size: 4M}, squashfs, erofs, manifest, sbom]\n",
     "inside": "source: {debian: {suite: trixie}}\nsystem: none\n"
