@@ -97,6 +97,8 @@ def _qcow2(name: str, output: model.Qcow2, recipe: Recipe, site: Site) -> Stage:
         secrets={PASSPHRASE: output.encrypt} if output.encrypt else {},
         # Encryption is salted: only the store can give the same bytes again.
         stored=output.encrypt is not None,
+        # What is packed can be made of the clusters of before.
+        carry="image" if output.compress != "none" and not backing else None,
         doc=f"the disk as qcow2: {output.file}",
     )
 
