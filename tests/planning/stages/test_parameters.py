@@ -141,7 +141,8 @@ layers:
 system: none
 disk: {table: TABLE, size: 4G}
 boot: {loader: LOADER, kernel: {package: pk, path: /boot/k}, initrd: {package: pk, path: /boot/i}, packages: false}
-outputs: [raw, qcow2: {file: b.qcow2, backing: base.qcow2, compress: none}, qcow2: {snapshot: first}, vhd: {size: 4G}, vhdx, vdi,
+outputs: [raw, qcow2: {file: b.qcow2, backing: base.qcow2, compress: none}, qcow2: {snapshot: first},
+  vhd: {size: 4G}, vhdx, vdi,
   vmdk, azure, gcp, aws, ova, ovf, box, raw: {compress: gzip}]
 """
 OF_IMAGE = "source: {KIND: k}\nsystem: none\nboot: {loader: direct, kernel: k, initrd: tree}\noutputs: [kernel]\n"
