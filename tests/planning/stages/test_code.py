@@ -73,7 +73,7 @@ CODE = {
     "disk.formats.packed": "disk.formats.beside disk.formats.bmap disk.formats.blocks disk.unused disk.signatures "
     "disk.gpt disk.mbr disk.superblock disk.splice cache.files.sparse cache.digest.index tree.packing",
     "disk.growth": "disk.ext_part disk.growing disk.patch disk.gpt disk.mbr disk.superblock disk.splice "
-    "cache.files.sparse cache.display",
+    "cache.files.sparse",
     "disk.formats.vdi": f"disk.formats.geometry {IMAGE}",
     "disk.formats.vhd": f"disk.formats.geometry {IMAGE}",
     "disk.formats.vhdx": IMAGE,
