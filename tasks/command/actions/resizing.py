@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from functools import partial
 from typing import TYPE_CHECKING, Final
@@ -38,7 +38,7 @@ def resize(request: Request) -> None:
     progress.start(NAME)
     began = time.monotonic()
     with _alone(image, progress.tell), file_conversion.scratch(image, "the image") as folder:
-        form = image_format.identify(image, request.options["format"])
+        form = _format(image, request.options["format"])
         if form not in ("raw", "qcow2"):
             known = image_format.NAMES.get(form, form)
             raise UsageError(
@@ -69,8 +69,7 @@ def resize(request: Request) -> None:
             output = file_conversion.output("qcow2", keys, size)
             file_conversion.convert(replace(output, file="resized"), disk, folder, say)
             made = folder / "build/resized"
-        shutil.copystat(image, made)
-        os.utime(made)
+        _take_after(image, made)
         with made.open("rb") as file:
             os.fsync(file.fileno())
         made.replace(image)
@@ -113,6 +112,25 @@ def _alone(image: Path, tell: Callable[[str], None]) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+def _format(image: Path, given: str | None) -> str:
+    """Return an image's format. Raises BootsmithError."""
+    from bootsmith.tasks.disk import image_format
+
+    try:
+        return image_format.identify(image, given)
+    except image_format.Encrypted as error:
+        hint = "Decrypt it first: `doit convert-file --passphrase env:NAME -i IN -o OUT.qcow2`."
+        raise UsageError(error.message, hint) from None
+
+
+def _take_after(image: Path, made: Path) -> None:
+    """Give what is made the mode and, as far as one may, the owner of what it replaces."""
+    shutil.copymode(image, made)
+    found = image.stat()
+    with suppress(PermissionError):
+        os.chown(made, found.st_uid, found.st_gid)
 
 
 def _copy(image: Path, disk: Path) -> None:

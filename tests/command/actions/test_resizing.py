@@ -95,6 +95,7 @@ def test_an_image_grows_and_shrinks(call: Calls, image: Path, form: str) -> None
     resizing.resize(call("resize", file.name, "24M"))
     assert check(raw(file), 24 * MIB) <= 24 * MIB
     assert file.stat().st_mode & 0o777 == 0o600
+    assert file.stat().st_uid == image.stat().st_uid
     assert "its filesystem (ext4) fills it" in call.said
     assert not list(call.top.glob(".bootsmith-*"))
 
@@ -126,6 +127,7 @@ def test_a_qcow2_stays_as_it_is_laid_out(call: Calls, image: Path) -> None:
         (("some.img", "64M"), "neither a table of partitions nor a filesystem"),
         (("image.vdi", "64M"), "only raw and qcow2 images are resized"),
         (("snap.qcow2", "64M"), "keeps 1 snapshots"),
+        (("sealed.qcow2", "64M"), "is encrypted"),
         (("build/box/box.raw", "64M"), "is what a recipe makes"),
     ],
 )
@@ -134,6 +136,9 @@ def test_what_cannot_be_resized(call: Calls, image: Path, words: tuple[str, ...]
     as_format(image, "vdi")
     snap = as_format(image, "qcow2").rename(call.top / "snap.qcow2")
     subprocess.run(["qemu-img", "snapshot", "-c", "first", snap], check=True)
+    sealed = bytearray(snap.read_bytes())
+    sealed[35] = 2  # crypt_method: LUKS
+    (call.top / "sealed.qcow2").write_bytes(sealed)
     (call.top / "build/box").mkdir(parents=True)
     (call.top / "build/box/box.raw").write_bytes(b"x" * 512)
     before = image.read_bytes()
