@@ -46,7 +46,10 @@ FINGERPRINT = (
     "cache.digest.fingerprint cache.digest.index cache.digest.key cache.digest.attributes cache.files.walk "
     "cache.files.clock"
 )
-IMAGE = "disk.formats.image disk.formats.origin disk.formats.blocks disk.splice cache.files.sparse cache.digest.index"
+IMAGE = (
+    "disk.formats.image disk.formats.origin disk.formats.blocks disk.formats.beside "
+    "cache.files.sparse cache.digest.index"
+)
 VMDK = f"disk.formats.geometry {IMAGE}"
 OVF = f"disk.formats.appliance disk.formats.vmdk {VMDK}"
 UNPACKING = "tree.unpacking cache.files.zstandard"
@@ -67,8 +70,10 @@ CODE = {
     "disk.formats.gcp": f"disk.formats.archive {IMAGE}",
     "disk.formats.ova": f"disk.formats.archive disk.formats.ovf {OVF}",
     "disk.formats.ovf": OVF,
-    "disk.formats.packed": "disk.formats.bmap disk.formats.blocks disk.unused disk.gpt disk.mbr disk.superblock "
-    "disk.splice cache.files.sparse tree.packing",
+    "disk.formats.packed": "disk.formats.beside disk.formats.bmap disk.formats.blocks disk.unused disk.signatures "
+    "disk.gpt disk.mbr disk.superblock disk.splice cache.files.sparse cache.digest.index tree.packing",
+    "disk.growth": "disk.ext_part disk.growing disk.patch disk.gpt disk.mbr disk.superblock disk.splice "
+    "cache.files.sparse",
     "disk.formats.vdi": f"disk.formats.geometry {IMAGE}",
     "disk.formats.vhd": f"disk.formats.geometry {IMAGE}",
     "disk.formats.vhdx": IMAGE,
