@@ -44,7 +44,7 @@ def run(ctx: Context) -> None:
         sources.append(_one_file(ctx, _FSTAB, _NO_FSTAB))
         (entry,) = layer.read_index(ctx.work / "one.index")
         tree[_FSTAB] = (count, entry)
-    pack(ctx, tree, sources, ctx.outputs["image"], params.epoch)
+    pack(ctx, tree, sources, ctx.outputs["image"], epoch=params.epoch)
 
 
 def pack(
@@ -52,6 +52,7 @@ def pack(
     tree: Mapping[str, tuple[int, Entry]],
     sources: Sequence[Path],
     image: Path,
+    *,
     epoch: int,
     compress: str = "zstd",
 ) -> None:

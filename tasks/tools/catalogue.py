@@ -77,6 +77,7 @@ _ALL = (
     Tool("resize2fs", "resizes ext filesystems", _E2FSPROGS, version=()),
     Tool("dumpe2fs", "reads ext superblocks", _E2FSPROGS, version=("-V",)),
     Tool("mkfs.vfat", "makes FAT", packaged("dosfstools"), _CODE_PAGE, ("--help",)),
+    Tool("fsck.vfat", "checks FAT", packaged("dosfstools"), _CODE_PAGE, version=()),
     Tool("mcopy", "writes into FAT", packaged("mtools"), _CODE_PAGE, ("-V",)),
     Tool("mmd", "makes directories in FAT", packaged("mtools"), _CODE_PAGE, ("-V",)),
     Tool("mdir", "lists FAT", packaged("mtools"), version=("-V",)),

@@ -76,8 +76,9 @@ BAD = [
         SOURCE + "system: non\n",
         [
             (
-                "2:9: system: this takes keys of its own; known here: hostname, hosts, users, "
-                "services, network, machine_id, ssh_host_keys, cloud_init, fstab"
+                "2:9: system: this takes keys of its own; known here: hostname, hosts, dns, "
+                "locale, timezone, keymap, users, groups, services, network, machine_id, ssh_host_keys, modules, "
+                "sysctl, first_boot, autologin, grow, cloud_init, fstab"
             )
         ],
     ),

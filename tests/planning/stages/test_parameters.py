@@ -27,6 +27,8 @@ from bootsmith.tasks.disk.squashfs import SquashfsParams
 from bootsmith.tasks.disk.tree_disk import DirectoryDiskParams, TarDiskParams
 from bootsmith.tasks.disk.tree_filesystem import TreeErofsParams, TreeExtParams, TreeSquashfsParams
 from bootsmith.tasks.inspection.disk_tree import DiskTreeParams
+from bootsmith.tasks.inspection.expectation import Expected
+from bootsmith.tasks.inspection.readback import CheckParams
 from bootsmith.tasks.packages.bootstrap import DebianParams
 from bootsmith.tasks.packages.package_files import ExtractionParams
 from bootsmith.tasks.packages.package_layer import PackagesParams
@@ -49,6 +51,7 @@ from bootsmith.tasks.tree.manifest import ManifestParams
 from bootsmith.tasks.tree.oci_archive import OciParams
 from bootsmith.tasks.tree.overlay_initramfs import OverlaidParams
 from bootsmith.tasks.tree.overlay_layer import OverlayParams
+from bootsmith.tasks.tree.own_build import BuildParams
 from bootsmith.tasks.tree.system_layer import SystemParams
 from bootsmith.tasks.tree.tree_archive import TreeArchiveParams
 
@@ -87,6 +90,8 @@ PARAMS: dict[str, type[Params]] = {
     "disk.tree_filesystem:run_erofs": TreeErofsParams,
     "disk.tree_filesystem:run_ext": TreeExtParams,
     "disk.tree_filesystem:run_squashfs": TreeSquashfsParams,
+    "inspection.readback:check": CheckParams,
+    "inspection.readback:run": Expected,
     "packages.bootstrap:run": DebianParams,
     "packages.package_files:run": ExtractionParams,
     "packages.package_layer:run": PackagesParams,
@@ -113,6 +118,7 @@ PARAMS: dict[str, type[Params]] = {
     "tree.oci_archive:run": OciParams,
     "tree.overlay_initramfs:run": OverlaidParams,
     "tree.overlay_layer:run": OverlayParams,
+    "tree.own_build:run": BuildParams,
     "tree.system_layer:run": SystemParams,
     "tree.tree_archive:run": TreeArchiveParams,
 }
@@ -151,6 +157,9 @@ RECIPES = {
     **{kind: OF_IMAGE.replace("KIND", kind) for kind in ("erofs", "squashfs", "disk")},
     "mach": "arch: i386\nsource: none\nsystem: none\ndisk: {partitions: {root: {fs: ext2, mount: /}}}\n"
     "boot: {loader: grub-bios, protocol: multiboot, kernel: {first: [k], as: /k}, modules: [{file: k, as: /m}]}\n",
+    "built": "build: {b: {run: make, inputs: [k], output: o, env: {A: b}, scratch: [s]}}\nsource: none\nsystem: none\n"
+    "layers: [files: {/init: {from: {build: b}, mode: 0755}}]\n"
+    "boot: {loader: direct, kernel: k, initrd: tree}\noutputs: [kernel]\n",
     "trees": SOURCE + "boot: {loader: grub-efi, kernel: {file: k, as: /boot/k}}\n"
     "outputs: [tar, tgz, oci: {layers: each}, ext4, ext4: {file: b, size: 4M}, squashfs, erofs, manifest, sbom]\n",
     "inside": "source: {debian: {suite: trixie}}\nsystem: none\n"
@@ -198,7 +207,7 @@ def test_every_stage_is_told_of() -> None:
     assert {run.removeprefix("bootsmith.tasks.") for run in runs()} == {*PARAMS, *NONE}
 
 
-@pytest.mark.parametrize("room", ["tree", "disk", "boot", "packages"])
+@pytest.mark.parametrize("room", ["tree", "disk", "boot", "packages", "inspection"])
 def test_parameters_are_had_by_their_class(room: str) -> None:
     """Who runs reads no parameter by its name alone: what that is, and whether it is there, the class has checked."""
     files = sorted((CHECKOUT / "tasks" / room).rglob("*.py"))
