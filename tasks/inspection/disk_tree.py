@@ -28,11 +28,11 @@ def take(ctx: Context) -> None:
     """Write the files as a tar, and its index."""
     file, wanted = ctx.inputs["file"], DiskTreeParams.of(ctx).partition
     from bootsmith.tasks.disk import node_files
-    from bootsmith.tasks.inspection import system_tree, volumes
+    from bootsmith.tasks.inspection import opening, system_tree
     from bootsmith.tasks.tree import volume_files
 
     try:
-        with volumes.looked_into(file) as image:
+        with opening.looked_into(file) as image:
             tree = system_tree.whole(image) if wanted == ROOT else system_tree.SystemTree(image, _of(image, wanted), {})
             top = tree.top
             places = ((each.path, each.files, each.node) for each in (top, *tree.walk(top)))
