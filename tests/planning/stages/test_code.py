@@ -110,9 +110,9 @@ CODE = {
     f"tree.merged_tar tree.archive tree.image_archive tree.boot_formats tree.excerpt {UNPACKING} {FOREIGN}",
     "inspection.disk_tree": f"build.secret cache.files.lock cache.files.temporary cache.files.zstandard disk.bootcode "
     f"disk.content disk.ext.attributes disk.ext.block_map disk.ext.files disk.ext.inode disk.fat_files "
-    f"disk.gpt disk.image_content disk.image_format disk.inspect disk.kernel_paths disk.layout "
-    f"disk.mbr disk.node disk.node_files disk.packed_block disk.partition_table disk.passphrase "
-    f"disk.qcow2 disk.sizing disk.sources disk.squashfs_files disk.superblock inspection.system_tree "
+    f"disk.gpt disk.image_content disk.image_format disk.inspect disk.mbr disk.node disk.node_files "
+    f"disk.packed_block disk.partition_types disk.parts disk.passphrase disk.qcow2 disk.raw_content "
+    f"disk.sizing disk.squashfs_files disk.superblock inspection.opening inspection.system_tree "
     f"inspection.volumes tools.bounds tools.catalogue tools.enclosure tools.host tools.readers "
     f"tree.file_kinds tree.volume_files {PROCESS} {FOREIGN}",
     "tree.erofs_image": f"cache.files.zstandard tree.erofs_clusters tree.lz4 tree.volume_files {FOREIGN}",
@@ -264,7 +264,6 @@ def test_kinds_of_trees_and_disks_stand_alone(module: str) -> None:
         "bootsmith.tasks.boot.own_kernel": {"bootsmith.tasks.tree.installed_kernel"},
         "bootsmith.tasks.tree.live_initramfs": {"bootsmith.tasks.tree.initramfs"},
         "bootsmith.tasks.tree.container_image": {"bootsmith.tasks.tree.archive"},
-        "bootsmith.tasks.inspection.disk_tree": {"bootsmith.tasks.disk.partition_table"},
         "bootsmith.tasks.tree.container_build": {
             "bootsmith.tasks.tree.archive",
             "bootsmith.tasks.tree.container_image",
