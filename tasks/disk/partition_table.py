@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
@@ -16,22 +16,6 @@ from bootsmith.tasks.disk.sources import FillingParams
 if TYPE_CHECKING:
     from bootsmith.tasks.disk.sources import Filling
 
-TYPES: Mapping[str, str] = {
-    # UEFI 2.10, table 5.7, and the Discoverable Partitions Specification, for x86-64
-    "esp": "c12a7328-f81f-11d2-ba4b-00a0c93ec93b",
-    "bios-boot": "21686148-6449-6e6f-744e-656564454649",
-    "linux": "0fc63daf-8483-4772-8e79-3d69d8477de4",
-    "root": "4f68bce3-e8cd-4db1-96e7-fbcaf984b709",
-    "home": "933ac7e1-2eb4-4f13-b844-0e14e2aef915",
-    "var": "4d21b016-b534-45c2-a9fb-5c16e091fd2d",
-    "swap": "0657fd6d-a4ab-43c4-84e5-0933c84b4f4f",
-    "lvm": "e6d6d379-f507-44c2-a23c-238f2a3df928",
-    "xbootldr": "bc13c2ff-59e6-4262-a352-b275fd6f7172",
-}
-MBR_TYPES: Mapping[str, str] = {
-    "esp": "0xef", "linux": "0x83", "root": "0x83", "home": "0x83", "var": "0x83", "swap": "0x82", "lvm": "0x8e",
-    "xbootldr": "0xea",
-}  # fmt: skip
 _LOADER_ALLOWANCE = 4 * MIB  # of an automatic size, for loader files, which are made elsewhere
 
 
@@ -75,7 +59,7 @@ def run(ctx: Context) -> None:
     params = TableParams.of(ctx)
     partitions = params.partitions
     fillings = sources.gather_all(ctx, params, [each.name for each in partitions])
-    demands = [_demand(each, params.mounts.get(each.name), fillings[each.name]) for each in partitions]
+    demands = [_demand(ctx, each, params.mounts.get(each.name), fillings[each.name]) for each in partitions]
     unified = sum(ctx.inputs[role].stat().st_size for roles in params.images for role in roles)
     kernels = params.kernels.partition
     wanted = [_wanted(each, demand, kernels, unified) for each, demand in zip(partitions, demands, strict=True)]
@@ -83,7 +67,9 @@ def run(ctx: Context) -> None:
     _write_table(ctx, planned, params)
     rows = []
     for each, demand, place in zip(partitions, demands, planned.places, strict=True):
-        geometry = demand.geometry(place.size) if demand else sizing.Geometry(place.size)
+        geometry = sizing.Geometry(place.size)
+        if isinstance(demand, sizing.Demand):
+            geometry = demand.geometry(place.size)
         if each.started:
             geometry = replace(geometry, start=place.start)
         ctx.outputs[f"geometry.{each.name}"].write_text(json.dumps(asdict(geometry)) + "\n")
@@ -108,17 +94,26 @@ def _write_content(ctx: Context, params: TableParams, name: str, filling: Fillin
                 writer.add_copy(entry._replace(path=path), filling.sources[number])
 
 
-def _demand(partition: PartitionParams, mount: str | None, filling: Filling) -> sizing.Demand | None:
+def _demand(
+    ctx: Context, partition: PartitionParams, mount: str | None, filling: Filling
+) -> sizing.Demand | sizing.Packed | None:
     if partition.fs == "none":
         return None
+    packed = ctx.inputs.get(f"packed.{partition.name}")
+    if packed is not None:
+        return sizing.Packed(json.loads(packed.read_bytes())["size"])
     # the root filesystem is made from the base alone first, which must fit too
     return sizing.Demand([filling.tree, filling.base] if mount == "/" else [filling.tree], partition.fs, partition.ext)
 
 
-def _wanted(partition: PartitionParams, demand: sizing.Demand | None, kernels: str, unified: int) -> layout.Wanted:
+def _wanted(
+    partition: PartitionParams, demand: sizing.Demand | sizing.Packed | None, kernels: str, unified: int
+) -> layout.Wanted:
     name, size, start, extra = partition.name, partition.size, partition.start, partition.extra
     if demand is None:
         return layout.Wanted(name, size, MIB, lambda _: True, MIB, start)
+    if isinstance(demand, sizing.Packed):
+        return layout.Wanted(name, size, demand.automatic(), demand.fits, demand.least(), start)
     allowance = _LOADER_ALLOWANCE if name == kernels or demand.fs == "vfat" else 0
     allowance += unified if partition.kind == "esp" else 0
     automatic = demand.automatic(extra, allowance) if isinstance(size, str) else 0

@@ -15,6 +15,7 @@ from bootsmith.tasks.tree import member_data
 
 MIB = 1 << 20
 STEP = 64 * MIB
+PACKED_STEP = 16 * MIB
 BLOCK = 4096
 INODE = 256
 BYTES_PER_INODE = 16384  # what mke2fs gives a filesystem of ordinary size
@@ -185,6 +186,28 @@ def fat_capacity(size: int) -> int:
     data = size - FAT_RESERVED - FAT_SLACK
     clusters = data // (cluster + 8)  # each has an entry of four bytes in both tables
     return max(0, clusters - 1) * cluster
+
+
+# -- packed ones
+
+
+class Packed:
+    """What a filesystem demands that is made already, and as large as what it holds: room for itself, and no more."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+
+    def fits(self, size: int, extra: int = 0) -> bool:
+        """Tell whether a place of that size holds it; none of it ever stays free."""
+        return size >= self.size + extra
+
+    def least(self, extra: int = 0) -> int:
+        """Return the least size that holds it."""
+        return round_up(self.size + extra, MIB)
+
+    def automatic(self) -> int:
+        """Return the size in coarse steps, so that a small edit rarely moves what comes behind it."""
+        return round_up(self.size, PACKED_STEP)
 
 
 # -- either

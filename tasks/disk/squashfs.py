@@ -44,13 +44,19 @@ def run(ctx: Context) -> None:
         sources.append(_one_file(ctx, _FSTAB, _NO_FSTAB))
         (entry,) = layer.read_index(ctx.work / "one.index")
         tree[_FSTAB] = (count, entry)
-    pack(ctx, tree, sources, epoch=params.epoch, compress="zstd")
+    pack(ctx, tree, sources, ctx.outputs["image"], epoch=params.epoch)
 
 
 def pack(
-    ctx: Context, tree: Mapping[str, tuple[int, Entry]], sources: Sequence[Path], *, epoch: int, compress: str
+    ctx: Context,
+    tree: Mapping[str, tuple[int, Entry]],
+    sources: Sequence[Path],
+    image: Path,
+    *,
+    epoch: int,
+    compress: str = "zstd",
 ) -> None:
-    """Pack a tree into the stage's image."""
+    """Pack a tree, whose files' data is in the tars `sources`, by number."""
     from bootsmith.tasks.tree import layer
 
     _, top = tree[""]
@@ -59,7 +65,7 @@ def pack(
         layer.write_tree(out, _fitting(ctx, tree), sources, epoch)
     ctx.say("packing the tree")
     ctx.run(
-        "sh", "-c", _COMMAND, "sh", tar, ctx.tool("mksquashfs"), "-", ctx.outputs["image"],
+        "sh", "-c", _COMMAND, "sh", tar, ctx.tool("mksquashfs"), "-", image,
         "-tar", "-comp", compress, "-noappend", "-exit-on-error", "-no-progress", "-quiet",
         # of a tar's own root it takes nothing; when the whole was made, SOURCE_DATE_EPOCH tells it
         "-root-mode", f"{top.mode:o}", "-root-time", str(epoch),

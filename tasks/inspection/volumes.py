@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
 
-from bootsmith.tasks.disk import inspect
-from bootsmith.tasks.disk.image_content import Disk, descriptor, opened
-from bootsmith.tasks.disk.inspect import Part
 from bootsmith.tasks.disk.node import Node, Reader
-from bootsmith.tasks.disk.passphrase import Passphrase
+from bootsmith.tasks.disk.parts import Part
+from bootsmith.tasks.disk.raw_content import Disk, descriptor
 from bootsmith.tasks.errors import UsageError
 
 
@@ -62,13 +59,17 @@ class Image:
             held = (
                 f"{part.filesystem.kind}, which is not read here" if part.filesystem else "no filesystem that is known"
             )
-            raise UsageError(f"{self.path}: {name} holds {held}", "ext2, ext3, ext4 and FAT are read.")
+            raise UsageError(f"{self.path}: {name} holds {held}", "ext2, ext3, ext4, FAT and squashfs are read.")
         fd, start = self._open.enter_context(descriptor(self.disk, part.start, part.size))
         where = Path(f"{self.path}, {name}")
         if kind == "fat":
             from bootsmith.tasks.disk.fat_files import FatFiles
 
             return FatFiles(where, fd, start, part.size)
+        if kind == "squashfs":
+            from bootsmith.tasks.disk.squashfs_files import SquashfsFiles
+
+            return SquashfsFiles(where, fd, start, part.size)
         from bootsmith.tasks.disk.ext.files import Files as ExtFiles
 
         return ExtFiles(where, fd=fd, start=start, size=part.size, as_it_is=True)
@@ -79,21 +80,7 @@ class Image:
 
 
 def reader(part: Part) -> str | None:
-    """Return by what a partition's files are read: "fat" or "ext"; None where nothing here reads them."""
+    """Return by what a partition's files are read: "fat", "ext", "squashfs"; None where nothing here reads them."""
     kind = part.filesystem.kind if part.filesystem else ""
-    return "fat" if kind.startswith("FAT") else "ext" if kind.startswith("ext") else None
-
-
-@contextlib.contextmanager
-def looked_into(path: Path, passphrase: Passphrase | None = None) -> Iterator[Image]:
-    """Yield an image, open. Raises UsageError for what is none, StageError for a damaged one."""
-    kind = inspect.format_of(path, opens=passphrase is not None)
-    with opened(path, kind, passphrase) as disk:
-        table, identity, parts, _ = inspect.parts(disk)
-        if not parts:
-            raise UsageError(f"{path} has no partition, and no filesystem that is known", "`doit inspect` tells more.")
-        image = Image(path, disk, table, identity, parts)
-        try:
-            yield image
-        finally:
-            image.close()
+    known = {"FAT": "fat", "ext": "ext", "squashfs": "squashfs"}
+    return next((name for word, name in known.items() if kind.startswith(word)), None)

@@ -165,13 +165,13 @@ def prepare(
     `is_free` tells whether a port can be had; `monitor` is the descriptor of QEMU's, where it runs in the background.
     """
     _check(machine, subject.kind)
-    accel = accelerator.choose(machine.accel)
+    code = firmware_of(machine, subject) if subject.kind == "uefi" else None
+    accel = accelerator.choose(machine.accel, smm=code is not None and code.secure)
     if accel.note:
         say(accel.note)
     kernel = microvm_clock.told(machine, accel, subject.kernel)
     if microvm_clock.is_missing(machine, accel, kernel):
         say("microvm under TCG: Linux has no clock there to measure others by, and may stand still; --type q35 has one")
-    code = firmware_of(machine, subject) if subject.kind == "uefi" else None
     if machine.type == "microvm" and machine.login == "auto":
         say("a microvm hands on no credentials (it has no SMBIOS): who may log in is the image's affair")
         machine = replace(machine, login="none")

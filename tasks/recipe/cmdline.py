@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 LONGEST: Final = 2047
 """Bytes that Linux keeps of its command line on x86 (COMMAND_LINE_SIZE, less the NUL); it says nothing of the rest."""
 
+OVERLAY: Final = "overlay"
+"""What `boot=` says to an initrd that is to put a layer in memory over the root, see tree/overlay_initramfs.py."""
+
 _WORD = re.compile(r'\s*(?:([^\s"]*=)?"([^"]*)"(?=\s|$)|([^\s"]+)(?=\s|$))')
 
 
@@ -51,13 +54,14 @@ def _root(boot: Boot, disk: Disk) -> list[str]:
     root = next((each for each in disk.partitions.values() if each.mount == "/"), None)
     if boot.root == "none" or root is None:
         return []
+    over = [f"boot={OVERLAY}"] if root.overlay == "memory" else []
     match boot.root:
         case "partuuid":
             # initrds look for the text as it stands below /dev/disk/by-partuuid: in lower case
-            return [f"root=PARTUUID={root.partuuid.lower()}", "ro"]
+            return [f"root=PARTUUID={root.partuuid.lower()}", "ro", *over]
         case "uuid":
-            return [f"root=UUID={root.uuid}", "ro"]
+            return [f"root=UUID={root.uuid}", "ro", *over]
         case "label":
-            return [f"root=LABEL={root.label}", "ro"]
+            return [f"root=LABEL={root.label}", "ro", *over]
         case device:
-            return [f"root={device}", "ro"]
+            return [f"root={device}", "ro", *over]

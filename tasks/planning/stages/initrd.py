@@ -9,13 +9,18 @@ from bootsmith.tasks.disk.kernel_paths import key, role
 from bootsmith.tasks.planning import layer_stack
 from bootsmith.tasks.planning.stages import extraction
 from bootsmith.tasks.recipe import boot_files
+from bootsmith.tasks.recipe.cmdline import OVERLAY
 from bootsmith.tasks.recipe.model.source import Debian
 from bootsmith.tasks.tree import initramfs
+from bootsmith.tasks.tree.initramfs import InitramfsParams
 from bootsmith.tasks.tree.initrd_sources import PACK, CompressionParams
+from bootsmith.tasks.tree.overlay_initramfs import OverlaidParams
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from pathlib import Path
 
+    from bootsmith.tasks.build.stage import Json
     from bootsmith.tasks.planning.site import Site
     from bootsmith.tasks.recipe.boot_files import Initrd
     from bootsmith.tasks.recipe.model.recipe import Recipe
@@ -45,7 +50,7 @@ def _stage(recipe: Recipe, site: Site, entry: str, initrd: Initrd) -> Stage:
         case "auto" if isinstance(recipe.source, Debian):
             inputs = {"base": site.base.tar, "index": site.base.index, "view": site.view}
             inputs["facts"] = site.kernel_facts_for(initrd.kernel)
-            run, params = "bootsmith.tasks.tree.initramfs:run", initramfs.InitramfsParams(site.epoch).to_json()
+            run, params = _made(recipe, site)
             return Stage(name, run, inputs, outputs, params, initramfs.TOOLS, hints=hints, doc=f"the initrd{whose}")
         case "auto":
             inputs = layer_stack.inputs(layer_stack.stack(recipe, site), tars=True)
@@ -57,6 +62,15 @@ def _stage(recipe: Recipe, site: Site, entry: str, initrd: Initrd) -> Stage:
             assert not isinstance(file, str), "there is no other word"
             inputs = {"file": extraction.path(file, recipe, site)}
             return Stage(name, f"{_RUN}take", inputs, outputs, hints=hints, doc=f"the initrd{whose}")
+
+
+def _made(recipe: Recipe, site: Site) -> tuple[str, Mapping[str, Json]]:
+    """Return what makes an initrd out of the tree's own tools, and its parameters."""
+    root = next((part for part in recipe.disk.partitions.values() if part.overlay == "memory"), None)
+    if root is None:
+        return "bootsmith.tasks.tree.initramfs:run", InitramfsParams(site.epoch).to_json()
+    modules = (root.fs,) if root.packed else ()
+    return "bootsmith.tasks.tree.overlay_initramfs:run", OverlaidParams(site.epoch, OVERLAY, modules).to_json()
 
 
 def _packing(recipe: Recipe, site: Site) -> Stage:
@@ -90,6 +104,6 @@ def _view(recipe: Recipe, site: Site) -> Stage:
         "bootsmith.tasks.tree.initramfs:view",
         layer_stack.inputs(layer_stack.stack(recipe, site), tars=True),
         {"view": site.view},
-        initramfs.InitramfsParams(site.epoch).to_json(),
+        InitramfsParams(site.epoch).to_json(),
         doc="of the layers, what the initramfs tools may read",
     )

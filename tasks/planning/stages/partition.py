@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bootsmith.tasks.build.stage import Stage
-from bootsmith.tasks.disk.partition_table import MBR_TYPES, TYPES, PartitionParams, TableParams
+from bootsmith.tasks.disk.partition_table import PartitionParams, TableParams
+from bootsmith.tasks.disk.partition_types import MBR_TYPES, TYPES
 from bootsmith.tasks.disk.sizing import ExtForm
 from bootsmith.tasks.planning import disk_inputs, placement
 from bootsmith.tasks.planning.stages import populate
@@ -22,7 +23,8 @@ _ATTRIBUTES = {"legacy-boot": 2, "read-only": 60, "no-auto": 63}
 def stage(recipe: Recipe, site: Site) -> Stage:
     """Return the stage that writes the table and says how large every filesystem is."""
     outputs = {"table": site.table, "layout": site.layout}
-    contents = [each.name for each in recipe.disk.partitions.values() if each.fs == "vfat" and each.mount is not None]
+    partitions = recipe.disk.partitions.values()
+    contents = [each.name for each in partitions if each.fs == "vfat" and each.mount is not None]
     for name in recipe.disk.partitions:
         outputs[f"geometry.{name}"] = site.geometry(name)
     for name in contents:
@@ -35,6 +37,7 @@ def stage(recipe: Recipe, site: Site) -> Stage:
             **disk_inputs.indexes(recipe, site),
             **(disk_inputs.tars(recipe, site) if contents else {}),
             **disk_inputs.kernels(recipe, site),
+            **{f"packed.{part.name}": site.packed_size(part.name) for part in partitions if part.packed},
         },
         outputs=outputs,
         params=TableParams(
@@ -45,7 +48,7 @@ def stage(recipe: Recipe, site: Site) -> Stage:
             size=recipe.disk.size,
             table=recipe.disk.table,
             id=recipe.disk.id,
-            partitions=tuple(_described(partition, recipe) for partition in recipe.disk.partitions.values()),
+            partitions=tuple(_described(partition, recipe) for partition in partitions),
             contents=tuple(contents),
             images=placement.images(recipe),
         ).to_json(),

@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 from bootsmith.tasks.boot import ldlinux, syslinux
 from bootsmith.tasks.boot.ldlinux import LdlinuxParams
 from bootsmith.tasks.build.stage import Stage
+from bootsmith.tasks.disk import squashfs
 from bootsmith.tasks.disk.filesystems import FilesystemParams
+from bootsmith.tasks.disk.packed_filesystem import PackedFilesystemParams
 from bootsmith.tasks.disk.sizing import ExtForm
 from bootsmith.tasks.planning import disk_inputs
 from bootsmith.tasks.planning import placement as places
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 
 
 _RUN = "bootsmith.tasks.disk.filesystems:"
+_PACKERS = {"squashfs": ("bootsmith.tasks.disk.packed_filesystem:run_squashfs", squashfs.TOOLS)}
 _FAT_TOOLS = ("mkfs.vfat", "mcopy", "mmd")
 
 
@@ -34,6 +37,9 @@ def stages(recipe: Recipe, site: Site) -> tuple[Stage, ...]:
 def _stages(recipe: Recipe, site: Site) -> Iterator[Stage]:
     for name, partition in recipe.disk.partitions.items():
         if partition.fs == "none":
+            continue
+        if partition.packed:
+            yield _packed(recipe, partition, site)
             continue
         if partition.mount == "/":
             yield _base(recipe, partition, site)
@@ -49,6 +55,25 @@ def _stages(recipe: Recipe, site: Site) -> Iterator[Stage]:
             carry="image" if is_root else None,
             doc=f"the filesystem of {name}",
         )
+
+
+def _packed(recipe: Recipe, partition: Partition, site: Site) -> Stage:
+    run, tools = _PACKERS[partition.fs]
+    return Stage(
+        name=f"populate/{partition.name}",
+        run=run,
+        inputs=_inputs(recipe, partition, site),
+        outputs={"image": site.partition_image(partition.name), "size": site.packed_size(partition.name)},
+        params=PackedFilesystemParams(
+            epoch=site.epoch,
+            layers=disk_inputs.layers(recipe, site) if partition.mount else (),
+            mounts=places.mounted(recipe.disk),
+            kernels=places.placement(recipe) if _holds_kernels(recipe, partition.name) else None,
+            partition=partition.name,
+        ).to_json(),
+        tools=tools,
+        doc=f"the filesystem of {partition.name}, packed",
+    )
 
 
 def _run(recipe: Recipe, partition: Partition) -> str:
@@ -76,8 +101,8 @@ def _base(recipe: Recipe, partition: Partition, site: Site) -> Stage:
 
 
 def _inputs(recipe: Recipe, partition: Partition, site: Site) -> dict[str, Path]:
-    found = {"geometry": site.geometry(partition.name)}
-    if partition.mount == "/":
+    found = {} if partition.packed else {"geometry": site.geometry(partition.name)}
+    if partition.mount == "/" and not partition.packed:
         found["base"] = site.base_image(partition.name)
     if partition.mount is not None and partition.fs == "vfat":
         content = site.content(partition.name)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from bootsmith.tasks.build.secret import Secret
 from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.planning import layer_stack
+from bootsmith.tasks.recipe.model.disk import NAMELESS
 from bootsmith.tasks.tree.system_layer import SystemParams
 from bootsmith.tasks.tree.users import DeclaredUser
 
@@ -84,13 +85,20 @@ def fstab(partitions: Iterable[Partition], by: str) -> str:
     """Return /etc/fstab for the partitions that are mounted, named by `by`: uuid, partuuid or label."""
     rows = [["# device", "mount", "type", "options", "dump", "pass"]]
     mounted = [part for part in partitions if part.mount and part.fs != "none"]
-    for part in sorted(mounted, key=lambda part: str(part.mount).strip("/").split("/")):
-        name = {"uuid": part.uuid, "partuuid": part.partuuid, "label": part.label}[by]
-        fields = [f"{by.upper()}={name}", str(part.mount), part.fs, part.options, "0", str(part.fsck_pass)]
-        rows.append([_escaped(field) for field in fields])
+    ordered = sorted(mounted, key=lambda part: str(part.mount).strip("/").split("/"))
+    rows += ([_escaped(field) for field in _row(part, by)] for part in ordered)
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ("  ".join(field.ljust(width) for field, width in zip(row, widths, strict=True)).rstrip() for row in rows)
     return "\n".join(lines) + "\n"
+
+
+def _row(part: Partition, by: str) -> list[str]:
+    """Return the fields of a line. What is under a layer in memory was mounted when that was laid over it."""
+    if part.overlay == "memory":
+        return ["overlay", str(part.mount), "overlay", "defaults", "0", "0"]
+    by = "partuuid" if part.fs in NAMELESS else by
+    name = {"uuid": part.uuid, "partuuid": part.partuuid, "label": part.label}[by]
+    return [f"{by.upper()}={name}", str(part.mount), part.fs, part.options, "0", str(part.fsck_pass)]
 
 
 def _escaped(field: str) -> str:

@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable
 from itertools import pairwise
 
 from bootsmith.tasks.recipe.checks import mkfs, table
-from bootsmith.tasks.recipe.model.disk import Partition
+from bootsmith.tasks.recipe.model.disk import NAMELESS, Partition
 from bootsmith.tasks.recipe.model.recipe import Recipe
+from bootsmith.tasks.recipe.model.source import Debian
 from bootsmith.tasks.recipe.text.problems import Finding, KeyPath
 from bootsmith.tasks.recipe.values.units import SECTOR, show_size
 
@@ -35,7 +36,7 @@ def _mounts(recipe: Recipe) -> Iterable[Finding]:
         return
     if "/" not in seen:
         yield PARTS, "no partition is mounted at /; this replaces the usual layout, so write `root: {mount: /}` too"
-    elif parts[seen["/"]].fs not in ("ext2", "ext3", "ext4", "none"):
+    elif parts[seen["/"]].fs not in ("ext2", "ext3", "ext4", "squashfs", "none"):
         yield (*PARTS, seen["/"], "fs"), f"{parts[seen['/']].fs} cannot hold the root filesystem; write ext4"
 
 
@@ -57,6 +58,8 @@ def _sizes(recipe: Recipe) -> Iterable[Finding]:
         path = (*PARTS, remaining[0], "size")
         yield path, "there is no disk.size for it to be remaining of; write disk.size, or auto here"
     for name, part in disk.partitions.items():
+        if part.packed and part.extra:
+            yield (*PARTS, name, "extra"), f"nobody writes to a {part.fs}, so nothing stays free in it; remove it"
         if part.fs == "none" and part.size == "auto":
             yield (*PARTS, name, "size"), "there is no filesystem to measure; write a size"
         if part.fs == "vfat" and isinstance(part.size, int) and part.size < LEAST_FAT32:
@@ -104,10 +107,36 @@ def _labels(recipe: Recipe) -> Iterable[Finding]:
             yield path, f"{part.label!r} cannot be a FAT label; write at most 11 plain letters and digits"
         elif part.fs != "vfat" and (len(part.label.encode()) > 16 or not plain):
             yield path, f"{part.label!r} cannot be a label of {part.fs}; write at most 16 bytes"
-        elif part.fs == "none" and part.label:
-            yield path, "there is no filesystem to label; remove it, or write fs:"
+        elif part.fs in NAMELESS and part.label:
+            yield path, f"{_lacks(part)} to label; remove it, or write another fs:"
         if len(part.gpt_name.encode("utf-16-le")) > 2 * 36 or not part.gpt_name.isprintable() or '"' in part.gpt_name:
             yield (*PARTS, name, "name"), f"{part.gpt_name!r} cannot be a name in GPT; write at most 36 letters"
+
+
+def _lacks(part: Partition) -> str:
+    return "there is no filesystem" if part.fs == "none" else f"a {part.fs} has nothing"
+
+
+def _read_only(recipe: Recipe) -> Iterable[Finding]:
+    """Find what a root that is only read cannot be, and layers over what is no root."""
+    ours = isinstance(recipe.source, Debian)
+    for name, part in recipe.disk.partitions.items():
+        path = (*PARTS, name)
+        if part.overlay == "memory" and part.mount != "/":
+            yield (*path, "overlay"), "a layer in memory goes over the root, which this is not; remove it"
+            continue
+        if part.overlay == "memory" and recipe.boot.protocol == "linux":
+            others = [each for each in recipe.boot.entries.values() if each.initrd != "auto" or not ours]
+            if recipe.boot.root == "none" or others:
+                what = "it takes root= and an initrd that is made here, by the initramfs-tools of a Debian"
+                yield (*path, "overlay"), f"{what}; write overlay: none, or boot.initrd: auto"
+        if part.fs in NAMELESS and part.mount == "/" and recipe.boot.root in ("uuid", "label"):
+            what = f"a {part.fs} has none to be found by; write partuuid"
+            yield ("boot", "root"), what
+        named = recipe.system != "none" and recipe.system.fstab != "none" and part.mount and part.overlay == "none"
+        if part.packed and part.fs in NAMELESS and named and recipe.disk.table == "none":
+            what = f"a {part.fs} on a disk without a table has nothing that a line could name it by; write none"
+            yield ("system", "fstab"), what
 
 
 def _label_uses(recipe: Recipe) -> Iterable[Finding]:
@@ -115,7 +144,7 @@ def _label_uses(recipe: Recipe) -> Iterable[Finding]:
     by_label = recipe.boot.root == "label" or (recipe.system != "none" and recipe.system.fstab == "label")
     seen: dict[str, str] = {}
     for name, part in recipe.disk.partitions.items():
-        if not by_label or part.mount is None:
+        if not by_label or part.mount is None or part.fs in NAMELESS:
             continue
         path = (*PARTS, name, "label")
         if not part.label:
@@ -135,8 +164,8 @@ def _identities(recipe: Recipe) -> Iterable[Finding]:
                 yield (*PARTS, name, key), f"{value} belongs to {seen[value]} already; write another one"
             seen.setdefault(value, name)
         is_serial = len(part.uuid) == len("ABCD-1234")
-        if part.fs == "none" and part.uuid:
-            yield (*PARTS, name, "uuid"), "there is no filesystem to have it; remove it, or write fs:"
+        if part.fs in NAMELESS and part.uuid:
+            yield (*PARTS, name, "uuid"), f"{_lacks(part)} to have it; remove it, or write another fs:"
         elif part.uuid and is_serial != (part.fs == "vfat"):
             form = "ABCD-1234" if part.fs == "vfat" else "01234567-89ab-cdef-0123-456789abcdef"
             yield (*PARTS, name, "uuid"), f"{part.uuid} cannot be the UUID of {part.fs}; write one like {form}"
@@ -147,6 +176,7 @@ RULES: tuple[tuple[tuple[KeyPath, ...], Callable[[Recipe], Iterable[Finding]]], 
     (_LAYOUT, _mounts),
     (_LAYOUT, _esp),
     *(((*_LAYOUT, ("boot", "root"), ("system",)), rule) for rule in table.RULES),
+    ((*_LAYOUT, ("boot",), ("source",), ("system", "fstab")), _read_only),
     (_LAYOUT, _sizes),
     (_LAYOUT, _space),
     (_LAYOUT, _labels),

@@ -46,7 +46,8 @@ def check(recipe: Recipe) -> Iterable[Finding]:
         pure = _PURE.get(part.fs, {})
         path = ("disk", "partitions", name, "mkfs")
         if part.mkfs and not pure:
-            yield path, "there is no filesystem to make; remove it, or write fs:"
+            what = f"{part.fs} is made without further words" if part.packed else "there is no filesystem to make"
+            yield path, f"{what}; remove it, or write another fs:"
             continue
         words = iter(part.mkfs)
         for option in words:

@@ -11,7 +11,7 @@ from bootsmith.tasks.recipe.loaders.boot_places import BOOT_SECTOR
 from bootsmith.tasks.recipe.loaders.kinds import KINDS
 from bootsmith.tasks.recipe.loaders.layouts import usual_table
 from bootsmith.tasks.recipe.loaders.partitions import active, esp, kernels
-from bootsmith.tasks.recipe.model.disk import Disk, Partition
+from bootsmith.tasks.recipe.model.disk import NAMELESS, PACKED, Disk, Partition
 
 _TYPES = {"/": "root", "/home": "home", "/var": "var"}
 _FAT32_LBA = "0x0c"
@@ -63,7 +63,8 @@ def _types(written: Mapping[str, Mapping[str, Any]], names: Sequence[str], table
 def _mount_options(mount: str | None, fs: str) -> str:
     """Return how a guest mounts a partition: one that comes late, or not at all, must not end its boot."""
     needed = mount in (None, "/") or f"{mount}/".startswith(_NEEDED)
-    return ",".join(["defaults", *(["umask=0077"] if fs == "vfat" else []), *([] if needed else ["nofail"])])
+    usual = {"vfat": "defaults,umask=0077", **dict.fromkeys(PACKED, "ro")}.get(fs, "defaults")
+    return usual if needed else f"{usual},nofail"
 
 
 def _on_mbr(part: Partition, written: Mapping[str, Any], partuuid: str) -> Partition:
@@ -98,14 +99,14 @@ def _partition(
 ) -> Partition:
     fs: Any = each["fs"] or ("vfat" if kind in ("esp", "xbootldr") else "none" if kind in _NO_FILES else "ext4")
     mount = each["mount"]
-    own = {"none": "", "vfat": serial(seed, "filesystem", name)}.get(fs) or uuid(seed, "filesystem", name)
+    own = serial(seed, "filesystem", name) if fs == "vfat" else uuid(seed, "filesystem", name)
     options = each["options"] or _mount_options(mount, fs)
     read_only = "ro" in options.split(",")
     fsck_pass = (
-        0 if mount is None or fs in ("vfat", "none") or (read_only and mount != "/") else 1 if mount == "/" else 2
+        0 if mount is None or fs in ("vfat", *NAMELESS) or (read_only and mount != "/") else 1 if mount == "/" else 2
     )
-    extra = 256 << 20 if mount == "/" and isinstance(size, str) else 0
-    usual_label = {"none": "", "vfat": name.upper()}.get(fs, name)
+    extra = 256 << 20 if mount == "/" and isinstance(size, str) and fs not in PACKED else 0
+    usual_label = "" if fs in NAMELESS else name.upper() if fs == "vfat" else name
     return Partition(
         name=name,
         fs=fs,
@@ -116,12 +117,13 @@ def _partition(
         type=kind,
         label=usual_label if each["label"] is None else each["label"],
         gpt_name=name if each["gpt_name"] is None else each["gpt_name"],
-        uuid=each["uuid"] or ("" if fs == "none" else own),
+        uuid=each["uuid"] or ("" if fs in NAMELESS else own),
         partuuid=each["partuuid"] or uuid(seed, "partition", name),
         active=bool(each["active"]),
         attributes=each["attributes"],
         options=options,
         fsck_pass=fsck_pass if each["fsck_pass"] is None else each["fsck_pass"],
+        overlay=each["overlay"] or ("memory" if mount == "/" and fs in PACKED else "none"),
         features=each["features"],
         inode_size=each["inode_size"],
         reserved=each["reserved"],

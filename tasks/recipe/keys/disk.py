@@ -9,7 +9,9 @@ from bootsmith.tasks.recipe.values.shapes import Key, ListOf, Named, Section
 PARTITION = Section(
     {
         "fs": Key(
-            Choice("ext4", "ext3", "ext2", "vfat", "none"), "the filesystem", derived="vfat for an ESP, else ext4"
+            Choice("ext4", "ext3", "ext2", "vfat", "squashfs", "none"),
+            "the filesystem; squashfs is packed and read-only, as large as what it holds",
+            derived="vfat for an ESP, else ext4",
         ),
         "mount": Key(words.MOUNT, "where the guest mounts it; the files below are put on it"),
         "size": Key(
@@ -19,7 +21,9 @@ PARTITION = Section(
             "auto",
         ),
         "extra": Key(
-            size(0), "free space promised to the guest", derived="256M for a / whose size is not written, else 0s"
+            size(0),
+            "free space promised to the guest",
+            derived="256M for a / that can be written and whose size is not, else 0s",
         ),
         "start": Key(size(34 * 512), "where it begins", derived="the next whole MiB"),
         "type": Key(
@@ -42,14 +46,19 @@ PARTITION = Section(
         "options": Key(
             words.OPTIONS,
             "mount options in fstab",
-            derived="defaults; for vfat with umask=0077; with nofail what a system comes up without, "
-            "which is all but / and what lies at or below /usr, /var, /etc, /opt and /srv",
+            derived="defaults, or ro for squashfs; for vfat with umask=0077; with nofail what a system comes up "
+            "without, which is all but / and what lies at or below /usr, /var, /etc, /opt and /srv",
         ),
         "pass": Key(
             integer(0, 2),
             "fsck's turn in fstab",
             derived="1 for /; 0 for vfat, read-only or unmounted; else 2",
             attr="fsck_pass",
+        ),
+        "overlay": Key(
+            Choice("memory", "none"),
+            "what a system writes to a read-only / goes to: a layer in memory, found by an initrd of ours; or nowhere",
+            derived="memory for a squashfs at /, else none",
         ),
         "features": Key(
             ListOf(words.FEATURE),

@@ -4,7 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Final, Literal
+
+PACKED: Final = ("squashfs",)
+"""Filesystems that are packed and read-only."""
+NAMELESS: Final = ("none", "squashfs")
+"""What has neither a label nor a UUID of its own."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +22,7 @@ class Partition:
     """
 
     name: str
-    fs: Literal["ext4", "ext3", "ext2", "vfat", "none"]
+    fs: Literal["ext4", "ext3", "ext2", "vfat", "squashfs", "none"]
     mount: str | None
     size: int | Literal["auto", "remaining"]
     extra: int
@@ -31,10 +36,16 @@ class Partition:
     attributes: tuple[str | int, ...]
     options: str
     fsck_pass: int  # key `pass`
+    overlay: Literal["memory", "none"]
     features: tuple[str, ...]
     inode_size: int
     reserved: int
     mkfs: tuple[str, ...]
+
+    @property
+    def packed(self) -> bool:
+        """Whether it is packed and read-only: as large as what it holds, whatever the table says."""
+        return self.fs in PACKED
 
 
 @dataclass(frozen=True, slots=True)

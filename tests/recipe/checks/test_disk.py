@@ -199,6 +199,44 @@ BAD = [
             )
         ],
     ),
+    (
+        SOURCE + "disk: {partitions: {esp: {}, root: {mount: /, fs: squashfs, extra: 1M}}}\nboot: {root: uuid}\n",
+        [
+            "2:68: disk.partitions.root.extra: nobody writes to a squashfs, so nothing stays free in it; remove it",
+            "3:14: boot.root: a squashfs has none to be found by; write partuuid",
+        ],
+    ),
+    (
+        SOURCE + "disk: {partitions: {esp: {}, root: {mount: /, fs: squashfs, label: x}}}\n",
+        ["2:68: disk.partitions.root.label: a squashfs has nothing to label; remove it, or write another fs:"],
+    ),
+    (
+        SOURCE + "disk: {partitions: {esp: {}, root: {mount: /, fs: squashfs, mkfs: [-s]}}}\n",
+        ["2:67: disk.partitions.root.mkfs: squashfs is made without further words; remove it, or write another fs:"],
+    ),
+    (
+        SOURCE + "disk: {partitions: {esp: {}, root: {mount: /}, home: {mount: /home, overlay: memory}}}\n",
+        ["2:78: disk.partitions.home.overlay: a layer in memory goes over the root, which this is not; remove it"],
+    ),
+    (
+        "source: {directory: .}\ndisk: {partitions: {esp: {}, root: {mount: /, fs: squashfs}}}\n",
+        [
+            (
+                "2:30: disk.partitions.root.overlay: it takes root= and an initrd that is made here, by the "
+                "initramfs-tools of a Debian; write overlay: none, or boot.initrd: auto"
+            )
+        ],
+    ),
+    (
+        SOURCE + "boot: {loader: direct, root: /dev/vda}\n"
+        "disk: {table: none, partitions: {root: {mount: /, fs: squashfs, overlay: none}}}\n",
+        [
+            (
+                "1:1: system.fstab: a squashfs on a disk without a table has nothing that a line could name it by; "
+                "write none"
+            )
+        ],
+    ),
 ]
 
 
