@@ -39,7 +39,8 @@ _LOADER_ALLOWANCE = 4 * MIB  # of an automatic size, for loader files, which are
 class PartitionParams:
     """One partition; `kind` is its type as the recipe has it, `type` as the table does.
 
-    `started` where a BIOS goes on with its first sector, and `attributes` are a GPT's bits.
+    `started` where a BIOS goes on with its first sector, `attributes` are a GPT's bits, and `before` the bytes of it
+    that stand before its filesystem.
     """
 
     name: str
@@ -54,6 +55,7 @@ class PartitionParams:
     gpt_name: str
     partuuid: str
     attributes: tuple[int, ...]
+    before: int
     ext: sizing.ExtForm
 
 
@@ -83,9 +85,9 @@ def run(ctx: Context) -> None:
     _write_table(ctx, planned, params)
     rows = []
     for each, demand, place in zip(partitions, demands, planned.places, strict=True):
-        geometry = sizing.Geometry(place.size)
+        geometry = sizing.Geometry(place.size - each.before)
         if isinstance(demand, sizing.Demand):
-            geometry = demand.geometry(place.size)
+            geometry = demand.geometry(place.size - each.before)
         if each.started:
             geometry = replace(geometry, start=place.start)
         ctx.outputs[f"geometry.{each.name}"].write_text(json.dumps(asdict(geometry)) + "\n")
@@ -125,16 +127,22 @@ def _demand(
 def _wanted(
     partition: PartitionParams, demand: sizing.Demand | sizing.Packed | None, kernels: str, unified: int
 ) -> layout.Wanted:
-    name, size, start, extra = partition.name, partition.size, partition.start, partition.extra
+    name, size, start, before = partition.name, partition.size, partition.start, partition.before
+    extra = partition.extra
     if demand is None:
         return layout.Wanted(name, size, MIB, lambda _: True, MIB, start)
     if isinstance(demand, sizing.Packed):
-        return layout.Wanted(name, size, demand.automatic(), demand.fits, demand.least(), start)
-    allowance = _LOADER_ALLOWANCE if name == kernels or demand.fs == "vfat" else 0
-    allowance += unified if partition.kind == "esp" else 0
-    automatic = demand.automatic(extra, allowance) if isinstance(size, str) else 0
-    minimum = demand.least(extra + allowance)  # advice that is enough, once the loader's files have come
-    return layout.Wanted(name, size, automatic, lambda size: demand.fits(size, extra), minimum, start, extra)
+        automatic, minimum = demand.automatic(), demand.least()
+    else:
+        allowance = _LOADER_ALLOWANCE if name == kernels or demand.fs == "vfat" else 0
+        allowance += unified if partition.kind == "esp" else 0
+        automatic = demand.automatic(extra, allowance) if isinstance(size, str) else 0
+        minimum = demand.least(extra + allowance)  # advice that is enough, once the loader's files have come
+
+    def fits(size: int) -> bool:
+        return demand.fits(size - before, extra)
+
+    return layout.Wanted(name, size, automatic + before, fits, minimum + before, start, extra)
 
 
 def _write_table(ctx: Context, planned: layout.Layout, params: TableParams) -> None:

@@ -6,6 +6,7 @@ import contextlib
 import os
 import tempfile
 from collections.abc import Iterator
+from pathlib import Path
 
 from bootsmith.cache.display import shown
 from bootsmith.tasks.disk import bootable, splice
@@ -82,20 +83,41 @@ def filesystems(subject: Subject) -> Iterator[str]:
         inside = part.filesystem
         if index < len(wanted) and wanted[index].fs != "none":
             partition = wanted[index]
-            kind = "FAT32" if partition.fs == "vfat" else partition.fs
+            kind, name_of = _wanted(partition)
             if inside is None:
                 yield f"!partition {name} is empty, the recipe's has {kind}"
                 continue
-            facts = (inside.kind, inside.uuid), (kind, partition.uuid)
+            facts = (inside.kind, inside.uuid), (kind, name_of)
             if facts[0] != facts[1]:
                 yield "!partition {} holds {} {}, the recipe's has {} {}".format(name, *facts[0], *facts[1])
         if inside is None:
             continue
         yield f"{name} {inside.kind}"
-        if inside.size > part.size:
-            yield f"!the filesystem of partition {name} is larger than that: {inside.size} bytes in {part.size}"
-        else:
-            yield from _own_check(subject.image, part, name)
+        yield from _contents(subject, index, name)
+
+
+def _wanted(partition: Partition) -> tuple[str, str]:
+    """Return the kind and the UUID of what a partition of a recipe is to hold."""
+    if partition.encrypt:
+        return f"LUKS{partition.encrypt.luks}", partition.encrypt.uuid
+    return "FAT32" if partition.fs == "vfat" else partition.fs, partition.uuid
+
+
+def _contents(subject: Subject, index: int, name: str) -> Iterator[str]:
+    """Look at the filesystem itself: in an encrypted volume at the one in it, where that was unlocked."""
+    part = subject.image.parts[subject.inspection.parts[index].number]
+    inside, room = part.filesystem, subject.image.size(part)
+    outer = subject.inspection.parts[index].filesystem
+    if outer and inside != outer:
+        wanted = [*subject.recipe.disk.partitions.values()][index] if subject.recipe else None
+        yield f"in it {inside.kind if inside else 'nothing that is known'}"
+        kind = wanted and ("FAT32" if wanted.fs == "vfat" else wanted.fs)
+        if wanted and (inside is None or (inside.kind, inside.uuid) != (kind, wanted.uuid)):
+            yield f"!the volume in partition {name} does not hold {kind} {wanted.uuid}"
+    if inside and inside.size > room:
+        yield f"!the filesystem of partition {name} is larger than that: {inside.size} bytes in {room}"
+    elif inside:
+        yield from _own_check(subject.image, part, name)
 
 
 def _own_check(image: Image, part: Part, name: str) -> Iterator[str]:
@@ -103,13 +125,13 @@ def _own_check(image: Image, part: Part, name: str) -> Iterator[str]:
     kind = part.filesystem.kind if part.filesystem else ""
     with contextlib.ExitStack() as stack:
         if kind.startswith("ext"):
-            file, start = stack.enter_context(image.disk.part(part.start, part.size))
+            file, start = stack.enter_context(_place_of(image, part))
             checker, words = host.find("e2fsck"), ["-f", "-n"]
         elif kind.startswith("FAT"):  # fsck.vfat takes no offset
-            source, at = stack.enter_context(descriptor(image.disk, part.start, part.size))
+            source, at = stack.enter_context(descriptor(*image.where(part)))
             file, start = stack.enter_context(tempfile.TemporaryFile(prefix="bootsmith-")).fileno(), 0
-            os.truncate(file, part.size)
-            splice.copy(source, at, file, 0, part.size)
+            os.truncate(file, image.size(part))
+            splice.copy(source, at, file, 0, image.size(part))
             checker, words = host.find("fsck.vfat"), ["-n"]
         else:
             if kind == "squashfs":  # has no program of its own that checks: every file is looked at
@@ -121,6 +143,11 @@ def _own_check(image: Image, part: Part, name: str) -> Iterator[str]:
         lines = [line.strip() for line in done.stdout.decode("utf-8", "replace").splitlines() if line.strip()]
         told = [line for line in lines if not line.startswith(("Pass ", "fsck.fat", "/dev/fd", "/image"))]
         yield f"!{checker.name} finds partition {name} damaged: {shown('; '.join(told[:3]), 300)}"
+
+
+def _place_of(image: Image, part: Part) -> contextlib.AbstractContextManager[tuple[Path | int, int]]:
+    disk, start, size = image.where(part)
+    return disk.part(start, size)
 
 
 def _walk(image: Image, part: Part) -> Iterator[str]:
@@ -267,7 +294,8 @@ def free_space(subject: Subject) -> Iterator[str]:
     """Look whether filesystems have the room left that the recipe promises (`extra`), and a root its `min_free`."""
     if subject.recipe is None:
         raise NotMade("no recipe to promise any")
-    for part, partition in zip(subject.inspection.parts, subject.recipe.disk.partitions.values(), strict=False):
+    parts = [subject.image.parts[part.number] for part in subject.inspection.parts]
+    for part, partition in zip(parts, subject.recipe.disk.partitions.values(), strict=False):
         inside = part.filesystem
         if inside is None or inside.available is None or not partition.mount:
             continue

@@ -120,6 +120,10 @@ class Site(NamedTuple):
         """Return one partition, finished."""
         return self.build / f"populate/{partition}.img"
 
+    def volume_image(self, partition: str) -> Path:
+        """Return one partition, encrypted."""
+        return self.build / f"encrypt/{partition}.img"
+
     def packed_size(self, partition: str) -> Path:
         """JSON: how large a packed filesystem came out, from which follows how large its partition is."""
         return self.build / f"populate/{partition}.json"

@@ -31,6 +31,7 @@ class SystemParams(Params):
     network: str
     machine_id: str
     ssh_host_keys: str
+    crypttab: str
     fstab: str | None
     mounts: tuple[str, ...]
 
@@ -51,6 +52,8 @@ def run(ctx: Context) -> None:
         _services(params, delta)
         if params.fstab is not None:
             delta.add_file("etc/fstab", params.fstab.encode())
+        if params.crypttab:
+            delta.add_file("etc/crypttab", params.crypttab.encode(), 0o600)
         for mount in params.mounts:
             delta.make_directory(mount)
 

@@ -44,8 +44,9 @@ def verify(request: Request) -> None:
     image = disk(request)
     opener = passphrase(request, image)
     recipe = None if _given(request) or is_past(request) else request.session.recipe(request.recipe)
-    with looked_into(image, opener) as opened:
-        found = list(verification.verify(opened, inspection.inspect(image, opener), recipe))
+    with looked_into(image, opener, keys(request, image)) as opened:
+        outer = None if opened.unsealed else opener
+        found = list(verification.verify(opened, inspection.inspect(image, outer), recipe))
     if recipe is not None:
         found += verification.outputs(image, _disks(request))
     progress, name = request.session.progress, shown(request, image)
@@ -133,6 +134,19 @@ def passphrase(request: Request, image: Path) -> Passphrase | None:
     if _given(request):
         return None
     return sealing(next((stage for stage in plan(request).stages if image in stage.outputs.values()), None))
+
+
+def keys(request: Request, image: Path) -> list[bytes]:
+    """Return what unlocks the volumes on the recipe's own image. Raises BootsmithError."""
+    from bootsmith.tasks.build.secret import read_secret
+    from bootsmith.tasks.disk.luks.volume import SECRET
+
+    if request.options["passphrase"] or _given(request) or is_past(request):
+        return []
+    stages = plan(request).stages
+    made = any(image in stage.outputs.values() for stage in stages)
+    found = [stage.secrets[SECRET] for stage in stages if stage.name.startswith("encrypt/")] if made else []
+    return [read_secret(each, "the passphrase") for each in dict.fromkeys(found)]
 
 
 def secrets(request: Request, plan: Plan) -> Iterable[Secret]:

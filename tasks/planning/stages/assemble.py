@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.disk.raw_image import DiskParams
-from bootsmith.tasks.planning.stages import bootloader
+from bootsmith.tasks.planning.stages import bootloader, populate
 from bootsmith.tasks.recipe.model.outputs import Raw
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def stage(recipe: Recipe, site: Site) -> Stage:
             "table": site.table,
             "layout": site.layout,
             **(site.boot_code if bootloader.has_boot_code(recipe) else {}),
-            **{f"partition.{name}": site.partition_image(name) for name in filled},
+            **{f"partition.{name}": populate.image(recipe.disk.partitions[name], site) for name in filled},
         },
         outputs={"disk": raw_disk(recipe, site)},
         params=DiskParams(filled).to_json(),

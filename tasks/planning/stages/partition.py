@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bootsmith.tasks.build.stage import Stage
+from bootsmith.tasks.disk.luks import header
 from bootsmith.tasks.disk.partition_table import MBR_TYPES, TYPES, PartitionParams, TableParams
 from bootsmith.tasks.disk.sizing import ExtForm
 from bootsmith.tasks.planning import disk_inputs, placement
@@ -70,5 +71,6 @@ def _described(partition: Partition, recipe: Recipe) -> PartitionParams:
         gpt_name=partition.gpt_name,
         partuuid=partition.partuuid,
         attributes=tuple(each if isinstance(each, int) else _ATTRIBUTES[each] for each in partition.attributes),
+        before=header.SIZES[partition.encrypt.luks] if partition.encrypt else 0,
         ext=ExtForm(partition.features, partition.inode_size, partition.reserved),
     )

@@ -10,6 +10,8 @@ from bootsmith.tasks.boot.ldlinux import LdlinuxParams
 from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.disk import squashfs
 from bootsmith.tasks.disk.filesystems import FilesystemParams
+from bootsmith.tasks.disk.luks import volume as luks
+from bootsmith.tasks.disk.luks.volume import LuksParams
 from bootsmith.tasks.disk.packed_filesystem import PackedFilesystemParams
 from bootsmith.tasks.disk.sizing import ExtForm
 from bootsmith.tasks.planning import disk_inputs
@@ -20,7 +22,7 @@ if TYPE_CHECKING:
 
     from bootsmith.tasks.disk.kernel_paths import Placement
     from bootsmith.tasks.planning.site import Site
-    from bootsmith.tasks.recipe.model.disk import Partition
+    from bootsmith.tasks.recipe.model.disk import Encryption, Partition
     from bootsmith.tasks.recipe.model.recipe import Recipe
 
 
@@ -38,6 +40,8 @@ def _stages(recipe: Recipe, site: Site) -> Iterator[Stage]:
     for name, partition in recipe.disk.partitions.items():
         if partition.fs == "none":
             continue
+        if partition.encrypt:
+            yield _encryption(partition, partition.encrypt, site)
         if partition.packed:
             yield _packed(recipe, partition, site)
             continue
@@ -55,6 +59,25 @@ def _stages(recipe: Recipe, site: Site) -> Iterator[Stage]:
             carry="image" if is_root else None,
             doc=f"the filesystem of {name}",
         )
+
+
+def image(partition: Partition, site: Site) -> Path:
+    """Return what goes into a partition's place."""
+    return site.volume_image(partition.name) if partition.encrypt else site.partition_image(partition.name)
+
+
+def _encryption(partition: Partition, encryption: Encryption, site: Site) -> Stage:
+    return Stage(
+        name=f"encrypt/{partition.name}",
+        run="bootsmith.tasks.disk.luks.volume:run",
+        inputs={"image": site.partition_image(partition.name)},
+        outputs={"image": site.volume_image(partition.name)},
+        params=LuksParams(partition.name, encryption.luks, encryption.uuid, partition.label).to_json(),
+        tools=luks.TOOLS,
+        secrets={luks.SECRET: encryption.passphrase},
+        stored=False,  # soon made again
+        doc=f"the filesystem of {partition.name}, encrypted",
+    )
 
 
 def _packed(recipe: Recipe, partition: Partition, site: Site) -> Stage:

@@ -48,6 +48,7 @@ def stage(recipe: Recipe, site: Site, below: Sequence[Layer]) -> Stage:
             network=system.network,
             machine_id=system.machine_id,
             ssh_host_keys=system.ssh_host_keys,
+            crypttab=crypttab(partitions),
             fstab=None if system.fstab == "none" else fstab(partitions, system.fstab),
             mounts=tuple(sorted(part.mount for part in partitions if part.mount)),
         ).to_json(),
@@ -79,10 +80,26 @@ def fstab(partitions: Iterable[Partition], by: str) -> str:
     return "\n".join(lines) + "\n"
 
 
+def crypttab(partitions: Iterable[Partition]) -> str:
+    """Return /etc/crypttab for the partitions that are encrypted; nothing where none is.
+
+    One that the system comes up without does not hold its boot up.
+    """
+    lines = []
+    for part in partitions:
+        if part.encrypt:
+            late = ",nofail" if "nofail" in part.options.split(",") else ""
+            root = ",initramfs" if part.mount == "/" else ""
+            lines.append(f"{part.mapper} UUID={part.encrypt.uuid} none luks{root}{late}\n")
+    return "".join(lines)
+
+
 def _row(part: Partition, by: str) -> list[str]:
     """Return the fields of a line. What is under a layer in memory was mounted when that was laid over it."""
     if part.overlay == "memory":
         return ["overlay", str(part.mount), "overlay", "defaults", "0", "0"]
+    if part.mapped:
+        return [part.mapped, str(part.mount), part.fs, part.options, "0", str(part.fsck_pass)]
     by = "partuuid" if part.fs in NAMELESS else by
     name = {"uuid": part.uuid, "partuuid": part.partuuid, "label": part.label}[by]
     return [f"{by.upper()}={name}", str(part.mount), part.fs, part.options, "0", str(part.fsck_pass)]

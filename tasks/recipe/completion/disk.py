@@ -98,7 +98,7 @@ def _partition(
     name: str, each: Mapping[str, Any], kind: str, size: int | Literal["auto", "remaining"], seed: str
 ) -> Partition:
     fs: Any = each["fs"] or ("vfat" if kind in ("esp", "xbootldr") else "none" if kind in _NO_FILES else "ext4")
-    mount = each["mount"]
+    mount, encrypt = each["mount"], each["encrypt"]
     own = serial(seed, "filesystem", name) if fs == "vfat" else uuid(seed, "filesystem", name)
     options = each["options"] or _mount_options(mount, fs)
     read_only = "ro" in options.split(",")
@@ -124,6 +124,7 @@ def _partition(
         options=options,
         fsck_pass=fsck_pass if each["fsck_pass"] is None else each["fsck_pass"],
         overlay=each["overlay"] or ("memory" if mount == "/" and fs in PACKED else "none"),
+        encrypt=replace(encrypt, uuid=uuid(seed, "volume", name)) if encrypt else None,
         features=each["features"],
         inode_size=each["inode_size"],
         reserved=each["reserved"],

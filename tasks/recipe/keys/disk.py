@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bootsmith.tasks.recipe.model import disk as model
 from bootsmith.tasks.recipe.values import words
 from bootsmith.tasks.recipe.values.scalars import Bool, Choice, integer, size
 from bootsmith.tasks.recipe.values.shapes import Key, ListOf, Named, Section
@@ -59,6 +60,16 @@ PARTITION = Section(
             Choice("memory", "none"),
             "what a system writes to a read-only / goes to: a layer in memory, found by an initrd of ours; or nowhere",
             derived="memory for a squashfs at /, else none",
+        ),
+        "encrypt": Key(
+            Section(
+                {
+                    "luks": Key(integer(1, 2), "the version of LUKS", 2),
+                    "passphrase": Key(words.SecretRef(holds="the passphrase"), "what it is unlocked by", required=True),
+                },
+                model.Encryption,
+            ),
+            "put the filesystem into an encrypted volume, unlocked at boot",
         ),
         "features": Key(
             ListOf(words.FEATURE),

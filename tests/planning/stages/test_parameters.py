@@ -19,6 +19,7 @@ from bootsmith.tasks.disk.formats.appliance import ApplianceParams
 from bootsmith.tasks.disk.formats.aws import AwsParams
 from bootsmith.tasks.disk.formats.image import ImageParams
 from bootsmith.tasks.disk.formats.packed import PackedParams
+from bootsmith.tasks.disk.luks.volume import LuksParams
 from bootsmith.tasks.disk.packed_filesystem import PackedFilesystemParams
 from bootsmith.tasks.disk.partition_table import TableParams
 from bootsmith.tasks.disk.qemu_img import Qcow2Params
@@ -40,8 +41,8 @@ from bootsmith.tasks.tree.directory import DirectoryParams, EmptyParams
 from bootsmith.tasks.tree.initramfs import InitramfsParams
 from bootsmith.tasks.tree.initrd_sources import CompressionParams
 from bootsmith.tasks.tree.installed_kernel import InstalledParams
-from bootsmith.tasks.tree.overlay_initramfs import OverlaidParams
 from bootsmith.tasks.tree.overlay_layer import OverlayParams
+from bootsmith.tasks.tree.root_initramfs import RootParams
 from bootsmith.tasks.tree.system_layer import SystemParams
 
 from tests.planning.stages.test_code import runs
@@ -68,6 +69,7 @@ PARAMS: dict[str, type[Params]] = {
     "disk.formats.vhd:run": ImageParams,
     "disk.formats.vhdx:run": ImageParams,
     "disk.formats.vmdk:run": ImageParams,
+    "disk.luks.volume:run": LuksParams,
     "disk.packed_filesystem:run_squashfs": PackedFilesystemParams,
     "disk.partition_table:run": TableParams,
     "disk.qemu_img:run_qcow2": Qcow2Params,
@@ -94,7 +96,7 @@ PARAMS: dict[str, type[Params]] = {
     "tree.initrd_sources:compress": CompressionParams,
     "tree.installed_kernel:run": InstalledParams,
     "tree.live_initramfs:run": InitramfsParams,
-    "tree.overlay_initramfs:run": OverlaidParams,
+    "tree.root_initramfs:run": RootParams,
     "tree.overlay_layer:run": OverlayParams,
     "tree.system_layer:run": SystemParams,
 }
@@ -128,6 +130,7 @@ RECIPES = {
     " run: {command: true, inputs: {k: k}, env: {A: b}, network: true}, script: k]\n"
     "boot: {loader: direct, kernel: k, initrd: tree}\noutputs: [kernel]\n",
     "packed": SOURCE + "disk: {partitions: {esp: {}, root: {mount: /, fs: squashfs}}}\n",
+    "encrypted": SOURCE + "disk: {partitions: {esp: {}, root: {mount: /, encrypt: {passphrase: {env: X}}}}}\n",
     "empty": "source: none\nlayers: [files: {/init: {content: x, mode: 0755}}]\nsystem: none\n"
     "boot: {loader: direct, kernel: k, initrd: tree}\noutputs: [kernel, initramfs]\n",
 }
