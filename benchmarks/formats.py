@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -11,6 +13,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import NamedTuple
 
+from bootsmith.cache.files import sparse
 from bootsmith.tasks.command.actions.file_conversion import convert
 from bootsmith.tasks.recipe import options
 from bootsmith.tasks.recipe.text.nodes import Raw
@@ -28,6 +31,8 @@ class Format(NamedTuple):
     keys: dict[str, Raw]
     other: str
     slow: bool = False
+    summed: bool = False
+    """Whether a map with SHA-256 is made too: the other program's disk is then read once more for that."""
 
 
 _QEMU = "qemu-img convert -f raw -O"
@@ -53,7 +58,7 @@ FORMATS = (
         f"{_QEMU} vmdk -o subformat=streamOptimized DISK IMAGE",
         slow=True,
     ),
-    Format("raw, zstd", "raw", {"compress": "zstd"}, "zstd -qc -T0 DISK -o IMAGE", slow=True),
+    Format("raw, zstd", "raw", {"compress": "zstd"}, "zstd -qc -T0 DISK -o IMAGE", slow=True, summed=True),
 )
 
 
@@ -76,6 +81,17 @@ def _by_us(row: Format, disk: Path, folder: Path) -> None:
 def _by_another(row: Format, disk: Path, image: Path) -> None:
     words = [{"DISK": str(disk), "IMAGE": str(image)}.get(word, word) for word in row.other.split()]
     subprocess.run(words, check=True, capture_output=True)
+    if row.summed:
+        _sum(disk)
+
+
+def _sum(disk: Path) -> None:
+    """Take the SHA-256 of all that a disk holds, as a block map has it."""
+    total = hashlib.sha256()
+    with disk.open("rb") as file:
+        for start, end in sparse.extents(file.fileno()):
+            for at in range(start, end, 1 << 20):
+                total.update(os.pread(file.fileno(), min(1 << 20, end - at), at))
 
 
 def _seconds(work: Callable[[], None]) -> float:

@@ -35,6 +35,7 @@ __all__ = [
     "RecipeError",
     "StageError",
     "TestFailed",
+    "Together",
     "ToolFailed",
     "ToolMissing",
     "UsageError",
@@ -64,6 +65,27 @@ def joined(errors: Sequence[StageError]) -> StageError:
     """Return several mistakes as one: what is wrong, each once, then what to do."""
     messages, hints = ([getattr(each, name) for each in errors] for name in ("message", "hint"))
     return StageError("\n".join(dict.fromkeys(messages)), "\n  ".join(dict.fromkeys(filter(None, hints))))
+
+
+class Together:
+    """Mistakes that are told at once: each block under `with` may raise one, and `settle` raises all there were."""
+
+    def __init__(self) -> None:
+        self._found: list[StageError] = []
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> bool:
+        if isinstance(error, StageError):
+            self._found.append(error)
+            return True
+        return False
+
+    def settle(self) -> None:
+        """Raise StageError where there was any mistake."""
+        if self._found:
+            raise joined(self._found)
 
 
 class ToolFailed(StageError):

@@ -73,18 +73,35 @@ _recent: dict[str, bytes] = {}
 """The indexes this process made last, by their digests: each proves itself, so whoever asks may have it."""
 
 
+class Reckoning:
+    """An index as it comes about, for who reads a file anyway: its chunks in order, those of zeros left out at will."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._position = 0
+        self._digests = bytearray()
+
+    def add(self, start: int, chunk: bytes | bytearray | memoryview) -> None:
+        """Take the chunk at `start`: all of it, but of the last one only what the file has."""
+        _add_zeros(self._digests, start - self._position)
+        self._digests += xxh3_128_digest(chunk)
+        self._position = min(start + CHUNK, self._size)  # whatever it has: one cut short is nobody's old content
+
+    def index(self) -> Index:
+        """Return the index; what was not added are zeros."""
+        _add_zeros(self._digests, self._size - self._position)
+        self._position = self._size
+        return Index(bytes(self._digests) + LENGTH.pack(self._size))
+
+
 def index_of(descriptor: int) -> Index:
     """Return the index of an open regular file, holes skipped. Moves the descriptor's position. Raises OSError."""
-    status = os.fstat(descriptor)
-    digests = bytearray()
-    buffer = memoryview(bytearray(min(CHUNK, status.st_size)))
-    position = 0
-    for start in _chunks_with_data(descriptor, status.st_size):
-        _add_zeros(digests, start - position)
-        position = min(start + CHUNK, status.st_size)
-        digests += xxh3_128_digest(read(descriptor, buffer[: position - start], start))
-    _add_zeros(digests, status.st_size - position)
-    return Index(bytes(digests) + LENGTH.pack(status.st_size))
+    size = os.fstat(descriptor).st_size
+    found = Reckoning(size)
+    buffer = memoryview(bytearray(min(CHUNK, size)))
+    for start in _chunks_with_data(descriptor, size):
+        found.add(start, read(descriptor, buffer[: min(CHUNK, size - start)], start))
+    return found.index()
 
 
 def index_of_bytes(content: bytes) -> Index:

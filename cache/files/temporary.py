@@ -13,6 +13,7 @@ from pathlib import Path
 PREFIX = ".tmp-"
 FOLDER = "bootsmith-passing-"
 """What folders are called in the system's own for passing things."""
+_LETTERS = 8  # that tempfile adds
 
 
 @contextmanager
@@ -107,20 +108,24 @@ def _remove_if_dead(path: Path) -> None:
 
 
 @contextmanager
-def folder() -> Iterator[Path]:
+def folder(within: Path | None = None) -> Iterator[Path]:
     """Yield a new folder in the system's own for passing things, removed afterwards. Raises OSError.
 
     It is locked as long as its maker lives; what others of the same user left there when they were killed goes first.
+    Or it is `within` a folder, hidden: on the file system of what is to be made there.
     """
     import shutil
     import tempfile
 
-    place = Path(tempfile.gettempdir())
-    for left in place.glob(f"{FOLDER}????????"):
-        with contextlib.suppress(OSError):
-            _remove_folder_if_dead(left)
+    place = within or Path(tempfile.gettempdir())
+    prefix = f".{FOLDER}" if within else FOLDER
+    with contextlib.suppress(OSError):
+        for name in os.listdir(place):  # noqa: PTH208  a pattern would be made of a user's folder, whatever it is called
+            if name.startswith(prefix) and len(name) == len(prefix) + _LETTERS:
+                with contextlib.suppress(OSError):
+                    _remove_folder_if_dead(place / name)
     while True:
-        path = Path(tempfile.mkdtemp(prefix=FOLDER, dir=place))
+        path = Path(tempfile.mkdtemp(prefix=prefix, dir=place))
         descriptor = -1
         with contextlib.suppress(FileNotFoundError):  # swept away before it was locked
             descriptor = os.open(path, _FOLDER_FLAGS)

@@ -63,4 +63,6 @@ class Pace:
         spent = self._clock() - self._begun
         if self._packing not in _QUICKER or spent < LONG or spent < seconds / 2:
             return ""
+        if name.startswith("convert/tgz"):
+            return f"{name} spent {spent:.0f} s packing by gzip: the output `tar: {{compress: zstd}}` takes less"
         return f"{name} spent {spent:.0f} s packing by {self._packing}: {_QUICKER[self._packing]}"

@@ -224,6 +224,19 @@ COMMANDS = (
             ("build-efistub", "UEFI", "for_uefi"),
         )
     ),
+    TreeCommand(
+        "build-tgz",
+        "a tree as a tgz, with kernel and initrd: the recipe's, or of a directory, a tar, an image, a SUITE of Debian",
+        "recipeless_trees:deliver",
+        (
+            option("output", "the tgz; without, one below build/trees/"),
+            option("packages", "of a SUITE: packages beside what it boots with, comma-separated"),
+            option("kernel", "a kernel, instead of the newest in the tree; none: nothing is to boot"),
+            option("initrd", "its initrd"),
+        ),
+        positional="tree",
+        plan="recipeless_trees:plan",
+    ),
     HostCommand(
         "ssh",
         "a shell in the running image, or COMMAND run there",
@@ -400,6 +413,13 @@ COMMANDS = (
             ),
             PASSPHRASE,
         ),
+    ),
+    HostCommand(
+        "resize",
+        "an image's FILE made as large as SIZE: the disk, its last partition, and the ext filesystem in that",
+        "resizing:resize",
+        (FORMAT,),
+        positional="file size",
     ),
     RecipeCommand(
         "show",

@@ -52,11 +52,15 @@ def last_usable(disk: int) -> int:
 
 
 def encode(disk: int, guid: str, slots: Sequence[Slot]) -> tuple[bytes, bytes]:
-    """Return what stands at the start and at the very end of a disk of so many bytes."""
+    """Return what stands at the start and at the very end of a disk of so many bytes; places that slots have stay."""
     sectors = disk // SECTOR
-    array = b"".join(map(_encode_slot, slots)).ljust(ENTRIES * ENTRY_SIZE, b"\0")
-    if len(array) > ENTRIES * ENTRY_SIZE:
+    if max([len(slots), *(slot.number for slot in slots)]) > ENTRIES:
         raise ValueError(f"more than {ENTRIES} partitions")
+    places = bytearray(ENTRIES * ENTRY_SIZE)
+    for index, slot in enumerate(slots):
+        at = ((slot.number or index + 1) - 1) * ENTRY_SIZE
+        places[at : at + ENTRY_SIZE] = _encode_slot(slot)
+    array = bytes(places)
 
     def header(own: int, other: int, array_at: int) -> bytes:
         fields = (

@@ -6,7 +6,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-from bootsmith.tasks.disk import superblock
+from bootsmith.cache.files import temporary
+from bootsmith.tasks.disk import ext_resize, superblock
 from bootsmith.tasks.errors import StageError, ToolFailed
 from bootsmith.tasks.tools import host, process
 from bootsmith.tasks.tools.environment import ENVIRONMENT
@@ -31,8 +32,12 @@ def check_tools() -> None:
         host.find(name)
 
 
-def grow(disk: Path, start: int, size: int) -> None:
-    """Grow the ext filesystem that begins at byte `start` of a disk to `size` bytes. Raises StageError."""
+def grow(disk: Path, start: int, old: int, size: int) -> None:
+    """Grow the ext filesystem that begins at byte `start` of a disk from `old` to `size` bytes. Raises StageError."""
+    if disk.is_file():
+        with temporary.folder() as folder:
+            ext_resize.resize(disk, start, old, size, Path(folder, "part"))
+        return
     place = f"{disk}?offset={start}"
     _run(disk, "e2fsck", "-f", "-y", place)
     _run(disk, "resize2fs", "-f", place, f"{size >> 10}K")

@@ -51,11 +51,11 @@ def _gpt(table: gpt.Table, read: Callable[[int, int], bytes], size: int, disk: i
         last = max(range(len(slots)), key=lambda number: slots[number].start)
         end = (gpt.last_usable(disk) + 1) * _SECTOR // _MIB * _MIB
         if end - slots[last].start > slots[last].size:
-            grown = (_number(read, slots[last]), slots[last].start, slots[last].size, end - slots[last].start)
+            grown = (slots[last].number, slots[last].start, slots[last].size, end - slots[last].start)
             slots[last] = replace(slots[last], size=grown[3])
         else:
             why = "there is no room behind its last partition"
-    start, backup = _moved(read, disk, table.guid, slots)
+    start, backup = moved(read, disk, table.guid, slots)
     old = Patch(size - len(backup), bytes(len(backup)))  # or two backups would stand there
     patches = [Patch(0, start), Patch(disk - len(backup), backup)]
     if old.at + len(old.data) <= disk - len(backup):
@@ -63,8 +63,8 @@ def _gpt(table: gpt.Table, read: Callable[[int, int], bytes], size: int, disk: i
     return Fitted(tuple(patches), "gpt", grown, why)
 
 
-def _moved(read: Callable[[int, int], bytes], disk: int, guid: str, slots: list[gpt.Slot]) -> tuple[bytes, bytes]:
-    """Return a table for a larger disk, with the boot code and the hybrid entries that the image has before its own."""
+def moved(read: Callable[[int, int], bytes], disk: int, guid: str, slots: list[gpt.Slot]) -> tuple[bytes, bytes]:
+    """Return a table for another disk, with the boot code and the hybrid entries that the image has before its own."""
     start, backup = gpt.encode(disk, guid, slots)
     sector = read(0, _SECTOR)
     protective = [at for at in range(446, 510, 16) if sector[at + 4] == 0xEE]
@@ -72,15 +72,6 @@ def _moved(read: Callable[[int, int], bytes], disk: int, guid: str, slots: list[
         at = protective[0]
         sector = sector[:at] + start[446:462][:1] + sector[at + 1 : at + 5] + start[446 + 5 : 462] + sector[at + 16 :]
     return sector + start[_SECTOR:], backup
-
-
-def _number(read: Callable[[int, int], bytes], slot: gpt.Slot) -> int:
-    """Return the number by which Linux knows a partition: its place in the array."""
-    for index in range(gpt.ENTRIES):
-        entry = read(2 * _SECTOR + index * gpt.ENTRY_SIZE, gpt.ENTRY_SIZE)
-        if int.from_bytes(entry[32:40], "little") * _SECTOR == slot.start and any(entry[:16]):
-            return index + 1
-    return 0
 
 
 def _mbr(table: mbr.Table, read: Callable[[int, int], bytes], disk: int, *, grow: bool) -> Fitted:
@@ -94,8 +85,14 @@ def _mbr(table: mbr.Table, read: Callable[[int, int], bytes], disk: int, *, grow
     if end - slot.start <= slot.size:
         return Fitted((), "mbr", why_not="there is no room behind its last partition")
     size = end - slot.start
-    sector = bytearray(read(0, _SECTOR))
+    patch = Patch(0, entry_resized(read(0, _SECTOR), number, size))
+    return Fitted((patch,), "mbr", (number, slot.start, slot.size, size))
+
+
+def entry_resized(first: bytes, number: int, size: int) -> bytes:
+    """Return an MBR's sector with one partition of another size."""
+    sector = bytearray(first)
     at = mbr.TABLE_AT + 16 * (number - 1)
     sector[at + 5 : at + 8] = b"\xfe\xff\xff"  # no cylinder, head and sector say where it ends
     sector[at + 12 : at + 16] = (size // _SECTOR).to_bytes(4, "little")
-    return Fitted((Patch(0, bytes(sector)),), "mbr", (number, slot.start, slot.size, size))
+    return bytes(sector)

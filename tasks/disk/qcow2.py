@@ -8,13 +8,18 @@ import sys
 from array import array
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from bootsmith.tasks.errors import BootsmithError
 
 MAGIC: Final = b"QFI\xfb"
 _HEADER: Final = struct.Struct(">4sIQIIQIIQ")
 _FEATURES: Final = 72  # incompatible ones, of version 3
+_SNAPSHOTS: Final = 60  # how many
+_COMPATIBLE: Final = 80  # features that may be ignored; the first is lazy reference counts
+_PACKING: Final = 104  # how clusters are compressed, where it is not by zlib
+_OTHER_PACKING: Final = 1 << 3
+_HEADER_ROOM: Final = 112
 _LONG_ENTRIES: Final = 1 << 4  # a second word for each cluster: which parts of it are there
 _OFFSET: Final = 0x00FF_FFFF_FFFF_FE00
 _COMPRESSED: Final = 1 << 62
@@ -34,6 +39,41 @@ def check_whole(image: Path) -> None:
                 f"{image} is damaged or cut off: it ends after {size} bytes, and what it holds goes on",
                 "Make or copy it again; `qemu-img check` tells more.",
             )
+
+
+class Shape(NamedTuple):
+    """How an image is laid out, as another is to be: `compress` is none, zlib or zstd; how many snapshots it keeps."""
+
+    compat: str
+    cluster: int
+    lazy: bool
+    compress: str
+    snapshots: int
+
+
+def shape(image: Path) -> Shape:
+    """Return how an image is laid out. Raises OSError."""
+    with image.open("rb") as file:
+        header = os.pread(file.fileno(), _HEADER_ROOM, 0).ljust(_HEADER_ROOM, b"\0")
+        _, version, _, _, bits, *_ = _HEADER.unpack_from(header)
+        (snapshots,) = struct.unpack_from(">I", header, _SNAPSHOTS)
+        (compatible,) = struct.unpack_from(">Q", header, _COMPATIBLE) if version > 2 else (0,)
+        incompatible = struct.unpack_from(">Q", header, _FEATURES)[0] if version > 2 else 0
+        packing = header[_PACKING] if incompatible & _OTHER_PACKING else 0
+        packed = any(_packed(file.fileno(), header))
+    compress = ("zlib", "zstd")[packing & 1] if packed else "none"
+    return Shape("0.10" if version == 2 else "1.1", 1 << bits, bool(compatible & 1), compress, snapshots)
+
+
+def _packed(file: int, header: bytes) -> Iterator[bool]:
+    """Yield of each cluster whether it is compressed, of an image that is whole."""
+    _, version, _, _, bits, _, _, count, first = _HEADER.unpack_from(header)
+    features = struct.unpack_from(">Q", header, _FEATURES)[0] if version > 2 else 0
+    step = 2 if features & _LONG_ENTRIES else 1
+    if not 9 <= bits <= 21 or 8 * count > _LARGEST_TABLE:
+        return
+    for table in {entry & _OFFSET for entry in _words(file, first, 8 * count)} - {0}:
+        yield from (bool(entry & _COMPRESSED) for entry in _words(file, table, 1 << bits)[::step])
 
 
 def _offsets(file: int) -> Iterator[int]:

@@ -47,18 +47,25 @@ def run(ctx: Context) -> None:
     pack(ctx, tree, sources, ctx.outputs["image"], params.epoch)
 
 
-def pack(ctx: Context, tree: Mapping[str, tuple[int, Entry]], sources: Sequence[Path], image: Path, epoch: int) -> None:
+def pack(
+    ctx: Context,
+    tree: Mapping[str, tuple[int, Entry]],
+    sources: Sequence[Path],
+    image: Path,
+    epoch: int,
+    compress: str = "zstd",
+) -> None:
     """Pack a tree, whose files' data is in the tars `sources`, by number."""
     from bootsmith.tasks.tree import layer
 
     _, top = tree[""]
-    tar = ctx.work / "tree.tar"
+    tar = ctx.work / "packed.tar"
     with tar.open("wb") as out:
         layer.write_tree(out, _fitting(ctx, tree), sources, epoch)
     ctx.say("packing the tree")
     ctx.run(
         "sh", "-c", _COMMAND, "sh", tar, ctx.tool("mksquashfs"), "-", image,
-        "-tar", "-comp", "zstd", "-noappend", "-exit-on-error", "-no-progress", "-quiet",
+        "-tar", "-comp", compress, "-noappend", "-exit-on-error", "-no-progress", "-quiet",
         # of a tar's own root it takes nothing; when the whole was made, SOURCE_DATE_EPOCH tells it
         "-root-mode", f"{top.mode:o}", "-root-time", str(epoch),
     )  # fmt: skip

@@ -11,11 +11,11 @@ import contextlib
 import json
 import os
 import re
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, Protocol
 
+from bootsmith.cache.files import temporary
 from bootsmith.cache.store.location import default_root
 from bootsmith.tasks.errors import BootsmithError
 from bootsmith.tasks.tools import host, popen, process
@@ -89,10 +89,10 @@ class HostQemu:
         return tuple(map(int, found.groups())) if found else (0, 0)
 
     def smoke(self, seconds: float) -> str:
-        with tempfile.TemporaryDirectory(prefix="bootsmith-") as folder:
-            guest = Path(folder) / "smoke.img"
+        with temporary.folder() as folder:
+            guest = folder / "smoke.img"
             write_smoke_guest(guest)
-            errors = Path(folder) / "stderr"
+            errors = folder / "stderr"
             with popen.start(smoke_command(self.program, guest), stderr=errors) as running:
                 status = running.wait(seconds)
             if status == SMOKE_STATUS:

@@ -11,13 +11,13 @@ from __future__ import annotations
 import contextlib
 import json
 import secrets
-import tempfile
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TypeAlias
 
+from bootsmith.cache.files import temporary
 from bootsmith.tasks.disk import image_format
 from bootsmith.tasks.errors import BootsmithError, TestFailed
 from bootsmith.tasks.machine import changed_firmware, guest, microvm_clock, qemu
@@ -105,7 +105,7 @@ def boot_and_judge(setup: BootSetup, out: Path, say: Callable[[str], None]) -> V
     with contextlib.ExitStack() as stack:
         firmware = setup.firmware
         if firmware and setup.entry and setup.entry.way == "variable":
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bootsmith-")))
+            folder = stack.enter_context(temporary.folder())
             firmware = changed_firmware.with_entry(firmware, setup.entry.file, folder)
 
         secret = [stack.enter_context(setup.subject.passphrase.pipe())] if setup.subject.passphrase else []

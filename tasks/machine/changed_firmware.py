@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -52,13 +51,14 @@ def _with(found: Firmware, change: Callable[[bytes, str], bytes], folder: Path |
     They are a file of ours, named by what is in it, in `folder` or in the cache; a machine writes to copies alone.
     Raises BootsmithError where it cannot be written.
     """
+    from bootsmith.cache.files import temporary
     from bootsmith.cache.store.location import default_root
 
     folder = folder or default_root() / "firmware"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder) as work:
-            return _changed(found, change, folder, Path(work))
+        with temporary.folder(folder) as work:
+            return _changed(found, change, folder, work)
     except OSError as error:
         raise BootsmithError(
             f"the firmware's variables cannot be written: {error.filename or folder}: {error.strerror}",

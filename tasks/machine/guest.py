@@ -15,12 +15,12 @@ import os
 import select
 import selectors
 import socket
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from bootsmith.cache.files import temporary
 from bootsmith.tasks.errors import BootsmithError, TestFailed
 from bootsmith.tasks.machine import qmp
 from bootsmith.tasks.machine.console import Console, clean
@@ -172,8 +172,8 @@ def start(
     """
     with contextlib.ExitStack() as stack:
         messages = log.parent / "qemu.log"
-        with tempfile.TemporaryDirectory(prefix="bootsmith-") as names:
-            pipe = Path(names) / "console"
+        with temporary.folder() as names:
+            pipe = names / "console"
             ends, theirs = _connect(pipe, stack)
             argv = command(Chardevs(pipe, *(their.fileno() for their in theirs)))
             passed = [*(their.fileno() for their in theirs), *pass_fds]

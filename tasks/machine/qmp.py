@@ -7,11 +7,11 @@ import json
 import re
 import socket
 import struct
-import tempfile
 import zlib
 from pathlib import Path
 from typing import Any
 
+from bootsmith.cache.files import temporary
 from bootsmith.tasks.errors import BootsmithError
 
 _SECONDS = 10
@@ -21,8 +21,8 @@ _TEXT, _COLUMNS, _ROWS = 0xB8000, 80, 25
 
 def screenshot(monitor: socket.socket, png: Path) -> bool:
     """Save the screen as PNG; False where the machine has no screen or no longer answers."""
-    with tempfile.TemporaryDirectory(prefix="bootsmith-") as folder:
-        picture = Path(folder) / "screen.ppm"
+    with temporary.folder() as folder:
+        picture = folder / "screen.ppm"
         try:
             _greet(monitor)
             _execute(monitor, "screendump", filename=str(picture))

@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from bootsmith.cache.files import temporary
 from bootsmith.tasks.disk import image_format
 from bootsmith.tasks.disk import passphrase as passphrases
 from bootsmith.tasks.disk.passphrase import Passphrase
@@ -75,7 +75,7 @@ def run(
         )
     with contextlib.ExitStack() as stack:
         if folder is None and not print_only:
-            folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bootsmith-")))
+            folder = stack.enter_context(temporary.folder())
         if subject.disk:
             subject = replace(subject, disk=subject.disk.absolute())
             stack.enter_context(image_format.in_use(subject.disk or Path(), say))

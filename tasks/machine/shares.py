@@ -8,11 +8,11 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
+from bootsmith.cache.files import temporary
 from bootsmith.tasks.tools import host, popen
 
 PLACES = ("/usr/libexec/virtiofsd", "/usr/lib/qemu/virtiofsd", "/usr/lib/virtiofsd")
@@ -70,7 +70,7 @@ def _serve(stack: contextlib.ExitStack, program: Path, path: Path) -> tuple[sock
 def _connected() -> tuple[socket.socket, socket.socket]:
     """Return a socket that listens, and one that waits there to be accepted; their file is gone already."""
     listener, ours = socket.socket(socket.AF_UNIX), socket.socket(socket.AF_UNIX)
-    with tempfile.TemporaryDirectory(prefix="bootsmith-") as folder:
+    with temporary.folder() as folder:
         fd = os.open(folder, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
             name = f"/proc/self/fd/{fd}/sock"  # a socket's name holds 107 bytes, however deep the folder is

@@ -59,7 +59,8 @@ def missing(recipe: Recipe, lock: LockFile) -> str | None:
         return None
     smaller = f" (or {SMALLER[recipe.arch]}, for virtual machines only)" if recipe.arch in SMALLER else ""
     what = f"none of the {len(lock.packages)} packages brings a kernel, and no layer does"
-    return f"{what}; write install, or add {name(recipe)}{smaller} to source.debian.packages"
+    without = "; where nothing is to boot, as in a container, write none" if recipe.keeps_trees else ""
+    return f"{what}; write install, or add {name(recipe)}{smaller} to source.debian.packages{without}"
 
 
 def _may_bring(layer: LayerSpec) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bootsmith.cache.display import shown
@@ -116,7 +117,7 @@ def hints(recipe: Recipe) -> dict[str, Json]:
 
 def mistake(recipe: Recipe, word: str, key: str, what: str) -> RecipeError:
     """Return a mistake in the recipe, placed where the word stands."""
-    for file in recipe.files:
+    for file in filter(Path.is_file, recipe.files):  # of a tree without a recipe there is none
         for number, line in enumerate(file.read_text(errors="replace").splitlines(), 1):
             found = re.search(rf"(?<![\w.+-]){re.escape(word)}(?![\w.+-])", line.partition(" #")[0])
             if found:

@@ -20,6 +20,7 @@ from bootsmith.tasks.planning.stages import (
     partition,
     populate,
     rootfs,
+    tree_outputs,
 )
 from bootsmith.tasks.recipe import boot_files
 
@@ -32,13 +33,14 @@ def plan(recipe: Recipe, site: Site) -> Plan:
     """Return the plan of a recipe whose build lives at `site`."""
     stages = [
         *rootfs.lock_parts(recipe, site),
+        *rootfs.context(recipe, site),
         rootfs.stage(recipe, site),
         *extraction.stages(recipe, site),
         *layers.stages(recipe, site),
         *kernel.stages(recipe, site),
         *initrd.stages(recipe, site),
     ]
-    if recipe.disk.partitions:
+    if recipe.disk.partitions and not recipe.bootless:
         stages += [
             bootloader.stage(recipe, site),
             partition.stage(recipe, site),
@@ -49,6 +51,7 @@ def plan(recipe: Recipe, site: Site) -> Plan:
     stages += boot_file_outputs.stages(recipe, site)
     stages += iso.stages(recipe, site)
     stages += cloud_seed.stages(recipe, site)
+    stages += tree_outputs.stages(recipe, site)
     outputs = [site.output(file) for output in recipe.outputs for file in output.files]
     if not recipe.disk.partitions:  # nothing else needs what entries have of their own, and they boot
         outputs += [site.kernel_for(entry) for entry in boot_files.kernels(recipe.boot) if entry]

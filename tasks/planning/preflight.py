@@ -13,7 +13,7 @@ from bootsmith.cache.display import nearest, shown
 from bootsmith.tasks.boot import multiboot, own_kernel
 from bootsmith.tasks.disk import cidata
 from bootsmith.tasks.disk.kernel_paths import key
-from bootsmith.tasks.packages import kernel_package, loader_packages
+from bootsmith.tasks.packages import kernel_package, loader_packages, system_packages
 from bootsmith.tasks.planning import own_tree
 from bootsmith.tasks.recipe import boot_files
 from bootsmith.tasks.recipe.model.source import Tar
@@ -102,11 +102,12 @@ def _files(recipe: Recipe, builds: Path) -> Iterator[tuple[str, str]]:
 
 def packages(recipe: Recipe, lock: LockFile) -> list[str]:
     """Return what is wrong with the packages a recipe comes to; the lock fits it."""
+    found = system_packages.missing(recipe, lock)
     what = kernel_package.missing(recipe, lock)
-    if what is None:
-        return []
-    entry = next(entry for entry, kernel in boot_files.kernels(recipe.boot).items() if isinstance(kernel, str))
-    return [f"{shown(recipe.file)}: {key(entry, 'kernel')}: {what}"]
+    if what is not None:
+        entry = next(entry for entry, kernel in boot_files.kernels(recipe.boot).items() if isinstance(kernel, str))
+        found.append((key(entry, "kernel"), what))
+    return [f"{shown(recipe.file)}: {where}: {what}" for where, what in found]
 
 
 def _beginning(file: Path, builds: Path) -> tuple[bytes, int] | None:

@@ -39,6 +39,11 @@ class Site(NamedTuple):
         return Layer("base", self.build / "rootfs/base.tar", self.build / "rootfs/base.index")
 
     @property
+    def build_context(self) -> Path:
+        """What a Containerfile may take files from: a tar."""
+        return self.build / "rootfs/context.tar"
+
+    @property
     def base_lock(self) -> Path:
         """Of the lock file what the rootfs is made of, where it holds more."""
         return self.build / "rootfs/base.lock"

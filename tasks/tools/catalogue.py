@@ -63,6 +63,13 @@ _ALL = (
     Tool("mkdir", "makes a tree's /dev while something runs in it", packaged("coreutils", apk="busybox")),
     MOUNT,
     Tool("hostname", "names a tree while it is built", packaged("hostname", pacman="inetutils", apk="busybox")),
+    Tool(
+        "buildah",
+        "builds Containerfiles",
+        packaged("buildah"),
+        data=("/usr/share/containers/seccomp.json",),
+        aliases=("podman",),
+    ),
     # filesystems and disks
     Tool("mke2fs", "makes ext2, ext3 and ext4", _E2FSPROGS, version=("-V",)),
     Tool("e2fsck", "checks ext filesystems", _E2FSPROGS, version=("-V",)),
@@ -77,6 +84,7 @@ _ALL = (
     Tool("mtype", "reads files out of FAT", packaged("mtools"), version=("-V",)),
     Tool("sfdisk", "writes partition tables", packaged("fdisk", "util-linux", "util-linux", "sfdisk")),
     Tool("mksquashfs", "packs a live system's tree", packaged("squashfs-tools"), version=("-version",)),
+    Tool("mkfs.erofs", "packs a tree as EROFS", packaged("erofs-utils"), version=()),
     Tool("xorriso", "makes CDs", packaged("xorriso", pacman="libisoburn"), version=("-version",)),
     Tool("qemu-img", "converts and checks disk images", packaged("qemu-utils", "qemu-img", "qemu-img", "qemu-img")),
     # bootloaders

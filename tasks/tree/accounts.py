@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from bootsmith.cache.display import nearest, shown
-from bootsmith.tasks.errors import StageError
+from bootsmith.tasks.errors import StageError, Together
 from bootsmith.tasks.tree.merged import Tree
 
 FIRST_ID: Final = 1000
@@ -144,9 +144,28 @@ class Accounts:
             raise StageError(f"system.users.{name}: uid is {uid}, but the tree's {name} has {row[2]}", "Leave uid out.")
         row[5] = home or row[5]
         row[6] = shell or row[6]
+        together = Together()
         for group in groups:
-            self._join(name, group)
+            with together:
+                self._join(name, group)
+        together.settle()
         return Account(name, int(row[2]), int(row[3]), row[5], new)
+
+    def ensure_group(self, name: str, gid: int | None) -> None:
+        """Make sure that a group is there, of this number where one is given. Raises StageError."""
+        row = self.group.get(name)
+        if row is not None:
+            if gid is not None and int(row[2]) != gid:
+                what = f"system.groups.{name}: gid is {gid}, but the tree's {name} has {row[2]}"
+                raise StageError(what, "Leave gid out.")
+            return
+        owner = next((each[0] for each in self.group.rows if gid is not None and int(each[2]) == gid), None)
+        if owner is not None:
+            raise StageError(f"system.groups.{name}: gid {gid} is {owner}'s in the tree", "Take another.")
+        number = _free(self.group.numbers() | self.passwd.numbers(), f"system.groups.{name}") if gid is None else gid
+        self.group.add([name, "x", str(number), ""])
+        if self.gshadow is not None and self.gshadow.get(name) is None:
+            self.gshadow.add([name, "!", "", ""])
 
     def set_password(self, name: str, field: str) -> None:
         """Set what stands for a user's password in /etc/shadow: a hash, "" (none needed), or LOCKED."""
@@ -199,4 +218,4 @@ class Accounts:
                 row[3] = ",".join([*members, *([] if name in members else [name])])
             elif table is self.group:
                 what = f"system.users.{name}: the tree has no group {group}{near(group, self.group.names())}"
-                raise StageError(what, "Name groups that it has.")
+                raise StageError(what, "Name groups that it has, or write them in system.groups.")

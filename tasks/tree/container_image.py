@@ -31,7 +31,12 @@ def take(ctx: Context) -> None:
     if not file.is_dir() and archive.packing(file) is not None:
         tar = ctx.work / "image.tar"
         archive.unpack(ctx, file, tar)
-    image = SavedImage(file, tar, ContainerImageParams.of(ctx).arch)
+    lay(ctx, SavedImage(file, tar, ContainerImageParams.of(ctx).arch), file, ctx.outputs["tar"])
+    foreign_tar.index(ctx.outputs["tar"], ctx.outputs["index"])
+
+
+def lay(ctx: Context, image: SavedImage, file: Path, target: Path) -> None:
+    """Write the tree of an image, which came in `file`, as one tar."""
     layers = image.layers()
     tars: list[Path] = []
     indexes: list[list[Entry]] = []
@@ -42,8 +47,9 @@ def take(ctx: Context) -> None:
         with _told_of(file, tar, number):
             indexes.append(_entries(tar, indexes, tars))
         tars.append(tar)
-    merged_tar.write(ctx.outputs["tar"], merged_tar.members(layer.merge(indexes)), tars)
-    foreign_tar.index(ctx.outputs["tar"], ctx.outputs["index"])
+    merged_tar.write(target, merged_tar.members(layer.merge(indexes)), tars)
+    for tar in tars:
+        tar.unlink()
 
 
 def _entries(tar: Path, below: Sequence[Sequence[Entry]], tars: Sequence[Path]) -> list[Entry]:

@@ -17,15 +17,17 @@ _CHUNK = 1 << 20
 _SHOWN = 20  # names of folders, for who named none of them
 
 
-def write(source: Path, target: Path, index: Path, *, subdir: str, strip: int) -> list[str]:
-    """Write the part of a tar, and its index; strip comes first. Raises StageError, naming `source`, for what it lacks.
+def write(source: Path, target: Path, index: Path, *, subdir: str, strip: int, key: str = "source.tar") -> list[str]:
+    """Write the part of a tar, and its index; strip comes first. Raises StageError for what it lacks.
+
+    That names `source`, and the `key` where a recipe says which part.
 
     Returns the paths that mean removals, which are left out. Names come sorted. A hard link to a file outside of the
     part becomes the file; its further names are links to it.
     """
     entries = tuple(tars.scan(source))
     tree = {path: entry for path, (_, entry) in layer.merge([entries]).items()}
-    places = _below(subdir.strip("/"), tree, _stripped(tree, strip, source), source)
+    places = _below(f"{key}.subdir", subdir.strip("/"), tree, _stripped(tree, strip, source), source)
     with source.open("rb") as data, target.open("wb") as out:
         written = []
         for entry in foreign_tar.settled(_placed(tree, places), source):
@@ -71,17 +73,17 @@ def _alike(one: Entry, other: Entry) -> bool:
     return one.type == "d" == other.type and one._replace(path="", mtime=0) == other._replace(path="", mtime=0)
 
 
-def _below(subdir: str, tree: Tree, places: dict[str, str], tar: Path) -> dict[str, str]:
+def _below(key: str, subdir: str, tree: Tree, places: dict[str, str], tar: Path) -> dict[str, str]:
     """Return new path -> path of what lies in a folder, the folder itself as the top."""
     if not subdir:
         return places
-    _check_folder(subdir, tree, places, tar)
+    _check_folder(key, subdir, tree, places, tar)
     return {path[len(subdir) + 1 :]: old for path, old in places.items() if f"{path}/".startswith(f"{subdir}/")}
 
 
-def _check_folder(subdir: str, tree: Tree, places: dict[str, str], tar: Path) -> None:
+def _check_folder(key: str, subdir: str, tree: Tree, places: dict[str, str], tar: Path) -> None:
     """Refuse a path at which the part has no folder. Raises StageError."""
-    what = f"source.tar.subdir: /{subdir}"
+    what = f"{key}: /{subdir}"
     steps = subdir.split("/")
     for depth in range(1, len(steps) + 1):
         path, above = "/".join(steps[:depth]), "/".join(steps[: depth - 1])

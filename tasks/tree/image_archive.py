@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Final
 
 from bootsmith.tasks.errors import StageError
@@ -22,6 +24,18 @@ def check(what: str, sizes: Iterable[tuple[str, int]], read: Callable[[str], byt
                 "A recipe takes it as source: oci. Or load it into an engine, and export what it comes to: "
                 "CONTAINER=$(podman create IMAGE); podman export $CONTAINER >tree.tar (docker: the same words).",
             )
+
+
+def holds_image(tar: Path) -> bool:
+    """Tell whether an unpacked tar is such an image; one that is damaged, or packed, is not told here."""
+    from bootsmith.tasks.tree.tar import scan
+
+    try:
+        found = [entry for entry in scan(tar) if entry.path in (DOCKER, OCI) and entry.size <= _LARGEST]
+        with tar.open("rb") as file:
+            return any(_kind(entry.path, os.pread(file.fileno(), entry.size, entry.offset)) for entry in found)
+    except (StageError, OSError):
+        return False
 
 
 def _kind(name: str, data: bytes) -> str:

@@ -29,11 +29,13 @@ ROOM: Final = 512 << 20
 _UNREAD: Final = re.compile(
     # What no hook reads; all else counts as read: to make an initramfs in vain is better than to keep an old one.
     r"(home|root|srv|opt|var|tmp|run|mnt|media)/"
-    r"|usr/(local|games|src|include)/"
+    r"|usr/(local|games|src|include|lib/bootsmith)/"
     r"|usr/share/(doc|man|info|locale|zoneinfo|bash-completion|lintian)/"
     r"|etc/(motd|issue|issue\.net|hostname|hosts|resolv\.conf|machine-id|environment|profile|bash\.bashrc|sudoers)$"
+    r"|etc/(localtime|timezone|locale\.conf|default/locale)$"
     r"|etc/(passwd|group|shadow|gshadow|subuid|subgid)-?$"
     r"|etc/(ssh|apt|skel|profile\.d|update-motd\.d|sudoers\.d|pam\.d|cron\.\w+|logrotate\.d|systemd/system|network)/"
+    r"|etc/(modules-load\.d|sysctl\.d|netplan|NetworkManager|dhcp)/"
     r"|etc/systemd/[\w-]+\.conf(\.d/.*)?$"
     r"|etc/systemd/network/[^/]*\.(network|netdev)(\.d/.*)?$"
 )

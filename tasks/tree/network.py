@@ -1,4 +1,4 @@
-"""How the guest gets its addresses and name servers: by DHCP on every wired link, through what its tree has."""
+"""How the guest gets its addresses: by DHCP on every wired link, through what its tree has."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ from bootsmith.tasks.tree.units import ETC
 _NETWORKD: Final = "lib/systemd/systemd-networkd"
 _RESOLVED: Final = "lib/systemd/systemd-resolved"
 _IFUP: Final = "sbin/ifup"
+_NETWORK_MANAGER: Final = ("usr/sbin/NetworkManager", "usr/bin/NetworkManager")
+_NETPLAN: Final = ("usr/sbin/netplan", "usr/bin/netplan")
 _DHCP_CLIENTS: Final = ("sbin/dhclient", "sbin/dhcpcd", "usr/sbin/dhcpcd", "sbin/udhcpc", "bin/busybox")
 
 _WIRED: Final = """\
@@ -52,6 +54,17 @@ PathChanged=/run/systemd/netif/state
 [Install]
 WantedBy=multi-user.target
 """
+_PLANNED: Final = "etc/netplan/90-wired.yaml"
+_PLAN: Final = """\
+network:
+  version: 2
+  renderer: {renderer}
+  ethernets:
+    wired:
+      match: {{name: "e*"}}
+      dhcp4: true
+      dhcp6: true
+"""
 _INTERFACES: Final = """\
 auto lo
 iface lo inet loopback
@@ -72,28 +85,76 @@ class Network:
     files: dict[str, str] = field(default_factory=dict)
     links: dict[str, str] = field(default_factory=dict)
     enable: list[str] = field(default_factory=list)
+    modes: dict[str, int] = field(default_factory=dict)
+    """Of files that not everybody may read."""
 
 
 def network(tree: Tree, wanted: str) -> Network:
     """Return what makes the guest ask for addresses; `wanted` is the recipe's system.network. Raises StageError.
 
     Asked to choose, we take ifupdown where it is installed with a DHCP client (nobody gets it unasked), leave the tree
-    to NetworkManager where that is, and else take systemd-networkd. What layers brought for it stays as it is.
+    to netplan or NetworkManager where one is, and else take systemd-networkd. What layers brought for it stays.
     """
-    chosen = _present(tree) if wanted == "auto" else wanted
-    if chosen == "networkd":
-        return _by_networkd(tree)
-    if chosen == "ifupdown":
-        return _by_ifupdown(tree)
-    return Network()
+    known = {
+        "networkd": _by_networkd,
+        "networkmanager": _by_network_manager,
+        "ifupdown": _by_ifupdown,
+        "netplan": _by_netplan,
+    }
+    chosen = present(tree, wanted)
+    return known[chosen](tree) if chosen in known else Network()
 
 
-def _present(tree: Tree) -> str:
+def present(tree: Tree, wanted: str) -> str:
+    """Return who asks for addresses: what is wanted, or of "auto" what the tree has; "none" for nobody of ours."""
+    if wanted != "auto":
+        return wanted
     if tree.find(_IFUP) and any(tree.find(client) for client in _DHCP_CLIENTS):
         return "ifupdown"
-    if tree.find("usr/sbin/NetworkManager") or not tree.find(_NETWORKD):
+    if has_one(tree, _NETPLAN) and _renderer(tree):
+        return "netplan"
+    if has_one(tree, _NETWORK_MANAGER) or not tree.find(_NETWORKD):
         return "none"
     return "networkd"
+
+
+def has_one(tree: Tree, paths: tuple[str, ...]) -> bool:
+    """Tell whether one of some programs is in a tree."""
+    return any(tree.find(path) for path in paths)
+
+
+def _by_network_manager(tree: Tree) -> Network:
+    """Have NetworkManager started: a wired link without a profile it asks an address for by itself."""
+    if not has_one(tree, _NETWORK_MANAGER):
+        raise StageError(
+            "system.network: NetworkManager is not in the tree",
+            "Add the package network-manager, or choose another network.",
+        )
+    return Network(enable=["NetworkManager.service"])
+
+
+def _renderer(tree: Tree) -> str:
+    """Return who does what netplan says, "" for nobody."""
+    return "networkd" if tree.find(_NETWORKD) else "NetworkManager" if has_one(tree, _NETWORK_MANAGER) else ""
+
+
+def _by_netplan(tree: Tree) -> Network:
+    if not has_one(tree, _NETPLAN):
+        raise StageError(
+            "system.network: netplan is not in the tree", "Add the package netplan.io, or choose another network."
+        )
+    renderer = _renderer(tree)
+    if not renderer:
+        raise StageError(
+            "system.network: netplan needs systemd-networkd or NetworkManager, and the tree has neither",
+            "Add the package systemd or network-manager, or choose another network.",
+        )
+    found = _by_networkd(tree) if renderer == "networkd" else _by_network_manager(tree)
+    found.files = {path: text for path, text in found.files.items() if not path.startswith("etc/systemd/network/")}
+    if not any(name.endswith(".yaml") for name in tree.names("etc/netplan")):
+        found.files[_PLANNED] = _PLAN.format(renderer=renderer)
+        found.modes[_PLANNED] = 0o600  # netplan complains of any other
+    return found
 
 
 def _by_networkd(tree: Tree) -> Network:

@@ -44,6 +44,12 @@ class SavedImage:
         self._folder = file if file.is_dir() else None
         self._tar = tar
         self._members = {} if self._folder else {entry.path: entry for entry in scan(tar)}
+        self._settings: Mapping[str, Any] = {}
+
+    @property
+    def settings(self) -> Mapping[str, Any]:
+        """What its configuration says of who runs in it and how, once its layers are known."""
+        return self._settings
 
     def layers(self) -> list[tuple[str, str, str]]:
         """Return of each layer, the lowest first, its path and its digests, packed and unpacked, "" where untold."""
@@ -139,6 +145,8 @@ class SavedImage:
         machine = config.get("architecture")
         if machine not in _ARCHITECTURES[self._arch]:
             raise self._wrong(f"is for {shown(str(machine))}, not for {self._arch}", "Save the one for this machine.")
+        settings = config.get("config")
+        self._settings = settings if isinstance(settings, dict) else {}
         return list(ids)
 
     # -- its files

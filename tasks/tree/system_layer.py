@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from bootsmith.tasks.build.parameters import Params
 from bootsmith.tasks.build.stage import Context
-from bootsmith.tasks.errors import StageError, joined
+from bootsmith.tasks.errors import Together
 from bootsmith.tasks.tree import hosts
 from bootsmith.tasks.tree.users import DeclaredUser
 
@@ -18,13 +18,22 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SystemParams(Params):
-    """What is declared; `hosts` are names with their addresses, `mounts` the directories that partitions need."""
+    """What is declared, None where the tree's own stays.
+
+    `hosts` are names with their addresses, `dns` servers and domains, `mounts` the directories that partitions need;
+    `grow` is the table of a disk whose root is to grow.
+    """
 
     epoch: int
     seed: str
     hostname: str
     hosts: tuple[tuple[str, str], ...]
+    dns: tuple[tuple[str, ...], tuple[str, ...]]
+    locale: str | None
+    timezone: str | None
+    keymap: str | None
     users: tuple[tuple[str, DeclaredUser], ...]
+    groups: tuple[tuple[str, int | None], ...]
     enable: tuple[str, ...]
     disable: tuple[str, ...]
     mask: tuple[str, ...]
@@ -32,13 +41,29 @@ class SystemParams(Params):
     machine_id: str
     ssh_host_keys: str
     crypttab: str
+    modules: tuple[str, ...]
+    sysctl: tuple[tuple[str, str], ...]
+    first_boot: bool
+    autologin: bool
+    grow: str | None
     fstab: str | None
     mounts: tuple[str, ...]
 
 
 def run(ctx: Context) -> None:
-    """Write the layer."""
-    from bootsmith.tasks.tree import installed_identities, ssh_host_keys, users
+    """Write the layer. Raises StageError that names all the tree lacks."""
+    from bootsmith.tasks.tree import (
+        autologin,
+        first_boot,
+        installed_identities,
+        kernel_settings,
+        keymaps,
+        locales,
+        root_growth,
+        ssh_host_keys,
+        timezones,
+        users,
+    )
     from bootsmith.tasks.tree.delta import Delta
     from bootsmith.tasks.tree.merged import tree_below
 
@@ -46,10 +71,30 @@ def run(ctx: Context) -> None:
     with Delta(ctx, tree_below(ctx), "system", params.epoch) as delta:
         _name(params, delta)
         _machine_id(params.machine_id, delta)
-        users.declare(ctx, delta, params.users, params.epoch, params.seed)
-        ssh_host_keys.declare_host_keys(delta, params.ssh_host_keys)
         installed_identities.declare(delta)
-        _services(params, delta)
+        kernel_settings.declare_settings(delta, params.sysctl)
+        together = Together()
+        with together:
+            users.declare(ctx, delta, params.users, params.groups, epoch=params.epoch, seed=params.seed)
+        with together:
+            ssh_host_keys.declare_host_keys(delta, params.ssh_host_keys)
+        with together:
+            locales.declare(delta, params.locale)
+        with together:
+            timezones.declare(delta, params.timezone)
+        with together:
+            keymaps.declare(delta, params.keymap)
+        with together:
+            kernel_settings.declare_modules(delta, params.modules)
+        with together:
+            first_boot.declare(delta, ctx.inputs["first_boot"] if params.first_boot else None)
+        with together:
+            autologin.declare(delta, wanted=params.autologin)
+        with together:
+            root_growth.declare(delta, params.grow)
+        with together:
+            _services(params, delta)
+        together.settle()
         if params.fstab is not None:
             delta.add_file("etc/fstab", params.fstab.encode())
         if params.crypttab:
@@ -79,14 +124,21 @@ def _machine_id(wanted: str, delta: Delta) -> None:
 
 
 def _services(params: SystemParams, delta: Delta) -> None:
-    from bootsmith.tasks.tree.network import network
+    from bootsmith.tasks.tree.network import Network, network
+    from bootsmith.tasks.tree.resolver import name_servers
     from bootsmith.tasks.tree.units import ETC, Units
 
     units = Units(delta.tree)
-    _refuse(params, units)
-    wanted = network(delta.tree, params.network)
+    wanted = Network()
+    together = Together()
+    with together:
+        wanted = network(delta.tree, params.network)
+        name_servers(delta.tree, wanted, params.network, *params.dns)
+    with together:
+        _refuse(params, units)
+    together.settle()
     for path, text in wanted.files.items():
-        delta.add_file(path, text.encode())
+        delta.add_file(path, text.encode("utf-8", "surrogateescape"), wanted.modes.get(path, 0o644))
     links = dict(wanted.links)
     for name in [*wanted.enable, *params.enable]:
         links |= units.enable(name)
@@ -105,15 +157,12 @@ def _services(params: SystemParams, delta: Delta) -> None:
 
 def _refuse(params: SystemParams, units: Units) -> None:
     """Refuse all units that cannot be had as they are declared, at once. Raises StageError."""
-    found = []
+    together = Together()
     acts = ((units.enable, params.enable), (units.disable, params.disable), (units.mask, params.mask))
     for act, name in ((act, name) for act, names in acts for name in names):
-        try:
+        with together:
             act(name)
-        except StageError as error:
-            found.append(error)
-    if found:
-        raise joined(found)
+    together.settle()
 
 
 # -- fstab

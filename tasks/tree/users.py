@@ -8,8 +8,8 @@ from pathlib import Path
 
 from bootsmith.tasks.build.secret import is_typed
 from bootsmith.tasks.build.stage import Context
-from bootsmith.tasks.errors import StageError
-from bootsmith.tasks.tree import crypt
+from bootsmith.tasks.errors import StageError, Together
+from bootsmith.tasks.tree import crypt, sudo
 from bootsmith.tasks.tree.accounts import LOCKED, Account, Accounts
 from bootsmith.tasks.tree.delta import Delta
 
@@ -24,16 +24,36 @@ class DeclaredUser:
     groups: tuple[str, ...]
     shell: str | None
     home: str | None
+    sudo: bool
 
 
-def declare(ctx: Context, delta: Delta, users: Sequence[tuple[str, DeclaredUser]], epoch: int, seed: str) -> None:
-    """Add users to the tree, or change them; no password's hash is of another `seed`'s. Raises StageError."""
+def declare(
+    ctx: Context,
+    delta: Delta,
+    users: Sequence[tuple[str, DeclaredUser]],
+    groups: Sequence[tuple[str, int | None]],
+    *,
+    epoch: int,
+    seed: str,
+) -> None:
+    """Add groups and users to the tree, or change them; no password's hash is of another `seed`'s. Raises StageError.
+
+    Numbers given go before numbers found.
+    """
     accounts = Accounts(delta.tree, epoch)
     made: list[tuple[Account, list[str]]] = []
-    for name, user in sorted(users, key=lambda pair: pair[1].uid is None):  # numbers given go before numbers found
-        account = accounts.ensure(name, uid=user.uid, groups=user.groups, shell=user.shell, home=user.home)
-        accounts.set_password(name, _password(ctx, name, user.password, seed))
-        made.append((account, _keys(ctx, name, user.ssh_keys)))
+    together = Together()
+    for group, gid in sorted(groups, key=lambda pair: pair[1] is None):
+        with together:
+            accounts.ensure_group(group, gid)
+    for name, user in sorted(users, key=lambda pair: pair[1].uid is None):
+        with together:
+            account = accounts.ensure(name, uid=user.uid, groups=user.groups, shell=user.shell, home=user.home)
+            accounts.set_password(name, _password(ctx, name, user.password, seed))
+            made.append((account, _keys(ctx, name, user.ssh_keys)))
+    with together:
+        sudo.declare(delta, ((name, user.password not in ("locked", "empty")) for name, user in users if user.sudo))
+    together.settle()
     for file, text in accounts.files().items():
         path = f"etc/{file}"
         entry = delta.tree.find(path)

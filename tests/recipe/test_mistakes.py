@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.support.recipe_folder import SOURCE, RecipeFolder, each_of
 
+KINDS = "debian, directory, tar, oci, container, none"
 NO_TREE_PATH = "begin it with /, and leave out //, /., /.. and a last /"
 BAD = [
     # -- YAML itself
@@ -40,16 +41,19 @@ BAD = [
         ["2:22: a line without `key:`; write `key: value`, or put a text with : or several lines in quotes"],
     ),
     # -- unknown and missing keys
-    ("name: x\n", ["1:1: source: this must be given; write `source: debian|directory|tar|oci|none`"]),
+    ("name: x\n", [f"1:1: source: this must be given; write `source: {KINDS.replace(', ', '|')}`"]),
     (
         "source:\n  debian:\n    variant: minbase\n",
         ["2:3: source.debian.suite: this must be given; write `suite: STR`"],
     ),
     ("source: debian\n", ["1:9: source.debian.suite: this must be given; write `suite: STR`"]),
-    ("source: {}\n", ["1:1: source: nothing is chosen; write exactly one of debian, directory, tar, oci, none"]),
     (
-        "source: {squashfs: root.img}\n",
-        ["1:10: source.squashfs: no such kind; known here: debian, directory, tar, oci, none"],
+        "source: {}\n",
+        [f"1:1: source: nothing is chosen; write exactly one of {KINDS}"],
+    ),
+    (
+        "source: {btrfs: root.img}\n",
+        [f"1:10: source.btrfs: no such kind; known here: {KINDS}"],
     ),
     (
         "source: {tar: {file: recipes.tar, subdir: mnt, strip: -1}}\n",
@@ -61,7 +65,7 @@ BAD = [
     ),
     (
         "source: [debian]\n",
-        ["1:9: source: this is a list, not one of debian, directory, tar, oci, none; write one of them"],
+        [f"1:9: source: this is a list, not one of {KINDS}; write one of them"],
     ),
     (SOURCE + "dsk: {size: 8G}\n", ["2:1: dsk: unknown key; did you mean disk?"]),
     (SOURCE + "disk: {siez: 8G, sector: 512}\n", ["2:8: disk.siez: unknown key; did you mean size?"]),

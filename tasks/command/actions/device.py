@@ -87,7 +87,7 @@ def write(request: Request) -> None:
         progress.tell(f"{about.path}: {human(disk.size)} written and read back")
         _tell(request, about, fitted, filesystem)
         if fitted.grown and filesystem.startswith("ext"):
-            grow_filesystem.grow(about.path, fitted.grown[1], fitted.grown[3])
+            grow_filesystem.grow(about.path, *fitted.grown[1:])
             progress.tell(f"its filesystem ({filesystem}) fills the partition, and was checked")
     progress.finish(name, "written")
 

@@ -7,10 +7,10 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Final, NoReturn
 
 from bootsmith.cache.display import shown
+from bootsmith.cache.files import temporary
 from bootsmith.tasks.build import workdir
 from bootsmith.tasks.build.system_errors import in_words
 from bootsmith.tasks.command.actions import images
@@ -54,12 +54,12 @@ def convert_file(request: Request) -> None:
     priority.lower(request.options["priority"] or priority.asked(), "--priority")
     progress.start(NAME)
     began = time.monotonic()
-    with image_format.in_use(source, progress.tell), _scratch(target) as folder:
+    with image_format.in_use(source, progress.tell), scratch(target, "--output") as folder:
         image = _unpacked(source, request.options["from"], folder, say)
         follow = bool(request.options["follow"])
         form = image_format.identify(image, request.options["from"], opens=passphrase is not None, follow=follow)
-        output = replace(_output(kind, values, _size(source, image, form, follow=follow)), file=target.name)
-        files = [target.parent / file for file in output.files]
+        made = replace(output(kind, values, _size(source, image, form, follow=follow)), file=target.name)
+        files = [target.parent / file for file in made.files]
         for file in files:
             workdir.guard_target("--output", file)
             if file.exists() and file.samefile(source):
@@ -69,7 +69,7 @@ def convert_file(request: Request) -> None:
             disk = folder / "disk.raw"
             say(f"reading {form}")
             image_content.unpack(image, form, disk, passphrase, say, follow=follow)
-        convert(output, disk, folder, say)
+        convert(made, disk, folder, say)
         for file in reversed(files):  # the image itself last: whoever finds that finds what belongs to it
             (folder / "build" / file.name).replace(file)
     progress.finish(NAME, "built", time.monotonic() - began, sum(file.stat().st_size for file in files))
@@ -78,13 +78,13 @@ def convert_file(request: Request) -> None:
 
 
 @contextmanager
-def _scratch(target: Path) -> Iterator[Path]:
+def scratch(target: Path, what: str) -> Iterator[Path]:
     """Yield a folder on the file system of what is to be made, gone afterwards."""
     try:
-        with TemporaryDirectory(prefix=".bootsmith-", dir=target.parent) as folder:
-            yield Path(folder)
+        with temporary.folder(target.parent) as folder:
+            yield folder
     except OSError as error:
-        raise in_words(error, "--output", target) from error
+        raise in_words(error, what, target) from error
 
 
 def wanted(name: str, options: Mapping[str, object]) -> tuple[str, dict[str, Raw]]:
@@ -207,7 +207,7 @@ def _size(source: Path, image: Path, form: str, *, follow: bool) -> int:
     return size
 
 
-def _output(kind: str, values: Mapping[str, Raw], size: int) -> OutputSpec:
+def output(kind: str, values: Mapping[str, Raw], size: int) -> OutputSpec:
     """Return the output that was asked for. Raises UsageError in the words of the options."""
     from bootsmith.tasks.recipe import options
 

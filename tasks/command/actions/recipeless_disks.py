@@ -5,10 +5,10 @@ from __future__ import annotations
 from contextlib import chdir
 from dataclasses import replace
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from bootsmith.cache.display import shown
+from bootsmith.cache.files import temporary
 from bootsmith.tasks.build import workdir
 from bootsmith.tasks.build.system_errors import in_words
 from bootsmith.tasks.command import session
@@ -35,19 +35,23 @@ def for_uefi(request: Request) -> Plan:
 
 def deliver(request: Request) -> None:
     """Put the disk where `--output` says, unless the very same is there."""
+    tree = images.named(request).resolve()
+    target = output(request, tree)
+    if target is not None:
+        (disk,) = next(each.plan.outputs for each in request.session.builders if each.plan.recipe == tree)
+        put(request, disk, target)
+
+
+def put(request: Request, disk: Path, target: Path) -> None:
+    """Put what was made where it is wanted, unless the very same is there. Raises BootsmithError."""
     from bootsmith.cache.digest.fingerprint import fingerprint
     from bootsmith.tasks.disk import splice
 
-    tree = images.named(request).resolve()
-    target = _output(request, tree)
-    if target is None:
-        return
-    (disk,) = next(each.plan.outputs for each in request.session.builders if each.plan.recipe == tree)
     memo = request.session.identities.memo
     try:
         if not target.exists() or fingerprint(target, memo) != fingerprint(disk, memo):
-            with TemporaryDirectory(prefix=".bootsmith-", dir=target.parent) as folder:
-                made = Path(folder) / target.name
+            with temporary.folder(target.parent) as folder:
+                made = folder / target.name
                 splice.copy_file(disk, made)
                 workdir.guard_target("--output", target)
                 made.replace(target)
@@ -64,7 +68,7 @@ def _plan(request: Request, loader: str) -> Plan:
         raise UsageError(f"{tree} does not exist", "Name a tar of a tree, or a directory that holds one.")
     if (request.session.top / "build").is_relative_to(tree):
         raise UsageError(f"{tree} holds the build directory, which changes", "Name the root of a tree.")
-    _output(request, tree)
+    output(request, tree)
     recipe = _recipe(request, tree, loader)
     if request.session.invocation.runs:
         _refuse(request, recipe)
@@ -89,7 +93,7 @@ def _refuse(request: Request, recipe: Recipe) -> None:
         raise RecipeError([each.replace(f"{shown(recipe.file)}: boot.", "--") for each in wrong])
 
 
-def _output(request: Request, tree: Path) -> Path | None:
+def output(request: Request, tree: Path | None) -> Path | None:
     """Return the file that `--output` names, None where it names none. Raises BootsmithError for what cannot be one."""
     if request.options["output"] is None:
         return None
@@ -97,8 +101,8 @@ def _output(request: Request, tree: Path) -> Path | None:
     workdir.guard_target("--output", target)
     if not target.parent.is_dir():
         raise UsageError(f"--output {target}: there is no such directory", "Make it, or name a file elsewhere.")
-    if target.resolve().is_relative_to(tree):
-        raise UsageError(f"--output {target} is, or lies in, what the disk is made from", "Name a file elsewhere.")
+    if tree is not None and target.resolve().is_relative_to(tree):
+        raise UsageError(f"--output {target} is, or lies in, what it is made from", "Name a file elsewhere.")
     return target
 
 
@@ -108,13 +112,13 @@ def _recipe(request: Request, tree: Path, loader: str) -> Recipe:
     from bootsmith.tasks.recipe import load
     from bootsmith.tasks.recipe.model.layers import Files, FileSpec
 
-    asked = {name: _literal(value) for name, value in request.options.items() if value is not None}
-    path = _literal(str(tree))
+    asked = {name: literal(value) for name, value in request.options.items() if value is not None}
+    path = literal(str(tree))
     has_root = any(word.startswith("root=") for word in asked.get("cmdline", "").split())
     boot = {name: asked.get(name) for name in ("kernel", "initrd", "cmdline")}
     raw: dict[str, Raw] = {
         "name": loader,
-        "seed": _literal(tree.name),
+        "seed": literal(tree.name),
         "source": {"directory": {"path": path, "owner": "keep", "times": "keep"}} if tree.is_dir() else {"tar": path},
         "system": "none",
         "disk": {"size": asked.get("size")},
@@ -131,6 +135,6 @@ def _recipe(request: Request, tree: Path, loader: str) -> Recipe:
     return replace(recipe, layers=(Files("fstab", {"/etc/fstab": fstab}),))
 
 
-def _literal(text: str) -> str:
+def literal(text: str) -> str:
     """Return a text as a recipe writes it: variables are the recipe's own."""
     return text.replace("$", "$$")

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -56,6 +54,7 @@ def update(request: Request) -> None:
 
 def fetch_mach(request: Request) -> None:
     """Bring GNU Mach's kernel into the cache and check it, for the recipe to find there. The host stays as it is."""
+    from bootsmith.cache.files import temporary
     from bootsmith.tasks.build import running
     from bootsmith.tasks.packages import renewal
     from bootsmith.tasks.planning import make
@@ -77,8 +76,7 @@ def fetch_mach(request: Request) -> None:
     locked = renewal.ensure(recipe, path, store, session.progress.tell)
     plan = make.plan(recipe, Site(recipe.name, session.top / "build" / recipe.name, path, locked.date))
     checked = plan.stage("kernel")
-    with TemporaryDirectory(prefix="bootsmith-") as folder:
-        work = Path(folder)
+    with temporary.folder() as work:
         taken = next(stage for stage in plan.stages if checked.inputs["file"] in stage.outputs.values())
         for stage in (taken, checked._replace(inputs={"file": work / "file"})):
             outputs = {role: work / role for role in stage.outputs}

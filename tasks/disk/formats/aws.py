@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from bootsmith.tasks.build.parameters import Params
 from bootsmith.tasks.build.stage import Context
-from bootsmith.tasks.disk.formats import vmdk
+from bootsmith.tasks.disk.formats import image, vmdk
 from bootsmith.tasks.disk.formats.image import ImageParams
 
 
@@ -26,7 +26,7 @@ class AwsParams(Params):
 def run(ctx: Context) -> None:
     """Make a stage's VMDK and its request."""
     params = AwsParams.of(ctx)
-    vmdk.run_stream(ctx, ctx.outputs["image"], params.image)
+    vmdk.run_stream(ctx, ctx.outputs["image"], image.origin(ctx.inputs["disk"], params.image))
     ctx.outputs["request"].write_text(json.dumps(request(params), indent=2) + "\n")
 
 

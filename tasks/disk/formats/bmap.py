@@ -47,10 +47,16 @@ def _filled(disk: int, size: int) -> Iterator[Stretch]:
     """Yield the runs of blocks that are not all zeros, window by window."""
     zeros = bytes(BLOCK)
     for number, window in blocks.filled(disk, size, _WINDOW, lambda _: None):
-        first = number * _WINDOW // BLOCK
+        first, begun = number * _WINDOW // BLOCK, -1
         for at in range(0, _WINDOW, BLOCK):
-            if not window.startswith(zeros, at):
-                yield first + at // BLOCK, first + at // BLOCK + 1
+            if window.startswith(zeros, at):
+                if begun >= 0:
+                    yield first + begun // BLOCK, first + at // BLOCK
+                begun = -1
+            elif begun < 0:
+                begun = at
+        if begun >= 0:
+            yield first + begun // BLOCK, first + _WINDOW // BLOCK
 
 
 def _used(count: int, unused: Iterable[Stretch]) -> Iterator[Stretch]:
@@ -80,9 +86,9 @@ def _merged(runs: list[Stretch]) -> Iterator[Stretch]:
 
 def _sum(disk: int, start: int, end: int) -> str:
     """Return the SHA-256 of a run of blocks; of the last block what the disk has."""
-    total = hashlib.sha256()
+    total, buffer = hashlib.sha256(), memoryview(bytearray(_WINDOW))
     for at in range(start * BLOCK, end * BLOCK, _WINDOW):
-        total.update(os.pread(disk, min(_WINDOW, end * BLOCK - at), at))
+        total.update(buffer[: os.preadv(disk, [buffer[: end * BLOCK - at]], at)])
     return total.hexdigest()
 
 

@@ -1,4 +1,4 @@
-"""An image of another format, as a stage makes it of the raw disk: its parameters, and what is said meanwhile."""
+"""An image of another format, as a stage makes it of the raw disk: what a format is, and what is said meanwhile."""
 
 from __future__ import annotations
 
@@ -9,11 +9,14 @@ from typing import TypeAlias
 
 from bootsmith.tasks.build.parameters import Params
 from bootsmith.tasks.build.stage import Context
-from bootsmith.tasks.disk.formats.blocks import Report
+from bootsmith.tasks.disk.formats import blocks
+from bootsmith.tasks.disk.formats.blocks import RawDisk, Report
 from bootsmith.tasks.disk.formats.origin import Origin
+from bootsmith.tasks.errors import StageError
 
-Write: TypeAlias = Callable[[Path, Path, str, Origin, Report], None]
-"""Makes an image of a raw disk: where that is, where the image is to be, the subformat, and what it has to name."""
+SECTOR = 512
+Write: TypeAlias = Callable[[RawDisk, int, str, Origin], None]
+"""Writes an image into an open file: of which disk, in which form, and what it has to name, known once all is read."""
 
 
 @dataclass(frozen=True)
@@ -25,14 +28,41 @@ class ImageParams(Params):
     epoch: int
 
 
-def make(ctx: Context, write: Write) -> None:
+@dataclass(frozen=True)
+class Format:
+    """A format: what it is called, the largest disk that it holds in words and in bytes, what else would do."""
+
+    name: str
+    most: str
+    largest: int
+    write: Write
+    instead: str = ""
+
+    def check(self, size: int) -> None:
+        """Refuse a disk that an image of this format cannot hold. Raises StageError."""
+        if size > self.largest or size % SECTOR:
+            instead = f", or take {self.instead}" if self.instead else ""
+            raise StageError(
+                f"a {self.name} holds {self.most}, in whole sectors of {SECTOR} bytes; the disk has {size} bytes",
+                f"Make disk.size a whole number of sectors that fits{instead}.",
+            )
+
+
+def make(ctx: Context, form: Format) -> None:
     """Make the image of a stage's disk."""
     disk, params = ctx.inputs["disk"], ImageParams.of(ctx)
-    write(disk, ctx.outputs["image"], params.subformat, origin(disk, params), reporting(disk, ctx.say))
+    write(form, disk, ctx.outputs["image"], params, reporting(disk, ctx.say))
+
+
+def write(form: Format, disk: Path, target: Path, params: ImageParams, report: Report) -> None:
+    """Write a disk as an image, which is a new file. Raises StageError."""
+    form.check(blocks.length(disk))
+    with RawDisk.opened(disk, report) as source, target.open("xb") as made:
+        form.write(source, made.fileno(), params.subformat, Origin(source.content, params.seed, params.epoch))
 
 
 def origin(disk: Path, params: ImageParams) -> Origin:
-    """Return what the identifiers of a disk's image follow from."""
+    """Return what the identifiers of a disk's image follow from, where another program reads it: it is read beside."""
     return Origin.of(disk, params.seed, params.epoch)
 
 

@@ -7,7 +7,6 @@ a hypervisor that knows the one does not take the other for it.
 from __future__ import annotations
 
 import hashlib
-import threading
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -15,6 +14,7 @@ from typing import Self
 from uuid import UUID
 
 from bootsmith.cache.digest.index import index_of
+from bootsmith.tasks.disk.formats import beside
 
 
 class Origin:
@@ -28,7 +28,7 @@ class Origin:
     @classmethod
     def of(cls, disk: Path, seed: str, epoch: int) -> Self:
         """Return the origin of what is made of a disk, which is read meanwhile."""
-        return cls(_begun(partial(_digest, disk)), seed, epoch)
+        return cls(beside.begun(partial(_digest, disk)), seed, epoch)
 
     def digest(self, *words: str) -> bytes:
         """Return 32 bytes for one of the things that an image names. Raises OSError where the disk cannot be read."""
@@ -45,26 +45,3 @@ class Origin:
 def _digest(disk: Path) -> str:
     with disk.open("rb") as file:
         return index_of(file.fileno()).digest
-
-
-def _begun(work: Callable[[], str]) -> Callable[[], str]:
-    """Begin some work beside all else; return what waits for what it comes to, and raises what it raised."""
-    found: list[str] = []
-    wrong: list[OSError] = []
-
-    def run() -> None:
-        try:
-            found.append(work())
-        except OSError as error:
-            wrong.append(error)
-
-    thread = threading.Thread(target=run, daemon=True)
-    thread.start()
-
-    def result() -> str:
-        thread.join()
-        if wrong:
-            raise wrong[0]
-        return found[0]
-
-    return result

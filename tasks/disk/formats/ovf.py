@@ -31,9 +31,12 @@ _SYSTEMS: Final = {  # CIM_OperatingSystem's number, and VMware's name
 }  # fmt: skip
 _CONTROLLERS: Final = {  # CIM's resource type, and the subtype
     "ide": (5, "PIIX4"), "scsi": (6, "lsilogic"), "sata": (20, "AHCI"), "nvme": (20, "vmware.nvme.controller"),
-    "virtio": (20, "VirtioSCSI"),
 }  # fmt: skip
-_NICS: Final = {"e1000": "E1000", "virtio": "virtio"}
+_NICS: Final = {"e1000": "E1000"}
+_VIRTIO: Final = {"virtio": (20, "VirtioSCSI")}, {"virtio": "virtio"}
+"""What VirtualBox alone has."""
+_INSTEAD: Final = {"virtio": _CONTROLLERS["sata"]}, {"virtio": _NICS["e1000"]}
+"""What every hypervisor has: an importer refuses a machine with a device that it has not."""
 _CPU, _MEMORY, _NIC, _DISK = 3, 4, 10, 17
 _MIB: Final = 1 << 20
 
@@ -54,9 +57,9 @@ def run(ctx: Context) -> None:
 
 def make(ctx: Context, params: ApplianceParams, description: Path, disk: Path, manifest: Path) -> None:
     """Make the three files that an OVF is."""
-    vmdk.run_stream(ctx, disk, params.image)
-    size = ctx.inputs["disk"].stat().st_size
     origin = image.origin(ctx.inputs["disk"], params.image)
+    vmdk.run_stream(ctx, disk, origin)
+    size = ctx.inputs["disk"].stat().st_size
     description.write_text(descriptor(params, disk, size, origin))
     manifest.write_text("".join(f"SHA256({each.name})= {sha256(each)}\n" for each in (description, disk)))
 
@@ -122,13 +125,13 @@ def hardware(params: ApplianceParams) -> Iterator[Item]:
     memory = -(-params.memory // _MIB)
     yield _item(1, f"{params.cpus} processors", _CPU, AllocationUnits="hertz * 10^6", VirtualQuantity=params.cpus)
     yield _item(2, f"{memory} MiB of memory", _MEMORY, AllocationUnits="byte * 2^20", VirtualQuantity=memory)
-    kind, subtype = _CONTROLLERS[params.drive]
-    yield _item(3, f"{params.drive} controller", kind, Address=0, ResourceSubType=subtype)
+    controllers, nics = _VIRTIO if params.provider == "virtualbox" else _INSTEAD
+    kind, subtype = (_CONTROLLERS | controllers)[params.drive]
+    yield _item(3, "disk controller", kind, Address=0, ResourceSubType=subtype)
     yield _item(4, "disk", _DISK, AddressOnParent=0, HostResource="ovf:/disk/disk1", Parent=3)
     if params.nic != "none":
-        yield _item(
-            5, "network card", _NIC, AutomaticAllocation="true", Connection="nat", ResourceSubType=_NICS[params.nic]
-        )
+        nic = (_NICS | nics)[params.nic]
+        yield _item(5, "network card", _NIC, AutomaticAllocation="true", Connection="nat", ResourceSubType=nic)
 
 
 def _item(instance: int, name: str, kind: int, **elements: object) -> Item:

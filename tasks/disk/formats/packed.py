@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Final
 
 from bootsmith.tasks.build.parameters import Params
 from bootsmith.tasks.build.stage import Context
 from bootsmith.tasks.disk import splice, unused
-from bootsmith.tasks.disk.formats import bmap
+from bootsmith.tasks.disk.formats import beside, bmap
 from bootsmith.tasks.disk.superblock import Read
-
-PACK: Final[Mapping[str, tuple[str, ...]]] = {
-    # neither name nor time, and the same bytes on any number of cores: xz and zstd cut what they pack into pieces of
-    # one size as soon as they may use two threads, whether there are as many or not
-    "gzip": ("gzip", "-nc"),
-    "xz": ("xz", "-c", "--block-size=24MiB"),
-    "zstd": ("zstd", "-qc"),
-}
+from bootsmith.tasks.tree.packing import packing
 
 
 @dataclass(frozen=True)
 class PackedParams(Params):
-    """How the disk is packed: a name in PACK, or "none" for a copy of it."""
+    """How the disk is packed: a name in `packing.PACK`, or "none" for a copy of it."""
 
     compress: str
 
@@ -37,19 +30,18 @@ def run(ctx: Context) -> None:
     if how == "none":
         splice.copy_file(disk, ctx.outputs["image"])
         return
-    ctx.say(f"mapping {size} bytes")
     with disk.open("rb") as opened:
         free = unused.stretches(_reader(opened.fileno(), size), size, lambda start: _dumped(ctx, disk, start))
-        ctx.outputs["map"].write_text(bmap.text(opened.fileno(), size, free))
+    mapped = beside.begun(partial(_mapped, disk, size, free))  # SHA-256 of all that matters, while another packs it
     ctx.say(f"packing {size} bytes by {how}")
     sized = (f"--stream-size={size}",) if how == "zstd" else ()
     ctx.run(*packing(how), *sized, input=disk, stdout=ctx.outputs["image"])
+    ctx.outputs["map"].write_text(mapped())
 
 
-def packing(how: str) -> tuple[str, ...]:
-    """Return the words that pack what is given to stdout; none for "none"."""
-    threads = max(2, min(16, os.cpu_count() or 2))
-    return PACK.get(how, ()) if how in ("gzip", "none") else (*PACK[how], f"-T{threads}")
+def _mapped(disk: Path, size: int, free: list[unused.Stretch]) -> str:
+    with disk.open("rb") as opened:
+        return bmap.text(opened.fileno(), size, free)
 
 
 def _reader(disk: int, size: int) -> Read:

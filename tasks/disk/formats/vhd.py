@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import struct
-from pathlib import Path
 from typing import Final
 
 from bootsmith.cache.files import sparse
 from bootsmith.tasks.build.stage import Context
-from bootsmith.tasks.disk.formats import blocks, geometry, image
-from bootsmith.tasks.disk.formats.blocks import Report
+from bootsmith.tasks.disk.formats import geometry, image
+from bootsmith.tasks.disk.formats.blocks import RawDisk
 from bootsmith.tasks.disk.formats.origin import Origin
 from bootsmith.tasks.errors import StageError
 
-SECTOR: Final = 512
+SECTOR: Final = image.SECTOR
 BLOCK: Final = 2 << 20
 LARGEST: Final = 2040 << 30
 """Bytes of the largest disk that a dynamic one can hold; Hyper-V takes no larger fixed ones either."""
@@ -31,43 +30,38 @@ _CREATOR: Final = b"win "
 
 def run(ctx: Context) -> None:
     """Make a stage's VHD."""
-    image.make(ctx, write)
+    image.make(ctx, FORMAT)
 
 
-def write(disk: Path, target: Path, subformat: str, origin: Origin, report: Report) -> None:
-    """Write a disk as VHD, "dynamic", "fixed", or "azure": fixed, a whole number of MiB. Raises StageError."""
-    size = blocks.length(disk)
-    if size > LARGEST or size % SECTOR:
+def _write(disk: RawDisk, made: int, subformat: str, origin: Origin) -> None:
+    """Write a disk as "dynamic", "fixed", or "azure": fixed, a whole number of MiB. Raises StageError."""
+    if subformat == "azure" and disk.size % MIB:
         raise StageError(
-            f"a VHD holds at most 2040 GiB, in whole sectors of {SECTOR} bytes; the disk has {size} bytes",
-            "Make disk.size smaller, or take vhdx.",
+            f"Azure takes whole MiB; the disk has {disk.size} bytes", "Make disk.size a whole number of MiB."
         )
-    if subformat == "azure" and size % MIB:
-        raise StageError(f"Azure takes whole MiB; the disk has {size} bytes", "Make disk.size a whole number of MiB.")
-    with disk.open("rb") as source, target.open("xb") as made:
-        if subformat == "dynamic":
-            _dynamic(source.fileno(), size, made.fileno(), origin, report)
-        else:
-            made.truncate(size + SECTOR)
-            blocks.copy(source.fileno(), size, made.fileno(), 0, report)
-            sparse.write(made.fileno(), _footer(size, _FIXED, origin), size)
+    if subformat == "dynamic":
+        _dynamic(disk, made, origin)
+        return
+    disk.copy(made, 0)
+    sparse.write(made, _footer(disk.size, _FIXED, origin), disk.size)
 
 
-def _dynamic(source: int, size: int, target: int, origin: Origin, report: Report) -> None:
+def _dynamic(disk: RawDisk, made: int, origin: Origin) -> None:
     """Write a copy of the footer, the header, the table, the blocks each after its bitmap of sectors, the footer."""
-    count = -(-size // BLOCK)
+    count = -(-disk.size // BLOCK)
     table_at = SECTOR + _HEADER.size
     end = table_at + -(-4 * count // SECTOR) * SECTOR
     table = [_UNUSED] * (-(-4 * count // SECTOR) * SECTOR // 4)
     bitmap = b"\xff" * SECTOR  # every sector of a block is there
-    for number, block in blocks.filled(source, size, BLOCK, report):
-        table[number] = end // SECTOR
-        sparse.write(target, bitmap, end)
-        blocks.write(target, block, end + SECTOR)
-        end += SECTOR + BLOCK
-    footer = _footer(size, _DYNAMIC, origin)
-    sparse.write(target, footer + _header(count, table_at) + struct.pack(f">{len(table)}I", *table), 0)
-    sparse.write(target, footer, end)
+    for number, at in disk.append(made, BLOCK, end, before=bitmap):
+        table[number] = at // SECTOR
+        end = at + SECTOR + BLOCK
+    footer = _footer(disk.size, _DYNAMIC, origin)
+    sparse.write(made, footer + _header(count, table_at) + struct.pack(f">{len(table)}I", *table), 0)
+    sparse.write(made, footer, end)
+
+
+FORMAT: Final = image.Format("VHD", "at most 2040 GiB", LARGEST, _write, instead="vhdx")
 
 
 def _footer(size: int, kind: int, origin: Origin) -> bytes:

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 from typing import Final
 from uuid import UUID
 
 from bootsmith.cache.files import sparse
 from bootsmith.tasks.build.stage import Context
-from bootsmith.tasks.disk.formats import blocks, image
-from bootsmith.tasks.disk.formats.blocks import Report
+from bootsmith.tasks.disk.formats import image
+from bootsmith.tasks.disk.formats.blocks import RawDisk
 from bootsmith.tasks.disk.formats.origin import Origin
-from bootsmith.tasks.errors import StageError
 
 MIB: Final = 1 << 20
-SECTOR: Final = 512
+SECTOR: Final = image.SECTOR
 LARGEST: Final = 64 << 40
 
 _HEADERS: Final = (64 << 10, 128 << 10)
@@ -37,38 +36,33 @@ _ZERO, _PRESENT = 2, 6
 
 def run(ctx: Context) -> None:
     """Make a stage's VHDX."""
-    image.make(ctx, write)
+    image.make(ctx, FORMAT)
 
 
-def write(disk: Path, target: Path, subformat: str, origin: Origin, report: Report) -> None:
-    """Write a disk as VHDX, "dynamic" or "fixed". Raises StageError."""
-    size = blocks.length(disk)
-    if size > LARGEST or size % SECTOR:
-        raise StageError(
-            f"a VHDX holds at most 64 TiB, in whole sectors of {SECTOR} bytes; the disk has {size} bytes",
-            "Make disk.size a whole number of sectors that fits.",
-        )
-    block = MIB if size <= 1 << 40 else 32 * MIB  # a small one keeps free what the guest does not use
-    count = -(-size // block)
+def _write(disk: RawDisk, made: int, subformat: str, origin: Origin) -> None:
+    """Write a disk as "dynamic" or "fixed"."""
+    block = MIB if disk.size <= 1 << 40 else 32 * MIB  # a small one keeps free what the guest does not use
+    count = -(-disk.size // block)
     every = (1 << 23) * SECTOR // block  # after so many entries stands one for a bitmap, which only a child has
     table = [0 if index % (every + 1) == every else _ZERO for index in range(count + (count - 1) // every)]
     room = -(-8 * len(table) // MIB) * MIB
     end = _TABLE + room
-    with disk.open("rb") as source, target.open("xb") as made:
-        if subformat == "fixed":
-            for number in range(count):
-                table[number + number // every] = end + number * block | _PRESENT
-            made.truncate(end + count * block)
-            blocks.copy(source.fileno(), size, made.fileno(), end, report)
-        else:
-            for number, content in blocks.filled(source.fileno(), size, block, report):
-                table[number + number // every] = end | _PRESENT
-                blocks.write(made.fileno(), content, end)
-                end += block
-            made.truncate(end)
-        for data, at in _frame(size, block, room, subformat, origin):
-            sparse.write(made.fileno(), data, at)
-        sparse.write(made.fileno(), struct.pack(f"<{len(table)}Q", *table), _TABLE)
+    if subformat == "fixed":
+        for number in range(count):
+            table[number + number // every] = end + number * block | _PRESENT
+        disk.copy(made, end)
+        end += count * block
+    else:
+        for number, at in disk.append(made, block, end):
+            table[number + number // every] = at | _PRESENT
+            end = at + block
+    os.truncate(made, end)
+    for data, at in _frame(disk.size, block, room, subformat, origin):
+        sparse.write(made, data, at)
+    sparse.write(made, struct.pack(f"<{len(table)}Q", *table), _TABLE)
+
+
+FORMAT: Final = image.Format("VHDX", "at most 64 TiB", LARGEST, _write)
 
 
 def _frame(size: int, block: int, room: int, subformat: str, origin: Origin) -> Iterator[tuple[bytes, int]]:
@@ -81,8 +75,9 @@ def _frame(size: int, block: int, room: int, subformat: str, origin: Origin) -> 
         _REGION.pack(each.bytes_le, start, length, 1)
         for each, start, length in ((_TABLE_ID, _TABLE, room), (_METADATA_ID, _METADATA, MIB))
     )
+    sealed = _sealed(regions.ljust(64 << 10, b"\0"))
     for at in _REGIONS:
-        yield _sealed(regions.ljust(64 << 10, b"\0")), at
+        yield sealed, at
     flags = _STAYS_ALLOCATED if subformat == "fixed" else 0
     items = (
         ("caa16737-fa36-4d43-b3b6-33f0aa44e76b", struct.pack("<II", block, flags), _REQUIRED),

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import os
 import struct
 from array import array
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from bootsmith.cache.files import sparse
 from bootsmith.tasks.build.stage import Context
 from bootsmith.tasks.disk.formats import blocks, geometry, image
-from bootsmith.tasks.disk.formats.blocks import Report
+from bootsmith.tasks.disk.formats.blocks import RawDisk
 from bootsmith.tasks.disk.formats.origin import Origin
 from bootsmith.tasks.errors import StageError
 
-SECTOR: Final = 512
+SECTOR: Final = image.SECTOR
 GRAIN: Final = 128
 """Sectors that are there or not as one."""
 ENTRIES: Final = 512
@@ -33,68 +36,74 @@ _LINES_ARE_WHOLE: Final = 1 << 0
 
 def run(ctx: Context) -> None:
     """Make a stage's VMDK, and where it is flat the disk beside it, whose name the text has."""
-    disk, target, params = ctx.inputs["disk"], ctx.outputs["image"], image.ImageParams.of(ctx)
+    params = image.ImageParams.of(ctx)
     if params.subformat == "streamOptimized":
-        run_stream(ctx, target, params)
+        run_stream(ctx, ctx.outputs["image"], image.origin(ctx.inputs["disk"], params))
     elif params.subformat == "monolithicFlat":
-        write_flat(disk, target, ctx.outputs["extent"], image.origin(disk, params), image.reporting(disk, ctx.say))
+        write_flat(ctx.inputs["disk"], ctx.outputs["image"], ctx.outputs["extent"], params, ctx.say)
     else:
-        image.make(ctx, write)
+        image.make(ctx, sparse_format(ctx.outputs["image"].name))
 
 
-def run_stream(ctx: Context, target: Path, params: image.ImageParams) -> None:
+def run_stream(ctx: Context, target: Path, origin: Origin) -> None:
     """Have qemu-img pack a stage's disk as "streamOptimized", and say in it what does not change from day to day."""
     disk = ctx.inputs["disk"]
-    ctx.say(f"packing by deflate: 0% of {blocks.length(disk)} bytes")
-    ctx.run("qemu-img", *STREAM, disk, target)
-    put_descriptor(target, blocks.length(disk), image.origin(disk, params))
-
-
-def write(disk: Path, target: Path, subformat: str, origin: Origin, report: Report) -> None:
-    """Write a disk as "monolithicSparse". Raises StageError."""
-    assert subformat == "monolithicSparse", "the others are made elsewhere"
     size = blocks.length(disk)
-    sectors = _sectors(size)
-    count = -(-sectors // (GRAIN * ENTRIES))
+    sparse_format(target.name).check(size)
+    ctx.say(f"packing by deflate: 0% of {size} bytes")
+    ctx.run("qemu-img", *STREAM, disk, target)
+    put_descriptor(target, size, origin)
+
+
+def sparse_format(name: str) -> image.Format:
+    """Return the form "monolithicSparse", of a file of that name."""
+    return image.Format("VMDK", "at most 2 TiB", LARGEST, partial(_write, name), instead="vhdx")
+
+
+def _write(name: str, disk: RawDisk, made: int, subformat: str, origin: Origin) -> None:
+    """Write a disk as "monolithicSparse": header, text, two directories each with its tables, grains."""
+    assert subformat == "monolithicSparse", "the others are made elsewhere"
+    count = -(-disk.size // SECTOR // (GRAIN * ENTRIES))
     directory_sectors = -(-4 * count // SECTOR)
     copies = [TEXT_AT + TEXT_SECTORS]
     copies.append(copies[0] + directory_sectors + count * _TABLE_SECTORS)
     first = -(-(copies[1] + directory_sectors + count * _TABLE_SECTORS) // GRAIN) * GRAIN
     tables, end = array("I", bytes(4 * count * ENTRIES)), first
-    with disk.open("rb") as source, target.open("xb") as made:
-        for number, grain in blocks.filled(source.fileno(), size, GRAIN * SECTOR, report):
-            if end + GRAIN > 1 << 32:
-                raise StageError("the disk holds more than a sparse VMDK's tables can name", "Take vhdx or qcow2.")
-            tables[number] = end
-            blocks.write(made.fileno(), grain, end * SECTOR)
-            end += GRAIN
-        made.truncate(end * SECTOR)
-        written = struct.pack(f"<{len(tables)}I", *tables)
-        for at in copies:
-            tables_at = at + directory_sectors
-            directory = struct.pack(f"<{count}I", *(tables_at + each * _TABLE_SECTORS for each in range(count)))
-            sparse.write(made.fileno(), directory, at * SECTOR)
-            sparse.write(made.fileno(), written, tables_at * SECTOR)
-        text = descriptor(sectors, subformat, f'SPARSE "{target.name}"', origin)
-        header = _HEADER.pack(
-            b"KDMV", 1, _LINES_ARE_WHOLE | _HAS_SECOND_TABLES, sectors, GRAIN, TEXT_AT, TEXT_SECTORS, ENTRIES, *copies,
-            first, 0, b"\n \r\n", 0,
-        )  # fmt: skip
-        sparse.write(made.fileno(), header + text.encode(), 0)
+    for number, at in disk.append(made, GRAIN * SECTOR, first * SECTOR):
+        end = at // SECTOR + GRAIN
+        if end > 1 << 32:
+            raise StageError("the disk holds more than a sparse VMDK's tables can name", "Take vhdx or qcow2.")
+        tables[number] = at // SECTOR
+    os.truncate(made, end * SECTOR)
+    written = struct.pack(f"<{len(tables)}I", *tables)
+    for at in copies:
+        tables_at = at + directory_sectors
+        directory = struct.pack(f"<{count}I", *(tables_at + each * _TABLE_SECTORS for each in range(count)))
+        sparse.write(made, directory, at * SECTOR)
+        sparse.write(made, written, tables_at * SECTOR)
+    text = descriptor(disk.size // SECTOR, subformat, f'SPARSE "{name}"', origin)
+    header = _HEADER.pack(
+        b"KDMV", 1, _LINES_ARE_WHOLE | _HAS_SECOND_TABLES, disk.size // SECTOR, GRAIN, TEXT_AT, TEXT_SECTORS, ENTRIES,
+        *copies, first, 0, b"\n \r\n", 0,
+    )  # fmt: skip
+    sparse.write(made, header + text.encode(), 0)
 
 
-def write_flat(disk: Path, target: Path, extent: Path, origin: Origin, report: Report) -> None:
+def write_flat(disk: Path, target: Path, extent: Path, params: image.ImageParams, say: Callable[[str], None]) -> None:
     """Write a disk as "monolithicFlat": the text, and the disk itself beside it. Raises StageError."""
-    size = blocks.length(disk)
-    with disk.open("rb") as source, extent.open("xb") as made:
-        made.truncate(size)
-        blocks.copy(source.fileno(), size, made.fileno(), 0, report)
-    target.write_text(descriptor(_sectors(size), "monolithicFlat", f'FLAT "{extent.name}" 0', origin))
+
+    def text(source: RawDisk, made: int, subformat: str, origin: Origin) -> None:
+        os.truncate(made, source.size)
+        source.copy(made, 0)
+        target.write_text(descriptor(source.size // SECTOR, subformat, f'FLAT "{extent.name}" 0', origin))
+
+    form = image.Format("VMDK", "at most 2 TiB", LARGEST, text, instead="vhdx")
+    image.write(form, disk, extent, params, image.reporting(disk, say))
 
 
 def put_descriptor(image: Path, size: int, origin: Origin) -> None:
     """Replace the text that qemu-img wrote into a "streamOptimized" one, with its random CID. Raises StageError."""
-    text = descriptor(_sectors(size), "streamOptimized", f'SPARSE "{image.name}"', origin, "lsilogic").encode()
+    text = descriptor(size // SECTOR, "streamOptimized", f'SPARSE "{image.name}"', origin, "lsilogic").encode()
     with image.open("r+b") as made:
         _, _, _, _, _, at, room, *_ = _HEADER.unpack(made.read(SECTOR))
         if at != TEXT_AT or room * SECTOR < len(text):
@@ -128,12 +137,3 @@ ddb.uuid.modification = "{origin.uuid("vmdk", "state")}"
 ddb.uuid.parent = "00000000-0000-0000-0000-000000000000"
 ddb.uuid.parentmodification = "00000000-0000-0000-0000-000000000000"
 """
-
-
-def _sectors(size: int) -> int:
-    if size > LARGEST or size % SECTOR:
-        raise StageError(
-            f"a VMDK holds at most 2 TiB, in whole sectors of {SECTOR} bytes; the disk has {size} bytes",
-            "Make disk.size a whole number of sectors that fits.",
-        )
-    return size // SECTOR

@@ -9,12 +9,13 @@ from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.disk.formats.appliance import ApplianceParams
 from bootsmith.tasks.disk.formats.aws import AwsParams
 from bootsmith.tasks.disk.formats.image import ImageParams
-from bootsmith.tasks.disk.formats.packed import PackedParams, packing
+from bootsmith.tasks.disk.formats.packed import PackedParams
 from bootsmith.tasks.disk.qemu_img import PASSPHRASE, Qcow2Params
 from bootsmith.tasks.planning.stages import extraction
 from bootsmith.tasks.planning.stages.assemble import raw_disk
 from bootsmith.tasks.recipe.loaders.kinds import served
 from bootsmith.tasks.recipe.model import outputs as model
+from bootsmith.tasks.tree.packing import packing
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -8,8 +8,11 @@ from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.packages import bootstrap, request
 from bootsmith.tasks.packages import lock_parts as parts
 from bootsmith.tasks.planning import layer_stack
-from bootsmith.tasks.recipe.model.source import Debian, Directory, Oci, Tar
+from bootsmith.tasks.recipe.model.source import Container, Debian, Directory, Oci, Tar
 from bootsmith.tasks.tree import archive, ownership
+from bootsmith.tasks.tree.build_context import BuildContextParams
+from bootsmith.tasks.tree.container_build import TOOLS as ENGINE
+from bootsmith.tasks.tree.container_build import ContainerBuildParams
 from bootsmith.tasks.tree.container_image import ContainerImageParams
 from bootsmith.tasks.tree.directory import DirectoryParams, EmptyParams
 
@@ -35,6 +38,24 @@ def lock_parts(recipe: Recipe, site: Site) -> list[Stage]:
     ]
 
 
+def context(recipe: Recipe, site: Site) -> list[Stage]:
+    """Return the stage that packs what a Containerfile takes files from, where one is the source."""
+    source = recipe.source
+    if not isinstance(source, Container):
+        return []
+    return [
+        Stage(
+            "rootfs/context",
+            "bootsmith.tasks.tree.build_context:run",
+            {"context": source.folder},
+            {"tar": site.build_context},
+            BuildContextParams(site.epoch).to_json(),
+            stored=False,
+            doc="what the Containerfile may take files from, but for those that are ignored",
+        )
+    ]
+
+
 def stage(recipe: Recipe, site: Site) -> Stage:
     """Return the stage that makes the base layer."""
     match recipe.source:
@@ -46,6 +67,8 @@ def stage(recipe: Recipe, site: Site) -> Stage:
             return _unpacked(source, site)
         case Oci() as source:
             return _of_image(source, recipe, site)
+        case Container() as source:
+            return _built(source, recipe, site)
     return Stage(
         "rootfs",
         "bootsmith.tasks.tree.directory:make_empty",
@@ -106,4 +129,25 @@ def _of_image(source: Oci, recipe: Recipe, site: Site) -> Stage:
         ContainerImageParams(recipe.arch).to_json(),
         tools=archive.PACKERS,
         doc="base tree, as a tar",
+    )
+
+
+def _built(source: Container, recipe: Recipe, site: Site) -> Stage:
+    images = {f"image/{number}": file for number, file in enumerate(source.images.values())}
+    return Stage(
+        "rootfs",
+        "bootsmith.tasks.tree.container_build:run",
+        {"file": source.file, "context": site.build_context, **images},
+        {"tar": site.base.tar, "index": site.base.index},
+        ContainerBuildParams(
+            site.epoch,
+            recipe.arch,
+            source.target,
+            source.args,
+            tuple(source.images),
+            source.subdir,
+            source.network,
+        ).to_json(),
+        tools=ENGINE,
+        doc="the tree that the Containerfile builds, as a tar",
     )

@@ -30,6 +30,8 @@ def stage(recipe: Recipe, site: Site, below: Sequence[Layer]) -> Stage:
         inputs |= {f"{name} key {number}": key for number, key in enumerate(user.ssh_keys) if isinstance(key, Path)}
         if isinstance(user.password, Secret):
             secrets[f"password of {name}"] = user.password
+    if system.first_boot is not None:
+        inputs["first_boot"] = system.first_boot
     partitions = list(recipe.disk.partitions.values())
     return Stage(
         f"layers/{layer_stack.SYSTEM}",
@@ -41,7 +43,12 @@ def stage(recipe: Recipe, site: Site, below: Sequence[Layer]) -> Stage:
             seed=recipe.seed,
             hostname=system.hostname,
             hosts=tuple(system.hosts.items()),
+            dns=(system.dns.servers, system.dns.search),
+            locale=system.locale,
+            timezone=system.timezone,
+            keymap=system.keymap,
             users=tuple((name, _declared(user)) for name, user in system.users.items()),
+            groups=tuple((name, group.gid) for name, group in system.groups.items()),
             enable=system.services.enable,
             disable=system.services.disable,
             mask=system.services.mask,
@@ -49,11 +56,16 @@ def stage(recipe: Recipe, site: Site, below: Sequence[Layer]) -> Stage:
             machine_id=system.machine_id,
             ssh_host_keys=system.ssh_host_keys,
             crypttab=crypttab(partitions),
+            modules=system.modules,
+            sysctl=tuple(system.sysctl.items()),
+            first_boot=system.first_boot is not None,
+            autologin=system.autologin,
+            grow=recipe.disk.table if system.grow else None,
             fstab=None if system.fstab == "none" else fstab(partitions, system.fstab),
             mounts=tuple(sorted(part.mount for part in partitions if part.mount)),
         ).to_json(),
         secrets=secrets,
-        doc="hostname, users, services, network and fstab",
+        doc="hostname, users, services, network, fstab and what else is declared",
     )
 
 
@@ -66,6 +78,7 @@ def _declared(user: User) -> DeclaredUser:
         groups=user.groups,
         shell=user.shell,
         home=user.home,
+        sudo=user.sudo,
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from bootsmith.tasks.build.secret import Secret
-from bootsmith.tasks.recipe.checks import boot, disk, kernel, machine, media, outputs
+from bootsmith.tasks.recipe.checks import boot, disk, kernel, machine, media, outputs, system
 from bootsmith.tasks.recipe.model.layers import Files, LayerSpec, Packages, Run, Script
 from bootsmith.tasks.recipe.model.recipe import Recipe
 from bootsmith.tasks.recipe.model.source import Debian
@@ -155,6 +155,7 @@ _RULES: tuple[tuple[tuple[KeyPath, ...], Callable[[Recipe], Iterable[Finding]]],
     ((("boot", "console"),), _consoles),
     ((("machine",),), _machine),
     ((("system", "users"), ("test", "login")), _login),
+    *system.RULES,
     *disk.RULES,
     *boot.RULES,
     *kernel.RULES,

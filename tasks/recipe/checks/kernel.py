@@ -17,7 +17,8 @@ from bootsmith.tasks.recipe.model.disk import Partition
 from bootsmith.tasks.recipe.model.layers import Files, Links, Overlay, Packages, Remove, Run, Script
 from bootsmith.tasks.recipe.model.outputs import Cidata, InitramfsOutput, Iso, KernelOutput
 from bootsmith.tasks.recipe.model.recipe import Recipe
-from bootsmith.tasks.recipe.model.source import Debian, Directory, Nothing, Oci, Tar
+from bootsmith.tasks.recipe.model.source import Container, Debian, Directory, Nothing, Oci, Tar
+from bootsmith.tasks.recipe.model.tree_outputs import TreeOutput
 from bootsmith.tasks.recipe.text.problems import Finding, KeyPath
 
 _STAGES = ("tree", "view")  # below initramfs/
@@ -41,7 +42,7 @@ def _kernel(recipe: Recipe) -> Iterable[Finding]:
         if entry.kernel == "install" and boot.protocol == "linux" and not isinstance(recipe.source, Debian):
             what = "no package can be added to a tree that is there already"
             yield path, f"{what}; write auto, or name a kernel: a PATH, or {{package:, path:}}"
-        if entry.kernel == "none" and starting:
+        if entry.kernel == "none" and starting and not recipe.bootless:
             yield path, f"{' and '.join(starting)} would have nothing to start; write auto, or name a kernel"
     kept = boot_files.default(boot)
     if kept and kept.kernel == "none" and any(isinstance(each, KernelOutput) for each in recipe.outputs):
@@ -52,7 +53,12 @@ def _kernel(recipe: Recipe) -> Iterable[Finding]:
         elif entry.initrd == "auto" and isinstance(recipe.source, Nothing):
             what = "an empty tree has neither an initrd nor the tools that make one"
             yield path, f"{what}; write none, tree, or a file of your own"
-        if entry.initrd == "none" and boot.protocol == "linux" and boot.root in ("uuid", "label"):
+        if (
+            entry.initrd == "none"
+            and boot.protocol == "linux"
+            and boot.root in ("uuid", "label")
+            and not recipe.bootless
+        ):
             yield from _rootless(boot, path, entry)
 
 
@@ -98,13 +104,13 @@ def _without_disk(recipe: Recipe) -> Iterable[Finding]:
             what = "direct starts a kernel without a disk, so all there is must be in the initrd"
             yield path, f"{what}; write tree"
     for number, output in enumerate(recipe.outputs):
-        if not isinstance(output, KernelOutput | InitramfsOutput | Iso | Cidata):
+        if not isinstance(output, KernelOutput | InitramfsOutput | Iso | Cidata | TreeOutput):
             yield ("outputs", number, output.kind), "there is no disk to keep; write outputs: [kernel, initramfs]"
 
 
 def _machines(recipe: Recipe) -> Iterable[Finding]:
     for number, name in enumerate(recipe.boot.loader):
-        if recipe.arch == "i386" and KINDS[name].firmware == "uefi":
+        if recipe.arch == "i386" and KINDS[name].firmware == "uefi" and not recipe.bootless:
             yield ("boot", "loader", number), f"{name} is for 64-bit machines; with arch: i386 write grub-bios"
 
 
@@ -200,7 +206,7 @@ def _initrd(recipe: Recipe) -> Iterable[Finding]:
 def _init(recipe: Recipe) -> Iterable[Finding]:
     """Find out about the /init of an initramfs as soon as can be: the last layer that could bring it decides."""
     source = recipe.source
-    if isinstance(source, Debian | Tar | Oci):
+    if isinstance(source, Debian | Tar | Oci | Container):
         return
     place: KeyPath = ("source",)
     init: Path | None = source.path / "init" if isinstance(source, Directory) else None
@@ -225,7 +231,7 @@ RULES: tuple[tuple[tuple[KeyPath, ...], Callable[[Recipe], Iterable[Finding]]], 
     ((("boot",), ("disk",), ("source",), ("layers",), ("outputs",)), _kernel),
     ((("boot",), ("disk",)), _cmdline),
     ((("boot",), ("disk",), ("outputs",)), _without_disk),
-    ((("arch",), ("boot", "loader")), _machines),
+    ((("arch",), ("boot",), ("outputs",)), _machines),
     ((("boot",),), _multiboot),
     ((("boot",), ("disk",)), _places),
     ((("boot",), ("disk",)), _names),

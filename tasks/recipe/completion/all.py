@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from bootsmith.tasks.recipe import boot_files
 from bootsmith.tasks.recipe.completion import disk as disks
-from bootsmith.tasks.recipe.completion import media
+from bootsmith.tasks.recipe.completion import media, tree_outputs
 from bootsmith.tasks.recipe.keys.all import SYSTEM, USER
 from bootsmith.tasks.recipe.loaders import layouts
 from bootsmith.tasks.recipe.model.boot import Boot, BootEntry
@@ -70,7 +70,7 @@ def complete(
     seed = values["seed"] or name
     names: tuple[str, ...] = values["boot"]["loader"]
     disk = disks.complete(values["disk"], names, seed)
-    boot = _boot(values["boot"], disk)
+    boot = _boot(values["boot"], disk, trees=all(tree_outputs.is_tree(each.kind) for each in values["outputs"]))
     source = values["source"].value
     system = "other" if boot.protocol != "linux" else "debian" if isinstance(source, Debian) else "linux"
     found = Recipe(
@@ -131,7 +131,7 @@ def _system(values: Mapping[str, Any] | Literal["none"] | None, boot: Boot, name
     return System(**{**values, "hostname": values["hostname"] or name, "users": users})
 
 
-def _entries(values: Mapping[str, Any]) -> Iterator[tuple[str, BootEntry]]:
+def _entries(values: Mapping[str, Any], *, trees: bool) -> Iterator[tuple[str, BootEntry]]:
     """Yield the menu's entries but for those with a module of which the recipe says that there is none."""
     for name, each in values["entries"].items():
         modules = values["modules"] if each["modules"] is None else each["modules"]
@@ -139,13 +139,17 @@ def _entries(values: Mapping[str, Any]) -> Iterator[tuple[str, BootEntry]]:
             continue
         kernel, initrd = values["kernel"] if each["kernel"] is None else each["kernel"], each["initrd"]
         initrd = values["initrd"] if initrd is None else initrd
-        found = {"kernel": kernel, "initrd": _initrd(initrd, values["protocol"]), "modules": modules}
+        found = {
+            "kernel": kernel,
+            "initrd": _initrd(initrd, kernel, values["protocol"], trees=trees),
+            "modules": modules,
+        }
         yield name, BootEntry(name, **{**each, **found})
 
 
-def _initrd(said: Any, protocol: str) -> Any:
-    """Return an initrd as it is meant: to a kernel that is not Linux none goes by itself."""
-    return "none" if said == "auto" and protocol != "linux" else said
+def _initrd(said: Any, kernel: Any, protocol: str, *, trees: bool) -> Any:
+    """Return an initrd as it is meant: to a kernel that is not Linux none goes by itself, nor to none in a tree."""
+    return "none" if said == "auto" and (protocol != "linux" or (trees and kernel == "none")) else said
 
 
 def _root(initrd: object, disk: Disk) -> str:
@@ -155,13 +159,13 @@ def _root(initrd: object, disk: Disk) -> str:
     return "uuid" if disk.table == "none" else "partuuid"
 
 
-def _boot(values: Mapping[str, Any], disk: Disk) -> Boot:
-    entries = dict(_entries(values))
+def _boot(values: Mapping[str, Any], disk: Disk, *, trees: bool) -> Boot:
+    entries = dict(_entries(values, trees=trees))
     timeout = values["timeout"]
     return Boot(
         **{
             **values,
-            "initrd": _initrd(values["initrd"], values["protocol"]),
+            "initrd": _initrd(values["initrd"], values["kernel"], values["protocol"], trees=trees),
             "root": values["root"] or ("none" if values["protocol"] != "linux" else _root(values["initrd"], disk)),
             "entries": entries,
             "default": values["default"] or next(iter(entries), ""),
@@ -183,8 +187,11 @@ def _outputs(
     chosen: Iterable[Chosen], name: str, system: str, boot: Boot, volume: media.Volume
 ) -> Iterator[OutputSpec]:
     isos = itertools.count(1)
+    trees = tree_outputs.Trees(name, volume.seed)
     for each in chosen:
         match each.kind:
+            case kind if tree_outputs.is_tree(kind):
+                yield trees.output(kind, each.value)
             case "iso":
                 yield volume.iso(each.value["file"] or f"{name}.iso", each.value, name, boot, next(isos))
             case "cidata":

@@ -42,7 +42,7 @@ BOOT = Section(
         "kernel": Key(
             _KERNELS,
             "auto: the newest in the tree; install: that, with the distribution's package added where none brings one; "
-            "or a kernel of your own",
+            "none: there is none; or a kernel of your own",
             "auto",
         ),
         "initrd": Key(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bootsmith.tasks.recipe.keys.media import MEDIA
+from bootsmith.tasks.recipe.keys.tree_outputs import TREES
 from bootsmith.tasks.recipe.model import outputs as model
 from bootsmith.tasks.recipe.values import words
 from bootsmith.tasks.recipe.values.files import File
@@ -134,5 +135,6 @@ OUTPUT = Choose(
             model.InitramfsOutput,
         ),
         **MEDIA,
+        **TREES,
     }
 )

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from bootsmith.tasks.recipe.model import source as model
 from bootsmith.tasks.recipe.values import words
-from bootsmith.tasks.recipe.values.scalars import Bool, Choice, FilePath, integer
-from bootsmith.tasks.recipe.values.shapes import Choose, Key, Kind, ListOf, Section
+from bootsmith.tasks.recipe.values.scalars import Bool, Choice, FilePath, Str, integer
+from bootsmith.tasks.recipe.values.shapes import Choose, Key, Kind, ListOf, Named, Section
 
 PACKAGES = ListOf(words.PACKAGE, once=True)
 
@@ -74,6 +74,29 @@ _IMAGE = Section(
     model.Oci,
     bare="file",
 )
+_CONTAINER = Section(
+    {
+        "file": Key(FilePath("file"), "the Containerfile", required=True),
+        "context": Key(
+            FilePath("directory"),
+            "the folder it takes files from, but for those that .containerignore or .dockerignore names there",
+            derived="the file's",
+        ),
+        "target": Key(words.WORD, "the stage of it to build", derived="the last"),
+        "args": Key(Named(words.VARIABLE, Str()), "values for its ARG lines", {}),
+        "images": Key(
+            Named(words.IMAGE, FilePath()),
+            "what its FROM lines name, each in a file: an OCI archive or layout, of docker save, or a tree's tar",
+            {},
+        ),
+        "subdir": Key(words.FOLDER, "the folder of it that holds the tree; what is beside it is left out", "/"),
+        "network": Key(
+            Bool(), "let its RUN lines reach the network; what they fetch there is no part of its key", False
+        ),
+    },
+    model.Container,
+    bare="file",
+)
 SOURCE = Choose(
     {
         "debian": Kind(_DEBIAN, "a tree installed from Debian's packages", model.Debian),
@@ -84,6 +107,9 @@ SOURCE = Choose(
             model.Tar,
         ),
         "oci": Kind(_IMAGE, "the tree of a container image, all its layers laid over each other", model.Oci),
+        "container": Kind(
+            _CONTAINER, "the tree that a Containerfile builds, by buildah or podman, without root", model.Container
+        ),
         "none": Kind(Section({}, model.Nothing), "an empty tree", model.Nothing),
     }
 )

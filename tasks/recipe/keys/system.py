@@ -5,7 +5,7 @@ from __future__ import annotations
 from bootsmith.tasks.recipe.model import system as model
 from bootsmith.tasks.recipe.values import words
 from bootsmith.tasks.recipe.values.files import File
-from bootsmith.tasks.recipe.values.scalars import Choice
+from bootsmith.tasks.recipe.values.scalars import Bool, Choice, FilePath
 from bootsmith.tasks.recipe.values.shapes import Key, ListOf, Named, Section
 
 USER = Section(
@@ -20,16 +20,34 @@ USER = Section(
         "groups": Key(ListOf(words.GROUP, once=True), "further groups", []),
         "shell": Key(words.IN_PASSWD, "the login shell", derived="the tree's usual one"),
         "home": Key(words.IN_PASSWD, "the home directory", derived="/home/NAME, for root /root"),
+        "sudo": Key(Bool(), "may do as root what sudo is asked; without a password where it is locked or empty", False),
     },
     model.User,
 )
+GROUP = Section({"gid": Key(words.UserId(), "the group's number", derived="the next free one")}, model.Group)
 _UNITS = ListOf(words.UNIT, once=True)
+_MANAGERS = ("auto", "networkd", "networkmanager", "ifupdown", "netplan", "none")
 
 SYSTEM = Section(
     {
         "hostname": Key(words.HOST, "the guest's name", derived="name"),
         "hosts": Key(Named(words.HOST, words.IP), "further names for /etc/hosts", {}),
+        "dns": Key(
+            Section(
+                {
+                    "servers": Key(ListOf(words.IP, once=True), "who is asked for names, three at most", []),
+                    "search": Key(ListOf(words.HOST, once=True), "domains in which names without dots are", []),
+                },
+                model.Dns,
+            ),
+            "how names are resolved, whatever DHCP says; without servers the guest finds out",
+            {},
+        ),
+        "locale": Key(words.LOCALE, "the language of messages", derived="the tree's own; systemd takes C.UTF-8"),
+        "timezone": Key(words.TIMEZONE, "the local time", derived="the tree's own, else UTC"),
+        "keymap": Key(words.KEYMAP, "the console's keyboard", derived="the tree's own, else us"),
         "users": Key(Named(words.USER, USER), "the users; root is always among them", {"root": {}}),
+        "groups": Key(Named(words.GROUP, GROUP), "groups that are there", {}),
         "services": Key(
             Section(
                 {
@@ -43,7 +61,7 @@ SYSTEM = Section(
             {},
         ),
         "network": Key(
-            Choice("auto", "networkd", "ifupdown", "none"),
+            Choice(*_MANAGERS),
             "who asks for addresses (DHCP) on every wired link; auto is what the tree has",
             "auto",
         ),
@@ -57,6 +75,11 @@ SYSTEM = Section(
             "made on first boot, left as the packages made them, or removed",
             "first-boot",
         ),
+        "modules": Key(ListOf(words.MODULE, once=True), "kernel modules that are loaded as the guest starts", []),
+        "sysctl": Key(Named(words.SYSCTL, words.SYSCTL_VALUE), "settings of the kernel", {}),
+        "first_boot": Key(FilePath("file"), "a script that runs once, as the guest first starts: until it succeeds"),
+        "autologin": Key(Bool(), "root is logged in on every console, and nobody is asked", False),
+        "grow": Key(Bool(), "the root partition and its filesystem grow to the disk as the guest starts", False),
         "cloud_init": Key(
             Section(
                 {

@@ -7,6 +7,8 @@ from typing import ClassVar, Literal, TypeAlias
 
 from bootsmith.tasks.build.secret import Secret
 from bootsmith.tasks.recipe.model.files import File
+from bootsmith.tasks.recipe.model.one_file import OneFile
+from bootsmith.tasks.recipe.model.tree_outputs import TreeOutput
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,31 +46,19 @@ class Qcow2:
 
 
 @dataclass(frozen=True, slots=True)
-class _OneFile:
-    """An output that is one file."""
-
-    file: str
-
-    @property
-    def files(self) -> tuple[str, ...]:
-        """The files that are kept."""
-        return (self.file,)
-
-
-@dataclass(frozen=True, slots=True)
-class Vhd(_OneFile):
+class Vhd(OneFile):
     kind: ClassVar = "vhd"
     subformat: Literal["dynamic", "fixed"]
 
 
 @dataclass(frozen=True, slots=True)
-class Vhdx(_OneFile):
+class Vhdx(OneFile):
     kind: ClassVar = "vhdx"
     subformat: Literal["dynamic", "fixed"]
 
 
 @dataclass(frozen=True, slots=True)
-class Vdi(_OneFile):
+class Vdi(OneFile):
     kind: ClassVar = "vdi"
     subformat: Literal["dynamic", "fixed"]
 
@@ -89,14 +79,14 @@ class Vmdk:
 
 
 @dataclass(frozen=True, slots=True)
-class Azure(_OneFile):
+class Azure(OneFile):
     """A fixed VHD of whole MiB."""
 
     kind: ClassVar = "azure"
 
 
 @dataclass(frozen=True, slots=True)
-class Gcp(_OneFile):
+class Gcp(OneFile):
     """disk.raw in a tar.gz."""
 
     kind: ClassVar = "gcp"
@@ -117,7 +107,7 @@ class Aws:
 
 
 @dataclass(frozen=True, slots=True)
-class Ova(_OneFile):
+class Ova(OneFile):
     """The disk and a description of its machine, in one file; `os` is what hypervisors are told of the guest."""
 
     kind: ClassVar = "ova"
@@ -140,7 +130,7 @@ class Ovf:
 
 
 @dataclass(frozen=True, slots=True)
-class Box(_OneFile):
+class Box(OneFile):
     """A box for Vagrant."""
 
     kind: ClassVar = "box"
@@ -149,14 +139,14 @@ class Box(_OneFile):
 
 
 @dataclass(frozen=True, slots=True)
-class KernelOutput(_OneFile):
+class KernelOutput(OneFile):
     """`kernel`: the kernel as a file."""
 
     kind: ClassVar = "kernel"
 
 
 @dataclass(frozen=True, slots=True)
-class InitramfsOutput(_OneFile):
+class InitramfsOutput(OneFile):
     """`initramfs`: the initrd as a file."""
 
     kind: ClassVar = "initramfs"
@@ -164,7 +154,7 @@ class InitramfsOutput(_OneFile):
 
 
 @dataclass(frozen=True, slots=True)
-class Iso(_OneFile):
+class Iso(OneFile):
     """`iso`: a CD. `loader` are names of loaders/optical.py; `uuid` is what Linux and GRUB know the volume by."""
 
     kind: ClassVar = "iso"
@@ -175,7 +165,7 @@ class Iso(_OneFile):
 
 
 @dataclass(frozen=True, slots=True)
-class Cidata(_OneFile):
+class Cidata(OneFile):
     """`cidata`: a volume that tells cloud-init what `system.cloud_init` says."""
 
     kind: ClassVar = "cidata"
@@ -199,4 +189,5 @@ OutputSpec: TypeAlias = (
     | InitramfsOutput
     | Iso
     | Cidata
+    | TreeOutput
 )

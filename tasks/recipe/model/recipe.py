@@ -16,6 +16,7 @@ from bootsmith.tasks.recipe.model.machine import Machine, Test
 from bootsmith.tasks.recipe.model.outputs import OutputSpec
 from bootsmith.tasks.recipe.model.source import Directory, Source
 from bootsmith.tasks.recipe.model.system import System
+from bootsmith.tasks.recipe.model.tree_outputs import KINDS as TREES
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,16 @@ class Recipe:
     test: Test
     verify: Verify
     choices: tuple[str, ...] = field(default=(), compare=False)
+
+    @property
+    def keeps_trees(self) -> bool:
+        """Whether all that is kept of it is its tree: nothing of it need boot."""
+        return bool(self.outputs) and all(isinstance(each, TREES) for each in self.outputs)
+
+    @property
+    def bootless(self) -> bool:
+        """Whether nothing of it is to boot, such as of a container: only its tree is kept, and no kernel is wanted."""
+        return self.keeps_trees and all(each.kernel == "none" for each in self.boot.entries.values())
 
     @property
     def volatile(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal, TypeAlias
@@ -65,8 +66,29 @@ class Oci:
 
 
 @dataclass(frozen=True, slots=True)
+class Container:
+    """`source: container`: the tree that a Containerfile builds, of files of `context` and of `images`, by their names.
+
+    Its commands reach the network only if they are to.
+    """
+
+    file: Path
+    context: Path | None
+    target: str | None
+    args: Mapping[str, str]
+    images: Mapping[str, Path]
+    subdir: str
+    network: bool
+
+    @property
+    def folder(self) -> Path:
+        """Where the files are that it takes."""
+        return self.context or self.file.parent
+
+
+@dataclass(frozen=True, slots=True)
 class Nothing:
     """`source: none`: an empty tree."""
 
 
-Source: TypeAlias = Debian | Directory | Tar | Oci | Nothing
+Source: TypeAlias = Debian | Directory | Tar | Oci | Container | Nothing

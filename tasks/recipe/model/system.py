@@ -21,6 +21,22 @@ class User:
     groups: tuple[str, ...]
     shell: str | None
     home: str | None
+    sudo: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """A group; without a number it has the next free one."""
+
+    gid: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Dns:
+    """How names are resolved; without servers the guest finds out."""
+
+    servers: tuple[str, ...]
+    search: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,14 +57,24 @@ class CloudInit:
 
 @dataclass(frozen=True, slots=True)
 class System:
-    """What the guest is declared to be; the last, cheap layer."""
+    """What the guest is declared to be; the last, cheap layer. None is what the tree says."""
 
     hostname: str
     hosts: Mapping[str, str]
+    dns: Dns
+    locale: str | None
+    timezone: str | None
+    keymap: str | None
     users: Mapping[str, User]
+    groups: Mapping[str, Group]
     services: Services
-    network: Literal["auto", "networkd", "ifupdown", "none"]
+    network: Literal["auto", "networkd", "networkmanager", "ifupdown", "netplan", "none"]
     machine_id: str  # "empty", "none" or 32 hex digits
     ssh_host_keys: Literal["first-boot", "keep", "none"]
+    modules: tuple[str, ...]
+    sysctl: Mapping[str, str]
+    first_boot: Path | None
+    autologin: bool
+    grow: bool
     cloud_init: CloudInit | None
     fstab: Literal["uuid", "partuuid", "label", "none"]

@@ -43,6 +43,7 @@ SNAPSHOT = Str(
 )
 PLAIN = Str("NAME", "[A-Za-z0-9][A-Za-z0-9_-]{0,35}", "a name", "use letters, digits, and _ - after the first")
 BUCKET = Str("NAME", "[A-Za-z0-9][A-Za-z0-9.-]{2,62}", "a bucket's name", "use letters, digits, . and -")
+IMAGE = Str("IMAGE", r"[A-Za-z0-9][A-Za-z0-9._/:@+-]*", "an image's name", "write it as FROM does")
 LINE = Str()
 WORD = Str("STR", r"\S+", "one word", "leave out blanks")
 VERSION = Str("STR", r"[A-Za-z0-9][A-Za-z0-9.+~^_-]*", "a version", "use letters, digits and . + ~ ^ _ -")
@@ -56,9 +57,28 @@ USER = Str("NAME", "[a-z_][a-z0-9_-]{0,31}", "a user's name", "use lower-case le
 GROUP = Str("NAME", "[a-z_][a-z0-9_-]{0,31}", "a group's name", "use lower-case letters, digits, _ and -, at most 32")
 OWNER = Str("OWNER", r"[a-z_][a-z0-9_-]{0,31}|\d{1,9}", "a user or group", "write its name or number")
 UNIT = Str("UNIT", r"[A-Za-z0-9:_.\\@-]+", "a unit's name", "write one like ssh or ssh.service")
+LOCALE = Str(
+    "LOCALE", r"[A-Za-z]{1,8}(?:_[A-Za-z0-9]{1,8})?(?:\.[A-Za-z0-9-]{1,20})?(?:@[A-Za-z0-9]{1,20})?",
+    "a locale", "write one like C.UTF-8 or de_DE.UTF-8",
+)  # fmt: skip
+TIMEZONE = Str(
+    "ZONE", r"[A-Za-z0-9][A-Za-z0-9_+-]{0,30}(?:/[A-Za-z0-9][A-Za-z0-9_+-]{0,30}){0,2}",
+    "a time zone", "write one like UTC or Europe/Berlin",
+)  # fmt: skip
+KEYMAP = Str("KEYMAP", "[A-Za-z0-9][A-Za-z0-9_.-]{0,40}", "a keymap", "write one like us or de")
+MODULE = Str("MODULE", "[A-Za-z0-9_][A-Za-z0-9_-]{0,54}", "a kernel module", "write one like nbd, without .ko")
+SYSCTL = Str(
+    "SETTING", r"[a-z0-9_-]{1,40}(?:[./][A-Za-z0-9_*:@-]{1,40}){1,8}",
+    "a setting of the kernel", "write one like net.ipv4.ip_forward",
+)  # fmt: skip
+SYSCTL_VALUE = Str("VALUE", r"[!-~](?:[ -~\t]{0,400}[!-~])?", "a value of one", "write it in one line of plain text")
 GLOB = Str("GLOB", r"/[^\n]*[^/\n]", "a path in the tree", "begin it with /, and end it with a name or pattern")
 CONSOLE = Str("CONSOLE", r"[A-Za-z]+[0-9]*(?:,\d+[noe]?[5-8]?r?)?", "a console", "write one like tty0 or ttyS0,115200")
 ISO_LABEL = Str("LABEL", "[A-Z0-9_]{1,32}", "a label of ISO 9660", "use up to 32 of A-Z, 0-9 and _")
+IMAGE_TAG = Str(
+    "TAG", r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", "an image's tag", "use letters, digits and _ . -, at most 128 of them"
+)
+EXT_LABEL = Str("LABEL", r"[^\s\0/]{1,16}", "a label of ext4", "use up to 16 letters without blanks")
 DEVICE = Str("DEVICE", r"/dev/\S+|[A-Za-z]+[=:]\S+", "a device", "write it like /dev/vda2")
 GRUB_MODULE = Str("MODULE", "[a-z0-9_]+", "a GRUB module", "write one like part_gpt, without .mod")
 CPU = Str("STR", r"[A-Za-z0-9][A-Za-z0-9_.,+=-]*", "a CPU model", "write one as qemu -cpu takes it")

@@ -98,8 +98,9 @@ def test_drafts_can_be_kept_elsewhere(tmp_path: Path) -> None:
 
 KILLED_WITH_A_FOLDER = """
 import os, signal, sys
+from pathlib import Path
 from bootsmith.cache.files import temporary
-with temporary.folder() as folder:
+with temporary.folder(Path(sys.argv[1]) if sys.argv[1:] else None) as folder:
     (folder / "inside").mkdir()
     (folder / "inside/file").write_text("half")
     print(folder, flush=True)
@@ -128,3 +129,17 @@ def test_folders_of_the_killed_go_and_those_of_the_living_stay(tmp_path: Path, m
         assert not two.exists()
     assert not one.exists()
     assert all(each.is_dir() for each in others)
+
+
+def test_folders_beside_what_is_made_go_likewise(tmp_path: Path) -> None:
+    """One within a folder of the user's is hidden, and the next there removes what a killed run left, and no more."""
+    done = subprocess.run([sys.executable, "-c", KILLED_WITH_A_FOLDER, tmp_path], capture_output=True, text=True,
+                          check=False, env={**os.environ, "PYTHONPATH": str(CHECKOUT / "src")})  # fmt: skip
+    left = Path(done.stdout.strip())
+    assert (left / "inside/file").is_file()
+    assert left.name.startswith(".")
+    (tmp_path / f"{temporaries.FOLDER}abcdefgh").mkdir()
+    with temporaries.folder(tmp_path) as one:
+        assert one.parent == tmp_path
+        assert not left.exists()
+    assert [path.name for path in tmp_path.iterdir()] == [f"{temporaries.FOLDER}abcdefgh"]

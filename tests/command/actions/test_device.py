@@ -69,6 +69,8 @@ def test_partition_and_filesystem_grow(call: Calls, image: Path, disk: Path) -> 
     assert image.stat().st_size == 32 * MIB
     device.write(call("write", "image.raw", erase="disk", grow=True))
     assert filesystem(disk) == (58 * MIB, "hello\n")
+    assert disk.stat().st_size == 64 * MIB
+    subprocess.run(["sfdisk", "-q", "--verify", disk], check=True)
     assert "partition 2 has grown from 20M to 58M" in call.said
     assert "fills the partition, and was checked" in call.said
 

@@ -50,7 +50,7 @@ def test_the_trees_fstab_is_replaced(call: Calls) -> None:
         ("nowhere", None, "nowhere does not exist"),
         (".", None, "holds the build directory, which changes"),
         ("tree", "nowhere/x.img", "there is no such directory"),
-        ("tree", "tree/x.img", "is, or lies in, what the disk is made from"),
+        ("tree", "tree/x.img", "is, or lies in, what it is made from"),
         ("tree", "pipe", "--output"),
     ],
 )

@@ -78,9 +78,9 @@ ovf:format="http://www.vmware.com/interfaces/specifications/vmdk.html#streamOpti
       </Item>
       <Item>
         <rasd:Address>0</rasd:Address>
-        <rasd:ElementName>virtio controller</rasd:ElementName>
+        <rasd:ElementName>disk controller</rasd:ElementName>
         <rasd:InstanceID>3</rasd:InstanceID>
-        <rasd:ResourceSubType>VirtioSCSI</rasd:ResourceSubType>
+        <rasd:ResourceSubType>AHCI</rasd:ResourceSubType>
         <rasd:ResourceType>20</rasd:ResourceType>
       </Item>
       <Item>
@@ -96,7 +96,7 @@ ovf:format="http://www.vmware.com/interfaces/specifications/vmdk.html#streamOpti
         <rasd:Connection>nat</rasd:Connection>
         <rasd:ElementName>network card</rasd:ElementName>
         <rasd:InstanceID>5</rasd:InstanceID>
-        <rasd:ResourceSubType>virtio</rasd:ResourceSubType>
+        <rasd:ResourceSubType>E1000</rasd:ResourceSubType>
         <rasd:ResourceType>10</rasd:ResourceType>
       </Item>
       <vmw:Config ovf:required="false" vmw:key="firmware" vmw:value="efi"/>
@@ -125,7 +125,7 @@ def test_the_description_to_the_letter(disk: Path) -> None:
     ("drive", "kind", "subtype"),
     [
         ("ide", 5, "PIIX4"), ("scsi", 6, "lsilogic"), ("sata", 20, "AHCI"), ("nvme", 20, "vmware.nvme.controller"),
-        ("virtio", 20, "VirtioSCSI"),
+        ("virtio", 20, "AHCI"),
     ],
 )  # fmt: skip
 def test_every_drive_has_a_controller(disk: Path, drive: str, kind: int, subtype: str) -> None:
@@ -133,6 +133,18 @@ def test_every_drive_has_a_controller(disk: Path, drive: str, kind: int, subtype
     found = image_readers.ovf(ovf.descriptor(replace(PARAMS, drive=drive), disk, GIB, ORIGIN))
     assert found.items[kind]["ResourceSubType"] == subtype
     assert found.items[17]["Parent"] == found.items[kind]["InstanceID"]
+
+
+def test_virtio_is_virtualboxs_alone(disk: Path) -> None:
+    """A box for it has VirtIO devices; what others import too has those that each of them knows (W11)."""
+    found = [
+        image_readers.ovf(ovf.descriptor(replace(PARAMS, provider=provider), disk, GIB, ORIGIN)).items
+        for provider in ("", "virtualbox")
+    ]
+    assert [(each[20]["ResourceSubType"], each[10]["ResourceSubType"]) for each in found] == [
+        ("AHCI", "E1000"),
+        ("VirtioSCSI", "virtio"),
+    ]
 
 
 @pytest.mark.parametrize(

@@ -6,22 +6,22 @@ import json
 import os
 import random
 import subprocess
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from bootsmith.tasks.disk import image_content
-from bootsmith.tasks.disk.formats import blocks, geometry, vdi, vhd, vhdx, vmdk
-from bootsmith.tasks.disk.formats.origin import Origin
+from bootsmith.tasks.disk.formats import blocks, geometry, image, vdi, vhd, vhdx, vmdk
 from bootsmith.tasks.errors import StageError
 
 from tests.support import image_readers
 
 MIB, GIB = 1 << 20, 1 << 30
-ORIGIN = Origin(lambda: "content", "seed", 1_700_000_000)
-WRITERS: dict[str, tuple[Callable[..., None], str]] = {
-    "vhd": (vhd.write, "vpc"), "vhdx": (vhdx.write, "vhdx"), "vdi": (vdi.write, "vdi"), "vmdk": (vmdk.write, "vmdk"),
-}  # fmt: skip
+WRITERS = {
+    "vhd": (vhd.FORMAT, "vpc"),
+    "vhdx": (vhdx.FORMAT, "vhdx"),
+    "vdi": (vdi.FORMAT, "vdi"),
+    "vmdk": (vmdk.sparse_format("image"), "vmdk"),
+}
 FORMS = [
     *(("vhd", each) for each in ("dynamic", "fixed")),
     *(("vhdx", each) for each in ("dynamic", "fixed")),
@@ -32,6 +32,13 @@ FORMS = [
 
 def silent(_done: int) -> None:
     """Take what is reported, and say nothing."""
+
+
+def written(raw: Path, target: Path, kind: str, subformat: str, seed: str = "seed") -> str:
+    """Make an image of a disk; return what qemu-img calls its format."""
+    form, name = WRITERS[kind]
+    image.write(form, raw, target, image.ImageParams(subformat, seed, 1_700_000_000), silent)
+    return name
 
 
 def disk(path: Path, size: int, *stretches: tuple[int, int]) -> Path:
@@ -60,24 +67,22 @@ def test_any_disk_is_held_to_the_last_sector(
     tmp_path: Path, kind: str, subformat: str, size: int, stretches: list[tuple[int, int]]
 ) -> None:
     """No geometry rounds its size, and a block that ends beyond the disk holds zeros there (W1)."""
-    raw, image = disk(tmp_path / "raw", size, *stretches), tmp_path / "image"
-    write, form = WRITERS[kind]
-    write(raw, image, subformat, ORIGIN, silent)
-    subprocess.run(["qemu-img", "compare", "-q", "-f", "raw", "-F", form, raw, image], check=True)
-    told = subprocess.run(["qemu-img", "info", "--output=json", "-f", form, image], capture_output=True, check=True)
+    raw, made = disk(tmp_path / "raw", size, *stretches), tmp_path / "image"
+    form = written(raw, made, kind, subformat)
+    subprocess.run(["qemu-img", "compare", "-q", "-f", "raw", "-F", form, raw, made], check=True)
+    told = subprocess.run(["qemu-img", "info", "--output=json", "-f", form, made], capture_output=True, check=True)
     assert json.loads(told.stdout)["virtual-size"] == size
     if form != "vpc":  # which qemu-img does not check
-        subprocess.run(["qemu-img", "check", "-q", "-f", form, image], check=True)
+        subprocess.run(["qemu-img", "check", "-q", "-f", form, made], check=True)
 
 
 @pytest.mark.parametrize(("kind", "subformat"), FORMS)
 def test_a_large_disk_has_everything_in_its_place(tmp_path: Path, kind: str, subformat: str) -> None:
     """On both sides of 4 GiB, where VHDX's table has an entry of another kind, and at the very end."""
     size = 5 * GIB + 7 * 512
-    raw, image = disk(tmp_path / "raw", size, (4 * GIB - 9, 18), (size - 1, 1)), tmp_path / "image"
-    write, form = WRITERS[kind]
-    write(raw, image, subformat, ORIGIN, silent)
-    with image_content.opened(raw, "raw") as wanted, image_content.opened(image, form) as found:
+    raw, made = disk(tmp_path / "raw", size, (4 * GIB - 9, 18), (size - 1, 1)), tmp_path / "image"
+    form = written(raw, made, kind, subformat)
+    with image_content.opened(raw, "raw") as wanted, image_content.opened(made, form) as found:
         assert found.size == wanted.size
         for at in (0, 4 * GIB - 4096, 4 * GIB, 4 * GIB + MIB, size - 512):
             assert found.read(at, 4096) == wanted.read(at, 4096)
@@ -90,9 +95,9 @@ def test_an_image_follows_from_content_alone(tmp_path: Path, kind: str, subforma
     dense = tmp_path / "dense"
     dense.write_bytes(holes.read_bytes())
     images = [tmp_path / "image-1/image", tmp_path / "image-2/image"]
-    for raw, image in zip((holes, dense), images, strict=True):
-        image.parent.mkdir()
-        WRITERS[kind][0](raw, image, subformat, Origin.of(raw, "seed", 7), silent)
+    for raw, made in zip((holes, dense), images, strict=True):
+        made.parent.mkdir()
+        written(raw, made, kind, subformat)
     assert images[0].read_bytes() == images[1].read_bytes()
 
 
@@ -100,15 +105,13 @@ def test_an_image_follows_from_content_alone(tmp_path: Path, kind: str, subforma
 def test_another_content_is_another_image(tmp_path: Path, kind: str, subformat: str) -> None:
     """A hypervisor that knows one by its UUID does not take the other for it; nor another recipe's of that content."""
     raw = disk(tmp_path / "raw", 2 * MIB)
-    origins = [Origin.of(raw, seed, 7) for seed in ("one", "other")]
-    raw.write_bytes(b"x" + raw.read_bytes()[1:])
-    origins.append(Origin.of(raw, "one", 7))
     found = set()
-    for number, origin in enumerate(origins):
-        image = tmp_path / f"{number}/image"
-        image.parent.mkdir()
-        WRITERS[kind][0](raw, image, subformat, origin, silent)
-        found.add(image.read_bytes())
+    for number, (seed, change) in enumerate((("one", b""), ("other", b""), ("one", b"x"))):
+        raw.write_bytes(change + raw.read_bytes()[len(change) :])
+        made = tmp_path / f"{number}/image"
+        made.parent.mkdir()
+        written(raw, made, kind, subformat, seed)
+        found.add(made.read_bytes())
     assert len(found) == 3
 
 
@@ -128,7 +131,7 @@ def test_a_disk_that_no_image_can_hold_is_refused(
     """Before anything is written: with what can be held, and what to do."""
     monkeypatch.setattr(blocks, "length", lambda _: size)  # more than a file may have here
     with pytest.raises(StageError, match=message) as refused:
-        WRITERS[kind][0](disk(tmp_path / "raw", MIB), tmp_path / "image", dict(FORMS)[kind], ORIGIN, silent)
+        written(disk(tmp_path / "raw", MIB), tmp_path / "image", kind, dict(FORMS)[kind])
     assert refused.value.hint.startswith("Make disk.size")
     assert not (tmp_path / "image").exists()
 
@@ -136,8 +139,8 @@ def test_a_disk_that_no_image_can_hold_is_refused(
 def test_azure_takes_whole_mib(tmp_path: Path) -> None:
     """Another disk is refused; one of whole MiB stays as large as it is (C19)."""
     with pytest.raises(StageError, match="Azure takes whole MiB"):
-        vhd.write(disk(tmp_path / "raw", MIB + 512), tmp_path / "image", "azure", ORIGIN, silent)
-    vhd.write(disk(tmp_path / "raw", 3 * MIB), tmp_path / "image", "azure", ORIGIN, silent)
+        written(disk(tmp_path / "raw", MIB + 512), tmp_path / "odd", "vhd", "azure")
+    written(disk(tmp_path / "raw", 3 * MIB), tmp_path / "image", "vhd", "azure")
     footer = image_readers.vhd_footer(tmp_path / "image")
     assert (footer.size, footer.kind, (tmp_path / "image").stat().st_size) == (3 * MIB, 2, 3 * MIB + 512)
 
@@ -179,5 +182,5 @@ def test_progress_is_told_from_beginning_to_end(tmp_path: Path) -> None:
     """In bytes of the disk, the last of which are told as all of them."""
     told: list[int] = []
     raw = disk(tmp_path / "raw", 4 * MIB, (0, 4 * MIB))
-    vdi.write(raw, tmp_path / "image", "dynamic", ORIGIN, told.append)
+    image.write(vdi.FORMAT, raw, tmp_path / "image", image.ImageParams("dynamic", "seed", 7), told.append)
     assert told == [0, MIB, 2 * MIB, 3 * MIB, 4 * MIB]

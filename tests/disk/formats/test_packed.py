@@ -11,8 +11,9 @@ from pathlib import Path
 
 import pytest
 from bootsmith.tasks.disk import mbr, unused
-from bootsmith.tasks.disk.formats import archive, bmap, packed
+from bootsmith.tasks.disk.formats import archive, bmap
 from bootsmith.tasks.errors import StageError
+from bootsmith.tasks.tree.packing import packing
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -24,6 +25,7 @@ MIB, GIB = 1 << 20, 1 << 30
 FAT16 = (b"\xeb\x3c\x90mkfs.fat" + struct.pack("<HBHBHHBHHHII", 512, 4, 4, 2, 512, 20480, 0xF8, 20, 32, 2, 0, 0)).ljust(
     510, b"\0"
 ) + b"\x55\xaa".ljust(20480 * 512 - 510, b"\0")
+FAT16 = FAT16[: 4 * 512] + (b"\xf8\xff\xff\xff".ljust(20 * 512, b"\0") * 2) + FAT16[44 * 512 :]
 GPT = """\
 disk:
   size: 400M
@@ -161,6 +163,32 @@ def test_what_cannot_be_believed_is_used(tmp_path: Path) -> None:
     assert all(0 <= start < end <= 60 * MIB for start, end in found)
 
 
+@pytest.mark.parametrize(
+    ("kind", "change", "believed"),
+    [
+        (0x0C, {}, True),
+        (0x83, {}, False),
+        (0x8E, {}, False),
+        (0x0C, {4096 - 10: b"SWAPSPACE2"}, False),
+        (0x0C, {0x8001: b"CD001"}, False),
+        (0x0C, {0x10040: b"_BHRfS_M"}, False),
+        (0x0C, {512: b"LABELONE"}, False),
+        (0x0C, {0x20000 + 1024: b"\x0c\xb1\xba\0"}, False),
+        (0x0C, {40 * MIB - 65536: b"\xfc\x4e\x2b\xa9"}, False),
+        (0x0C, {4 * 512: b"old"}, False),
+    ],
+    ids=["sound", "linux", "lvm", "swap", "cd", "btrfs", "lvm-label", "zfs", "array", "table"],
+)
+def test_a_superblock_alone_is_not_believed(kind: int, change: dict[int, bytes], believed: bool) -> None:
+    """It may be a former filesystem's: nothing of a partition of another type, or with another's sign, is left out."""
+    part = bytearray(FAT16.ljust(40 * MIB, b"\0"))
+    for at, data in change.items():
+        part[at : at + len(data)] = data
+    disk = mbr.encode(50 * MIB, "00000001", [mbr.Slot(MIB, 40 * MIB, kind)]).ljust(MIB, b"\0") + part
+    found = unused.stretches(of_bytes(disk.ljust(50 * MIB, b"\0")), 50 * MIB, nothing)
+    assert any(MIB <= start < 41 * MIB for start, _ in found) == believed
+
+
 @settings(max_examples=60)
 @given(st.binary(max_size=90), st.integers(0, 600), st.integers(0, 4000))
 def test_noise_in_a_filesystem_is_no_traceback(noise: bytes, at: int, cut: int) -> None:
@@ -186,7 +214,7 @@ def test_packing_does_not_depend_on_cores(tmp_path: Path, monkeypatch: pytest.Mo
         packings = set()
         for cores in (1, 3):
             monkeypatch.setattr(os, "cpu_count", lambda cores=cores: cores)
-            packings.add(subprocess.run([*packed.packing(how), source], capture_output=True, check=True).stdout)
+            packings.add(subprocess.run([*packing(how), source], capture_output=True, check=True).stdout)
         assert len(packings) == 1, how
 
 

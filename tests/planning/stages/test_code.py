@@ -67,7 +67,7 @@ CODE = {
     "disk.formats.ova": f"disk.formats.archive disk.formats.ovf {OVF}",
     "disk.formats.ovf": OVF,
     "disk.formats.packed": "disk.formats.bmap disk.formats.blocks disk.unused disk.gpt disk.mbr disk.superblock "
-    "disk.splice cache.files.sparse",
+    "disk.splice cache.files.sparse tree.packing",
     "disk.formats.vdi": f"disk.formats.geometry {IMAGE}",
     "disk.formats.vhd": f"disk.formats.geometry {IMAGE}",
     "disk.formats.vhdx": IMAGE,
@@ -81,6 +81,9 @@ CODE = {
     "disk.squashfs": MERGED,
     "disk.tree_disk": "tree.directory tree.archive tree.excerpt tree.image_archive tree.initrd_archive "
     f"{KERNEL} {UNPACKING} {HOST_FILES} {OWNERS} {FOREIGN} {CONTENT} {EXT}",
+    "disk.tree_filesystem": "disk.squashfs tree.finished_tree tree.merged_tar tree.sandbox tree.scratch "
+    f"tools.capacity {MERGED} {CONTENT} {EXT}",
+    "packages.sbom": f"packages.lockfile cache.files.temporary tree.installed_packages tools.os_release {MERGED}",
     "packages.bootstrap": f"packages.debs packages.lockfile cache.files.temporary tree.scratch tools.capacity "
     f"tree.installed_identities {FOREIGN}",
     "packages.lock_parts": "packages.lockfile cache.files.temporary",
@@ -89,6 +92,9 @@ CODE = {
     "packages.package_files": f"packages.lockfile cache.files.temporary tree.patterns {LAYERS}",
     "tree.additions": f"tree.patterns tree.accounts {DELTA}",
     "tree.archive": f"tree.excerpt tree.image_archive tree.boot_formats {FOREIGN}",
+    "tree.build_context": f"{HOST_FILES} {LAYERS}",
+    "tree.container_build": f"tree.container_image tree.containerfile tree.scratch tools.capacity tree.saved_image "
+    f"tree.merged_tar tree.archive tree.image_archive tree.boot_formats tree.excerpt {UNPACKING} {FOREIGN}",
     "tree.commands": f"{HOST_FILES} {INSIDE}",
     "tree.container_image": f"tree.saved_image tree.merged_tar tree.archive tree.image_archive tree.boot_formats "
     f"tree.excerpt {UNPACKING} {FOREIGN}",
@@ -100,9 +106,13 @@ CODE = {
     "tree.initrd_sources": f"tree.cpio tree.initrd_archive {KERNEL} {UNPACKING} {MERGED}",
     "tree.installed_kernel": f"tree.init tools.os_release tree.linux_image tree.boot_formats {MERGED}",
     "tree.root_initramfs": f"tree.initramfs tree.scratch tree.hook_words tools.capacity {MERGED}",
+    "tree.manifest": f"tree.finished_tree tree.installed_packages {MERGED}",
+    "tree.oci_archive": f"tree.finished_tree tree.merged_tar tree.packing {MERGED}",
+    "tree.tree_archive": f"tree.finished_tree tree.merged_tar tree.packing {MERGED}",
     "tree.overlay_layer": f"tree.patterns {HOST_FILES} {DELTA}",
     "tree.system_layer": "build.secret tree.accounts tree.users tree.crypt tree.units tree.network "
-    f"tree.ssh_host_keys tree.installed_identities tree.hosts {DELTA}",
+    "tree.resolver tree.locales tree.timezones tree.keymaps tree.kernel_settings tree.first_boot tree.autologin "
+    f"tree.root_growth tree.own_unit tree.sudo tree.ssh_host_keys tree.installed_identities tree.hosts {DELTA}",
     # what the stage `bootloader` loads beside boot.loader_layer
     "boot.direct": "",
     "boot.efistub": "boot.pe boot.systemd tools.os_release",

@@ -26,24 +26,31 @@ from bootsmith.tasks.disk.qemu_img import Qcow2Params
 from bootsmith.tasks.disk.raw_image import DiskParams
 from bootsmith.tasks.disk.squashfs import SquashfsParams
 from bootsmith.tasks.disk.tree_disk import DirectoryDiskParams, TarDiskParams
+from bootsmith.tasks.disk.tree_filesystem import TreeErofsParams, TreeExtParams, TreeSquashfsParams
 from bootsmith.tasks.packages.bootstrap import DebianParams
 from bootsmith.tasks.packages.package_files import ExtractionParams
 from bootsmith.tasks.packages.package_layer import PackagesParams
+from bootsmith.tasks.packages.sbom import SbomParams
 from bootsmith.tasks.planning import make
 from bootsmith.tasks.planning.site import Site
 from bootsmith.tasks.planning.stages import unpartitioned
 from bootsmith.tasks.tree import additions
 from bootsmith.tasks.tree.archive import TarParams
+from bootsmith.tasks.tree.build_context import BuildContextParams
 from bootsmith.tasks.tree.commands import CommandParams
+from bootsmith.tasks.tree.container_build import ContainerBuildParams
 from bootsmith.tasks.tree.container_image import ContainerImageParams
 from bootsmith.tasks.tree.container_layer import ContainerParams
 from bootsmith.tasks.tree.directory import DirectoryParams, EmptyParams
 from bootsmith.tasks.tree.initramfs import InitramfsParams
 from bootsmith.tasks.tree.initrd_sources import CompressionParams
 from bootsmith.tasks.tree.installed_kernel import InstalledParams
+from bootsmith.tasks.tree.manifest import ManifestParams
+from bootsmith.tasks.tree.oci_archive import OciParams
 from bootsmith.tasks.tree.overlay_layer import OverlayParams
 from bootsmith.tasks.tree.root_initramfs import RootParams
 from bootsmith.tasks.tree.system_layer import SystemParams
+from bootsmith.tasks.tree.tree_archive import TreeArchiveParams
 
 from tests.planning.stages.test_code import runs
 from tests.support.checkout import CHECKOUT
@@ -77,16 +84,22 @@ PARAMS: dict[str, type[Params]] = {
     "disk.squashfs:run": SquashfsParams,
     "disk.tree_disk:pack_directory": DirectoryDiskParams,
     "disk.tree_disk:unpack_tar": TarDiskParams,
+    "disk.tree_filesystem:run_erofs": TreeErofsParams,
+    "disk.tree_filesystem:run_ext": TreeExtParams,
+    "disk.tree_filesystem:run_squashfs": TreeSquashfsParams,
     "packages.bootstrap:run": DebianParams,
     "packages.package_files:run": ExtractionParams,
     "packages.package_layer:run": PackagesParams,
+    "packages.sbom:run": SbomParams,
     "tree.additions:add_devices": additions.DevicesParams,
     "tree.additions:add_files": additions.FilesParams,
     "tree.additions:add_links": additions.LinksParams,
     "tree.additions:make_directories": additions.DirectoriesParams,
     "tree.additions:remove": additions.RemovalParams,
     "tree.archive:take": TarParams,
+    "tree.build_context:run": BuildContextParams,
     "tree.commands:run": CommandParams,
+    "tree.container_build:run": ContainerBuildParams,
     "tree.container_image:take": ContainerImageParams,
     "tree.container_layer:run": ContainerParams,
     "tree.directory:make_empty": EmptyParams,
@@ -97,8 +110,11 @@ PARAMS: dict[str, type[Params]] = {
     "tree.installed_kernel:run": InstalledParams,
     "tree.live_initramfs:run": InitramfsParams,
     "tree.root_initramfs:run": RootParams,
+    "tree.manifest:run": ManifestParams,
+    "tree.oci_archive:run": OciParams,
     "tree.overlay_layer:run": OverlayParams,
     "tree.system_layer:run": SystemParams,
+    "tree.tree_archive:run": TreeArchiveParams,
 }
 """What a stage runs, in `tasks`, and what its parameters are; what is not here has none."""
 _INITRD = ("find", "pack", "take")
@@ -123,8 +139,12 @@ RECIPES = {
     "boot: {loader: direct, kernel: k, initrd: tree}\noutputs: [kernel, initramfs: {compress: zstd}]\n",
     "image": "source: {oci: tree.tar}\nsystem: none\n"
     "boot: {loader: direct, kernel: k, initrd: tree}\noutputs: [kernel]\n",
+    "container": "source: {container: {file: k, target: a, args: {A: b}, images: {c: k}, network: true}}\n"
+    "system: none\nboot: {loader: direct, kernel: k, initrd: tree}\noutputs: [kernel]\n",
     "mach": "arch: i386\nsource: none\nsystem: none\ndisk: {partitions: {root: {fs: ext2, mount: /}}}\n"
     "boot: {loader: grub-bios, protocol: multiboot, kernel: {first: [k], as: /k}, modules: [{file: k, as: /m}]}\n",
+    "trees": SOURCE + "boot: {loader: grub-efi, kernel: {file: k, as: /boot/k}}\n"
+    "outputs: [tar, tgz, oci: {layers: each}, ext4, ext4: {file: b, size: 4M}, squashfs, erofs, manifest, sbom]\n",
     "inside": "source: {debian: {suite: trixie}}\nsystem: none\n"
     "layers: [packages: {install: [jq], preseed: [a a/b string c]},"
     " run: {command: true, inputs: {k: k}, env: {A: b}, network: true}, script: k]\n"

@@ -11,7 +11,8 @@ BAD = [
         [
             (
                 "2:11: outputs.tape: no such kind; known here: raw, qcow2, vhd, vhdx, vdi, vmdk, azure, gcp, aws, ova, "
-                "ovf, box, kernel, initramfs, iso, cidata"
+                "ovf, box, kernel, initramfs, iso, cidata, tar, tgz, oci, ext4, "
+                "squashfs, erofs, manifest, sbom"
             )
         ],
     ),

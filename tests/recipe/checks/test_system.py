@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.support.recipe_folder import SOURCE, RecipeFolder, each_of
 
+GROWING = SOURCE + "boot: {loader: grub-bios}\nsystem: {grow: true}\ndisk: {partitions: "
 BAD = [
     (
         SOURCE + "system: {hostname: a_b}\n",
@@ -114,12 +115,70 @@ BAD = [
         ["2:30: system.services.enable: 'a b' is not a unit's name; write one like ssh or ssh.service"],
     ),
     (
-        SOURCE + "system: {network: netplan}\n",
-        ["2:19: system.network: 'netplan' is not a choice; known here: auto, networkd, ifupdown, none"],
+        SOURCE + "system: {network: netplann}\n",
+        ["2:19: system.network: 'netplann' is not a choice; did you mean netplan?"],
     ),
     (
         SOURCE + "system: {machine_id: 123}\n",
         ["2:22: system.machine_id: '123' is not a machine id; write 32 lower-case hex digits, or empty or none"],
+    ),
+    (
+        SOURCE + "system: {locale: 'de DE', timezone: ../etc/passwd, keymap: /de, modules: [a.ko], sysctl: {ip: 1}}\n",
+        [
+            "2:18: system.locale: 'de DE' is not a locale; write one like C.UTF-8 or de_DE.UTF-8",
+            "2:37: system.timezone: '../etc/passwd' is not a time zone; write one like UTC or Europe/Berlin",
+            "2:60: system.keymap: '/de' is not a keymap; write one like us or de",
+            "2:75: system.modules: 'a.ko' is not a kernel module; write one like nbd, without .ko",
+            "2:91: system.sysctl.ip: 'ip' is not a setting of the kernel; write one like net.ipv4.ip_forward",
+        ],
+    ),
+    (
+        SOURCE + 'system: {sysctl: {a.b: "1\\n2", a.c: "\\0", a.d: ""}}\n',
+        [
+            "2:24: system.sysctl.a.b: this must be one line; write it on one line, or fold it with >-",
+            "2:37: system.sysctl.a.c: '\\x00' is not a value of one; write it in one line of plain text",
+            "2:48: system.sysctl.a.d: '' is not a value of one; write it in one line of plain text",
+        ],
+    ),
+    (
+        SOURCE + "system: {first_boot: gone.sh}\n",
+        ["2:22: system.first_boot: recipes/gone.sh does not exist; create that file"],
+    ),
+    (
+        SOURCE + "system: {groups: {a: {gid: 7}, b: {gid: 7}, root: {gid: 1}}}\n",
+        [
+            "2:41: system.groups.b.gid: 7 is a's number; take another one",
+            "2:57: system.groups.root.gid: root's number is 0, not 1; remove this line",
+        ],
+    ),
+    (
+        SOURCE + "system: {users: {root: {sudo: true}}}\n",
+        ["2:31: system.users.root.sudo: root is root already; remove this line"],
+    ),
+    (
+        SOURCE + "system: {dns: {servers: [a]}}\n",
+        ["2:26: system.dns.servers: 'a' is not an IP address; write one like 192.0.2.1 or 2001:db8::1"],
+    ),
+    (
+        SOURCE + "system: {dns: {servers: [10.0.0.1, 10.0.0.2, 10.0.0.3, 10.0.0.4]}}\n",
+        ["2:25: system.dns.servers: only the first 3 of 4 are asked; leave out some"],
+    ),
+    (
+        SOURCE + "system: {dns: {search: [lan]}}\n",
+        ["2:24: system.dns.search: there is nobody to ask; write system.dns.servers too"],
+    ),
+    (
+        GROWING + "{root: {mount: /}, data: {mount: /srv}}}\n",
+        [
+            (
+                "3:16: system.grow: only the last partition can grow, and data stands behind root; write root "
+                "behind it, or remove this line"
+            )
+        ],
+    ),
+    (
+        GROWING + "{root: {mount: /, options: ro}}}\n",
+        ["3:16: system.grow: a root that is read only cannot grow; remove this line"],
     ),
 ]
 
