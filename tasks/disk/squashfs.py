@@ -53,6 +53,7 @@ def pack(
     sources: Sequence[Path],
     image: Path,
     epoch: int,
+    *,
     compress: str = "zstd",
 ) -> None:
     """Pack a tree, whose files' data is in the tars `sources`, by number."""
