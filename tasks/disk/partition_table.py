@@ -55,6 +55,7 @@ class PartitionParams:
     gpt_name: str
     partuuid: str
     attributes: tuple[int, ...]
+    in_table: bool
     before: int
     ext: sizing.ExtForm
 
@@ -115,7 +116,10 @@ def _write_content(ctx: Context, params: TableParams, name: str, filling: Fillin
 def _demand(
     ctx: Context, partition: PartitionParams, mount: str | None, filling: Filling
 ) -> sizing.Demand | sizing.Packed | None:
-    if partition.fs == "none":
+    content = ctx.inputs.get(f"content.{partition.name}")
+    if content is not None:
+        return sizing.Packed(content.stat().st_size, layout.SECTOR)
+    if partition.fs in ("none", "swap"):
         return None
     packed = ctx.inputs.get(f"packed.{partition.name}")
     if packed is not None:
@@ -150,6 +154,7 @@ def _write_table(ctx: Context, planned: layout.Layout, params: TableParams) -> N
         primaries = [
             mbr.Slot(place.start, place.size, int(each.type, 16), each.active)
             for each, place in zip(params.partitions, planned.places, strict=True)
+            if each.in_table
         ]
         start, end = mbr.encode(planned.size, params.id, primaries), b""
     elif params.table == "none":
@@ -166,6 +171,8 @@ def _write_table(ctx: Context, planned: layout.Layout, params: TableParams) -> N
 def _slots(planned: layout.Layout, partitions: Sequence[PartitionParams]) -> list[gpt.Slot]:
     slots = []
     for each, place in zip(partitions, planned.places, strict=True):
+        if not each.in_table:
+            continue
         bits = sum(1 << bit for bit in set(each.attributes))
         slots.append(gpt.Slot(place.start, place.size, each.type, each.partuuid, each.gpt_name, bits))
     return slots

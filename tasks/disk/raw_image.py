@@ -60,7 +60,7 @@ def _parts(ctx: Context, rows: list[dict[str, Any]]) -> list[tuple[Path, int]]:
         if path is None:
             continue  # without a filesystem
         if path.stat().st_size > row["size"]:
-            raise StageError(f"{path} is larger than its partition", "Remove it; it is made again.")
+            raise StageError(f"{path} is larger than its partition {row['name']}", "Set its size, or let it be auto.")
         parts.append((path, row["start"]))
     return parts
 

@@ -23,6 +23,7 @@ from bootsmith.tasks.inspection.volumes import Image
 from bootsmith.tasks.recipe import cmdline
 from bootsmith.tasks.recipe.loaders.kinds import KINDS, served
 from bootsmith.tasks.recipe.model.disk import Partition
+from bootsmith.tasks.recipe.model.recipe import Recipe
 from bootsmith.tasks.tools import host, readers
 from bootsmith.tasks.tools.bounds import Bounds
 from bootsmith.tasks.tools.enclosure import Shown
@@ -44,7 +45,7 @@ def table(subject: Subject) -> Iterator[str]:
     disk = subject.recipe.disk
     if (found.table, found.id) != (disk.table, disk.id if disk.table != "none" else ""):
         yield f"!it is {found.table} {found.id}, the recipe's is {disk.table} {disk.id}"
-    wanted = list(disk.partitions.values())
+    wanted = _in_table(subject.recipe)
     if len(wanted) != len(found.parts):
         yield f"!the recipe has {len(wanted)} partitions"
         return
@@ -77,7 +78,7 @@ def _partition(image: Image, part: Part, wanted: Partition, kind: str) -> Iterat
 
 def filesystems(subject: Subject) -> Iterator[str]:
     """Look at what each partition holds: as the recipe has it, and found clean by the filesystem's own check."""
-    wanted = [*subject.recipe.disk.partitions.values()] if subject.recipe else []
+    wanted = _in_table(subject.recipe) if subject.recipe else []
     for index, part in enumerate(subject.inspection.parts):
         name = part.name or (str(part.number) if part.number else "disk")
         inside = part.filesystem
@@ -96,6 +97,11 @@ def filesystems(subject: Subject) -> Iterator[str]:
         yield from _contents(subject, index, name)
 
 
+def _in_table(recipe: Recipe) -> list[Partition]:
+    """Return the partitions of a recipe that its table has."""
+    return [part for part in recipe.disk.partitions.values() if part.in_table]
+
+
 def _wanted(partition: Partition) -> tuple[str, str]:
     """Return the kind and the UUID of what a partition of a recipe is to hold."""
     if partition.encrypt:
@@ -109,7 +115,7 @@ def _contents(subject: Subject, index: int, name: str) -> Iterator[str]:
     inside, room = part.filesystem, subject.image.size(part)
     outer = subject.inspection.parts[index].filesystem
     if outer and inside != outer:
-        wanted = [*subject.recipe.disk.partitions.values()][index] if subject.recipe else None
+        wanted = _in_table(subject.recipe)[index] if subject.recipe else None
         yield f"in it {inside.kind if inside else 'nothing that is known'}"
         kind = wanted and ("FAT32" if wanted.fs == "vfat" else wanted.fs)
         if wanted and (inside is None or (inside.kind, inside.uuid) != (kind, wanted.uuid)):
@@ -295,7 +301,7 @@ def free_space(subject: Subject) -> Iterator[str]:
     if subject.recipe is None:
         raise NotMade("no recipe to promise any")
     parts = [subject.image.parts[part.number] for part in subject.inspection.parts]
-    for part, partition in zip(parts, subject.recipe.disk.partitions.values(), strict=False):
+    for part, partition in zip(parts, _in_table(subject.recipe), strict=False):
         inside = part.filesystem
         if inside is None or inside.available is None or not partition.mount:
             continue

@@ -14,8 +14,10 @@ from bootsmith.tasks.disk.luks import volume as luks
 from bootsmith.tasks.disk.luks.volume import LuksParams
 from bootsmith.tasks.disk.packed_filesystem import PackedFilesystemParams
 from bootsmith.tasks.disk.sizing import ExtForm
+from bootsmith.tasks.disk.swap import SwapParams
 from bootsmith.tasks.planning import disk_inputs
 from bootsmith.tasks.planning import placement as places
+from bootsmith.tasks.planning.stages import extraction
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -45,6 +47,9 @@ def _stages(recipe: Recipe, site: Site) -> Iterator[Stage]:
         if partition.packed:
             yield _packed(recipe, partition, site)
             continue
+        if partition.fs == "swap":
+            yield _swap(partition, site)
+            continue
         if partition.mount == "/":
             yield _base(recipe, partition, site)
         is_root = partition.mount == "/"
@@ -61,9 +66,23 @@ def _stages(recipe: Recipe, site: Site) -> Iterator[Stage]:
         )
 
 
-def image(partition: Partition, site: Site) -> Path:
-    """Return what goes into a partition's place."""
+def image(recipe: Recipe, partition: Partition, site: Site) -> Path | None:
+    """Return what goes into a partition's place, None where nothing does."""
+    if partition.fs == "none":
+        return extraction.path(partition.content, recipe, site) if partition.content else None
     return site.volume_image(partition.name) if partition.encrypt else site.partition_image(partition.name)
+
+
+def _swap(partition: Partition, site: Site) -> Stage:
+    return Stage(
+        name=f"populate/{partition.name}",
+        run="bootsmith.tasks.disk.swap:run",
+        inputs={"geometry": site.geometry(partition.name)},
+        outputs={"image": site.partition_image(partition.name)},
+        params=SwapParams(partition.name, partition.uuid, partition.label).to_json(),
+        stored=False,  # at once made again
+        doc=f"the swap of {partition.name}",
+    )
 
 
 def _encryption(partition: Partition, encryption: Encryption, site: Site) -> Stage:

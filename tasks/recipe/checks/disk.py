@@ -29,7 +29,7 @@ def _mounts(recipe: Recipe) -> Iterable[Finding]:
         if part.mount in seen:
             yield (*PARTS, name, "mount"), f"{seen[part.mount]} is mounted at {part.mount} already; take another place"
         seen.setdefault(part.mount, name)
-        if part.fs == "none":
+        if part.fs in ("none", "swap"):
             yield (*PARTS, name, "mount"), "there is no filesystem to mount; write fs:, or remove the mount"
     for name in {"layout", "base"} & parts.keys():  # partition/layout.json is the disk's, populate/base no partition's
         yield (*PARTS, name), "bootsmith keeps a file of that name; take another name"
@@ -61,7 +61,7 @@ def _sizes(recipe: Recipe) -> Iterable[Finding]:
     for name, part in disk.partitions.items():
         if part.packed and part.extra:
             yield (*PARTS, name, "extra"), f"nobody writes to a {part.fs}, so nothing stays free in it; remove it"
-        if part.fs == "none" and part.size == "auto":
+        if part.fs in ("none", "swap") and part.size == "auto" and not part.content:
             yield (*PARTS, name, "size"), "there is no filesystem to measure; write a size"
         if part.encrypt and isinstance(part.size, int) and part.size <= _BEFORE[part.encrypt.luks]:
             what = f"{show_size(part.size)} is all taken by the header of LUKS{part.encrypt.luks}"
@@ -95,8 +95,8 @@ def _space(recipe: Recipe) -> Iterable[Finding]:
 
 
 def _least(part: Partition) -> int:
-    if isinstance(part.size, int):
-        return part.size
+    if isinstance(part.size, int) or part.content:
+        return part.size if isinstance(part.size, int) else SECTOR
     return (LEAST_FAT32 if part.fs == "vfat" else LEAST) + (_BEFORE[part.encrypt.luks] if part.encrypt else 0)
 
 
@@ -143,6 +143,20 @@ def _read_only(recipe: Recipe) -> Iterable[Finding]:
         if part.packed and part.fs in NAMELESS and named and recipe.disk.table == "none":
             what = f"a {part.fs} on a disk without a table has nothing that a line could name it by; write none"
             yield ("system", "fstab"), what
+
+
+def _bare(recipe: Recipe) -> Iterable[Finding]:
+    """Find bytes that a filesystem would lie over, and what cannot be without an entry in the table."""
+    disk = recipe.disk
+    for name, part in disk.partitions.items():
+        path = (*PARTS, name)
+        if part.content and (part.fs != "none" or part.encrypt):
+            yield (*path, "content"), f"{part.fs} has its own; remove it, or write fs: none"
+        if not part.in_table and (part.fs != "none" or part.active or part.attributes):
+            yield (*path, "in_table"), "what is not in the table is found by nobody but firmware; remove it"
+        if disk.table == "gpt" and part.start is not None and part.start < 34 * SECTOR:
+            what = f"{show_size(part.start)} is within the GPT, which takes {show_size(34 * SECTOR)}"
+            yield (*path, "start"), f"{what}; write more, or disk.table: mbr"
 
 
 def _encrypted(recipe: Recipe) -> Iterable[Finding]:
@@ -200,6 +214,7 @@ RULES: tuple[tuple[tuple[KeyPath, ...], Callable[[Recipe], Iterable[Finding]]], 
     *(((*_LAYOUT, ("boot", "root"), ("system",)), rule) for rule in table.RULES),
     ((*_LAYOUT, ("boot",), ("source",), ("system", "fstab")), _read_only),
     ((*_LAYOUT, ("boot",), ("source",)), _encrypted),
+    (_LAYOUT, _bare),
     (_LAYOUT, _sizes),
     (_LAYOUT, _space),
     (_LAYOUT, _labels),

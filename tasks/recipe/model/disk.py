@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from bootsmith.tasks.build.secret import Secret
+from bootsmith.tasks.recipe.model.files import File
 
 PACKED: Final = ("squashfs",)
 """Filesystems that are packed and read-only."""
@@ -33,7 +34,7 @@ class Partition:
     """
 
     name: str
-    fs: Literal["ext4", "ext3", "ext2", "vfat", "squashfs", "none"]
+    fs: Literal["ext4", "ext3", "ext2", "vfat", "squashfs", "swap", "none"]
     mount: str | None
     size: int | Literal["auto", "remaining"]
     extra: int
@@ -48,6 +49,8 @@ class Partition:
     options: str
     fsck_pass: int  # key `pass`
     overlay: Literal["memory", "none"]
+    content: File | None
+    in_table: bool
     encrypt: Encryption | None
     features: tuple[str, ...]
     inode_size: int

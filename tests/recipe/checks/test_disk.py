@@ -107,7 +107,7 @@ BAD = [
     ),
     (
         SOURCE + "disk: {partitions: {esp: {start: 1s}, root: {mount: /}}}\n",
-        ["2:34: disk.partitions.esp.start: 1s is too small; write at least 17K"],
+        ["2:34: disk.partitions.esp.start: 1s is within the GPT, which takes 17K; write more, or disk.table: mbr"],
     ),
     (
         SOURCE + "disk: {partitions: {esp: {type: 0x0F}, root: {mount: /, type: rot}}}\n",
