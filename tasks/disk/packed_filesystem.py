@@ -22,5 +22,5 @@ def run_squashfs(ctx: Context) -> None:
     params = PackedFilesystemParams.of(ctx)
     filling = sources.gather(ctx, params, params.partition)
     image = ctx.outputs["image"]
-    squashfs.pack(ctx, filling.tree, filling.sources, image, params.epoch)
+    squashfs.pack(ctx, filling.tree, filling.sources, image, epoch=params.epoch)
     ctx.outputs["size"].write_text(json.dumps({"size": image.stat().st_size}) + "\n")

@@ -44,7 +44,7 @@ def run(ctx: Context) -> None:
         sources.append(_one_file(ctx, _FSTAB, _NO_FSTAB))
         (entry,) = layer.read_index(ctx.work / "one.index")
         tree[_FSTAB] = (count, entry)
-    pack(ctx, tree, sources, ctx.outputs["image"], params.epoch)
+    pack(ctx, tree, sources, ctx.outputs["image"], epoch=params.epoch)
 
 
 def pack(
@@ -52,8 +52,8 @@ def pack(
     tree: Mapping[str, tuple[int, Entry]],
     sources: Sequence[Path],
     image: Path,
-    epoch: int,
     *,
+    epoch: int,
     compress: str = "zstd",
 ) -> None:
     """Pack a tree, whose files' data is in the tars `sources`, by number."""

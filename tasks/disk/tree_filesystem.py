@@ -85,7 +85,7 @@ def run_squashfs(ctx: Context) -> None:
     """Pack the tree by mksquashfs."""
     params = TreeSquashfsParams.of(ctx)
     tree = finished_tree.gather(ctx, params)
-    squashfs.pack(ctx, tree.entries, tree.sources, ctx.outputs["image"], params.epoch, compress=params.compress)
+    squashfs.pack(ctx, tree.entries, tree.sources, ctx.outputs["image"], epoch=params.epoch, compress=params.compress)
 
 
 def run_erofs(ctx: Context) -> None:

@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
-from bootsmith.tasks.disk import inspect, superblock
-from bootsmith.tasks.disk.image_content import Disk, descriptor, opened
-from bootsmith.tasks.disk.inspect import Part
 from bootsmith.tasks.disk.node import Node, Reader
-from bootsmith.tasks.disk.passphrase import Passphrase
-from bootsmith.tasks.errors import BootsmithError, StageError, UsageError
-
-if TYPE_CHECKING:
-    from bootsmith.tasks.disk.luks.clear import ClearDisk
+from bootsmith.tasks.disk.parts import Part
+from bootsmith.tasks.disk.raw_content import Disk, descriptor
+from bootsmith.tasks.disk.superblock import Filesystem
+from bootsmith.tasks.errors import UsageError
 
 
 class Files(Reader, Protocol):
@@ -46,9 +39,10 @@ class Image:
         self.disk = disk
         self.identity = identity
         self.parts = {each.number: each for each in parts}
-        self.unsealed = False
-        """Whether a passphrase was given that is no outer one's: of its volumes."""
-        self._clear: dict[int, ClearDisk] = {}
+        self.clear: dict[int, Disk] = {}
+        """What of its volumes was unlocked, see unlocking.py."""
+        self.sealed: dict[int, Filesystem] = {}
+        """The volumes themselves, of those that were."""
         self._files: dict[int, Files] = {}
         self._open = ExitStack()
 
@@ -90,7 +84,7 @@ class Image:
 
     def where(self, part: Part) -> tuple[Disk, int, int]:
         """Return on which disk a partition's filesystem is, where, and how much room it has."""
-        clear = self._clear.get(part.number)
+        clear = self.clear.get(part.number)
         return (clear, 0, clear.size) if clear else (self.disk, part.start, part.size)
 
     def size(self, part: Part) -> int:
@@ -102,45 +96,13 @@ class Image:
         """The partitions that are volumes of LUKS, and were not unlocked."""
         return [each for each in self.parts.values() if each.filesystem and each.filesystem.kind.startswith("LUKS")]
 
-    def unlock(self, keys: Sequence[bytes]) -> None:
-        """Unlock what these passphrases open. Raises BootsmithError where one does not open anything."""
-        from bootsmith.tasks.disk.luks import opened as luks
-        from bootsmith.tasks.disk.luks.clear import ClearDisk
-        from bootsmith.tasks.disk.luks.volume import crypto_library
-        from bootsmith.tasks.tools import host
-
-        locked = self.locked
-        if not locked or not keys:
-            return
-        library, refused = crypto_library(host.find("openssl")), None
-        for part in locked:
-            for key in keys:
-                try:
-                    found = luks.unlock(_named(self.path, part), partial(_inside, self.disk, part), key, library)
-                except BootsmithError as error:
-                    refused = error
-                    if isinstance(error, StageError):
-                        break
-                    continue
-                clear = ClearDisk(self.disk, part.start, part.size, found, library)
-                self._open.callback(clear.close)
-                self._clear[part.number] = clear
-                self.parts[part.number] = replace(part, filesystem=superblock.probe_any(clear.read))
-                break
-        if refused and not self._clear:
-            raise refused
+    def close_with(self, closed: Callable[[], None]) -> None:
+        """Have something closed with the image."""
+        self._open.callback(closed)
 
     def close(self) -> None:
         """Close what was opened."""
         self._open.close()
-
-
-def _named(path: Path, part: Part) -> str:
-    return f"{path}, partition {part.number}" if part.number else str(path)
-
-
-def _inside(disk: Disk, part: Part, offset: int, length: int) -> bytes:
-    return disk.read(part.start + offset, min(length, part.size - offset)) if 0 <= offset < part.size else b""
 
 
 def reader(part: Part) -> str | None:
@@ -148,32 +110,3 @@ def reader(part: Part) -> str | None:
     kind = part.filesystem.kind if part.filesystem else ""
     known = {"FAT": "fat", "ext": "ext", "squashfs": "squashfs"}
     return next((name for word, name in known.items() if kind.startswith(word)), None)
-
-
-@contextlib.contextmanager
-def looked_into(path: Path, passphrase: Passphrase | None = None, keys: Sequence[bytes] = ()) -> Iterator[Image]:
-    """Yield an image, open; volumes on it that the passphrase, or one of the keys, opens, too.
-
-    Raises UsageError for what is none, StageError for a damaged one, BootsmithError where a passphrase opens nothing.
-    """
-    outer, unused = passphrase, None
-    try:
-        kind = inspect.format_of(path, opens=passphrase is not None)
-    except UsageError as error:
-        if passphrase is None:
-            raise
-        outer, unused = None, error
-        kind = inspect.format_of(path, opens=False)
-    with opened(path, kind, outer) as disk:
-        table, identity, parts, _ = inspect.parts(disk)
-        if not parts:
-            raise UsageError(f"{path} has no partition, and no filesystem that is known", "`doit inspect` tells more.")
-        image = Image(path, disk, table, identity, parts)
-        if unused and not image.locked:
-            raise unused
-        try:
-            image.unsealed = unused is not None
-            image.unlock([*keys, *([passphrase.text] if passphrase else [])])
-            yield image
-        finally:
-            image.close()

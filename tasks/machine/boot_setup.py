@@ -66,7 +66,8 @@ def prepare(
     say: Callable[[str], None] = lambda _: None,
 ) -> BootSetup:
     """Return the setup of a boot on this host. Raises BootsmithError where no such machine can be had."""
-    accel = accelerator.choose(machine.accel)
+    found = firmware_of(machine, subject) if subject.kind == "uefi" else None
+    accel = accelerator.choose(machine.accel, smm=found is not None and found.secure)
     if accel.note:
         say(accel.note)
     seen = machine.type != "microvm" and (test.screenshot or subject.kind == "bios")  # a BIOS talks to the screen only
@@ -74,6 +75,5 @@ def prepare(
         machine, display="none", monitor=False, gdb=False, debug=None, serial="stdio", forward=(), keep=False,
         login="none", gpu="std" if seen and machine.gpu == "none" else machine.gpu,
     )  # fmt: skip
-    found = firmware_of(machine, subject) if subject.kind == "uefi" else None
     program = qemu.PROGRAMS[subject.arch]
     return BootSetup(subject, headless, test, accel, found, entry, password, program)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,7 +12,7 @@ from bootsmith.cache.errors import Unwritable
 from bootsmith.cache.files import temporary
 from bootsmith.tasks.errors import RecipeError, StageError
 from bootsmith.tasks.packages import debs, downloads, lists, mirrors, request, resolution
-from bootsmith.tasks.packages.lockfile import LockFile, Package, changes, read, write
+from bootsmith.tasks.packages.lockfile import Change, LockFile, Package, changes, read, write
 from bootsmith.tasks.recipe.model.source import Debian
 from bootsmith.tasks.recipe.values.files import packaged
 
@@ -39,13 +39,22 @@ def ensure(recipe: Recipe, path: Path, store: Store, say: Callable[[str], None])
     return _renew(recipe, path, old, store, say, keeps=old is not None and request.begins_alike(old, recipe))
 
 
-def update(recipe: Recipe, path: Path, store: Store, say: Callable[[str], None]) -> list[str]:
-    """Resolve a recipe's packages again and write them down; return what changed, a line each."""
+def update(
+    recipe: Recipe, path: Path, store: Store, say: Callable[[str], None], only: Sequence[str] = ()
+) -> list[Change]:
+    """Resolve a recipe's packages again and write them down; return what changed.
+
+    Of `only` some packages those are brought to their newest versions, with what these need, and all else stays.
+    """
     try:
         old = read(path) if path.exists() else None
     except StageError:
         old = None  # an update is the way out of a damaged one
-    new = _renew(recipe, path, old, store, say)
+    if only and old is None:
+        raise StageError(f"there is no {path.name} that fits yet", "Resolve all of it first: `doit update`.")
+    if only and old is not None and (reason := request.stale(old, recipe)):
+        raise StageError(f"{path.name} no longer fits the recipe ({reason})", "Resolve all of it first: `doit update`.")
+    new = _renew(recipe, path, old, store, say, only=only)
     return changes(old, new)
 
 
@@ -57,8 +66,12 @@ def _renew(
     say: Callable[[str], None],
     *,
     keeps: bool = False,
+    only: Sequence[str] = (),
 ) -> LockFile:
-    """Resolve and write down; with `keeps` only the layers of packages, on top of what the old lock begins with."""
+    """Resolve and write down; with `keeps` only the layers of packages, on top of what the old lock begins with.
+
+    Of `only` some packages, no others.
+    """
 
     def control(package: Package) -> bytes:
         deb = downloads.fetch([package.download], store, lambda: found, say)[package.sha256]
@@ -70,7 +83,10 @@ def _renew(
     try:
         found = mirrors.find(*request.mirrors(recipe))
         with _lists_folder(store) as folder:
-            if old is not None and keeps:
+            if old is not None and only:
+                new = resolution.resolve_packages(recipe, old, only, found, folder, say, control)
+                _check_there(recipe, new, store, found)
+            elif old is not None and keeps:
                 new = _with_layers(recipe, old, store, folder, found, say, control)
             else:
                 new = resolution.resolve(recipe, found, folder, say, control)

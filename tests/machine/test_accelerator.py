@@ -25,6 +25,7 @@ class FakeQemu:
 
     def __init__(self, *answers: str, version: tuple[int, ...] = (9, 2), identity: str = "qemu-1") -> None:
         self.tried = 0
+        self.smm = False
         self._answers = list(answers)
         self._version = version
         self._identity = identity
@@ -35,9 +36,10 @@ class FakeQemu:
     def version(self) -> tuple[int, ...]:
         return self._version
 
-    def smoke(self, seconds: float) -> str:
+    def smoke(self, seconds: float, *, smm: bool) -> str:
         assert seconds == 2
         self.tried += 1
+        self.smm = smm
         return self._answers.pop(0) if len(self._answers) > 1 else self._answers[0]
 
 
@@ -86,6 +88,23 @@ def test_the_answer_is_remembered(tmp_path: Path, answer: str) -> None:
     again = FakeQemu("no guest may be started")
     assert choose(tmp_path, again) == first
     assert again.tried == 0
+
+
+@pytest.mark.usefixtures("device")
+def test_system_management_mode_is_asked_for_by_itself(tmp_path: Path) -> None:
+    """A KVM that runs guests and has no such mode runs all but those that need it; both answers are remembered."""
+    lacking = FakeQemu("QEMU ended with status 1: System Management Mode not supported by this hypervisor.")
+    memory = tmp_path / "kvm.json"
+    for _ in range(2):
+        for smm, asked, kind in ((False, FakeQemu(""), "kvm"), (True, lacking, "tcg")):
+            found = accelerator.choose(
+                "auto", smm=smm, memory=memory, boot_id="boot-1", device=tmp_path / "kvm", qemu=asked
+            )
+            assert (found.kind, asked.smm) == (kind, smm)
+            assert ("System Management Mode" in found.note) == smm
+    assert lacking.tried == 2  # of one question
+    words = accelerator.smoke_command(Path("/usr/bin/qemu"), Path("/t/smoke.img"), smm=True)
+    assert words[words.index("-machine") + 1] == "q35,smm=on"
 
 
 @pytest.mark.usefixtures("device")
@@ -185,7 +204,7 @@ def test_a_real_process_is_judged(tmp_path: Path, script: str, answer: str) -> N
     program.write_text("#!/bin/sh\n" + script.replace("PID", str(pid)) + "\n")
     program.chmod(0o755)
     qemu = accelerator.HostQemu(program)
-    assert qemu.smoke(0.5) == answer
+    assert qemu.smoke(0.5, smm=False) == answer
     if pid.exists():
         assert not Path(f"/proc/{pid.read_text().strip()}").exists()
 
@@ -223,7 +242,7 @@ def test_no_guest_under_kvm_outlives_its_probe(monkeypatch: pytest.MonkeyPatch, 
     """
     monkeypatch.setattr(accelerator, "KVM", Accel("kvm", cpu))
     before = {child.pid for child in psutil.Process().children(recursive=True)}
-    answer = accelerator.HostQemu(host.find("qemu-system-x86_64")).smoke(1)
+    answer = accelerator.HostQemu(host.find("qemu-system-x86_64")).smoke(1, smm=False)
     assert re.fullmatch(r"|a one-sector guest did not come to its end in 1 s|QEMU ended with status \d+: .+", answer)
     assert answer or Path("/dev/kvm").exists()
     assert {child.pid for child in psutil.Process().children(recursive=True)} == before

@@ -27,7 +27,7 @@ def fixture_here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Runs see TCG and a firmware of their own, whatever this host has."""
     found = Firmware(tmp_path / "CODE.fd", tmp_path / "VARS.fd")
     found.variables.write_bytes(b"variables")
-    monkeypatch.setattr(accelerator, "choose", lambda _wanted: TCG)
+    monkeypatch.setattr(accelerator, "choose", lambda _wanted, **_: TCG)
     monkeypatch.setattr(firmware, "find", lambda secure_boot=False: replace(found, secure=secure_boot))
 
 

@@ -38,17 +38,19 @@ def inspect(request: Request) -> None:
 def verify(request: Request) -> None:
     """Read an image back and say what is wrong with it. Raises StageError where anything is."""
     from bootsmith.tasks.disk import inspect as inspection
-    from bootsmith.tasks.inspection import verification
-    from bootsmith.tasks.inspection.volumes import looked_into
+    from bootsmith.tasks.inspection import filesystem_checkers, other_outputs, verification
+    from bootsmith.tasks.inspection.opening import looked_into
+    from bootsmith.tasks.planning.expectation import expected
 
     image = disk(request)
     opener = passphrase(request, image)
     recipe = None if _given(request) or is_past(request) else request.session.recipe(request.recipe)
     with looked_into(image, opener, keys(request, image)) as opened:
-        outer = None if opened.unsealed else opener
-        found = list(verification.verify(opened, inspection.inspect(image, outer), recipe))
+        problems = inspection.inspect(image, None if opened.clear and opener else opener).problems
+        wanted = None if recipe is None else expected(recipe)
+        found = list(verification.verify(opened, problems, wanted, filesystem_checkers.look))
     if recipe is not None:
-        found += verification.outputs(image, _disks(request))
+        found += other_outputs.outputs(image, _disks(request))
     progress, name = request.session.progress, shown(request, image)
     if request.options["json"]:
         progress.answer(json.dumps([each._asdict() for each in found], indent=2))

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import IO, Final
 
 from bootsmith.cache.files import sparse
-from bootsmith.tasks.disk.image_content import Disk
 from bootsmith.tasks.disk.luks.aes_xts import UNIT, Cipher
 from bootsmith.tasks.disk.luks.opened import Unlocked
+from bootsmith.tasks.disk.raw_content import Disk
 from bootsmith.tasks.errors import StageError
 
 _PIECE: Final = 1 << 20

@@ -76,6 +76,8 @@ def _qcow2(name: str, output: model.Qcow2, recipe: Recipe, site: Site) -> Stage:
         secrets={PASSPHRASE: output.encrypt} if output.encrypt else {},
         # Encryption is salted: only the store can give the same bytes again.
         stored=output.encrypt is not None,
+        # What is packed can be made of the clusters of before.
+        carry="image" if output.compress != "none" and not backing else None,
         doc=f"the disk as qcow2: {output.file}",
     )
 
@@ -124,7 +126,6 @@ def _gcp(name: str, output: model.Gcp, recipe: Recipe, site: Site) -> Stage:
 
 
 def _aws(name: str, output: model.Aws, recipe: Recipe, site: Site) -> Stage:
-    boot_mode = "uefi" if "uefi" in served(recipe.boot.loader) else "legacy-bios"
     return Stage(
         name,
         "bootsmith.tasks.disk.formats.aws:run",
@@ -136,7 +137,7 @@ def _aws(name: str, output: model.Aws, recipe: Recipe, site: Site) -> Stage:
             key=output.file,
             description=recipe.description or recipe.name,
             architecture={"amd64": "x86_64", "i386": "i386"}[recipe.arch],
-            boot_mode=boot_mode,
+            boot_mode="uefi" if "uefi" in _firmware(recipe) else "legacy-bios",
         ).to_json(),
         ("qemu-img",),
         doc=f"the disk as Amazon's cloud imports it: {output.file}",
@@ -147,7 +148,6 @@ def _appliance(name: str, output: model.Ova | model.Ovf | model.Box, recipe: Rec
     """Return the stage of a disk with a machine around it."""
     run, what = _APPLIANCES[type(output)]
     machine = recipe.machine
-    firmware = served(recipe.boot.loader) if machine.firmware == "auto" else [machine.firmware]
     return Stage(
         name,
         run,
@@ -164,12 +164,18 @@ def _appliance(name: str, output: model.Ova | model.Ovf | model.Box, recipe: Rec
             memory=machine.memory,
             drive=machine.drive,
             nic=machine.nic,
-            uefi=firmware[:1] == ["uefi"],
+            uefi=_firmware(recipe)[:1] == ["uefi"],
             provider=output.provider if isinstance(output, model.Box) else "",
         ).to_json(),
         ("qemu-img", "gzip") if isinstance(output, model.Box) else ("qemu-img",),
         doc=f"{what}: {output.file}",
     )
+
+
+def _firmware(recipe: Recipe) -> list[str]:
+    """Return what the machine is started by: what the recipe says, else what its loaders are for."""
+    asked = recipe.machine.firmware
+    return [*served(recipe.boot.loader)] if asked == "auto" else [asked]
 
 
 def _files(roles: tuple[str, ...], output: model.OutputSpec, site: Site) -> dict[str, Path]:

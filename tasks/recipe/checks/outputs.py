@@ -12,7 +12,20 @@ from bootsmith.tasks.recipe.values.units import show_size
 
 STAGES = (
     *("rootfs", "layers", "initramfs", "kernel", "partition", "populate", "bootloader", "assemble", "convert"),
-    *("files", "entries", "iso", "test", "log", "at", "disk.raw", "run.qcow2", "run.json", "debug.log"),
+    *(
+        "files",
+        "built",
+        "scratch",
+        "entries",
+        "iso",
+        "test",
+        "log",
+        "at",
+        "disk.raw",
+        "run.qcow2",
+        "run.json",
+        "debug.log",
+    ),
 )
 """What bootsmith itself keeps in a build directory."""
 MIB, GIB = 1 << 20, 1 << 30

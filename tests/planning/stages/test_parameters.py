@@ -28,6 +28,9 @@ from bootsmith.tasks.disk.squashfs import SquashfsParams
 from bootsmith.tasks.disk.swap import SwapParams
 from bootsmith.tasks.disk.tree_disk import DirectoryDiskParams, TarDiskParams
 from bootsmith.tasks.disk.tree_filesystem import TreeErofsParams, TreeExtParams, TreeSquashfsParams
+from bootsmith.tasks.inspection.disk_tree import DiskTreeParams
+from bootsmith.tasks.inspection.expectation import Expected
+from bootsmith.tasks.inspection.readback import CheckParams
 from bootsmith.tasks.packages.bootstrap import DebianParams
 from bootsmith.tasks.packages.package_files import ExtractionParams
 from bootsmith.tasks.packages.package_layer import PackagesParams
@@ -49,6 +52,7 @@ from bootsmith.tasks.tree.installed_kernel import InstalledParams
 from bootsmith.tasks.tree.manifest import ManifestParams
 from bootsmith.tasks.tree.oci_archive import OciParams
 from bootsmith.tasks.tree.overlay_layer import OverlayParams
+from bootsmith.tasks.tree.own_build import BuildParams
 from bootsmith.tasks.tree.root_initramfs import RootParams
 from bootsmith.tasks.tree.system_layer import SystemParams
 from bootsmith.tasks.tree.tree_archive import TreeArchiveParams
@@ -86,9 +90,12 @@ PARAMS: dict[str, type[Params]] = {
     "disk.swap:run": SwapParams,
     "disk.tree_disk:pack_directory": DirectoryDiskParams,
     "disk.tree_disk:unpack_tar": TarDiskParams,
+    "inspection.disk_tree:take": DiskTreeParams,
     "disk.tree_filesystem:run_erofs": TreeErofsParams,
     "disk.tree_filesystem:run_ext": TreeExtParams,
     "disk.tree_filesystem:run_squashfs": TreeSquashfsParams,
+    "inspection.readback:check": CheckParams,
+    "inspection.readback:run": Expected,
     "packages.bootstrap:run": DebianParams,
     "packages.package_files:run": ExtractionParams,
     "packages.package_layer:run": PackagesParams,
@@ -115,12 +122,19 @@ PARAMS: dict[str, type[Params]] = {
     "tree.manifest:run": ManifestParams,
     "tree.oci_archive:run": OciParams,
     "tree.overlay_layer:run": OverlayParams,
+    "tree.own_build:run": BuildParams,
     "tree.system_layer:run": SystemParams,
     "tree.tree_archive:run": TreeArchiveParams,
 }
 """What a stage runs, in `tasks`, and what its parameters are; what is not here has none."""
-_INITRD = ("find", "pack", "take")
-NONE = {"packages.lock_parts:run", "tree.exported_file:run", *(f"tree.initrd_sources:{each}" for each in _INITRD)}
+_INITRDS = {f"tree.initrd_sources:{each}" for each in ("find", "pack", "take")}
+NONE = {
+    "packages.lock_parts:run",
+    "tree.exported_file:run",
+    "disk.squashfs_tree:take",
+    "tree.erofs_image:take",
+    *_INITRDS,
+}
 
 OWN = """
 source: {directory: {path: tree, owner: keep}}
@@ -132,6 +146,7 @@ boot: {loader: LOADER, kernel: {package: pk, path: /boot/k}, initrd: {package: p
 outputs: [raw, qcow2: {file: b.qcow2, backing: base.qcow2, compress: none}, qcow2: {snapshot: first}, vhd, vhdx, vdi,
   vmdk, azure, gcp, aws, ova, ovf, box, raw: {compress: gzip}]
 """
+OF_IMAGE = "source: {KIND: k}\nsystem: none\nboot: {loader: direct, kernel: k, initrd: tree}\noutputs: [kernel]\n"
 RECIPES = {
     "large": LARGE,
     "cds": SOURCE + "outputs: [iso, iso: {file: b.iso, loader: isolinux}, cidata]\n",
@@ -143,8 +158,12 @@ RECIPES = {
     "boot: {loader: direct, kernel: k, initrd: tree}\noutputs: [kernel]\n",
     "container": "source: {container: {file: k, target: a, args: {A: b}, images: {c: k}, network: true}}\n"
     "system: none\nboot: {loader: direct, kernel: k, initrd: tree}\noutputs: [kernel]\n",
+    **{kind: OF_IMAGE.replace("KIND", kind) for kind in ("erofs", "squashfs", "disk")},
     "mach": "arch: i386\nsource: none\nsystem: none\ndisk: {partitions: {root: {fs: ext2, mount: /}}}\n"
     "boot: {loader: grub-bios, protocol: multiboot, kernel: {first: [k], as: /k}, modules: [{file: k, as: /m}]}\n",
+    "built": "build: {b: {run: make, inputs: [k], output: o, env: {A: b}, scratch: [s]}}\nsource: none\nsystem: none\n"
+    "layers: [files: {/init: {from: {build: b}, mode: 0755}}]\n"
+    "boot: {loader: direct, kernel: k, initrd: tree}\noutputs: [kernel]\n",
     "trees": SOURCE + "boot: {loader: grub-efi, kernel: {file: k, as: /boot/k}}\n"
     "outputs: [tar, tgz, oci: {layers: each}, ext4, ext4: {file: b, size: 4M}, squashfs, erofs, manifest, sbom]\n",
     "inside": "source: {debian: {suite: trixie}}\nsystem: none\n"
@@ -194,7 +213,7 @@ def test_every_stage_is_told_of() -> None:
     assert {run.removeprefix("bootsmith.tasks.") for run in runs()} == {*PARAMS, *NONE}
 
 
-@pytest.mark.parametrize("room", ["tree", "disk", "boot", "packages"])
+@pytest.mark.parametrize("room", ["tree", "disk", "boot", "packages", "inspection"])
 def test_parameters_are_had_by_their_class(room: str) -> None:
     """Who runs reads no parameter by its name alone: what that is, and whether it is there, the class has checked."""
     files = sorted((CHECKOUT / "tasks" / room).rglob("*.py"))
