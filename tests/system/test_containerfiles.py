@@ -41,6 +41,7 @@ def fixture_top(tmp_path: Path) -> Path:
     folders = {f"{name}/": member("d") for name in ("boot", "etc", "usr", "usr/sbin", "usr/bin", "usr/lib")}
     links = {name: member("l", linkname=f"usr/{name}") for name in ("bin", "sbin", "lib")}
     accounts = {"etc/passwd": b"root:x:0:0::/root:/bin/sh\n", "etc/group": b"root:x:0:\n"}
+    accounts["etc/shadow"] = b"root:*:20000:0:99999:7:::\n"
     write_tar(tmp_path / "base.tar", {**folders, **links, **accounts, **programs("sh", "cat", "wc", "ln")})
     return tmp_path
 
