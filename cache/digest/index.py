@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
 from bootsmith.cache.files.sparse import extents
@@ -63,6 +63,30 @@ class Index:
         for start, digest in zip(range(0, size, CHUNK), self._digests(), strict=True):
             if next(theirs, None) != digest:
                 yield Chunk(start, min(CHUNK, size - start), digest)
+
+    def patched(self, other: bytes, at: int) -> Index:
+        """Return the index of this file with another's chunks, `other` being their digests, from byte `at` on.
+
+        The place has to be a chunk's beginning, and what is put there whole chunks, or all up to the file's end.
+        """
+        start = at // CHUNK * DIGEST
+        return Index(self.content[:start] + other + self.content[start + len(other) :])
+
+    @property
+    def digests(self) -> bytes:
+        """The digests of all chunks, one behind the other."""
+        return self.content[: -LENGTH.size]
+
+    def reread(self, descriptor: int, chunks: Iterable[int]) -> Index:
+        """Return the index of an open file of this size that differs from this one in some chunks, by number, alone."""
+        size, digests = self.size, bytearray(self.digests)
+        buffer = memoryview(bytearray(min(CHUNK, size)))
+        for number in sorted(chunks):
+            start = number * CHUNK
+            if start < size:
+                held = read(descriptor, buffer[: min(CHUNK, size - start)], start)
+                digests[number * DIGEST : (number + 1) * DIGEST] = xxh3_128_digest(held)
+        return Index(bytes(digests) + LENGTH.pack(size))
 
     def _digests(self) -> Iterator[bytes]:
         content = self.content

@@ -46,6 +46,10 @@ class Store:
 
     # -- blobs
 
+    def index(self, digest: str) -> Index | None:
+        """Return what a blob holds, chunk by chunk; None where it is not there, or damaged."""
+        return self._index(digest)
+
     def has(self, digest: str) -> bool:
         """Tell whether a blob and all its chunks are there; whether they are whole only `fetch` can tell."""
         index = self._index(digest)

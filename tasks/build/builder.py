@@ -97,7 +97,7 @@ class Builder:
         with workdirs.workdir(self.state / "tmp" / flat(stage.name), stage.name) as workdir:
             self._unnoted.touch()
             records.remove(self.freshness.record(stage))
-            made = Making(self.freshness, stage, workdir, say, look)
+            made = Making(self.freshness, stage, workdir, say, look, last=before.record)
             state: State = "built"
             if force or not stage.stored:
                 made.build()

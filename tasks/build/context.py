@@ -13,6 +13,8 @@ from typing import TYPE_CHECKING
 from bootsmith.tasks.build.stage import Download, Json, Stage
 
 if TYPE_CHECKING:
+    from bootsmith.cache.digest.index import Index
+    from bootsmith.tasks.build.indexes import Indexes
     from bootsmith.tasks.build.supplies import Supplies
     from bootsmith.tasks.build.tool_runner import ToolRunner
     from bootsmith.tasks.tools.process import Completed
@@ -27,6 +29,7 @@ class StageContext:
     work: Path
     runner: ToolRunner
     supplies: Supplies
+    indexes: Indexes
     previous: Path | None
     say: Callable[[str], None]
     tell: Callable[[str], None]
@@ -42,6 +45,23 @@ class StageContext:
     @property
     def hints(self) -> Mapping[str, Json]:
         return self.stage.hints
+
+    @property
+    def before(self) -> Mapping[str, Index]:
+        """What inputs held of which `previous` was made; see `Context.before`."""
+        return self.indexes.before
+
+    def index(self, role: str) -> Index:
+        """Return what an input file holds, chunk by chunk."""
+        return self.indexes.of_input(role)
+
+    def previous_index(self) -> Index:
+        """Return what `previous` holds, chunk by chunk; there must be one."""
+        return self.indexes.of_previous()
+
+    def claim(self, role: str, index: Index) -> None:
+        """Say what an output holds, so that it is not read again."""
+        self.indexes.claimed[role] = index
 
     def secret(self, role: str) -> bytes:
         """Return the bytes of a declared secret."""

@@ -11,10 +11,11 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import nullcontext, suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bootsmith.cache.digest import key as keys
 from bootsmith.cache.digest.fingerprint import fingerprint, note
+from bootsmith.cache.digest.index import Index, remember
 from bootsmith.cache.display import shown
 from bootsmith.cache.errors import CacheError, Unwritable
 from bootsmith.cache.store import record as records
@@ -22,11 +23,13 @@ from bootsmith.tasks.build import evidence
 from bootsmith.tasks.build import workdir as workdirs
 from bootsmith.tasks.build.cost import COSTS, Cost
 from bootsmith.tasks.build.freshness import Freshness, flat
+from bootsmith.tasks.build.indexes import Indexes, KeptIndexes
 from bootsmith.tasks.build.look import Look
 from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.errors import BootsmithError, StageError
 
 if TYPE_CHECKING:
+    from bootsmith.cache.digest.memo import Memo
     from bootsmith.cache.store.record import Record
 
 ATTEMPTS = 3  # at a stage whose inputs are edited while it runs
@@ -37,17 +40,31 @@ def log(build: Path, stage: Stage) -> Path:
     return build / "log" / f"{flat(stage.name)}.log"
 
 
+class _Carried(NamedTuple):
+    """The previous output of a stage that patches, taken from its place, and its fingerprint, where that was asked."""
+
+    path: Path
+    digest: str | None
+
+
 class Making:
     """A stage whose record is gone, in an empty `workdir`; `say` is told what happens, as `Context.say`.
 
     `look` is one at its inputs a moment ago, with which it begins: whatever is written to them since shows in the look
-    at its end.
+    at its end. `last` is the record there was.
 
     `notes` is what the user is to know when it is done, such as an edit while the stage ran.
     """
 
     def __init__(
-        self, freshness: Freshness, stage: Stage, workdir: Path, say: Callable[[str], None], look: Look
+        self,
+        freshness: Freshness,
+        stage: Stage,
+        workdir: Path,
+        say: Callable[[str], None],
+        look: Look,
+        *,
+        last: Record | None = None,
     ) -> None:
         self.notes: list[str] = []
         self._freshness = freshness
@@ -56,6 +73,8 @@ class Making:
         self._workdir = workdir
         self._say = say
         self._look = look
+        self._last = last
+        self._indexes = KeptIndexes(freshness.state / "indexes")
 
     def restore(self, cost: Cost | None) -> bool:
         """Take the outputs from the store, where it has what the key gives; tell whether. `cost` goes to the record."""
@@ -69,9 +88,12 @@ class Making:
         if not all(store.has(output["hash"]) for output in result.values()):
             return False
         made = {role: self._workdir / path.name for role, path in stage.outputs.items()}
-        older = {stage.carry: self._previous(self._workdir)}
-        if not all(store.fetch(result[role]["hash"], made[role], older.get(role)) for role in made):
+        older = self._previous(self._workdir)
+        onto = {stage.carry: older.path if older else None}
+        if not all(store.fetch(result[role]["hash"], made[role], onto.get(role)) for role in made):
             return False
+        for output in result.values():
+            self._indexes.keep(output["hash"], store)
         kept = self._evidence(look)
         record = records.Record(stage.name, key, parts, result, built=time.time(), how="restored", details=kept)
         if cost:  # what it takes to build is worth knowing still
@@ -144,7 +166,7 @@ class Making:
 
     def _attempt(self, workdir: Path, parts: Mapping[str, Any]) -> tuple[dict[str, Path], Record]:
         """Run the stage once; return its outputs, still under temporary names, and the record to be."""
-        previous = self._previous(workdir)
+        previous = self._previous(workdir, self._identities.memo)
         try:
             return self._run(workdir, parts, previous)
         except (BootsmithError, OSError):
@@ -153,7 +175,7 @@ class Making:
             workdirs.remove_tree(workdir)
             return self._run(workdir, parts, None)  # a patch that failed is made anew
 
-    def _run(self, workdir: Path, parts: Mapping[str, Any], previous: Path | None) -> tuple[dict[str, Path], Record]:
+    def _run(self, workdir: Path, parts: Mapping[str, Any], carried: _Carried | None) -> tuple[dict[str, Path], Record]:
         from bootsmith.tasks.build import running
 
         stage, memo = self._stage, self._identities.memo
@@ -163,13 +185,15 @@ class Making:
         file = log(self._freshness.plan.build, stage)
         file.parent.mkdir(parents=True, exist_ok=True)
         started = time.monotonic()
+        indexes = self._known(parts, carried)
         with file.open("wb") as sink:
             context = running.context(
                 stage,
                 made,
                 work,
                 lambda: self._identities.store,
-                previous=previous,
+                previous=carried.path if carried else None,
+                indexes=indexes,
                 log=sink,
                 say=self._say,
                 tell=self._tell,
@@ -187,10 +211,14 @@ class Making:
             if not path.is_file() or path.is_symlink():
                 raise AssertionError(f"{stage.name} did not make its output {role}")
             path.chmod(0o644)
-        outputs = {
-            role: {"file": path.name, "hash": fingerprint(path, memo), "size": path.stat().st_size}
-            for role, path in made.items()
-        }
+        outputs = {}
+        for role, path in made.items():
+            size, claimed = path.stat().st_size, indexes.claimed.get(role)
+            digest = fingerprint(path, memo) if claimed is None else _accepted(stage, role, size, claimed)
+            outputs[role] = {"file": path.name, "hash": digest, "size": size}
+            self._indexes.keep(digest)
+        for digest in indexes.used.values():
+            self._indexes.keep(digest)
         return made, records.Record(
             stage.name,
             keys.key(parts),
@@ -207,8 +235,30 @@ class Making:
             log=file.name,
         )
 
-    def _previous(self, workdir: Path) -> Path | None:
-        """Take the previous output of a stage that patches, unless somebody (a running QEMU) holds it."""
+    def _known(self, parts: Mapping[str, Any], carried: _Carried | None) -> Indexes:
+        """Return what is known of the stage's files without reading them."""
+        stage, last = self._stage, self._last
+        present = carried.digest if carried else None
+        before = {}
+        if last is not None and present and present == last.outputs.get(stage.carry or "", {}).get("hash"):
+            old, new = ({**each, "inputs": None} for each in (last.parts, parts))
+            if keys.encode(old) == keys.encode(new):
+                found = {role: self._indexes.find(digest) for role, digest in last.parts["inputs"].items()}
+                before = {role: index for role, index in found.items() if index is not None}
+        return Indexes(
+            stage.inputs,
+            carried.path if carried else None,
+            digests=parts["inputs"],
+            present=present,
+            before=before,
+            kept=self._indexes,
+        )
+
+    def _previous(self, workdir: Path, memo: Memo | None = None) -> _Carried | None:
+        """Take the previous output of a stage that patches, unless somebody (a running QEMU) holds it.
+
+        With a `memo`, what it holds is told too: read only where that is not known.
+        """
         if self._stage.carry is None:
             return None
         from bootsmith.cache.files.lock import FileLock
@@ -221,7 +271,12 @@ class Making:
             return None
         try:
             workdir.mkdir(parents=True, exist_ok=True)
-            return path.rename(workdir / "previous")
+            digest, before = fingerprint(path, memo) if memo else None, path.stat()
+            moved = path.rename(workdir / "previous")
+            after = moved.stat()
+            if memo and (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+                digest = fingerprint(moved)  # written to just then
+            return _Carried(moved, digest)
         finally:
             lock.release()
 
@@ -233,3 +288,12 @@ class Making:
             path.replace(final)
             note(final, record.outputs[role]["hash"], self._identities.memo)
         records.write(self._freshness.record(self._stage), record)
+
+
+def _accepted(stage: Stage, role: str, size: int, index: Index) -> str:
+    """Return the fingerprint of an output of which a stage says what it holds."""
+    if index.size != size or not index.is_sound():
+        raise AssertionError(f"{stage.name} says that its output {role} has {index.size} bytes, not {size}")
+    digest = index.digest
+    remember(index, digest)
+    return digest

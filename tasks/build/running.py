@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
 from bootsmith.tasks.build.context import StageContext
+from bootsmith.tasks.build.indexes import Indexes
 from bootsmith.tasks.build.supplies import Supplies
 from bootsmith.tasks.build.tool_runner import ToolRunner
 from bootsmith.tasks.tools import host
@@ -51,10 +52,15 @@ def context(
     store: Callable[[], Store],
     *,
     previous: Path | None = None,
+    indexes: Indexes | None = None,
     log: BinaryIO | None = None,
     say: Callable[[str], None] = _silent,
     tell: Callable[[str], None] = _silent,
 ) -> StageContext:
-    """Return the context of one run; what it fetches goes to the store, asked for when the first file is."""
+    """Return the context of one run; what it fetches goes to the store, asked for when the first file is.
+
+    Without `indexes`, files are read where it is asked what they hold.
+    """
     runner, supplies = ToolRunner(host.find, Usage(), log), Supplies(store, work / "fetched")
-    return StageContext(stage, outputs, work, runner, supplies, previous, say, tell)
+    known = indexes or Indexes(stage.inputs, previous)
+    return StageContext(stage, outputs, work, runner, supplies, known, previous, say, tell)

@@ -8,6 +8,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
+    from bootsmith.cache.digest.index import Index
     from bootsmith.tasks.build.secret import Secret
     from bootsmith.tasks.tools.process import Completed
 
@@ -76,7 +77,27 @@ class Context(Protocol):
     def work(self) -> Path: ...
     @property
     def previous(self) -> Path | None:
-        """The previous output of the `carry` role, ours to change and rename to `outputs[carry]`; content untrusted."""
+        """The previous output of the `carry` role, ours to change and rename to `outputs[carry]`."""
+        ...
+
+    @property
+    def before(self) -> Mapping[str, Index]:
+        """What inputs held, by role, of which this very stage made `previous`; none where that is not certain.
+
+        All else of the key, code, parameters, tools and secrets, was as it is now.
+        """
+        ...
+
+    def index(self, role: str) -> Index:
+        """Return what an input file holds, chunk by chunk: mostly known without reading it."""
+        ...
+
+    def previous_index(self) -> Index:
+        """Return what `previous`, which must be there, holds chunk by chunk, whatever that is."""
+        ...
+
+    def claim(self, role: str, index: Index) -> None:
+        """Say what an output holds, by whoever knows all that was written to it: it is not read again to be hashed."""
         ...
 
     def secret(self, role: str) -> bytes:

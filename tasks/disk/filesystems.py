@@ -45,8 +45,16 @@ def run_root(ctx: Context) -> None:
     """Copy the pristine root filesystem and change in it what the layers change."""
     params = FilesystemParams.of(ctx)
     filling = sources.gather(ctx, params, params.partition)
-    splice.reproduce(ctx.inputs["base"], ctx.outputs["image"], ctx.previous)
-    _put(ctx, params, filling.base, filling)
+    base, image, known = ctx.inputs["base"], ctx.outputs["image"], ctx.index("base")
+    if ctx.previous is None:
+        splice.copy_file(base, image)
+    else:
+        splice.become(base, known, ctx.previous, ctx.previous_index())
+        ctx.previous.rename(image)
+    written = _put(ctx, params, filling.base, filling)
+    if written is not None:
+        with image.open("rb") as file:
+            ctx.claim("image", known.reread(file.fileno(), written))
 
 
 def run_fat(ctx: Context) -> None:
@@ -70,9 +78,9 @@ def make_fat(ctx: Context, params: FilesystemParams) -> None:
     fat.fill(ctx, image, name, filling.tree, filling.sources)
 
 
-def _put(ctx: Context, params: FilesystemParams, present: Tree, filling: Filling) -> None:
-    """Bring the image, which holds `present`, to the partition's tree."""
-    filesystem.update(
+def _put(ctx: Context, params: FilesystemParams, present: Tree, filling: Filling) -> set[int] | None:
+    """Bring the image, which holds `present`, to the partition's tree; return what `filesystem.update` does."""
+    return filesystem.update(
         ctx, ctx.outputs["image"], params.partition, present=present, wanted=filling.tree, sources=filling.sources,
         epoch=params.epoch,
     )  # fmt: skip

@@ -6,13 +6,20 @@ Every format is said, none is probed: a guest, or whoever made a backing file, m
 from __future__ import annotations
 
 import struct
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bootsmith.tasks.build.parameters import Params
 from bootsmith.tasks.build.stage import Context
+from bootsmith.tasks.disk import packed_qcow2, splice
 from bootsmith.tasks.disk import passphrase as passphrases
+from bootsmith.tasks.disk.packed_qcow2 import PackedImage
 from bootsmith.tasks.errors import StageError
+
+if TYPE_CHECKING:
+    from bootsmith.cache.digest.index import Index
 
 PASSPHRASE = passphrases.ID
 """The role of an encrypted image's passphrase among a stage's secrets."""
@@ -47,9 +54,53 @@ def run_qcow2(ctx: Context) -> None:
         _qemu_img(ctx, params, "convert", *options, "-F", kind, "-B", base, "-f", "qcow2", difference, image)
         _keep_first(ctx, params, image)
         _qemu_img(ctx, params, "rebase", "-u", "-f", "qcow2", "-F", kind, "-b", name, image)
+        return
+    if params.compress:
+        _pack(ctx, params, options)
     else:
         _qemu_img(ctx, params, "convert", *options, "-f", "raw", ctx.inputs["disk"], image)
-        _keep_first(ctx, params, image)
+    _keep_first(ctx, params, image)
+
+
+def _pack(ctx: Context, params: Qcow2Params, options: list[str]) -> None:
+    """Have clusters packed and lay them out: all, or with the clusters of before those that are others in the disk.
+
+    A cluster that is as it was lies in a chunk that is.
+    """
+    image, disk, wanted = ctx.outputs["image"], ctx.inputs["disk"], ctx.index("disk")
+    before = ctx.before.get("disk")
+    draft = ctx.work / "packed.qcow2"
+    with ExitStack() as stack:
+        if ctx.previous is None or before is None or before.size != wanted.size:
+            _qemu_img(ctx, params, "convert", *options, "-f", "raw", disk, draft)
+            packed = PackedImage(draft, stack.enter_context(draft.open("rb")).fileno())
+            packed_qcow2.write(image, packed, packed.clusters())
+            return
+        old = PackedImage(ctx.previous, stack.enter_context(ctx.previous.open("rb")).fileno())
+        others = _others(wanted, before, old.length)
+        part = ctx.work / "others.raw"
+        with part.open("xb") as made, disk.open("rb") as source:
+            made.truncate(wanted.size)
+            for start, end in others:
+                splice.copy(source.fileno(), start, made.fileno(), start, end - start)
+        _qemu_img(ctx, params, "convert", *options, "-f", "raw", part, draft)
+        packed = PackedImage(draft, stack.enter_context(draft.open("rb")).fileno())
+        numbers = {number for start, end in others for number in range(start // old.length, -(-end // old.length))}
+        kept = (each for each in old.clusters() if each.number not in numbers)
+        packed_qcow2.write(image, packed, sorted((*kept, *packed.clusters()), key=lambda each: each.number))
+
+
+def _others(wanted: Index, before: Index, length: int) -> list[tuple[int, int]]:
+    """Return stretches of whole clusters of so many bytes, and of the disk's end, outside of which nothing changed."""
+    found: list[tuple[int, int]] = []
+    for chunk in wanted.differs(before):
+        start, end = chunk.start // length * length, -(-(chunk.start + chunk.size) // length) * length
+        end = min(end, wanted.size)
+        if found and start <= found[-1][1]:
+            found[-1] = found[-1][0], end
+        else:
+            found.append((start, end))
+    return found
 
 
 def _difference(ctx: Context, params: Qcow2Params, kind: str, base: Path) -> Path:

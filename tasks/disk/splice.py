@@ -4,8 +4,12 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bootsmith.cache.files import sparse
+
+if TYPE_CHECKING:
+    from bootsmith.cache.digest.index import Index
 
 CHUNK = 1 << 20
 
@@ -49,15 +53,12 @@ def copy_file(source: Path, target: Path) -> None:
         copy(old.fileno(), 0, new.fileno(), 0, size)
 
 
-def reproduce(source: Path, target: Path, previous: Path | None) -> None:
-    """Make `target` a copy of `source`: out of the file `previous` where there is one, writing only what differs."""
-    if previous is None:
-        copy_file(source, target)
-        return
-    with source.open("rb") as wanted, previous.open("r+b") as old:
-        os.truncate(old.fileno(), os.fstat(wanted.fileno()).st_size)
-        make_equal(wanted.fileno(), old.fileno())
-    previous.rename(target)
+def become(source: Path, wanted: Index, target: Path, present: Index) -> None:
+    """Make a file that holds what `present` says equal to another that holds what `wanted` says, where they differ."""
+    with source.open("rb") as new, target.open("r+b") as old:
+        os.truncate(old.fileno(), wanted.size)
+        for chunk in wanted.differs(present):
+            make_equal(new.fileno(), old.fileno(), start=chunk.start, end=chunk.start + chunk.size)
 
 
 def make_equal(source: int, target: int, *, target_at: int = 0, start: int = 0, end: int | None = None) -> int:

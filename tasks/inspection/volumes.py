@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
 
-from bootsmith.tasks.disk import inspect
-from bootsmith.tasks.disk.image_content import Disk, descriptor, opened
-from bootsmith.tasks.disk.inspect import Part
 from bootsmith.tasks.disk.node import Node, Reader
-from bootsmith.tasks.disk.passphrase import Passphrase
+from bootsmith.tasks.disk.parts import Part
+from bootsmith.tasks.disk.raw_content import Disk, descriptor
 from bootsmith.tasks.errors import UsageError
 
 
@@ -87,18 +84,3 @@ def reader(part: Part) -> str | None:
     kind = part.filesystem.kind if part.filesystem else ""
     known = {"FAT": "fat", "ext": "ext", "squashfs": "squashfs"}
     return next((name for word, name in known.items() if kind.startswith(word)), None)
-
-
-@contextlib.contextmanager
-def looked_into(path: Path, passphrase: Passphrase | None = None) -> Iterator[Image]:
-    """Yield an image, open. Raises UsageError for what is none, StageError for a damaged one."""
-    kind = inspect.format_of(path, opens=passphrase is not None)
-    with opened(path, kind, passphrase) as disk:
-        table, identity, parts, _ = inspect.parts(disk)
-        if not parts:
-            raise UsageError(f"{path} has no partition, and no filesystem that is known", "`doit inspect` tells more.")
-        image = Image(path, disk, table, identity, parts)
-        try:
-            yield image
-        finally:
-            image.close()

@@ -20,6 +20,7 @@ from bootsmith.tasks.planning.stages import (
     layers,
     partition,
     populate,
+    readback,
     rootfs,
     tree_outputs,
 )
@@ -49,6 +50,7 @@ def plan(recipe: Recipe, site: Site) -> Plan:
             *populate.stages(recipe, site),
             assemble.stage(recipe, site),
             *convert.stages(recipe, site),
+            *readback.stages(recipe, site),
         ]
     stages += boot_file_outputs.stages(recipe, site)
     stages += iso.stages(recipe, site)

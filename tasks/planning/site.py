@@ -152,6 +152,15 @@ class Site(NamedTuple):
         return self.build / file
 
     @property
+    def verdicts(self) -> Path:
+        """JSON: what each check saw as the disk was read back."""
+        return self.build / "readback/verdicts.json"
+
+    def verdict(self, partition: str) -> Path:
+        """Return what the own program of a partition's filesystem said of it."""
+        return self.build / f"readback/{partition}.txt"
+
+    @property
     def test(self) -> Path:
         """Where a boot test leaves its serial log and screenshot."""
         return self.build / "test"

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from bootsmith.cache.digest import tree
+from bootsmith.cache.digest import index, tree
+from bootsmith.cache.digest.fingerprint import fingerprint
 from bootsmith.cache.files.lock import FileLock
+from bootsmith.cache.store import record as records
 from bootsmith.tasks.build.making import ATTEMPTS
 from bootsmith.tasks.build.secret import Secret
+from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.errors import StageError
 
 from tests.support.quick_stages import Meddler, QuickStages, meddlers
@@ -272,6 +276,77 @@ def test_what_a_machine_runs_on_is_never_patched(quick: QuickStages) -> None:
         lock.release()
         assert held.read() == "one"
     assert quick.out.read_text() == "two"
+
+
+def written(source: Path, chance: random.Random) -> None:
+    """Write something into some chunks of a source of a few MiB."""
+    content = bytearray(source.read_bytes()[: chance.randrange(3, 7) * 1_000_000].ljust(3_000_000, b"x"))
+    for _ in range(chance.randrange(3)):
+        content[chance.randrange(len(content))] ^= 1
+    source.write_bytes(content)
+
+
+def lose(state: Path) -> None:
+    """Lose what is known of files, half of it damaged before."""
+    index._recent.clear()
+    for number, path in enumerate(sorted((state / "indexes").glob("*"))):
+        if number % 2:
+            path.write_bytes(path.read_bytes()[:-8])
+        else:
+            path.unlink()
+
+
+@pytest.mark.soak(ci=12, whole=300)
+def test_an_output_becomes_what_is_known_of_its_source_whoever_meddles(quick: QuickStages, rounds: int) -> None:
+    """Written to by somebody, by however little; what is known of it lost or damaged: the bytes are the source's (V11).
+
+    And the record says of it what it holds, though nobody read it.
+    """
+    chance = random.Random(rounds)
+    stage = quick.stage("become", carry="out")
+    for _ in range(rounds):
+        written(quick.source, chance)
+        builder = quick.builder(stage)
+        match chance.randrange(5) if quick.out.exists() else 4:
+            case 0:
+                written(quick.out, chance)
+            case 1:
+                os.truncate(quick.out, chance.randrange(1 << 21))
+            case 2:
+                lose(builder.state)
+            case 3:
+                quick.out.unlink()
+        builder.ensure(stage)
+        assert quick.out.read_bytes() == quick.source.read_bytes()
+        record = records.read(builder.freshness.record(stage))
+        assert record is not None
+        assert record.outputs["out"]["hash"] == fingerprint(quick.out)
+        assert quick.builder(stage).status(stage).fresh
+
+
+def test_what_a_previous_output_was_made_of_is_known_only_for_certain(quick: QuickStages) -> None:
+    """Of one that was written to since, of another key's, or of a stage that was edited, nothing is (V11)."""
+    written(quick.source, random.Random(1))
+    stage = quick.stage("become", carry="out")
+
+    def told(each: Stage = stage) -> tuple[str, ...]:
+        quick.source.write_bytes(quick.source.read_bytes() + b"more")
+        return tuple(note.rpartition(" ")[2] for note in quick.builder(each).ensure(each).notes)
+
+    assert (told(), told(), told()) == ((), ("same",), ("same",))
+    with quick.out.open("ab") as file:
+        file.write(b"by somebody")
+    assert (told(), told()) == (("other",), ("same",))
+    assert told(stage._replace(params={"another": 1})) == ("other",)
+
+
+def test_a_stage_that_says_of_an_output_what_cannot_be_is_a_bug(quick: QuickStages) -> None:
+    """It is told by the length, and nothing is recorded."""
+    written(quick.source, random.Random(1))
+    stage = quick.stage("boast")
+    with pytest.raises(AssertionError, match="says that its output out has"):
+        quick.builder(stage).ensure(stage)
+    assert not quick.builder(stage).freshness.record(stage).exists()
 
 
 def test_what_the_store_has_lost_is_built(quick: QuickStages) -> None:

@@ -48,6 +48,26 @@ def patch(context):
         context.previous.write_text(text)
         context.previous.rename(context.outputs["out"])
 
+def become(context):
+    """Make of the previous output what the source is, by what both hold; tell in the log what that was."""
+    from bootsmith.tasks.disk import splice
+    count(context)
+    source, wanted = context.inputs["source"], context.index("source")
+    if context.previous is None:
+        context.outputs["out"].write_bytes(source.read_bytes())
+    else:
+        known = context.before.get("source")
+        told = "other" if known is None or known.content != context.previous_index().content else "same"
+        context.tell(f"made of {told}")
+        splice.become(source, wanted, context.previous, context.previous_index())
+        context.previous.rename(context.outputs["out"])
+    context.claim("out", wanted)
+
+def boast(context):
+    """Say that the output holds more than it does."""
+    context.outputs["out"].write_text("one")
+    context.claim("out", context.index("source"))
+
 def edit(context):
     """Edit the source each time, and copy what it said."""
     text = context.inputs["source"].read_text()

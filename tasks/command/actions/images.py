@@ -38,16 +38,20 @@ def inspect(request: Request) -> None:
 def verify(request: Request) -> None:
     """Read an image back and say what is wrong with it. Raises StageError where anything is."""
     from bootsmith.tasks.disk import inspect as inspection
-    from bootsmith.tasks.inspection import verification
-    from bootsmith.tasks.inspection.volumes import looked_into
+    from bootsmith.tasks.inspection import filesystem_checkers, other_outputs, verification
+    from bootsmith.tasks.inspection.opening import looked_into
+    from bootsmith.tasks.planning.expectation import expected
 
     image = disk(request)
     opener = passphrase(request, image)
     recipe = None if _given(request) or is_past(request) else request.session.recipe(request.recipe)
     with looked_into(image, opener) as opened:
-        found = list(verification.verify(opened, inspection.inspect(image, opener), recipe))
+        problems = inspection.inspect(image, opener).problems
+        wanted = None if recipe is None else expected(recipe)
+        found = list(verification.verify(opened, problems, wanted, filesystem_checkers.look))
     if recipe is not None:
-        found += verification.outputs(image, _disks(request))
+        for held, others in _disks(request).items():  # what has a size of its own holds a larger disk
+            found += other_outputs.outputs(held, others)
     progress, name = request.session.progress, shown(request, image)
     if request.options["json"]:
         progress.answer(json.dumps([each._asdict() for each in found], indent=2))
@@ -57,11 +61,15 @@ def verify(request: Request) -> None:
         raise Ended(1)
 
 
-def _disks(request: Request) -> list[Path]:
-    """Return the recipe's other outputs that hold the same disk, as far as they are there."""
+def _disks(request: Request) -> dict[Path, list[Path]]:
+    """Return the recipe's other outputs, as far as they are there, by the raw disk that each holds."""
     stages = [each for each in plan(request).stages if each.name.startswith("convert/") and "disk" in each.inputs]
-    whole = [each for each in stages if not each.secrets and "backing" not in each.inputs]
-    return [each.outputs["image"] for each in whole if each.outputs["image"].exists()]
+    whole = [each for each in stages if "image" in each.outputs and "backing" not in each.inputs and not each.secrets]
+    found: dict[Path, list[Path]] = {}
+    for each in whole:
+        if each.outputs["image"].exists() and each.inputs["disk"].exists():
+            found.setdefault(each.inputs["disk"], []).append(each.outputs["image"])
+    return found
 
 
 def disk(request: Request) -> Path:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 from bootsmith.cache.display import shown
-from bootsmith.cache.files import sparse
 from bootsmith.tasks.build.stage import Context
 from bootsmith.tasks.disk.content import Tree
 from bootsmith.tasks.disk.ext.inode import (
@@ -92,8 +91,11 @@ def library(program: Path) -> Path:
 
 def update(
     ctx: Context, path: Path, name: str, *, present: Tree, wanted: Tree, sources: Sequence[Path], epoch: int
-) -> None:
+) -> set[int] | None:
     """Turn the tree in a filesystem from `present`, which it must hold, into `wanted`.
+
+    Return the numbers of the file's chunks (`cache.digest.index.CHUNK`) to which something may have been written, None
+    where that cannot be told.
 
     An entry's number in `wanted` is the index of the source with its data; `name` is the partition's, for messages.
     Raises StageError, naming the path, where the filesystem is full or cannot hold an entry.
@@ -103,6 +105,7 @@ def update(
         try:
             _Update(volume, name, present, wanted, sources).run()
             volume.close()
+            return volume.written
         finally:
             volume.abandon()
     except LibraryError as error:
@@ -383,7 +386,7 @@ class _Update:
         if chunk[0] or chunk[-1] or chunk.count(0) != len(chunk):
             self._put(target, chunk)
         else:
-            sparse.punch(volume.fd, target, len(chunk))
+            volume.punch(target, len(chunk))
         return len(chunk)
 
     def _put(self, target: int, chunk: bytes) -> None:
@@ -396,7 +399,7 @@ class _Update:
 
     def _flush(self) -> None:
         if self._pending:
-            sparse.write(self.volume.fd, b"".join(self._pending), self._start)
+            self.volume.write(b"".join(self._pending), self._start)
             self._pending.clear()
         self._end = 0
 
@@ -405,7 +408,7 @@ class _Update:
         size = self.volume.block_size
         view = memoryview(data.ljust(self.volume.blocks(len(data)) * size, b"\0"))
         for _, block, count in self.volume.runs(ino, inode):
-            sparse.write(self.volume.fd, view[: count * size], block * size)
+            self.volume.write(view[: count * size], block * size)
             view = view[count * size :]
 
     def _set_xattrs(self, number: int, entry: Entry) -> None:

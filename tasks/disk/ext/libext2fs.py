@@ -10,10 +10,11 @@ import ctypes
 import os
 import struct
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
+from bootsmith.cache.digest.index import CHUNK
 from bootsmith.cache.files import sparse
 from bootsmith.tasks.disk.ext.inode import Inode
 from bootsmith.tasks.errors import StageError
@@ -27,6 +28,7 @@ _NO_SYNC = 1
 _FORCE_INIT = 2  # EXT2_FALLOCATE_FORCE_INIT: allocated blocks count as written
 _MAGIC = 2133571329  # EXT2_ET_MAGIC_EXT2FS_FILSYS: what struct_ext2_filsys begins with
 _EXT_MAGIC = 0xEF53
+_CHANNEL_MAGIC, _MANAGER_MAGIC = 2133571333, 2133571335
 _LAST_ERRNO = 4095
 _FULL = {2133571400, 2133571401}  # EXT2_ET_BLOCK_ALLOC_FAIL, EXT2_ET_INODE_ALLOC_FAIL
 
@@ -40,6 +42,11 @@ _pointer = ctypes.c_void_p
 _u32, _u64, _int = ctypes.c_uint32, ctypes.c_uint64, ctypes.c_int
 _u64_p, _pointer_p = ctypes.POINTER(_u64), ctypes.POINTER(_pointer)
 _inode_p = ctypes.c_char_p
+_MANAGER_WORDS = 30  # of struct_io_manager: sixteen that mean something, and those that are kept free
+_Write32 = ctypes.CFUNCTYPE(ctypes.c_long, _pointer, ctypes.c_ulong, _int, _pointer)
+_WriteByte = _Write32
+_Write64 = ctypes.CFUNCTYPE(ctypes.c_long, _pointer, ctypes.c_ulonglong, _int, _pointer)
+_Range = ctypes.CFUNCTYPE(ctypes.c_long, _pointer, ctypes.c_ulonglong, ctypes.c_ulonglong)
 _SIGNATURES: dict[str, tuple[Any, ...]] = {
     "ext2fs_open2": (ctypes.c_char_p, ctypes.c_char_p, _int, _int, ctypes.c_uint, _pointer, _pointer_p),
     "ext2fs_read_bitmaps": (_pointer,),
@@ -105,6 +112,8 @@ class Volume:
         self.epoch = max(epoch, 1)  # 0 is "now" to the library, and "never" as the time of a removal
         self._goal = 0
         self._free_until = 0  # from the goal on
+        self.written: set[int] | None = None
+        """Numbers of the chunks to which something was written, by the library too; None where it cannot be watched."""
         manager = _pointer.in_dll(library, "unix_io_manager")
         self._fs = _pointer()
         # Without a cache, what the library writes stands there before what we write through `fd`.
@@ -112,6 +121,7 @@ class Volume:
         self._check("ext2fs_open2", code)
         try:
             self._superblock = self._adopt()
+            self.written = set() if self._watch(manager) else None
             self._call("ext2fs_read_bitmaps")
             self.fd = os.open(path, os.O_RDWR | os.O_CLOEXEC)
         except BaseException:
@@ -145,6 +155,39 @@ class Volume:
         _u64.from_address(superblock + 0x178).value = 0  # s_kbytes_written; 0 is not counted on from
         self._library.ext2fs_mark_super_dirty(self._fs)
         return superblock
+
+    def _watch(self, manager: ctypes.c_void_p) -> bool:
+        """Have the library's writes go through us, who note where they go; tell whether that can be.
+
+        struct_io_channel begins with its magic, its manager, its name and the size of its blocks; the table of a
+        manager's functions only ever grew at its end, into words that were kept free (lib/ext2fs/ext2_io.h).
+        """
+        channel = _pointer.from_address((self._fs.value or 0) + 8).value or 0
+        theirs = manager.value or 0
+        magics = ctypes.c_long.from_address(channel).value, ctypes.c_long.from_address(theirs).value
+        if magics != (_CHANNEL_MAGIC, _MANAGER_MAGIC) or _pointer.from_address(channel + 8).value != theirs:
+            return False
+        table = (_pointer * _MANAGER_WORDS)()
+        ctypes.memmove(table, theirs, ctypes.sizeof(table))
+        block_size = _int.from_address(channel + 24)
+
+        def blocks(block: int, count: int) -> None:
+            self._note(block * block_size.value, -count if count < 0 else count * block_size.value)
+
+        self._watched: list[Any] = [table]
+        for slot, kind, note in (
+            (6, _Write32, blocks),
+            (8, _WriteByte, self._note),
+            (12, _Write64, blocks),
+            (13, _Range, blocks),  # discarding
+            (15, _Range, blocks),  # writing zeros
+        ):
+            if address := table[slot]:
+                call = _watched(kind, kind(address), note)
+                self._watched.append(call)
+                table[slot] = ctypes.cast(call, _pointer)
+        _pointer.from_address(channel + 8).value = ctypes.addressof(table)
+        return True
 
     def _field(self, form: str, offset: int) -> int:
         value: int = struct.unpack(form, ctypes.string_at(self._superblock + offset, struct.calcsize(form)))[0]
@@ -205,6 +248,20 @@ class Volume:
         self._library.ext2fs_inode_alloc_stats2(self._fs, number, -1, int(directory))
 
     # -- blocks
+
+    def write(self, data: sparse.Buffer, start: int) -> None:
+        """Write data of files and directories from a byte of the filesystem on."""
+        self._note(start, len(data))
+        sparse.write(self.fd, data, start)
+
+    def punch(self, start: int, size: int) -> None:
+        """Let a stretch of the filesystem read as zeros."""
+        self._note(start, size)
+        sparse.punch(self.fd, start, size)
+
+    def _note(self, start: int, size: int) -> None:
+        if self.written is not None and size:
+            self.written.update(range(start // CHUNK, (start + size - 1) // CHUNK + 1))
 
     def blocks(self, size: int) -> int:
         """Return how many blocks so many bytes take."""
@@ -275,7 +332,7 @@ class Volume:
         if first < self.blocks(inode.size):
             for logical, block, length in self.runs(number, inode, blocks):
                 kept = min(max(0, first - logical), length)
-                sparse.punch(self.fd, (block + kept) * self.block_size, (length - kept) * self.block_size)
+                self.punch((block + kept) * self.block_size, (length - kept) * self.block_size)
             self._call("ext2fs_punch", number, _at(inode), None, first, 0xFFFFFFFFFFFFFFFF)
 
     def seal_directory_block(self, number: int, block: bytes) -> bytes:
@@ -303,6 +360,16 @@ class Volume:
         if inode.xattr_block:
             self._call("ext2fs_free_ext_attr", number, _at(inode))
         inode.clear_xattrs()
+
+
+def _watched(kind: Any, call: Callable[..., int], note: Callable[[int, int], None]) -> Any:
+    """Return a function of a manager that notes a place and how much before it does what `call` does."""
+
+    def noting(channel: int, place: int, count: int, *data: int) -> int:
+        note(place, count)
+        return call(channel, place, count, *data)
+
+    return kind(noting)
 
 
 def _at(inode: Inode) -> ctypes.Array[ctypes.c_char]:

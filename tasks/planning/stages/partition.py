@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bootsmith.tasks.build.stage import Stage
-from bootsmith.tasks.disk.partition_table import MBR_TYPES, TYPES, PartitionParams, TableParams
+from bootsmith.tasks.disk.partition_table import PartitionParams, TableParams
+from bootsmith.tasks.disk.partition_types import MBR_TYPES, TYPES
 from bootsmith.tasks.disk.sizing import ExtForm
 from bootsmith.tasks.planning import disk_inputs, placement
 from bootsmith.tasks.planning.stages import populate

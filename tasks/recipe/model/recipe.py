@@ -23,9 +23,12 @@ from bootsmith.tasks.recipe.model.tree_outputs import KINDS as TREES
 
 @dataclass(frozen=True, slots=True)
 class Verify:
-    """What `verify` demands beyond what the recipe says elsewhere; `min_free` in bytes, `skip` are checks by name."""
+    """What `verify` demands beyond what the recipe says elsewhere; `min_free` in bytes, None for some.
 
-    min_free: int
+    `skip` are checks by name.
+    """
+
+    min_free: int | None
     skip: tuple[str, ...]
 
 
@@ -54,7 +57,7 @@ class Recipe:
     outputs: tuple[OutputSpec, ...]
     machine: Machine
     test: Test
-    verify: Verify
+    verify: Verify | Literal["off"]
     choices: tuple[str, ...] = field(default=(), compare=False)
 
     @property

@@ -19,6 +19,7 @@ from bootsmith.tasks.disk.formats.appliance import ApplianceParams
 from bootsmith.tasks.disk.formats.aws import AwsParams
 from bootsmith.tasks.disk.formats.image import ImageParams
 from bootsmith.tasks.disk.formats.packed import PackedParams
+from bootsmith.tasks.disk.growth import GrowthParams
 from bootsmith.tasks.disk.packed_filesystem import PackedFilesystemParams
 from bootsmith.tasks.disk.partition_table import TableParams
 from bootsmith.tasks.disk.qemu_img import Qcow2Params
@@ -26,6 +27,9 @@ from bootsmith.tasks.disk.raw_image import DiskParams
 from bootsmith.tasks.disk.squashfs import SquashfsParams
 from bootsmith.tasks.disk.tree_disk import DirectoryDiskParams, TarDiskParams
 from bootsmith.tasks.disk.tree_filesystem import TreeErofsParams, TreeExtParams, TreeSquashfsParams
+from bootsmith.tasks.inspection.disk_tree import DiskTreeParams
+from bootsmith.tasks.inspection.expectation import Expected
+from bootsmith.tasks.inspection.readback import CheckParams
 from bootsmith.tasks.packages.bootstrap import DebianParams
 from bootsmith.tasks.packages.package_files import ExtractionParams
 from bootsmith.tasks.packages.package_layer import PackagesParams
@@ -76,6 +80,7 @@ PARAMS: dict[str, type[Params]] = {
     "disk.formats.vhd:run": ImageParams,
     "disk.formats.vhdx:run": ImageParams,
     "disk.formats.vmdk:run": ImageParams,
+    "disk.growth:run": GrowthParams,
     "disk.packed_filesystem:run_squashfs": PackedFilesystemParams,
     "disk.partition_table:run": TableParams,
     "disk.qemu_img:run_qcow2": Qcow2Params,
@@ -83,9 +88,12 @@ PARAMS: dict[str, type[Params]] = {
     "disk.squashfs:run": SquashfsParams,
     "disk.tree_disk:pack_directory": DirectoryDiskParams,
     "disk.tree_disk:unpack_tar": TarDiskParams,
+    "inspection.disk_tree:take": DiskTreeParams,
     "disk.tree_filesystem:run_erofs": TreeErofsParams,
     "disk.tree_filesystem:run_ext": TreeExtParams,
     "disk.tree_filesystem:run_squashfs": TreeSquashfsParams,
+    "inspection.readback:check": CheckParams,
+    "inspection.readback:run": Expected,
     "packages.bootstrap:run": DebianParams,
     "packages.package_files:run": ExtractionParams,
     "packages.package_layer:run": PackagesParams,
@@ -117,8 +125,14 @@ PARAMS: dict[str, type[Params]] = {
     "tree.tree_archive:run": TreeArchiveParams,
 }
 """What a stage runs, in `tasks`, and what its parameters are; what is not here has none."""
-_INITRD = ("find", "pack", "take")
-NONE = {"packages.lock_parts:run", "tree.exported_file:run", *(f"tree.initrd_sources:{each}" for each in _INITRD)}
+_INITRDS = {f"tree.initrd_sources:{each}" for each in ("find", "pack", "take")}
+NONE = {
+    "packages.lock_parts:run",
+    "tree.exported_file:run",
+    "disk.squashfs_tree:take",
+    "tree.erofs_image:take",
+    *_INITRDS,
+}
 
 OWN = """
 source: {directory: {path: tree, owner: keep}}
@@ -127,9 +141,11 @@ layers:
 system: none
 disk: {table: TABLE, size: 4G}
 boot: {loader: LOADER, kernel: {package: pk, path: /boot/k}, initrd: {package: pk, path: /boot/i}, packages: false}
-outputs: [raw, qcow2: {file: b.qcow2, backing: base.qcow2, compress: none}, qcow2: {snapshot: first}, vhd, vhdx, vdi,
+outputs: [raw, qcow2: {file: b.qcow2, backing: base.qcow2, compress: none}, qcow2: {snapshot: first},
+  vhd: {size: 4G}, vhdx, vdi,
   vmdk, azure, gcp, aws, ova, ovf, box, raw: {compress: gzip}]
 """
+OF_IMAGE = "source: {KIND: k}\nsystem: none\nboot: {loader: direct, kernel: k, initrd: tree}\noutputs: [kernel]\n"
 RECIPES = {
     "large": LARGE,
     "cds": SOURCE + "outputs: [iso, iso: {file: b.iso, loader: isolinux}, cidata]\n",
@@ -141,6 +157,7 @@ RECIPES = {
     "boot: {loader: direct, kernel: k, initrd: tree}\noutputs: [kernel]\n",
     "container": "source: {container: {file: k, target: a, args: {A: b}, images: {c: k}, network: true}}\n"
     "system: none\nboot: {loader: direct, kernel: k, initrd: tree}\noutputs: [kernel]\n",
+    **{kind: OF_IMAGE.replace("KIND", kind) for kind in ("erofs", "squashfs", "disk")},
     "mach": "arch: i386\nsource: none\nsystem: none\ndisk: {partitions: {root: {fs: ext2, mount: /}}}\n"
     "boot: {loader: grub-bios, protocol: multiboot, kernel: {first: [k], as: /k}, modules: [{file: k, as: /m}]}\n",
     "built": "build: {b: {run: make, inputs: [k], output: o, env: {A: b}, scratch: [s]}}\nsource: none\nsystem: none\n"
@@ -193,7 +210,7 @@ def test_every_stage_is_told_of() -> None:
     assert {run.removeprefix("bootsmith.tasks.") for run in runs()} == {*PARAMS, *NONE}
 
 
-@pytest.mark.parametrize("room", ["tree", "disk", "boot", "packages"])
+@pytest.mark.parametrize("room", ["tree", "disk", "boot", "packages", "inspection"])
 def test_parameters_are_had_by_their_class(room: str) -> None:
     """Who runs reads no parameter by its name alone: what that is, and whether it is there, the class has checked."""
     files = sorted((CHECKOUT / "tasks" / room).rglob("*.py"))
