@@ -45,8 +45,8 @@ def verify(request: Request) -> None:
     image = disk(request)
     opener = passphrase(request, image)
     recipe = None if _given(request) or is_past(request) else request.session.recipe(request.recipe)
-    with looked_into(image, opener) as opened:
-        problems = inspection.inspect(image, opener).problems
+    with looked_into(image, opener, keys(request, image)) as opened:
+        problems = inspection.inspect(image, None if opened.clear and opener else opener).problems
         wanted = None if recipe is None else expected(recipe)
         found = list(verification.verify(opened, problems, wanted, filesystem_checkers.look))
     if recipe is not None:
@@ -141,6 +141,19 @@ def passphrase(request: Request, image: Path) -> Passphrase | None:
     if _given(request):
         return None
     return sealing(next((stage for stage in plan(request).stages if image in stage.outputs.values()), None))
+
+
+def keys(request: Request, image: Path) -> list[bytes]:
+    """Return what unlocks the volumes on the recipe's own image. Raises BootsmithError."""
+    from bootsmith.tasks.build.secret import read_secret
+    from bootsmith.tasks.disk.luks.volume import SECRET
+
+    if request.options["passphrase"] or _given(request) or is_past(request):
+        return []
+    stages = plan(request).stages
+    made = any(image in stage.outputs.values() for stage in stages)
+    found = [stage.secrets[SECRET] for stage in stages if stage.name.startswith("encrypt/")] if made else []
+    return [read_secret(each, "the passphrase") for each in dict.fromkeys(found)]
 
 
 def secrets(request: Request, plan: Plan) -> Iterable[Secret]:
