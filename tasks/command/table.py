@@ -295,6 +295,7 @@ COMMANDS = (
             option("timing", "print what each phase of the boot took", kind=bool),
         ),
         check="qemu_test:check",
+        refuse="qemu_test:refuse",
         secrets="qemu_test:secrets",
         sealed=True,
         cd=True,

@@ -100,7 +100,7 @@ def test_without_a_kernel_nothing_is_added(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("layers", [(), ("base", "1-files")])
 def test_a_container_image_of_it(tmp_path: Path, layers: tuple[str, ...]) -> None:
-    """skopeo reads it, and so does `source: oci`: the same tree, in one layer or in several; twice the same bytes."""
+    """`source: oci` reads it: the same tree, in one layer or in several; twice the same bytes."""
     made = make(tmp_path / "a", "oci", layers=layers)
     assert made.read_bytes() == make(tmp_path / "b", "oci", layers=layers).read_bytes()
     from bootsmith.tasks.tree.container_image import ContainerImageParams

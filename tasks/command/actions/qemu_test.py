@@ -67,6 +67,15 @@ def _recipe(request: Request) -> Recipe:
     return request.session.recipe(request.recipe, _asked(request))
 
 
+def refuse(_request: Request, plan: Plan) -> None:
+    """Refuse a plan that makes nothing to boot, such as of a container's tree. Raises UsageError."""
+    made = {stage.name for stage in plan.stages}
+    if not ({products.DISK, products.CD} & made or products.direct(plan)):
+        raise UsageError(
+            f"{plan.name} has nothing that boots", "Name another recipe; boot.kernel: none says so of this."
+        )
+
+
 def kinds(recipe: Recipe, loaders: Sequence[str] = ()) -> list[Kind]:
     """Return under what a recipe is tested: "auto" is what its machine, else its loaders, or those given, say."""
     from bootsmith.tasks.recipe.loaders.kinds import served

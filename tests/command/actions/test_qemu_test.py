@@ -10,7 +10,7 @@ import pytest
 from bootsmith.tasks.build.secret import Secret
 from bootsmith.tasks.command.actions import qemu_test
 from bootsmith.tasks.disk import bootable
-from bootsmith.tasks.errors import RecipeError
+from bootsmith.tasks.errors import RecipeError, UsageError
 from bootsmith.tasks.machine import boot_setup, boot_test
 from bootsmith.tasks.machine.verdict import Verdict
 
@@ -115,3 +115,14 @@ def test_the_password_that_is_typed_is_read_first(call: Calls) -> None:
     assert list(qemu_test.secrets(call("qemu-test"), plan)) == []
     call.edit("system: none", "system: none\ntest: {login: {user: ann, password: {env: WORD}}}")
     assert list(qemu_test.secrets(call("qemu-test"), plan)) == [Secret(env="WORD")]
+
+
+def test_what_does_not_boot_is_refused_first(call: Calls) -> None:
+    """Before its tree is built; a disk, a CD and a kernel alone are something to test."""
+    qemu_test.refuse(call("qemu-test"), call("qemu-test").session.builder(None).plan)
+    qemu_test.refuse(call("qemu-test"), call("qemu-test").session.builder("kernel").plan)
+    (call.top / "box.yaml").write_text(
+        "source: {directory: tree}\nboot: {kernel: none}\nsystem: none\noutputs: [oci]\n"
+    )
+    with pytest.raises(UsageError, match="box has nothing that boots"):
+        qemu_test.refuse(call("qemu-test"), call("qemu-test").session.builder(None).plan)
