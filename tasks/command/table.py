@@ -257,6 +257,14 @@ COMMANDS = (
         relays=True,
     ),
     HostCommand(
+        "watch",
+        "build TASK, `image` without, and again whenever something changes that it is made of; Ctrl-C ends it",
+        "watch:watch",
+        (option("poll", "look at files again and again, instead of being told by the kernel", kind=bool),),
+        positional="task",
+        relays=True,
+    ),
+    HostCommand(
         "machines",
         "what runs here: since when, by which process, on which ports",
         "running_machines:machines",

@@ -51,7 +51,8 @@ def verify(request: Request) -> None:
         wanted = None if recipe is None else expected(recipe)
         found = list(verification.verify(opened, problems, wanted, filesystem_checkers.look))
     if recipe is not None:
-        found += other_outputs.outputs(image, _disks(request))
+        for held, others in _disks(request).items():  # what has a size of its own holds a larger disk
+            found += other_outputs.outputs(held, others)
     progress, name = request.session.progress, shown(request, image)
     if request.options["json"]:
         progress.answer(json.dumps([each._asdict() for each in found], indent=2))
@@ -61,11 +62,15 @@ def verify(request: Request) -> None:
         raise Ended(1)
 
 
-def _disks(request: Request) -> list[Path]:
-    """Return the recipe's other outputs that hold the same disk, as far as they are there."""
+def _disks(request: Request) -> dict[Path, list[Path]]:
+    """Return the recipe's other outputs, as far as they are there, by the raw disk that each holds."""
     stages = [each for each in plan(request).stages if each.name.startswith("convert/") and "disk" in each.inputs]
-    whole = [each for each in stages if not each.secrets and "backing" not in each.inputs]
-    return [each.outputs["image"] for each in whole if each.outputs["image"].exists()]
+    whole = [each for each in stages if "image" in each.outputs and "backing" not in each.inputs and not each.secrets]
+    found: dict[Path, list[Path]] = {}
+    for each in whole:
+        if each.outputs["image"].exists() and each.inputs["disk"].exists():
+            found.setdefault(each.inputs["disk"], []).append(each.outputs["image"])
+    return found
 
 
 def disk(request: Request) -> Path:

@@ -17,9 +17,9 @@ if TYPE_CHECKING:
 
 
 def raw_disk(recipe: Recipe, site: Site) -> Path:
-    """Return where the raw disk is made: the recipe's own raw output, where it lists one that is not packed."""
+    """Return where the raw disk is made: the recipe's own raw output, where one is neither packed nor grown."""
     for output in recipe.outputs:
-        if isinstance(output, Raw) and output.compress == "none":
+        if isinstance(output, Raw) and output.compress == "none" and not output.size:
             return site.output(output.file)
     return site.build / "assemble/disk.raw"
 

@@ -46,7 +46,10 @@ FINGERPRINT = (
     "cache.digest.fingerprint cache.digest.index cache.digest.key cache.digest.attributes cache.files.walk "
     "cache.files.clock"
 )
-IMAGE = "disk.formats.image disk.formats.origin disk.formats.blocks disk.splice cache.files.sparse cache.digest.index"
+IMAGE = (
+    "disk.formats.image disk.formats.origin disk.formats.blocks disk.formats.beside "
+    "cache.files.sparse cache.digest.index"
+)
 VMDK = f"disk.formats.geometry {IMAGE}"
 OVF = f"disk.formats.appliance disk.formats.vmdk {VMDK}"
 UNPACKING = "tree.unpacking cache.files.zstandard"
@@ -67,8 +70,10 @@ CODE = {
     "disk.formats.gcp": f"disk.formats.archive {IMAGE}",
     "disk.formats.ova": f"disk.formats.archive disk.formats.ovf {OVF}",
     "disk.formats.ovf": OVF,
-    "disk.formats.packed": "disk.formats.bmap disk.formats.blocks disk.unused disk.gpt disk.mbr disk.superblock "
-    "disk.splice cache.files.sparse tree.packing",
+    "disk.formats.packed": "disk.formats.beside disk.formats.bmap disk.formats.blocks disk.unused disk.signatures "
+    "disk.gpt disk.mbr disk.superblock disk.splice cache.files.sparse cache.digest.index tree.packing",
+    "disk.growth": "disk.ext_part disk.growing disk.patch disk.gpt disk.mbr disk.superblock disk.splice "
+    "cache.files.sparse",
     "disk.formats.vdi": f"disk.formats.geometry {IMAGE}",
     "disk.formats.vhd": f"disk.formats.geometry {IMAGE}",
     "disk.formats.vhdx": IMAGE,
@@ -108,9 +113,9 @@ CODE = {
     f"tree.merged_tar tree.archive tree.image_archive tree.boot_formats tree.excerpt {UNPACKING} {FOREIGN}",
     "inspection.disk_tree": f"build.secret cache.files.lock cache.files.temporary cache.files.zstandard disk.bootcode "
     f"disk.content disk.ext.attributes disk.ext.block_map disk.ext.files disk.ext.inode disk.fat_files "
-    f"disk.gpt disk.image_content disk.image_format disk.inspect disk.kernel_paths disk.layout "
-    f"disk.mbr disk.node disk.node_files disk.packed_block disk.partition_table disk.passphrase "
-    f"disk.qcow2 disk.sizing disk.sources disk.squashfs_files disk.superblock inspection.system_tree "
+    f"disk.gpt disk.image_content disk.image_format disk.inspect disk.mbr disk.node disk.node_files "
+    f"disk.packed_block disk.partition_types disk.parts disk.passphrase disk.qcow2 disk.raw_content "
+    f"disk.sizing disk.squashfs_files disk.superblock inspection.opening inspection.system_tree "
     f"inspection.volumes tools.bounds tools.catalogue tools.enclosure tools.host tools.readers "
     f"tree.file_kinds tree.volume_files {PROCESS} {FOREIGN}",
     "tree.erofs_image": f"cache.files.zstandard tree.erofs_clusters tree.lz4 tree.volume_files {FOREIGN}",
@@ -262,7 +267,6 @@ def test_kinds_of_trees_and_disks_stand_alone(module: str) -> None:
         "bootsmith.tasks.boot.own_kernel": {"bootsmith.tasks.tree.installed_kernel"},
         "bootsmith.tasks.tree.live_initramfs": {"bootsmith.tasks.tree.initramfs"},
         "bootsmith.tasks.tree.container_image": {"bootsmith.tasks.tree.archive"},
-        "bootsmith.tasks.inspection.disk_tree": {"bootsmith.tasks.disk.partition_table"},
         "bootsmith.tasks.tree.container_build": {
             "bootsmith.tasks.tree.archive",
             "bootsmith.tasks.tree.container_image",
