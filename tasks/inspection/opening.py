@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from bootsmith.tasks.disk import inspect, parts
@@ -12,10 +12,13 @@ from bootsmith.tasks.disk.passphrase import Passphrase
 from bootsmith.tasks.errors import UsageError
 from bootsmith.tasks.inspection.volumes import Image
 
+Unlock = Callable[[Image, Sequence[bytes]], None]
+"""Given an image and passphrases, `unlocking.unlock`, which knows those of a recipe besides."""
+
 
 @contextlib.contextmanager
-def looked_into(path: Path, passphrase: Passphrase | None = None, keys: Sequence[bytes] = ()) -> Iterator[Image]:
-    """Yield an image, open; volumes on it that the passphrase, or one of the keys, opens, too.
+def looked_into(path: Path, passphrase: Passphrase | None = None, unlock: Unlock | None = None) -> Iterator[Image]:
+    """Yield an image, open; `unlock` opens the volumes on it, by the passphrase given if there is one.
 
     Raises UsageError for what is none, StageError for a damaged one, BootsmithError where a passphrase opens nothing.
     """
@@ -32,13 +35,11 @@ def looked_into(path: Path, passphrase: Passphrase | None = None, keys: Sequence
         if not found:
             raise UsageError(f"{path} has no partition, and no filesystem that is known", "`doit inspect` tells more.")
         image = Image(path, disk, table, identity, found)
-        if unused and not image.locked:
+        if unused and not (unlock and image.locked):
             raise unused
         try:
-            if image.locked and (keys or passphrase):
-                from bootsmith.tasks.inspection import unlocking
-
-                unlocking.unlock(image, [*keys, *([passphrase.text] if passphrase else [])])
+            if unlock:
+                unlock(image, [passphrase.text] if passphrase else [])
             yield image
         finally:
             image.close()

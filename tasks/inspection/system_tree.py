@@ -196,6 +196,9 @@ def _named(image: Image, word: str) -> int | None:
 def _root(image: Image) -> int:
     readable = image.readable
     linux = [each for each in readable if reader(image.parts[each]) != "fat"]
+    if image.locked and not linux:
+        hint = "Name the passphrase that opens it: --passphrase file:PATH, or env:NAME. `1:/` is a partition's top."
+        raise UsageError(f"{image.path}: the system's root is locked ({_list(image)})", hint)
     if len(linux or readable) == 1:
         return (linux or readable)[0]
     for number in readable:

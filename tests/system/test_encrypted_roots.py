@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -64,6 +66,25 @@ def test_a_volume_is_looked_into_by_its_passphrase(tmp_path: Path) -> None:
     said = doit(tmp_path, "image")
     assert "fresh    populate/data" in said
     assert "built    encrypt/data" in said
+
+
+def test_a_root_that_is_locked_is_taken_for_no_other_partition(tmp_path: Path) -> None:
+    """What is read back without the passphrase is what is in clear; paths of the system want it (V13)."""
+    image, clear = tmp_path / "disk.img", tmp_path / "esp.img"
+    layout = "label: gpt\nsize=40MiB, type=uefi, name=esp\nsize=20MiB, type=linux, name=root\n"
+    image.write_bytes(b"")
+    os.truncate(image, 64 << 20)
+    subprocess.run(["sfdisk", "-q", image], input=layout.encode(), check=True, capture_output=True)
+    clear.write_bytes(b"")
+    os.truncate(clear, 40 << 20)
+    subprocess.run(["mkfs.vfat", "-F", "32", clear], check=True, capture_output=True)
+    with image.open("r+b") as file:
+        file.seek(1 << 20)
+        file.write(clear.read_bytes())
+        file.write(b"LUKS\xba\xbe\x00\x02".ljust(4096, b"\0"))
+    (tmp_path / "dodo.py").write_text(dodo("my.yaml"))
+    (tmp_path / "my.yaml").write_text(DATA)
+    assert "the system's root is locked" in doit(tmp_path, "ls", "--image", str(image), "/", status=3)
 
 
 @pytest.mark.boot

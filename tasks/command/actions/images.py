@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from bootsmith.tasks.build.stage import Stage
     from bootsmith.tasks.command.request import Request
     from bootsmith.tasks.disk.passphrase import Passphrase
+    from bootsmith.tasks.inspection.opening import Unlock
 
 
 def inspect(request: Request) -> None:
@@ -45,7 +46,7 @@ def verify(request: Request) -> None:
     image = disk(request)
     opener = passphrase(request, image)
     recipe = None if _given(request) or is_past(request) else request.session.recipe(request.recipe)
-    with looked_into(image, opener, keys(request, image)) as opened:
+    with looked_into(image, opener, unlock(request, image)) as opened:
         problems = inspection.inspect(image, None if opened.clear and opener else opener).problems
         wanted = None if recipe is None else expected(recipe)
         found = list(verification.verify(opened, problems, wanted, filesystem_checkers.look))
@@ -143,17 +144,18 @@ def passphrase(request: Request, image: Path) -> Passphrase | None:
     return sealing(next((stage for stage in plan(request).stages if image in stage.outputs.values()), None))
 
 
-def keys(request: Request, image: Path) -> list[bytes]:
-    """Return what unlocks the volumes on the recipe's own image. Raises BootsmithError."""
+def unlock(request: Request, image: Path) -> Unlock:
+    """Return what unlocks the volumes on an image: on the recipe's own by its passphrases. Raises BootsmithError."""
     from bootsmith.tasks.build.secret import read_secret
-    from bootsmith.tasks.disk.luks.volume import SECRET
+    from bootsmith.tasks.inspection import unlocking
 
-    if request.options["passphrase"] or _given(request) or is_past(request):
-        return []
-    stages = plan(request).stages
-    made = any(image in stage.outputs.values() for stage in stages)
-    found = [stage.secrets[SECRET] for stage in stages if stage.name.startswith("encrypt/")] if made else []
-    return [read_secret(each, "the passphrase") for each in dict.fromkeys(found)]
+    found: list[Secret] = []
+    if not (request.options["passphrase"] or _given(request) or is_past(request)):
+        stages = plan(request).stages
+        if any(image in stage.outputs.values() for stage in stages):
+            found = [secret for each in stages if each.name.startswith("encrypt/") for secret in each.secrets.values()]
+    keys = [read_secret(each, "the passphrase") for each in dict.fromkeys(found)]
+    return lambda image, given: unlocking.unlock(image, [*keys, *given])
 
 
 def secrets(request: Request, plan: Plan) -> Iterable[Secret]:

@@ -29,7 +29,7 @@ def part(recipes: RecipeFolder, written: str, *, name: str = "data") -> Partitio
         ("data", "mount: /var", "var", "ext4"),
         ("data", "mount: /srv", "linux", "ext4"),
         ("data", "size: 1G", "linux", "ext4"),
-        ("data", "type: swap, size: 1G", "swap", "none"),
+        ("data", "type: swap, size: 1G", "swap", "swap"),
         ("data", "type: bios-boot, size: 1M", "bios-boot", "none"),
         ("data", "type: home, size: 1G", "home", "ext4"),
     ],
