@@ -6,20 +6,15 @@ folder itself alone tells, and only until something else is put into it. The ker
 
 from __future__ import annotations
 
-import ctypes
 import os
 import stat
-import struct
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
 
-_MOVED: Final = 0x40 | 0x80  # IN_MOVED_FROM, IN_MOVED_TO: a name went, a name came
-_LOST: Final = 0x2000 | 0x4000  # IN_UNMOUNT, IN_Q_OVERFLOW
-_ONLY_FOLDERS: Final = 0x01000000
-_EVENT: Final = struct.Struct("=iIII")  # watch, what, cookie, length of the name behind it
-_PIECE: Final = 1 << 16
+from bootsmith.cache.files.inotify import LOST, MOVED, Inotify
+
 _MOST_LINKS: Final = 40  # as the kernel follows
 
 
@@ -31,18 +26,15 @@ class Moves:
     """
 
     def __init__(self, paths: Iterable[str | bytes | os.PathLike[str]]) -> None:
-        self._libc = ctypes.CDLL(None, use_errno=True)
-        self._descriptor: int = self._libc.inotify_init1(os.O_NONBLOCK | os.O_CLOEXEC)
+        self._inotify = Inotify()
         self._names: dict[int, dict[bytes, bytes]] = {}  # of each watch: names, and the paths that they are
         self._seen: dict[bytes, os.stat_result] = {}
-        for folder, name in {step for each in _folders(paths) for step in _steps(each)}:
+        for folder, name in {step for each in _folders(paths) for step in steps(each)}:
             self._add(folder, name)
 
     def _add(self, folder: bytes, name: bytes) -> None:
         path = os.path.join(folder, name)  # noqa: PTH118  bytes
-        watch = -1
-        if self._descriptor >= 0:
-            watch = self._libc.inotify_add_watch(self._descriptor, folder, _MOVED | _ONLY_FOLDERS)
+        watch = self._inotify.add(folder, MOVED)
         if watch >= 0:
             self._names.setdefault(watch, {})[name] = path
         with suppress(OSError):
@@ -53,40 +45,26 @@ class Moves:
     def found(self) -> list[bytes]:
         """Return which folders, or links to some, were moved or exchanged; b"/" where that is not to be told."""
         found = {path for path, status in self._seen.items() if _is_another(path, status)}
-        for watch, what, name in self._events():
-            if what & _LOST:
+        for watch, what, name in self._inotify.events():
+            if what & LOST:
                 found.add(b"/")
             elif name in self._names.get(watch, ()):
                 found.add(self._names[watch][name])
         return sorted(found)
 
-    def _events(self) -> Iterator[tuple[int, int, bytes]]:
-        while self._descriptor >= 0:
-            try:
-                read = os.read(self._descriptor, _PIECE)
-            except BlockingIOError:
-                return
-            at = 0
-            while at < len(read):
-                watch, what, _, length = _EVENT.unpack_from(read, at)
-                at += _EVENT.size + length
-                yield watch, what, read[at - length : at].rstrip(b"\0")
-
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
-        if self._descriptor >= 0:
-            os.close(self._descriptor)
-            self._descriptor = -1
+        self._inotify.close()
 
 
 def _folders(paths: Iterable[str | bytes | os.PathLike[str]]) -> set[bytes]:
     return {os.path.dirname(os.path.abspath(os.fsencode(path))) for path in paths}  # noqa: PTH100, PTH120  bytes
 
 
-def _steps(folder: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Yield each name that is looked up on the way to a folder, behind the folder that it is looked up in."""
+def steps(folder: bytes) -> Iterator[tuple[bytes, bytes]]:
+    """Yield each name that is looked up on the way to a folder or file, behind the folder that it is looked up in."""
     here, links = b"/", 0
     waiting = folder.split(b"/")[::-1]
     while waiting:

@@ -73,7 +73,8 @@ class Plan(NamedTuple):
 
     def needed(self, wanted: Iterable[str] | None = None) -> tuple[Stage, ...]:
         """Return the stages called `wanted`, or those of the files a user asked for, with all they need, in order."""
-        found = {stage.name for stage in self.finals()} if wanted is None else set(wanted)
+        usual = self.aliases.get("image") or tuple(stage.name for stage in self.finals())
+        found = set(usual if wanted is None else wanted)
         for stage in reversed(self.stages):
             if stage.name in found:
                 found.update(other.name for other in self.producers(stage))

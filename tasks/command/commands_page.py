@@ -12,6 +12,7 @@ from pathlib import Path
 from bootsmith.tasks.command.table import (
     COMMANDS,
     GROUPS,
+    IMAGE,
     KERNEL,
     MACHINE,
     Command,
@@ -44,6 +45,8 @@ def page(before: str) -> str:
 def _sections() -> Iterator[str]:
     yield "## Stages, and groups of them\n"
     yield from (f"- `{name}`: {doc}" for name, doc in GROUPS.items())
+    yield "\nOf `image`, behind its name:\n"
+    yield from _options(IMAGE)
     for kind, title in KINDS.items():
         yield f"\n## {title}\n\n{inspect.getdoc(kind)}"
         for command in COMMANDS:

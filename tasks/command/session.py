@@ -213,6 +213,15 @@ class Session:
         inputs.check(inputs.named(recipe), site.build, recipe.file)
         return make.plan(recipe, site)
 
+    def plan_elsewhere(self, plan: plans.Plan, build: Path) -> plans.Plan:
+        """Return the plan of the same recipe in another build directory, none of its stages kept in the store."""
+        from bootsmith.tasks.planning import make
+        from bootsmith.tasks.planning.site import Site
+
+        recipe = self._load(plan.recipe, NOTHING)
+        found = make.plan(recipe, Site(recipe.name, build, plan.lock, plan.epoch))
+        return found._replace(stages=tuple(each._replace(stored=False) for each in found.stages))
+
     def _refuse(self, wrong: list[str]) -> None:
         """Refuse what is wrong with a recipe, where something is to be built: one can look at it still."""
         if wrong and not self.frozen:

@@ -21,6 +21,8 @@ class Signals:
         self._progress = progress
         self._keeps = keeps
         self._old_handlers: dict[int, object] = {}
+        self.ends_well = ""
+        """What is said where Ctrl-C is how a command is meant to end: then that is no failure."""
 
     def heed(self, *numbers: int) -> None:
         """End in good order on these until `restore`; one that is ignored, as under nohup, stays so."""
@@ -43,6 +45,10 @@ class Signals:
         children.kill_all()
         terminal.restore()
         self._progress.close()
+        if number == signal.SIGINT and self.ends_well:
+            sys.stderr.write(f"{self.ends_well}\n")
+            sys.stderr.flush()
+            os._exit(0)
         kept = "; what was finished is kept, run the same command to go on" if self._keeps() else ""
         sys.stderr.write(f"interrupted{kept}\n")
         sys.stderr.flush()

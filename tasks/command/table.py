@@ -134,6 +134,8 @@ MACHINE = (
     option("login", "auto: let me into a locked image; none: do not"),
     option("qemu", "more words for QEMU, split as a shell would"),
     option("print", "print the QEMU command, do not run it", kind=bool),
+    option("detach", "run it in the background: `machines` shows it, `ssh` enters it, `stop` ends it", kind=bool),
+    option("name", "with --detach: what those commands call it"),
 )
 KERNEL = (
     option("kernel", "a kernel, instead of the newest in the tree"),
@@ -212,8 +214,12 @@ COMMANDS = (
             f"a disk for {firmware} of the tree in a tar or a directory, without a recipe",
             "recipeless_disks:deliver",
             (
-                option("output", "the disk's file; without, one below build/disks/"),
+                option("output", "the disk's file, its ending says the format; without, one below build/disks/"),
                 option("size", "the whole disk's size, such as 4G"),
+                option("subdir", "the folder of it that holds the tree"),
+                option("hostname", "what the guest is called"),
+                option("password-file", "a file with root's password"),
+                option("ssh-key", "a file of public keys that may log in as root"),
                 *KERNEL,
             ),
             positional="tree",
@@ -242,12 +248,38 @@ COMMANDS = (
         "a shell in the running image, or COMMAND run there",
         "guest_shell:ssh",
         (
+            option("machine", "the machine of this name, as `machines` shows it"),
             option("port", "the machine whose ssh server is forwarded to this port"),
             option("user", "whom to be there, where root's keys are yours too: the default is root"),
             option("timeout", "seconds to wait for its ssh server; 300 without"),
         ),
         positional="command",
         relays=True,
+    ),
+    HostCommand(
+        "watch",
+        "build TASK, `image` without, and again whenever something changes that it is made of; Ctrl-C ends it",
+        "watch:watch",
+        (option("poll", "look at files again and again, instead of being told by the kernel", kind=bool),),
+        positional="task",
+        relays=True,
+    ),
+    HostCommand(
+        "machines",
+        "what runs here: since when, by which process, on which ports",
+        "running_machines:machines",
+        (option("json", "as JSON", kind=bool),),
+    ),
+    HostCommand(
+        "stop",
+        "end the machine called NAME, or the only one: by its power button, and where it does not heed that, by force",
+        "running_machines:stop",
+        (
+            option("all", "all that run here", kind=bool),
+            option("now", "by force at once", kind=bool),
+            option("timeout", "seconds to wait until it has powered off; 60 without"),
+        ),
+        positional="name",
     ),
     ImageCommand(
         "qemu-test",
@@ -287,6 +319,7 @@ COMMANDS = (
         "update",
         "put the distribution's new package versions into the lock file",
         "recipes:update",
+        (option("package", "move this package alone, with what its newest version needs; several with commas"),),
     ),
     RecipeCommand(
         "fetch-mach",
@@ -395,7 +428,9 @@ COMMANDS = (
         (
             option("input", "the image to read", short="i"),
             option(
-                "output", "the file to write: raw, qcow2, vhd, vhdx, vdi, vmdk, raw packed, by its ending", short="o"
+                "output",
+                "the file to write: raw, qcow2, vhd, vhdx, vdi, vmdk, ova, ovf, box, raw packed, by its ending",
+                short="o",
             ),
             option("compress", "pack: qcow2 by zstd, zlib or none; raw by gzip, xz or zstd; vmdk by zlib", short="c"),
             option("prealloc", "qcow2: lay out beforehand: off, metadata, falloc or full", short="p"),
@@ -405,7 +440,12 @@ COMMANDS = (
             option(
                 "subformat", "vhd, vhdx, vdi: dynamic or fixed; vmdk: monolithicSparse, monolithicFlat, streamOptimized"
             ),
-            option("to", "the format to write, where OUT's ending does not say: also azure, gcp"),
+            option("to", "the format to write, where OUT's ending does not say: also azure, gcp, aws"),
+            option("bucket", "aws: the bucket that the image will be in when it is imported"),
+            option("provider", "box: libvirt or virtualbox"),
+            option("os", "ova, ovf, box: what the guest is: debian, ubuntu, linux or other"),
+            option("memory", "ova, ovf, box: the machine's, such as 2G"),
+            option("cpus", "ova, ovf, box: the machine's"),
             option("from", "the format of IN, where it cannot be told: raw, qcow2, vmdk, vhd, vhdx, vdi or iso"),
             option("priority", "low or idle: leave processor and disks to whoever else wants them"),
             option(
@@ -430,10 +470,13 @@ COMMANDS = (
     RecipeCommand("schema", "the JSON Schema of recipes", "recipes:schema"),
 )
 
+IMAGE = (option("rebuild", "then build all of it again, in a fresh place, and compare bit for bit", kind=bool),)
+"""The options of `image`."""
 GROUPS = {
     "image": "build every output of the recipe",
     "rootfs": "the base tree, as a tar",
     "files": "single files, out of packages",
+    "build": "files made by the recipe's own commands",
     "layers": "what the recipe adds to the tree",
     "initramfs": "the initrd",
     "kernel": "the kernel, out of the tree",

@@ -7,8 +7,9 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from bootsmith.tasks.disk import fat_listing, gpt, mbr, superblock
-from bootsmith.tasks.disk.image_content import Disk, opened
+from bootsmith.tasks.disk.image_content import opened
 from bootsmith.tasks.disk.passphrase import Passphrase
+from bootsmith.tasks.disk.raw_content import Disk
 from bootsmith.tasks.recipe.loaders.kinds import KINDS
 
 LOADER = "::/EFI/BOOT/BOOTX64.EFI"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bootsmith.tasks.disk.image_content import Disk
+from bootsmith.tasks.disk.raw_content import Disk
 from bootsmith.tasks.tools import host, readers
 from bootsmith.tasks.tools.enclosure import Shown
 from bootsmith.tasks.tools.environment import ENVIRONMENT

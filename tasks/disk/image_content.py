@@ -7,13 +7,12 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 from bootsmith.cache.files import temporary
 from bootsmith.tasks.disk import passphrase as passphrases
 from bootsmith.tasks.disk.passphrase import Passphrase
+from bootsmith.tasks.disk.raw_content import Disk, RawDisk, opened_raw
 from bootsmith.tasks.errors import BootsmithError, ToolFailed
 from bootsmith.tasks.tools import host, process, readers
 from bootsmith.tasks.tools.bounds import Bounds
@@ -27,21 +26,6 @@ _MEMORY = 4 << 30
 """What qemu-img may take: many times what the largest disks need."""
 
 
-class Disk(Protocol):
-    """A disk image's content."""
-
-    @property
-    def size(self) -> int: ...
-
-    def read(self, offset: int, length: int) -> bytes:
-        """Return bytes of the disk, fewer at its end, none beyond it."""
-        ...
-
-    def part(self, start: int, size: int) -> contextlib.AbstractContextManager[tuple[Path | int, int]]:
-        """Yield a file, by number where it has no name, and the offset in it where that stretch of the disk begins."""
-        ...
-
-
 @contextlib.contextmanager
 def opened(image: Path, format: str, passphrase: Passphrase | None = None) -> Iterator[Disk]:  # noqa: A002
     """Yield the content of an image; `format` is QEMU's name, or "iso". Raises BootsmithError for a wrong passphrase.
@@ -49,12 +33,12 @@ def opened(image: Path, format: str, passphrase: Passphrase | None = None) -> It
     What is encrypted is decrypted once, into a file that has no name: each opening takes seconds.
     """
     if format in ("raw", "iso"):
-        with image.open("rb") as file:
-            yield _Raw(file.fileno(), os.fstat(file.fileno()).st_size, image)
+        with opened_raw(image) as disk:
+            yield disk
     elif passphrase:
         with tempfile.TemporaryFile(prefix="bootsmith-") as clear:
             _decrypt(image.absolute(), format, passphrase, clear.fileno(), size_of(image.absolute(), format))
-            yield _Raw(clear.fileno(), os.fstat(clear.fileno()).st_size, None)
+            yield RawDisk(clear.fileno(), os.fstat(clear.fileno()).st_size, None)
     else:
         yield _Converted(image.absolute(), format)
 
@@ -89,17 +73,6 @@ def unpack(
         )  # fmt: skip
 
 
-@contextlib.contextmanager
-def descriptor(disk: Disk, start: int, size: int) -> Iterator[tuple[int, int]]:
-    """Yield an open file, and the offset in it where a stretch of a disk begins."""
-    with disk.part(start, size) as (file, offset):
-        if isinstance(file, int):
-            yield file, offset
-        else:
-            with file.open("rb") as opened_file:
-                yield opened_file.fileno(), offset
-
-
 def check(image: Path, format: str, passphrase: Passphrase) -> None:  # noqa: A002
     """Raise BootsmithError where a passphrase does not open an image."""
     with tempfile.TemporaryFile(prefix="bootsmith-") as sector:
@@ -129,22 +102,6 @@ def _decrypt(
         if "Invalid password" not in f"{error} {error.tail}":
             raise
         raise BootsmithError(f"{image}: the passphrase given does not open it") from None
-
-
-@dataclass(frozen=True, slots=True)
-class _Raw:
-    """A raw image, read where it is."""
-
-    fd: int
-    size: int
-    path: Path | None
-
-    def read(self, offset: int, length: int) -> bytes:
-        return os.pread(self.fd, length, offset) if 0 <= offset < self.size and length > 0 else b""
-
-    @contextlib.contextmanager
-    def part(self, start: int, size: int) -> Iterator[tuple[Path | int, int]]:  # noqa: ARG002  all of it is there
-        yield self.path or self.fd, start
 
 
 class _Converted:

@@ -10,10 +10,11 @@ from typing import NamedTuple
 
 from bootsmith.cache.display import shown
 from bootsmith.tasks.disk import bootcode
-from bootsmith.tasks.disk.inspect import Part
 from bootsmith.tasks.disk.node import same
+from bootsmith.tasks.disk.parts import Part
 from bootsmith.tasks.disk.sizing import human
 from bootsmith.tasks.errors import UsageError
+from bootsmith.tasks.inspection import settings
 from bootsmith.tasks.inspection.listing import KINDS
 from bootsmith.tasks.inspection.system_tree import Place, SystemTree
 from bootsmith.tasks.inspection.volumes import Image
@@ -51,12 +52,26 @@ def between(one: Image, other: Image, trees: tuple[SystemTree, SystemTree] | Non
         yield from _rows(subject, mine.text(table.encode()), theirs.text(table.encode()))
     owned = {path: name for name in changed for tree in trees for path in _owned(tree, name)}
     counted: Counter[str] = Counter()
-    for path, found in _files(mine, theirs):
+    files = dict(_files(mine, theirs))
+    set_to = dict(_settings(trees, {*files} - owned.keys()))
+    told = dict.fromkeys(each for found in set_to.values() for each in found)
+    yield from (Difference("setting", *each) for each in told)
+    for path, found in files.items():
         if path in owned:
             counted[owned[path]] += 1
-        elif not _BOOK.fullmatch(path):
+        elif path not in set_to and not _BOOK.fullmatch(path):
             yield _unit(found) or found
     yield from (Difference("package", name, f"{count} of its files differ") for name, count in sorted(counted.items()))
+
+
+def _settings(trees: tuple[SystemTree, SystemTree], paths: set[bytes]) -> Iterator[tuple[bytes, list[tuple[str, str]]]]:
+    """Yield the files that differ in what a system is set to, each with what is set otherwise."""
+    mine, theirs = (settings.of(tree, paths) for tree in trees)
+    for path in sorted({**mine, **theirs}):
+        before, after = mine.get(path, {}), theirs.get(path, {})
+        names = sorted(name for name in {**before, **after} if before.get(name) != after.get(name))
+        if names:
+            yield path, [(name, _changed(before.get(name, ""), after.get(name, ""))) for name in names]
 
 
 def _changed(before: str, after: str) -> str:

@@ -2,71 +2,65 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import tempfile
 from collections.abc import Iterator
 
 from bootsmith.cache.display import shown
-from bootsmith.tasks.disk import bootable, splice
-from bootsmith.tasks.disk.image_content import descriptor
-from bootsmith.tasks.disk.inspect import Part
-from bootsmith.tasks.disk.partition_table import MBR_TYPES, TYPES
+from bootsmith.tasks.disk.parts import Part
 from bootsmith.tasks.disk.sizing import human
 from bootsmith.tasks.errors import UsageError
 from bootsmith.tasks.inspection import system_tree
 from bootsmith.tasks.inspection.boot_entries import Found, Named
+from bootsmith.tasks.inspection.expectation import ExpectedPartition
 from bootsmith.tasks.inspection.system_tree import Place, SystemTree
 from bootsmith.tasks.inspection.verdicts import Check, NotMade, Subject
 from bootsmith.tasks.inspection.volumes import Image
 from bootsmith.tasks.recipe import cmdline
-from bootsmith.tasks.recipe.loaders.kinds import KINDS, served
-from bootsmith.tasks.recipe.model.disk import Partition
-from bootsmith.tasks.tools import host, readers
-from bootsmith.tasks.tools.bounds import Bounds
-from bootsmith.tasks.tools.enclosure import Shown
 from bootsmith.tasks.tree import boot_formats
 
-_CHECKER = Bounds(120, 4 << 30)
 _HEAD = 4096
+_SECTOR = 512
+_SOME = 32 << 20
+"""Bytes left in a root of which nobody said how many; a tenth of a smaller one."""
+_CODE = 440  # bytes of the first sector that a BIOS starts
+_REMOVABLE = "efi/boot/bootx64.efi"
+"""What UEFI firmware starts from a disk it has never seen (UEFI 2.10, 3.5.1.1), on FAT, whose names know no case."""
 _BY = {"UUID": "uuid", "LABEL": "label", "PARTUUID": "partuuid", "PARTLABEL": "partlabel"}
 
 
 def table(subject: Subject) -> Iterator[str]:
     """Look at the partition table: whole, and as the recipe has it."""
-    found = subject.inspection
+    found = subject.image
+    parts = list(found.parts.values())
     yield found.table if found.table != "none" else "no table"
-    yield f"{len(found.parts)} partition{'s' if len(found.parts) != 1 else ''}"
-    yield from (f"!{problem}" for problem in found.problems)
-    if subject.recipe is None:
+    yield f"{len(parts)} partition{'s' if len(parts) != 1 else ''}"
+    yield from (f"!{problem}" for problem in subject.problems)
+    if subject.expected is None:
         return
-    disk = subject.recipe.disk
-    if (found.table, found.id) != (disk.table, disk.id if disk.table != "none" else ""):
-        yield f"!it is {found.table} {found.id}, the recipe's is {disk.table} {disk.id}"
-    wanted = list(disk.partitions.values())
-    if len(wanted) != len(found.parts):
-        yield f"!the recipe has {len(wanted)} partitions"
+    wanted = subject.expected
+    if (found.table, found.identity) != (wanted.table, wanted.id):
+        yield f"!it is {found.table} {found.identity}, the recipe's is {wanted.table} {wanted.id}"
+    if len(wanted.partitions) != len(parts):
+        yield f"!the recipe has {len(wanted.partitions)} partitions"
         return
-    for part, partition in zip(found.parts, wanted, strict=True):
-        yield from _partition(subject.image, part, partition, disk.table)
+    for part, partition in zip(parts, wanted.partitions, strict=True):
+        yield from _partition(found, part, partition, wanted.table)
 
 
-def _partition(image: Image, part: Part, wanted: Partition, kind: str) -> Iterator[str]:
+def _partition(image: Image, part: Part, wanted: ExpectedPartition, kind: str) -> Iterator[str]:
     facts: list[tuple[str, object, object]] = []
-    if isinstance(wanted.size, int) and kind != "none":
+    if wanted.size is not None:
         facts.append(("is of", human(part.size), human(wanted.size)))
-    if wanted.start is not None and kind != "none":
+    if wanted.start is not None:
         facts.append(("starts at byte", part.start, wanted.start))
     if kind == "gpt":
-        types = {guid: name for name, guid in TYPES.items()}
         facts += [
             ("is called", part.name, wanted.gpt_name), ("has the GUID", part.guid, wanted.partuuid),
-            ("has the type", part.type, types.get(wanted.type, wanted.type)),
+            ("has the type", part.type, wanted.type),
         ]  # fmt: skip
     elif kind == "mbr":
-        number = int(MBR_TYPES.get(wanted.type, wanted.type), 16)
         facts += [
-            ("has the type", part.type, f"0x{number:02x}"), ("is marked", part.mark, "active" if wanted.active else ""),
+            ("has the type", part.type, wanted.type), ("is marked", part.mark, "active" if wanted.active else ""),
             ("has the PARTUUID", system_tree.partuuid(image, part), wanted.partuuid),
         ]  # fmt: skip
     for word, is_so, should in facts:
@@ -76,12 +70,12 @@ def _partition(image: Image, part: Part, wanted: Partition, kind: str) -> Iterat
 
 def filesystems(subject: Subject) -> Iterator[str]:
     """Look at what each partition holds: as the recipe has it, and found clean by the filesystem's own check."""
-    wanted = [*subject.recipe.disk.partitions.values()] if subject.recipe else []
-    for index, part in enumerate(subject.inspection.parts):
+    wanted = subject.expected.partitions if subject.expected else ()
+    for index, part in enumerate(subject.image.parts.values()):
         name = part.name or (str(part.number) if part.number else "disk")
-        inside = part.filesystem
-        if index < len(wanted) and wanted[index].fs != "none":
-            partition = wanted[index]
+        inside = subject.image.sealed.get(part.number, part.filesystem)
+        partition = wanted[index] if index < len(wanted) and wanted[index].fs != "none" else None
+        if partition:
             kind = "FAT32" if partition.fs == "vfat" else partition.fs
             if inside is None:
                 yield f"!partition {name} is empty, the recipe's has {kind}"
@@ -92,65 +86,72 @@ def filesystems(subject: Subject) -> Iterator[str]:
         if inside is None:
             continue
         yield f"{name} {inside.kind}"
-        if inside.size > part.size:
-            yield f"!the filesystem of partition {name} is larger than that: {inside.size} bytes in {part.size}"
-        else:
-            yield from _own_check(subject.image, part, name)
+        if part.number in subject.image.clear:
+            yield from _unlocked(part, name, partition)
+        yield from _sound(subject, part, name)
 
 
-def _own_check(image: Image, part: Part, name: str) -> Iterator[str]:
-    """Have a filesystem's own program look at it; it writes nothing."""
-    kind = part.filesystem.kind if part.filesystem else ""
-    with contextlib.ExitStack() as stack:
-        if kind.startswith("ext"):
-            file, start = stack.enter_context(image.disk.part(part.start, part.size))
-            checker, words = host.find("e2fsck"), ["-f", "-n"]
-        elif kind.startswith("FAT"):  # fsck.vfat takes no offset
-            source, at = stack.enter_context(descriptor(image.disk, part.start, part.size))
-            file, start = stack.enter_context(tempfile.TemporaryFile(prefix="bootsmith-")).fileno(), 0
-            os.truncate(file, part.size)
-            splice.copy(source, at, file, 0, part.size)
-            checker, words = host.find("fsck.vfat"), ["-n"]
-        else:
-            if kind == "squashfs":  # has no program of its own that checks: every file is looked at
-                yield from _walk(image, part)
-            return
-        offset = f"?offset={start}" if start else ""
-        done = readers.look(checker, lambda name: [*words, f"{name}{offset}"], Shown(file), bounds=_CHECKER)
-    if done.status:
-        lines = [line.strip() for line in done.stdout.decode("utf-8", "replace").splitlines() if line.strip()]
-        told = [line for line in lines if not line.startswith(("Pass ", "fsck.fat", "/dev/fd", "/image"))]
-        yield f"!{checker.name} finds partition {name} damaged: {shown('; '.join(told[:3]), 300)}"
+def _unlocked(part: Part, name: str, wanted: ExpectedPartition | None) -> Iterator[str]:
+    """Look at what is in a volume that was unlocked."""
+    inside = part.filesystem
+    yield f"in it {inside.kind if inside else 'nothing that is known'}"
+    if wanted and wanted.inner:
+        kind, uuid = wanted.inner
+        kind = "FAT32" if kind == "vfat" else kind
+        if inside is None or (inside.kind, inside.uuid) != (kind, uuid):
+            yield f"!the volume in partition {name} does not hold the {kind} {uuid} that the recipe's does"
 
 
-def _walk(image: Image, part: Part) -> Iterator[str]:
+def _sound(subject: Subject, part: Part, name: str) -> Iterator[str]:
+    """Look whether a filesystem fits, and have its own program look at it."""
+    inside, room = part.filesystem, subject.image.size(part)
+    if inside is None:
+        return
+    if inside.size > room:
+        yield f"!the filesystem of partition {name} is larger than that: {inside.size} bytes in {room}"
+        return
+    found = subject.checker(subject.image, part)
+    if found:
+        yield f"!{found.program} finds partition {name} damaged: {shown(found.words, 300)}"
+    if inside.kind == "squashfs":  # has no program of its own that checks: every file is looked at
+        _walk(subject.image, part)
+
+
+def _walk(image: Image, part: Part) -> None:
     """Look at all that a filesystem holds. Raises StageError where something leads nowhere."""
     tree = SystemTree(image, part.number, {})
     for _ in tree.walk(tree.top):
         pass
-    yield from ()
 
 
 def loader(subject: Subject) -> Iterator[str]:
     """Look for what firmware starts, and for the files that the loader's entries name."""
-    firmware = bootable.of_disk(subject.image.disk)
-    if subject.recipe and served(subject.recipe.boot.loader) == ["direct"]:
+    firmware = _firmware(subject.image)
+    wanted = subject.expected
+    if wanted and wanted.direct:
         raise NotMade("no loader: QEMU starts the kernel")
-    removable = subject.recipe is not None and subject.recipe.boot.removable != "no"
-    for name in subject.recipe.boot.loader if subject.recipe and removable else ():
-        if KINDS[name].firmware not in (*firmware, "direct"):
-            yield f"!nothing on it is what {KINDS[name].firmware.upper()} firmware starts, which {name} would be"
+    for name, needs in wanted.loaders if wanted else ():
+        if needs not in firmware:
+            yield f"!nothing on it is what {needs.upper()} firmware starts, which {name} would be"
     if not firmware:
-        if not subject.recipe:
+        if not wanted:
             raise NotMade("nothing on it is what firmware starts")
         return
     yield f"for {' and '.join(sorted(each.upper() for each in firmware))}"
     yield f"{len(subject.entries)} {'entry' if len(subject.entries) == 1 else 'entries'}"
-    if subject.recipe and not subject.entries and set(subject.recipe.boot.loader) <= KINDS.keys():
+    if wanted and not subject.entries and wanted.menu:
         yield "!there is no entry that a loader could start"
     for entry in subject.entries:
         for each in entry.files:
             yield from _file(subject.image, entry, each)
+
+
+def _firmware(image: Image) -> set[str]:
+    """Return which firmware finds something to start."""
+    sector = image.disk.read(0, _SECTOR)
+    found = {"bios"} if sector[510:] == b"\x55\xaa" and any(sector[:_CODE]) else set()
+    paths = (path for part in image.parts.values() for path in part.loader)
+    return found | ({"uefi"} if any(path.lower() == _REMOVABLE for path in paths) else set())
 
 
 def _file(image: Image, entry: Found, named: Named) -> Iterator[str]:
@@ -247,7 +248,7 @@ def fstab(subject: Subject) -> Iterator[str]:
         raise NotMade("there is none, or it is empty")
     for line in lines:
         yield line.where
-        yield from (f"!/etc/fstab: {problem}" for problem in _mount(subject.image, subject.tree, *line))
+        yield from (f"!/etc/fstab: {problem}" for problem in _mount(subject.image, subject.tree, line.what, line.where))
 
 
 def _mount(image: Image, tree: SystemTree, what: str, where: str) -> Iterator[str]:
@@ -258,23 +259,36 @@ def _mount(image: Image, tree: SystemTree, what: str, where: str) -> Iterator[st
             yield f"{what} is to be mounted at {where}, and no partition is called so"
         elif where == "/" and part.number != tree.number:
             yield f"partition {part.number} is to be mounted at /, and the system is on {tree.number}"
-    place = _place(tree, where) if where.startswith("/") else None
-    if where.startswith("/") and (place is None or place.node.kind != "d"):
+    if not where.startswith("/"):
+        return
+    place = _place(tree, where)
+    if place is None and _makes_mount_points(tree):
+        return
+    if place is None or place.node.kind != "d":
         yield f"{what} is to be mounted at {where}, which is no directory"
+
+
+def _makes_mount_points(tree: SystemTree) -> bool:
+    """Tell whether a system makes the directories that it mounts at, as systemd does where the root can be written."""
+    read_only = any(line.where == "/" and "ro" in line.options.split(",") for line in system_tree.fstab(tree))
+    inside = tree.image.parts[tree.number].filesystem
+    packed = inside is not None and inside.kind.lower() in ("squashfs", "erofs")
+    return _place(tree, "/lib/systemd/systemd") is not None and not (read_only or packed)
 
 
 def free_space(subject: Subject) -> Iterator[str]:
     """Look whether filesystems have the room left that the recipe promises (`extra`), and a root its `min_free`."""
-    if subject.recipe is None:
+    if subject.expected is None:
         raise NotMade("no recipe to promise any")
-    for part, partition in zip(subject.inspection.parts, subject.recipe.disk.partitions.values(), strict=False):
+    for part, partition in zip(subject.image.parts.values(), subject.expected.partitions, strict=False):
         inside = part.filesystem
         if inside is None or inside.available is None or not partition.mount:
             continue
-        least = max(partition.extra, subject.recipe.verify.min_free if partition.mount == "/" else 0)
         yield f"{partition.name} {human(inside.available)}"
-        if inside.available < least:
-            yield f"!partition {partition.name} has {human(inside.available)} left, {human(least)} were promised"
+        wanted = min(_SOME, part.size // 10) if partition.free is None else partition.free
+        if inside.available < wanted:
+            left, promised = human(inside.available), human(wanted)
+            yield f"!partition {partition.name} has {left} left, {promised} were promised"
 
 
 CHECKS: dict[str, Check] = {

@@ -8,15 +8,17 @@ from collections.abc import Iterator
 from typing import NamedTuple
 
 from bootsmith.cache.display import shown
-from bootsmith.tasks.disk.inspect import Part
 from bootsmith.tasks.disk.node import Node
+from bootsmith.tasks.disk.parts import Part
 from bootsmith.tasks.errors import StageError, UsageError
 from bootsmith.tasks.inspection.volumes import Files, Image, reader
 
 _MOST_LINKS = 40  # as Linux follows (MAXSYMLINKS)
 _MOST_FILES = 4_000_000
+_MOST_FOLDERS = 64  # that are remembered
 _MOST_BYTES = 64 << 20  # of a text that is read whole
 _ON_PARTITION = re.compile(r"([^/:]+):(/.*|)", re.DOTALL)
+_OPTIONS = 3  # the field of an fstab
 _ESCAPE = re.compile(rb"\\([0-7]{3})")
 
 
@@ -36,6 +38,7 @@ class SystemTree:
         self.image = image
         self.number = number
         self.mounts = mounts
+        self._folders: dict[tuple[int, int, bytes], dict[bytes, Place]] = {}
 
     @property
     def top(self) -> Place:
@@ -70,7 +73,7 @@ class SystemTree:
             here = above[-1]
             if here.node.kind != "d":
                 raise UsageError(f"/{shown(here.path)} is not a directory", f"in {self.image.path}")
-            found = next((place for name, place in self.children(here) if name == step), None)
+            found = self._inside(here).get(step)
             if found is None:
                 whole = (here.path + b"/" if here.path else b"") + step
                 raise UsageError(f"{self.image.path} holds no /{shown(whole)}", self._near(here, step))
@@ -84,6 +87,16 @@ class SystemTree:
                 continue
             above.append(found)
         return above[-1]
+
+    def _inside(self, folder: Place) -> dict[bytes, Place]:
+        """Return what a directory holds: the same few lie on the way to most files."""
+        key = (id(folder.files), folder.node.inode, folder.path)
+        found = self._folders.get(key)
+        if found is None:
+            if len(self._folders) >= _MOST_FOLDERS:
+                self._folders.clear()
+            found = self._folders[key] = dict(self.children(folder))
+        return found
 
     def _near(self, here: Place, step: bytes) -> str:
         from difflib import get_close_matches
@@ -151,10 +164,11 @@ def mounted(image: Image, tree: SystemTree) -> dict[bytes, int]:
 
 
 class FstabLine(NamedTuple):
-    """A line of an fstab (fstab(5)): what is mounted, and where."""
+    """A line of an fstab (fstab(5)): what is mounted, where, and how."""
 
     what: str
     where: str
+    options: str = ""
 
 
 def fstab(tree: SystemTree) -> list[FstabLine]:
@@ -164,7 +178,8 @@ def fstab(tree: SystemTree) -> list[FstabLine]:
         fields = line.split()
         if len(fields) > 1 and not fields[0].startswith(b"#"):
             what, where = (_ESCAPE.sub(lambda each: bytes([int(each[1], 8) & 0xFF]), field) for field in fields[:2])
-            found.append(FstabLine(os.fsdecode(what), os.fsdecode(where)))
+            options = fields[3] if len(fields) > _OPTIONS else b""
+            found.append(FstabLine(os.fsdecode(what), os.fsdecode(where), os.fsdecode(options)))
     return found
 
 

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from bootsmith.tasks.disk.inspect import Inspection
+from bootsmith.tasks.disk.parts import Part
 from bootsmith.tasks.inspection.boot_entries import Found
+from bootsmith.tasks.inspection.expectation import Expected
 from bootsmith.tasks.inspection.system_tree import SystemTree
 from bootsmith.tasks.inspection.volumes import Image
-from bootsmith.tasks.recipe.model.recipe import Recipe
 
 
 class Verdict(NamedTuple):
@@ -22,15 +22,30 @@ class Verdict(NamedTuple):
     made: bool = True
 
 
+class Complaint(NamedTuple):
+    """What a filesystem's own program says of a damaged one."""
+
+    program: str
+    words: str
+
+
+Checker = Callable[[Image, Part], Complaint | None]
+"""Has a filesystem's own program look at a partition: what is wrong, None where nothing is."""
+
+
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """An image to be judged, by the recipe where there is one; `tree` is the system on it, None where there is none."""
+    """An image to be judged, by what it is `expected` to be where that is known.
+
+    `tree` is the system on it, None where there is none; `problems` are those of its table.
+    """
 
     image: Image
-    inspection: Inspection
-    recipe: Recipe | None
+    problems: tuple[str, ...]
+    expected: Expected | None
     tree: SystemTree | None
     entries: tuple[Found, ...]
+    checker: Checker
 
 
 class NotMade(Exception):

@@ -7,32 +7,27 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 
-from bootsmith.tasks.disk import image_format
-from bootsmith.tasks.disk.inspect import Inspection
-from bootsmith.tasks.errors import BootsmithError, StageError, ToolFailed, UsageError
-from bootsmith.tasks.inspection import boot_entries, disk_checks, system_checks, system_tree
-from bootsmith.tasks.inspection.verdicts import Check, NotMade, Subject, Verdict
+from bootsmith.tasks.errors import StageError, UsageError
+from bootsmith.tasks.inspection import boot_entries, disk_checks, setting_checks, system_checks, system_tree
+from bootsmith.tasks.inspection.expectation import Expected
+from bootsmith.tasks.inspection.verdicts import Check, Checker, NotMade, Subject, Verdict
 from bootsmith.tasks.inspection.volumes import Image
-from bootsmith.tasks.recipe.model.recipe import Recipe
-from bootsmith.tasks.tools import host, process
-from bootsmith.tasks.tools.environment import ENVIRONMENT
 
-CHECKS = {**disk_checks.CHECKS, **system_checks.CHECKS}
+CHECKS = {**disk_checks.CHECKS, **system_checks.CHECKS, **setting_checks.CHECKS}
 """Every check by its name, in the order of the recipe's key."""
 
 
-def verify(image: Image, inspection: Inspection, recipe: Recipe | None) -> Iterator[Verdict]:
-    """Yield the verdict of each check, in order."""
+def verify(image: Image, problems: Sequence[str], expected: Expected | None, checker: Checker) -> Iterator[Verdict]:
+    """Yield the verdict of each check, in order; `problems` are those of the image's table."""
     entries: tuple[boot_entries.Found, ...] = ()
     tree = None
     with contextlib.suppress(StageError, UsageError):  # what is damaged, the check of filesystems says
         entries = tuple(boot_entries.found(image))
     with contextlib.suppress(StageError, UsageError):
         tree = system_tree.whole(image)
-    subject = Subject(image, inspection, recipe, tree, entries)
-    skipped = recipe.verify.skip if recipe else ()
+    subject = Subject(image, tuple(problems), expected, tree, entries, checker)
+    skipped = expected.skip if expected else ()
     for name, check in CHECKS.items():
         yield judged(name, check, subject) if name not in skipped else Verdict(name, "the recipe skips it", made=False)
 
@@ -51,31 +46,6 @@ def judged(name: str, check: Check, subject: Subject) -> Verdict:
     except (StageError, UsageError) as error:
         wrong.append(error.message)
     return Verdict(name, ", ".join(about), tuple(dict.fromkeys(wrong)))
-
-
-def outputs(raw: Path, others: Sequence[Path]) -> Iterator[Verdict]:
-    """Yield whether other images, which are our own, hold the same disk and are sound."""
-    for path in others:
-        name = f"output {path.name}"
-        try:
-            kind = image_format.recognise(path, follow=True)
-        except BootsmithError:
-            kind = ""
-        if not kind or (kind == "raw" and path.suffix != ".raw"):
-            yield Verdict(name, "packed: not read back here", made=False)
-            continue
-        try:
-            if kind == "qcow2":
-                _qemu_img("check", "-q", "-f", kind, path)
-            _qemu_img("compare", "-f", "raw", "-F", kind, raw, path)
-        except ToolFailed as error:
-            yield Verdict(name, "", (f"qemu-img: {(error.tail.splitlines() or ['it is not the same disk'])[-1]}",))
-        else:
-            yield Verdict(name, f"{image_format.NAMES.get(kind, kind)}, the same disk")
-
-
-def _qemu_img(*words: str | Path) -> None:
-    process.run([host.find("qemu-img"), *words], env=ENVIRONMENT, cwd=Path("/"))
 
 
 def to_text(name: str, verdicts: list[Verdict]) -> str:

@@ -94,13 +94,15 @@ def command(
     debug: Path | None = None,
     reboot: bool = True,
     passphrase: int | None = None,
+    monitor: int | None = None,
     program: str | Path = PROGRAM,
 ) -> list[str]:
     """Return the words that run `machine` with `disk`; without `firmware` under SeaBIOS.
 
     `format` may be "iso": a CD. `chardevs` stand in for the terminal. A tag among `sockets` is shared by the virtiofsd
     at that descriptor, any other by QEMU itself (9p). `debug` is the file that `machine.debug` goes to. Through the
-    descriptor `passphrase` comes that of an encrypted disk, and of the overlay over it where there is no snapshot.
+    descriptor `passphrase` comes that of an encrypted disk, and of the overlay over it where there is no snapshot. The
+    descriptor `monitor` is a socket that leads to us, as that of `chardevs`, where the console goes to a file.
     Raises UsageError where `machine.qemu` would take the terminal a second time.
     """
     ports = ports or Ports(machine.forward)
@@ -119,6 +121,7 @@ def command(
         *_shares(machine, sockets),
         *_display(machine, ports),
         *(_chardevs(chardevs) if chardevs else _console(machine)),
+        *(_monitor(monitor) if monitor is not None else ()),
         *(("-gdb", f"tcp:127.0.0.1:{ports.gdb}", "-S") if machine.gdb else ()),
         *(("-d", machine.debug, "-D", str(debug)) if machine.debug and debug else ()),
         *_credentials(credentials or {}),
@@ -254,8 +257,12 @@ def _chardevs(chardevs: Chardevs) -> list[str]:
     return [
         "-chardev", f"pipe,id=console,path={_value(chardevs.console)}", "-serial", "chardev:console",
         "-chardev", f"socket,id=second,fd={chardevs.second}", "-serial", "chardev:second",
-        "-chardev", f"socket,id=qmp,fd={chardevs.qmp}", "-mon", "chardev=qmp,mode=control",
+        *_monitor(chardevs.qmp),
     ]  # fmt: skip
+
+
+def _monitor(descriptor: int) -> tuple[str, ...]:
+    return ("-chardev", f"socket,id=qmp,fd={descriptor}", "-mon", "chardev=qmp,mode=control")
 
 
 def _credentials(credentials: Mapping[str, bytes]) -> list[str]:

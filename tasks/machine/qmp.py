@@ -32,6 +32,16 @@ def screenshot(monitor: socket.socket, png: Path) -> bool:
     return True
 
 
+def power_down(monitor: socket.socket) -> bool:
+    """Press the machine's power button, which the guest may heed; False where QEMU no longer answers."""
+    try:
+        _greet(monitor)
+        _execute(monitor, "system_powerdown")
+    except (OSError, ValueError, BootsmithError):
+        return False
+    return True
+
+
 def text_screen(monitor: socket.socket) -> list[str]:
     """Return the lines of a VGA screen in text mode, as a BIOS has it; none where QEMU no longer answers."""
     words = f"xp /{_COLUMNS * _ROWS}xh {_TEXT:#x}"

@@ -5,9 +5,10 @@ from __future__ import annotations
 import contextlib
 import os
 import shlex
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from bootsmith.cache.files import temporary
 from bootsmith.tasks.disk import image_format
@@ -49,6 +50,17 @@ class Subject:
         return file.name if file else "nothing"
 
 
+class Background(NamedTuple):
+    """How a machine runs apart from any terminal: what commands call it, and QEMU's end of its monitor.
+
+    `attend` runs its command with descriptors, as it was noted, and returns QEMU's exit status.
+    """
+
+    name: str
+    monitor: int
+    attend: Callable[[list[str], Sequence[int], running.Noted | None], int]
+
+
 def run(
     machine: Machine,
     subject: Subject,
@@ -59,8 +71,11 @@ def run(
     say: Callable[[str], None] = print,
     answer: Callable[[str], None] | None = None,
     started: Callable[[], None] = lambda: None,
+    background: Background | None = None,
 ) -> int:
     """Run a machine until the user ends it; return QEMU's exit status. Raises BootsmithError.
+
+    That is on the user's terminal, or in the `background`.
 
     With `print_only` it is only told how it would be run: the command is the `answer`, all else is said.
 
@@ -85,7 +100,8 @@ def run(
             take = stack.enter_context(ports.Holding()).take
             if machine.keep and folder:
                 stack.enter_context(overlay.alone(folder))
-        prepared = prepare(machine, subject, folder=folder, say=say, sockets=sockets, is_free=take)
+        monitor = background.monitor if background else None
+        prepared = prepare(machine, subject, folder=folder, say=say, sockets=sockets, is_free=take, monitor=monitor)
         passphrase, argv, descriptors = subject.passphrase, prepared.argv, [*sockets.values()]
         command = qemu.printable(argv) + (passphrase.here_document if passphrase else "")
         (answer if answer and print_only else say)(command)
@@ -93,15 +109,28 @@ def run(
             say(note)
         if print_only:
             return 0
-        if register and prepared.key and prepared.ssh_port:
-            noted = running.Noted(subject.recipe, subject.name, prepared.ssh_port, prepared.key.private, os.getpid())
-            stack.enter_context(running.note(register, noted))
+        noted = _note(stack, register, _noted(machine, subject, prepared, background))
         started()
         if passphrase:
             descriptors.append(stack.enter_context(passphrase.pipe()))
             printed, real = passphrases.definition(passphrases.SHOWN), passphrases.definition(descriptors[-1])
             argv = [real if word == printed else word for word in argv]
+        if background:
+            return background.attend(argv, [*descriptors, background.monitor], noted)
         return popen.spawn_interactive(argv, pass_fds=descriptors)
+
+
+def _note(stack: contextlib.ExitStack, register: Path | None, machine: running.Noted) -> running.Noted | None:
+    return stack.enter_context(running.note(register, machine)) if register else None
+
+
+def _noted(machine: Machine, subject: Subject, prepared: Prepared, background: Background | None) -> running.Noted:
+    key = prepared.key if prepared.ssh_port else None
+    return running.Noted(
+        subject.recipe, subject.name, prepared.ssh_port if key else None, key.private if key else None, os.getpid(),
+        name=background.name if background else "", ports=prepared.ports.forward, detached=background is not None,
+        console=None if machine.serial == "stdio" else Path(machine.serial).absolute(),
+    )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,11 +157,12 @@ def prepare(
     chardevs: qemu.Chardevs | None = None,
     sockets: Mapping[str, int] | None = None,
     is_free: Callable[[int], bool] | None = None,
+    monitor: int | None = None,
 ) -> Prepared:
     """Make ready what a run needs; with `chardevs` it is without a terminal, without `folder` it has no ssh key.
 
     `sockets` are those at which virtiofsd serves folders, by tag;
-    `is_free` tells whether a port can be had.
+    `is_free` tells whether a port can be had; `monitor` is the descriptor of QEMU's, where it runs in the background.
     """
     _check(machine, subject.kind)
     code = firmware_of(machine, subject) if subject.kind == "uefi" else None
@@ -161,10 +191,11 @@ def prepare(
         machine, disk=disk, format=form, firmware=code, accel=accel, kernel=kernel, snapshot=snapshot,
         chardevs=chardevs, credentials=credentials(asked), ports=given, program=host.find(qemu.PROGRAMS[subject.arch]),
         debug=(folder / "debug.log").absolute() if folder else None, sockets=sockets,
-        passphrase=passphrases.SHOWN if subject.passphrase else None,
+        passphrase=passphrases.SHOWN if subject.passphrase else None, monitor=monitor,
     )  # fmt: skip
     mounts = _mounts(machine, sockets or {})
-    return Prepared(argv, given, key, (*mounts, *_notes(machine, given, key, disk, folder)))
+    ends = () if monitor is not None else _ends(machine)
+    return Prepared(argv, given, key, (*mounts, *_notes(machine, given, key, disk, folder), *ends))
 
 
 def _check(machine: Machine, kind: firmware.Kind) -> None:
@@ -228,6 +259,10 @@ def _notes(
         yield f"VNC: 127.0.0.1:{ports.vnc}"
     if machine.gdb:
         yield f"gdb -ex 'target remote 127.0.0.1:{ports.gdb}'  (the machine waits for it, then for `continue`)"
+
+
+def _ends(machine: Machine) -> Iterator[str]:
+    """Yield how a machine on this terminal is ended."""
     if machine.serial == "stdio":
         yield f"Ctrl-A X ends the machine{', Ctrl-A C is its monitor' if machine.monitor else ''}"
     elif machine.monitor:

@@ -194,19 +194,29 @@ def versions(path: Path) -> dict[str, str]:
     return {f"{each.name} {each.arch}": each.version for each in read(path).of_tree}
 
 
-def changes(old: LockFile | None, new: LockFile) -> list[str]:
-    """Return what differs between two locks' packages: "NAME OLD -> NEW", "+NAME VERSION", "-NAME VERSION"."""
+class Change(NamedTuple):
+    """A package that another lock has otherwise: `was` is None where it is new, `now` where it is gone.
+
+    `place` is the layer that has it, "" for what the tree begins with.
+    """
+
+    place: str
+    was: Package | None
+    now: Package | None
+
+    def __str__(self) -> str:
+        if self.was is None or self.now is None:
+            each = self.was or self.now
+            assert each is not None, "a change is of something"
+            return f"{'-' if self.was else '+'}{each.name} {each.version}"
+        return f"{self.now.name} {self.was.version} -> {self.now.version}"
+
+
+def changes(old: LockFile | None, new: LockFile) -> list[Change]:
+    """Return what differs between two locks' packages."""
     before, after = _by_place(old) if old else {}, _by_place(new)
-    found = []
-    for key in sorted({*before, *after}):
-        was, now = before.get(key), after.get(key)
-        if was is None and now is not None:
-            found.append(f"+{now.name} {now.version}")
-        elif was is not None and now is None:
-            found.append(f"-{was.name} {was.version}")
-        elif was and now and was.sha256 != now.sha256:
-            found.append(f"{now.name} {was.version} -> {now.version}")
-    return found
+    pairs = [(key[2], before.get(key), after.get(key)) for key in sorted({*before, *after})]
+    return [Change(*each) for each in pairs if (each[1] and each[1].sha256) != (each[2] and each[2].sha256)]
 
 
 def _by_place(lock: LockFile) -> dict[tuple[str, str, str], Package]:

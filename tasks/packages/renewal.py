@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Iterator
+import os
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from bootsmith.cache.errors import Unwritable
 from bootsmith.cache.files import temporary
 from bootsmith.tasks.errors import RecipeError, StageError
 from bootsmith.tasks.packages import debs, downloads, lists, mirrors, request, resolution
-from bootsmith.tasks.packages.lockfile import LockFile, Package, changes, read, write
+from bootsmith.tasks.packages.lockfile import Change, LockFile, Package, changes, read, write
 from bootsmith.tasks.recipe.model.source import Debian
 from bootsmith.tasks.recipe.values.files import packaged
 
@@ -20,6 +21,10 @@ if TYPE_CHECKING:
     from bootsmith.cache.store.store import Store
     from bootsmith.tasks.packages.mirrors import Mirrors
     from bootsmith.tasks.recipe.model.recipe import Recipe
+
+
+LOCKED: Final = "BOOTSMITH_LOCKED"
+"""The variable by which lock files are only read, such as in continuous integration."""
 
 
 def ensure(recipe: Recipe, path: Path, store: Store, say: Callable[[str], None]) -> LockFile:
@@ -33,20 +38,44 @@ def ensure(recipe: Recipe, path: Path, store: Store, say: Callable[[str], None])
         reason = request.stale(old, recipe)
         if reason is None:
             return old
+        _refuse_locked(f"{path.name} no longer fits the recipe ({reason})")
         say(f"{path.name}: no longer fits the recipe ({reason}): resolving again")
     else:
+        _refuse_locked(f"there is no {path.name}")
         say(f"{path.name}: resolving the packages of {recipe.name}")
     return _renew(recipe, path, old, store, say, keeps=old is not None and request.begins_alike(old, recipe))
 
 
-def update(recipe: Recipe, path: Path, store: Store, say: Callable[[str], None]) -> list[str]:
-    """Resolve a recipe's packages again and write them down; return what changed, a line each."""
+def update(
+    recipe: Recipe, path: Path, store: Store, say: Callable[[str], None], only: Sequence[str] = ()
+) -> list[Change]:
+    """Resolve a recipe's packages again and write them down; return what changed.
+
+    Of `only` some packages those are brought to their newest versions, with what these need, and all else stays.
+    """
+    _refuse_locked(f"{path.name} is not to change")
     try:
         old = read(path) if path.exists() else None
     except StageError:
         old = None  # an update is the way out of a damaged one
-    new = _renew(recipe, path, old, store, say)
+    if only and old is None:
+        raise StageError(f"there is no {path.name} that fits yet", "Resolve all of it first: `doit update`.")
+    if only and old is not None and (reason := request.stale(old, recipe)):
+        raise StageError(f"{path.name} no longer fits the recipe ({reason})", "Resolve all of it first: `doit update`.")
+    new = _renew(recipe, path, old, store, say, only=only)
     return changes(old, new)
+
+
+def _refuse_locked(what: str) -> None:
+    """Refuse to resolve where lock files are only read. Raises StageError."""
+    said = os.environ.get(LOCKED, "no")
+    if said not in ("yes", "no"):
+        raise StageError(f"{LOCKED}={said!r} is not a choice", "Let it be yes or no.")
+    if said == "yes":
+        raise StageError(
+            f"{what}, and {LOCKED}=yes lets nothing be resolved",
+            "Resolve where that may be done (`doit update`, or any build), and commit the lock file.",
+        )
 
 
 def _renew(
@@ -57,8 +86,12 @@ def _renew(
     say: Callable[[str], None],
     *,
     keeps: bool = False,
+    only: Sequence[str] = (),
 ) -> LockFile:
-    """Resolve and write down; with `keeps` only the layers of packages, on top of what the old lock begins with."""
+    """Resolve and write down; with `keeps` only the layers of packages, on top of what the old lock begins with.
+
+    Of `only` some packages, no others.
+    """
 
     def control(package: Package) -> bytes:
         deb = downloads.fetch([package.download], store, lambda: found, say)[package.sha256]
@@ -70,7 +103,10 @@ def _renew(
     try:
         found = mirrors.find(*request.mirrors(recipe))
         with _lists_folder(store) as folder:
-            if old is not None and keeps:
+            if old is not None and only:
+                new = resolution.resolve_packages(recipe, old, only, found, folder, say, control)
+                _check_there(recipe, new, store, found)
+            elif old is not None and keeps:
                 new = _with_layers(recipe, old, store, folder, found, say, control)
             else:
                 new = resolution.resolve(recipe, found, folder, say, control)

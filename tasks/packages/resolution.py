@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
 
+from bootsmith.cache.display import nearest
 from bootsmith.tasks.errors import RecipeError, StageError, ToolFailed
 from bootsmith.tasks.packages import kernel_package, lists, request
 from bootsmith.tasks.packages.apt import Apt
@@ -57,6 +58,7 @@ def resolve(
         with lists.held(recipe, release, mirrors, cache, say) as (apt, repositories):
             say(f"resolving the packages of {recipe.name}")
             known = Known(apt, repositories)
+            apt.take_for_installed("")  # what layers had below them last time is none of it
             if release.source:
                 packages = _tree(recipe, release, apt, known)
                 if kernel_package.is_asked(recipe) and not kernel_package.is_among(packages):
@@ -92,6 +94,62 @@ def resolve_layers(  # noqa: PLR0917  as resolve, on top of what is kept
         layers = _layers(recipe, release.source, Installed(apt, kept.packages, control), known, kept)
     added = {key: value for key, value in kept.request.items() if key == kernel_package.FACT}
     return LockFile(request.request(recipe) | added, kept.date, kept.packages, kept.files, layers)
+
+
+def resolve_packages(  # noqa: PLR0917  as resolve, of some packages
+    recipe: Recipe,
+    kept: LockFile,
+    names: Sequence[str],
+    mirrors: Mirrors,
+    cache: Path,
+    say: Callable[[str], None],
+    control: Callable[[Package], bytes],
+) -> LockFile:
+    """Return a lock with the newest versions of some of its packages, and of what these need then; all else stays.
+
+    apt is told that what the lock has is installed, and asked for these alone. Raises RecipeError, StageError,
+    ToolMissing.
+    """
+    release = next((each for each in lists.releases(recipe) if each.source), None)
+    had = {package.name for package in kept.of_tree}
+    for name in names:
+        if release is None or name not in had:
+            near = nearest(name, sorted(had))
+            hint = f"Did you mean {near}?" if near else "Name one that the lock file lists."
+            raise StageError(f"the tree of {recipe.name} has no package {name}", hint)
+    assert release is not None, "such a tree has packages"
+    assert release.source is not None, "of this release the tree is made"
+    with lists.held(recipe, release, mirrors, cache, say) as (apt, repositories):
+        say(f"resolving {', '.join(names)}")
+        known = Known(apt, repositories)
+        tree = Installed(apt, kept.packages, control)
+        base = _moved(LayerPackages(kept.packages, ()), names, release.source, tree, known)
+        layers = {}
+        for name, layer in kept.layers.items():
+            tree.change(layer)
+            layers[name] = _moved(layer, names, release.source, tree, known)
+            tree.change(layers[name])
+    return LockFile(kept.request, kept.date, base.packages, kept.files, layers)
+
+
+def _moved(layer: LayerPackages, names: Sequence[str], debian: Debian, tree: Installed, known: Known) -> LayerPackages:
+    """Return what a layer, or the base, comes to when its own packages of some `names` are the newest."""
+    own = {package.name: package for package in layer.packages}
+    wanted = [name for name in names if name in own]
+    if not wanted:
+        return layer
+    tree.tell()
+    chosen, removed = _chosen(debian, tree.apt, wanted, ", ".join(wanted))
+    if gone := [name for name in removed if name in tree.packages]:
+        raise StageError(
+            f"the newest {', '.join(wanted)} would remove {', '.join(gone)}", "Resolve all packages: `doit update`."
+        )
+    for about in _stanzas(tree.apt.text("apt-cache", "show", *chosen)) if chosen else ():
+        if chosen[f"{about['Package']}={about['Version']}"] == about["SHA256"]:
+            name = about["Package"]
+            own[name] = known.package(about, asked=own[name].asked if name in own else False)
+            tree.packages[name] = own[name]
+    return LayerPackages(tuple(own[name] for name in sorted(own)), layer.removed)
 
 
 def _layers(
@@ -241,6 +299,4 @@ def _strange(recipe: Recipe, asked: Sequence[str], known: Known, key: str, debia
 
 def _alike(name: str, known: Known) -> str | None:
     """Return the package that was probably meant."""
-    from bootsmith.cache.display import nearest
-
     return nearest(name, (each for each in known.names if each[:1] == name[:1] and abs(len(each) - len(name)) <= 3))

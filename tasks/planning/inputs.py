@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bootsmith.tasks.recipe.model.boot import Boot
     from bootsmith.tasks.recipe.model.recipe import Recipe
 
-SECTIONS = ("source", "layers", "system", "boot", "outputs")
+SECTIONS = ("build", "source", "layers", "system", "boot", "outputs")
 """Where a recipe names files for its stages; what a machine or a test takes is no stage's."""
 
 
@@ -28,6 +28,30 @@ def named(recipe: Recipe) -> dict[str, Path]:
     said = {section: getattr(recipe, section) for section in SECTIONS}
     said["boot"] = _once(recipe.boot)
     return {key: path for section, value in said.items() for key, path in _paths(section, value)}
+
+
+def sought(recipe: Recipe) -> list[Path]:
+    """Return the files that would be taken in place of those that a recipe names, if they were there."""
+    return [path for section in SECTIONS for path in _sought(getattr(recipe, section))]
+
+
+def _sought(value: Any) -> Iterator[Path]:
+    from dataclasses import fields, is_dataclass
+
+    match value:
+        case Mapping():
+            for each in value.values():
+                yield from _sought(each)
+        case tuple():
+            for each in value:
+                yield from _sought(each)
+        case _ if is_dataclass(value):
+            for field in fields(value):
+                found = getattr(value, field.name)
+                if field.name != "instead_of":
+                    yield from _sought(found)
+                else:
+                    yield from (each for each in found if isinstance(each, Path))
 
 
 def _once(boot: Boot) -> dict[str, Any]:

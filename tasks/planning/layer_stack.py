@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bootsmith.tasks.recipe.model.layers import FileSpec, Packages
-from bootsmith.tasks.recipe.model.source import Container, Directory, Oci, Tar
+from bootsmith.tasks.recipe.model.source import Debian, Nothing
 
 if TYPE_CHECKING:
     from bootsmith.tasks.planning.site import Layer, Site
@@ -31,9 +31,7 @@ def stack(recipe: Recipe, site: Site) -> tuple[Layer, ...]:
 def may_be_a_containers(recipe: Recipe) -> bool:
     """Tell whether a recipe's source is a tree that somebody made, and Linux is to find a system in it on a disk."""
     on_a_disk = any(each.mount == "/" for each in recipe.disk.partitions.values())
-    return (
-        on_a_disk and recipe.boot.protocol == "linux" and isinstance(recipe.source, Directory | Tar | Oci | Container)
-    )
+    return on_a_disk and recipe.boot.protocol == "linux" and not isinstance(recipe.source, Debian | Nothing)
 
 
 def modules(recipe: Recipe) -> dict[str, FileSpec]:

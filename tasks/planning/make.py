@@ -10,6 +10,7 @@ from bootsmith.tasks.planning.stages import (
     assemble,
     boot_file_outputs,
     bootloader,
+    builds,
     cloud_seed,
     convert,
     extraction,
@@ -19,6 +20,7 @@ from bootsmith.tasks.planning.stages import (
     layers,
     partition,
     populate,
+    readback,
     rootfs,
     tree_outputs,
 )
@@ -36,6 +38,7 @@ def plan(recipe: Recipe, site: Site) -> Plan:
         *rootfs.context(recipe, site),
         rootfs.stage(recipe, site),
         *extraction.stages(recipe, site),
+        *builds.stages(recipe, site),
         *layers.stages(recipe, site),
         *kernel.stages(recipe, site),
         *initrd.stages(recipe, site),
@@ -47,6 +50,7 @@ def plan(recipe: Recipe, site: Site) -> Plan:
             *populate.stages(recipe, site),
             assemble.stage(recipe, site),
             *convert.stages(recipe, site),
+            *readback.stages(recipe, site),
         ]
     stages += boot_file_outputs.stages(recipe, site)
     stages += iso.stages(recipe, site)

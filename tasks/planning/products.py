@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
 DISK = "assemble"
 """The stage that makes the raw disk."""
+READBACK = "readback"
+"""The stage that reads it back."""
 CD = "convert/iso"
 """The stage that makes a recipe's first CD."""
 
@@ -24,7 +26,9 @@ def complete(plan: Plan) -> Plan:
     raw = tuple(stage.name for stage in plan.stages if stage.name == DISK)
     wanted = {*finals, *raw, *(stage.name for stage in direct(plan))}
     made = tuple(stage.name for stage in plan.stages if stage.name in wanted)
-    return plan._replace(products=made, aliases={"image": finals, "raw": raw})
+    of_disk = any(_of_disk(plan, stage) for stage in plan.finals())  # else nobody asked for a disk
+    checked = tuple(stage.name for stage in plan.stages if of_disk and stage.name == READBACK)
+    return plan._replace(products=made, aliases={"image": (*finals, *checked), "raw": raw})
 
 
 def direct(plan: Plan) -> tuple[Stage, ...]:

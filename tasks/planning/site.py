@@ -125,6 +125,18 @@ class Site(NamedTuple):
         """Return one partition, finished."""
         return self.build / f"populate/{partition}.img"
 
+    def volume_image(self, partition: str) -> Path:
+        """Return one partition, encrypted."""
+        return self.build / f"encrypt/{partition}.img"
+
+    def built(self, name: str, output: str) -> Path:
+        """Return where a build's output is, by its own name: some tell what a file is by that."""
+        return self.build / "built" / name / output.rpartition("/")[2]
+
+    def scratch(self, name: str) -> Path:
+        """Return where the folders are that a build keeps from one run to the next."""
+        return self.build / "scratch" / name
+
     def packed_size(self, partition: str) -> Path:
         """JSON: how large a packed filesystem came out, from which follows how large its partition is."""
         return self.build / f"populate/{partition}.json"
@@ -142,6 +154,15 @@ class Site(NamedTuple):
 
     def output(self, file: str) -> Path:
         return self.build / file
+
+    @property
+    def verdicts(self) -> Path:
+        """JSON: what each check saw as the disk was read back."""
+        return self.build / "readback/verdicts.json"
+
+    def verdict(self, partition: str) -> Path:
+        """Return what the own program of a partition's filesystem said of it."""
+        return self.build / f"readback/{partition}.txt"
 
     @property
     def test(self) -> Path:

@@ -77,6 +77,7 @@ _ALL = (
     Tool("resize2fs", "resizes ext filesystems", _E2FSPROGS, version=()),
     Tool("dumpe2fs", "reads ext superblocks", _E2FSPROGS, version=("-V",)),
     Tool("mkfs.vfat", "makes FAT", packaged("dosfstools"), _CODE_PAGE, ("--help",)),
+    Tool("fsck.vfat", "checks FAT", packaged("dosfstools"), _CODE_PAGE, version=()),
     Tool("mcopy", "writes into FAT", packaged("mtools"), _CODE_PAGE, ("-V",)),
     Tool("mmd", "makes directories in FAT", packaged("mtools"), _CODE_PAGE, ("-V",)),
     Tool("mdir", "lists FAT", packaged("mtools"), version=("-V",)),
@@ -162,7 +163,12 @@ _ALL = (
         packaged("systemd-boot-efi", "systemd-boot-unsigned", "systemd", "systemd-boot"),
         files=("/usr/lib/systemd/boot/efi/linuxx64.efi.stub",),
     ),
-    Tool("openssl", "signs loaders", packaged("openssl"), version=("version",)),
+    Tool("openssl", "signs loaders, and encrypts by its library", packaged("openssl"), version=("version",)),
+    Tool(
+        "cryptsetup",
+        "reads encrypted volumes back, in tests",
+        packaged("cryptsetup-bin", "cryptsetup", "cryptsetup", "cryptsetup"),
+    ),
     # machines
     Tool(
         "qemu-system-x86_64",
@@ -200,6 +206,17 @@ _ALL = (
         version=(),
     ),
     # archives
+    Tool(
+        "liblz4",
+        "unpacks images of EROFS",
+        packaged("liblz4-1", "lz4-libs", "lz4", "lz4-libs"),
+        files=(
+            "/usr/lib/x86_64-linux-gnu/liblz4.so.1",
+            "/usr/lib/aarch64-linux-gnu/liblz4.so.1",
+            "/usr/lib64/liblz4.so.1",
+            "/usr/lib/liblz4.so.1",
+        ),
+    ),
     Tool("zstd", "compresses", packaged("zstd")),
     Tool("xz", "compresses", packaged("xz-utils", "xz", "xz", "xz")),
     Tool("gzip", "compresses", packaged("gzip")),

@@ -104,6 +104,35 @@ def start(
 
 
 @contextlib.contextmanager
+def apart(argv: Sequence[str | Path], *, env: Mapping[str, str], input: bytes) -> Iterator[IO[bytes]]:  # noqa: A002  the word of subprocess
+    """Start a program that outlives us once the context has ended well; yield what it prints until then.
+
+    It has a session of its own, and reads `input`. Given up on before that, it is killed: so it is with us, but for a
+    SIGKILL, of which it learns when it prints.
+    """
+    child = subprocess.Popen(
+        [*map(str, argv)], env=env, bufsize=0, start_new_session=True,
+        stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+    )  # fmt: skip
+    assert child.stdin is not None, "it is a pipe"
+    assert child.stdout is not None, "it is a pipe"
+    children.running[child.pid] = True
+    try:
+        with contextlib.suppress(BrokenPipeError), child.stdin as pipe:  # it ended at once: what it printed tells why
+            while input:
+                input = input[pipe.write(input) :]  # noqa: A001
+        yield child.stdout
+    except BaseException:
+        children.kill(child.pid, own_group=True)
+        child.wait()
+        raise
+    finally:
+        children.running.pop(child.pid, None)
+        child.stdout.close()
+        child.returncode = child.poll() or 0  # nobody waits for it: Popen would complain of one that it left behind
+
+
+@contextlib.contextmanager
 def _listed(child: subprocess.Popen[bytes]) -> Iterator[None]:
     """Keep a program of our own process group among those that run now, and kill it where we give up on it."""
     children.running[child.pid] = False

@@ -27,9 +27,14 @@ _WORD: Final = re.compile(r"[A-Za-z0-9][\w.+~-]{0,127}", re.ASCII)
 """What may be a kernel's version, and what os-release(5) lets a distribution call itself: it becomes part of paths."""
 _LONGEST_TITLE: Final = 200  # letters, more than a screen's line
 PLAIN: Final = ("boot/vmlinuz", "boot/bzImage", "vmlinuz", "bzImage")
-PATTERNS: Final = ("boot/vmlinuz-*", "lib/modules/*/vmlinuz", "usr/lib/modules/*/vmlinuz", *PLAIN)
+_CALLED: Final = ("kernel-", "bzImage-")
+"""What Gentoo and others call kernels in /boot, and not only kernels: what is inside tells."""
+PATTERNS: Final = (
+    *("boot/vmlinuz-*", *(f"boot/{each}*" for each in _CALLED)),
+    *("lib/modules/*/vmlinuz", "usr/lib/modules/*/vmlinuz", *PLAIN),
+)
 """Where a tree may have a kernel, for who cannot ask `kernels`: before there is a tree."""
-PLACES: Final = "/boot/vmlinuz-*, /lib/modules/*/vmlinuz, /boot/vmlinuz, /boot/bzImage, /vmlinuz"
+PLACES: Final = "/boot/vmlinuz-*, /boot/kernel-*, /lib/modules/*/vmlinuz, /boot/vmlinuz, /boot/bzImage, /vmlinuz"
 _PACKAGES: Final = {
     "debian": "linux-image-amd64, or linux-image-cloud-amd64 for virtual machines only",
     "ubuntu": "linux-image-generic, or linux-image-virtual for virtual machines only",
@@ -115,7 +120,16 @@ def kernels(tree: Tree) -> dict[str, str]:
     """
     named = [f"lib/modules/{name}/vmlinuz" for name in tree.names("lib/modules")]
     named += [f"boot/{name}" for name in tree.names("boot") if name.startswith("vmlinuz-")]
-    return _told(tree, named) or _told(tree, PLAIN)
+    called = [f"boot/{name}" for name in tree.names("boot") if name.startswith(_CALLED)]
+    return _told(tree, [*named, *(path for path in called if _is_one(tree, path))]) or _told(tree, PLAIN)
+
+
+def _is_one(tree: Tree, path: str) -> bool:
+    entry = tree.find(path)
+    if entry is None or entry.type not in ("f", "h"):
+        return False
+    with tree.open(path) as file:
+        return boot_formats.kernel(file.read(HEAD)) == "bzImage"
 
 
 def _told(tree: Tree, paths: Iterable[str]) -> dict[str, str]:
@@ -148,12 +162,16 @@ def initrd(tree: Tree, version: str, suffix: str) -> str | None:
 
 
 def initrd_names(version: str, suffix: str) -> tuple[str, ...]:
-    """Return what distributions call the initrd of a kernel: Debian, Fedora and Arch, openSUSE, Alpine."""
+    """Return what distributions call the initrd of a kernel.
+
+    Debian; Fedora, Arch and Gentoo; openSUSE; Alpine and genkernel; those with all of it in /lib/modules; Slackware.
+    """
     names = []
     for each in dict.fromkeys((version, suffix)):
         end = f"-{each}" if each else ""
         names += [f"boot/initrd.img{end}", f"boot/initramfs{end}.img", f"boot/initrd{end}", f"boot/initramfs{end}"]
-    return (*names, *(() if suffix else ("initrd.img",)))
+    names += [f"lib/modules/{version}/{each}" for each in ("initramfs.img", "initrd")]
+    return (*names, "boot/initrd.gz", *(() if suffix else ("initrd.img",)))
 
 
 def newest(versions: dict[str, str]) -> str:

@@ -13,7 +13,7 @@ FOLDER: Final = "usr/share/zoneinfo"
 LINK: Final = "etc/localtime"
 NAME: Final = "etc/timezone"
 """What some programs read instead; brought up to date where it is."""
-_BY_ITSELF: Final = ("UTC", "Etc/UTC")
+BY_ITSELF: Final = ("UTC", "Etc/UTC")
 
 
 def declare(delta: Delta, wanted: str | None) -> None:
@@ -24,7 +24,7 @@ def declare(delta: Delta, wanted: str | None) -> None:
     zone = tree.find(f"{FOLDER}/{wanted}")
     if zone is not None and zone.type in ("f", "h"):
         delta.add_link(LINK, f"/{FOLDER}/{wanted}")
-    elif wanted in _BY_ITSELF:  # as without a word
+    elif wanted in BY_ITSELF:  # as without a word
         delta.remove(LINK)
     else:
         lacks = "no time zones" if not tree.names(FOLDER) else f"no time zone {wanted}{near(wanted, _zones(tree))}"

@@ -11,7 +11,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from bootsmith.tasks.command.table import COMMANDS, GROUPS, Command
+from bootsmith.tasks.command.table import COMMANDS, GROUPS, IMAGE, Command
 from bootsmith.tasks.recipe.load import examine, load
 from bootsmith.tasks.recipe.loaders.kinds import KINDS
 from bootsmith.tasks.recipe.model.disk import Partition
@@ -23,6 +23,7 @@ from tests.support.recipe_folder import SOURCE
 
 RECIPES = CHECKOUT / "recipes"
 TASKS: dict[str, dict[str, type]] = {name: {} for name in GROUPS}
+TASKS["image"] = {f"--{each['long']}": each["type"] for each in IMAGE}
 for command in COMMANDS:
     names = [(name, each["type"]) for each in command.params for name in (f"--{each['long']}", f"-{each['short']}")]
     TASKS[command.name] = {name: kind for name, kind in names if name != "-"}

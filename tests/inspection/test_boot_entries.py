@@ -9,7 +9,7 @@ import pytest
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.inspection import boot_entries
 from bootsmith.tasks.inspection.boot_entries import Named
-from bootsmith.tasks.inspection.volumes import looked_into
+from bootsmith.tasks.inspection.opening import looked_into
 
 from tests.support.whole_disk import WholeDisk
 

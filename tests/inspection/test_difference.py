@@ -9,7 +9,7 @@ from collections.abc import Callable
 import pytest
 from bootsmith.tasks.inspection import difference
 from bootsmith.tasks.inspection.difference import dpkg
-from bootsmith.tasks.inspection.volumes import looked_into
+from bootsmith.tasks.inspection.opening import looked_into
 
 from tests.support.whole_disk import STATUS, UNITS, WholeDisk
 
@@ -28,8 +28,20 @@ def sfdisk(option: str, value: str) -> Callable[[WholeDisk], object]:
 CHANGES: dict[str, tuple[Callable[[WholeDisk], object], list[str]]] = {
     "nothing": (lambda _: None, []),
     "time": (lambda disk: disk.debugfs("sif /etc/motd mtime 5"), []),
-    "content": (lambda disk: disk.put("/etc/hostname", b"abc\n"), ["/etc/hostname: content"]),
-    "size": (lambda disk: disk.put("/etc/hostname", b"abcd\n"), ["/etc/hostname: content, 4 -> 5 bytes"]),
+    "content": (lambda disk: disk.put("/etc/sudoers.d/x", b"abc\n"), ["/etc/sudoers.d/x: added, file of 4 bytes"]),
+    "size": (lambda disk: disk.put("/etc/hosts", b"abcd\n"), ["/etc/hosts: content, 50 -> 5 bytes"]),
+    "hostname": (lambda disk: disk.put("/etc/hostname", b"abc\n"), ["setting hostname: box -> abc"]),
+    "only a comment": (lambda disk: disk.put("/etc/hostname", b"# x\nbox\n"), ["/etc/hostname: content, 4 -> 8 bytes"]),
+    "locale": (lambda disk: disk.put("/etc/locale.conf", b"LANG=C\n"), ["setting locale: de_DE.UTF-8 -> C"]),
+    "time zone": (lambda disk: disk.debugfs("rm /etc/localtime", "symlink /etc/localtime /usr/share/zoneinfo/UTC"),
+                  ["setting timezone: Europe/Berlin -> UTC"]),
+    "keyboard": (lambda disk: disk.debugfs("rm /etc/vconsole.conf"), ["setting keymap: de -> none"]),
+    "name servers": (lambda disk: disk.put("/etc/resolv.conf", b"nameserver 192.0.2.53\nnameserver 192.0.2.54\n"),
+                     ["setting name servers: 192.0.2.53 -> 192.0.2.53, 192.0.2.54"]),
+    "kernel's settings": (lambda disk: disk.put("/etc/sysctl.d/99-system.conf", b"kernel.panic=9\nvm.swappiness = 1\n"),
+                          ["setting sysctl kernel.panic: 10 -> 9", "setting sysctl vm.swappiness: none -> 1"]),
+    "a module more": (lambda disk: disk.put("/etc/modules-load.d/declared.conf", b"nbd\nzfs\n"),
+                      ["setting module zfs: none -> loaded"]),
     "mode": (lambda disk: disk.debugfs("sif /usr/bin/tool mode 0100755"), ["/usr/bin/tool: mode 4755 -> 0755"]),
     "owner": (lambda disk: disk.debugfs("sif /usr/bin/tool uid 7"), ["/usr/bin/tool: owner 0:1000 -> 7:1000"]),
     "attribute": (lambda disk: disk.debugfs("ea_set /usr/bin/tool user.x y"), ["/usr/bin/tool: attribute user.x"]),

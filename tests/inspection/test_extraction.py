@@ -10,7 +10,7 @@ import pytest
 from bootsmith.tasks.errors import UsageError
 from bootsmith.tasks.inspection import system_tree
 from bootsmith.tasks.inspection.extraction import extract
-from bootsmith.tasks.inspection.volumes import looked_into
+from bootsmith.tasks.inspection.opening import looked_into
 
 from tests.support.tar_members import EPOCH
 from tests.support.whole_disk import PASSWD, WholeDisk

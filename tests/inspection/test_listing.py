@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bootsmith.tasks.inspection import listing, system_tree
-from bootsmith.tasks.inspection.volumes import looked_into
+from bootsmith.tasks.inspection.opening import looked_into
 
 from tests.support.whole_disk import WholeDisk
 

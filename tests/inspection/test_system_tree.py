@@ -7,8 +7,8 @@ import os
 import pytest
 from bootsmith.tasks.errors import StageError, UsageError
 from bootsmith.tasks.inspection import system_tree
+from bootsmith.tasks.inspection.opening import looked_into
 from bootsmith.tasks.inspection.system_tree import FstabLine
-from bootsmith.tasks.inspection.volumes import looked_into
 
 from tests.support.whole_disk import PASSWD, WholeDisk
 
@@ -55,7 +55,9 @@ def test_a_mount_point_holds_the_other_partition_s_files(whole: WholeDisk) -> No
         assert b"loader" in [name for name, _ in tree.children(tree.find(within))]
         root, within = system_tree.of(image, "root:/boot/efi")
         assert not list(root.children(root.find(within)))
-        assert system_tree.fstab(tree)[0] == FstabLine(f"UUID={whole.recipe.disk.partitions['root'].uuid}", "/")
+        assert system_tree.fstab(tree)[0] == FstabLine(
+            f"UUID={whole.recipe.disk.partitions['root'].uuid}", "/", "defaults"
+        )
 
 
 @pytest.mark.parametrize(

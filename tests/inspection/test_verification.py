@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Callable
 from dataclasses import replace
@@ -10,10 +11,17 @@ from pathlib import Path
 
 import pytest
 from bootsmith.tasks.build.secret import Secret
-from bootsmith.tasks.inspection import verification
+from bootsmith.tasks.errors import StageError
+from bootsmith.tasks.inspection import other_outputs, verification
+from bootsmith.tasks.planning.expectation import expected
+from bootsmith.tasks.planning.site import Site
+from bootsmith.tasks.planning.stages import readback
 from bootsmith.tasks.recipe.keys import verify
+from bootsmith.tasks.recipe.load import load
 from bootsmith.tasks.recipe.model.recipe import Verify
 
+from tests.support.recipe_folder import SOURCE
+from tests.support.single_stage import run_stage
 from tests.support.whole_disk import UNITS, WholeDisk
 
 ENTRY = "loader/entries/default.conf"
@@ -25,7 +33,7 @@ def test_a_disk_that_is_as_it_should_be_passes(whole: WholeDisk) -> None:
     assert tuple(found) == tuple(verification.CHECKS) == verify.CHECKS
     assert not [each for each in found.values() if each.wrong or not each.made]
     said = verification.to_text("box.raw", [*found.values()])
-    assert said.endswith("box.raw: 11 checks passed")
+    assert said.endswith("box.raw: 14 checks passed")
     assert "ok    filesystems    esp FAT32, root ext4" in said
 
 
@@ -114,11 +122,33 @@ SPOILT: dict[str, tuple[Callable[[WholeDisk], None], str, str]] = {
     "a machine's id": (lambda disk: disk.put("/etc/machine-id", b"0" * 32 + b"\n"), "machine-id", "not empty"),
     "no file for a machine's id": (lambda disk: disk.debugfs("rm /etc/machine-id"), "machine-id", "not there"),
     "root with a password": (lambda disk: disk.put("/etc/shadow", b"root:$6$x:1::::::\n"), "passwords", "is set"),
-    "anybody without one": (lambda disk: disk.put("/etc/shadow", b"root:*:1::::::\nann::1::::::\n"), "passwords",
-                            "ann can log in without a password"),
+    "anybody without one": (lambda disk: disk.put("/etc/shadow", b"root:*:1::::::\nann:!:1::::::\neve::1::::::\n"),
+                            "passwords", "eve can log in without a password"),
     "host keys": (lambda disk: disk.put("/etc/ssh/ssh_host_rsa_key", b"key"), "ssh-host-keys", "every machine"),
     "a dangling unit": (lambda disk: disk.debugfs("rm /usr/lib/systemd/system/on.service"), "services",
                         "leads to /usr/lib/systemd/system/on.service, which is not there"),
+    "a full name gone": (lambda disk: disk.put("/etc/hosts", b"127.0.0.1 localhost\n"), "hostname",
+                         "/etc/hosts does not name box.example.com"),
+    "another language": (lambda disk: disk.put("/etc/locale.conf", b"LANG=C\n"), "settings", "LANG=de_DE.UTF-8"),
+    "another time": (lambda disk: disk.debugfs("rm /etc/localtime", "symlink /etc/localtime /usr/share/zoneinfo/UTC"),
+                     "settings", "leads to /usr/share/zoneinfo/UTC, the recipe says Europe/Berlin"),
+    "another keyboard": (lambda disk: disk.put("/etc/vconsole.conf", b"KEYMAP=us\n"), "settings", "says de"),
+    "other name servers": (lambda disk: disk.put("/etc/resolv.conf", b"nameserver 192.0.2.5\n"), "settings",
+                           "nothing says to ask 192.0.2.53"),
+    "a module gone": (lambda disk: disk.put("/etc/modules-load.d/declared.conf", b"zfs\n"), "settings", "nbd is not"),
+    "another setting": (lambda disk: disk.put("/etc/sysctl.d/99-system.conf", b"kernel.panic = 1\n"), "settings",
+                        "kernel.panic is not set to 10"),
+    "a group gone": (lambda disk: disk.put("/etc/group", b"root:x:0:\n"), "accounts", "there is no group team"),
+    "a group's other number": (lambda disk: disk.put("/etc/group", b"team:x:4001:ann\n"), "accounts", "number 4001"),
+    "not of a group": (lambda disk: disk.put("/etc/group", b"team:x:4000:\n"), "accounts", "ann is not of the group"),
+    "nobody by sudo": (lambda disk: disk.debugfs("rm /etc/sudoers.d/declared-ann"), "accounts", "does not let ann"),
+    "anybody by sudo": (lambda disk: disk.debugfs("sif /etc/sudoers.d/declared-ann mode 0100666"), "accounts",
+                        "may be written by others"),
+    "a first boot gone": (lambda disk: disk.debugfs("rm /usr/lib/bootsmith/first-boot"), "starts", "first-boot is not"),
+    "a root that would not grow": (lambda disk: disk.debugfs(f"rm /{UNITS}/local-fs.target.wants/grow-root.service"),
+                                   "starts", "grow-root.service is not started"),
+    "a console that asks": (lambda disk: disk.debugfs(f"rm /{UNITS}/getty@.service.d/autologin.conf"), "starts",
+                            "no console logs root in"),
     "a unit unmasked": (lambda disk: disk.debugfs(f"rm /{UNITS}/noise.service"), "services",
                         "noise.service is not masked"),
     "a unit enabled": (lambda disk: disk.debugfs(
@@ -138,12 +168,84 @@ def test_what_is_spoilt_is_named(disk: WholeDisk, name: str) -> None:
     assert "checks failed" in verification.to_text("x", [*found.values()])
 
 
+def test_what_a_system_mends_by_itself_is_not_wrong(disk: WholeDisk) -> None:
+    """A directory that systemd makes to mount at, a unit that is elsewhere, and in a foreign image one that is gone."""
+    disk.debugfs(
+        "mkdir /usr/lib/systemd", "symlink /usr/lib/systemd/systemd ../../sbin/init", "rmdir /boot/efi",
+        f"rm /{UNITS}/multi-user.target.wants/on.service",
+        f"symlink /{UNITS}/multi-user.target.wants/on.service /lib/gone/on.service",
+    )  # fmt: skip
+    found = disk.verdicts()
+    disk.debugfs("rm /usr/lib/systemd/system/on.service")
+    alone = disk.verdicts(alone=True)
+    assert [each.check for each in (found["fstab"], found["services"], alone["services"]) if each.wrong] == ["fstab"]
+    disk.debugfs("symlink /lib usr/lib")
+    assert disk.verdicts()["fstab"].wrong == ()
+    assert "which is not there" in disk.verdicts()["services"].wrong[0]
+
+
 def test_a_recipe_may_demand_more_or_less(whole: WholeDisk) -> None:
     """`verify.min_free` of the root, and checks that are not made (W14)."""
     asked = replace(whole.recipe, verify=Verify(10 << 30, ("hostname", "table")))
     found = WholeDisk(whole.raw, asked).verdicts()
     assert "10G were promised" in found["free-space"].wrong[0]
     assert [name for name, each in found.items() if not each.made] == ["table", "hostname"]
+
+
+@pytest.mark.parametrize("name", ["a full root", "a damaged root", "a wrong root="])
+def test_a_disk_that_is_not_what_it_should_be_does_not_count_as_built(
+    disk: WholeDisk, name: str, tmp_path: Path
+) -> None:
+    """The stage says what is wrong, and of which check; of a whole disk it writes what was seen (V13)."""
+    site = Site("x", tmp_path / "build/x", tmp_path / "x.lock", 1)
+    *_, stage = readback.stages(disk.recipe, site)
+    stage = stage._replace(inputs={"disk": disk.raw})
+    run_stage(stage, tmp_path / "one")
+    assert len(json.loads(site.verdicts.read_text())) == len(verify.CHECKS)
+    spoil, check, words = SPOILT[name]
+    spoil(disk)
+    with pytest.raises(StageError, match="read back, the disk is not what the recipe says") as caught:
+        run_stage(stage, tmp_path / "two")
+    assert re.search(f"  {check}: .*{re.escape(words)}", caught.value.message)
+    assert readback.stages(replace(disk.recipe, verify="off"), site) == ()
+
+
+def test_a_filesystem_beside_the_root_is_checked_once(disk: WholeDisk, tmp_path: Path) -> None:
+    """It has a stage of its own, which looks at the partition before it is on the disk."""
+    site = Site("x", tmp_path / "build/x", tmp_path / "x.lock", 1)
+    stage, whole = readback.stages(disk.recipe, site)
+    assert (stage.name, whole.tools) == ("readback/esp", ("e2fsck",))
+    assert set(stage.outputs.values()) < set(whole.inputs.values())
+    image = tmp_path / "esp.img"
+    with disk.raw.open("rb") as raw:
+        raw.seek(disk.start("esp"))
+        image.write_bytes(raw.read(64 << 20))
+    stage = stage._replace(inputs={"image": image})
+    run_stage(stage, tmp_path / "one")
+    with image.open("r+b") as file:
+        file.seek(32 * 512 + 8)
+        file.write(b"\xff\xff\xff\x01" * 4)
+    with pytest.raises(StageError, match=r"the filesystem is damaged: fsck\.vfat: "):
+        run_stage(stage, tmp_path / "two")
+    skipping = replace(disk.recipe, verify=Verify(None, ("filesystems",)))
+    assert [each.tools for each in readback.stages(skipping, site)] == [()]
+
+
+@pytest.mark.parametrize(
+    ("root", "free"),
+    [
+        ("extra: 8M", 8 << 20),
+        ("extra: 0M", 0),
+        ("size: 600M", None),
+        ("size: 600M, extra: 100M", 100 << 20),
+    ],
+)
+def test_what_is_to_be_left_in_a_root(tmp_path: Path, root: str, free: int | None) -> None:
+    """What its recipe promises; where it only has a size, some (W14)."""
+    file = tmp_path / "x.yaml"
+    disk = f"disk: {{partitions: {{root: {{mount: /, {root}}}}}}}\n"
+    file.write_text(f"{SOURCE}boot: {{loader: grub-bios}}\n{disk}")
+    assert expected(load(file)).partitions[0].free == free
 
 
 @pytest.mark.parametrize(("field", "wrong"), [("!", ""), ("*", ""), ("$6$x$y", "is locked, the recipe's set")])
@@ -162,13 +264,13 @@ def test_outputs_hold_the_same_disk(disk: WholeDisk, tmp_path: Path) -> None:
     """Every output is verified, not only the raw (V20): a changed one, and one that is cut short, are named."""
     image = tmp_path / "x.qcow2"
     subprocess.run(["qemu-img", "convert", "-O", "qcow2", disk.raw, image], check=True)
-    (found,) = verification.outputs(disk.raw, [image])
+    (found,) = other_outputs.outputs(disk.raw, [image])
     assert (found.about, found.wrong) == ("qcow2, the same disk", ())
     disk.write(disk.start("root") + (8 << 20), b"changed")
-    (found,) = verification.outputs(disk.raw, [image])
+    (found,) = other_outputs.outputs(disk.raw, [image])
     assert "Content mismatch" in found.wrong[0] or "not the same disk" in found.wrong[0]
     image.write_bytes(image.read_bytes()[:300_000])
-    (found,) = verification.outputs(disk.raw, [image])
+    (found,) = other_outputs.outputs(disk.raw, [image])
     assert found.wrong
 
 

@@ -64,7 +64,7 @@ def test_layers_stand_behind_what_the_tree_begins_with(tmp_path: Path) -> None:
     assert lockfile.versions(tmp_path / "x.lock") == {"adduser all": ADDUSER.version, "bash amd64": BASH.version}
     assert lockfile.part(lock, None) == LockFile({"suite": "trixie", "arch": "amd64"}, DATE, (ADDUSER,))
     assert lockfile.part(lock, "tools").layers == {"packages": layers["tools"]}
-    assert lockfile.changes(None, lock) == [f"+adduser {ADDUSER.version}", f"+bash {BASH.version}"]
+    assert [*map(str, lockfile.changes(None, lock))] == [f"+adduser {ADDUSER.version}", f"+bash {BASH.version}"]
 
 
 def test_another_layer_is_a_reason(load_recipe: Callable[..., Recipe]) -> None:
@@ -218,6 +218,28 @@ def test_a_stale_lock_is_made_again(load_recipe: Callable[..., Recipe], answers:
     assert said == ["x.lock: no longer fits the recipe (packages: +vim -openssh-server): resolving again"]
 
 
+def test_locked_nothing_is_resolved(
+    load_recipe: Callable[..., Recipe], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With BOOTSMITH_LOCKED=yes a lock that fits is taken; none is made, or made again: what is out of date is said."""
+    path = tmp_path / "x.lock"
+    monkeypatch.setenv(renewal.LOCKED, "yes")
+    with pytest.raises(StageError, match=r"there is no x.lock, and BOOTSMITH_LOCKED=yes"):
+        renewal.ensure(load_recipe(), path, Store(tmp_path), lambda _: None)
+    lock = LockFile(request.request(load_recipe()), DATE, (BASH,))
+    lockfile.write(path, lock)
+    before = path.stat()
+    assert renewal.ensure(load_recipe(), path, Store(tmp_path), lambda _: None) == lock
+    with pytest.raises(StageError, match=r"x.lock no longer fits the recipe \(packages: \+vim -openssh-server\)"):
+        renewal.ensure(load_recipe("packages: [udev, vim]"), path, Store(tmp_path), lambda _: None)
+    with pytest.raises(StageError, match=r"x.lock is not to change"):
+        renewal.update(load_recipe(), path, Store(tmp_path), lambda _: None)
+    assert path.stat() == before
+    monkeypatch.setenv(renewal.LOCKED, "maybe")
+    with pytest.raises(StageError, match="is not a choice"):
+        renewal.update(load_recipe(), path, Store(tmp_path), lambda _: None)
+
+
 def test_an_update_tells_what_changed(
     load_recipe: Callable[..., Recipe], answers: list[object], tmp_path: Path
 ) -> None:
@@ -226,8 +248,8 @@ def test_an_update_tells_what_changed(
     newer = dataclasses.replace(BASH, version="5.3", sha256="c" * 64)
     answers[:] = [(ADDUSER, BASH), (newer, dataclasses.replace(ADDUSER, name="vim"))]
     recipe, store = load_recipe(), Store(tmp_path)
-    assert renewal.update(recipe, path, store, lambda _: None) == ["+adduser 3.152", "+bash 5.2.37-2+b10"]
-    assert renewal.update(recipe, path, store, lambda _: None) == [
+    assert [*map(str, renewal.update(recipe, path, store, lambda _: None))] == ["+adduser 3.152", "+bash 5.2.37-2+b10"]
+    assert [*map(str, renewal.update(recipe, path, store, lambda _: None))] == [
         "-adduser 3.152",
         "bash 5.2.37-2+b10 -> 5.3",
         "+vim 3.152",

@@ -54,6 +54,15 @@ def test_the_disk_and_what_boots_without_are_products() -> None:
     assert found.groups()["raw"] == ("assemble",)
 
 
+def test_an_image_is_read_back(tmp_path: Path) -> None:
+    """What reads the disk back is among what `image` stands for, and nothing that is kept or asked for by `raw`."""
+    verdicts = Stage("readback", "m:f", {"disk": DISK}, {"verdicts": tmp_path / "verdicts.json"})
+    found = products.complete(plan(("convert/qcow2",), (*STAGES, verdicts)))
+    assert found.groups()["image"] == ("convert/qcow2", "readback")
+    assert [each.name for each in found.needed()] == ["partition", "assemble", "convert/qcow2", "readback"]
+    assert "readback" not in (*found.products, *found.groups()["raw"])
+
+
 def test_without_a_disk_there_is_no_raw() -> None:
     """A recipe that makes no disk knows no word for one."""
     found = products.complete(plan(("convert/kernel",), tuple(each for each in STAGES if each.name != "assemble")))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.support.recipe_folder import SOURCE, RecipeFolder, each_of
 
-KINDS = "debian, directory, tar, oci, container, none"
+KINDS = "debian, directory, tar, oci, container, erofs, squashfs, disk, none"
 NO_TREE_PATH = "begin it with /, and leave out //, /., /.. and a last /"
 BAD = [
     # -- YAML itself
@@ -52,8 +52,8 @@ BAD = [
         [f"1:1: source: nothing is chosen; write exactly one of {KINDS}"],
     ),
     (
-        "source: {btrfs: root.img}\n",
-        [f"1:10: source.btrfs: no such kind; known here: {KINDS}"],
+        "source: {btrfs-send: root.img}\n",
+        [f"1:10: source.btrfs-send: no such kind; known here: {KINDS}"],
     ),
     (
         "source: {tar: {file: recipes.tar, subdir: mnt, strip: -1}}\n",
@@ -76,8 +76,9 @@ BAD = [
         SOURCE + "system: non\n",
         [
             (
-                "2:9: system: this takes keys of its own; known here: hostname, hosts, users, "
-                "services, network, machine_id, ssh_host_keys, cloud_init, fstab"
+                "2:9: system: this takes keys of its own; known here: hostname, hosts, dns, "
+                "locale, timezone, keymap, users, groups, services, network, machine_id, ssh_host_keys, modules, "
+                "sysctl, first_boot, autologin, grow, cloud_init, fstab"
             )
         ],
     ),

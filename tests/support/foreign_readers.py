@@ -41,8 +41,8 @@ from bootsmith.tasks.disk.ext import attributes, inode
 from bootsmith.tasks.disk.image_content import opened
 from bootsmith.tasks.errors import BootsmithError, StageError
 from bootsmith.tasks.inspection import boot_entries, difference, listing, system_tree, verification
+from bootsmith.tasks.inspection.opening import looked_into
 from bootsmith.tasks.inspection.verdicts import Subject
-from bootsmith.tasks.inspection.volumes import looked_into
 from bootsmith.tasks.machine import kernel_file, variables
 from bootsmith.tasks.packages import debs, lists, lockfile, mirrors, resolution
 from bootsmith.tasks.tools import os_release

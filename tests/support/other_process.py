@@ -47,3 +47,14 @@ def dies_with(victim: subprocess.Popen[str], within: float = TIMEOUT) -> bool:
         ended, _, _ = select.select([other], [], [], within)
         os.close(other)
     return bool(ended)
+
+
+def ended(number: int, within: float = TIMEOUT) -> bool:
+    """Tell whether a process ends within so many seconds, or has ended."""
+    try:
+        other = os.pidfd_open(number)
+    except ProcessLookupError:
+        return True
+    gone, _, _ = select.select([other], [], [], within)
+    os.close(other)
+    return bool(gone)

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import pytest
 from bootsmith.tasks.disk import inspect
-from bootsmith.tasks.inspection import verification
+from bootsmith.tasks.inspection import filesystem_checkers, verification
+from bootsmith.tasks.inspection.opening import looked_into
 from bootsmith.tasks.inspection.verdicts import Verdict
-from bootsmith.tasks.inspection.volumes import looked_into
+from bootsmith.tasks.planning.expectation import expected
 from bootsmith.tasks.planning.stages import system
 from bootsmith.tasks.recipe.model.recipe import Recipe
 from bootsmith.tasks.tools import host
@@ -22,7 +23,20 @@ from tests.support.kernel_files import bzimage, cpio
 from tests.support.tar_members import member
 
 RECIPE = """\
-system: {hostname: box.example.com, services: {mask: [noise.service], disable: [idle.service]}}
+system:
+  hostname: box.example.com
+  dns: {servers: [192.0.2.53]}
+  locale: de_DE.UTF-8
+  timezone: Europe/Berlin
+  keymap: de
+  groups: {team: {gid: 4000}}
+  users: {ann: {groups: [team], sudo: true}}
+  services: {mask: [noise.service], disable: [idle.service]}
+  modules: [nbd]
+  sysctl: {kernel.panic: 10}
+  first_boot: box.yaml
+  autologin: true
+  grow: true
 disk: {partitions: {PARTITIONSroot: {mount: /, extra: 40M}}}
 boot: {packages: false, loader: LOADER}
 """
@@ -32,8 +46,25 @@ PARTITIONS = {"systemd-boot": ESP, "grub-efi": ESP, "efistub": ESP, "syslinux": 
 UNITS = "etc/systemd/system"
 FOLDERS = (
     "boot/efi", "boot/syslinux", "etc/ssh", f"{UNITS}/multi-user.target.wants", "usr/sbin", "home/ann",
-    "usr/lib/systemd/system", "var/lib/dpkg/info", "usr/share/hello",
+    "usr/lib/systemd/system", "var/lib/dpkg/info", "usr/share/hello", "usr/lib/bootsmith", "etc/sudoers.d",
+    "etc/modules-load.d", "etc/sysctl.d", f"{UNITS}/local-fs.target.wants", f"{UNITS}/getty@.service.d",
 )  # fmt: skip
+DECLARED = {
+    "etc/hosts": b"127.0.0.1 localhost\n127.0.1.1 box.example.com box\n",
+    "etc/resolv.conf": b"nameserver 192.0.2.53\n",
+    "etc/locale.conf": b"LANG=de_DE.UTF-8\n",
+    "etc/localtime": member("l", linkname="/usr/share/zoneinfo/Europe/Berlin"),
+    "etc/vconsole.conf": b"KEYMAP=de\n", "etc/modules-load.d/declared.conf": b"nbd\n",
+    "etc/sysctl.d/99-system.conf": b"kernel.panic = 10\n",
+    "etc/sudoers.d/declared-ann": member(data=b"ann ALL=(ALL:ALL) NOPASSWD: ALL\n", mode=0o440),
+    "usr/lib/bootsmith/first-boot": member(data=b"#!/bin/sh\n", mode=0o755),
+    "usr/lib/bootsmith/grow-root": member(data=b"#!/bin/sh\n", mode=0o755),
+    f"{UNITS}/first-boot.service": b"[Service]\n", f"{UNITS}/grow-root.service": b"[Service]\n",
+    f"{UNITS}/multi-user.target.wants/first-boot.service": member("l", linkname=f"/{UNITS}/first-boot.service"),
+    f"{UNITS}/local-fs.target.wants/grow-root.service": member("l", linkname=f"/{UNITS}/grow-root.service"),
+    f"{UNITS}/getty@.service.d/autologin.conf": b"[Service]\nExecStart=\nExecStart=-/sbin/agetty --autologin root\n",
+}  # fmt: skip
+"""What is declared beyond the rest, as the stage writes it."""
 ON = "usr/lib/systemd/system/on.service"
 PASSWD = b"root:x:0:0:root:/root:/bin/sh\nann:x:1000:1000::/home/ann:/bin/sh\n"
 STATUS = b"""\
@@ -64,21 +95,12 @@ class WholeDisk:
             build.site.kernel.write_bytes(host.find("systemd-boot").read_bytes() if unified else bzimage())
             build.site.initrd.write_bytes(cpio())
             fstab = system.fstab(build.recipe.disk.partitions.values(), "uuid").encode()
-            folders = (
-                "boot/efi",
-                "boot/syslinux",
-                "etc/ssh",
-                f"{UNITS}/multi-user.target.wants",
-                "usr/sbin",
-                "home/ann",
-            )
-            folders += ("usr/lib/systemd/system", "var/lib/dpkg/info", "usr/share/hello")
-            parents = {f"{parent}/" for path in folders for parent in [Path(path), *Path(path).parents] if parent.name}
+            parents = {f"{parent}/" for path in FOLDERS for parent in [Path(path), *Path(path).parents] if parent.name}
             build.base({
                 "./": member("d"), **{path: member("d") for path in sorted(parents)},
                 "usr/sbin/init": member(data=b"#!/bin/sh\n", mode=0o755), "sbin": member("l", linkname="usr/sbin"),
-                "etc/hostname": b"box\n", "etc/machine-id": member(mode=0o444), "etc/fstab": fstab,
-                "etc/passwd": PASSWD, "etc/group": b"root:x:0:\nann:x:1000:\n",
+                "etc/hostname": b"box\n", **DECLARED, "etc/machine-id": member(mode=0o444), "etc/fstab": fstab,
+                "etc/passwd": PASSWD, "etc/group": b"root:x:0:\nann:x:1000:\nteam:x:4000:ann\n",
                 "etc/shadow": member(data=b"root:*:1::::::\nann:!:1::::::\n", mode=0o640),
                 "etc/motd": b"hello\n", "etc/twin": member("h", linkname="etc/motd"),
                 "etc/odd name\x1b": b"odd", "etc/loop": member("l", linkname="loop"),
@@ -137,5 +159,7 @@ class WholeDisk:
     def verdicts(self, *, alone: bool = False) -> dict[str, Verdict]:
         """Return what each check says of it; `alone`, without the recipe."""
         with looked_into(self.raw) as image:
-            recipe = None if alone else self.recipe
-            return {each.check: each for each in verification.verify(image, inspect.inspect(self.raw), recipe)}
+            problems = inspect.inspect(self.raw).problems
+            wanted = None if alone else expected(self.recipe)
+            found = verification.verify(image, problems, wanted, filesystem_checkers.look)
+            return {each.check: each for each in found}

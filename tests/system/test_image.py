@@ -17,16 +17,52 @@ from pathlib import Path
 import psutil
 import pytest
 from bootsmith.cache.digest.fingerprint import fingerprint
+from bootsmith.tasks.machine import boot_setup, boot_test
+from bootsmith.tasks.machine.run import Subject
 from bootsmith.tasks.machine.ssh import wait_for_banner
 
 from tests.support import finished_stages
 from tests.support.checkout import CHECKOUT
+from tests.support.guest_disks import sparse_copy
 from tests.support.kill_deadline import Deadline
+from tests.support.machine_keys import demands, machine
 from tests.support.ordinary_user import ordinary_user
 from tests.support.project import PASSWORD, Project, built
 from tests.support.static_program import init
 
 pytestmark = pytest.mark.boot
+
+DECLARED = """\
+extends: minimal
+layers+:
+  - packages: [sudo, tzdata, fdisk]
+system:
+  hostname: box.example.org
+  dns: {servers: [192.0.2.53]}
+  locale: C.UTF-8
+  timezone: Asia/Tokyo
+  groups: {team: {gid: 4000}}
+  users: {ann: {groups: [team], sudo: true}}
+  modules: [dummy]
+  sysctl: {kernel.panic: 13}
+  first_boot: first.sh
+  autologin: true
+  grow: true
+outputs: [raw]
+"""
+SO_IN_THE_GUEST = (
+    "test $(df --output=size -B1 / | tail -n 1) -gt 3000000000",
+    "systemctl start first-boot.service && grep -qx box.example.org /root/first-boot",
+    "test -e /var/lib/bootsmith/first-boot.done",
+    "grep -qx 'nameserver 192.0.2.53' /etc/resolv.conf",
+    "systemctl show-environment | grep -qx LANG=C.UTF-8",
+    "test $(date +%Z) = JST",
+    "id ann | grep -q '4000(team)'",
+    "test $(su ann -c 'sudo -n id -u') = 0",
+    "grep -q '^dummy ' /proc/modules",
+    "test $(cat /proc/sys/kernel/panic) = 13",
+)
+"""What must exit 0 there."""
 
 
 @pytest.fixture(scope="module")
@@ -240,6 +276,22 @@ class TestMinimal:
             assert b"the tree is up" in serial.read_bytes(), said
         assert fingerprint(top) == before
         assert not (top / "written").exists()
+
+    def test_a_declared_system_is_so_in_the_guest(
+        self, minimal: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """What `system` says the guest finds so, on a disk that is larger than the image was (W15, A10)."""
+        (minimal.top / "recipes/declared.yaml").write_text(DECLARED)
+        (minimal.top / "recipes/first.sh").write_text("#!/bin/sh\nhostname -f >/root/first-boot\n")
+        minimal.give_away()
+        made = minimal.ran("image:declared")
+        assert "readback:declared" in made
+        disk = sparse_copy(minimal.top / "build/declared/declared.raw", tmp_path / "disk.raw")
+        os.truncate(disk, 4 << 30)
+        monkeypatch.setenv("BOOTSMITH_CACHE", str(tmp_path / "cache"))
+        asked = demands(expect=("automatic login",), run=SO_IN_THE_GUEST, timeout=600)
+        boot_test.prove(boot_setup.prepare(machine(accel="tcg"), asked, Subject(disk)), tmp_path / "test")
+        disk.unlink()
 
     def test_another_folder_another_time_another_user_the_same_bytes(
         self, minimal: Project, tmp_path_factory: pytest.TempPathFactory

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import signal
 from pathlib import Path
 
@@ -77,3 +79,19 @@ def test_open_files_are_handed_over(tmp_path: Path) -> None:
         popen.start(["/bin/readlink", f"/proc/self/fd/{lock.fileno()}"], pass_fds=[lock.fileno()]) as running,
     ):
         assert running.stdout.read().decode() == f"{tmp_path}/lock\n"
+
+
+def test_a_program_apart_outlives_us_only_when_all_is_well() -> None:
+    """It reads what it is given and goes on when its start has ended well; given up on before that, it is killed."""
+    script = ["/bin/sh", "-c", "read line; echo $$ $line; exec sleep 1000"]
+    with popen.apart(script, env={}, input=b"words\n") as told:
+        number, words = told.readline().split()
+        assert words == b"words"
+    assert not other_process.ended(int(number), within=0)
+    os.kill(int(number), signal.SIGKILL)
+    with contextlib.suppress(KeyboardInterrupt), popen.apart(script, env={}, input=b"\n") as told:
+        number = told.readline()
+        raise KeyboardInterrupt
+    assert other_process.ended(int(number), within=0)
+    with popen.apart(["/bin/true"], env={}, input=bytes(1 << 20)) as told:  # which reads nothing
+        assert told.read() == b""

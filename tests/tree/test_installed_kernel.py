@@ -100,6 +100,33 @@ def test_a_kernel_beside_its_modules(build: TreeBuild) -> None:
 
 
 @pytest.mark.parametrize(
+    ("kernel", "initrd", "version"),
+    [
+        ("boot/vmlinuz-6.1.0-18-amd64", "boot/initrd.img-6.1.0-18-amd64", "6.1.0-18-amd64"),
+        ("boot/vmlinuz", "boot/initrd.img", "6.9-inside"),
+        ("vmlinuz", "initrd.img", "6.9-inside"),
+        ("usr/lib/modules/6.8.5-301.fc40.x86_64/vmlinuz", "boot/initramfs-6.8.5-301.fc40.x86_64.img",
+         "6.8.5-301.fc40.x86_64"),
+        ("usr/lib/modules/6.8.5-301.fc40.x86_64/vmlinuz", "usr/lib/modules/6.8.5-301.fc40.x86_64/initramfs.img",
+         "6.8.5-301.fc40.x86_64"),
+        ("boot/vmlinuz-6.4.0-150600.21-default", "boot/initrd-6.4.0-150600.21-default", "6.4.0-150600.21-default"),
+        ("boot/vmlinuz-linux", "boot/initramfs-linux.img", "6.9-inside"),
+        ("boot/vmlinuz-lts", "boot/initramfs-lts", "6.9-inside"),
+        ("boot/kernel-6.6.13-gentoo-dist", "boot/initramfs-6.6.13-gentoo-dist.img", "6.6.13-gentoo-dist"),
+        ("boot/kernel-genkernel-x86_64-6.6.13-gentoo", "boot/initramfs-genkernel-x86_64-6.6.13-gentoo",
+         "6.9-inside"),
+        ("boot/vmlinuz-generic-5.15.19", "boot/initrd.gz", "6.9-inside"),
+    ],
+)  # fmt: skip
+def test_each_distributions_names_are_known(kernel: str, initrd: str, version: str, build: TreeBuild) -> None:
+    """A21: by name and content: Debian, d2vm, Fedora, SUSE, Arch, Alpine, Gentoo by both ways, Slackware."""
+    other = {"./boot/kernel-config": b"CONFIG_X=y\n", "./boot/bzImage-notes": b"text"}
+    build.base({f"./{kernel}": bzimage("6.9-inside (me)"), f"./{initrd}": b"070701", **other})
+    told = take(build)
+    assert (told["version"], told["path"], told["initrd"]) == (version, kernel, initrd)
+
+
+@pytest.mark.parametrize(
     ("release", "hint"),
     [
         (b"ID=debian\n", "linux-image-amd64, or linux-image-cloud-amd64 for virtual machines only to source.debian"),

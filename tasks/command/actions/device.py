@@ -48,7 +48,15 @@ def _target(request: Request) -> Target:
 def write(request: Request) -> None:
     """Write an image to a disk, all of it, and read it back; grow it where asked. Raises BootsmithError."""
     from bootsmith.tasks.command.actions.machines import kept
-    from bootsmith.tasks.disk import device_write, grow_filesystem, growing, image_content, image_format, target
+    from bootsmith.tasks.disk import (
+        device_write,
+        grow_filesystem,
+        growing,
+        image_content,
+        image_format,
+        raw_content,
+        target,
+    )
     from bootsmith.tasks.disk.sizing import human
 
     about, image = _target(request), images.disk(request)
@@ -63,7 +71,7 @@ def write(request: Request) -> None:
     with ExitStack() as stack:
         stack.enter_context(kept(request, image))
         disk = stack.enter_context(image_content.opened(image, form, secret))
-        file, _ = stack.enter_context(image_content.descriptor(disk, 0, disk.size))
+        file, _ = stack.enter_context(raw_content.descriptor(disk, 0, disk.size))
         fitted = growing.fit(disk.read, disk.size, about.size, grow=grow) if form != "iso" else growing.NO_TABLE
         target.check_room(about, disk.size, table=form == "iso" or fitted.table != "none")
         if grow and not fitted.grown and fitted.table == "none":

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from contextlib import contextmanager
 from dataclasses import replace
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 NAME: Final = "convert-file"
 SECTOR: Final = 512
 BY_ENDING: Final[Mapping[str, tuple[str, dict[str, str]]]] = {
-    **{f".{kind}": (kind, {}) for kind in ("raw", "qcow2", "vhd", "vhdx", "vdi", "vmdk")},
+    **{f".{kind}": (kind, {}) for kind in ("raw", "qcow2", "vhd", "vhdx", "vdi", "vmdk", "ova", "ovf", "box")},
     ".img": ("raw", {}),
     ".tar.gz": ("gcp", {}),
     ".gz": ("raw", {"compress": "gzip"}),
@@ -37,7 +38,11 @@ BY_ENDING: Final[Mapping[str, tuple[str, dict[str, str]]]] = {
     ".zst": ("raw", {"compress": "zstd"}),
 }
 """What a file of that ending is taken for, the first that fits; and with which options."""
-KINDS: Final = tuple(dict.fromkeys([*(kind for kind, _ in BY_ENDING.values()), "azure"]))
+KINDS: Final = tuple(dict.fromkeys([*(kind for kind, _ in BY_ENDING.values()), "azure", "aws"]))
+MACHINES: Final = ("ova", "ovf", "box")
+"""Those that describe a machine around the disk."""
+_STARTED: Final = (*MACHINES, "azure", "gcp", "aws")
+"""Those whose disk a machine starts from."""
 PACKINGS: Final = ("gzip", "xz", "zstd")
 """What IN is unpacked from."""
 _KEYS: Final = {"prealloc": "preallocation"}
@@ -58,6 +63,10 @@ def convert_file(request: Request) -> None:
         image = _unpacked(source, request.options["from"], folder, say)
         follow = bool(request.options["follow"])
         form = image_format.identify(image, request.options["from"], opens=passphrase is not None, follow=follow)
+        if form == "iso" and kind in _STARTED:
+            raise UsageError(
+                f"{shown(source)} is a CD, and {kind} is a disk that a machine starts from", "Take another format."
+            )
         made = replace(output(kind, values, _size(source, image, form, follow=follow)), file=target.name)
         files = [target.parent / file for file in made.files]
         for file in files:
@@ -69,7 +78,7 @@ def convert_file(request: Request) -> None:
             disk = folder / "disk.raw"
             say(f"reading {form}")
             image_content.unpack(image, form, disk, passphrase, say, follow=follow)
-        convert(made, disk, folder, say)
+        convert(made, disk, folder, say, _machine(kind, target, disk, request.options))
         for file in reversed(files):  # the image itself last: whoever finds that finds what belongs to it
             (folder / "build" / file.name).replace(file)
     progress.finish(NAME, "built", time.monotonic() - began, sum(file.stat().st_size for file in files))
@@ -99,8 +108,8 @@ def wanted(name: str, options: Mapping[str, object]) -> tuple[str, dict[str, Raw
         known = ", ".join(BY_ENDING)
         raise UsageError(f"what {shown(name)} is to be cannot be told by its name", f"Say --to, or end it in {known}.")
     found: dict[str, Raw] = dict(values)
-    for option in ("compress", "prealloc", "cluster", "compat", "subformat"):
-        if options[option]:
+    for option in ("compress", "prealloc", "cluster", "compat", "subformat", "bucket", "provider", "os"):
+        if options.get(option):
             found[_KEYS.get(option, option)] = str(options[option])
     if options["no_lazy_refcounts"]:
         found["lazy_refcounts"] = "false"
@@ -112,8 +121,13 @@ def wanted(name: str, options: Mapping[str, object]) -> tuple[str, dict[str, Raw
     return kind, found
 
 
-def convert(output: OutputSpec, disk: Path, folder: Path, say: Callable[[str], None]) -> None:
-    """Make an output's files of a raw disk below `folder`, in `build`: by the stage that a recipe would have."""
+def convert(
+    output: OutputSpec, disk: Path, folder: Path, say: Callable[[str], None], about: Mapping[str, Raw] | None = None
+) -> None:
+    """Make an output's files of a raw disk below `folder`, in `build`: by the stage that a recipe would have.
+
+    `about` is what that recipe says of the machine.
+    """
     from importlib import import_module
 
     from bootsmith.tasks.build import running
@@ -122,7 +136,7 @@ def convert(output: OutputSpec, disk: Path, folder: Path, say: Callable[[str], N
     from bootsmith.tasks.planning.stages import convert as stages
 
     site = Site("disk", folder / "build", folder / "none.lock", BEGINNING)
-    stage = stages.KINDS[type(output)](NAME, output, _any_recipe(), site)
+    stage = stages.KINDS[type(output)](NAME, output, _any_recipe(about or {}), site)
     stage = stage._replace(inputs={"disk": disk})
     work = folder / "work"
     for each in (work, site.build):
@@ -135,12 +149,33 @@ def _no_store() -> NoReturn:
     raise AssertionError("nothing is fetched for a conversion")
 
 
-def _any_recipe() -> Recipe:
+def _any_recipe(about: Mapping[str, Raw]) -> Recipe:
     """Return a recipe, for what an output of one has: its disk's identifiers follow from the disk's content then."""
     from bootsmith.tasks.recipe import load
 
-    tree = {"debian": {"suite": "stable", "packages": ["linux-image-amd64"]}}
-    return load.imagine({"name": "disk", "source": tree, "system": "none", "outputs": ["vdi"]}, Path())
+    tree: dict[str, Raw] = {"debian": {"suite": "stable", "packages": ["linux-image-amd64"]}}
+    whole: dict[str, Raw] = {"name": "disk", "source": tree, "system": "none", "outputs": ["vdi"]}
+    return load.imagine({**whole, **about}, Path())
+
+
+def _machine(kind: str, target: Path, disk: Path, options: Mapping[str, object]) -> dict[str, Raw]:
+    """Return what a recipe would say of the machine that starts from a disk. Raises BootsmithError."""
+    if kind not in (*MACHINES, "aws"):
+        return {}
+    from bootsmith.tasks.disk import bootable
+    from bootsmith.tasks.recipe.options import machine
+
+    found = bootable.firmware(disk, "raw")
+    if not found:
+        raise UsageError(
+            "neither a BIOS nor UEFI finds anything to start on that disk",
+            f"Take another format: {kind} is for starting.",
+        )
+    asked = {name: str(options[name]) for name in ("memory", "cpus") if options[name]}
+    machine(asked)  # refuses what cannot be, in the words of the options
+    name = re.sub("[^a-z0-9-]+", "-", target.name.rpartition(".")[0].lower()).strip("-") or "disk"
+    loader = "grub-bios" if "bios" in found else "systemd-boot"  # one of those that are for that firmware
+    return {"name": name, "machine": {**asked}, "boot": {"loader": loader}}
 
 
 def _source(request: Request) -> Path:
@@ -217,4 +252,5 @@ def output(kind: str, values: Mapping[str, Raw], size: int) -> OutputSpec:
         words = "\n".join(error.problems).replace(f"command line: outputs.{kind}.", "--")
         for option, key in _KEYS.items():
             words = words.replace(f"--{key}", f"--{option}")
+        words = words.replace("by disk.size", "by `doit resize`")
         raise UsageError(words.replace(f"command line: outputs.{kind}: ", "")) from None

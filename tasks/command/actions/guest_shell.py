@@ -6,6 +6,7 @@ import sys
 import time
 from typing import TYPE_CHECKING
 
+from bootsmith.cache.display import shown
 from bootsmith.tasks.command.actions import machines
 from bootsmith.tasks.errors import BootsmithError, Ended, UsageError
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from bootsmith.tasks.machine.running import Noted
 
 _PATIENCE = 2.0  # seconds of silence before it is said what is waited for
+_TAIL = 4096  # bytes of a console's end
 _MOMENT = 0.5  # seconds between two looks
 
 
@@ -40,16 +42,39 @@ def ssh(request: Request) -> None:
             raise BootsmithError(f"the machine that ran {machine.what} has ended", "Start it again.")
         if not told and time.monotonic() - began > _PATIENCE:
             told = True
-            request.session.progress.remark(f"waiting for the ssh server of {machine.what} (port {machine.port})")
+            last = _last_words(machine)
+            says = f"; its console: {last}" if last else ""
+            request.session.progress.remark(f"waiting for the ssh server of {machine.what} (port {machine.port}){says}")
 
     assert machine.port is not None, "it has a way in"
     assert machine.key is not None, "it has a way in"
-    shell.wait_for_banner(machine.port, seconds, pause)
+    try:
+        shell.wait_for_banner(machine.port, seconds, pause)
+    except BootsmithError as error:
+        last = _last_words(machine)
+        if not last:
+            raise
+        raise BootsmithError(f"{error.message}; the last line of its console: {last}", error.hint) from None
     words = shell.command(machine.port, machine.key, user=asked["user"] or "root", program=host.find("ssh"))
     terminal = ["-t"] if sys.stdin.isatty() and not request.words else []
     status = popen.spawn_interactive([words[0], *terminal, *words[1:], *request.words])
     if status:
         raise Ended(status)
+
+
+def _last_words(machine: Noted) -> str:
+    """Return the last line of a machine's console, as far as that goes to a file: it tells how far a boot has come."""
+    from bootsmith.tasks.machine.console import clean
+
+    if machine.console is None:
+        return ""
+    try:
+        with machine.console.open("rb") as file:
+            file.seek(max(0, machine.console.stat().st_size - _TAIL))
+            lines = clean(file.read(_TAIL)).splitlines()
+    except OSError:
+        return ""
+    return shown(next((line.strip() for line in reversed(lines) if line.strip()), ""))
 
 
 def _awaited(request: Request, seconds: float) -> Noted:
@@ -62,7 +87,7 @@ def _awaited(request: Request, seconds: float) -> Noted:
         chosen = _meant(request, [each for each in found if each.port])
         if chosen:
             return chosen[0]
-        starting = [] if request.options["port"] else _meant(request, [each for each in found if not each.port])
+        starting = [] if request.options["port"] else _meant(request, [each for each in found if not each.started])
         if not starting or time.monotonic() > end:
             raise _missing([each for each in found if each.port])
         if not told:
@@ -72,8 +97,10 @@ def _awaited(request: Request, seconds: float) -> Noted:
 
 
 def _meant(request: Request, found: list[Noted]) -> list[Noted]:
-    """Return the machines that may be meant: by port, of the recipe named, else any, the default recipe's first."""
+    """Return the machines that may be meant: by name or port, of the recipe named, else any, the default's first."""
     asked, session = request.options, request.session
+    if asked["machine"]:
+        return [each for each in found if each.name == asked["machine"]]
     if asked["port"]:
         return [each for each in found if str(each.port) == asked["port"]]
     chosen = [each for each in found if each.recipe == session.file(request.recipe)]

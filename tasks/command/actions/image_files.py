@@ -57,7 +57,7 @@ def extract(request: Request) -> None:
 def diff(request: Request) -> None:
     """Print what two images differ in; exit status 1 where they do."""
     from bootsmith.tasks.inspection import difference
-    from bootsmith.tasks.inspection.volumes import looked_into
+    from bootsmith.tasks.inspection.opening import looked_into
 
     if len(request.words) != 2:
         raise UsageError("diff takes two images", "Name files, or recipes: `doit diff old.img minimal`.")
@@ -100,10 +100,10 @@ def _path(request: Request, usual: str = "") -> str:
 def _found(request: Request, path: str, *, follow: bool = True) -> Iterator[tuple[SystemTree, Place]]:
     """Yield a file in the image that a command is about, and the tree that it is in."""
     from bootsmith.tasks.inspection import system_tree
-    from bootsmith.tasks.inspection.volumes import looked_into
+    from bootsmith.tasks.inspection.opening import looked_into
 
     image = images.disk(request)
-    with looked_into(image, images.passphrase(request, image)) as opened:
+    with looked_into(image, images.passphrase(request, image), images.keys(request, image)) as opened:
         tree, within = system_tree.of(opened, path)
         place = tree.find(within, follow=follow)
         if place.files.unclean:

@@ -27,8 +27,20 @@ def check(request: Request) -> None:
     """Refuse options that no machine can have. Raises BootsmithError."""
     check_format(request)
     images.check(request)
+    _check_detached(request)
     if _asked(request):
         wanted(request)
+
+
+def _check_detached(request: Request) -> None:
+    """Refuse what a machine in the background cannot have. Raises UsageError."""
+    if not request.options["detach"]:
+        if request.options["name"]:
+            raise UsageError("--name goes with --detach", "Leave out one, or add the other.")
+        return
+    for other in ("print", "monitor", "write"):
+        if request.options.get(other):
+            raise UsageError(f"--detach and --{other} exclude each other", "Leave one of them out.")
 
 
 def check_format(request: Request) -> None:
@@ -114,6 +126,9 @@ def boot(request: Request, machine: Machine, subject: Subject, folder: Path) -> 
         session.let_others_build()
     with kept(request, subject.disk) if subject.disk else nullcontext():
         session.remark_on_root()
+        if request.options.get("detach"):
+            _detach(request, machine, subject, folder)
+            return
         status = run(
             machine, subject, folder=folder, register=register(request), print_only=request.options["print"],
             say=session.progress.tell, answer=session.progress.answer, started=session.starting.close,
@@ -122,13 +137,29 @@ def boot(request: Request, machine: Machine, subject: Subject, folder: Path) -> 
         raise StageError(f"QEMU exited with status {status}", "Its words are above.")
 
 
+def _detach(request: Request, machine: Machine, subject: Subject, folder: Path) -> None:
+    """Start a machine that goes on running, and say how it is reached and ended."""
+    from bootsmith.tasks.machine import background
+
+    name = str(request.options["name"] or (request.session.file(request.recipe).stem if not request.words else ""))
+    job = background.Job(machine, subject, folder.absolute(), register(request), name)
+    noted = background.start(job, request.session.progress.tell)
+    shell = request.session.shell
+    console = f"; its console: {images.relative(noted.console, shell)}" if noted.console else ""
+    enters = f"`doit ssh --machine {noted.name}` enters it, " if noted.port else ""
+    request.session.progress.tell(
+        f"{noted.name} runs in the background (process {noted.pid}){console}\n{enters}`doit stop {noted.name}` ends it"
+    )
+
+
 def announce(request: Request, task: str) -> None:
     """Note that a machine is going to start, until it has: what it runs may take minutes to be made."""
     from bootsmith.tasks.machine import running
 
     recipe = None if request.words else request.session.file(request.recipe)
     what = f"{task} {request.words[0]}" if request.words else f"{task}:{request.recipe}" if request.recipe else task
-    noted = running.Noted(recipe, what, None, None, os.getpid())
+    name = str(request.options.get("name") or (Path(request.words[0]).name if request.words else ""))
+    noted = running.Noted(recipe, what, None, None, os.getpid(), started=False, name=name)
     with suppress(OSError, CacheError):  # not ours to write: then nobody waits for it
         request.session.starting.enter_context(running.note(register(request), noted))
 

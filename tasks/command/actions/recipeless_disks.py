@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from contextlib import chdir
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from bootsmith.cache.display import shown
 from bootsmith.cache.files import temporary
 from bootsmith.tasks.build import workdir
 from bootsmith.tasks.build.system_errors import in_words
 from bootsmith.tasks.command import session
-from bootsmith.tasks.command.actions import images
+from bootsmith.tasks.command.actions import images, standard_input
 from bootsmith.tasks.errors import RecipeError, UsageError
 from bootsmith.tasks.planning.site import Site
 
@@ -21,6 +23,13 @@ if TYPE_CHECKING:
     from bootsmith.tasks.command.request import Request
     from bootsmith.tasks.recipe.model.recipe import Recipe
     from bootsmith.tasks.recipe.text.nodes import Raw
+
+_FORMATS: Final = ("qcow2", "vmdk", "vdi", "vhd", "vhdx")
+"""Endings of `--output` that say the format, as recipes call it; all others are raw."""
+_IMAGES: Final = {(0, b"hsqs"): "squashfs", (1024, b"\xe2\xe1\xf5\xe0"): "erofs"}
+"""Where a file says that it is an image of a tree, and no tar."""
+_SYSTEM: Final = ("hostname", "password_file", "ssh_key")
+"""Options by which the guest is declared."""
 
 
 def for_bios(request: Request) -> Plan:
@@ -35,7 +44,7 @@ def for_uefi(request: Request) -> Plan:
 
 def deliver(request: Request) -> None:
     """Put the disk where `--output` says, unless the very same is there."""
-    tree = images.named(request).resolve()
+    tree = _tree(request)
     target = output(request, tree)
     if target is not None:
         (disk,) = next(each.plan.outputs for each in request.session.builders if each.plan.recipe == tree)
@@ -63,7 +72,7 @@ def put(request: Request, disk: Path, target: Path) -> None:
 def _plan(request: Request, loader: str) -> Plan:
     from bootsmith.tasks.planning import make
 
-    tree = images.named(request).resolve()
+    tree = _tree(request)
     if not tree.exists():
         raise UsageError(f"{tree} does not exist", "Name a tar of a tree, or a directory that holds one.")
     if (request.session.top / "build").is_relative_to(tree):
@@ -86,7 +95,9 @@ def _refuse(request: Request, recipe: Recipe) -> None:
         archive.packing(recipe.source.file)
         file_kinds.check_tar(recipe.source.file)
     with chdir(request.session.shell):
-        for _, what, _ in own_tree.lacks(recipe):  # no users are declared: it is the kernel
+        for key, what, _ in own_tree.lacks(recipe):
+            if key.startswith("source"):
+                raise UsageError(what, "Leave out --hostname, --password-file and --ssh-key, or add the files.")
             raise UsageError(what, "Give one: --kernel FILE, and its --initrd FILE.")
         wrong = preflight.files(recipe, request.session.top / "build")
     if wrong:
@@ -113,17 +124,16 @@ def _recipe(request: Request, tree: Path, loader: str) -> Recipe:
     from bootsmith.tasks.recipe.model.layers import Files, FileSpec
 
     asked = {name: literal(value) for name, value in request.options.items() if value is not None}
-    path = literal(str(tree))
     has_root = any(word.startswith("root=") for word in asked.get("cmdline", "").split())
     boot = {name: asked.get(name) for name in ("kernel", "initrd", "cmdline")}
     raw: dict[str, Raw] = {
         "name": loader,
         "seed": literal(tree.name),
-        "source": {"directory": {"path": path, "owner": "keep", "times": "keep"}} if tree.is_dir() else {"tar": path},
-        "system": "none",
+        "source": source_of(tree, asked.get("subdir")),
+        "system": _system(tree, asked),
         "disk": {"size": asked.get("size")},
         "boot": {"loader": loader, **boot, "root": "none" if has_root else None},
-        "outputs": ["raw"],
+        "outputs": [_format(request)],
     }
     with chdir(request.session.shell):  # paths among the options are the user's
         recipe = load.imagine(raw, tree)
@@ -133,6 +143,55 @@ def _recipe(request: Request, tree: Path, loader: str) -> Recipe:
     ]
     fstab = FileSpec(None, system.fstab(mounts, "uuid"), 0o644, "root", "root")
     return replace(recipe, layers=(Files("fstab", {"/etc/fstab": fstab}),))
+
+
+def _tree(request: Request) -> Path:
+    """Return the tree that was named; what came by standard input is kept below build/disks, by its content."""
+    named = images.named(request)
+    if named.name != "-" or named.parent != request.session.shell:
+        return named.resolve()
+    return standard_input.kept(request.session.top / "build/disks", asked=request.session.invocation.runs)
+
+
+def source_of(tree: Path, subdir: str | None) -> Raw:
+    """Return where the tree comes from: a directory, an image by what is in it, else a tar."""
+    path = literal(str(tree))
+    if tree.is_dir():
+        if subdir is not None:
+            raise UsageError(f"--subdir {subdir}: {tree} is a directory", "Name the folder in it that holds the tree.")
+        return {"directory": {"path": path, "owner": "keep", "times": "keep"}}
+    with tree.open("rb") as file:
+        head = file.read(2048)
+    for (at, magic), kind in _IMAGES.items():
+        if head[at : at + len(magic)] == magic:
+            if subdir is not None:
+                raise UsageError(f"--subdir {subdir}: {tree} is an image ({kind}), which is taken whole")
+            return {kind: path}
+    return {"tar": {"file": path, **({"subdir": subdir} if subdir is not None else {})}}
+
+
+def _system(tree: Path, asked: Mapping[str, str]) -> Raw:
+    """Return what the guest is declared to be: nothing, where no option says any of it."""
+    if not any(name in asked for name in _SYSTEM):
+        return "none"
+    root: dict[str, Raw] = {}
+    if password := asked.get("password_file"):
+        root["password"] = {"file": password}
+    if key := asked.get("ssh_key"):
+        root["ssh_keys"] = [key]
+    name = asked.get("hostname") or re.sub(r"[^A-Za-z0-9-]", "-", tree.name.partition(".")[0]).strip("-")[:63]
+    return {
+        "hostname": name or "localhost",
+        "users": {"root": root},
+        "network": "none",
+        "ssh_host_keys": "keep",
+        "fstab": "none",
+    }
+
+
+def _format(request: Request) -> str:
+    ending = Path(str(request.options["output"] or "")).suffix.lower().lstrip(".")
+    return ending if ending in _FORMATS else "raw"
 
 
 def literal(text: str) -> str:

@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bootsmith.cache.display import human
+
 if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
     from bootsmith.tasks.command.request import Request
+    from bootsmith.tasks.packages.lockfile import Change
 
 _LITES = "lites"
 _SERVER = "lites_server"
@@ -46,10 +51,46 @@ def update(request: Request) -> None:
     if not needed(recipe):
         session.progress.tell(f"{recipe.name} needs no packages, so it has no {lock.name}")
         return
-    changes = renewal.update(recipe, lock, session.identities.store, session.progress.tell)
-    for line in changes:
+    names = [*filter(None, (name.strip() for name in str(request.options["package"] or "").split(",")))]
+    changes = renewal.update(recipe, lock, session.identities.store, session.progress.tell, names)
+    for line in difference(changes):
         session.progress.tell(line)
-    session.progress.tell(f"{lock.name}: {len(changes)} packages changed" if changes else f"{lock.name}: as it was")
+    session.progress.tell(f"{lock.name}: {_summary(changes)}" if changes else f"{lock.name}: as it was")
+
+
+def difference(changes: Sequence[Change]) -> Iterator[str]:
+    """Yield what changed in a lock file, as a package manager tells it: what is upgraded, new, removed."""
+    kinds: dict[str, list[Change]] = {"upgraded": [], "new": [], "removed": []}
+    for each in changes:
+        kinds["new" if each.was is None else "removed" if each.now is None else "upgraded"].append(each)
+    for kind, found in kinds.items():
+        if found:
+            yield f"{kind}:"
+        width = max((len(_name(each)) for each in found), default=0)
+        for each in found:
+            versions = " -> ".join(package.version for package in (each.was, each.now) if package)
+            yield f"  {_name(each):{width}}  {versions}  {_size(each)}" + (f"  ({each.place})" if each.place else "")
+
+
+def _name(change: Change) -> str:
+    return next(package.name for package in (change.now, change.was) if package)
+
+
+def _size(change: Change) -> str:
+    """Return what a change weighs: of an upgrade, how much more or less its file is."""
+    more = (change.now.size if change.now else 0) - (change.was.size if change.was else 0)
+    sign = "" if change.was is None else "-" if more < 0 else "+"
+    return f"{sign}{human(abs(more))}"
+
+
+def _summary(changes: Sequence[Change]) -> str:
+    counts = [
+        (sum(each.was is not None and each.now is not None for each in changes), "upgraded"),
+        (sum(each.was is None for each in changes), "new"),
+        (sum(each.now is None for each in changes), "removed"),
+    ]
+    fetched = sum(each.now.size for each in changes if each.now)
+    return ", ".join(f"{count} {word}" for count, word in counts if count) + f"; {human(fetched)} of packages"
 
 
 def fetch_mach(request: Request) -> None:

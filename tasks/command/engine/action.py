@@ -144,6 +144,10 @@ class Report(Action):
         self.session, self.builder = session, builder
 
     def act(self) -> None:
+        if self.task.options.get("rebuild"):
+            from bootsmith.tasks.command.actions.rebuilding import rebuild
+
+            rebuild(self.session, self.builder)
         tell_outputs(self.builder, self.session.top, self.session.progress)
 
     fresh = act

@@ -12,7 +12,16 @@ from bootsmith.tasks.command.invocation import meant, options
 from bootsmith.tasks.command.request import Request
 from bootsmith.tasks.command.selection import BY_NAME, ONE_PLAN, Selection, positional
 from bootsmith.tasks.command.session import Session
-from bootsmith.tasks.command.table import COMMANDS, GROUPS, MACHINES, Command, ImageCommand, TreeCommand, function
+from bootsmith.tasks.command.table import (
+    COMMANDS,
+    GROUPS,
+    IMAGE,
+    MACHINES,
+    Command,
+    ImageCommand,
+    TreeCommand,
+    function,
+)
 from bootsmith.tasks.errors import UsageError
 from bootsmith.tasks.planning import inputs
 from doit.task import Task
@@ -22,6 +31,7 @@ if TYPE_CHECKING:
     from bootsmith.tasks.build.plan import Plan
     from bootsmith.tasks.build.secret import Secret
     from bootsmith.tasks.build.stage import Stage
+    from bootsmith.tasks.command.table import Param
 
 
 class Graph:
@@ -58,7 +68,7 @@ class Graph:
             if builder is not None:
                 found += self._stage_tasks(builder, suffix)
             elif asked.command == "help":  # about a group no recipe is asked
-                found += [Task(group + suffix, None, doc=doc) for group, doc in GROUPS.items()]
+                found += [Task(group + suffix, None, doc=doc, params=_params(group)) for group, doc in GROUPS.items()]
             for command in COMMANDS:
                 own = self._own_stages(command, name)
                 found += [*own, self._command_task(command, name, builder, [task.name for task in own])]
@@ -118,6 +128,7 @@ class Graph:
                     [Report(self.session, builder)] if group == "image" else None,
                     task_dep=members,
                     doc=doc,
+                    params=_params(group),
                     has_subtask=group not in ("image", "raw"),
                     subtask_of=f"image{suffix}" if suffix else None,
                 )
@@ -185,3 +196,8 @@ class Graph:
                 others = arguments.commands() if asked.command == "help" else ()
                 what = "neither a task nor a command" if others else "not a task"
                 raise UsageError(f"{word} is {what}", meant(word, [*by_name, *self._others, *others]))
+
+
+def _params(group: str) -> tuple[Param, ...]:
+    """Return the options that a group of stages has."""
+    return IMAGE if group == "image" else ()

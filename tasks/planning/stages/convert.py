@@ -10,11 +10,13 @@ from bootsmith.tasks.disk.formats.appliance import ApplianceParams
 from bootsmith.tasks.disk.formats.aws import AwsParams
 from bootsmith.tasks.disk.formats.image import ImageParams
 from bootsmith.tasks.disk.formats.packed import PackedParams
+from bootsmith.tasks.disk.growth import GrowthParams
 from bootsmith.tasks.disk.qemu_img import PASSPHRASE, Qcow2Params
 from bootsmith.tasks.planning.stages import extraction
 from bootsmith.tasks.planning.stages.assemble import raw_disk
 from bootsmith.tasks.recipe.loaders.kinds import served
 from bootsmith.tasks.recipe.model import outputs as model
+from bootsmith.tasks.recipe.values.units import show_size
 from bootsmith.tasks.tree.packing import packing
 
 if TYPE_CHECKING:
@@ -39,8 +41,27 @@ def stages(recipe: Recipe, site: Site) -> tuple[Stage, ...]:
             continue
         counts[output.kind] = counts.get(output.kind, 0) + 1
         number = "" if counts[output.kind] == 1 else f"-{counts[output.kind]}"
-        found.append(make(f"convert/{output.kind}{number}", output, recipe, site))
+        made = make(f"convert/{output.kind}{number}", output, recipe, site)
+        if isinstance(output, (model.Disk, model.DiskFile)) and output.size:
+            grown = _grown(output.size, recipe, site)
+            found += [grown] if grown not in found else []
+            made = made._replace(inputs={**made.inputs, "disk": grown.outputs["grown"]})
+        found.append(made)
     return tuple(found)
+
+
+def _grown(size: int, recipe: Recipe, site: Site) -> Stage:
+    """Return the stage that makes the disk so large, for what is to hold it so."""
+    shown = show_size(size)
+    return Stage(
+        f"convert/grow-{shown}",
+        "bootsmith.tasks.disk.growth:run",
+        {"disk": raw_disk(recipe, site)},
+        {"grown": site.build / f"convert/disk-{shown}.raw"},
+        GrowthParams(size, site.epoch).to_json(),
+        ("resize2fs", "e2fsck"),
+        doc=f"the disk, grown to {shown}",
+    )
 
 
 def _raw(name: str, output: model.Raw, recipe: Recipe, site: Site) -> Stage:
@@ -126,7 +147,6 @@ def _gcp(name: str, output: model.Gcp, recipe: Recipe, site: Site) -> Stage:
 
 
 def _aws(name: str, output: model.Aws, recipe: Recipe, site: Site) -> Stage:
-    boot_mode = "uefi" if "uefi" in served(recipe.boot.loader) else "legacy-bios"
     return Stage(
         name,
         "bootsmith.tasks.disk.formats.aws:run",
@@ -138,7 +158,7 @@ def _aws(name: str, output: model.Aws, recipe: Recipe, site: Site) -> Stage:
             key=output.file,
             description=recipe.description or recipe.name,
             architecture={"amd64": "x86_64", "i386": "i386"}[recipe.arch],
-            boot_mode=boot_mode,
+            boot_mode="uefi" if "uefi" in _firmware(recipe) else "legacy-bios",
         ).to_json(),
         ("qemu-img",),
         doc=f"the disk as Amazon's cloud imports it: {output.file}",
@@ -149,7 +169,6 @@ def _appliance(name: str, output: model.Ova | model.Ovf | model.Box, recipe: Rec
     """Return the stage of a disk with a machine around it."""
     run, what = _APPLIANCES[type(output)]
     machine = recipe.machine
-    firmware = served(recipe.boot.loader) if machine.firmware == "auto" else [machine.firmware]
     return Stage(
         name,
         run,
@@ -166,12 +185,18 @@ def _appliance(name: str, output: model.Ova | model.Ovf | model.Box, recipe: Rec
             memory=machine.memory,
             drive=machine.drive,
             nic=machine.nic,
-            uefi=firmware[:1] == ["uefi"],
+            uefi=_firmware(recipe)[:1] == ["uefi"],
             provider=output.provider if isinstance(output, model.Box) else "",
         ).to_json(),
         ("qemu-img", "gzip") if isinstance(output, model.Box) else ("qemu-img",),
         doc=f"{what}: {output.file}",
     )
+
+
+def _firmware(recipe: Recipe) -> list[str]:
+    """Return what the machine is started by: what the recipe says, else what its loaders are for."""
+    asked = recipe.machine.firmware
+    return [*served(recipe.boot.loader)] if asked == "auto" else [asked]
 
 
 def _files(roles: tuple[str, ...], output: model.OutputSpec, site: Site) -> dict[str, Path]:

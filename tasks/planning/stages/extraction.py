@@ -1,4 +1,4 @@
-"""The stages `files/...`: one for each file that a recipe takes out of a package."""
+"""Where the files are that a recipe takes; the stages `files/...`: one for each file out of a package."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.packages import request
 from bootsmith.tasks.packages.package_files import ExtractionParams
-from bootsmith.tasks.recipe.model.files import PackageFile
+from bootsmith.tasks.recipe.model.files import BuiltFile, PackageFile
 from bootsmith.tasks.recipe.values.files import packaged
 
 if TYPE_CHECKING:
@@ -38,6 +38,8 @@ def stages(recipe: Recipe, site: Site) -> list[Stage]:
 
 def path(file: File, recipe: Recipe, site: Site) -> Path:
     """Return where a file that the recipe takes is: where it says, or where its stage puts it."""
+    if isinstance(file, BuiltFile):
+        return site.built(file.build, recipe.build[file.build].output)
     return site.build / "files" / _slug(file, recipe) if isinstance(file, PackageFile) else file
 
 

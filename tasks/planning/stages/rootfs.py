@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from bootsmith.tasks.build.stage import Stage
+from bootsmith.tasks.build.stage import NOTHING, Stage
+from bootsmith.tasks.inspection.disk_tree import DiskTreeParams
 from bootsmith.tasks.packages import bootstrap, request
 from bootsmith.tasks.packages import lock_parts as parts
 from bootsmith.tasks.planning import layer_stack
-from bootsmith.tasks.recipe.model.source import Container, Debian, Directory, Oci, Tar
-from bootsmith.tasks.tree import archive, ownership
+from bootsmith.tasks.recipe.model.source import Container, Debian, Directory, Disk, Erofs, Oci, Squashfs, Tar
+from bootsmith.tasks.tree import archive, lz4, ownership
 from bootsmith.tasks.tree.build_context import BuildContextParams
 from bootsmith.tasks.tree.container_build import TOOLS as ENGINE
 from bootsmith.tasks.tree.container_build import ContainerBuildParams
@@ -60,15 +61,23 @@ def stage(recipe: Recipe, site: Site) -> Stage:
     """Return the stage that makes the base layer."""
     match recipe.source:
         case Debian() as source:
-            return _installed(source, recipe, site)
+            made = _installed(source, recipe, site)
         case Directory() as source:
-            return _packed(source, site)
+            made = _packed(source, site)
         case Tar() as source:
-            return _unpacked(source, site)
+            made = _unpacked(source, site)
         case Oci() as source:
-            return _of_image(source, recipe, site)
+            made = _of_image(source, recipe, site)
+        case Erofs() | Squashfs() | Disk() as source:
+            made = _read(source, site)
         case Container() as source:
-            return _built(source, recipe, site)
+            made = _built(source, recipe, site)
+        case _:
+            made = _empty(site)
+    return made
+
+
+def _empty(site: Site) -> Stage:
     return Stage(
         "rootfs",
         "bootsmith.tasks.tree.directory:make_empty",
@@ -129,6 +138,22 @@ def _of_image(source: Oci, recipe: Recipe, site: Site) -> Stage:
         ContainerImageParams(recipe.arch).to_json(),
         tools=archive.PACKERS,
         doc="base tree, as a tar",
+    )
+
+
+def _read(source: Erofs | Squashfs | Disk, site: Site) -> Stage:
+    tools: tuple[str, ...]
+    match source:
+        case Erofs():
+            run, params, tools = "bootsmith.tasks.tree.erofs_image:take", NOTHING, (lz4.LIBRARY,)
+        case Squashfs():
+            run, params, tools = "bootsmith.tasks.disk.squashfs_tree:take", NOTHING, ()
+        case _:
+            run, tools = "bootsmith.tasks.inspection.disk_tree:take", ("qemu-img",)
+            params = DiskTreeParams(source.partition).to_json()
+    outputs = {"tar": site.base.tar, "index": site.base.index}
+    return Stage(
+        "rootfs", run, {"file": source.file}, outputs, params, tools, doc="the tree out of the image, as a tar"
     )
 
 

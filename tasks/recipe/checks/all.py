@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from bootsmith.tasks.build.secret import Secret
-from bootsmith.tasks.recipe.checks import boot, disk, kernel, machine, media, outputs, system
+from bootsmith.tasks.recipe.checks import boot, build, disk, kernel, machine, media, outputs, system
 from bootsmith.tasks.recipe.model.layers import Files, LayerSpec, Packages, Run, Script
 from bootsmith.tasks.recipe.model.recipe import Recipe
 from bootsmith.tasks.recipe.model.source import Debian
@@ -161,4 +161,5 @@ _RULES: tuple[tuple[tuple[KeyPath, ...], Callable[[Recipe], Iterable[Finding]]],
     *kernel.RULES,
     *outputs.RULES,
     *media.RULES,
+    *build.RULES,
 )

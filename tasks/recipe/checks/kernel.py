@@ -17,7 +17,7 @@ from bootsmith.tasks.recipe.model.disk import Partition
 from bootsmith.tasks.recipe.model.layers import Files, Links, Overlay, Packages, Remove, Run, Script
 from bootsmith.tasks.recipe.model.outputs import Cidata, InitramfsOutput, Iso, KernelOutput
 from bootsmith.tasks.recipe.model.recipe import Recipe
-from bootsmith.tasks.recipe.model.source import Container, Debian, Directory, Nothing, Oci, Tar
+from bootsmith.tasks.recipe.model.source import Debian, Directory, Nothing
 from bootsmith.tasks.recipe.model.tree_outputs import TreeOutput
 from bootsmith.tasks.recipe.text.problems import Finding, KeyPath
 
@@ -206,7 +206,7 @@ def _initrd(recipe: Recipe) -> Iterable[Finding]:
 def _init(recipe: Recipe) -> Iterable[Finding]:
     """Find out about the /init of an initramfs as soon as can be: the last layer that could bring it decides."""
     source = recipe.source
-    if isinstance(source, Debian | Tar | Oci | Container):
+    if not isinstance(source, Directory | Nothing):
         return
     place: KeyPath = ("source",)
     init: Path | None = source.path / "init" if isinstance(source, Directory) else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -13,6 +14,7 @@ from bootsmith.tasks.recipe.completion import media, tree_outputs
 from bootsmith.tasks.recipe.keys.all import SYSTEM, USER
 from bootsmith.tasks.recipe.loaders import layouts
 from bootsmith.tasks.recipe.model.boot import Boot, BootEntry
+from bootsmith.tasks.recipe.model.build import Build
 from bootsmith.tasks.recipe.model.disk import Disk
 from bootsmith.tasks.recipe.model.files import File, PackageFile
 from bootsmith.tasks.recipe.model.layers import (
@@ -83,6 +85,7 @@ def complete(
         arch=values["arch"],
         seed=seed,
         epoch=values["epoch"],
+        build={name: _build(each, file.parent) for name, each in values["build"].items()},
         source=source,
         layers=tuple(_layer(number, each) for number, each in enumerate(values["layers"], 1)),
         system=_system(values["system"], boot, name),
@@ -102,6 +105,10 @@ def complete(
 def complete_machine(values: Mapping[str, Any]) -> Machine:
     """Return the machine that the values of its section describe."""
     return Machine(**{**values, "serial": str(values["serial"])})
+
+
+def _build(build: Build, folder: Path) -> Build:
+    return build if build.dir is not None else replace(build, dir=folder)
 
 
 def _layer(number: int, chosen: Chosen) -> LayerSpec:
@@ -213,7 +220,7 @@ def output(chosen: Chosen, name: str, system: str, *, packed_tree: bool = False)
     match chosen.kind:
         case "raw":
             ending = "" if values["file"] else _PACKED[values["compress"]]
-            return Raw(file + ending, values["compress"])
+            return Raw(file + ending, values["compress"], size=values["size"])
         case "qcow2":
             return _qcow2(file, values)
         case "initramfs":
@@ -237,6 +244,7 @@ def _qcow2(file: str, values: Mapping[str, Any]) -> Qcow2:
         backing_format=values["backing_format"] or _format(values["backing"]),
         encrypt=values["encrypt"],
         snapshot=values["snapshot"],
+        size=values["size"],
     )
 
 
@@ -244,5 +252,5 @@ def _format(backing: File | None) -> Literal["raw", "qcow2"] | None:
     """Return what a backing file is, by its name."""
     if backing is None:
         return None
-    name = backing.path if isinstance(backing, PackageFile) else backing.name
+    name = backing.path if isinstance(backing, PackageFile) else backing.name if isinstance(backing, Path) else ""
     return "qcow2" if name.endswith(".qcow2") else "raw"

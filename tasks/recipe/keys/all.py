@@ -6,6 +6,7 @@ The loader, the schema and the reference all read this.
 from __future__ import annotations
 
 from bootsmith.tasks.recipe.keys.boot import BOOT, LOADER
+from bootsmith.tasks.recipe.keys.build import BUILDS
 from bootsmith.tasks.recipe.keys.disk import DISK, PARTITION
 from bootsmith.tasks.recipe.keys.layers import LAYER
 from bootsmith.tasks.recipe.keys.machine import MACHINE, TEST
@@ -45,6 +46,7 @@ RECIPE = Section(
             "the time every file and filesystem carries",
             derived="the lock file's; 1980-01-01 where none is needed",
         ),
+        "build": Key(BUILDS, "files made by commands of your own, each taken as {build: NAME} where a FILE is", {}),
         "source": Key(SOURCE, "where the tree comes from", required=True),
         "layers": Key(ListOf(LAYER), "what is added to the tree, in order; each may carry a `name`", []),
         "system": Key(
@@ -57,6 +59,10 @@ RECIPE = Section(
         "outputs": Key(ListOf(OUTPUT), "the files to keep", ["raw", "qcow2"]),
         "machine": Key(MACHINE, "the virtual machine around the image", {}),
         "test": Key(TEST, "what `doit qemu-test` demands", {}),
-        "verify": Key(VERIFY, "what `doit verify` demands", {}),
+        "verify": Key(
+            WordOr("off", other=VERIFY),
+            "what the disk must be, read back before it counts as built; off leaves that to `doit verify`",
+            {},
+        ),
     }
 )

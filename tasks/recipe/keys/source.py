@@ -97,6 +97,16 @@ _CONTAINER = Section(
     model.Container,
     bare="file",
 )
+_EROFS = Section({"file": Key(FilePath("file"), "the image", required=True)}, model.Erofs, bare="file")
+_SQUASHFS = Section({"file": Key(FilePath("file"), "the image", required=True)}, model.Squashfs, bare="file")
+_DISK = Section(
+    {
+        "file": Key(FilePath("file"), "the disk image, of any format that `inspect` knows", required=True),
+        "partition": Key(words.WORD, "its number or name; root: the only one that holds a system", "root"),
+    },
+    model.Disk,
+    bare="file",
+)
 SOURCE = Choose(
     {
         "debian": Kind(_DEBIAN, "a tree installed from Debian's packages", model.Debian),
@@ -110,6 +120,15 @@ SOURCE = Choose(
         "container": Kind(
             _CONTAINER, "the tree that a Containerfile builds, by buildah or podman, without root", model.Container
         ),
+        "erofs": Kind(
+            _EROFS, "the tree in an EROFS image, plain or packed by lz4, deflate or zstd; never mounted", model.Erofs
+        ),
+        "squashfs": Kind(
+            _SQUASHFS,
+            "the tree in a squashfs image, packed by gzip, xz, lzma or zstd; never mounted",
+            model.Squashfs,
+        ),
+        "disk": Kind(_DISK, "the files in a partition of a disk image: ext2, ext3, ext4 or FAT", model.Disk),
         "none": Kind(Section({}, model.Nothing), "an empty tree", model.Nothing),
     }
 )

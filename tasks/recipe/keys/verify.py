@@ -20,13 +20,18 @@ CHECKS: Final = (
     "passwords",
     "ssh-host-keys",
     "services",
+    "settings",
+    "accounts",
+    "starts",
 )
 """Every check by its name, in the order in which they are made."""
 
 VERIFY = Section(
     {
         "min_free": Key(
-            size(at_least=0, multiple=1), "what the root filesystem must have left, where `extra` is less", "32M"
+            size(at_least=0, multiple=1),
+            "what the root filesystem must have left, where `extra` is less",
+            derived="what `extra` says; of a root with a size and no `extra` 32M, or a tenth of it where that is less",
         ),
         "skip": Key(ListOf(Choice(*CHECKS), once=True), "checks that are not made", []),
     },

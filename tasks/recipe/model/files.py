@@ -1,4 +1,4 @@
-"""Files that a recipe takes: of the host, or out of a distribution's package."""
+"""Files that a recipe takes: of the host, out of a distribution's package, or made by a command of its own."""
 
 from __future__ import annotations
 
@@ -28,4 +28,11 @@ class PackageFile:
         return f"{self.package}/{self.suite}/{self.arch}"
 
 
-File: TypeAlias = Path | PackageFile
+@dataclass(frozen=True, slots=True)
+class BuiltFile:
+    """The file that a build of the recipe makes, by the build's name."""
+
+    build: str
+
+
+File: TypeAlias = Path | PackageFile | BuiltFile

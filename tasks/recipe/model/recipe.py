@@ -5,11 +5,13 @@ Sizes are bytes, times seconds, modes integers, paths absolute. A field's name i
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from bootsmith.tasks.recipe.model.boot import Boot
+from bootsmith.tasks.recipe.model.build import Build
 from bootsmith.tasks.recipe.model.disk import Disk
 from bootsmith.tasks.recipe.model.layers import LayerSpec
 from bootsmith.tasks.recipe.model.machine import Machine, Test
@@ -21,9 +23,12 @@ from bootsmith.tasks.recipe.model.tree_outputs import KINDS as TREES
 
 @dataclass(frozen=True, slots=True)
 class Verify:
-    """What `verify` demands beyond what the recipe says elsewhere; `min_free` in bytes, `skip` are checks by name."""
+    """What `verify` demands beyond what the recipe says elsewhere; `min_free` in bytes, None for some.
 
-    min_free: int
+    `skip` are checks by name.
+    """
+
+    min_free: int | None
     skip: tuple[str, ...]
 
 
@@ -43,6 +48,7 @@ class Recipe:
     arch: Literal["amd64", "i386"]
     seed: str
     epoch: int | None
+    build: Mapping[str, Build]
     source: Source
     layers: tuple[LayerSpec, ...]
     system: System | Literal["none"]
@@ -51,7 +57,7 @@ class Recipe:
     outputs: tuple[OutputSpec, ...]
     machine: Machine
     test: Test
-    verify: Verify
+    verify: Verify | Literal["off"]
     choices: tuple[str, ...] = field(default=(), compare=False)
 
     @property
@@ -68,4 +74,5 @@ class Recipe:
     def volatile(self) -> bool:
         """Whether its plan may be another next time though its text is the same: by what is there, whose, of when."""
         source = self.source
-        return bool(self.choices) or (isinstance(source, Directory) and "keep" in (source.owner, source.times))
+        varies = bool(self.choices) or any(each.has_patterns for each in self.build.values())
+        return varies or (isinstance(source, Directory) and "keep" in (source.owner, source.times))

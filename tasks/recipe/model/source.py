@@ -87,8 +87,30 @@ class Container:
 
 
 @dataclass(frozen=True, slots=True)
+class Erofs:
+    """`source: erofs`: the tree in an EROFS image."""
+
+    file: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Squashfs:
+    """`source: squashfs`: the tree in a squashfs image."""
+
+    file: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Disk:
+    """`source: disk`: the files in a partition of a disk image, by its number or name, or "root": the one of /."""
+
+    file: Path
+    partition: str
+
+
+@dataclass(frozen=True, slots=True)
 class Nothing:
     """`source: none`: an empty tree."""
 
 
-Source: TypeAlias = Debian | Directory | Tar | Oci | Container | Nothing
+Source: TypeAlias = Debian | Directory | Tar | Oci | Container | Erofs | Squashfs | Disk | Nothing

@@ -7,17 +7,18 @@ import os
 import stat
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from bootsmith.cache.display import shown
 from bootsmith.tasks.build.stage import Json
-from bootsmith.tasks.recipe.model.files import PackageFile
+from bootsmith.tasks.recipe.model.files import BuiltFile, PackageFile
 from bootsmith.tasks.recipe.text.nodes import Items, Node, Raw, Table, Text, is_null
 from bootsmith.tasks.recipe.text.problems import KeyPath, Problems, suggest
 from bootsmith.tasks.recipe.values import words
 from bootsmith.tasks.recipe.values.scalars import FAILED, Bool, Choice, FilePath, Type
 from bootsmith.tasks.recipe.values.shapes import Key, Section
 
+Taken = TypeVar("Taken", PackageFile, BuiltFile)
 SUITES: Final = {"amd64": "trixie", "i386": "bookworm"}
 """Where packages come from that no recipe names a suite for: the newest release in which the architecture is whole."""
 
@@ -32,13 +33,15 @@ PACKAGE = Section(
     PackageFile,
 )
 
+BUILT = Section({"build": Key(words.PLAIN, "the build, by its name below `build:`", required=True)}, BuiltFile)
+
 
 class File(Type):
-    """A FILE: a path, one out of a package, or the first of several that is there."""
+    """A FILE: a path, one out of a package or made by a build of the recipe, or the first of several that is there."""
 
     said = "FILE"
     blank = Path()
-    kinds = ("package", "first")
+    kinds = ("package", "build", "first")
 
     def __init__(self) -> None:
         self._path = FilePath("file")
@@ -50,11 +53,11 @@ class File(Type):
         match node:
             case Text():
                 return self._path.read(node, path, problems)
-            case Table() if {"package", "first"} <= node.entries.keys():
-                problems.add(node.place, path, "first and package at once; write one of them")
+            case Table() if len(several := [kind for kind in self.kinds if kind in node.entries]) > 1:
+                problems.add(node.place, path, f"{' and '.join(sorted(several))} at once; write one of them")
                 return FAILED
-            case Table() if "package" in node.entries:
-                return PACKAGE.read(node, path, problems)
+            case Table() if "package" in node.entries or "build" in node.entries:
+                return (PACKAGE if "package" in node.entries else BUILT).read(node, path, problems)
             case Table() if strange := [word for word in node.entries if word not in self.kinds]:
                 for word in strange:
                     what = f"unknown key; {suggest(word, self.kinds)}"
@@ -62,7 +65,9 @@ class File(Type):
                 return FAILED
             case Table() if "first" in node.entries:
                 return self._first(node.entries["first"].value, (*path, "first"), problems)
-        problems.add(node.place, path, "this takes one file; write a PATH, {package:, path:} or {first: [...]}")
+        problems.add(
+            node.place, path, "this takes one file; write a PATH, {package:, path:}, {build: NAME} or {first: [...]}"
+        )
         return FAILED
 
     def _first(self, node: Node, path: KeyPath, problems: Problems) -> Any:
@@ -95,12 +100,15 @@ class File(Type):
         return found
 
     def write(self, value: Any) -> Raw:
+        if isinstance(value, BuiltFile):
+            return BUILT.write(value)
         return PACKAGE.write(value) if isinstance(value, PackageFile) else self._path.write(value)
 
     def inline(self) -> dict[str, Json]:
         files: Json = {"anyOf": [_REFERENCE, {"type": "null"}]}
         first: Json = {"type": "array", "items": files, "description": "take the first that is there"}
-        return {**{name: key.type.schema() for name, key in PACKAGE.keys.items()}, "first": first}
+        keys = {**PACKAGE.keys, **BUILT.keys}
+        return {**{name: key.type.schema() for name, key in keys.items()}, "first": first}
 
     def schema(self) -> dict[str, Json]:
         return _REFERENCE
@@ -126,7 +134,9 @@ def _listed(paths: Sequence[Path]) -> str:
     return ", ".join(shown(Path(os.path.normpath(path))) for path in paths)
 
 
-def _title(file: Path | PackageFile) -> str:
+def _title(file: Path | PackageFile | BuiltFile) -> str:
+    if isinstance(file, BuiltFile):
+        return f"what the build {file.build} makes"
     return f"{file.path} of the package {file.package}" if isinstance(file, PackageFile) else _listed([file])
 
 
@@ -154,19 +164,24 @@ def settle(value: Any, suite: str | None, arch: str) -> Any:
 
 def packaged(value: Any) -> Iterator[PackageFile]:
     """Yield the files of packages that a recipe, or a part of one, takes, each once."""
-    yield from dict.fromkeys(_packaged(value))
+    yield from taken(value, PackageFile)
 
 
-def _packaged(value: Any) -> Iterator[PackageFile]:
+def taken(value: Any, kind: type[Taken]) -> Iterator[Taken]:
+    """Yield the files of one kind that a recipe, or a part of one, takes, each once."""
+    yield from dict.fromkeys(_taken(value, kind))
+
+
+def _taken(value: Any, kind: type[Taken]) -> Iterator[Taken]:
     match value:
-        case PackageFile():
+        case _ if isinstance(value, kind):
             yield value
         case Mapping():
             for each in value.values():
-                yield from _packaged(each)
+                yield from _taken(each, kind)
         case tuple():
             for each in value:
-                yield from _packaged(each)
+                yield from _taken(each, kind)
         case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
             for field in dataclasses.fields(value):
-                yield from _packaged(getattr(value, field.name))
+                yield from _taken(getattr(value, field.name), kind)

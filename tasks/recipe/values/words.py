@@ -75,6 +75,7 @@ SYSCTL_VALUE = Str("VALUE", r"[!-~](?:[ -~\t]{0,400}[!-~])?", "a value of one", 
 GLOB = Str("GLOB", r"/[^\n]*[^/\n]", "a path in the tree", "begin it with /, and end it with a name or pattern")
 CONSOLE = Str("CONSOLE", r"[A-Za-z]+[0-9]*(?:,\d+[noe]?[5-8]?r?)?", "a console", "write one like tty0 or ttyS0,115200")
 ISO_LABEL = Str("LABEL", "[A-Z0-9_]{1,32}", "a label of ISO 9660", "use up to 32 of A-Z, 0-9 and _")
+PROGRAM = Str("PROGRAM", r"[A-Za-z0-9_][A-Za-z0-9_.+-]*", "a program's name", "write it as it is called, like gcc")
 IMAGE_TAG = Str(
     "TAG", r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}", "an image's tag", "use letters, digits and _ . -, at most 128 of them"
 )

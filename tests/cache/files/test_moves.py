@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from bootsmith.cache.files import moves
+from bootsmith.cache.files import inotify
 from bootsmith.cache.files.moves import Moves
 
 
@@ -61,7 +61,7 @@ def test_what_leads_nowhere_near(change: Callable[[Path], object], file: Path, t
 def test_more_than_the_kernel_keeps(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the kernel lost count of what was moved, all may have been."""
     with Moves([file]) as watch:
-        found = iter([moves._EVENT.pack(-1, 0x4000, 0, 0)])
+        found = iter([inotify._EVENT.pack(-1, 0x4000, 0, 0)])
 
         def read(*_: int) -> bytes:
             for each in found:
@@ -74,7 +74,7 @@ def test_more_than_the_kernel_keeps(file: Path, monkeypatch: pytest.MonkeyPatch)
 
 def test_a_user_without_watches(file: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A folder's own times tell that it was moved, unless something is put into it afterwards."""
-    monkeypatch.setattr(moves, "_ONLY_FOLDERS", 0xFFFFFFFF)  # what the kernel refuses
+    monkeypatch.setattr(inotify, "_ONLY_FOLDERS", 0xFFFFFFFF)  # what the kernel refuses
     with Moves([file]) as watch:
         assert watch.found() == []
         (tmp_path / "one/new").touch()

@@ -194,7 +194,13 @@ def test_a_disk_that_begins_like_an_image_can_be_said_to_be_raw(call: Calls, dis
         ("in.raw", "a.qcow2", {"compat": "0.10", "compress": "zstd"}, "^--compress: compat 0.10 knows no zstd"),
         ("in.raw", "a.vmdk", {"compress": "zstd"}, "^--compress: unknown key"),
         ("in.raw", "a.vhd", {"to": "azure"}, "^Azure takes disks of whole MiB, and 10241s is none"),
-        ("in.raw", "a.tar.gz", {}, "^Google's cloud takes disks of whole GiB"),
+        ("in.raw", "a.tar.gz", {}, "^Google's cloud takes disks of whole GiB.* by `doit resize`"),
+        ("in.raw", "a.ova", {}, "neither a BIOS nor UEFI finds anything to start"),
+        ("in.raw", "a.vmdk", {"to": "aws"}, "neither a BIOS nor UEFI finds anything to start"),
+        ("in.raw", "a.vdi", {"os": "debian"}, "^--os: unknown key"),
+        ("in.raw", "a.box", {"provider": "xen"}, "^--provider: 'xen' is not a choice; known here: libvirt, virtualbox"),
+        ("cd.iso", "a.ova", {}, "cd.iso is a CD, and ova is a disk that a machine starts from"),
+        ("boot.raw", "a.ova", {"memory": "64"}, "machine.memory: 64 has no unit; did you mean 64G"),
         ("odd", "a.vdi", {}, "odd holds 1000 bytes, which are no whole sectors"),
         ("packed", "a.vdi", {}, "packed cannot be unpacked: gzip"),
         ("tree.tar.gz", "a.vdi", {}, "is no disk image: it is a tar"),
@@ -211,6 +217,8 @@ def test_what_cannot_be_is_refused(
     (call.top / "packed").write_bytes(b"\x1f\x8b\x08" + bytes(600))
     subprocess.run(["tar", "-czf", call.top / "tree.tar.gz", "-C", call.top, "tree"], check=True)
     (call.top / "folder").mkdir()
+    bootable(disk)
+    (call.top / "cd.iso").write_bytes(bytes(16 * 2048) + b"\1CD001\1".ljust(4096, b"\0"))
     whole = call.top / "cut.qcow2"
     subprocess.run(["qemu-img", "convert", "-f", "raw", "-O", "qcow2", disk, whole], check=True)
     os.truncate(whole, 300_000)
@@ -218,6 +226,42 @@ def test_what_cannot_be_is_refused(
     with pytest.raises(BootsmithError, match=message):
         convert(call, source, target, **options)
     assert sorted(call.top.iterdir()) == before
+
+
+def bootable(disk: Path) -> Path:
+    """Return the disk with something in its first sector that a BIOS would start."""
+    made = disk.with_name("boot.raw")
+    data = bytearray(disk.read_bytes())
+    data[510:512] = b"\x55\xaa"
+    made.write_bytes(data)
+    return made
+
+
+def test_any_disk_with_a_machine_around_it(call: Calls, disk: Path) -> None:
+    """As hypervisors import it: the machine as asked for, started by what the disk has, called as the file is (W11)."""
+    bootable(disk)
+    convert(call, "boot.raw", "My Box.ova", memory="2G", cpus="3", os="debian")
+    subprocess.run(["tar", "-xf", call.top / "My Box.ova", "-C", call.top], check=True)
+    found = image_readers.ovf((call.top / "my-box.ovf").read_text())
+    assert (found.system, found.firmware) == (96, "bios")
+    assert (found.items[3]["VirtualQuantity"], found.items[4]["VirtualQuantity"]) == ("3", "2048")
+    image = call.top / "my-box-disk1.vmdk"
+    subprocess.run(["qemu-img", "compare", "-q", "-f", "raw", "-F", "vmdk", call.top / "boot.raw", image], check=True)
+    convert(call, "boot.raw", "b.ovf")
+    assert all((call.top / name).is_file() for name in ("b.ovf", "b.mf", "b-disk1.vmdk"))
+    convert(call, "boot.raw", "c.box", provider="virtualbox")
+    members = subprocess.run(["tar", "-tzf", call.top / "c.box"], capture_output=True, check=True, text=True).stdout
+    assert members.split() == ["metadata.json", "Vagrantfile", "box.ovf", "box.mf", "box-disk1.vmdk"]
+
+
+def test_any_disk_for_amazon(call: Calls, disk: Path) -> None:
+    """The image, and the request that imports it beside it (C19)."""
+    bootable(disk)
+    convert(call, "boot.raw", "d.vmdk", to="aws", bucket="images.example")
+    request = json.loads((call.top / "d.json").read_text())
+    assert request["BootMode"] == "legacy-bios"
+    assert request["DiskContainers"][0]["UserBucket"] == {"S3Bucket": "images.example", "S3Key": "d.vmdk"}
+    assert identify(call.top / "d.vmdk") == "vmdk"
 
 
 @pytest.mark.parametrize("way", ["link", "folder"])
@@ -240,7 +284,7 @@ def test_what_was_there_stays_where_a_conversion_fails(
     def full(*_: object, **__: object) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("bootsmith.tasks.disk.formats.vdi.write", full)
+    monkeypatch.setattr("bootsmith.tasks.disk.formats.image.write", full)
     with pytest.raises(BootsmithError, match="--output"):
         convert(call, disk.name, "a.vdi")
     assert (call.top / "a.vdi").read_text() == "before"

@@ -34,12 +34,18 @@ def fixture_entered(call: Calls, monkeypatch: pytest.MonkeyPatch) -> Iterator[li
 
 @pytest.mark.parametrize(
     ("recipe", "options", "port"),
-    [(None, {}, 1001), ("kernel", {}, 1002), (None, {"port": "1003"}, 1003), ("kernel", {"port": "1001"}, 1001)],
+    [
+        (None, {}, 1001),
+        ("kernel", {}, 1002),
+        (None, {"port": "1003"}, 1003),
+        ("kernel", {"port": "1001"}, 1001),
+        (None, {"machine": "kernel"}, 1002),
+    ],
 )
 def test_the_machine_that_is_meant_is_entered(
     call: Calls, entered: list[list[str]], recipe: str | None, options: dict[str, str], port: int
 ) -> None:
-    """By its port, else that of the recipe, else the newest; as root, unless somebody else is named."""
+    """By its name or port, else that of the recipe, else the newest; as root, unless somebody else is named."""
     guest_shell.ssh(call("ssh", "ls", "-l", recipe=recipe, **options))
     guest_shell.ssh(call("ssh", recipe=recipe, user="ann", **options))
     first, second = entered
@@ -94,10 +100,10 @@ def test_a_time_that_is_none_is_refused(call: Calls) -> None:
         guest_shell.ssh(call("ssh", timeout="soon"))
 
 
-def starting(call: Calls, recipe: str | None, what: str) -> contextlib.AbstractContextManager[None]:
+def starting(call: Calls, recipe: str | None, what: str) -> contextlib.AbstractContextManager[running.Noted]:
     """Note a machine that is yet to start."""
     file = call.top / recipe if recipe else None
-    return running.note(machines.register(call("ssh")), running.Noted(file, what, None, None, 42))
+    return running.note(machines.register(call("ssh")), running.Noted(file, what, None, None, 42, started=False))
 
 
 def test_a_machine_that_is_about_to_start_is_waited_for(
@@ -133,6 +139,33 @@ def test_one_that_never_starts_is_not_waited_for(
         with pytest.raises(BootsmithError, match="no such machine is running"):
             guest_shell.ssh(call("ssh", recipe="third", timeout="0"))
     assert entered == []
+
+
+def test_a_wait_says_how_far_the_machine_has_come(
+    call: Calls, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """By the last line of its console, where that goes to a file; it steers no terminal, and is told at the end too."""
+    console = tmp_path / "console.log"
+    console.write_bytes(b"x\n" * 9000 + b"Loading, \x1b[31mplease\x1b[0m wait\xff...\r\r\n\n")
+    noted = running.Noted(None, "disk", 1004, Path("/key"), os.getpid(), console=console)
+    clock = iter(range(100))
+    monkeypatch.setattr(guest_shell.time, "monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr(guest_shell.time, "sleep", lambda _: None)
+
+    def wait(_port: int, _seconds: float, pause: Callable[[float], None]) -> None:
+        for _ in range(5):
+            pause(0)
+        raise BootsmithError("no ssh server answered", "Has it one?")
+
+    monkeypatch.setattr(shells, "wait_for_banner", wait)
+    with running.note(machines.register(call("ssh")), noted):
+        with pytest.raises(BootsmithError, match=r"the last line of its console: Loading, please wait.*\.\.\.") as late:
+            guest_shell.ssh(call("ssh"))
+        assert late.value.hint == "Has it one?"
+        assert "(port 1004); its console: Loading, please wait" in capsys.readouterr().err
+        console.unlink()
+        with pytest.raises(BootsmithError, match=r"no ssh server answered\n"):
+            guest_shell.ssh(call("ssh"))
 
 
 def test_a_silent_wait_says_for_what(

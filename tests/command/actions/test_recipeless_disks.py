@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import os
 from pathlib import Path
 
 import pytest
-from bootsmith.tasks.command.actions import recipeless_disks
+from bootsmith.tasks.command.actions import recipeless_disks, standard_input
 from bootsmith.tasks.errors import BootsmithError, UsageError
 
 from tests.command.actions.conftest import Calls
+from tests.support.tar_members import member, write_tar
 
 
 def test_a_disk_is_planned_for_each_firmware(call: Calls) -> None:
@@ -35,6 +37,69 @@ def test_options_shape_the_disk(call: Calls) -> None:
     assert "a=$b" in str([stage.params for stage in asked.stages])
     read = {path for stage in asked.stages for path in stage.inputs.values()}
     assert {call.top / "vmlinuz", call.top / "initrd"} <= read
+
+
+def test_a_guest_is_declared_where_options_say_so(call: Calls) -> None:
+    """V6, A22: a name, root's password by reference and keys; nothing is declared without them."""
+    (call.top / "tree/etc").mkdir()
+    for name in ("tree/etc/passwd", "tree/etc/group", "password", "key.pub"):
+        (call.top / name).touch()
+    plain = recipeless_disks.for_uefi(call("build-efistub", "tree"))
+    assert "layers/system" not in [stage.name for stage in plain.stages]
+    words = {"hostname": "box.example", "password_file": "password", "ssh_key": "key.pub"}
+    stage = recipeless_disks.for_uefi(call("build-efistub", "tree", **words)).stage("layers/system")
+    assert stage.params["hostname"] == "box.example"
+    assert (stage.params["network"], stage.params["fstab"]) == ("none", None)
+    assert [each.file for each in stage.secrets.values()] == [call.top / "password"]
+    assert call.top / "key.pub" in stage.inputs.values()
+    stage = recipeless_disks.for_bios(call("build-syslinux-bios", "tree", ssh_key="key.pub")).stage("layers/system")
+    assert stage.params["hostname"] == "tree", "it is called as its file is"
+    (call.top / "tree/etc/passwd").unlink()
+    with pytest.raises(UsageError, match="no /etc/passwd"):
+        recipeless_disks.for_uefi(call("build-efistub", "tree", hostname="box"))
+
+
+@pytest.mark.parametrize(
+    ("output", "kind"), [("x.qcow2", "qcow2"), ("x.VMDK", "vmdk"), ("x.img", "raw"), (None, "raw")]
+)
+def test_the_outputs_ending_says_its_format(output: str | None, kind: str, call: Calls) -> None:
+    """As convert-file has it."""
+    (disk,) = recipeless_disks.for_uefi(call("build-efistub", "tree", output=output)).outputs
+    assert disk.suffix == f".{kind}"
+
+
+def test_images_and_parts_of_tars_are_trees(call: Calls) -> None:
+    """A14: what a file is, its content says; a tar's folder may hold the tree."""
+    (call.top / "a.img").write_bytes(b"hsqs")
+    (call.top / "b.img").write_bytes(bytes(1024) + b"\xe2\xe1\xf5\xe0")
+    for name, run in (("a.img", "squashfs_tree"), ("b.img", "erofs_image")):
+        plan = recipeless_disks.for_uefi(call("build-efistub", name))
+        assert run in plan.stage("rootfs").run
+        with pytest.raises(UsageError, match="which is taken whole"):
+            recipeless_disks.for_uefi(call("build-efistub", name, subdir="/mnt"))
+    write_tar(call.top / "c.tar", {"mnt/": member("d"), "mnt/init": b""})
+    plan = recipeless_disks.for_uefi(call("build-efistub", "c.tar", subdir="/mnt"))
+    assert plan.stage("rootfs").params["subdir"] == "/mnt"
+    with pytest.raises(UsageError, match="is a directory"):
+        recipeless_disks.for_uefi(call("build-efistub", "tree", subdir="/mnt"))
+
+
+def test_standard_input_is_a_tree(call: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same bytes are the same file, so that a second build makes nothing; none, or a terminal, is refused."""
+    write_tar(call.top / "c.tar", {"init": b""})
+
+    def piped(data: bytes) -> Path:
+        monkeypatch.setattr(standard_input, "_kept", {})
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
+        return recipeless_disks.for_uefi(call("build-efistub", "-")).stage("rootfs").inputs["file"]
+
+    first = piped((call.top / "c.tar").read_bytes())
+    assert first.read_bytes() == (call.top / "c.tar").read_bytes()
+    assert piped((call.top / "c.tar").read_bytes()) == first
+    with pytest.raises(UsageError, match="nothing came by standard input"):
+        piped(b"")
+    with pytest.raises(UsageError, match="read by a build alone"):
+        recipeless_disks.for_uefi(call("build-efistub", "-", runs=False))
 
 
 def test_the_trees_fstab_is_replaced(call: Calls) -> None:

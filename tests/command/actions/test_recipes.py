@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from typing import Any
 
@@ -10,6 +11,7 @@ import yaml
 from bootsmith.tasks.command.actions import recipes
 from bootsmith.tasks.errors import RecipeError
 from bootsmith.tasks.packages import renewal
+from bootsmith.tasks.packages.lockfile import Change, Package
 
 from tests.command.actions.conftest import Calls
 
@@ -50,19 +52,23 @@ def test_the_schema_is_one(call: Calls) -> None:
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        (["bash 5.2 -> 5.3", "+ vim 9"], "bash 5.2 -> 5.3\n+ vim 9\nbox.lock: 2 packages changed\n"),
+        (
+            [Change("", None, Package("vim", "9", "amd64", "main", True, 2 << 20, "0", "v.deb"))],
+            "new:\n  vim  9  2.0 MiB\nbox.lock: 1 new; 2.0 MiB of packages\n",
+        ),
         ([], "box.lock: as it was\n"),
     ],
 )
 def test_what_an_update_changed_is_told(
-    call: Calls, monkeypatch: pytest.MonkeyPatch, changes: list[str], said: str
+    call: Calls, monkeypatch: pytest.MonkeyPatch, changes: list[Change], said: str
 ) -> None:
     """Package by package, in the lock file beside the recipe."""
     (call.top / "box.yaml").write_text(DEBIAN)
     asked: list[Any] = []
     monkeypatch.setattr(renewal, "update", lambda *words: asked.append(words) or changes)
-    recipes.update(call("update"))
-    ((recipe, lock, _, _),) = asked
+    recipes.update(call("update", package="vim, ed"))
+    ((recipe, lock, _, _, only),) = asked
+    assert only == ["vim", "ed"]
     assert (recipe.name, lock) == ("box", call.top / "box.lock")
     assert call.said == said
 
@@ -89,3 +95,13 @@ def test_a_kernel_of_no_package_is_not_fetched(call: Calls) -> None:
     assert call.said.endswith("lites takes its kernel out of no package, so there is nothing to fetch\n")
     with pytest.raises(RecipeError, match="lites_server"):
         recipes.show(call("show", recipe="lites"))
+
+
+def test_an_update_is_told_as_package_managers_do() -> None:
+    """What is upgraded, new and removed, by name, with the versions and how much more or less there is to fetch."""
+    one, two = (Package("a", str(n), "amd64", "main", True, n << 20, "0", "a.deb") for n in (1, 3))
+    other = dataclasses.replace(one, name="longer")
+    told = recipes.difference([Change("", one, two), Change("", None, other), Change("mine", two, None)])
+    assert [*told] == [
+        "upgraded:", "  a  1 -> 3  +2.0 MiB", "new:", "  longer  1  1.0 MiB", "removed:", "  a  3  -3.0 MiB  (mine)",
+    ]  # fmt: skip

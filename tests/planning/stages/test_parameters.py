@@ -19,13 +19,19 @@ from bootsmith.tasks.disk.formats.appliance import ApplianceParams
 from bootsmith.tasks.disk.formats.aws import AwsParams
 from bootsmith.tasks.disk.formats.image import ImageParams
 from bootsmith.tasks.disk.formats.packed import PackedParams
+from bootsmith.tasks.disk.growth import GrowthParams
+from bootsmith.tasks.disk.luks.volume import LuksParams
 from bootsmith.tasks.disk.packed_filesystem import PackedFilesystemParams
 from bootsmith.tasks.disk.partition_table import TableParams
 from bootsmith.tasks.disk.qemu_img import Qcow2Params
 from bootsmith.tasks.disk.raw_image import DiskParams
 from bootsmith.tasks.disk.squashfs import SquashfsParams
+from bootsmith.tasks.disk.swap import SwapParams
 from bootsmith.tasks.disk.tree_disk import DirectoryDiskParams, TarDiskParams
 from bootsmith.tasks.disk.tree_filesystem import TreeErofsParams, TreeExtParams, TreeSquashfsParams
+from bootsmith.tasks.inspection.disk_tree import DiskTreeParams
+from bootsmith.tasks.inspection.expectation import Expected
+from bootsmith.tasks.inspection.readback import CheckParams
 from bootsmith.tasks.packages.bootstrap import DebianParams
 from bootsmith.tasks.packages.package_files import ExtractionParams
 from bootsmith.tasks.packages.package_layer import PackagesParams
@@ -46,8 +52,9 @@ from bootsmith.tasks.tree.initrd_sources import CompressionParams
 from bootsmith.tasks.tree.installed_kernel import InstalledParams
 from bootsmith.tasks.tree.manifest import ManifestParams
 from bootsmith.tasks.tree.oci_archive import OciParams
-from bootsmith.tasks.tree.overlay_initramfs import OverlaidParams
 from bootsmith.tasks.tree.overlay_layer import OverlayParams
+from bootsmith.tasks.tree.own_build import BuildParams
+from bootsmith.tasks.tree.root_initramfs import RootParams
 from bootsmith.tasks.tree.system_layer import SystemParams
 from bootsmith.tasks.tree.tree_archive import TreeArchiveParams
 
@@ -75,16 +82,22 @@ PARAMS: dict[str, type[Params]] = {
     "disk.formats.vhd:run": ImageParams,
     "disk.formats.vhdx:run": ImageParams,
     "disk.formats.vmdk:run": ImageParams,
+    "disk.growth:run": GrowthParams,
+    "disk.luks.volume:run": LuksParams,
     "disk.packed_filesystem:run_squashfs": PackedFilesystemParams,
     "disk.partition_table:run": TableParams,
     "disk.qemu_img:run_qcow2": Qcow2Params,
     "disk.raw_image:run": DiskParams,
     "disk.squashfs:run": SquashfsParams,
+    "disk.swap:run": SwapParams,
     "disk.tree_disk:pack_directory": DirectoryDiskParams,
     "disk.tree_disk:unpack_tar": TarDiskParams,
+    "inspection.disk_tree:take": DiskTreeParams,
     "disk.tree_filesystem:run_erofs": TreeErofsParams,
     "disk.tree_filesystem:run_ext": TreeExtParams,
     "disk.tree_filesystem:run_squashfs": TreeSquashfsParams,
+    "inspection.readback:check": CheckParams,
+    "inspection.readback:run": Expected,
     "packages.bootstrap:run": DebianParams,
     "packages.package_files:run": ExtractionParams,
     "packages.package_layer:run": PackagesParams,
@@ -107,16 +120,23 @@ PARAMS: dict[str, type[Params]] = {
     "tree.initrd_sources:compress": CompressionParams,
     "tree.installed_kernel:run": InstalledParams,
     "tree.live_initramfs:run": InitramfsParams,
+    "tree.root_initramfs:run": RootParams,
     "tree.manifest:run": ManifestParams,
     "tree.oci_archive:run": OciParams,
-    "tree.overlay_initramfs:run": OverlaidParams,
     "tree.overlay_layer:run": OverlayParams,
+    "tree.own_build:run": BuildParams,
     "tree.system_layer:run": SystemParams,
     "tree.tree_archive:run": TreeArchiveParams,
 }
 """What a stage runs, in `tasks`, and what its parameters are; what is not here has none."""
-_INITRD = ("find", "pack", "take")
-NONE = {"packages.lock_parts:run", "tree.exported_file:run", *(f"tree.initrd_sources:{each}" for each in _INITRD)}
+_INITRDS = {f"tree.initrd_sources:{each}" for each in ("find", "pack", "take")}
+NONE = {
+    "packages.lock_parts:run",
+    "tree.exported_file:run",
+    "disk.squashfs_tree:take",
+    "tree.erofs_image:take",
+    *_INITRDS,
+}
 
 OWN = """
 source: {directory: {path: tree, owner: keep}}
@@ -125,9 +145,11 @@ layers:
 system: none
 disk: {table: TABLE, size: 4G}
 boot: {loader: LOADER, kernel: {package: pk, path: /boot/k}, initrd: {package: pk, path: /boot/i}, packages: false}
-outputs: [raw, qcow2: {file: b.qcow2, backing: base.qcow2, compress: none}, qcow2: {snapshot: first}, vhd, vhdx, vdi,
+outputs: [raw, qcow2: {file: b.qcow2, backing: base.qcow2, compress: none}, qcow2: {snapshot: first},
+  vhd: {size: 4G}, vhdx, vdi,
   vmdk, azure, gcp, aws, ova, ovf, box, raw: {compress: gzip}]
 """
+OF_IMAGE = "source: {KIND: k}\nsystem: none\nboot: {loader: direct, kernel: k, initrd: tree}\noutputs: [kernel]\n"
 RECIPES = {
     "large": LARGE,
     "cds": SOURCE + "outputs: [iso, iso: {file: b.iso, loader: isolinux}, cidata]\n",
@@ -139,8 +161,12 @@ RECIPES = {
     "boot: {loader: direct, kernel: k, initrd: tree}\noutputs: [kernel]\n",
     "container": "source: {container: {file: k, target: a, args: {A: b}, images: {c: k}, network: true}}\n"
     "system: none\nboot: {loader: direct, kernel: k, initrd: tree}\noutputs: [kernel]\n",
+    **{kind: OF_IMAGE.replace("KIND", kind) for kind in ("erofs", "squashfs", "disk")},
     "mach": "arch: i386\nsource: none\nsystem: none\ndisk: {partitions: {root: {fs: ext2, mount: /}}}\n"
     "boot: {loader: grub-bios, protocol: multiboot, kernel: {first: [k], as: /k}, modules: [{file: k, as: /m}]}\n",
+    "built": "build: {b: {run: make, inputs: [k], output: o, env: {A: b}, scratch: [s]}}\nsource: none\nsystem: none\n"
+    "layers: [files: {/init: {from: {build: b}, mode: 0755}}]\n"
+    "boot: {loader: direct, kernel: k, initrd: tree}\noutputs: [kernel]\n",
     "trees": SOURCE + "boot: {loader: grub-efi, kernel: {file: k, as: /boot/k}}\n"
     "outputs: [tar, tgz, oci: {layers: each}, ext4, ext4: {file: b, size: 4M}, squashfs, erofs, manifest, sbom]\n",
     "inside": "source: {debian: {suite: trixie}}\nsystem: none\n"
@@ -148,6 +174,8 @@ RECIPES = {
     " run: {command: true, inputs: {k: k}, env: {A: b}, network: true}, script: k]\n"
     "boot: {loader: direct, kernel: k, initrd: tree}\noutputs: [kernel]\n",
     "packed": SOURCE + "disk: {partitions: {esp: {}, root: {mount: /, fs: squashfs}}}\n",
+    "swap": SOURCE + "disk: {partitions: {esp: {}, root: {mount: /}, swap: {fs: swap, size: 1M}}}\n",
+    "encrypted": SOURCE + "disk: {partitions: {esp: {}, root: {mount: /, encrypt: {passphrase: {env: X}}}}}\n",
     "empty": "source: none\nlayers: [files: {/init: {content: x, mode: 0755}}]\nsystem: none\n"
     "boot: {loader: direct, kernel: k, initrd: tree}\noutputs: [kernel, initramfs]\n",
 }
@@ -188,7 +216,7 @@ def test_every_stage_is_told_of() -> None:
     assert {run.removeprefix("bootsmith.tasks.") for run in runs()} == {*PARAMS, *NONE}
 
 
-@pytest.mark.parametrize("room", ["tree", "disk", "boot", "packages"])
+@pytest.mark.parametrize("room", ["tree", "disk", "boot", "packages", "inspection"])
 def test_parameters_are_had_by_their_class(room: str) -> None:
     """Who runs reads no parameter by its name alone: what that is, and whether it is there, the class has checked."""
     files = sorted((CHECKOUT / "tasks" / room).rglob("*.py"))

@@ -1,0 +1,86 @@
+"""image --rebuild: all of it built once more in a fresh place, and compared bit for bit with what was built before."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from bootsmith.cache.display import shown
+from bootsmith.tasks.errors import StageError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from bootsmith.tasks.build.builder import Builder
+    from bootsmith.tasks.build.stage import Stage
+    from bootsmith.tasks.command.session import Session
+
+_PIECE = 1 << 20
+
+
+def rebuild(session: Session, builder: Builder) -> None:
+    """Build a plan's stages again, none restored; compare each with what it made before. Raises StageError.
+
+    The first that comes to other bytes is where it begins: those behind it are not made.
+    """
+    from bootsmith.tasks.build import workdir
+    from bootsmith.tasks.build.builder import Builder as Again
+
+    place = builder.state / "rebuild"
+    workdir.remove_tree(place)
+    again = Again(session.plan_elsewhere(builder.plan, place), session.identities)
+    again.state.mkdir(parents=True)
+    salted = set()
+    for stage in again.plan.stages:
+        _build(session, again, stage)
+        if stage.secrets and stage.name.startswith("convert/"):
+            salted.add(stage.name)  # encrypted, by a new salt each time
+        else:
+            _compare(builder.plan.stage(stage.name), stage)
+    workdir.remove_tree(place)
+    compared = len(again.plan.stages) - len(salted)
+    session.progress.tell(f"{builder.plan.name} was built again, and is the same: {compared} stages, bit for bit")
+    for name in sorted(salted):
+        session.progress.tell(f"{name} was not compared: it is encrypted anew each time")
+
+
+def _build(session: Session, again: Builder, stage: Stage) -> None:
+    progress, name = session.progress, f"again/{stage.name}"
+    progress.start(name)
+    done = again.ensure(
+        stage,
+        force=True,
+        say=lambda text: progress.say(name, text),
+        waiting=lambda holder: progress.tell(f"{name} waits for {holder}, which builds the same"),
+    )
+    progress.finish(name, done.state, done.seconds, done.size)
+
+
+def _compare(before: Stage, now: Stage) -> None:
+    """Refuse a stage that came to other bytes, the first of which is told. Raises StageError."""
+    for role, file in now.outputs.items():
+        old = before.outputs[role]
+        at = _difference(old, file)
+        if at is not None:
+            raise StageError(
+                f"{now.name} made another {file.name} when it ran again: byte {at} is the first that differs",
+                f"It goes by the clock, by chance or by this host: compare {shown(old)} with {shown(file)}.",
+            )
+
+
+def _difference(before: Path, now: Path) -> int | None:
+    """Return the first byte in which two files differ, None where they are the same; holes are zeros."""
+    from bootsmith.cache.digest.fingerprint import fingerprint
+
+    if fingerprint(before) == fingerprint(now):
+        return None
+    with before.open("rb") as one, now.open("rb") as other:
+        at = 0
+        while True:
+            pair = one.read(_PIECE), other.read(_PIECE)
+            if pair[0] != pair[1]:
+                return at + next(
+                    (i for i, (a, b) in enumerate(zip(*pair, strict=False)) if a != b), min(map(len, pair))
+                )
+            if not pair[0]:
+                return at
+            at += len(pair[0])

@@ -1,0 +1,80 @@
+"""The stages `build/...`: files made by commands of the recipe's own."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from bootsmith.tasks.build.stage import Stage
+from bootsmith.tasks.recipe.model.files import BuiltFile
+from bootsmith.tasks.recipe.values.files import taken
+from bootsmith.tasks.tree import own_build
+from bootsmith.tasks.tree.own_build import BuildParams
+from bootsmith.tasks.tree.patterns import has_wildcard
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from bootsmith.tasks.planning.site import Site
+    from bootsmith.tasks.recipe.model.build import Build
+    from bootsmith.tasks.recipe.model.recipe import Recipe
+
+
+def stages(recipe: Recipe, site: Site) -> Iterator[Stage]:
+    """Yield a stage for each build that the recipe takes a file of."""
+    wanted = {each.build for each in taken(recipe, BuiltFile)}
+    for name, build in recipe.build.items():
+        if name in wanted:
+            yield _stage(name, build, site)
+
+
+def _stage(name: str, build: Build, site: Site) -> Stage:
+    words = ("/bin/sh", "-eu", "-c", build.run) if isinstance(build.run, str) else build.run
+    return Stage(
+        f"build/{name}",
+        "bootsmith.tasks.tree.own_build:run",
+        {f"{own_build.INPUT}{inside}": path for inside, path in inputs(build)},
+        {"file": site.built(name, build.output)},
+        BuildParams(
+            epoch=site.epoch,
+            name=name,
+            command=words,
+            output=build.output,
+            env=build.env,
+            scratch=build.scratch,
+            network=build.network,
+        ).to_json(),
+        (*own_build.TOOLS, *(each for each in build.tools if each not in own_build.TOOLS)),
+        hints={own_build.SCRATCH: str(site.scratch(name))},
+        doc=f"{build.output}, made by the build {name}",
+    )
+
+
+def inputs(build: Build) -> list[tuple[str, Path]]:
+    """Return what a build reads, each with its place in the copy; what lies in another of them, that one brings."""
+    found: dict[str, Path] = {}
+    for path in build.inputs:
+        for each in _matched(path):
+            found.setdefault(place(each, build), each)
+    inside = sorted(found)
+    return [
+        (each, found[each])
+        for each in inside
+        if not any(each.startswith(f"{above}/") and found[above].is_dir() for above in inside if above != each)
+    ]
+
+
+def place(path: Path, build: Build) -> str:
+    """Return where a file stands in the copy of the build's folder, "." for that itself, ".." where it is elsewhere."""
+    return os.path.relpath(os.path.normpath(path), os.path.normpath(str(build.dir)))
+
+
+def _matched(path: Path) -> list[Path]:
+    """Return what a pattern matches; a file that is no pattern matches itself, be it there or not."""
+    if not has_wildcard(str(path)):
+        return [path]
+    import glob
+
+    found = glob.glob(str(path), recursive=True, include_hidden=True)  # noqa: PTH207  a Path's leaves out no hidden file
+    return [Path(each) for each in sorted(found)]

@@ -1,0 +1,71 @@
+"""What builds must be: what they read stands where they run, and what takes their files names one that is there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import fields, is_dataclass
+from pathlib import Path
+from typing import Any
+
+from bootsmith.cache.display import shown
+from bootsmith.tasks.recipe.model.files import BuiltFile
+from bootsmith.tasks.recipe.model.recipe import Recipe
+from bootsmith.tasks.recipe.text.problems import Finding, KeyPath, suggest
+
+_SECTIONS = ("layers", "system", "boot", "outputs", "disk")
+
+
+def _inputs(recipe: Recipe) -> Iterable[Finding]:
+    for name, build in recipe.build.items():
+        top = os.path.normpath(str(build.dir))
+        for number, path in enumerate(build.inputs):
+            inside = os.path.relpath(os.path.normpath(path), top)
+            where: KeyPath = ("build", name, "inputs", number)
+            if inside == ".." or inside.startswith("../"):
+                there, here = shown(Path(os.path.normpath(path))), shown(Path(top))
+                what = f"{there} is not in {here}, where the command runs"
+                yield where, f"{what}; let build.{name}.dir name a folder that holds both"
+            elif not any(sign in inside for sign in "*?[") and not path.exists():
+                yield where, f"{shown(path)} does not exist; create it, or leave it out"
+        for folder in build.scratch:
+            if build.output == folder or build.output.startswith(f"{folder}/"):
+                what = f"{build.output} lies in {folder}, which is kept: an old one could be taken for a new one"
+                yield ("build", name, "output"), f"{what}; let the command copy it out of there"
+
+
+def _names(recipe: Recipe) -> Iterable[Finding]:
+    of_boot = {file for _, file in _taken((), (recipe.boot.kernel, recipe.boot.initrd, recipe.boot.modules))}
+    for section in _SECTIONS:
+        for path, file in _taken((section,), getattr(recipe, section)):
+            if path[:2] == ("boot", "entries") and file in of_boot:
+                continue  # an entry has it of `boot` itself
+            if file.build not in recipe.build:
+                known = list(recipe.build)
+                todo = suggest(file.build, known) if known else "write it below build:"
+                yield path, f"there is no build {file.build!r}; {todo}"
+
+
+def _taken(path: KeyPath, value: Any) -> Iterator[tuple[KeyPath, BuiltFile]]:
+    match value:
+        case BuiltFile():
+            yield path, value
+        case Mapping():
+            for name, each in value.items():
+                yield from _taken((*path, name), each)
+        case tuple():
+            for number, each in enumerate(value):
+                yield from _taken((*path, number), each)
+        case _ if is_dataclass(value):
+            kind = getattr(value, "kind", None)  # of an output: its keys stand below it
+            for field in fields(value):
+                below = (*path, kind) if isinstance(kind, str) else path
+                yield from _taken(
+                    (*below, "from" if field.name == "source" else field.name), getattr(value, field.name)
+                )
+
+
+RULES: tuple[tuple[tuple[KeyPath, ...], Callable[[Recipe], Iterable[Finding]]], ...] = (
+    ((("build",),), _inputs),
+    ((("build",), *((section,) for section in _SECTIONS)), _names),
+)

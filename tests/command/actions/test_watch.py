@@ -1,0 +1,133 @@
+"""watch: every change is built, whatever goes wrong in between, and Ctrl-C is how it ends."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from bootsmith.tasks.command.actions import watch
+from bootsmith.tasks.errors import UsageError
+
+from tests.command.actions.conftest import Calls
+from tests.support.project import dodo, environment
+
+PATIENCE = 120
+"""Seconds after which what a watch should say counts as never said."""
+
+
+class Watched:
+    """A watch in a process of its own; `said` is all that it has printed."""
+
+    def __init__(self, top: Path, *words: str) -> None:
+        self.said = ""
+        self.process = subprocess.Popen(
+            ["env", "--default-signal=INT", sys.executable, "-m", "doit", "watch", *words], cwd=top,
+            env=environment(top), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )  # fmt: skip
+
+    def until(self, words: str) -> str:
+        """Wait until it has said that; return what it said up to there since the last time."""
+        end = time.monotonic() + PATIENCE
+        assert self.process.stdout is not None
+        while words not in self.said:
+            assert select.select([self.process.stdout], [], [], max(0.0, end - time.monotonic()))[0], self.said
+            piece = os.read(self.process.stdout.fileno(), 65536)
+            assert piece, self.said
+            self.said += piece.decode()
+        said, self.said = (each + words for each in self.said.split(words, 1))
+        self.said = self.said.removesuffix(words)
+        return said
+
+    def end(self) -> int:
+        """Press Ctrl-C; return the exit status."""
+        self.process.send_signal(signal.SIGINT)
+        out, _ = self.process.communicate(timeout=PATIENCE)
+        self.said += out.decode()
+        return self.process.returncode
+
+
+@pytest.fixture(name="top")
+def fixture_top(call: Calls) -> Path:
+    """A project that makes a disk of a folder."""
+    (call.top / "dodo.py").write_text(dodo("box.yaml"))
+    return call.top
+
+
+@pytest.mark.parametrize("how", [[], ["--poll"]])
+def test_every_change_is_built(top: Path, how: list[str]) -> None:
+    """It says what changed and what it cost; a broken recipe is told, and the next edit tried; Ctrl-C is its end."""
+    watched = Watched(top, *how, "rootfs")
+    try:
+        assert "built    rootfs" in watched.until("done in")
+        (top / "tree/file").write_text("new")
+        said = watched.until("done in")
+        assert "changed: tree/file" in said
+        assert "built    rootfs" in said
+        text = (top / "box.yaml").read_text()
+        (top / "box.yaml").write_text("nonsense: true\n" + text)
+        said = watched.until("failed after")
+        assert "changed: box.yaml" in said
+        assert "nonsense" in said
+        (top / "other/deep").mkdir(parents=True)
+        (top / "box.yaml").write_text(text.replace("directory: tree", "directory: other"))
+        assert "built    rootfs" in watched.until("done in")
+        (top / "other/deep/file").write_text("what the recipe names now")
+        assert "changed: other/deep/file" in watched.until("done in")
+        assert watched.end() == 0
+        assert "the watch has ended" in watched.said
+    finally:
+        watched.process.kill()
+
+
+SLOW = """
+import time
+from bootsmith.tasks import image_tasks
+DOIT_CONFIG, task_bootsmith = image_tasks("box.yaml")
+if (HERE / "slow").exists():
+    (HERE / "begun").touch()
+    while (HERE / "slow").exists():
+        time.sleep(0.01)
+"""
+
+
+def test_what_changes_during_a_build_is_built_after_it(top: Path) -> None:
+    """Nothing is lost, and two never build at a time."""
+    (top / "dodo.py").write_text("from pathlib import Path\nHERE = Path(__file__).parent\n" + SLOW)
+    watched = Watched(top, "rootfs")
+    try:
+        watched.until("done in")
+        (top / "slow").touch()
+        (top / "tree/one").touch()
+        end = time.monotonic() + PATIENCE
+        while not (top / "begun").exists() and time.monotonic() < end:
+            time.sleep(0.01)
+        (top / "tree/two").touch()
+        (top / "slow").unlink()
+        assert "changed: tree/one" in watched.until("done in")
+        said = watched.until("done in")
+        assert "changed: tree/two" in said
+        assert watched.end() == 0
+    finally:
+        watched.process.kill()
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("run-dir",), "watch does not go with run-dir"),
+        (("imge",), "watch does not go with imge"),
+        (("run-uefi", "--keep"), "watch does not go with --keep"),
+        (("run-uefi", "some.img"), "watch builds a recipe's image, and some.img is a file"),
+    ],
+)
+def test_what_cannot_be_watched_is_refused(call: Calls, words: tuple[str, ...], message: str) -> None:
+    """At once, with what can."""
+    with pytest.raises(UsageError, match=message):
+        watch.watch(call("watch", *words))
