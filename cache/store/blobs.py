@@ -42,7 +42,7 @@ class Blobs:
 
     def missing(self, index: Index) -> list[Chunk]:
         """Return the chunks of an index that are not there, each once."""
-        return [chunk for chunk in unique(index) if self.chunks.find(chunk.digest.hex()) is None]
+        return [chunk for chunk in unique(index) if not self.chunks.has(chunk.digest.hex())]
 
     def put(self, source: int, index: Index) -> int:
         """Store an open file that `index` is of; what is there already is not read. Return the bytes its chunks took.

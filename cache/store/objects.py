@@ -53,6 +53,15 @@ class ObjectFolder:
                     return Path(path)
         return None
 
+    def has(self, digest: str) -> bool:
+        """Tell whether `find` would find one."""
+        plain = f"{self.folder}/{digest[:2]}/{digest}"
+        for path in (plain + PACKED, plain):  # nearly all are packed
+            with suppress(OSError):
+                if os.stat(path).st_size:  # noqa: PTH116
+                    return True
+        return False
+
     # -- writing
 
     def taken(self, digest: str) -> int:

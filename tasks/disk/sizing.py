@@ -90,13 +90,15 @@ def ext_need(tree: Tree, fs: str) -> Need:
         if entry.type != "h":
             inodes += 1
         if entry.type == "f":
-            pieces = member_data.blocks(entry, BLOCK)
-            data = sum(count for _, count in pieces)
+            data, pieces = -(-entry.size // BLOCK), 1
+            if entry.stretches is not None:
+                holding = member_data.blocks(entry, BLOCK)
+                data, pieces = sum(count for _, count in holding), len(holding)
             blocks += data
             if fs == "ext4":
-                blocks += len(pieces) // 170 + 2 if len(pieces) > 4 else 0  # what maps them: 340 to a block, or half
+                blocks += pieces // 170 + 2 if pieces > 4 else 0  # what maps them: 340 to a block, or half
             elif entry.size > 12 * BLOCK:
-                blocks += data // 1024 + 2 + 3 * (len(pieces) - 1)  # indirect blocks
+                blocks += data // 1024 + 2 + 3 * (pieces - 1)  # indirect blocks
         elif entry.type == "l" and len(os.fsencode(entry.link)) >= 60:
             blocks += 1
         if entry.xattrs:

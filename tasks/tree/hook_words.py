@@ -68,7 +68,7 @@ class HookWords:
 
     def may_take(self, path: str) -> bool:
         """Tell whether a script may take up what is new at a path."""
-        if self._goes_through or not (_is_taken_by_name(path) or _PLACES.match(path)):
+        if self._goes_through or not is_taken_by_word(path):
             return True
         names = [name for name in path.split("/") if not _COMMON.fullmatch(name)]
         if _is_taken_by_name(path) and self._names[names[-1]] > 1:  # it may be found before, or behind, another one
@@ -80,6 +80,11 @@ class HookWords:
         if name in _ALWAYS or not self._words.isdisjoint((name, stem, stem.removeprefix("lib"))):
             return True
         return self._pattern is not None and self._pattern.fullmatch(name) is not None
+
+
+def is_taken_by_word(path: str) -> bool:
+    """Tell whether what is new at a path is taken up only by scripts that name it: otherwise it may always be."""
+    return _is_taken_by_name(path) or _PLACES.match(path) is not None
 
 
 def _is_taken_by_name(path: str) -> bool:

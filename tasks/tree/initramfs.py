@@ -148,11 +148,14 @@ def _taken(paths: list[str], tree: Tree, ctx: Context) -> list[str]:
     The cache of the linker is read for the sake of libraries.
     """
     from bootsmith.tasks.tree import layer
-    from bootsmith.tasks.tree.hook_words import HookWords, libraries
+    from bootsmith.tasks.tree.hook_words import HookWords, is_taken_by_word, libraries
 
     base = {entry.path for entry in layer.read_index(ctx.inputs["0.index"])}
-    words = HookWords(tree)
-    found = [path for path in paths if path != LINKER_CACHE and (path in base or words.may_take(path))]
+    asked = {path for path in paths if path != LINKER_CACHE and path not in base and is_taken_by_word(path)}
+    words = HookWords(tree) if asked else None  # many scripts are read for it
+    found = [
+        path for path in paths if path != LINKER_CACHE and (path not in asked or words is None or words.may_take(path))
+    ]
     return [*found, LINKER_CACHE] if LINKER_CACHE in paths and any(libraries(found)) else found
 
 

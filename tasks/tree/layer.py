@@ -185,10 +185,10 @@ def merge(indexes: Sequence[Sequence[Entry]]) -> dict[str, Node]:
     found, inodes = (dict(known.found), dict(known.inodes)) if known else ({}, {})
     for number in range(len(known.layers) if known else 0, len(layers)):
         _lay(found, inodes, number, layers[number])
+        _check_parents(found, layers[number])
     if known is None or len(known.layers) < len(layers):
         _laid = (*_laid[1 - _LAID :], _Laid(layers, dict(found), dict(inodes)))
     _settle_links(found, inodes)
-    _check_parents(found)
     return found
 
 
@@ -221,9 +221,13 @@ def _lay(found: dict[str, Node], inodes: dict[str, Node], number: int, entries: 
             _add_parents(found, number, entry)
 
 
-def _check_parents(found: dict[str, Node]) -> None:
-    """Refuse what lies below a file or a link of its own layer: that would be written who knows where."""
-    parents = {path.rpartition("/")[0] for path in found if path}
+def _check_parents(found: dict[str, Node], entries: Sequence[Entry]) -> None:
+    """Refuse what lies below a file or a link of its own layer: that would be written who knows where.
+
+    What lower layers had below it, the layer has made room of.
+    """
+    parents = {entry.path.rpartition("/")[0] for entry in entries if entry.path and entry.path in found}
+    parents |= {above for parent in parents for above in folders_above(parent)}
     wrong = {parent for parent in parents if found[parent][1].type != "d"}
     if wrong:
         path, parent = next((path, above) for path in found if (above := path.rpartition("/")[0]) in wrong and path)

@@ -144,6 +144,7 @@ class _Update:
         files = [path for path in new if self.wanted[path][1].type != "h"]
         names = [path for path in new if self.wanted[path][1].type == "h"]
         links = Counter(self.wanted[path][1].link for path in names)
+        self.volume.expect(len(gone) + len(new))
         path = ""
         try:
             for path in gone:
