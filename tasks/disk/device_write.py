@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bootsmith.cache.files import sparse
+from bootsmith.tasks.disk.patch import Patch
 from bootsmith.tasks.disk.sizing import human
 from bootsmith.tasks.errors import StageError
 
@@ -29,14 +30,6 @@ _BLOCK: Final = 4096
 _STEP: Final = 64 << 20  # bytes after which what was written is waited for, so that progress tells the disk's own speed
 _BLKZEROOUT, _BLKFLSBUF = 0x127F, 0x1261  # linux/fs.h
 _EVERY: Final = 0.5  # seconds between two words about progress
-
-
-@dataclass(frozen=True, slots=True)
-class Patch:
-    """Bytes of a disk that are others than the image's: its table, moved to the disk's end."""
-
-    at: int
-    data: bytes
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 from typing import Final
 
-from bootsmith.tasks.disk import splice
+from bootsmith.tasks.disk import ext_part
 from bootsmith.tasks.disk.sizing import human
 from bootsmith.tasks.errors import StageError, ToolFailed
 from bootsmith.tasks.tools import host, readers
@@ -34,20 +34,9 @@ def check_tools() -> None:
 def resize(disk: Path, start: int, old: int, new: int, part: Path) -> None:
     """Make the filesystem that begins at byte `start` of a disk's file fill `new` bytes; it was within `old` ones.
 
-    It is taken out into the new file `part` and put back, for resize2fs cuts off whatever follows a filesystem in a
-    file, wherever that began. Raises StageError, with what it needs where that is more.
+    Raises StageError, with what it needs where that is more.
     """
-    with disk.open("rb") as whole, part.open("xb") as own:
-        own.truncate(old)
-        splice.copy(whole.fileno(), start, own.fileno(), 0, old)
-    try:
-        os.truncate(part, max(old, new))
-        _resize(part, new)
-        os.truncate(part, new)
-        with part.open("rb") as own, disk.open("r+b") as whole:
-            splice.make_equal(own.fileno(), whole.fileno(), target_at=start)
-    finally:
-        part.unlink()
+    ext_part.work_on(disk, start, old, new, part, lambda own: _resize(own, new))
 
 
 def _resize(part: Path, size: int) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from bootsmith.tasks.disk import gpt, mbr
-from bootsmith.tasks.disk.device_write import Patch
+from bootsmith.tasks.disk.patch import Patch
 
 _MIB: Final = 1 << 20
 _SECTOR: Final = 512

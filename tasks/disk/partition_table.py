@@ -23,7 +23,8 @@ _LOADER_ALLOWANCE = 4 * MIB  # of an automatic size, for loader files, which are
 class PartitionParams:
     """One partition; `kind` is its type as the recipe has it, `type` as the table does.
 
-    `started` where a BIOS goes on with its first sector, and `attributes` are a GPT's bits.
+    `started` where a BIOS goes on with its first sector, `attributes` are a GPT's bits, and `before` the bytes of it
+    that stand before its filesystem.
     """
 
     name: str
@@ -38,6 +39,8 @@ class PartitionParams:
     gpt_name: str
     partuuid: str
     attributes: tuple[int, ...]
+    in_table: bool
+    before: int
     ext: sizing.ExtForm
 
 
@@ -67,9 +70,9 @@ def run(ctx: Context) -> None:
     _write_table(ctx, planned, params)
     rows = []
     for each, demand, place in zip(partitions, demands, planned.places, strict=True):
-        geometry = sizing.Geometry(place.size)
+        geometry = sizing.Geometry(place.size - each.before)
         if isinstance(demand, sizing.Demand):
-            geometry = demand.geometry(place.size)
+            geometry = demand.geometry(place.size - each.before)
         if each.started:
             geometry = replace(geometry, start=place.start)
         ctx.outputs[f"geometry.{each.name}"].write_text(json.dumps(asdict(geometry)) + "\n")
@@ -97,7 +100,10 @@ def _write_content(ctx: Context, params: TableParams, name: str, filling: Fillin
 def _demand(
     ctx: Context, partition: PartitionParams, mount: str | None, filling: Filling
 ) -> sizing.Demand | sizing.Packed | None:
-    if partition.fs == "none":
+    content = ctx.inputs.get(f"content.{partition.name}")
+    if content is not None:
+        return sizing.Packed(content.stat().st_size, layout.SECTOR)
+    if partition.fs in ("none", "swap"):
         return None
     packed = ctx.inputs.get(f"packed.{partition.name}")
     if packed is not None:
@@ -109,16 +115,22 @@ def _demand(
 def _wanted(
     partition: PartitionParams, demand: sizing.Demand | sizing.Packed | None, kernels: str, unified: int
 ) -> layout.Wanted:
-    name, size, start, extra = partition.name, partition.size, partition.start, partition.extra
+    name, size, start, before = partition.name, partition.size, partition.start, partition.before
+    extra = partition.extra
     if demand is None:
         return layout.Wanted(name, size, MIB, lambda _: True, MIB, start)
     if isinstance(demand, sizing.Packed):
-        return layout.Wanted(name, size, demand.automatic(), demand.fits, demand.least(), start)
-    allowance = _LOADER_ALLOWANCE if name == kernels or demand.fs == "vfat" else 0
-    allowance += unified if partition.kind == "esp" else 0
-    automatic = demand.automatic(extra, allowance) if isinstance(size, str) else 0
-    minimum = demand.least(extra + allowance)  # advice that is enough, once the loader's files have come
-    return layout.Wanted(name, size, automatic, lambda size: demand.fits(size, extra), minimum, start, extra)
+        automatic, minimum = demand.automatic(), demand.least()
+    else:
+        allowance = _LOADER_ALLOWANCE if name == kernels or demand.fs == "vfat" else 0
+        allowance += unified if partition.kind == "esp" else 0
+        automatic = demand.automatic(extra, allowance) if isinstance(size, str) else 0
+        minimum = demand.least(extra + allowance)  # advice that is enough, once the loader's files have come
+
+    def fits(size: int) -> bool:
+        return demand.fits(size - before, extra)
+
+    return layout.Wanted(name, size, automatic + before, fits, minimum + before, start, extra)
 
 
 def _write_table(ctx: Context, planned: layout.Layout, params: TableParams) -> None:
@@ -126,6 +138,7 @@ def _write_table(ctx: Context, planned: layout.Layout, params: TableParams) -> N
         primaries = [
             mbr.Slot(place.start, place.size, int(each.type, 16), each.active)
             for each, place in zip(params.partitions, planned.places, strict=True)
+            if each.in_table
         ]
         start, end = mbr.encode(planned.size, params.id, primaries), b""
     elif params.table == "none":
@@ -142,6 +155,8 @@ def _write_table(ctx: Context, planned: layout.Layout, params: TableParams) -> N
 def _slots(planned: layout.Layout, partitions: Sequence[PartitionParams]) -> list[gpt.Slot]:
     slots = []
     for each, place in zip(partitions, planned.places, strict=True):
+        if not each.in_table:
+            continue
         bits = sum(1 << bit for bit in set(each.attributes))
         slots.append(gpt.Slot(place.start, place.size, each.type, each.partuuid, each.gpt_name, bits))
     return slots

@@ -79,7 +79,7 @@ def _parts(ctx: Context, rows: list[dict[str, Any]]) -> list[_Part]:
             continue  # without a filesystem
         size = path.stat().st_size
         if size > row["size"]:
-            raise StageError(f"{path} is larger than its partition", "Remove it; it is made again.")
+            raise StageError(f"{path} is larger than its partition {row['name']}", "Set its size, or let it be auto.")
         parts.append(_Part(path, role, row["start"], size))
     return parts
 

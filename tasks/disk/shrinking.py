@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from bootsmith.tasks.disk import gpt, growing, mbr
-from bootsmith.tasks.disk.device_write import Patch
+from bootsmith.tasks.disk.patch import Patch
 from bootsmith.tasks.disk.sizing import human
 from bootsmith.tasks.errors import StageError
 

@@ -194,8 +194,9 @@ def fat_capacity(size: int) -> int:
 class Packed:
     """What a filesystem demands that is made already, and as large as what it holds: room for itself, and no more."""
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, step: int = PACKED_STEP) -> None:
         self.size = size
+        self._step = step
 
     def fits(self, size: int, extra: int = 0) -> bool:
         """Tell whether a place of that size holds it; none of it ever stays free."""
@@ -207,7 +208,7 @@ class Packed:
 
     def automatic(self) -> int:
         """Return the size in coarse steps, so that a small edit rarely moves what comes behind it."""
-        return round_up(self.size, PACKED_STEP)
+        return max(self._step, round_up(self.size, self._step))
 
 
 # -- either

@@ -73,9 +73,9 @@ def filesystems(subject: Subject) -> Iterator[str]:
     wanted = subject.expected.partitions if subject.expected else ()
     for index, part in enumerate(subject.image.parts.values()):
         name = part.name or (str(part.number) if part.number else "disk")
-        inside = part.filesystem
-        if index < len(wanted) and wanted[index].fs != "none":
-            partition = wanted[index]
+        inside = subject.image.sealed.get(part.number, part.filesystem)
+        partition = wanted[index] if index < len(wanted) and wanted[index].fs != "none" else None
+        if partition:
             kind = "FAT32" if partition.fs == "vfat" else partition.fs
             if inside is None:
                 yield f"!partition {name} is empty, the recipe's has {kind}"
@@ -86,14 +86,35 @@ def filesystems(subject: Subject) -> Iterator[str]:
         if inside is None:
             continue
         yield f"{name} {inside.kind}"
-        if inside.size > part.size:
-            yield f"!the filesystem of partition {name} is larger than that: {inside.size} bytes in {part.size}"
-        else:
-            found = subject.checker(subject.image, part)
-            if found:
-                yield f"!{found.program} finds partition {name} damaged: {shown(found.words, 300)}"
-            if inside.kind == "squashfs":  # has no program of its own that checks: every file is looked at
-                _walk(subject.image, part)
+        if part.number in subject.image.clear:
+            yield from _unlocked(part, name, partition)
+        yield from _sound(subject, part, name)
+
+
+def _unlocked(part: Part, name: str, wanted: ExpectedPartition | None) -> Iterator[str]:
+    """Look at what is in a volume that was unlocked."""
+    inside = part.filesystem
+    yield f"in it {inside.kind if inside else 'nothing that is known'}"
+    if wanted and wanted.inner:
+        kind, uuid = wanted.inner
+        kind = "FAT32" if kind == "vfat" else kind
+        if inside is None or (inside.kind, inside.uuid) != (kind, uuid):
+            yield f"!the volume in partition {name} does not hold the {kind} {uuid} that the recipe's does"
+
+
+def _sound(subject: Subject, part: Part, name: str) -> Iterator[str]:
+    """Look whether a filesystem fits, and have its own program look at it."""
+    inside, room = part.filesystem, subject.image.size(part)
+    if inside is None:
+        return
+    if inside.size > room:
+        yield f"!the filesystem of partition {name} is larger than that: {inside.size} bytes in {room}"
+        return
+    found = subject.checker(subject.image, part)
+    if found:
+        yield f"!{found.program} finds partition {name} damaged: {shown(found.words, 300)}"
+    if inside.kind == "squashfs":  # has no program of its own that checks: every file is looked at
+        _walk(subject.image, part)
 
 
 def _walk(image: Image, part: Part) -> None:

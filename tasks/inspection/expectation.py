@@ -21,6 +21,8 @@ class ExpectedPartition:
     gpt_name: str
     partuuid: str
     uuid: str
+    inner: tuple[str, str] | None
+    """The kind and the UUID of the filesystem in it, where it is an encrypted volume, which `fs` is then."""
     active: bool
     mount: str | None
     free: int | None

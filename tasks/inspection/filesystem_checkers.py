@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+from pathlib import Path
 
 from bootsmith.tasks.disk import splice
 from bootsmith.tasks.disk.parts import Part
@@ -26,12 +27,17 @@ def look(image: Image, part: Part) -> Complaint | None:
         return None
     with contextlib.ExitStack() as stack:
         if name == "e2fsck":
-            file, start = stack.enter_context(image.disk.part(part.start, part.size))
+            file, start = stack.enter_context(_place(image, part))
         else:  # fsck.vfat takes no offset
-            source, at = stack.enter_context(descriptor(image.disk, part.start, part.size))
+            source, at = stack.enter_context(descriptor(*image.where(part)))
             file, start = stack.enter_context(tempfile.TemporaryFile(prefix="bootsmith-")).fileno(), 0
-            os.truncate(file, part.size)
-            splice.copy(source, at, file, 0, part.size)
+            os.truncate(file, image.size(part))
+            splice.copy(source, at, file, 0, image.size(part))
         offset = f"?offset={start}" if start else ""
         done = readers.look(host.find(name), lambda file: [*words, f"{file}{offset}"], Shown(file), bounds=_BOUNDS)
     return complaint(name, done)
+
+
+def _place(image: Image, part: Part) -> contextlib.AbstractContextManager[tuple[Path | int, int]]:
+    disk, start, size = image.where(part)
+    return disk.part(start, size)

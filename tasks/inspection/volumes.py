@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
@@ -10,6 +10,7 @@ from typing import Protocol
 from bootsmith.tasks.disk.node import Node, Reader
 from bootsmith.tasks.disk.parts import Part
 from bootsmith.tasks.disk.raw_content import Disk, descriptor
+from bootsmith.tasks.disk.superblock import Filesystem
 from bootsmith.tasks.errors import UsageError
 
 
@@ -38,6 +39,10 @@ class Image:
         self.disk = disk
         self.identity = identity
         self.parts = {each.number: each for each in parts}
+        self.clear: dict[int, Disk] = {}
+        """What of its volumes was unlocked, see unlocking.py."""
+        self.sealed: dict[int, Filesystem] = {}
+        """The volumes themselves, of those that were."""
         self._files: dict[int, Files] = {}
         self._open = ExitStack()
 
@@ -55,24 +60,45 @@ class Image:
     def _opened(self, part: Part) -> Files:
         kind = reader(part)
         name = f"partition {part.number}" if part.number else "the disk"
+        if kind is None and part in self.locked:
+            hint = "Name the passphrase that opens it: --passphrase file:PATH, or env:NAME."
+            raise UsageError(f"{self.path}: {name} is locked ({part.filesystem and part.filesystem.kind})", hint)
         if kind is None:
             held = (
                 f"{part.filesystem.kind}, which is not read here" if part.filesystem else "no filesystem that is known"
             )
             raise UsageError(f"{self.path}: {name} holds {held}", "ext2, ext3, ext4, FAT and squashfs are read.")
-        fd, start = self._open.enter_context(descriptor(self.disk, part.start, part.size))
+        fd, start = self._open.enter_context(descriptor(*self.where(part)))
         where = Path(f"{self.path}, {name}")
         if kind == "fat":
             from bootsmith.tasks.disk.fat_files import FatFiles
 
-            return FatFiles(where, fd, start, part.size)
+            return FatFiles(where, fd, start, self.size(part))
         if kind == "squashfs":
             from bootsmith.tasks.disk.squashfs_files import SquashfsFiles
 
-            return SquashfsFiles(where, fd, start, part.size)
+            return SquashfsFiles(where, fd, start, self.size(part))
         from bootsmith.tasks.disk.ext.files import Files as ExtFiles
 
-        return ExtFiles(where, fd=fd, start=start, size=part.size, as_it_is=True)
+        return ExtFiles(where, fd=fd, start=start, size=self.size(part), as_it_is=True)
+
+    def where(self, part: Part) -> tuple[Disk, int, int]:
+        """Return on which disk a partition's filesystem is, where, and how much room it has."""
+        clear = self.clear.get(part.number)
+        return (clear, 0, clear.size) if clear else (self.disk, part.start, part.size)
+
+    def size(self, part: Part) -> int:
+        """Return the room that a partition's filesystem has."""
+        return self.where(part)[2]
+
+    @property
+    def locked(self) -> list[Part]:
+        """The partitions that are volumes of LUKS, and were not unlocked."""
+        return [each for each in self.parts.values() if each.filesystem and each.filesystem.kind.startswith("LUKS")]
+
+    def close_with(self, closed: Callable[[], None]) -> None:
+        """Have something closed with the image."""
+        self._open.callback(closed)
 
     def close(self) -> None:
         """Close what was opened."""

@@ -34,7 +34,7 @@ class Installed:
                 self._stanzas[package.sha256] = self._control(package).decode(errors="replace")
         stanzas = (self._stanzas[package.sha256].strip() for package in self.packages.values())
         text = "\n\n".join(f"{stanza}\nStatus: install ok installed" for stanza in stanzas)
-        (self.apt.folder / "status").write_text(f"{text}\n", encoding="utf-8", errors="replace")
+        self.apt.take_for_installed(f"{text}\n")
 
     def _look(self, packages: Iterable[Package]) -> None:
         """Take from the lists what these say of packages."""

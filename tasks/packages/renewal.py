@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from bootsmith.cache.errors import Unwritable
 from bootsmith.cache.files import temporary
@@ -22,6 +23,10 @@ if TYPE_CHECKING:
     from bootsmith.tasks.recipe.model.recipe import Recipe
 
 
+LOCKED: Final = "BOOTSMITH_LOCKED"
+"""The variable by which lock files are only read, such as in continuous integration."""
+
+
 def ensure(recipe: Recipe, path: Path, store: Store, say: Callable[[str], None]) -> LockFile:
     """Return the recipe's lock, resolved first where there is none or it does not fit the recipe any more.
 
@@ -33,8 +38,10 @@ def ensure(recipe: Recipe, path: Path, store: Store, say: Callable[[str], None])
         reason = request.stale(old, recipe)
         if reason is None:
             return old
+        _refuse_locked(f"{path.name} no longer fits the recipe ({reason})")
         say(f"{path.name}: no longer fits the recipe ({reason}): resolving again")
     else:
+        _refuse_locked(f"there is no {path.name}")
         say(f"{path.name}: resolving the packages of {recipe.name}")
     return _renew(recipe, path, old, store, say, keeps=old is not None and request.begins_alike(old, recipe))
 
@@ -46,6 +53,7 @@ def update(
 
     Of `only` some packages those are brought to their newest versions, with what these need, and all else stays.
     """
+    _refuse_locked(f"{path.name} is not to change")
     try:
         old = read(path) if path.exists() else None
     except StageError:
@@ -56,6 +64,18 @@ def update(
         raise StageError(f"{path.name} no longer fits the recipe ({reason})", "Resolve all of it first: `doit update`.")
     new = _renew(recipe, path, old, store, say, only=only)
     return changes(old, new)
+
+
+def _refuse_locked(what: str) -> None:
+    """Refuse to resolve where lock files are only read. Raises StageError."""
+    said = os.environ.get(LOCKED, "no")
+    if said not in ("yes", "no"):
+        raise StageError(f"{LOCKED}={said!r} is not a choice", "Let it be yes or no.")
+    if said == "yes":
+        raise StageError(
+            f"{what}, and {LOCKED}=yes lets nothing be resolved",
+            "Resolve where that may be done (`doit update`, or any build), and commit the lock file.",
+        )
 
 
 def _renew(

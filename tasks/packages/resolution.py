@@ -58,6 +58,7 @@ def resolve(
         with lists.held(recipe, release, mirrors, cache, say) as (apt, repositories):
             say(f"resolving the packages of {recipe.name}")
             known = Known(apt, repositories)
+            apt.take_for_installed("")  # what layers had below them last time is none of it
             if release.source:
                 packages = _tree(recipe, release, apt, known)
                 if kernel_package.is_asked(recipe) and not kernel_package.is_among(packages):

@@ -25,7 +25,7 @@ def expected(recipe: Recipe) -> Expected:
     return Expected(
         table=disk.table,
         id=disk.id if disk.table != "none" else "",
-        partitions=tuple(_partition(each, disk.table, least) for each in disk.partitions.values()),
+        partitions=tuple(_partition(each, disk.table, least) for each in disk.partitions.values() if each.in_table),
         loaders=tuple((name, KINDS[name].firmware) for name in found if KINDS[name].firmware != "direct"),
         direct=served(boot.loader) == ["direct"],
         menu=set(boot.loader) <= KINDS.keys(),
@@ -39,13 +39,14 @@ def _partition(part: Partition, table: str, least: int | None) -> ExpectedPartit
     number = f"0x{int(MBR_TYPES.get(part.type, part.type), 16):02x}" if table == "mbr" else ""
     return ExpectedPartition(
         name=part.name,
-        fs=part.fs,
+        fs=f"LUKS{part.encrypt.luks}" if part.encrypt else part.fs,
         size=part.size if isinstance(part.size, int) and table != "none" else None,
         start=part.start if table != "none" else None,
         type=number or names.get(part.type, part.type),
         gpt_name=part.gpt_name,
         partuuid=part.partuuid,
-        uuid=part.uuid,
+        uuid=part.encrypt.uuid if part.encrypt else part.uuid,
+        inner=(part.fs, part.uuid) if part.encrypt else None,
         active=part.active,
         mount=part.mount,
         free=_free(part, least),

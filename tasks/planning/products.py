@@ -26,7 +26,8 @@ def complete(plan: Plan) -> Plan:
     raw = tuple(stage.name for stage in plan.stages if stage.name == DISK)
     wanted = {*finals, *raw, *(stage.name for stage in direct(plan))}
     made = tuple(stage.name for stage in plan.stages if stage.name in wanted)
-    checked = tuple(stage.name for stage in plan.stages if stage.name == READBACK)
+    of_disk = any(_of_disk(plan, stage) for stage in plan.finals())  # else nobody asked for a disk
+    checked = tuple(stage.name for stage in plan.stages if of_disk and stage.name == READBACK)
     return plan._replace(products=made, aliases={"image": (*finals, *checked), "raw": raw})
 
 

@@ -125,6 +125,10 @@ class Site(NamedTuple):
         """Return one partition, finished."""
         return self.build / f"populate/{partition}.img"
 
+    def volume_image(self, partition: str) -> Path:
+        """Return one partition, encrypted."""
+        return self.build / f"encrypt/{partition}.img"
+
     def built(self, name: str, output: str) -> Path:
         """Return where a build's output is, by its own name: some tell what a file is by that."""
         return self.build / "built" / name / output.rpartition("/")[2]

@@ -13,7 +13,7 @@ LONGEST: Final = 2047
 """Bytes that Linux keeps of its command line on x86 (COMMAND_LINE_SIZE, less the NUL); it says nothing of the rest."""
 
 OVERLAY: Final = "overlay"
-"""What `boot=` says to an initrd that is to put a layer in memory over the root, see tree/overlay_initramfs.py."""
+"""What `boot=` says to an initrd that is to put a layer in memory over the root, see tree/root_initramfs.py."""
 
 _WORD = re.compile(r'\s*(?:([^\s"]*=)?"([^"]*)"(?=\s|$)|([^\s"]+)(?=\s|$))')
 
@@ -55,6 +55,8 @@ def _root(boot: Boot, disk: Disk) -> list[str]:
     if boot.root == "none" or root is None:
         return []
     over = [f"boot={OVERLAY}"] if root.overlay == "memory" else []
+    if root.mapped:  # it has no other name before it is unlocked
+        return [f"root={root.mapped}", "ro", *over]
     match boot.root:
         case "partuuid":
             # initrds look for the text as it stands below /dev/disk/by-partuuid: in lower case

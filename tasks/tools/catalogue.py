@@ -163,7 +163,12 @@ _ALL = (
         packaged("systemd-boot-efi", "systemd-boot-unsigned", "systemd", "systemd-boot"),
         files=("/usr/lib/systemd/boot/efi/linuxx64.efi.stub",),
     ),
-    Tool("openssl", "signs loaders", packaged("openssl"), version=("version",)),
+    Tool("openssl", "signs loaders, and encrypts by its library", packaged("openssl"), version=("version",)),
+    Tool(
+        "cryptsetup",
+        "reads encrypted volumes back, in tests",
+        packaged("cryptsetup-bin", "cryptsetup", "cryptsetup", "cryptsetup"),
+    ),
     # machines
     Tool(
         "qemu-system-x86_64",

@@ -34,7 +34,7 @@ from bootsmith.tasks.tree.saved_image import SavedImage
 from bootsmith.tasks.tree.tar import scan
 
 ENGINE: Final = "buildah"
-TOOLS: Final = (*scratch.TOOLS, ENGINE, "tar", *archive.PACKERS)
+TOOLS: Final = (*scratch.TOOLS, ENGINE, "tar", "ln", "mkdir", *archive.PACKERS)
 ROOM: Final = 2 << 30
 """Bytes that the file's commands may write, beside the images, before it is done on disk and not in memory."""
 _COPIES: Final = 4
@@ -55,21 +55,23 @@ export CONTAINERS_STORAGE_CONF="$TMPDIR/storage.conf" CONTAINERS_CONF=/dev/null 
 export _CONTAINERS_USERNS_CONFIGURED=done BUILDAH_ISOLATION=chroot TMPDIR="$TMPDIR/tmp"
 top=${TMPDIR%/tmp}
 cd "$top"
-mkdir home run tmp context
+mkdir home run tmp context "$result"
+ln -s "$images" images  # an image is named by the path to it, in which not all may stand that may in a path
+ln -s "$result" result
 printf '[storage]\ndriver = "vfs"\nrunroot = "%s"\ngraphroot = "%s"\n' "$top/run" "$top/store" >storage.conf
 tar --extract --file="$context" --directory=context --numeric-owner --same-owner --same-permissions
 : >nothing
 number=0
 while [ "$number" -lt "$count" ]; do
-    id=$("$engine" pull --quiet --signature-policy "$policy" "oci:$images/$number")
+    id=$("$engine" pull --quiet --signature-policy "$policy" "oci:images/$number")
     "$engine" tag "$id" "localhost/base$number"
     number=$((number + 1))
 done
 "$engine" build --isolation chroot --signature-policy "$policy" --pull-never --layers=false \
     --ignorefile "$top/nothing" --file "$file" --tag localhost/made "$@" "$top/context" </dev/null
 case $engine in
-*/podman) "$engine" save --quiet --format oci-dir --output "$result" localhost/made ;;
-*) "$engine" push --quiet --disable-compression --signature-policy "$policy" localhost/made "oci:$result" ;;
+*/podman) "$engine" save --quiet --format oci-dir --output result localhost/made ;;
+*) "$engine" push --quiet --disable-compression --signature-policy "$policy" localhost/made oci:result ;;
 esac
 """
 

@@ -40,6 +40,7 @@ class SystemParams(Params):
     network: str
     machine_id: str
     ssh_host_keys: str
+    crypttab: str
     modules: tuple[str, ...]
     sysctl: tuple[tuple[str, str], ...]
     first_boot: bool
@@ -96,6 +97,8 @@ def run(ctx: Context) -> None:
         together.settle()
         if params.fstab is not None:
             delta.add_file("etc/fstab", params.fstab.encode())
+        if params.crypttab:
+            delta.add_file("etc/crypttab", params.crypttab.encode(), 0o600)
         for mount in params.mounts:
             delta.make_directory(mount)
 

@@ -218,6 +218,28 @@ def test_a_stale_lock_is_made_again(load_recipe: Callable[..., Recipe], answers:
     assert said == ["x.lock: no longer fits the recipe (packages: +vim -openssh-server): resolving again"]
 
 
+def test_locked_nothing_is_resolved(
+    load_recipe: Callable[..., Recipe], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With BOOTSMITH_LOCKED=yes a lock that fits is taken; none is made, or made again: what is out of date is said."""
+    path = tmp_path / "x.lock"
+    monkeypatch.setenv(renewal.LOCKED, "yes")
+    with pytest.raises(StageError, match=r"there is no x.lock, and BOOTSMITH_LOCKED=yes"):
+        renewal.ensure(load_recipe(), path, Store(tmp_path), lambda _: None)
+    lock = LockFile(request.request(load_recipe()), DATE, (BASH,))
+    lockfile.write(path, lock)
+    before = path.stat()
+    assert renewal.ensure(load_recipe(), path, Store(tmp_path), lambda _: None) == lock
+    with pytest.raises(StageError, match=r"x.lock no longer fits the recipe \(packages: \+vim -openssh-server\)"):
+        renewal.ensure(load_recipe("packages: [udev, vim]"), path, Store(tmp_path), lambda _: None)
+    with pytest.raises(StageError, match=r"x.lock is not to change"):
+        renewal.update(load_recipe(), path, Store(tmp_path), lambda _: None)
+    assert path.stat() == before
+    monkeypatch.setenv(renewal.LOCKED, "maybe")
+    with pytest.raises(StageError, match="is not a choice"):
+        renewal.update(load_recipe(), path, Store(tmp_path), lambda _: None)
+
+
 def test_an_update_tells_what_changed(
     load_recipe: Callable[..., Recipe], answers: list[object], tmp_path: Path
 ) -> None:

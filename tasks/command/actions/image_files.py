@@ -103,7 +103,7 @@ def _found(request: Request, path: str, *, follow: bool = True) -> Iterator[tupl
     from bootsmith.tasks.inspection.opening import looked_into
 
     image = images.disk(request)
-    with looked_into(image, images.passphrase(request, image)) as opened:
+    with looked_into(image, images.passphrase(request, image), images.keys(request, image)) as opened:
         tree, within = system_tree.of(opened, path)
         place = tree.find(within, follow=follow)
         if place.files.unclean:

@@ -45,12 +45,13 @@ def verify(request: Request) -> None:
     image = disk(request)
     opener = passphrase(request, image)
     recipe = None if _given(request) or is_past(request) else request.session.recipe(request.recipe)
-    with looked_into(image, opener) as opened:
-        problems = inspection.inspect(image, opener).problems
+    with looked_into(image, opener, keys(request, image)) as opened:
+        problems = inspection.inspect(image, None if opened.clear and opener else opener).problems
         wanted = None if recipe is None else expected(recipe)
         found = list(verification.verify(opened, problems, wanted, filesystem_checkers.look))
     if recipe is not None:
-        found += other_outputs.outputs(image, _disks(request))
+        for held, others in _disks(request).items():  # what has a size of its own holds a larger disk
+            found += other_outputs.outputs(held, others)
     progress, name = request.session.progress, shown(request, image)
     if request.options["json"]:
         progress.answer(json.dumps([each._asdict() for each in found], indent=2))
@@ -60,11 +61,15 @@ def verify(request: Request) -> None:
         raise Ended(1)
 
 
-def _disks(request: Request) -> list[Path]:
-    """Return the recipe's other outputs that hold the same disk, as far as they are there."""
+def _disks(request: Request) -> dict[Path, list[Path]]:
+    """Return the recipe's other outputs, as far as they are there, by the raw disk that each holds."""
     stages = [each for each in plan(request).stages if each.name.startswith("convert/") and "disk" in each.inputs]
-    whole = [each for each in stages if not each.secrets and "backing" not in each.inputs]
-    return [each.outputs["image"] for each in whole if each.outputs["image"].exists()]
+    whole = [each for each in stages if "image" in each.outputs and "backing" not in each.inputs and not each.secrets]
+    found: dict[Path, list[Path]] = {}
+    for each in whole:
+        if each.outputs["image"].exists() and each.inputs["disk"].exists():
+            found.setdefault(each.inputs["disk"], []).append(each.outputs["image"])
+    return found
 
 
 def disk(request: Request) -> Path:
@@ -136,6 +141,19 @@ def passphrase(request: Request, image: Path) -> Passphrase | None:
     if _given(request):
         return None
     return sealing(next((stage for stage in plan(request).stages if image in stage.outputs.values()), None))
+
+
+def keys(request: Request, image: Path) -> list[bytes]:
+    """Return what unlocks the volumes on the recipe's own image. Raises BootsmithError."""
+    from bootsmith.tasks.build.secret import read_secret
+    from bootsmith.tasks.disk.luks.volume import SECRET
+
+    if request.options["passphrase"] or _given(request) or is_past(request):
+        return []
+    stages = plan(request).stages
+    made = any(image in stage.outputs.values() for stage in stages)
+    found = [stage.secrets[SECRET] for stage in stages if stage.name.startswith("encrypt/")] if made else []
+    return [read_secret(each, "the passphrase") for each in dict.fromkeys(found)]
 
 
 def secrets(request: Request, plan: Plan) -> Iterable[Secret]:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bootsmith.tasks.command.request import Request
-    from bootsmith.tasks.disk.device_write import Patch
+    from bootsmith.tasks.disk.patch import Patch
     from bootsmith.tasks.disk.shrinking import Cut
 
 NAME: Final = "resize"

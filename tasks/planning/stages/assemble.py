@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.disk.raw_image import DiskParams
-from bootsmith.tasks.planning.stages import bootloader
+from bootsmith.tasks.planning.stages import bootloader, populate
 from bootsmith.tasks.recipe.model.outputs import Raw
 
 if TYPE_CHECKING:
@@ -17,16 +17,17 @@ if TYPE_CHECKING:
 
 
 def raw_disk(recipe: Recipe, site: Site) -> Path:
-    """Return where the raw disk is made: the recipe's own raw output, where it lists one that is not packed."""
+    """Return where the raw disk is made: the recipe's own raw output, where one is neither packed nor grown."""
     for output in recipe.outputs:
-        if isinstance(output, Raw) and output.compress == "none":
+        if isinstance(output, Raw) and output.compress == "none" and not output.size:
             return site.output(output.file)
     return site.build / "assemble/disk.raw"
 
 
 def stage(recipe: Recipe, site: Site) -> Stage:
     """Return the stage that assembles a recipe's disk."""
-    filled = tuple(name for name, partition in recipe.disk.partitions.items() if partition.fs != "none")
+    images = {name: populate.image(recipe, part, site) for name, part in recipe.disk.partitions.items()}
+    found = {name: image for name, image in images.items() if image is not None}
     return Stage(
         name="assemble",
         run="bootsmith.tasks.disk.raw_image:run",
@@ -34,10 +35,10 @@ def stage(recipe: Recipe, site: Site) -> Stage:
             "table": site.table,
             "layout": site.layout,
             **(site.boot_code if bootloader.has_boot_code(recipe) else {}),
-            **{f"partition.{name}": site.partition_image(name) for name in filled},
+            **{f"partition.{name}": image for name, image in found.items()},
         },
         outputs={"disk": raw_disk(recipe, site)},
-        params=DiskParams(filled).to_json(),
+        params=DiskParams(tuple(found)).to_json(),
         carry="disk",
         doc="the raw disk",
     )

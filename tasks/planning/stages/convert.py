@@ -10,11 +10,13 @@ from bootsmith.tasks.disk.formats.appliance import ApplianceParams
 from bootsmith.tasks.disk.formats.aws import AwsParams
 from bootsmith.tasks.disk.formats.image import ImageParams
 from bootsmith.tasks.disk.formats.packed import PackedParams
+from bootsmith.tasks.disk.growth import GrowthParams
 from bootsmith.tasks.disk.qemu_img import PASSPHRASE, Qcow2Params
 from bootsmith.tasks.planning.stages import extraction
 from bootsmith.tasks.planning.stages.assemble import raw_disk
 from bootsmith.tasks.recipe.loaders.kinds import served
 from bootsmith.tasks.recipe.model import outputs as model
+from bootsmith.tasks.recipe.values.units import show_size
 from bootsmith.tasks.tree.packing import packing
 
 if TYPE_CHECKING:
@@ -39,8 +41,27 @@ def stages(recipe: Recipe, site: Site) -> tuple[Stage, ...]:
             continue
         counts[output.kind] = counts.get(output.kind, 0) + 1
         number = "" if counts[output.kind] == 1 else f"-{counts[output.kind]}"
-        found.append(make(f"convert/{output.kind}{number}", output, recipe, site))
+        made = make(f"convert/{output.kind}{number}", output, recipe, site)
+        if isinstance(output, (model.Disk, model.DiskFile)) and output.size:
+            grown = _grown(output.size, recipe, site)
+            found += [grown] if grown not in found else []
+            made = made._replace(inputs={**made.inputs, "disk": grown.outputs["grown"]})
+        found.append(made)
     return tuple(found)
+
+
+def _grown(size: int, recipe: Recipe, site: Site) -> Stage:
+    """Return the stage that makes the disk so large, for what is to hold it so."""
+    shown = show_size(size)
+    return Stage(
+        f"convert/grow-{shown}",
+        "bootsmith.tasks.disk.growth:run",
+        {"disk": raw_disk(recipe, site)},
+        {"grown": site.build / f"convert/disk-{shown}.raw"},
+        GrowthParams(size, site.epoch).to_json(),
+        ("resize2fs", "e2fsck"),
+        doc=f"the disk, grown to {shown}",
+    )
 
 
 def _raw(name: str, output: model.Raw, recipe: Recipe, site: Site) -> Stage:

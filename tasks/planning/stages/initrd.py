@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Final
 from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.disk.kernel_paths import key, role
 from bootsmith.tasks.planning import layer_stack
-from bootsmith.tasks.planning.stages import extraction
+from bootsmith.tasks.planning.stages import extraction, system
 from bootsmith.tasks.recipe import boot_files
 from bootsmith.tasks.recipe.cmdline import OVERLAY
 from bootsmith.tasks.recipe.model.source import Debian
 from bootsmith.tasks.tree import initramfs
 from bootsmith.tasks.tree.initramfs import InitramfsParams
 from bootsmith.tasks.tree.initrd_sources import PACK, CompressionParams
-from bootsmith.tasks.tree.overlay_initramfs import OverlaidParams
+from bootsmith.tasks.tree.root_initramfs import RootParams
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -66,11 +66,16 @@ def _stage(recipe: Recipe, site: Site, entry: str, initrd: Initrd) -> Stage:
 
 def _made(recipe: Recipe, site: Site) -> tuple[str, Mapping[str, Json]]:
     """Return what makes an initrd out of the tree's own tools, and its parameters."""
-    root = next((part for part in recipe.disk.partitions.values() if part.overlay == "memory"), None)
-    if root is None:
+    root = next((part for part in recipe.disk.partitions.values() if part.mount == "/"), None)
+    if root is None or (root.overlay == "none" and not root.encrypt):
         return "bootsmith.tasks.tree.initramfs:run", InitramfsParams(site.epoch).to_json()
-    modules = (root.fs,) if root.packed else ()
-    return "bootsmith.tasks.tree.overlay_initramfs:run", OverlaidParams(site.epoch, OVERLAY, modules).to_json()
+    params = RootParams(
+        site.epoch,
+        OVERLAY if root.overlay == "memory" else "",
+        (root.fs,) if root.packed else (),
+        system.crypttab([root]),
+    )
+    return "bootsmith.tasks.tree.root_initramfs:run", params.to_json()
 
 
 def _packing(recipe: Recipe, site: Site) -> Stage:

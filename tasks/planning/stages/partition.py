@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from bootsmith.tasks.build.stage import Stage
+from bootsmith.tasks.disk.luks import header
 from bootsmith.tasks.disk.partition_table import PartitionParams, TableParams
 from bootsmith.tasks.disk.partition_types import MBR_TYPES, TYPES
 from bootsmith.tasks.disk.sizing import ExtForm
 from bootsmith.tasks.planning import disk_inputs, placement
-from bootsmith.tasks.planning.stages import populate
+from bootsmith.tasks.planning.stages import extraction, populate
 
 if TYPE_CHECKING:
     from bootsmith.tasks.planning.site import Site
@@ -37,6 +38,11 @@ def stage(recipe: Recipe, site: Site) -> Stage:
             **disk_inputs.indexes(recipe, site),
             **(disk_inputs.tars(recipe, site) if contents else {}),
             **disk_inputs.kernels(recipe, site),
+            **{
+                f"content.{part.name}": extraction.path(part.content, recipe, site)
+                for part in partitions
+                if part.content
+            },
             **{f"packed.{part.name}": site.packed_size(part.name) for part in partitions if part.packed},
         },
         outputs=outputs,
@@ -71,5 +77,7 @@ def _described(partition: Partition, recipe: Recipe) -> PartitionParams:
         gpt_name=partition.gpt_name,
         partuuid=partition.partuuid,
         attributes=tuple(each if isinstance(each, int) else _ATTRIBUTES[each] for each in partition.attributes),
+        in_table=partition.in_table,
+        before=header.SIZES[partition.encrypt.luks] if partition.encrypt else 0,
         ext=ExtForm(partition.features, partition.inode_size, partition.reserved),
     )

@@ -10,17 +10,21 @@ from bootsmith.tasks.boot.ldlinux import LdlinuxParams
 from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.disk import squashfs
 from bootsmith.tasks.disk.filesystems import FilesystemParams
+from bootsmith.tasks.disk.luks import volume as luks
+from bootsmith.tasks.disk.luks.volume import LuksParams
 from bootsmith.tasks.disk.packed_filesystem import PackedFilesystemParams
 from bootsmith.tasks.disk.sizing import ExtForm
+from bootsmith.tasks.disk.swap import SwapParams
 from bootsmith.tasks.planning import disk_inputs
 from bootsmith.tasks.planning import placement as places
+from bootsmith.tasks.planning.stages import extraction
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from bootsmith.tasks.disk.kernel_paths import Placement
     from bootsmith.tasks.planning.site import Site
-    from bootsmith.tasks.recipe.model.disk import Partition
+    from bootsmith.tasks.recipe.model.disk import Encryption, Partition
     from bootsmith.tasks.recipe.model.recipe import Recipe
 
 
@@ -38,8 +42,13 @@ def _stages(recipe: Recipe, site: Site) -> Iterator[Stage]:
     for name, partition in recipe.disk.partitions.items():
         if partition.fs == "none":
             continue
+        if partition.encrypt:
+            yield _encryption(partition, partition.encrypt, site)
         if partition.packed:
             yield _packed(recipe, partition, site)
+            continue
+        if partition.fs == "swap":
+            yield _swap(partition, site)
             continue
         if partition.mount == "/":
             yield _base(recipe, partition, site)
@@ -55,6 +64,39 @@ def _stages(recipe: Recipe, site: Site) -> Iterator[Stage]:
             carry="image" if is_root else None,
             doc=f"the filesystem of {name}",
         )
+
+
+def image(recipe: Recipe, partition: Partition, site: Site) -> Path | None:
+    """Return what goes into a partition's place, None where nothing does."""
+    if partition.fs == "none":
+        return extraction.path(partition.content, recipe, site) if partition.content else None
+    return site.volume_image(partition.name) if partition.encrypt else site.partition_image(partition.name)
+
+
+def _swap(partition: Partition, site: Site) -> Stage:
+    return Stage(
+        name=f"populate/{partition.name}",
+        run="bootsmith.tasks.disk.swap:run",
+        inputs={"geometry": site.geometry(partition.name)},
+        outputs={"image": site.partition_image(partition.name)},
+        params=SwapParams(partition.name, partition.uuid, partition.label).to_json(),
+        stored=False,  # at once made again
+        doc=f"the swap of {partition.name}",
+    )
+
+
+def _encryption(partition: Partition, encryption: Encryption, site: Site) -> Stage:
+    return Stage(
+        name=f"encrypt/{partition.name}",
+        run="bootsmith.tasks.disk.luks.volume:run",
+        inputs={"image": site.partition_image(partition.name)},
+        outputs={"image": site.volume_image(partition.name)},
+        params=LuksParams(partition.name, encryption.luks, encryption.uuid, partition.label).to_json(),
+        tools=luks.TOOLS,
+        secrets={luks.SECRET: encryption.passphrase},
+        stored=False,  # soon made again
+        doc=f"the filesystem of {partition.name}, encrypted",
+    )
 
 
 def _packed(recipe: Recipe, partition: Partition, site: Site) -> Stage:

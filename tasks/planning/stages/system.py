@@ -55,6 +55,7 @@ def stage(recipe: Recipe, site: Site, below: Sequence[Layer]) -> Stage:
             network=system.network,
             machine_id=system.machine_id,
             ssh_host_keys=system.ssh_host_keys,
+            crypttab=crypttab(partitions),
             modules=system.modules,
             sysctl=tuple(system.sysctl.items()),
             first_boot=system.first_boot is not None,
@@ -84,21 +85,40 @@ def _declared(user: User) -> DeclaredUser:
 def fstab(partitions: Iterable[Partition], by: str) -> str:
     """Return /etc/fstab for the partitions that are mounted, named by `by`: uuid, partuuid or label."""
     rows = [["# device", "mount", "type", "options", "dump", "pass"]]
-    mounted = [part for part in partitions if part.mount and part.fs != "none"]
+    listed = [*partitions]
+    mounted = [part for part in listed if part.mount and part.fs != "none"]
     ordered = sorted(mounted, key=lambda part: str(part.mount).strip("/").split("/"))
+    ordered += [part for part in listed if part.fs == "swap"]
     rows += ([_escaped(field) for field in _row(part, by)] for part in ordered)
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]))]
     lines = ("  ".join(field.ljust(width) for field, width in zip(row, widths, strict=True)).rstrip() for row in rows)
     return "\n".join(lines) + "\n"
 
 
+def crypttab(partitions: Iterable[Partition]) -> str:
+    """Return /etc/crypttab for the partitions that are encrypted; nothing where none is.
+
+    One that the system comes up without does not hold its boot up.
+    """
+    lines = []
+    for part in partitions:
+        if part.encrypt:
+            late = ",nofail" if "nofail" in part.options.split(",") else ""
+            root = ",initramfs" if part.mount == "/" else ""
+            lines.append(f"{part.mapper} UUID={part.encrypt.uuid} none luks{root}{late}\n")
+    return "".join(lines)
+
+
 def _row(part: Partition, by: str) -> list[str]:
     """Return the fields of a line. What is under a layer in memory was mounted when that was laid over it."""
     if part.overlay == "memory":
         return ["overlay", str(part.mount), "overlay", "defaults", "0", "0"]
+    where = part.mount or "none"
+    if part.mapped:
+        return [part.mapped, where, part.fs, part.options, "0", str(part.fsck_pass)]
     by = "partuuid" if part.fs in NAMELESS else by
     name = {"uuid": part.uuid, "partuuid": part.partuuid, "label": part.label}[by]
-    return [f"{by.upper()}={name}", str(part.mount), part.fs, part.options, "0", str(part.fsck_pass)]
+    return [f"{by.upper()}={name}", where, part.fs, part.options, "0", str(part.fsck_pass)]
 
 
 def _escaped(field: str) -> str:

@@ -73,6 +73,13 @@ def _kernels(recipe: Recipe) -> Iterable[Finding]:
                            and place in KINDS[other].places), None)  # fmt: skip
             instead = f", or loader: {others}" if others else ""
             yield ("boot", "place"), f"{name} reads kernels from {readable} only; write {kind.places[0]}{instead}"
+        elif part.encrypt:
+            what = f"{name} reads no kernels from what is encrypted; put a /boot of its own beside it"
+            elsewhere = [each for each in kind.places if each != place]
+            yield (
+                (*PARTS, part.name, "encrypt"),
+                f"{what}{f', or write boot.place: {elsewhere[0]}' if elsewhere else ''}",
+            )
         elif part.fs not in kind.reads:
             what = f"{name} cannot read kernels from {part.fs}; write {' or '.join(kind.reads)}"
             yield (*PARTS, part.name, "fs"), what

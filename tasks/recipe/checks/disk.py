@@ -16,6 +16,7 @@ MIB = 1 << 20
 LEAST_FAT32 = 33 * MIB  # 65525 clusters of one sector, two tables of four bytes for each, and what stands before them
 LEAST = MIB
 ENDS = {"gpt": 34 * SECTOR, "mbr": 0, "none": 0}  # what a table takes at a disk's end
+_BEFORE = {1: 2 * MIB, 2: 16 * MIB}  # of a volume of LUKS, its header
 PARTS: KeyPath = ("disk", "partitions")
 
 
@@ -28,7 +29,7 @@ def _mounts(recipe: Recipe) -> Iterable[Finding]:
         if part.mount in seen:
             yield (*PARTS, name, "mount"), f"{seen[part.mount]} is mounted at {part.mount} already; take another place"
         seen.setdefault(part.mount, name)
-        if part.fs == "none":
+        if part.fs in ("none", "swap"):
             yield (*PARTS, name, "mount"), "there is no filesystem to mount; write fs:, or remove the mount"
     for name in {"layout", "base"} & parts.keys():  # partition/layout.json is the disk's, populate/base no partition's
         yield (*PARTS, name), "bootsmith keeps a file of that name; take another name"
@@ -60,8 +61,11 @@ def _sizes(recipe: Recipe) -> Iterable[Finding]:
     for name, part in disk.partitions.items():
         if part.packed and part.extra:
             yield (*PARTS, name, "extra"), f"nobody writes to a {part.fs}, so nothing stays free in it; remove it"
-        if part.fs == "none" and part.size == "auto":
+        if part.fs in ("none", "swap") and part.size == "auto" and not part.content:
             yield (*PARTS, name, "size"), "there is no filesystem to measure; write a size"
+        if part.encrypt and isinstance(part.size, int) and part.size <= _BEFORE[part.encrypt.luks]:
+            what = f"{show_size(part.size)} is all taken by the header of LUKS{part.encrypt.luks}"
+            yield (*PARTS, name, "size"), f"{what}; write more than {show_size(_BEFORE[part.encrypt.luks])}"
         if part.fs == "vfat" and isinstance(part.size, int) and part.size < LEAST_FAT32:
             what = f"{show_size(part.size)} is too small for FAT32; write at least {show_size(LEAST_FAT32)}"
             yield (*PARTS, name, "size"), what
@@ -91,7 +95,9 @@ def _space(recipe: Recipe) -> Iterable[Finding]:
 
 
 def _least(part: Partition) -> int:
-    return part.size if isinstance(part.size, int) else LEAST_FAT32 if part.fs == "vfat" else LEAST
+    if isinstance(part.size, int) or part.content:
+        return part.size if isinstance(part.size, int) else SECTOR
+    return (LEAST_FAT32 if part.fs == "vfat" else LEAST) + (_BEFORE[part.encrypt.luks] if part.encrypt else 0)
 
 
 _NOT_IN_FAT = frozenset('*?.,;:/\\|+=<>[]"')
@@ -139,6 +145,36 @@ def _read_only(recipe: Recipe) -> Iterable[Finding]:
             yield ("system", "fstab"), what
 
 
+def _bare(recipe: Recipe) -> Iterable[Finding]:
+    """Find bytes that a filesystem would lie over, and what cannot be without an entry in the table."""
+    disk = recipe.disk
+    for name, part in disk.partitions.items():
+        path = (*PARTS, name)
+        if part.content and (part.fs != "none" or part.encrypt):
+            yield (*path, "content"), f"{part.fs} has its own; remove it, or write fs: none"
+        if not part.in_table and (part.fs != "none" or part.active or part.attributes):
+            yield (*path, "in_table"), "what is not in the table is found by nobody but firmware; remove it"
+        if disk.table == "gpt" and part.start is not None and part.start < 34 * SECTOR:
+            what = f"{show_size(part.start)} is within the GPT, which takes {show_size(34 * SECTOR)}"
+            yield (*path, "start"), f"{what}; write more, or disk.table: mbr"
+
+
+def _encrypted(recipe: Recipe) -> Iterable[Finding]:
+    """Find what is encrypted and cannot be unlocked by who reads it."""
+    for name, part in recipe.disk.partitions.items():
+        path = (*PARTS, name, "encrypt")
+        if part.encrypt is None:
+            continue
+        if part.fs == "none":
+            yield path, "there is no filesystem to encrypt; remove it, or write fs:"
+        if part.type == "esp" or part.active:
+            yield path, "firmware unlocks nothing; remove it"
+        others = [each for each in recipe.boot.entries.values() if each.initrd != "auto"]
+        if part.mount == "/" and (others or not isinstance(recipe.source, Debian) or recipe.boot.root == "none"):
+            what = "a root is unlocked by an initrd that is made here, of a Debian's initramfs-tools"
+            yield path, f"{what}; remove it, or write boot.initrd: auto"
+
+
 def _label_uses(recipe: Recipe) -> Iterable[Finding]:
     """Labels tell filesystems apart only where they are there and differ."""
     by_label = recipe.boot.root == "label" or (recipe.system != "none" and recipe.system.fstab == "label")
@@ -177,6 +213,8 @@ RULES: tuple[tuple[tuple[KeyPath, ...], Callable[[Recipe], Iterable[Finding]]], 
     (_LAYOUT, _esp),
     *(((*_LAYOUT, ("boot", "root"), ("system",)), rule) for rule in table.RULES),
     ((*_LAYOUT, ("boot",), ("source",), ("system", "fstab")), _read_only),
+    ((*_LAYOUT, ("boot",), ("source",)), _encrypted),
+    (_LAYOUT, _bare),
     (_LAYOUT, _sizes),
     (_LAYOUT, _space),
     (_LAYOUT, _labels),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Literal
 
-from bootsmith.tasks.recipe.model.outputs import Azure, Gcp, OutputSpec, Qcow2
+from bootsmith.tasks.recipe.model.outputs import Azure, Disk, DiskFile, Gcp, OutputSpec, Qcow2
 from bootsmith.tasks.recipe.model.recipe import Recipe
 from bootsmith.tasks.recipe.text.problems import Finding, KeyPath
 from bootsmith.tasks.recipe.values.units import show_size
@@ -54,7 +54,14 @@ def _files(recipe: Recipe) -> Iterable[Finding]:
 def _each(recipe: Recipe) -> Iterable[Finding]:
     for number, output in enumerate(recipe.outputs):
         size = recipe.disk.size if recipe.disk.partitions else 0
-        yield from findings(output, size, ("outputs", number, output.kind))
+        own = output.size if isinstance(output, (Disk, DiskFile)) else None
+        path: KeyPath = ("outputs", number, output.kind)
+        if own and size != "auto" and own < size:
+            yield (
+                (*path, "size"),
+                f"{_shown(own)} is less than the disk has, {_shown(size)}; write more, or leave it out",
+            )
+        yield from findings(output, own or size, path)
 
 
 def findings(output: OutputSpec, size: int | Literal["auto"], path: KeyPath) -> Iterable[Finding]:

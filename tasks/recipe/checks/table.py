@@ -23,8 +23,10 @@ def _gpt(recipe: Recipe) -> Iterable[Finding]:
         return
     if len(disk.id) == SIGNATURE:
         yield ("disk", "id"), f"{disk.id} is a signature of MBR disks, and this is GPT; write a UUID"
-    for number, (name, part) in enumerate(disk.partitions.items(), 1):
-        if number == MOST_ON_GPT + 1:
+    number = 0
+    for name, part in disk.partitions.items():
+        number += part.in_table
+        if number == MOST_ON_GPT + 1 and part.in_table:
             yield (*PARTS, name), f"a GPT has room for {MOST_ON_GPT} partitions; leave some out"
         if part.type.startswith("0x"):
             what = f"{part.type} is a type of MBR tables, and this is GPT; write a name like linux, or a GUID"
@@ -47,7 +49,7 @@ def _mbr(recipe: Recipe) -> Iterable[Finding]:
     actives = [name for name, part in disk.partitions.items() if part.active]
     for name in actives[1:]:
         yield (*PARTS, name, "active"), f"{actives[0]} is the active partition already; only one can be"
-    for number, part in enumerate(disk.partitions.values(), 1):
+    for number, part in enumerate((part for part in disk.partitions.values() if part.in_table), 1):
         if number == MOST + 1:
             what = "an MBR has room for four partitions; leave some out, or write disk.table: gpt"
             yield (*PARTS, part.name), what

@@ -220,7 +220,7 @@ def output(chosen: Chosen, name: str, system: str, *, packed_tree: bool = False)
     match chosen.kind:
         case "raw":
             ending = "" if values["file"] else _PACKED[values["compress"]]
-            return Raw(file + ending, values["compress"])
+            return Raw(file + ending, values["compress"], size=values["size"])
         case "qcow2":
             return _qcow2(file, values)
         case "initramfs":
@@ -244,6 +244,7 @@ def _qcow2(file: str, values: Mapping[str, Any]) -> Qcow2:
         backing_format=values["backing_format"] or _format(values["backing"]),
         encrypt=values["encrypt"],
         snapshot=values["snapshot"],
+        size=values["size"],
     )
 
 

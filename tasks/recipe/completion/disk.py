@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, Literal
 
@@ -15,7 +15,7 @@ from bootsmith.tasks.recipe.model.disk import NAMELESS, PACKED, Disk, Partition
 
 _TYPES = {"/": "root", "/home": "home", "/var": "var"}
 _FAT32_LBA = "0x0c"
-_NO_FILES = ("bios-boot", "swap", "lvm")
+_NO_FILES = ("bios-boot", "lvm")
 _NEEDED = ("/usr/", "/var/", "/etc/", "/opt/", "/srv/")
 """Below these lies what a system or its services do not come up without."""
 
@@ -35,10 +35,23 @@ def complete(values: Mapping[str, Any], names: Sequence[str], seed: str) -> Disk
     if table == "mbr":
         partitions = {
             name: _on_mbr(part, written[name], f"{identity}-{number:02x}")
-            for number, (name, part) in enumerate(partitions.items(), 1)
+            for number, (name, part) in _numbered(partitions)
         }
     found = Disk(table, values["size"], values["sector"], identity, partitions)
     return _with_bios_mark(found, written, names)
+
+
+def _numbered(partitions: Mapping[str, Partition]) -> Iterator[tuple[int, tuple[str, Partition]]]:
+    """Yield the partitions with the numbers that the table gives them: what is not in it has none."""
+    number = 0
+    for name, part in partitions.items():
+        number += part.in_table
+        yield number if part.in_table else 0, (name, part)
+
+
+def _of_kind(kind: str, each: Mapping[str, Any]) -> str:
+    """Return the usual filesystem of a partition of that type."""
+    return "none" if kind in _NO_FILES or each["content"] else "swap" if kind == "swap" else "ext4"
 
 
 def _types(written: Mapping[str, Mapping[str, Any]], names: Sequence[str], table: str) -> dict[str, str]:
@@ -55,6 +68,8 @@ def _types(written: Mapping[str, Mapping[str, Any]], names: Sequence[str], table
                 found[name] = "esp"
             elif table == "gpt":
                 found[name] = "xbootldr"
+        if not found[name] and each["fs"] == "swap":
+            found[name] = "swap"
         if not found[name] and each["fs"] == "vfat" and table == "mbr":
             found[name] = _FAT32_LBA
     return {name: found[name] or _TYPES.get(each["mount"] or "", "linux") for name, each in written.items()}
@@ -97,13 +112,17 @@ def _fat_partition(found: Disk) -> Partition | None:
 def _partition(
     name: str, each: Mapping[str, Any], kind: str, size: int | Literal["auto", "remaining"], seed: str
 ) -> Partition:
-    fs: Any = each["fs"] or ("vfat" if kind in ("esp", "xbootldr") else "none" if kind in _NO_FILES else "ext4")
-    mount = each["mount"]
+    fs: Any = each["fs"] or ("vfat" if kind in ("esp", "xbootldr") else _of_kind(kind, each))
+    mount, encrypt = each["mount"], each["encrypt"]
     own = serial(seed, "filesystem", name) if fs == "vfat" else uuid(seed, "filesystem", name)
-    options = each["options"] or _mount_options(mount, fs)
+    options = each["options"] or ("sw" if fs == "swap" else _mount_options(mount, fs))
     read_only = "ro" in options.split(",")
     fsck_pass = (
-        0 if mount is None or fs in ("vfat", *NAMELESS) or (read_only and mount != "/") else 1 if mount == "/" else 2
+        0
+        if mount is None or fs in ("vfat", "swap", *NAMELESS) or (read_only and mount != "/")
+        else 1
+        if mount == "/"
+        else 2
     )
     extra = 256 << 20 if mount == "/" and isinstance(size, str) and fs not in PACKED else 0
     usual_label = "" if fs in NAMELESS else name.upper() if fs == "vfat" else name
@@ -124,6 +143,9 @@ def _partition(
         options=options,
         fsck_pass=fsck_pass if each["fsck_pass"] is None else each["fsck_pass"],
         overlay=each["overlay"] or ("memory" if mount == "/" and fs in PACKED else "none"),
+        content=each["content"],
+        in_table=each["in_table"],
+        encrypt=replace(encrypt, uuid=uuid(seed, "volume", name)) if encrypt else None,
         features=each["features"],
         inode_size=each["inode_size"],
         reserved=each["reserved"],

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from bootsmith.tasks.recipe.model import disk as model
 from bootsmith.tasks.recipe.values import words
+from bootsmith.tasks.recipe.values.files import File
 from bootsmith.tasks.recipe.values.scalars import Bool, Choice, integer, size
 from bootsmith.tasks.recipe.values.shapes import Key, ListOf, Named, Section
 
 PARTITION = Section(
     {
         "fs": Key(
-            Choice("ext4", "ext3", "ext2", "vfat", "squashfs", "none"),
+            Choice("ext4", "ext3", "ext2", "vfat", "squashfs", "swap", "none"),
             "the filesystem; squashfs is packed and read-only, as large as what it holds",
-            derived="vfat for an ESP, else ext4",
+            derived="vfat for an ESP, swap for the type swap, none for bios-boot, lvm and content, else ext4",
         ),
         "mount": Key(words.MOUNT, "where the guest mounts it; the files below are put on it"),
         "size": Key(
@@ -25,7 +27,7 @@ PARTITION = Section(
             "free space promised to the guest",
             derived="256M for a / that can be written and whose size is not, else 0s",
         ),
-        "start": Key(size(34 * 512), "where it begins", derived="the next whole MiB"),
+        "start": Key(size(512), "where it begins", derived="the next whole MiB"),
         "type": Key(
             words.PARTITION_TYPE,
             "what the table says it is: a name, gdisk's code, a GUID, or MBR's code like 0x83",
@@ -59,6 +61,18 @@ PARTITION = Section(
             Choice("memory", "none"),
             "what a system writes to a read-only / goes to: a layer in memory, found by an initrd of ours; or nowhere",
             derived="memory for a squashfs at /, else none",
+        ),
+        "content": Key(File(), "what stands there as it is, such as firmware: a partition without a filesystem"),
+        "in_table": Key(Bool(), "whether the table has it; if not, it has its place all the same", True),
+        "encrypt": Key(
+            Section(
+                {
+                    "luks": Key(integer(1, 2), "the version of LUKS", 2),
+                    "passphrase": Key(words.SecretRef(holds="the passphrase"), "what it is unlocked by", required=True),
+                },
+                model.Encryption,
+            ),
+            "put the filesystem into an encrypted volume, unlocked at boot",
         ),
         "features": Key(
             ListOf(words.FEATURE),

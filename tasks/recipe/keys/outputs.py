@@ -16,13 +16,20 @@ _OS = Key(
     "what hypervisors are told that the guest is",
     derived="debian where it is that; linux; other for a multiboot kernel",
 )
+_SIZE = Key(
+    size(512),
+    "how large the disk is in it: larger than disk.size, its last partition and ext filesystem grown",
+    derived="the disk's own",
+)
+_DISK = {"file": _FILE_OF_OUTPUT, "size": _SIZE}
 _ALONE = Section({"file": _FILE_OF_OUTPUT}, bare="file")
+_DISK_ALONE = Section(_DISK, bare="file")
 
 
 def _image(kind: type, doc: str, *subformats: str) -> Kind:
     """Return a format of several forms, the first of which is the usual one."""
     forms = Key(Choice(*subformats), "which form of it", subformats[0])
-    return Kind(Section({"file": _FILE_OF_OUTPUT, "subformat": forms}, bare="file"), doc, kind)
+    return Kind(Section({**_DISK, "subformat": forms}, bare="file"), doc, kind)
 
 
 OUTPUT = Choose(
@@ -30,7 +37,7 @@ OUTPUT = Choose(
         "raw": Kind(
             Section(
                 {
-                    "file": _FILE_OF_OUTPUT,
+                    **_DISK,
                     "compress": Key(
                         Choice("none", "gzip", "xz", "zstd"),
                         "how it is packed; a map of the blocks that matter (bmap) is put beside it",
@@ -45,7 +52,7 @@ OUTPUT = Choose(
         "qcow2": Kind(
             Section(
                 {
-                    "file": _FILE_OF_OUTPUT,
+                    **_DISK,
                     "compress": Key(
                         Choice("none", "zlib", "zstd"),
                         "how clusters are packed",
@@ -84,12 +91,12 @@ OUTPUT = Choose(
             "streamOptimized",
             "monolithicFlat",
         ),
-        "azure": Kind(_ALONE, "what Azure takes: a fixed VHD of whole MiB", model.Azure),
-        "gcp": Kind(_ALONE, "what Google's cloud takes: disk.raw in a tar.gz, of whole GiB", model.Gcp),
+        "azure": Kind(_DISK_ALONE, "what Azure takes: a fixed VHD of whole MiB", model.Azure),
+        "gcp": Kind(_DISK_ALONE, "what Google's cloud takes: disk.raw in a tar.gz, of whole GiB", model.Gcp),
         "aws": Kind(
             Section(
                 {
-                    "file": _FILE_OF_OUTPUT,
+                    **_DISK,
                     "bucket": Key(words.BUCKET, "the bucket that the image will be in when it is imported", "BUCKET"),
                 },
                 bare="file",
@@ -98,19 +105,19 @@ OUTPUT = Choose(
             model.Aws,
         ),
         "ova": Kind(
-            Section({"file": _FILE_OF_OUTPUT, "os": _OS}, bare="file"),
+            Section({**_DISK, "os": _OS}, bare="file"),
             "a machine for VMware and VirtualBox, in one file: `machine:` tells its hardware",
             model.Ova,
         ),
         "ovf": Kind(
-            Section({"file": _FILE_OF_OUTPUT, "os": _OS}, bare="file"),
+            Section({**_DISK, "os": _OS}, bare="file"),
             "the same in three files: description, disk, manifest",
             model.Ovf,
         ),
         "box": Kind(
             Section(
                 {
-                    "file": _FILE_OF_OUTPUT,
+                    **_DISK,
                     "provider": Key(Choice("libvirt", "virtualbox"), "whose machine it is", "libvirt"),
                     "os": _OS,
                 },

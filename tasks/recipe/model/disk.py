@@ -6,10 +6,22 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from bootsmith.tasks.build.secret import Secret
+from bootsmith.tasks.recipe.model.files import File
+
 PACKED: Final = ("squashfs",)
 """Filesystems that are packed and read-only."""
 NAMELESS: Final = ("none", "squashfs")
 """What has neither a label nor a UUID of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Encryption:
+    """An encrypted volume; its UUID is never empty once a recipe is resolved."""
+
+    luks: int
+    passphrase: Secret
+    uuid: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +34,7 @@ class Partition:
     """
 
     name: str
-    fs: Literal["ext4", "ext3", "ext2", "vfat", "squashfs", "none"]
+    fs: Literal["ext4", "ext3", "ext2", "vfat", "squashfs", "swap", "none"]
     mount: str | None
     size: int | Literal["auto", "remaining"]
     extra: int
@@ -37,10 +49,23 @@ class Partition:
     options: str
     fsck_pass: int  # key `pass`
     overlay: Literal["memory", "none"]
+    content: File | None
+    in_table: bool
+    encrypt: Encryption | None
     features: tuple[str, ...]
     inode_size: int
     reserved: int
     mkfs: tuple[str, ...]
+
+    @property
+    def mapped(self) -> str:
+        """The device of its filesystem in a running system, where it is encrypted; else nothing."""
+        return f"/dev/mapper/{self.mapper}" if self.encrypt else ""
+
+    @property
+    def mapper(self) -> str:
+        """What its unlocked volume is called."""
+        return f"{self.name}_crypt"
 
     @property
     def packed(self) -> bool:

@@ -11,8 +11,22 @@ from bootsmith.tasks.recipe.model.one_file import OneFile
 from bootsmith.tasks.recipe.model.tree_outputs import TreeOutput
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Disk:
+    """An output that is the disk; `size` in bytes, where it is larger in it than the recipe's."""
+
+    size: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DiskFile(OneFile):
+    """The same, of one file."""
+
+    size: int | None = None
+
+
 @dataclass(frozen=True, slots=True)
-class Raw:
+class Raw(Disk):
     """The raw disk. Packed, it has a map of the blocks that matter beside it."""
 
     kind: ClassVar = "raw"
@@ -26,7 +40,7 @@ class Raw:
 
 
 @dataclass(frozen=True, slots=True)
-class Qcow2:
+class Qcow2(Disk):
     kind: ClassVar = "qcow2"
     file: str
     compress: Literal["none", "zlib", "zstd"]
@@ -46,25 +60,25 @@ class Qcow2:
 
 
 @dataclass(frozen=True, slots=True)
-class Vhd(OneFile):
+class Vhd(DiskFile):
     kind: ClassVar = "vhd"
     subformat: Literal["dynamic", "fixed"]
 
 
 @dataclass(frozen=True, slots=True)
-class Vhdx(OneFile):
+class Vhdx(DiskFile):
     kind: ClassVar = "vhdx"
     subformat: Literal["dynamic", "fixed"]
 
 
 @dataclass(frozen=True, slots=True)
-class Vdi(OneFile):
+class Vdi(DiskFile):
     kind: ClassVar = "vdi"
     subformat: Literal["dynamic", "fixed"]
 
 
 @dataclass(frozen=True, slots=True)
-class Vmdk:
+class Vmdk(Disk):
     """A flat one is a text and the disk beside it."""
 
     kind: ClassVar = "vmdk"
@@ -79,21 +93,21 @@ class Vmdk:
 
 
 @dataclass(frozen=True, slots=True)
-class Azure(OneFile):
+class Azure(DiskFile):
     """A fixed VHD of whole MiB."""
 
     kind: ClassVar = "azure"
 
 
 @dataclass(frozen=True, slots=True)
-class Gcp(OneFile):
+class Gcp(DiskFile):
     """disk.raw in a tar.gz."""
 
     kind: ClassVar = "gcp"
 
 
 @dataclass(frozen=True, slots=True)
-class Aws:
+class Aws(Disk):
     """A streamOptimized VMDK, and the request to import it from `bucket`."""
 
     kind: ClassVar = "aws"
@@ -107,7 +121,7 @@ class Aws:
 
 
 @dataclass(frozen=True, slots=True)
-class Ova(OneFile):
+class Ova(DiskFile):
     """The disk and a description of its machine, in one file; `os` is what hypervisors are told of the guest."""
 
     kind: ClassVar = "ova"
@@ -115,7 +129,7 @@ class Ova(OneFile):
 
 
 @dataclass(frozen=True, slots=True)
-class Ovf:
+class Ovf(Disk):
     """The same in three."""
 
     kind: ClassVar = "ovf"
@@ -130,7 +144,7 @@ class Ovf:
 
 
 @dataclass(frozen=True, slots=True)
-class Box(OneFile):
+class Box(DiskFile):
     """A box for Vagrant."""
 
     kind: ClassVar = "box"

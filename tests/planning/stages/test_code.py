@@ -46,7 +46,10 @@ FINGERPRINT = (
     "cache.digest.fingerprint cache.digest.index cache.digest.key cache.digest.attributes cache.files.walk "
     "cache.files.clock"
 )
-IMAGE = "disk.formats.image disk.formats.origin disk.formats.blocks disk.splice cache.files.sparse cache.digest.index"
+IMAGE = (
+    "disk.formats.image disk.formats.origin disk.formats.blocks disk.formats.beside "
+    "cache.files.sparse cache.digest.index"
+)
 VMDK = f"disk.formats.geometry {IMAGE}"
 OVF = f"disk.formats.appliance disk.formats.vmdk {VMDK}"
 UNPACKING = "tree.unpacking cache.files.zstandard"
@@ -67,18 +70,23 @@ CODE = {
     "disk.formats.gcp": f"disk.formats.archive {IMAGE}",
     "disk.formats.ova": f"disk.formats.archive disk.formats.ovf {OVF}",
     "disk.formats.ovf": OVF,
-    "disk.formats.packed": "disk.formats.bmap disk.formats.blocks disk.unused disk.gpt disk.mbr disk.superblock "
-    "disk.splice cache.files.sparse tree.packing",
+    "disk.formats.packed": "disk.formats.beside disk.formats.bmap disk.formats.blocks disk.unused disk.signatures "
+    "disk.gpt disk.mbr disk.superblock disk.splice cache.files.sparse cache.digest.index tree.packing",
+    "disk.growth": "disk.ext_part disk.growing disk.patch disk.gpt disk.mbr disk.superblock disk.splice "
+    "cache.files.sparse",
     "disk.formats.vdi": f"disk.formats.geometry {IMAGE}",
     "disk.formats.vhd": f"disk.formats.geometry {IMAGE}",
     "disk.formats.vhdx": IMAGE,
     "disk.formats.vmdk": VMDK,
+    "disk.luks.volume": "disk.luks.aes_xts disk.luks.header disk.luks.key_slot disk.unused disk.gpt disk.mbr "
+    f"disk.signatures disk.superblock cache.files.sparse tools.shared_libraries {PROCESS}",
     "disk.packed_filesystem": f"disk.squashfs disk.content disk.sources disk.kernel_paths tree.member_data {MERGED}",
     "disk.partition_table": f"disk.layout disk.gpt disk.mbr {FILLING}",
     "disk.qemu_img": "disk.qcow2 disk.image_format tree.file_kinds disk.passphrase build.secret cache.files.lock "
     "disk.packed_qcow2 disk.packed_length disk.splice cache.files.sparse",
     "disk.raw_image": f"disk.bootcode disk.splice {INDEX} {CONTENT}",
     "disk.squashfs": MERGED,
+    "disk.swap": "",
     "disk.tree_disk": "tree.directory tree.archive tree.excerpt tree.image_archive tree.initrd_archive "
     f"{KERNEL} {UNPACKING} {HOST_FILES} {OWNERS} {FOREIGN} {CONTENT} {EXT}",
     "inspection.readback": "inspection.boot_entries inspection.checker_output inspection.disk_checks "
@@ -105,9 +113,9 @@ CODE = {
     f"tree.merged_tar tree.archive tree.image_archive tree.boot_formats tree.excerpt {UNPACKING} {FOREIGN}",
     "inspection.disk_tree": f"build.secret cache.files.lock cache.files.temporary cache.files.zstandard disk.bootcode "
     f"disk.content disk.ext.attributes disk.ext.block_map disk.ext.files disk.ext.inode disk.fat_files "
-    f"disk.gpt disk.image_content disk.image_format disk.inspect disk.kernel_paths disk.layout "
-    f"disk.mbr disk.node disk.node_files disk.packed_block disk.partition_table disk.passphrase "
-    f"disk.qcow2 disk.sizing disk.sources disk.squashfs_files disk.superblock inspection.system_tree "
+    f"disk.gpt disk.image_content disk.image_format disk.inspect disk.mbr disk.node disk.node_files "
+    f"disk.packed_block disk.partition_types disk.parts disk.passphrase disk.qcow2 disk.raw_content "
+    f"disk.sizing disk.squashfs_files disk.superblock inspection.opening inspection.system_tree "
     f"inspection.volumes tools.bounds tools.catalogue tools.enclosure tools.host tools.readers "
     f"tree.file_kinds tree.volume_files {PROCESS} {FOREIGN}",
     "tree.erofs_image": f"cache.files.zstandard tree.erofs_clusters tree.lz4 tree.volume_files {FOREIGN}",
@@ -123,10 +131,10 @@ CODE = {
     "tree.live_initramfs": f"tree.initramfs tree.live_root tree.scratch tree.hook_words tools.capacity {MERGED}",
     "tree.initrd_sources": f"tree.cpio tree.initrd_archive {KERNEL} {UNPACKING} {MERGED}",
     "tree.installed_kernel": f"tree.init tools.os_release tree.linux_image tree.boot_formats {MERGED}",
+    "tree.root_initramfs": f"tree.initramfs tree.scratch tree.hook_words tools.capacity {MERGED}",
     "tree.manifest": f"tree.finished_tree tree.installed_packages {MERGED}",
     "tree.oci_archive": f"tree.finished_tree tree.merged_tar tree.packing {MERGED}",
     "tree.tree_archive": f"tree.finished_tree tree.merged_tar tree.packing {MERGED}",
-    "tree.overlay_initramfs": f"tree.initramfs tree.scratch tree.hook_words tools.capacity {MERGED}",
     "tree.own_build": HOST_FILES,
     "tree.overlay_layer": f"tree.patterns {HOST_FILES} {DELTA}",
     "tree.system_layer": "build.secret tree.accounts tree.users tree.crypt tree.units tree.network "
@@ -248,7 +256,7 @@ def test_kinds_of_trees_and_disks_stand_alone(module: str) -> None:
         "bootsmith.tasks.disk.formats.ova": {"bootsmith.tasks.disk.formats.ovf", "bootsmith.tasks.disk.formats.vmdk"},
         "bootsmith.tasks.disk.formats.ovf": {"bootsmith.tasks.disk.formats.vmdk"},
         "bootsmith.tasks.disk.packed_filesystem": {"bootsmith.tasks.disk.squashfs"},
-        "bootsmith.tasks.tree.overlay_initramfs": {"bootsmith.tasks.tree.initramfs"},
+        "bootsmith.tasks.tree.root_initramfs": {"bootsmith.tasks.tree.initramfs"},
         "bootsmith.tasks.disk.tree_disk": {
             "bootsmith.tasks.tree.archive",
             "bootsmith.tasks.tree.directory",
@@ -259,7 +267,6 @@ def test_kinds_of_trees_and_disks_stand_alone(module: str) -> None:
         "bootsmith.tasks.boot.own_kernel": {"bootsmith.tasks.tree.installed_kernel"},
         "bootsmith.tasks.tree.live_initramfs": {"bootsmith.tasks.tree.initramfs"},
         "bootsmith.tasks.tree.container_image": {"bootsmith.tasks.tree.archive"},
-        "bootsmith.tasks.inspection.disk_tree": {"bootsmith.tasks.disk.partition_table"},
         "bootsmith.tasks.tree.container_build": {
             "bootsmith.tasks.tree.archive",
             "bootsmith.tasks.tree.container_image",
@@ -273,6 +280,7 @@ LOOKS = re.compile(r"\b(host\.(find|missing)|(process|identity|shared_libraries|
 FINDERS = {
     "tasks/disk/image_content.py",  # qemu-img, which whoever reads a disk declares, shut in with that disk
     "tasks/disk/ext/filesystem.py",  # which library mke2fs, whose identity counts it, is linked with
+    "tasks/disk/luks/volume.py",  # which libcrypto openssl is
 }
 """Who of those that run stages look at the host by themselves, and what for."""
 

@@ -19,11 +19,14 @@ from bootsmith.tasks.disk.formats.appliance import ApplianceParams
 from bootsmith.tasks.disk.formats.aws import AwsParams
 from bootsmith.tasks.disk.formats.image import ImageParams
 from bootsmith.tasks.disk.formats.packed import PackedParams
+from bootsmith.tasks.disk.growth import GrowthParams
+from bootsmith.tasks.disk.luks.volume import LuksParams
 from bootsmith.tasks.disk.packed_filesystem import PackedFilesystemParams
 from bootsmith.tasks.disk.partition_table import TableParams
 from bootsmith.tasks.disk.qemu_img import Qcow2Params
 from bootsmith.tasks.disk.raw_image import DiskParams
 from bootsmith.tasks.disk.squashfs import SquashfsParams
+from bootsmith.tasks.disk.swap import SwapParams
 from bootsmith.tasks.disk.tree_disk import DirectoryDiskParams, TarDiskParams
 from bootsmith.tasks.disk.tree_filesystem import TreeErofsParams, TreeExtParams, TreeSquashfsParams
 from bootsmith.tasks.inspection.disk_tree import DiskTreeParams
@@ -49,9 +52,9 @@ from bootsmith.tasks.tree.initrd_sources import CompressionParams
 from bootsmith.tasks.tree.installed_kernel import InstalledParams
 from bootsmith.tasks.tree.manifest import ManifestParams
 from bootsmith.tasks.tree.oci_archive import OciParams
-from bootsmith.tasks.tree.overlay_initramfs import OverlaidParams
 from bootsmith.tasks.tree.overlay_layer import OverlayParams
 from bootsmith.tasks.tree.own_build import BuildParams
+from bootsmith.tasks.tree.root_initramfs import RootParams
 from bootsmith.tasks.tree.system_layer import SystemParams
 from bootsmith.tasks.tree.tree_archive import TreeArchiveParams
 
@@ -79,11 +82,14 @@ PARAMS: dict[str, type[Params]] = {
     "disk.formats.vhd:run": ImageParams,
     "disk.formats.vhdx:run": ImageParams,
     "disk.formats.vmdk:run": ImageParams,
+    "disk.growth:run": GrowthParams,
+    "disk.luks.volume:run": LuksParams,
     "disk.packed_filesystem:run_squashfs": PackedFilesystemParams,
     "disk.partition_table:run": TableParams,
     "disk.qemu_img:run_qcow2": Qcow2Params,
     "disk.raw_image:run": DiskParams,
     "disk.squashfs:run": SquashfsParams,
+    "disk.swap:run": SwapParams,
     "disk.tree_disk:pack_directory": DirectoryDiskParams,
     "disk.tree_disk:unpack_tar": TarDiskParams,
     "inspection.disk_tree:take": DiskTreeParams,
@@ -114,9 +120,9 @@ PARAMS: dict[str, type[Params]] = {
     "tree.initrd_sources:compress": CompressionParams,
     "tree.installed_kernel:run": InstalledParams,
     "tree.live_initramfs:run": InitramfsParams,
+    "tree.root_initramfs:run": RootParams,
     "tree.manifest:run": ManifestParams,
     "tree.oci_archive:run": OciParams,
-    "tree.overlay_initramfs:run": OverlaidParams,
     "tree.overlay_layer:run": OverlayParams,
     "tree.own_build:run": BuildParams,
     "tree.system_layer:run": SystemParams,
@@ -139,7 +145,8 @@ layers:
 system: none
 disk: {table: TABLE, size: 4G}
 boot: {loader: LOADER, kernel: {package: pk, path: /boot/k}, initrd: {package: pk, path: /boot/i}, packages: false}
-outputs: [raw, qcow2: {file: b.qcow2, backing: base.qcow2, compress: none}, qcow2: {snapshot: first}, vhd, vhdx, vdi,
+outputs: [raw, qcow2: {file: b.qcow2, backing: base.qcow2, compress: none}, qcow2: {snapshot: first},
+  vhd: {size: 4G}, vhdx, vdi,
   vmdk, azure, gcp, aws, ova, ovf, box, raw: {compress: gzip}]
 """
 OF_IMAGE = "source: {KIND: k}\nsystem: none\nboot: {loader: direct, kernel: k, initrd: tree}\noutputs: [kernel]\n"
@@ -167,6 +174,8 @@ RECIPES = {
     " run: {command: true, inputs: {k: k}, env: {A: b}, network: true}, script: k]\n"
     "boot: {loader: direct, kernel: k, initrd: tree}\noutputs: [kernel]\n",
     "packed": SOURCE + "disk: {partitions: {esp: {}, root: {mount: /, fs: squashfs}}}\n",
+    "swap": SOURCE + "disk: {partitions: {esp: {}, root: {mount: /}, swap: {fs: swap, size: 1M}}}\n",
+    "encrypted": SOURCE + "disk: {partitions: {esp: {}, root: {mount: /, encrypt: {passphrase: {env: X}}}}}\n",
     "empty": "source: none\nlayers: [files: {/init: {content: x, mode: 0755}}]\nsystem: none\n"
     "boot: {loader: direct, kernel: k, initrd: tree}\noutputs: [kernel, initramfs]\n",
 }

@@ -107,7 +107,7 @@ BAD = [
     ),
     (
         SOURCE + "disk: {partitions: {esp: {start: 1s}, root: {mount: /}}}\n",
-        ["2:34: disk.partitions.esp.start: 1s is too small; write at least 17K"],
+        ["2:34: disk.partitions.esp.start: 1s is within the GPT, which takes 17K; write more, or disk.table: mbr"],
     ),
     (
         SOURCE + "disk: {partitions: {esp: {type: 0x0F}, root: {mount: /, type: rot}}}\n",
@@ -236,6 +236,37 @@ BAD = [
                 "write none"
             )
         ],
+    ),
+    (
+        SOURCE + "disk: {partitions: {esp: {encrypt: {passphrase: {env: X}}}, root: {mount: /},"
+        " a: {fs: none, size: 1M, encrypt: {passphrase: {env: X}}}}}\n",
+        [
+            "2:27: disk.partitions.esp.encrypt: firmware unlocks nothing; remove it",
+            "2:103: disk.partitions.a.encrypt: there is no filesystem to encrypt; remove it, or write fs:",
+        ],
+    ),
+    (
+        SOURCE + "disk: {partitions: {esp: {}, root: {mount: /, encrypt: {passphrase: {env: X}}}}}\n"
+        "boot: {loader: grub-efi}\n",
+        [
+            (
+                "2:47: disk.partitions.root.encrypt: grub-efi reads no kernels from what is encrypted; put a /boot of "
+                "its own beside it, or write boot.place: esp"
+            )
+        ],
+    ),
+    (
+        "source: {directory: .}\ndisk: {partitions: {esp: {}, root: {mount: /, encrypt: {passphrase: {env: X}}}}}\n",
+        [
+            (
+                "2:47: disk.partitions.root.encrypt: a root is unlocked by an initrd that is made here, of a Debian's "
+                "initramfs-tools; remove it, or write boot.initrd: auto"
+            )
+        ],
+    ),
+    (
+        SOURCE + "disk: {partitions: {esp: {}, root: {mount: /}, a: {size: 16M, encrypt: {passphrase: {env: X}}}}}\n",
+        ["2:58: disk.partitions.a.size: 16M is all taken by the header of LUKS2; write more than 16M"],
     ),
 ]
 

@@ -112,6 +112,14 @@ BAD = [
         ["2:29: outputs.vmdk.subformat: 'streamoptimized' is not a choice; did you mean streamOptimized?"],
     ),
     (
+        SOURCE + "outputs: [gcp: {size: 5G}, qcow2: {size: 1G}, azure: {size: 4097s}]\ndisk: {size: 2G}\n",
+        [
+            "2:42: outputs.qcow2.size: 1G is less than the disk has, 2G; write more, or leave it out",
+            "2:47: outputs.azure: Azure takes disks of whole MiB, and 4097s is none; make it one by disk.size",
+            "2:61: outputs.azure.size: 4097s is less than the disk has, 2G; write more, or leave it out",
+        ],
+    ),
+    (
         SOURCE + "outputs: [gcp]\n",
         ["2:11: outputs.gcp: Google's cloud takes disks of whole GiB; make it one, such as 4G, by disk.size"],
     ),
