@@ -98,6 +98,14 @@ def help_first(argv: Sequence[str], known: Collection[str], relaying: Collection
     return list(argv)
 
 
+def verbose_first(argv: Sequence[str]) -> list[str]:
+    """Return a command line as doit takes it, where it begins with a `-v` or `--verbose` that names no number."""
+    words = list(argv)
+    if words[:1] == ["--verbose"] or (words[:1] == ["-v"] and words[1:2] not in (["0"], ["1"], ["2"])):
+        return ["-v", "2", *words[1:]]
+    return words
+
+
 def _base(task: str) -> str:
     """Return the name of a task, or of the group that it is part of, without its recipe's."""
     return task.partition(":")[0].partition("/")[0]

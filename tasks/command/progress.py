@@ -50,6 +50,12 @@ class Progress:
         self._guard = threading.RLock()
         self._ticker: threading.Thread | None = None
         self._stop = threading.Event()
+        self._began = time.monotonic()
+        self._ended: dict[str, int] = {}
+        self.verbose = False
+        """Whether a terminal is told of every stage, one that was fresh too, as whoever reads a pipe is."""
+        self.sums_up = True
+        """Whether a terminal is told at the end how many stages there were: not where they were made for a command."""
 
     def _print_to(self, stream: TextIO) -> None:
         self._stream = stream
@@ -114,6 +120,9 @@ class Progress:
             label = f"\x1b[{COLORS.get(state, '0')}m{label}\x1b[0m"
         with self._guard:
             running = self._running.pop(name, None)
+            self._ended[state] = self._ended.get(state, 0) + 1
+            if state == "fresh" and self._live and not self.verbose:
+                return  # nothing was done: the sum tells
             self._erase()
             self._write(f"{label}{name:{self._width}}{took:>10}{weight:>11}{why}".rstrip() + "\n")
             self._draw()
@@ -135,6 +144,19 @@ class Progress:
             if text not in self._told:
                 self._told.add(text)
                 self.tell(text)
+
+    def sum_up(self) -> None:
+        """Say, on a terminal, how many stages there were, what became of them, and what it took."""
+        counts = [(state, self._ended[state]) for state in COLORS if state in self._ended]
+        if not counts or not self._live or not self.sums_up:
+            return
+        stages = sum(number for _, number in counts)
+        if len(counts) == 1:
+            what = f"{counts[0][0]}: all {stages} stages" if stages > 1 else f"{counts[0][0]}: the stage"
+        else:
+            what = f"{stages} stages: {', '.join(f'{number} {state}' for state, number in counts[::-1])}"
+        self.tell(f"{what}, in {time.monotonic() - self._began:.1f} s")
+        self._ended.clear()
 
     def close(self) -> None:
         """Stop drawing; leave no live line behind."""

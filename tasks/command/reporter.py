@@ -104,6 +104,7 @@ class Reporter:
 
     def complete_run(self) -> None:
         """End the run; a wrong word found only now has the exit code of wrong words, a user's command its own."""
+        self._progress.sum_up()
         self._progress.close()
         if self._status:
             raise SystemExit(self._status)

@@ -96,6 +96,7 @@ def _is_fresh(plain: _PlainRun) -> bool:
                     tell_fresh(builder, stage, session.progress, stage.name)
             if word == "image":
                 tell_outputs(builder, session.top, session.progress)
+        session.progress.sum_up()
         session.end()
     except Exception:  # noqa: BLE001  # as above
         return False

@@ -34,6 +34,7 @@ _OPENING = 60  # seconds in which QEMU has greeted, or does not work
 _AGAIN = 3.0  # seconds after which a guest that still runs is asked to end once more: its firmware heard nothing
 _PROGRAM = f"import sys; sys.path.insert(0, sys.argv[1]); from {__name__} import main; main()"
 _ASKED = {signal.SIGTERM, signal.SIGINT, signal.SIGHUP}
+_HEEDED = {*_ASKED, signal.SIGCHLD}
 
 
 class Job(NamedTuple):
@@ -93,6 +94,7 @@ def _run(job: Job) -> None:
             with popen.start(argv, stderr=messages, pass_fds=descriptors) as child:
                 theirs.close()
                 _await_greeting(ours, child, messages)
+                signal.pthread_sigmask(signal.SIG_BLOCK, _HEEDED)  # before anybody knows whom to ask; not QEMU's
                 _tell(started=running.facts(noted))
                 _leave_terminal()
                 return _attend(child, ours)
@@ -127,11 +129,9 @@ def _await_greeting(monitor: socket.socket, child: popen.Running, messages: Path
 
 def _attend(child: popen.Running, monitor: socket.socket) -> int:
     """Wait for QEMU to end, and have it end when asked to; return its exit status."""
-    heeded = {*_ASKED, signal.SIGCHLD}
-    signal.pthread_sigmask(signal.SIG_BLOCK, heeded)
     asked = False
     while (status := child.poll()) is None:
-        caught = signal.sigtimedwait(heeded, _AGAIN)
+        caught = signal.sigtimedwait(_HEEDED, _AGAIN)
         asked = asked or (caught is not None and caught.si_signo in _ASKED)
         if asked and child.poll() is None:
             qmp.power_down(monitor)

@@ -138,6 +138,22 @@ def test_a_variable_given_twice_is_refused() -> None:
         read("disk.size=1G", "disk.size=2G", "image")
 
 
+@pytest.mark.parametrize(
+    ("typed", "meant"),
+    [
+        ("-v image", "-v 2 image"),
+        ("-v", "-v 2"),
+        ("--verbose image", "-v 2 image"),
+        ("-v 1 image", "-v 1 image"),
+        ("image -v", "image -v"),
+        ("image", "image"),
+    ],
+)
+def test_all_stages_are_asked_for_as_everywhere(typed: str, meant: str) -> None:
+    """`-v` needs no number, though doit's does; behind a task it is the task's."""
+    assert invocation.verbose_first(typed.split()) == meant.split()
+
+
 def test_near_names() -> None:
     """A misspelt word is answered with what it may have meant."""
     assert invocation.meant("imgae", ["image", "kernel"]) == "Did you mean image?"

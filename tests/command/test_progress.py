@@ -43,6 +43,29 @@ def test_a_terminal_gets_colour_unless_refused(monkeypatch: pytest.MonkeyPatch) 
     assert "\x1b[32m" not in plain.getvalue()
 
 
+def test_a_terminal_is_told_what_worked_and_a_sum(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was fresh has a line only where all is asked for; a pipe has a line for each, and no sum."""
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("NO_COLOR", "1")
+
+    def said(stream: io.StringIO, *, verbose: bool = False, sums_up: bool = True, built: bool = True) -> list[str]:
+        progress = Progress(stream)
+        progress.verbose, progress.sums_up = verbose, sums_up
+        progress.finish("rootfs", "fresh", size=1)
+        progress.finish("kernel", "fresh", size=1)
+        if built:
+            progress.finish("assemble", "built", 0.5, 1)
+        progress.sum_up()
+        progress.close()
+        return [line.split(", in")[0].split("  ")[0] for line in stream.getvalue().splitlines()]
+
+    assert said(Terminal()) == ["built", "3 stages: 1 built, 2 fresh"]
+    assert said(Terminal(), verbose=True) == ["fresh", "fresh", "built", "3 stages: 1 built, 2 fresh"]
+    assert said(Terminal(), built=False) == ["fresh: all 2 stages"]
+    assert said(Terminal(), sums_up=False) == ["built"]
+    assert said(io.StringIO()) == ["fresh", "fresh", "built"]
+
+
 def test_live_lines_leave_nothing_behind(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is drawn while a stage runs is erased before its last line is written."""
     monkeypatch.setenv("TERM", "xterm")

@@ -47,6 +47,7 @@ class Graph:
         self.selection = Selection(session, others, usual)
         session.frozen |= self.selection.only_looks()
         session.looks_back |= self.selection.only_commands()
+        session.progress.sums_up = not self.selection.only_commands()
 
     def tasks(self) -> list[Task]:
         """Return the tasks of every recipe this command line can mean. Raises BootsmithError."""

@@ -30,13 +30,16 @@ if TYPE_CHECKING:
     from bootsmith.tasks.command.progress import Progress
     from doit.task import Task
 
+_ALL = 2  # doit's word for all that a task prints
 NO_ROOT = "needs no root"  # true of every command and stage
 
 
 def run() -> NoReturn:
     """Be doit."""
     relaying = [name for name, command in BY_NAME.items() if isinstance(command, HostCommand) and command.relays]
-    sys.argv[1:] = invocation.help_first(sys.argv[1:], [*arguments.commands(), *GROUPS, *BY_NAME], relaying)
+    sys.argv[1:] = invocation.help_first(
+        invocation.verbose_first(sys.argv[1:]), [*arguments.commands(), *GROUPS, *BY_NAME], relaying
+    )
     if sys.argv[1:] == ["--version"]:
         sys.stdout.write(f"bootsmith {bootsmith.__version__} on doit {'.'.join(map(str, VERSION))}\n")
         sys.exit()
@@ -80,6 +83,7 @@ def session(recipe: Path, top: Path, progress: Progress) -> Session:
         asked = arguments.read(sys.argv[1:])
     if not asked.runs:
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # whoever reads what it prints may have seen enough
+    progress.verbose = asked.options.get("verbosity") == _ALL
     return Session(recipe, asked, top, Path(get_initial_workdir() or top), progress)
 
 
