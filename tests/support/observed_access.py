@@ -62,13 +62,26 @@ class Supplies:
         return secrets[role]
 
 
+class Indexes:  # as the engine's, which are code of no stage: what they need is as if it had not been loaded
+    before, claimed = {}, {}
+
+    def of_input(self, role):
+        loaded = set(sys.modules)
+        from bootsmith.tasks.build import indexes
+
+        found = indexes.Indexes(stage.inputs, None).of_input(role)
+        for name in set(sys.modules) - loaded:
+            del sys.modules[name]
+        return found
+
+
 def hook(event, args):
     if event in ("open", "os.listdir", "os.scandir") and isinstance(args[0], (str, bytes)):
         opened.add(os.path.abspath(os.fsdecode(args[0])))
     elif event == "ctypes.dlopen" and args[0]:
         opened.add(os.fsdecode(args[0]))
 
-context = StageContext(stage, outputs, work, ToolRunner(), Supplies(), None, print, print)
+context = StageContext(stage, outputs, work, ToolRunner(), Supplies(), Indexes(), None, print, print)
 sys.addaudithook(hook)
 module, _, function = stage.run.partition(":")
 getattr(importlib.import_module(module), function)(context)
