@@ -7,6 +7,7 @@ BootsmithError
 │   ├── ToolFailed    a host program exited non-zero                        exit 1
 │   ├── ToolMissing   a host program is not installed                       exit 1
 │   ├── InputMissing  a declared input does not exist                       exit 1
+│   ├── TooSmall      a filesystem cannot become as small as asked          exit 1
 │   └── UnfitParams   a record holds parameters that its stage cannot take  exit 1
 ├── TestFailed        an image did not do what its recipe's test demands    exit 1
 │   └── Starved       the host was too busy for a boot to show anything     exit 1

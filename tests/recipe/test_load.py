@@ -89,7 +89,7 @@ def test_a_partitions_type_follows_from_mount_and_name(recipes: RecipeFolder, pa
     parts = recipes.load(SOURCE + f"disk: {{partitions: {{root: {{mount: /}}, {partition}}}}}").disk.partitions
     last = [*parts.values()][-1]
     assert last.type == kind
-    assert last.fs == {"esp": "vfat", "xbootldr": "vfat", "swap": "none"}.get(kind, "ext4")
+    assert last.fs == {"esp": "vfat", "xbootldr": "vfat", "swap": "swap"}.get(kind, "ext4")
 
 
 def test_uuids_follow_from_seed_and_name(recipes: RecipeFolder) -> None:

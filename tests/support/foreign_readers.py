@@ -330,7 +330,7 @@ def read_files(data: bytes, folder: Path) -> None:
         list(listing.lines(tree, tree.top, long=True, recursive=True))
         list(difference.between(image, image, (tree, tree)))
         entries = tuple(boot_entries.found(image))
-        subject = Subject(image, inspect.inspect(path), None, tree, entries)
+        subject = Subject(image, inspect.inspect(path).problems, None, tree, entries, lambda *_: None)
         checks = {name: check for name, check in verification.CHECKS.items() if name not in ("filesystems", "loader")}
         verification.to_text("x", [verification.judged(name, check, subject) for name, check in checks.items()])
 

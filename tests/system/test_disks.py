@@ -25,7 +25,8 @@ def fixture_project(tmp_path: Path) -> ToyProject:
     (tmp_path / "tree/boot/initrd.img-1").write_bytes(tiny_kernel.INITRD)
     for name in ("tree", "bare"):
         (tmp_path / name / "sbin").mkdir()
-        (tmp_path / name / "sbin/init").touch(0o755)
+        (tmp_path / name / "sbin/init").write_text("#!/bin/sh\n")
+        (tmp_path / name / "sbin/init").chmod(0o755)
     (tmp_path / "saved").mkdir()
     (tmp_path / "saved/manifest.json").write_text('[{"Config": "x", "Layers": ["a/layer.tar"]}]')
     (tmp_path / "tree/etc/fstab").write_text("/dev/sdz9 / ext4 defaults 0 1\n")
@@ -158,7 +159,7 @@ def test_a_kernel_of_ones_own_without_an_initrd(project: ToyProject) -> None:
         (("--output", "../link", "../tree"), "link is in the way: not a regular file"),
         (("--output", "/dev/null", "../tree"), "/dev/null is in the way: not a regular file"),
         (("--output", "../gone/disk.raw", "../tree"), "there is no such directory"),
-        (("--output", "../tree/disk.raw", "../tree"), "lies in, what the disk is made from"),
+        (("--output", "../tree/disk.raw", "../tree"), "lies in, what it is made from"),
     ],
 )
 @pytest.mark.parametrize("command", [BIOS, "build-efistub"])

@@ -121,13 +121,13 @@ class TestEdits:
         kernel.write_bytes(kernel.read_bytes() + b"another build")
         told = json.loads(small.doit("explain:esp", "--json"))
         assert {each["stage"] for each in told["stages"] if each["verdict"] == "build"} == {"kernel/mine"}
-        after = {"partition", "populate/esp", "assemble"}
+        after = {"partition", "populate/esp", "readback/esp", "assemble", "readback"}
         assert ran(small, "image:esp") == {"kernel/mine", *after}
         with (own / "initrd.img").open("ab") as file:
             file.write(bytes(512))
         assert ran(small, "image:esp") == {"initramfs/mine", *after}
         write(small, "esp", self.made("esp", "systemd-boot", cmdline="quiet"))
-        assert ran(small, "image:esp") == {"bootloader", "populate/esp", "assemble"}
+        assert ran(small, "image:esp") == {"bootloader", "populate/esp", "readback/esp", "assemble", "readback"}
 
     def test_in_the_tree_it_costs_the_root_filesystem(self, small: SmallProject, own: Path) -> None:
         """With kernels in /boot of the root filesystem, that is what holds them; nothing else is made."""
@@ -135,7 +135,7 @@ class TestEdits:
         small.doit("image:tree")
         kernel = own / "bzImage"
         kernel.write_bytes(kernel.read_bytes() + b"another build")
-        assert ran(small, "image:tree") == {"kernel/mine", "partition", "populate/root", "assemble"}
+        assert ran(small, "image:tree") == {"kernel/mine", "partition", "populate/root", "assemble", "readback"}
 
     def test_a_kernel_that_went_away_is_named(self, small: SmallProject, own: Path) -> None:
         """V7: an input that is missing is an error with its name, and the image stays what it was."""

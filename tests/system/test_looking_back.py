@@ -28,7 +28,8 @@ def fixture_top(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project whose recipe has a variable that must be given; it was built with one, and an override."""
     top = tmp_path_factory.mktemp("looking")
     (top / "tree/sbin").mkdir(parents=True)
-    (top / "tree/sbin/init").touch(0o755)
+    (top / "tree/sbin/init").write_text("#!/bin/sh\n")
+    (top / "tree/sbin/init").chmod(0o755)
     (top / "vmlinuz").write_bytes(bzimage())
     (top / "box.yaml").write_text(RECIPE)
     (top / "dodo.py").write_text(dodo("box.yaml"))

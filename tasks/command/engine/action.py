@@ -144,7 +144,7 @@ class Report(Action):
         self.session, self.builder = session, builder
 
     def act(self) -> None:
-        if self.task.options.get("rebuild"):
+        if (self.task.options or {}).get("rebuild"):  # none where another command needs the image
             from bootsmith.tasks.command.actions.rebuilding import rebuild
 
             rebuild(self.session, self.builder)

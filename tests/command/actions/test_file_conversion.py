@@ -186,7 +186,7 @@ def test_a_disk_that_begins_like_an_image_can_be_said_to_be_raw(call: Calls, dis
         ("in.raw", "a.vdi", {"from": "qcow2"}, "is not qcow2 but raw"),
         ("in.raw", "no/a.vdi", {}, "there is no such directory"),
         ("in.raw", "in.raw", {}, "in.raw is the image itself"),
-        ("in.raw", "a.vdi", {"cluster": "64K"}, "^--cluster: unknown key; known here: file, subformat"),
+        ("in.raw", "a.vdi", {"cluster": "64K"}, "^--cluster: unknown key; known here: file, size, subformat"),
         ("in.raw", "a.qcow2", {"cluster": "3K"}, "^--cluster: 3K cannot be a cluster; write a power of two"),
         ("in.raw", "a.qcow2", {"cluster": "64"}, "^--cluster: 64 has no unit; did you mean 64K?"),
         ("in.raw", "a.qcow2", {"compress": "xz"}, "^--compress: 'xz' is not a choice; known here: none, zlib, zstd"),

@@ -106,10 +106,10 @@ def test_diff_s_status_tells_whether_images_differ(disk: WholeDisk) -> None:
     other = disk.raw.with_name("other.raw")
     shutil.copy(disk.raw, other)
     assert not doit(disk, "diff", disk.raw.name, "other.raw").stdout
-    WholeDisk(other, disk.recipe).put("/etc/hostname", b"abc\n")
-    assert b"/etc/hostname: content\n" in doit(disk, "diff", disk.raw.name, "other.raw", status=1).stdout
+    WholeDisk(other, disk.recipe).put("/etc/issue", b"abc\n")
+    assert b"/etc/issue: added, file of 4 bytes\n" in doit(disk, "diff", disk.raw.name, "other.raw", status=1).stdout
     found = json.loads(doit(disk, "diff", "--json", disk.raw.name, "other.raw", status=1).stdout.split(b"\nfailed")[0])
-    assert found == [{"subject": "file", "name": "/etc/hostname", "how": "content"}]
+    assert found == [{"subject": "file", "name": "/etc/issue", "how": "added, file of 4 bytes"}]
 
 
 def test_verify_s_status_tells_whether_all_is_well(disk: WholeDisk, tmp_path: Path) -> None:

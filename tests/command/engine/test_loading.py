@@ -22,7 +22,7 @@ def unplannable(project: ToyProject) -> ToyProject:
     return project
 
 
-@pytest.mark.parametrize("word", ["setup", "build/a", "setup:toy", "imgae", "image setup"])
+@pytest.mark.parametrize("word", ["setup", "setup/a", "setup:toy", "imgae", "image setup"])
 def test_a_word_that_is_no_task_is_said_at_once(unplannable: ToyProject, word: str) -> None:
     """Whatever the plan would be: packages may be resolved for one, which takes long and needs the network."""
     done = unplannable.doit(*word.split())
