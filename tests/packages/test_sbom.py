@@ -1,7 +1,8 @@
 """Software bills of materials, read by a reader of our own.
 
 The two forms' schemas come in Python packages that draw in a dozen others each, too much for a test: what they demand
-of what is written here stands here. Both documents of a whole Debian passed those schemas when this was written.
+of what is written here stands here. Of a whole Debian CycloneDX's passed its schema, SPDX's the
+validator of its tools, when this was written.
 """
 
 from __future__ import annotations
