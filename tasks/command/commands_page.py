@@ -9,12 +9,7 @@ import inspect
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from bootsmith.tasks.command.table import (
-    COMMANDS,
-    GROUPS,
-    IMAGE,
-    KERNEL,
-    MACHINE,
+from bootsmith.tasks.command.command import (
     Command,
     HostCommand,
     ImageCommand,
@@ -23,6 +18,7 @@ from bootsmith.tasks.command.table import (
     RecipeCommand,
     TreeCommand,
 )
+from bootsmith.tasks.command.table import COMMANDS, GROUPS, IMAGE, KERNEL, MACHINE
 
 MARK = "<!-- Below: made from tasks/command/table.py by `python -m bootsmith.tasks.command.commands_page`. -->\n\n"
 PAGE = Path(__file__).resolve().parents[2] / "docs/reference/commands.md"

@@ -8,18 +8,10 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from bootsmith.tasks.build import workdir
+from bootsmith.tasks.command.command import Command, HostCommand, ImageCommand, PlanCommand, RecipeCommand, function
 from bootsmith.tasks.command.invocation import Invocation, meant, options
 from bootsmith.tasks.command.request import Request
-from bootsmith.tasks.command.table import (
-    COMMANDS,
-    GROUPS,
-    Command,
-    HostCommand,
-    ImageCommand,
-    PlanCommand,
-    RecipeCommand,
-    function,
-)
+from bootsmith.tasks.command.table import COMMANDS, GROUPS
 from bootsmith.tasks.errors import BootsmithError, UsageError
 from bootsmith.tasks.planning import products
 

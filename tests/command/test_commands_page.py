@@ -8,7 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 from bootsmith.tasks.command import commands_page
-from bootsmith.tasks.command.table import COMMANDS, GROUPS, Command
+from bootsmith.tasks.command.command import Command
+from bootsmith.tasks.command.table import COMMANDS, GROUPS
 
 from tests.support.checkout import CHECKOUT
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 from bootsmith.tasks.command import invocation
-from bootsmith.tasks.command.table import option
+from bootsmith.tasks.command.command import option
 from bootsmith.tasks.errors import UsageError
 
 

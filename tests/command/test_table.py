@@ -5,8 +5,8 @@ from __future__ import annotations
 import inspect
 
 import pytest
-from bootsmith.tasks.command import table
-from bootsmith.tasks.command.table import COMMANDS, Command, ImageCommand, TreeCommand
+from bootsmith.tasks.command.command import Command, ImageCommand, TreeCommand, function
+from bootsmith.tasks.command.table import COMMANDS, GROUPS
 
 
 def named(command: Command) -> dict[str, int]:
@@ -23,13 +23,13 @@ def named(command: Command) -> dict[str, int]:
 def test_what_a_command_names_is_there(command: Command) -> None:
     """No command is listed that would end in a traceback: its functions are there, and take what they are given."""
     for name, count in named(command).items():
-        inspect.signature(table.function(name)).bind(*range(count))
+        inspect.signature(function(name)).bind(*range(count))
 
 
 @pytest.mark.parametrize("command", COMMANDS, ids=lambda command: command.name)
 def test_a_command_stands_where_the_first_line_says(command: Command) -> None:
     """Who looks for what a command does finds its name in the first line of one file."""
-    module = inspect.getmodule(table.function(command.run))
+    module = inspect.getmodule(function(command.run))
     assert module is not None
     names, _, _ = (module.__doc__ or "").partition(":")
     assert command.name in names.split(", ")
@@ -37,7 +37,7 @@ def test_a_command_stands_where_the_first_line_says(command: Command) -> None:
 
 def test_no_name_is_given_twice() -> None:
     """A name means one command or one group of stages; an option of a command one thing."""
-    names = [*table.GROUPS, *(command.name for command in COMMANDS)]
+    names = [*GROUPS, *(command.name for command in COMMANDS)]
     assert len(names) == len(set(names))
     for command in COMMANDS:
         options = [param["long"] for param in command.params]

@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 
 import pytest
-from bootsmith.tasks.command.table import COMMANDS, GROUPS, IMAGE, Command
+from bootsmith.tasks.command.command import Command
+from bootsmith.tasks.command.table import COMMANDS, GROUPS, IMAGE
 from bootsmith.tasks.recipe.load import examine, load
 from bootsmith.tasks.recipe.loaders.kinds import KINDS
 from bootsmith.tasks.recipe.model.disk import Partition

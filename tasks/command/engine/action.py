@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
 from bootsmith.tasks.build.system_errors import in_words
+from bootsmith.tasks.command.command import Command, function
 from bootsmith.tasks.command.engine.refusal import refusing
 from bootsmith.tasks.command.reporter import tell_fresh, tell_outputs
 from bootsmith.tasks.command.request import Request
 from bootsmith.tasks.command.selection import positional
 from bootsmith.tasks.command.session import Session
-from bootsmith.tasks.command.table import Command, function
 from bootsmith.tasks.errors import BootsmithError
 from bootsmith.tasks.tools import priority
 from doit.action import BaseAction

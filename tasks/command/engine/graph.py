@@ -6,22 +6,14 @@ from collections.abc import Iterable, Iterator
 from functools import partial
 from typing import TYPE_CHECKING
 
+from bootsmith.tasks.command.command import Command, ImageCommand, TreeCommand, function
 from bootsmith.tasks.command.engine import arguments
 from bootsmith.tasks.command.engine.action import CommandAction, GroupTask, Report, StageAction, StageTask, WordsTask
 from bootsmith.tasks.command.invocation import meant, options
 from bootsmith.tasks.command.request import Request
 from bootsmith.tasks.command.selection import BY_NAME, ONE_PLAN, Selection, positional
 from bootsmith.tasks.command.session import Session
-from bootsmith.tasks.command.table import (
-    COMMANDS,
-    GROUPS,
-    IMAGE,
-    MACHINES,
-    Command,
-    ImageCommand,
-    TreeCommand,
-    function,
-)
+from bootsmith.tasks.command.table import COMMANDS, GROUPS, IMAGE, MACHINES
 from bootsmith.tasks.errors import UsageError
 from bootsmith.tasks.planning import inputs
 from doit.task import Task
@@ -31,7 +23,7 @@ if TYPE_CHECKING:
     from bootsmith.tasks.build.plan import Plan
     from bootsmith.tasks.build.secret import Secret
     from bootsmith.tasks.build.stage import Stage
-    from bootsmith.tasks.command.table import Param
+    from bootsmith.tasks.command.command import Param
 
 
 class Graph:

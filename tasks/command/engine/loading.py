@@ -13,13 +13,14 @@ import bootsmith
 from bootsmith.cache.display import escaped
 from bootsmith.cache.files import encoding
 from bootsmith.tasks.command import invocation
+from bootsmith.tasks.command.command import HostCommand
 from bootsmith.tasks.command.engine import arguments
 from bootsmith.tasks.command.engine.dependency import Dependency
 from bootsmith.tasks.command.engine.graph import Graph
 from bootsmith.tasks.command.engine.refusal import refusing
 from bootsmith.tasks.command.selection import BY_NAME
 from bootsmith.tasks.command.session import Session
-from bootsmith.tasks.command.table import GROUPS, HostCommand
+from bootsmith.tasks.command.table import GROUPS
 from bootsmith.tasks.errors import UsageError
 from doit import get_initial_workdir
 from doit.doit_cmd import DoitMain

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from bootsmith.tasks.command.table import COMMANDS, Command
+from bootsmith.tasks.command.command import Command
+from bootsmith.tasks.command.table import COMMANDS
 
 from tests.support.toy_project import ALL, ToyProject
 
