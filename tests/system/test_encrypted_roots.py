@@ -15,7 +15,7 @@ from tests.support.project import dodo, doit
 
 DEBIAN = """
 extends: minimal
-source+: {debian+: {packages+: [cryptsetup-initramfs]}}
+source: {debian: {packages+: [cryptsetup-initramfs]}}
 disk:
   partitions:
     esp: {type: esp, mount: /boot/efi, size: 256M}

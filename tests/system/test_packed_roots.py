@@ -34,7 +34,7 @@ test:
   timeout: 10m
   login: {user: root, password: {file: secrets/root.password}}
   run: ["touch /etc/written && ! touch /run/bootsmith/root/written", "grep -q 'overlay / overlay' /proc/mounts"]
-system+: {users: {root: {password: {file: secrets/root.password}}}}
+system: {users: {root: {password: {file: secrets/root.password}}}}
 """
 
 
