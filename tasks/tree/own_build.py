@@ -100,6 +100,10 @@ def run(ctx: Context) -> None:
     places = [*_system(root, network=params.network), ("w", str(top), _HOME.lstrip("/"))]
     places += _kept(ctx, params, top)
     (root / "build").mkdir()
+    _settle(root, params.epoch)
+    _settle(top, params.epoch)
+    for name in ("tmp", "var/tmp"):
+        (root / name).chmod(0o1777)
     env = {
         "PATH": _PATH,
         "HOME": "/tmp",  # noqa: S108  the sandbox's own
@@ -132,7 +136,8 @@ def _made(top: Path, params: BuildParams) -> Path:
         raise StageError(
             f"the build {params.name} made no {shown(params.output)}", "Let it, or name in output what it does make."
         )
-    if not made.resolve().is_relative_to(top.resolve()) or not made.is_file():
+    there = Path(os.path.realpath(made))  # Path.resolve() fails where a link leads to itself
+    if not there.is_relative_to(os.path.realpath(top)) or not there.is_file():
         what = "a folder: let the command pack it into a file" if made.is_dir() else "no file"
         raise StageError(f"{shown(params.output)} of the build {params.name} is {what}", "A build makes one file.")
     return made
@@ -142,7 +147,9 @@ def _kept(ctx: Context, params: BuildParams, top: Path) -> Iterator[tuple[str, s
     """Yield the places of folders that are kept from one run to the next."""
     for number, name in enumerate(params.scratch):
         folder = Path(str(ctx.hints[SCRATCH])) / str(number)
-        folder.mkdir(parents=True, exist_ok=True)
+        if not folder.is_dir():  # one that is kept may be another's, of the user namespace that made it
+            folder.mkdir(parents=True)
+            folder.chmod(0o755)
         (top / name).mkdir(parents=True, exist_ok=True)
         yield "w", str(folder), f"{_HOME.lstrip('/')}/{name}"
 
@@ -151,8 +158,6 @@ def _system(root: Path, *, network: bool) -> Iterator[tuple[str, str, str]]:
     """Make a root; yield what of the host is to be in it, and where."""
     for name in ("proc", "dev", "etc", "tmp", "var/tmp", "run"):
         (root / name).mkdir(parents=True)
-    for name in ("tmp", "var/tmp"):
-        (root / name).chmod(0o1777)
     for name in _SYSTEM:
         there = Path("/", name)
         if there.is_symlink():
@@ -167,6 +172,7 @@ def _settings(root: Path, *, network: bool) -> Iterator[tuple[str, str, str]]:
     """Make /etc: who there is, and of the host's what its programs need to find each other, or others elsewhere."""
     for name, text in _ACCOUNTS.items():
         (root / "etc" / name).write_text(text)
+        (root / "etc" / name).chmod(0o644)
     for pattern in (*_SETTINGS, *(_NETWORK if network else ())):
         for there in sorted(Path("/etc").glob(pattern)):
             place = root / "etc" / there.name
@@ -180,7 +186,10 @@ def _settings(root: Path, *, network: bool) -> Iterator[tuple[str, str, str]]:
 
 
 def _copy(source: Path, target: Path, epoch: int) -> None:
-    """Copy an input: a file or a folder, 0755 or 0644 by the exec bit, of one time, links as they are."""
+    """Copy an input: a file or a folder, 0755 or 0644 by the exec bit, of one time, links as they are.
+
+    Folders have their mode and time of `_settle`: whatever is made in one changes its time.
+    """
     target.parent.mkdir(parents=True, exist_ok=True)
     if not source.is_dir():
         if not source.is_file():
@@ -197,6 +206,7 @@ def _copy(source: Path, target: Path, epoch: int) -> None:
                 _copy_file(file, place, status.st_mode, epoch)
             elif stat.S_ISLNK(status.st_mode):
                 place.symlink_to(os.readlink(file))  # noqa: PTH115  any bytes, as they are
+                os.utime(place, (epoch, epoch), follow_symlinks=False)
             else:
                 raise StageError(
                     f"{shown(file)} is no file, folder or link", "Remove it, or name what is needed of it."
@@ -207,3 +217,10 @@ def _copy_file(source: str | Path, target: Path, mode: int, epoch: int) -> None:
     shutil.copyfile(source, target)
     target.chmod(0o755 if mode & 0o111 else 0o644)
     os.utime(target, (epoch, epoch))
+
+
+def _settle(top: Path, epoch: int) -> None:
+    """Give a folder and all folders below it one mode and one time, whatever our umask and the clock are."""
+    for folder, _, _ in os.walk(top, topdown=False):
+        Path(folder).chmod(0o755)
+        os.utime(folder, (epoch, epoch))

@@ -45,17 +45,29 @@ def make(
     return (folder / "made").read_bytes()
 
 
-def test_what_a_command_finds(tmp_path: Path) -> None:
-    """L14: its inputs, in a folder called the same everywhere; clock, locale, parallel make by variables; no more."""
-    said = make(
-        tmp_path,
-        "{ pwd; ls -R .; ./tool; cat deep/link; echo; stat -c '%a %Y' tool deep/er/a; "
-        "echo $SOURCE_DATE_EPOCH $MAKEFLAGS $LC_ALL $TZ $MINE; env | cut -d= -f1 | sort; } >out",
-        env={"MINE": "a b"},
-    ).decode()
+@pytest.mark.parametrize("mask", [0o022, 0o077, 0o002])
+def test_what_a_command_finds(tmp_path: Path, mask: int) -> None:
+    """L14: its inputs, in a folder called the same everywhere; clock, locale, parallel make by variables; no more.
+
+    The umask of who builds gets into none of it.
+    """
+    before = os.umask(mask)
+    try:
+        said = make(
+            tmp_path,
+            "{ pwd; ls -R .; ./tool; cat deep/link; echo; stat -c '%a %Y' tool deep/er/a deep/er deep kept; "
+            "stat -c %Y deep/link; stat -c %a . /etc /etc/passwd /tmp kept/folder; "
+            "echo $SOURCE_DATE_EPOCH $MAKEFLAGS $LC_ALL $TZ $MINE; env | cut -d= -f1 | sort; } >out",
+            env={"MINE": "a b"},
+            scratch=("kept/folder",),
+        ).decode()
+    finally:
+        os.umask(before)
     cpus = len(os.sched_getaffinity(0))
     assert said == (
-        f"/build\n.:\ndeep\nout\ntool\n\n./deep:\ner\nlink\n\n./deep/er:\na\ntool\na\n755 {EPOCH}\n644 {EPOCH}\n"
+        "/build\n.:\ndeep\nkept\nout\ntool\n\n./deep:\ner\nlink\n\n./deep/er:\na\n\n./kept:\nfolder\n\n./kept/folder:\n"
+        f"tool\na\n755 {EPOCH}\n644 {EPOCH}\n755 {EPOCH}\n755 {EPOCH}\n755 {EPOCH}\n{EPOCH}\n"
+        "755\n755\n644\n1777\n755\n"
         f"{EPOCH} -j{cpus} C.UTF-8 UTC a b\n"
         "HOME\nLC_ALL\nMAKEFLAGS\nMINE\nPATH\nPWD\nSOURCE_DATE_EPOCH\nTMPDIR\nTZ\n"
     )
@@ -92,6 +104,7 @@ def test_folders_that_are_kept(tmp_path: Path) -> None:
         ("mkdir out", "out of the build it is a folder"),
         ("ln -s /etc/passwd out", "out of the build it is no file"),
         ("ln -s ../../../../../../../../../../etc/passwd out", "out of the build it is no file"),
+        ("ln -s out out", "out of the build it is no file"),
         ("mkfifo out", "out of the build it is no file"),
     ],
 )
