@@ -8,6 +8,7 @@ from __future__ import annotations
 import mmap
 import struct
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from functools import partial
 from typing import Final, NamedTuple
 
@@ -46,11 +47,20 @@ def take(ctx: Context) -> None:
         with mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_READ) as view:
             try:
                 image = Erofs(view, lambda: lz4.load(ctx.tool(lz4.LIBRARY)))
-            except (Damaged, struct.error) as error:
+            except Damaged as error:
                 raise StageError(f"{shown(file)} cannot be read: {error}", "Name an EROFS image.") from error
             sockets = volume_files.write(file, image.files(), ctx.outputs["tar"], ctx.outputs["index"])
     if sockets:
         ctx.tell(f"{shown(file)}: /{shown(sockets[0])}: sockets are no files of a tree, and left out")
+
+
+@contextmanager
+def _within() -> Iterator[None]:
+    """Tell of places that an image does not have: it breaks off, or tells of more than can be. Raises Damaged."""
+    try:
+        yield
+    except (struct.error, IndexError, OverflowError, ValueError) as error:
+        raise Damaged("it breaks off, or leads out of itself") from error
 
 
 class _Inode(NamedTuple):
@@ -66,11 +76,12 @@ class _Inode(NamedTuple):
 
 
 class Erofs:
-    """An image; `load_lz4` returns what unpacks that. Raises Damaged, and struct.error where it breaks off."""
+    """An image; `load_lz4` returns what unpacks that. Raises Damaged."""
 
     def __init__(self, view: mmap.mmap, load_lz4: Callable[[], Unpack]) -> None:
         self._view = view
-        head = _HEAD.unpack_from(view, _AT)
+        with _within():
+            head = _HEAD.unpack_from(view, _AT)
         if head[0] != MAGIC:
             raise Damaged("it is no EROFS")
         self._bits, self._root, self._time = head[3], head[5], head[7]
@@ -88,10 +99,8 @@ class Erofs:
 
     def files(self) -> Iterator[VolumeFile]:
         """Yield each file, the top first. Raises Damaged."""
-        try:
+        with _within():
             yield from self._below()
-        except struct.error as error:
-            raise Damaged("its inodes break off") from error
 
     def _below(self) -> Iterator[VolumeFile]:
         top = self._inode(self._root, "")
@@ -119,7 +128,7 @@ class Erofs:
                     entry = Entry(entry.path, "h", mtime=entry.mtime, link=names[number])
                 else:
                     names[number] = entry.path
-                yield VolumeFile(entry, partial(self._data, inode) if entry.type == "f" else None)
+                yield VolumeFile(entry, partial(self._read, inode) if entry.type == "f" else None)
 
     def _listed(self, folder: _Inode) -> Iterator[tuple[int, bytes]]:
         """Yield the inode's number of each name in a directory: it has a list of its own in each block."""
@@ -131,6 +140,8 @@ class Erofs:
         for start in range(0, len(data), self._block):
             block = data[start : start + self._block]
             (first,) = struct.unpack_from("<H", block, 8)
+            if not 12 <= first <= len(block):
+                raise Damaged(f"the list of /{shown(folder.entry.path)} has its names outside of it")
             rows = [struct.unpack_from("<QH", block, at) for at in range(0, first - 11, 12)]
             ends = [*(begin for _, begin in rows[1:]), len(block)]
             for (number, begin), end in zip(rows, ends, strict=True):
@@ -209,6 +220,11 @@ class Erofs:
         for place, length in self._chunks(inode):
             (holes.hole if place is None else holes.data)(length)
         return holes.stretches()
+
+    def _read(self, inode: _Inode) -> Iterator[bytes]:
+        """Yield a file's data. Raises Damaged."""
+        with _within():
+            yield from self._data(inode)
 
     def _data(self, inode: _Inode) -> Iterator[bytes]:
         match inode.layout:

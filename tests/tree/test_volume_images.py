@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import mmap
 import os
 import random
+import re
 import struct
 import subprocess
 from pathlib import Path
@@ -13,8 +13,7 @@ import pytest
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.planning.site import Site
 from bootsmith.tasks.planning.stages import rootfs
-from bootsmith.tasks.tools import host
-from bootsmith.tasks.tree import erofs_image, layer, lz4, volume_files
+from bootsmith.tasks.tree import layer
 from bootsmith.tasks.tree.merged import Tree
 from bootsmith.tasks.tree.tar import scan
 
@@ -117,24 +116,63 @@ def test_a_broken_image_is_told(words: str, tree: Path, tmp_path: Path, monkeypa
     monkeypatch.chdir(tmp_path)
     whole = made("erofs", words, tree, tmp_path / "whole").read_bytes()
     chance = random.Random(words)
-    refused = 0
+    refused: list[str] = []
     for turn in range(15):
         damaged = bytearray(whole)
         for _ in range(4):
             at = 1024 + chance.randrange(min(len(damaged) - 1024, 8192 if turn % 2 else 1 << 30))
             damaged[at] = chance.randrange(256)
         damaged = damaged[: chance.randrange(len(damaged))] if turn % 5 == 0 else damaged
-        image = tmp_path / "damaged"
-        image.write_bytes(damaged)
+        folder = tmp_path / str(turn)
+        folder.mkdir()
+        (folder / "image").write_bytes(damaged)
+        monkeypatch.chdir(folder)
         try:
-            with image.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
-                source = erofs_image.Erofs(view, lambda: lz4.load(host.find("liblz4")))
-                volume_files.write(image, source.files(), tmp_path / "tar", tmp_path / "index")
-        except (volume_files.Damaged, StageError, struct.error):
-            refused += 1
-    assert refused >= 3
+            take("erofs", folder)
+        except StageError as error:
+            refused.append(error.message)
+    assert len(refused) >= 3
+    assert [each for each in refused if "image cannot be read" not in each and "image is empty" not in each] == []
+    monkeypatch.chdir(tmp_path)
     (tmp_path / "image").write_bytes(whole[:1500])
     with pytest.raises(StageError, match="image cannot be read: "):
+        take("erofs", tmp_path)
+
+
+NOWHERE = "it breaks off, or leads out of itself"
+
+
+@pytest.mark.parametrize(
+    ("edit", "what"),
+    [
+        ("names", "image cannot be read: the list of / has its names outside of it"),
+        ("number", f"image cannot be read: {NOWHERE}"),
+        ("attributes", f"image cannot be read: {NOWHERE}"),
+        ("data", f"image cannot be read: /file: {NOWHERE}"),
+    ],
+)
+def test_what_leads_out_of_an_image_is_told(
+    edit: str, what: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Names before their list, inodes beyond any image, attributes and data behind its end."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "top").mkdir()
+    (tmp_path / "top/file").write_bytes(b"text" * 3000)
+    data = bytearray(
+        made("erofs", "-zlz4 -Elegacy-compress -T0 -x-1", tmp_path / "top", tmp_path / "image").read_bytes()
+    )
+    (root,), (start,) = struct.unpack_from("<H", data, 1024 + 14), struct.unpack_from("<I", data, 1024 + 40)
+    names = (start << 12) + root * 32 + 32  # the list stands behind the compact inode of the top: ".", "..", "file"
+    if edit == "names":
+        struct.pack_into("<H", data, names + 8, 3)
+    elif edit == "number":
+        struct.pack_into("<Q", data, names + 24, 1 << 63)
+    else:
+        struct.pack_into("<Q", data, names + 24, (len(data) - (start << 12)) // 32)
+        form, attributes, size = (1 << 1, 0, 12000) if edit == "data" else (0, 1, 0)
+        data += struct.pack("<HHHHI", form, attributes, 0o100644, 1, size).ljust(32, b"\0")
+    (tmp_path / "image").write_bytes(data)
+    with pytest.raises(StageError, match=re.escape(what)):
         take("erofs", tmp_path)
 
 
