@@ -188,7 +188,7 @@ def _hand_over(ctx: Context, file: Path, target: Path, arch: str) -> int:
         archive.unpack(ctx, file, tar)
     merged = ctx.work / "base.tar"
     settings: Mapping[str, Any] = {}
-    if file.is_dir() or _is_image(tar):
+    if file.is_dir() or image_archive.holds_image(tar):
         image = SavedImage(file, tar, arch)
         container_image.lay(ctx, image, file, merged)
         settings = image.settings
@@ -211,10 +211,6 @@ def _hand_over(ctx: Context, file: Path, target: Path, arch: str) -> int:
     (target / "index.json").write_text(json.dumps({"schemaVersion": 2, "manifests": [{"mediaType": kind, **manifest}]}))
     (target / "oci-layout").write_text('{"imageLayoutVersion": "1.0.0"}')
     return size
-
-
-def _is_image(tar: Path) -> bool:
-    return any(each.path in ("index.json", image_archive.DOCKER) for each in scan(tar))
 
 
 def _put(what: Any, blobs: Path) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from bootsmith.tasks.errors import StageError
 
 DOCKER, OCI = "manifest.json", "oci-layout"
 """Files at the top, by which they are told."""
+_INDEX: Final = "index.json"
+"""By which a layout is read; one that lacks the other file is told by it."""
 _LARGEST: Final = 4 << 20  # bytes of such a file
 
 
@@ -31,7 +33,7 @@ def holds_image(tar: Path) -> bool:
     from bootsmith.tasks.tree.tar import scan
 
     try:
-        found = [entry for entry in scan(tar) if entry.path in (DOCKER, OCI) and entry.size <= _LARGEST]
+        found = [entry for entry in scan(tar) if entry.path in (DOCKER, OCI, _INDEX) and entry.size <= _LARGEST]
         with tar.open("rb") as file:
             return any(_kind(entry.path, os.pread(file.fileno(), entry.size, entry.offset)) for entry in found)
     except (StageError, OSError):
@@ -43,6 +45,10 @@ def _kind(name: str, data: bytes) -> str:
         found = json.loads(data)
     except (ValueError, RecursionError):
         return ""
+    if name == _INDEX:
+        rows = found.get("manifests") if isinstance(found, dict) else None
+        is_index = isinstance(rows, list) and any(isinstance(each, dict) and "digest" in each for each in rows)
+        return "an OCI image" if is_index else ""
     if name == OCI:
         return "an OCI image" if isinstance(found, dict) and "imageLayoutVersion" in found else ""
     images = found if isinstance(found, list) else []

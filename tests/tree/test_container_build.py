@@ -75,8 +75,9 @@ class Builds:
         self.context.mkdir()
         self._runs = 0
 
-    def base(self, name: str) -> None:
-        write_tar(self.folder / "recipes" / name, {**BASE, **programs("sh", "cat", "rm", "chown", "ln", "grep")})
+    def base(self, name: str, more: Mapping[str, bytes] | None = None) -> None:
+        files = {**BASE, **programs("sh", "cat", "rm", "chown", "ln", "grep"), **(more or {})}
+        write_tar(self.folder / "recipes" / name, files)
 
     def build(self, text: str, more: str = "") -> tuple[Tree, bytes]:
         """Build a Containerfile; return its tree, and the tar."""
@@ -118,7 +119,7 @@ def builds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Builds:
 
 def test_a_containerfile_is_built_offline(builds: Builds) -> None:
     """A1, A14, A22: its stages, arguments, context and images make the tree below a folder, to the same bytes twice."""
-    builds.base("base.tar")
+    builds.base("base.tar", {"manifest.json": b'{"name": "an app"}', "index.json": b"{}"})
     files = layout([packed(builds.folder, {"etc/": member("d"), "etc/extra": b"more"})])
     for name, data in files.items():
         (builds.folder / "recipes/other" / name).parent.mkdir(parents=True, exist_ok=True)

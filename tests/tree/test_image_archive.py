@@ -10,7 +10,9 @@ import pytest
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.planning.site import Site
 from bootsmith.tasks.planning.stages import rootfs, unpartitioned
+from bootsmith.tasks.tree import image_archive
 
+from tests.support.container_images import layout, saved
 from tests.support.recipe_folder import RecipeFolder
 from tests.support.single_stage import run_stage
 from tests.support.tar_members import write_tar
@@ -51,3 +53,21 @@ def test_an_image_is_no_tree(
         run_stage(stage, tmp_path / "work")
     assert "source: oci" in caught.value.hint
     assert "podman export" in caught.value.hint
+
+
+@pytest.mark.parametrize(
+    ("files", "holds"),
+    [
+        (layout([b"x"]), True),
+        ({name: data for name, data in layout([b"x"]).items() if name != "oci-layout"}, True),
+        (saved([b"x"]), True),
+        ({"manifest.json": b'{"name": "an app"}', "index.json": b'{"manifests": ["a.webmanifest"]}'}, False),
+        ({"index.json": b"[" * 100_000}, False),
+        ({"srv/index.json": layout([b"x"])["index.json"]}, False),
+    ],
+    ids=["OCI", "OCI without its mark", "docker", "a web site", "damaged", "below the top"],
+)
+def test_an_image_in_a_tar_is_told_by_content(files: dict[str, bytes], holds: bool, tmp_path: Path) -> None:
+    """Not by the names of its files, which others bear as well."""
+    write_tar(tmp_path / "t.tar", files)
+    assert image_archive.holds_image(tmp_path / "t.tar") is holds
