@@ -94,12 +94,17 @@ def _needs(packages: Sequence[Installed]) -> Iterator[list[int]]:
 
 def _url(package: Installed, release: Mapping[str, str]) -> str:
     """Return a package's URL, see purl-spec's types."""
-    vendor = quote(release.get("ID", "") or {"deb": "debian", "apk": "alpine", "alpm": "arch"}[package.kind], safe="")
+    vendor = _quoted(release.get("ID", "") or {"deb": "debian", "apk": "alpine", "alpm": "arch"}[package.kind])
     distro = "-".join(filter(None, (release.get("ID", ""), release.get("VERSION_ID", ""))))
     said = {"arch": package.arch, "distro": distro}
-    words = "&".join(f"{key}={quote(value, safe='')}" for key, value in said.items() if value)
-    version = quote(package.version, safe="~")
-    return f"pkg:{package.kind}/{vendor}/{quote(package.name, safe='')}@{version}" + (f"?{words}" if words else "")
+    words = "&".join(f"{key}={_quoted(value)}" for key, value in said.items() if value)
+    version = _quoted(package.version, "~")
+    return f"pkg:{package.kind}/{vendor}/{_quoted(package.name)}@{version}" + (f"?{words}" if words else "")
+
+
+def _quoted(word: str, safe: str = "") -> str:
+    """Return a word of the tree's records for a URL, whatever bytes it is of."""
+    return quote(word.encode("utf-8", "surrogateescape"), safe=safe)
 
 
 def _unique(made: object, bill: Bill) -> str:
@@ -182,7 +187,7 @@ def _supplier(maintainer: str) -> str:
 
 
 def _homepage(package: Installed) -> str:
-    return quote(package.homepage.encode("utf-8", "surrogateescape"), safe=":/?#[]@!$&'()*+,;=%~")
+    return _quoted(package.homepage, ":/?#[]@!$&'()*+,;=%~")
 
 
 def _relation(one: str, kind: str, other: str) -> dict[str, str]:

@@ -112,6 +112,16 @@ def test_spdx(tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("form", ["spdx", "cyclonedx"])
+def test_records_that_are_no_text(form: str, tmp_path: Path) -> None:
+    """Of machine, system and version, each byte that is no UTF-8 stands in the package URL as it is there."""
+    record = "Package: liba\nStatus: install ok installed\nVersion: 1\nArchitecture: a\udcff\nHomepage: x:\udcfc\n"
+    files = {"var/lib/dpkg/status": record, "etc/os-release": 'ID="d\udcfe"\nVERSION_ID="1\udcfd"\n'}
+    text, _ = bill(tmp_path / "a", form, files, locked=False)
+    assert "pkg:deb/d%FE/liba@1?arch=a%FF&distro=d%FE-1%FD" in text
+    assert "x:%FC" in text
+
+
 def test_cyclonedx(tmp_path: Path) -> None:
     """The same in the other form; what refers to a component names one that is there."""
     text, _ = bill(tmp_path / "a", "cyclonedx", DEBIAN)
