@@ -20,6 +20,8 @@ _BUILT_IN: Final = ("C", "POSIX", "C.utf8")
 _MAGIC: Final = 0xDE020109
 _HEAD: Final = struct.Struct("=8I")  # locarchive.h: magic, serial, names at, used, size, strings at, used, size
 _NAME: Final = struct.Struct("=3I")  # hash, the name's place, the record's
+_LONGEST: Final = 255
+"""Bytes of a locale's name, which is one of a folder as well."""
 _MOST: Final = 8 << 20
 """Bytes of an archive within which the names of its locales stand: they are its first part."""
 
@@ -71,5 +73,12 @@ def _archived(tree: Tree) -> set[str]:
     magic, _, at, _, size, *_ = _HEAD.unpack_from(data)
     if magic != _MAGIC or at + size * _NAME.size > len(data):
         return set()
-    places = (_NAME.unpack_from(data, at + number * _NAME.size)[1] for number in range(size))
-    return {data[place : data.find(b"\0", place)].decode("ascii", "replace") for place in places if place}
+    found: set[str] = set()
+    for number in range(size):
+        place = _NAME.unpack_from(data, at + number * _NAME.size)[1]
+        end = data.find(b"\0", place, place + _LONGEST + 1) if place else 0
+        if end < 0:
+            return set()
+        if place:
+            found.add(data[place:end].decode("ascii", "replace"))
+    return found

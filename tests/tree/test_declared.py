@@ -144,6 +144,24 @@ def archive(*names: str) -> bytes:
     return struct.pack("=8I", 0xDE020109, 1, 32, len(names), count, at, len(strings), 99) + table + strings
 
 
+@pytest.mark.parametrize(
+    ("made", "names"),
+    [
+        (archive("x" * 255), {"x" * 255}),
+        (archive("eo", "x" * 256), set()),
+        (archive("eo", "x" * 100_000), set()),
+        (archive("eo", "de")[:-1], set()),
+    ],
+    ids=["longest", "longer", "much longer", "open"],
+)
+def test_names_of_an_archive_are_names(made: bytes, names: set[str], build: TreeBuild) -> None:
+    """One that is longer than a folder's, or has no end, is of a damaged archive: it may not fill the memory."""
+    build.base({"./usr/lib/locale/locale-archive": made})
+    found = locales.known(build.tree(""))
+    assert found is not None
+    assert found - {"C", "POSIX", "C.utf8"} == names
+
+
 @pytest.mark.parametrize("cut", [None, 40, 10, 0])
 def test_locales_of_an_archive(cut: int | None, build: TreeBuild) -> None:
     """They are read out of it; of a damaged one none, and nothing worse."""
