@@ -30,8 +30,9 @@ ExecStart=/{SCRIPT}
 [Install]
 WantedBy=local-fs.target
 """
-# Nothing but the shell finds out where the root is. A table is written only where 1 MiB or more is free behind its
-# last partition, which then is the root; sfdisk moves the second GPT to the disk's end as it writes.
+# Nothing but the shell finds out where the root is. A table is written only where 2 MiB (4096 sectors) or more are free
+# behind its last partition, which then is the root: a growth leaves less, for the second GPT and up to a whole MiB.
+# sfdisk moves that GPT to the disk's end as it writes.
 _FIND: Final = r"""#!/bin/sh
 # Gives the root what is free behind it on its disk.
 set -eu
