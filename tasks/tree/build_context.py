@@ -69,24 +69,31 @@ def _ignored(top: Path) -> Callable[[str], bool] | None:
                 data = opened.read(_LARGEST + 1)
             if len(data) > _LARGEST:
                 raise StageError(f"{shown(file)} has more than {_LARGEST >> 20} MiB", "Name folders instead of files.")
-            return matcher(data.decode("utf-8", "surrogateescape"))
+            return matcher(data.decode("utf-8", "surrogateescape"), file)
     return None
 
 
-def matcher(text: str) -> Callable[[str], bool]:
+def matcher(text: str, file: Path) -> Callable[[str], bool]:
     """Return what tells whether an ignore file's patterns leave a path out: the last that matches it decides.
 
     Patterns are from the folder's top; one that matches a folder matches all that is in it. `!` takes back.
+    Raises StageError for what is no pattern, in words of the file.
     """
     rules: list[tuple[bool, re.Pattern[str]]] = []
-    for line in text.splitlines():
+    for number, line in enumerate(text.split("\n"), 1):
         pattern = line.strip()
         if not pattern or pattern.startswith("#"):
             continue
         kept = pattern.startswith("!")
         steps = [step for step in os.path.normpath(pattern[kept:].strip().lstrip("/")).split("/") if step]
         if steps and steps != ["."]:
-            rules.append((kept, re.compile(_expression("/".join(steps)) + "(?:/.*)?", re.DOTALL)))
+            try:
+                rules.append((kept, re.compile(_expression("/".join(steps)) + "(?:/.*)?", re.DOTALL)))
+            except re.error as error:
+                raise StageError(
+                    f"{shown(file)}:{number}: {shown(pattern)} is no pattern",
+                    "Write what is in [...] from the lower sign to the upper, or \\[ for the bracket itself.",
+                ) from error
 
     def ignored(path: str) -> bool:
         found = False

@@ -5,16 +5,27 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
+from bootsmith.cache.display import shown
+from bootsmith.tasks.errors import StageError
+
 
 def path_matcher(pattern: str) -> Callable[[str], bool]:
-    """Return what tells whether a pattern matches a path, both from the tree's top; leading slashes do not count."""
+    """Return what tells whether a pattern matches a path, both from the tree's top; leading slashes do not count.
+
+    Raises StageError for what is no pattern.
+    """
     steps = [step for step in pattern.split("/") if step]
     text = ""
     for step in steps[:-1]:
         text += "(?:.*/)?" if step == "**" else f"{_name(step)}/"
     for step in steps[-1:]:
         text += ".+" if step == "**" else _name(step)
-    found = re.compile(text, re.DOTALL)
+    try:
+        found = re.compile(text, re.DOTALL)
+    except re.error as error:
+        raise StageError(
+            f"{shown(pattern)} is no pattern", "Write what is in [...] from the lower sign to the upper."
+        ) from error
     return lambda path: found.fullmatch(path) is not None
 
 

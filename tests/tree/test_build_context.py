@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
+
 import pytest
+from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.tree.build_context import matcher
 
 PATHS = ("a", "a/b", "a/b.o", "a/c/d.o", "x.o", "x[1]", "keep/x.o", "ab/a")
@@ -31,5 +35,13 @@ PATHS = ("a", "a/b", "a/b.o", "a/c/d.o", "x.o", "x[1]", "keep/x.o", "ab/a")
 )
 def test_the_last_pattern_that_matches_decides(text: str, left_out: set[str]) -> None:
     """A22: patterns are read as container engines read them."""
-    ignored = matcher(text)
+    ignored = matcher(text, Path(".dockerignore"))
     assert {path for path in PATHS if ignored(path)} == left_out
+
+
+@pytest.mark.parametrize("pattern", ["[z-a]x", "a[^]", "!x/[9-0]"])
+def test_what_is_no_pattern_is_told(pattern: str) -> None:
+    """With its file and line, before anything is packed."""
+    what = re.escape(f".dockerignore:3: {pattern} is no pattern")
+    with pytest.raises(StageError, match=f"{what}\n"):
+        matcher(f"# x\r\n\r\n{pattern}\r\n", Path(".dockerignore"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.tree import patterns
 
 
@@ -36,6 +37,12 @@ from bootsmith.tasks.tree import patterns
 def test_wildcards(pattern: str, path: str, matches: bool) -> None:
     """`*`, `?` and `[...]` stay within one name, `**` crosses directories, all else stands for itself."""
     assert patterns.path_matcher(pattern)(path) is matches
+
+
+def test_what_is_no_pattern_is_told() -> None:
+    """A range from the upper to the lower sign, in words."""
+    with pytest.raises(StageError, match=r"/\[z-a\]x is no pattern"):
+        patterns.path_matcher("/[z-a]x")
 
 
 @pytest.mark.parametrize(
