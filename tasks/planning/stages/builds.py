@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bootsmith.tasks.build.stage import Stage
@@ -11,10 +9,10 @@ from bootsmith.tasks.recipe.model.files import BuiltFile
 from bootsmith.tasks.recipe.values.files import taken
 from bootsmith.tasks.tree import own_build
 from bootsmith.tasks.tree.own_build import BuildParams
-from bootsmith.tasks.tree.patterns import has_wildcard
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from pathlib import Path
 
     from bootsmith.tasks.planning.site import Site
     from bootsmith.tasks.recipe.model.build import Build
@@ -55,26 +53,13 @@ def inputs(build: Build) -> list[tuple[str, Path]]:
     """Return what a build reads, each with its place in the copy; what lies in another of them, that one brings."""
     found: dict[str, Path] = {}
     for path in build.inputs:
-        for each in _matched(path):
-            found.setdefault(place(each, build), each)
+        for each in sorted(build.matched(path)) if build.is_pattern(path) else [path]:
+            found.setdefault(build.place(each), each)
+    if "." in found:
+        return [(".", found["."])]
     inside = sorted(found)
     return [
         (each, found[each])
         for each in inside
         if not any(each.startswith(f"{above}/") and found[above].is_dir() for above in inside if above != each)
     ]
-
-
-def place(path: Path, build: Build) -> str:
-    """Return where a file stands in the copy of the build's folder, "." for that itself, ".." where it is elsewhere."""
-    return os.path.relpath(os.path.normpath(path), os.path.normpath(str(build.dir)))
-
-
-def _matched(path: Path) -> list[Path]:
-    """Return what a pattern matches; a file that is no pattern matches itself, be it there or not."""
-    if not has_wildcard(str(path)):
-        return [path]
-    import glob
-
-    found = glob.glob(str(path), recursive=True, include_hidden=True)  # noqa: PTH207  a Path's leaves out no hidden file
-    return [Path(each) for each in sorted(found)]

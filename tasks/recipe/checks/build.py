@@ -20,13 +20,16 @@ def _inputs(recipe: Recipe) -> Iterable[Finding]:
     for name, build in recipe.build.items():
         top = os.path.normpath(str(build.dir))
         for number, path in enumerate(build.inputs):
-            inside = os.path.relpath(os.path.normpath(path), top)
+            inside = build.place(path)
             where: KeyPath = ("build", name, "inputs", number)
             if inside == ".." or inside.startswith("../"):
                 there, here = shown(Path(os.path.normpath(path))), shown(Path(top))
                 what = f"{there} is not in {here}, where the command runs"
                 yield where, f"{what}; let build.{name}.dir name a folder that holds both"
-            elif not any(sign in inside for sign in "*?[") and not path.exists():
+            elif build.is_pattern(path):
+                if next(build.matched(path), None) is None:
+                    yield where, f"{shown(inside)} matches nothing in {shown(Path(top))}; mend it, or leave it out"
+            elif not path.exists():
                 yield where, f"{shown(path)} does not exist; create it, or leave it out"
         for folder in build.scratch:
             if build.output == folder or build.output.startswith(f"{folder}/"):

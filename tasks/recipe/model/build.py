@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,4 +29,21 @@ class Build:
     @property
     def has_patterns(self) -> bool:
         """Whether what it reads may be another file next time."""
-        return any(sign in str(path) for path in self.inputs for sign in "*?[")
+        return any(self.is_pattern(path) for path in self.inputs)
+
+    def is_pattern(self, path: Path) -> bool:
+        """Tell whether an input is a pattern: the folder that it runs in is none, whatever that is called."""
+        return any(sign in self.place(path) for sign in "*?[")
+
+    def place(self, path: Path) -> str:
+        """Return where a file stands in the folder, "." for that itself, "../..." where it is elsewhere."""
+        return os.path.relpath(os.path.normpath(path), os.path.normpath(str(self.dir)))
+
+    def matched(self, path: Path) -> Iterator[Path]:
+        """Yield what an input that is a pattern matches, in no order."""
+        import glob
+
+        top = os.path.normpath(str(self.dir))
+        found = glob.iglob(self.place(path), root_dir=top, recursive=True, include_hidden=True)  # noqa: PTH207  hidden
+        for each in found:
+            yield Path(top, each)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import pytest
 from bootsmith.tasks.planning import make
 from bootsmith.tasks.planning.site import Site
+from bootsmith.tasks.planning.stages import builds
 from bootsmith.tasks.recipe.load import load
 from bootsmith.tasks.recipe.model.files import BuiltFile
 from bootsmith.tasks.recipe.show import show
@@ -21,6 +23,8 @@ BAD = [
        "let build.a.dir name a folder that holds both")]),
     (TREE + "build: {a: {run: make, inputs: [none], output: x}}\n",
      ["5:33: build.a.inputs: recipes/none does not exist; create it, or leave it out"]),
+    (TREE + 'build: {a: {run: make, inputs: ["*.yaml", "no[nt]e/*.c"], output: x}}\n',
+     ["5:43: build.a.inputs: no[nt]e/*.c matches nothing in recipes; mend it, or leave it out"]),
     (TREE + "build: {a: {run: make, inputs: [x.yaml], output: o/x, scratch: [o]}}\n",
      [("5:50: build.a.output: o/x lies in o, which is kept: an old one could be taken for a new one; "
        "let the command copy it out of there")]),
@@ -73,3 +77,25 @@ def test_what_is_taken_is_made(recipes: RecipeFolder) -> None:
     assert sorted(takers) == ["kernel", "layers/1-files"]
     assert recipe.build["unused"].dir == recipe.file.parent
     assert recipe.layers[0].files["/b"].source == BuiltFile("prog")  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "found"),
+    [
+        ('., "*.c", a.c, d, d/e.h', ["."]),
+        ("d/e.h, d, a.c", ["a.c", "d"]),
+        ("a.c, d/e.h", ["a.c", "d/e.h"]),
+        ('"**/e.h", "*.c"', ["a.c", "d/e.h"]),
+    ],
+)
+def test_what_lies_in_another_input_is_read_once(inputs: str, found: list[str], recipes: RecipeFolder) -> None:
+    """Of the folder itself as of any other: it brings what is below it. What a folder is called makes no pattern."""
+    for name in ("[src]*/a.c", "[src]*/d/e.h", "s/a.c"):
+        recipes.write(name, "")
+    words = ", ".join(
+        f'"[src]*/{each}"' if each != "." else '"[src]*"' for each in (word.strip('" ') for word in inputs.split(","))
+    )
+    recipe = recipes.load(f'{TREE}build: {{a: {{run: make, dir: "[src]*", inputs: [{words}], output: x}}}}\n')
+    assert [each for each, _ in builds.inputs(recipe.build["a"])] == found
+    assert recipe.volatile is ("*" in inputs)
+    assert all(path.exists() for _, path in builds.inputs(recipe.build["a"]))
