@@ -34,6 +34,9 @@ _PRIORITIES: Final = {
 }
 
 
+_ALL: Final = "Resolve all packages: `doit update`."
+
+
 def _no_control(package: Package) -> bytes:
     raise StageError(f"no mirror lists {package.name} {package.version} any more", "Run `doit update`.")
 
@@ -107,8 +110,8 @@ def resolve_packages(  # noqa: PLR0917  as resolve, of some packages
 ) -> LockFile:
     """Return a lock with the newest versions of some of its packages, and of what these need then; all else stays.
 
-    apt is told that what the lock has is installed, and asked for these alone. Raises RecipeError, StageError,
-    ToolMissing.
+    apt is told that what the lock has is installed, and asked for these alone. What lies above something that moved, and
+    does not go with it, is refused. Raises RecipeError, StageError, ToolMissing.
     """
     release = next((each for each in lists.releases(recipe) if each.source), None)
     had = {package.name for package in kept.of_tree}
@@ -124,11 +127,14 @@ def resolve_packages(  # noqa: PLR0917  as resolve, of some packages
         known = Known(apt, repositories)
         tree = Installed(apt, kept.packages, control)
         base = _moved(LayerPackages(kept.packages, ()), names, release.source, tree, known)
-        layers = {}
+        layers, moved = {}, base.packages != kept.packages
         for name, layer in kept.layers.items():
             tree.change(layer)
             layers[name] = _moved(layer, names, release.source, tree, known)
             tree.change(layers[name])
+            moved = moved or layers[name] != layer
+            if moved:
+                _check_whole(tree, name, names)
     return LockFile(kept.request, kept.date, base.packages, kept.files, layers)
 
 
@@ -138,18 +144,32 @@ def _moved(layer: LayerPackages, names: Sequence[str], debian: Debian, tree: Ins
     wanted = [name for name in names if name in own]
     if not wanted:
         return layer
+    kept_out = [f"{name}-" for name in sorted({*debian.exclude, *layer.removed}) if name not in tree.packages]
     tree.tell()
-    chosen, removed = _chosen(debian, tree.apt, wanted, ", ".join(wanted))
+    try:
+        chosen, removed = _chosen(debian, tree.apt, [*wanted, *kept_out], f"the newest {', '.join(wanted)}")
+    except ToolFailed as error:
+        what = f"the newest {', '.join(wanted)} cannot be installed, all else staying as it is"
+        raise ToolFailed(what, _ALL, tail=error.tail, status=error.status) from error
     if gone := [name for name in removed if name in tree.packages]:
-        raise StageError(
-            f"the newest {', '.join(wanted)} would remove {', '.join(gone)}", "Resolve all packages: `doit update`."
-        )
+        raise StageError(f"the newest {', '.join(wanted)} would remove {', '.join(gone)}", _ALL)
     for about in _stanzas(tree.apt.text("apt-cache", "show", *chosen)) if chosen else ():
         if chosen[f"{about['Package']}={about['Version']}"] == about["SHA256"]:
             name = about["Package"]
             own[name] = known.package(about, asked=own[name].asked if name in own else False)
             tree.packages[name] = own[name]
     return LayerPackages(tuple(own[name] for name in sorted(own)), layer.removed)
+
+
+def _check_whole(tree: Installed, layer: str, names: Sequence[str]) -> None:
+    """Refuse a tree in which a package lacks what it depends on, or conflicts with another. Raises ToolFailed."""
+    tree.tell()
+    done = tree.apt.run("apt-get", "-q", "-o", "Debug::NoLocking=true", "check")
+    if done.status:
+        said = (done.stdout + done.stderr).decode(errors="replace")
+        shown = re.sub(r"(?s).*?(The following packages have unmet|E: )", r"\1", said, count=1).strip()
+        what = f"the packages of the layer {layer} do not go with the newest {', '.join(names)}"
+        raise ToolFailed(what, _ALL, tail=shown)
 
 
 def _layers(

@@ -250,6 +250,37 @@ def test_one_package_is_brought_up_to_date(load_recipe: LoadRecipe, archive: Arc
     assert [p.asked for p in second.packages] == [p.asked for p in first.packages]
 
 
+def test_a_package_does_not_leave_behind_what_depends_on_it(
+    load_recipe: LoadRecipe, archive: Archive, tmp_path: Path
+) -> None:
+    """What a layer has of one version alone goes with that one: refused before the lock is written, with what to do."""
+    store, path = Store(tmp_path / "store"), tmp_path / "recipes/x.lock"
+    recipe = load_recipe("packages: [lib, editor]", "layers: [packages: [mailer], {name: dev, packages: [lib-dev]}]\n")
+    first = renewal.ensure(recipe, path, store, lambda _: None)
+    lib = next(package for package in first.packages if package.name == "lib")
+    store.put_sha256(archive.security / lib.filename, lib.sha256)
+    written = path.read_bytes()
+    archive.advance()
+    with pytest.raises(ToolFailed, match="the packages of the layer dev do not go with the newest lib") as refused:
+        renewal.update(recipe, path, store, lambda _: None, ["lib"])
+    assert refused.value.hint == "Resolve all packages: `doit update`."
+    assert "lib-dev : Depends: lib (= 1.1)" in refused.value.tail
+    assert path.read_bytes() == written
+    (change,) = renewal.update(recipe, path, store, lambda _: None, ["editor"])
+    assert str(change) == "editor 1 -> 2"
+
+
+def test_what_is_excluded_stays_out_of_a_single_update(
+    load_recipe: LoadRecipe, archive: Archive, tmp_path: Path
+) -> None:
+    """Though the newest version of a package recommends it."""
+    store, path = Store(tmp_path / "store"), tmp_path / "recipes/x.lock"
+    recipe = load_recipe("packages: [editor]\nrecommends: true\nexclude: [extra]")
+    renewal.ensure(recipe, path, store, lambda _: None)
+    archive.advance()
+    assert [str(each) for each in renewal.update(recipe, path, store, lambda _: None, ["editor"])] == ["editor 1 -> 2"]
+
+
 def test_newer_versions_are_found_again(load_recipe: LoadRecipe, archive: Archive, tmp_path: Path) -> None:
     """Resolving again takes what the mirror has now, though the lists are kept between runs."""
     recipe = load_recipe("packages: [lib]")

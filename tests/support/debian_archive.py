@@ -31,6 +31,7 @@ PACKAGES: dict[str, list[Fields]] = {
         {"Package": "extra", "Version": "1.0"},
         {"Package": "systemd-boot-efi", "Version": "257"},
         {"Package": "mailer", "Version": "1", "Provides": "mail-agent (= 1), smtp"},
+        {"Package": "lib-dev", "Version": "1.1", "Depends": "lib (= 1.1)"},
         {"Package": "broken", "Version": "1", "Depends": "nowhere"},
         {"Package": "rival", "Version": "1", "Conflicts": "tool"},
         {"Package": "linux-image-amd64", "Version": "6.12", "Depends": "linux-image-6.12-amd64 (= 6.12)"},
@@ -39,7 +40,10 @@ PACKAGES: dict[str, list[Fields]] = {
     ],
     "trixie-updates": [{"Package": "tzdata", "Version": "2025b-0", "Architecture": "all", "Priority": "required"}],
     "trixie-security": [{"Package": "lib", "Version": "1.1"}],
-    "trixie-later": [{"Package": "lib", "Version": "1.2"}],
+    "trixie-later": [
+        {"Package": "lib", "Version": "1.2"},
+        {"Package": "editor", "Version": "2", "Recommends": "extra"},
+    ],
     "bookworm": [{"Package": "base-files", "Version": "12", "Essential": "yes", "Priority": "required"}],
 }
 """Of each release below; what `trixie-later` says is the security archive's next state."""
@@ -72,58 +76,58 @@ RELEASES: dict[str, Fields] = {
 KEY = """\
 -----BEGIN PGP PUBLIC KEY BLOCK-----
 
-mDMEZ3SFgBYJKwYBBAHaRw8BAQdA27ifK71XASFbdc1GR74p8fIADDFlc/IelwkF
-LJlW8nW0DFRlc3QgYXJjaGl2ZYiQBBMWCAA4FiEELiKC5nne6xZpwXv4zgN0XYIc
-ePMFAmd0hYACGwMFCwkIBwIGFQoJCAsCBBYCAwECHgECF4AACgkQzgN0XYIcePM8
-qQEAr9cyeHf9UKLv5pfq2gLPdmD8O/4086oni5O9nUY5NM4BAOimCDD6wmS7ONEp
-VgZwZV2H05tAprhp/9dEcqOKFfkJ
-=eEja
+mDMEZ3SFgBYJKwYBBAHaRw8BAQdAIPWq7Z1hcmfjqW+EIgEfy+0BbLDLPRX9aJlA
+okPoJg20DFRlc3QgYXJjaGl2ZYiQBBMWCAA4FiEES7vvJq2RJeC2Zpe7EfV+xguJ
+t8cFAmd0hYACGwMFCwkIBwIGFQoJCAsCBBYCAwECHgECF4AACgkQEfV+xguJt8cE
+bAEAg9KbxmXMYUAS0JxzHUvh9zeM12jcbClD5pYCHR1ZNdoBAOXcpL8Pu0E7l94N
+H0xLFGlVMnwvy6afNURTI0iaknUP
+=+yvp
 -----END PGP PUBLIC KEY BLOCK-----
 """
 SIGNATURES: dict[str, str] = {
     "trixie": """\
 -----BEGIN PGP SIGNATURE-----
 
-iHUEARYKAB0WIQQuIoLmed7rFmnBe/jOA3Rdghx48wUCaLOQgAAKCRDOA3Rdghx4
-8yN+APoCNee9XHXH1Jh1s48tMS3VZMLtlktRI2J7fSiCG7OT2gD9GfxIyUQ6uLtn
-x8q7xcaCGv75c3oJOJSW6XnTOg1OdgQ=
-=x9gw
+iHUEARYKAB0WIQRLu+8mrZEl4LZml7sR9X7GC4m3xwUCaLOQgAAKCRAR9X7GC4m3
+x2dOAP96a1e4BIkQ1/ev4vwcxGt9N9Z+49hMYJAiVdzJSEKVZQEAnDv1Vx95ibS+
+e22MJpfUrGLa2ZIJJpgMT7JJ488DdgE=
+=egqr
 -----END PGP SIGNATURE-----
 """,
     "trixie-updates": """\
 -----BEGIN PGP SIGNATURE-----
 
-iHUEARYKAB0WIQQuIoLmed7rFmnBe/jOA3Rdghx48wUCaLOQgAAKCRDOA3Rdghx4
-8zjCAQDX8IVxr1CVvQAkiLtLz1axMi/9BdNcrbW48J/f2S84dQD/YvSJww8XavKS
-r1lpU03DVDHi1MNSuCaGrCaPhDGcUgw=
-=GCWx
+iHUEARYKAB0WIQRLu+8mrZEl4LZml7sR9X7GC4m3xwUCaLOQgAAKCRAR9X7GC4m3
+xyqFAP0VZpEYtTALiSdnebXJKyF1QXMnTvm4Kan6wcIVddK/3wD/ZMtbFAzTgCW4
+c5HYvKwVXllsF735zJWwcX5TwfKAyA4=
+=wcyK
 -----END PGP SIGNATURE-----
 """,
     "trixie-security": """\
 -----BEGIN PGP SIGNATURE-----
 
-iHUEARYKAB0WIQQuIoLmed7rFmnBe/jOA3Rdghx48wUCaLOQgAAKCRDOA3Rdghx4
-89+HAQC4qZBcGSJLfn3yEQe/AOYlz4sM3kd6gZKwOV0EOlEOQQEA1rdf5Co7BRG7
-HIzlJEGu7K+x+l9SqqhycSB97+tmBAg=
-=bblI
+iHUEARYKAB0WIQRLu+8mrZEl4LZml7sR9X7GC4m3xwUCaLOQgAAKCRAR9X7GC4m3
+x1v1AQCAOMQz7nSzFzgZwEn98Q+EtBm0mYydsxeATAZ2cLqf0QEAkfymm7WLjsc+
+z6lqs/YAplI4bp+53w7nbA956bAQtgk=
+=+rer
 -----END PGP SIGNATURE-----
 """,
     "trixie-later": """\
 -----BEGIN PGP SIGNATURE-----
 
-iHUEARYKAB0WIQQuIoLmed7rFmnBe/jOA3Rdghx48wUCaLOQgAAKCRDOA3Rdghx4
-8wLmAQDD1IMyEZMmf8ZknMgcW4mg0zQwPpA4bJCTresNq+rgyAEArhNjUZEPVEu4
-BiQobXsmJ3rJGGBzKOGgSkRnviEm5gM=
-=U40k
+iHUEARYKAB0WIQRLu+8mrZEl4LZml7sR9X7GC4m3xwUCaLOQgAAKCRAR9X7GC4m3
+xyTFAQDf0QLd/IJ6GFnfmrxK4ifGKDPJ7+SmyRAiu+o+wgpohgD/TZ6r6ZZc5bMh
+1vlJdZ9kBysEF04CPAt5w1jPaS8HRgM=
+=hQZl
 -----END PGP SIGNATURE-----
 """,
     "bookworm": """\
 -----BEGIN PGP SIGNATURE-----
 
-iHUEARYKAB0WIQQuIoLmed7rFmnBe/jOA3Rdghx48wUCaLOQgAAKCRDOA3Rdghx4
-83+cAQCBK+2scckgQfRQW0LiMOGlysoNrO3Uq2TDL0cdWe9CBQEA/ePpRdBhGdf5
-C0dt3+MLoQQxIHF2gBeHPZoNGvIhyAY=
-=B3al
+iHUEARYKAB0WIQRLu+8mrZEl4LZml7sR9X7GC4m3xwUCaLOQgAAKCRAR9X7GC4m3
+x2o/AQDUMp6+I1jDN3DYhanNikGihm+A82+Iqq6ibiyJ+ZRc/QEAx3IFCzhndhaJ
+fv3JF5t8hnwAbqNd6TzzklM2cCB1TQ4=
+=e3o4
 -----END PGP SIGNATURE-----
 """,
 }
