@@ -25,11 +25,20 @@ def verify(image: Image, problems: Sequence[str], expected: Expected | None, che
     with contextlib.suppress(StageError, UsageError):  # what is damaged, the check of filesystems says
         entries = tuple(boot_entries.found(image))
     with contextlib.suppress(StageError, UsageError):
-        tree = system_tree.whole(image)
+        tree = _tree(image, expected)
     subject = Subject(image, tuple(problems), expected, tree, entries, checker)
     skipped = expected.skip if expected else ()
     for name, check in CHECKS.items():
         yield judged(name, check, subject) if name not in skipped else Verdict(name, "the recipe skips it", made=False)
+
+
+def _tree(image: Image, expected: Expected | None) -> system_tree.SystemTree | None:
+    """Return the system on an image: on the partition that the recipe says, None where nothing there can be read."""
+    if expected is None or len(expected.partitions) != len(image.parts):
+        return system_tree.whole(image)
+    pairs = zip(image.parts, expected.partitions, strict=True)
+    root = next((number for number, wanted in pairs if wanted.mount == "/"), None)
+    return system_tree.whole(image, root) if root in image.readable else None
 
 
 def judged(name: str, check: Check, subject: Subject) -> Verdict:

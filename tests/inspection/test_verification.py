@@ -184,6 +184,21 @@ def test_what_a_system_mends_by_itself_is_not_wrong(disk: WholeDisk) -> None:
     assert "which is not there" in disk.verdicts()["services"].wrong[0]
 
 
+def test_the_root_is_the_partition_that_the_recipe_says(disk: WholeDisk, tmp_path: Path) -> None:
+    """Another system before it, such as a rescue image, is not judged; nor is any, where that one is locked."""
+    other = tmp_path / "rescue.img"
+    for path in ("rescue/etc/x", "rescue/bin"):
+        (tmp_path / path).mkdir(parents=True)
+    argv = ["mke2fs", "-q", "-t", "ext4", "-d", tmp_path / "rescue", other, "8M"]
+    subprocess.run(argv, check=True, capture_output=True)
+    disk.write(disk.start("esp"), other.read_bytes())
+    assert not any(disk.verdicts()[name].wrong for name in ("hostname", "machine-id", "passwords", "settings"))
+    assert disk.verdicts(alone=True)["fstab"].about == "there is none, or it is empty"
+    disk.write(disk.start("root"), b"LUKS\xba\xbe\x00\x02".ljust(4096, b"\0"))
+    assert [each.made for each in disk.verdicts().values()].count(False) >= len(verification.system_checks.CHECKS)
+    assert disk.verdicts()["hostname"].about == "no system on it that can be read"
+
+
 def test_a_recipe_may_demand_more_or_less(whole: WholeDisk) -> None:
     """`verify.min_free` of the root, and checks that are not made (W14)."""
     asked = replace(whole.recipe, verify=Verify(10 << 30, ("hostname", "table")))
