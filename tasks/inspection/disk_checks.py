@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from bootsmith.cache.display import shown
 from bootsmith.tasks.disk.parts import Part
 from bootsmith.tasks.disk.sizing import human
+from bootsmith.tasks.disk.superblock import Filesystem
 from bootsmith.tasks.errors import UsageError
 from bootsmith.tasks.inspection import system_tree
 from bootsmith.tasks.inspection.boot_entries import Found, Named
@@ -80,15 +81,21 @@ def filesystems(subject: Subject) -> Iterator[str]:
             if inside is None:
                 yield f"!partition {name} is empty, the recipe's has {kind}"
                 continue
-            facts = (inside.kind, inside.uuid), (kind, partition.uuid)
-            if facts[0] != facts[1]:
-                yield "!partition {} holds {} {}, the recipe's has {} {}".format(name, *facts[0], *facts[1])
+            if not _is(inside, kind, partition.uuid):
+                holds = f"{inside.kind} {inside.uuid}"
+                yield f"!partition {name} holds {holds}, the recipe's has {kind} {partition.uuid}"
         if inside is None:
             continue
         yield f"{name} {inside.kind}"
         if part.number in subject.image.clear:
             yield from _unlocked(part, name, partition)
         yield from _sound(subject, part, name)
+
+
+def _is(inside: Filesystem, kind: str, uuid: str) -> bool:
+    """Tell whether a filesystem is of a kind; which ext one is follows from its features, which a recipe may choose."""
+    kinds = {"ext" if each.startswith("ext") else each for each in (inside.kind, kind)}
+    return len(kinds) == 1 and inside.uuid == uuid
 
 
 def _unlocked(part: Part, name: str, wanted: ExpectedPartition | None) -> Iterator[str]:
@@ -98,7 +105,7 @@ def _unlocked(part: Part, name: str, wanted: ExpectedPartition | None) -> Iterat
     if wanted and wanted.inner:
         kind, uuid = wanted.inner
         kind = "FAT32" if kind == "vfat" else kind
-        if inside is None or (inside.kind, inside.uuid) != (kind, uuid):
+        if inside is None or not _is(inside, kind, uuid):
             yield f"!the volume in partition {name} does not hold the {kind} {uuid} that the recipe's does"
 
 

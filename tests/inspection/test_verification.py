@@ -22,7 +22,7 @@ from bootsmith.tasks.recipe.model.recipe import Verify
 
 from tests.support.recipe_folder import SOURCE
 from tests.support.single_stage import run_stage
-from tests.support.whole_disk import UNITS, WholeDisk
+from tests.support.whole_disk import RECIPE, UNITS, WholeDisk
 
 ENTRY = "loader/entries/default.conf"
 
@@ -197,6 +197,29 @@ def test_the_root_is_the_partition_that_the_recipe_says(disk: WholeDisk, tmp_pat
     disk.write(disk.start("root"), b"LUKS\xba\xbe\x00\x02".ljust(4096, b"\0"))
     assert [each.made for each in disk.verdicts().values()].count(False) >= len(verification.system_checks.CHECKS)
     assert disk.verdicts()["hostname"].about == "no system on it that can be read"
+
+
+@pytest.mark.parametrize(
+    ("fs", "features", "told"),
+    [
+        ("ext4", "none", "root ext2"),
+        ("ext4", "^extents,^64bit,^flex_bg", "root ext3"),
+        ("ext3", "^has_journal", "root ext2"),
+        ("ext2", "has_journal", "root ext3"),
+        ("ext2", "extents", "root ext4"),
+    ],
+)
+def test_the_features_of_an_ext_are_its_recipe_s(tmp_path: Path, fs: str, features: str, told: str) -> None:
+    """With other ones than usual it looks like another ext, and is the same filesystem."""
+    root = f"mount: /, extra: 40M, fs: {fs}, features: {json.dumps(features.split(','))}"
+    disk = WholeDisk.make(tmp_path, recipe=RECIPE.replace("mount: /, extra: 40M", root))
+    found = disk.verdicts()
+    assert told in found["filesystems"].about
+    assert not [each for each in found.values() if each.wrong]
+    disk.debugfs("ssv uuid 11111111-2222-3333-4444-555555555555")
+    assert (
+        f"the recipe's has {fs} {disk.recipe.disk.partitions['root'].uuid}" in disk.verdicts()["filesystems"].wrong[0]
+    )
 
 
 def test_a_recipe_may_demand_more_or_less(whole: WholeDisk) -> None:
