@@ -13,7 +13,7 @@ from bootsmith.tasks.errors import UsageError
 from bootsmith.tasks.inspection import system_tree
 from bootsmith.tasks.inspection.boot_entries import Found, Named
 from bootsmith.tasks.inspection.expectation import ExpectedPartition
-from bootsmith.tasks.inspection.system_tree import Place, SystemTree
+from bootsmith.tasks.inspection.system_tree import FstabLine, Place, SystemTree
 from bootsmith.tasks.inspection.verdicts import Check, NotMade, Subject
 from bootsmith.tasks.inspection.volumes import Image
 from bootsmith.tasks.recipe import cmdline
@@ -23,6 +23,8 @@ _HEAD = 4096
 _SECTOR = 512
 _SOME = 32 << 20
 """Bytes left in a root of which nobody said how many; a tenth of a smaller one."""
+_RUNNING = ("/dev/", "/proc/", "/run/", "/sys/")
+"""In which directories are made as a system starts."""
 _CODE = 440  # bytes of the first sector that a BIOS starts
 _REMOVABLE = "efi/boot/bootx64.efi"
 """What UEFI firmware starts from a disk it has never seen (UEFI 2.10, 3.5.1.1), on FAT, whose names know no case."""
@@ -255,24 +257,35 @@ def fstab(subject: Subject) -> Iterator[str]:
         raise NotMade("there is none, or it is empty")
     for line in lines:
         yield line.where
-        yield from (f"!/etc/fstab: {problem}" for problem in _mount(subject.image, subject.tree, line.what, line.where))
+        yield from (f"!/etc/fstab: {problem}" for problem in _mount(subject.image, subject.tree, line))
 
 
-def _mount(image: Image, tree: SystemTree, what: str, where: str) -> Iterator[str]:
+def _mount(image: Image, tree: SystemTree, line: FstabLine) -> Iterator[str]:
+    what, where, options = line.what, line.where, line.options.split(",")
     by, _, name = what.partition("=")
     if by in _BY:
-        part = next((each for each in image.parts.values() if _is_called(image, each, _BY[by], name)), None)
-        if part is None:
+        name = name[1:-1] if name[:1] == name[-1:] and name[:1] in ('"', "'") else name  # as libmount reads it
+        found = [each.number for each in image.parts.values() if _is_called(image, each, _BY[by], name)]
+        if not found and {"noauto", "nofail"} & {*options}:
+            return  # another disk's, which need not be there
+        if not found:
             yield f"{what} is to be mounted at {where}, and no partition is called so"
-        elif where == "/" and part.number != tree.number:
-            yield f"partition {part.number} is to be mounted at /, and the system is on {tree.number}"
-    if not where.startswith("/"):
+        elif where == "/" and tree.number not in found:
+            yield f"partition {found[0]} is to be mounted at /, and the system is on {tree.number}"
+    if not where.startswith("/") or "noauto" in options or where.startswith(_RUNNING) or _hidden(tree, where):
         return
     place = _place(tree, where)
     if place is None and _makes_mount_points(tree):
         return
     if place is None or place.node.kind != "d":
         yield f"{what} is to be mounted at {where}, which is no directory"
+
+
+def _hidden(tree: SystemTree, where: str) -> bool:
+    """Tell whether a path lies in what is mounted itself, and not read here: another disk, or a locked partition."""
+    above = [line.where.strip("/") for line in system_tree.fstab(tree)]
+    unread = [each for each in above if each and os.fsencode(each) not in tree.mounts]
+    return any(where.startswith(f"/{each}/") for each in unread)
 
 
 def _makes_mount_points(tree: SystemTree) -> bool:

@@ -222,6 +222,37 @@ def test_the_features_of_an_ext_are_its_recipe_s(tmp_path: Path, fs: str, featur
     )
 
 
+@pytest.mark.parametrize(
+    ("line", "wrong"),
+    [
+        ("UUID=11111111-2222-3333-4444-555555555555 /srv ext4 nofail 0 2", ""),
+        ("LABEL=cd /media/cd iso9660 ro,noauto 0 0", ""),
+        ("/dev/sr0 /media/cd udf,iso9660 user,noauto 0 0", ""),
+        ('PARTLABEL="root" / ext4 defaults 0 1', ""),
+        ("PARTLABEL='esp' /boot/efi vfat defaults 0 1", ""),
+        ("devpts /dev/pts devpts defaults 0 0", ""),
+        ("debugfs /sys/kernel/debug debugfs defaults 0 0", ""),
+        ("/dev/sdb1 /home ext4 defaults 0 2\n/dev/sdb2 /home/data ext4 defaults 0 2", ""),
+        ("LABEL=cd /home iso9660 ro 0 0", "LABEL=cd is to be mounted at /home, and no partition is called so"),
+        ('PARTLABEL="toor" / ext4 defaults 0 1', 'PARTLABEL="toor" is to be mounted at /, and no partition'),
+        ('PARTLABEL="esp" / vfat nofail 0 1', "partition 1 is to be mounted at /, and the system is on 2"),
+        ("PARTLABEL=esp /efi vfat nofail 0 1", "PARTLABEL=esp is to be mounted at /efi, which is no directory"),
+        ("tmpfs /scratch tmpfs defaults 0 0", "tmpfs is to be mounted at /scratch, which is no directory"),
+        ("/dev/sdb1 /ho ext4 defaults 0 2\n/dev/sdb2 /hot ext4 defaults 0 2", "/hot, which is no directory"),
+        (
+            "PARTLABEL=esp /boot/efi vfat defaults 0 2\ntmpfs /boot/efi/x tmpfs defaults 0 0",
+            "/x, which is no directory",
+        ),
+    ],
+)
+def test_a_system_s_own_fstab_may_be_about_more_than_the_disk(disk: WholeDisk, line: str, wrong: str) -> None:
+    """What need not be there may be elsewhere, and names may stand in quotes; what is needed must be there."""
+    disk.put("/etc/fstab", f"{line}\n".encode())
+    found = disk.verdicts()["fstab"].wrong
+    assert wrong in "".join(found)
+    assert bool(found) is bool(wrong)
+
+
 def test_a_recipe_may_demand_more_or_less(whole: WholeDisk) -> None:
     """`verify.min_free` of the root, and checks that are not made (W14)."""
     asked = replace(whole.recipe, verify=Verify(10 << 30, ("hostname", "table")))
