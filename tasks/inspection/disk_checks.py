@@ -12,7 +12,7 @@ from bootsmith.tasks.disk.superblock import Filesystem
 from bootsmith.tasks.errors import UsageError
 from bootsmith.tasks.inspection import system_tree
 from bootsmith.tasks.inspection.boot_entries import Found, Named
-from bootsmith.tasks.inspection.expectation import ExpectedPartition
+from bootsmith.tasks.inspection.expectation import Expected, ExpectedPartition
 from bootsmith.tasks.inspection.system_tree import FstabLine, Place, SystemTree
 from bootsmith.tasks.inspection.verdicts import Check, NotMade, Subject
 from bootsmith.tasks.inspection.volumes import Image
@@ -148,6 +148,8 @@ def loader(subject: Subject) -> Iterator[str]:
         return
     yield f"for {' and '.join(sorted(each.upper() for each in firmware))}"
     yield f"{len(subject.entries)} {'entry' if len(subject.entries) == 1 else 'entries'}"
+    if subject.others:
+        yield f"{len(subject.others)} in menus that nobody reads"
     if wanted and not subject.entries and wanted.menu:
         yield "!there is no entry that a loader could start"
     for entry in subject.entries:
@@ -195,10 +197,15 @@ def root(subject: Subject) -> Iterator[str]:
         options = _options(entry.cmdline)
         for value in filter(None, [options.get("root")]):
             said.add(value)
-            yield from _root(subject.image, entry, value, options)
+            yield from _root(subject.image, entry, value, options, demanded=_must_hold_init(subject.expected, entry))
     yield from sorted(said)
     if not said:
         raise NotMade("no entry says root=")
+
+
+def _must_hold_init(expected: Expected | None, entry: Found) -> bool:
+    """Tell whether an entry's root must hold what starts."""
+    return expected is None or expected.inits.get(entry.key, any(expected.inits.values()))
 
 
 def _options(words: str) -> dict[str, str]:
@@ -210,7 +217,7 @@ def _options(words: str) -> dict[str, str]:
     return dict(word.split("=", 1) for word in found if "=" in word)
 
 
-def _root(image: Image, entry: Found, value: str, options: dict[str, str]) -> Iterator[str]:
+def _root(image: Image, entry: Found, value: str, options: dict[str, str], *, demanded: bool) -> Iterator[str]:
     by, _, name = value.partition("=")
     if by not in _BY:
         return  # /dev/vda2: what a disk is called is not written on it
@@ -225,8 +232,8 @@ def _root(image: Image, entry: Found, value: str, options: dict[str, str]) -> It
     tree = SystemTree(image, parts[0].number, system_tree.mounted(image, tree))
     wanted = [options["init"]] if "init" in options else ["/sbin/init", "/etc/init", "/bin/init", "/bin/sh"]
     if not any(_runs(tree, path) for path in wanted):
-        what = f"no {wanted[0]} that can be executed"
-        yield f"!{entry.loader}'s entry {entry.name}: its root has nothing to start, {what}"
+        what = f"{entry.loader}'s entry {entry.name}: its root has nothing to start, no {wanted[0]}"
+        yield f"!{what} that can be executed" if demanded else f"{what}, and it has an initrd of its own"
 
 
 def _runs(tree: SystemTree, path: str) -> bool:

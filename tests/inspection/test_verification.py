@@ -22,6 +22,7 @@ from bootsmith.tasks.recipe.model.recipe import Verify
 
 from tests.support.recipe_folder import SOURCE
 from tests.support.single_stage import run_stage
+from tests.support.tar_members import member
 from tests.support.whole_disk import RECIPE, UNITS, WholeDisk
 
 ENTRY = "loader/entries/default.conf"
@@ -251,6 +252,59 @@ def test_a_system_s_own_fstab_may_be_about_more_than_the_disk(disk: WholeDisk, l
     found = disk.verdicts()["fstab"].wrong
     assert wrong in "".join(found)
     assert bool(found) is bool(wrong)
+
+
+STALE = b"""
+menuentry 'Debian' {
+  search --no-floppy --fs-uuid --set=root 11111111-2222-3333-4444-555555555555
+  linux /boot/vmlinuz-6.1 root=PARTUUID=11111111-2222-3333-4444-555555555555 ro
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("loader", "path"), [("systemd-boot", "boot/grub/grub.cfg"), ("grub-efi", "boot/grub2/grub.cfg")]
+)
+def test_menus_that_no_loader_reads_are_told_at_most(tmp_path: Path, loader: str, path: str) -> None:
+    """A tree may bring the menu of the machine that it comes from; alone, nobody knows who reads it."""
+    folders = {f"{parent}": member("d") for parent in reversed(Path(path).parents) if parent.name}
+    disk = WholeDisk.make(tmp_path, loader, tree={**folders, path: STALE})
+    found = disk.verdicts()
+    assert not [each for each in found.values() if each.wrong]
+    assert found["loader"].about == "for UEFI, 1 entry, 1 in menus that nobody reads"
+    assert "names /boot/vmlinuz-6.1 on a filesystem that is not there" in disk.verdicts(alone=True)["loader"].wrong[0]
+
+
+def test_the_loader_s_own_menu_is_judged_wherever_it_is_read(disk: WholeDisk) -> None:
+    """An entry of another machine's beside ours is shown too."""
+    disk.put_fat("loader/entries/old.conf", b"linux /gone\noptions root=LABEL=gone\n")
+    found = disk.verdicts()
+    assert found["loader"].wrong == ("systemd-boot's entry old.conf names /gone, which is not there",)
+    assert found["root"].wrong == ("systemd-boot's entry old.conf says root=LABEL=gone, which no partition is",)
+
+
+@pytest.mark.parametrize("loader", ["systemd-boot", "grub-efi", "syslinux", "efistub", "grub-bios"])
+@pytest.mark.parametrize(
+    ("initrd", "wrong"), [("initrd", False), ("auto", True), ("none", True)], ids=("own", "auto", "none")
+)
+def test_an_initrd_of_ones_own_may_start_anything(tmp_path: Path, loader: str, initrd: str, *, wrong: bool) -> None:
+    """No init is demanded of its root; without it, or by the usual one, it is."""
+    recipe = f"{RECIPE.rstrip()[:-1]}, initrd: {initrd}}}\n"
+    disk = WholeDisk.make(tmp_path, loader, recipe, {"usr/sbin/init": None})
+    found = disk.verdicts()["root"]
+    assert bool(found.wrong) is wrong
+    assert ("has nothing to start" in found.about) is not wrong
+
+
+@pytest.mark.parametrize("loader", ["systemd-boot", "grub-efi", "syslinux"])
+def test_what_a_root_must_hold_is_asked_entry_by_entry(tmp_path: Path, loader: str) -> None:
+    """One entry's own initrd says nothing of another entry."""
+    entries = "entries: {rescue: {title: Rescue me, initrd: initrd}, usual: {title: As ever}}, default: rescue"
+    disk = WholeDisk.make(tmp_path, loader, f"{RECIPE.rstrip()[:-1]}, {entries}}}\n", {"usr/sbin/init": None})
+    found = disk.verdicts()["root"]
+    assert len(found.wrong) == 1
+    assert re.search("entry (usual|As ever)", found.wrong[0])
+    assert re.search("entry (rescue|Rescue me)", found.about)
 
 
 def test_a_recipe_may_demand_more_or_less(whole: WholeDisk) -> None:

@@ -17,6 +17,7 @@ from bootsmith.tasks.inspection.opening import looked_into
 from bootsmith.tasks.inspection.verdicts import Verdict
 from bootsmith.tasks.planning.expectation import expected
 from bootsmith.tasks.planning.stages import system
+from bootsmith.tasks.recipe import boot_files
 from bootsmith.tasks.recipe.model.recipe import Recipe
 from bootsmith.tasks.tools import host
 
@@ -107,7 +108,9 @@ class WholeDisk:
             build = DiskBuild(folder, patch, text)
             unified = loader == "efistub"
             build.site.kernel.write_bytes(host.find("systemd-boot").read_bytes() if unified else bzimage())
-            build.site.initrd.write_bytes(cpio())
+            for owner in ("", *boot_files.initrds(build.recipe.boot)):
+                build.site.initrd_for(owner).parent.mkdir(parents=True, exist_ok=True)
+                build.site.initrd_for(owner).write_bytes(cpio())
             fstab = system.fstab(build.recipe.disk.partitions.values(), "uuid").encode()
             parents = {f"{parent}/" for path in FOLDERS for parent in [Path(path), *Path(path).parents] if parent.name}
             members = {
