@@ -13,8 +13,10 @@ from bootsmith.tasks.recipe.text.problems import Finding, KeyPath
 from bootsmith.tasks.recipe.values.units import show_size
 
 STAGES = (
-    *("rootfs", "layers", "initramfs", "kernel", "partition", "populate", "bootloader", "assemble", "convert"),
+    *("rootfs", "layers", "initramfs", "kernel", "partition", "populate", "encrypt", "bootloader", "assemble"),
     *(
+        "readback",
+        "convert",
         "files",
         "built",
         "scratch",

@@ -38,6 +38,10 @@ BAD = [
         ["2:23: outputs.raw.file: bootsmith keeps kernel there itself; take another name"],
     ),
     (
+        SOURCE + "outputs: [raw: {file: readback}]\n",
+        ["2:23: outputs.raw.file: bootsmith keeps readback there itself; take another name"],
+    ),
+    (
         SOURCE + "outputs: [qcow2: {compress: zlib, preallocation: full}]\n",
         [
             (
