@@ -33,11 +33,12 @@ def make_image(
     `form` is how grub-mkimage calls what is started otherwise than a platform's images usually are.
     """
     early = making.ctx.work / "early.cfg"
-    early.write_text(find_configuration(making.kernels_uuid, folder(making)))
+    where = folder(making.mounts.get(making.kernels, ""))
+    early.write_text(find_configuration(making.kernels_uuid, where))
     protocols = sorted({item.protocol for item in making.menu.items} & _COMMANDS.keys())
     found = modules(making, platform, host_tool)
     making.ctx.run(
-        "grub-mkimage", "-O", form or platform, "-d", found, "-p", f"/{folder(making)}",
+        "grub-mkimage", "-O", form or platform, "-d", found, "-p", f"/{where}",
         "-c", early, "-o", image, *dict.fromkeys((*_MODULES, *protocols, *further, *_asked(making, found))),
     )  # fmt: skip
 
@@ -55,12 +56,12 @@ def _asked(making: Making, folder: Path) -> tuple[str, ...]:
 def add_configuration(making: Making) -> None:
     """Add grub.cfg to the partition that holds the kernels."""
     text = configuration(making.menu, making.kernels_uuid)
-    making.add(f"{folder(making)}/grub.cfg", making.configured("grub.cfg", text.encode()), partition=making.kernels)
+    where = folder(making.mounts.get(making.kernels, ""))
+    making.add(f"{where}/grub.cfg", making.configured("grub.cfg", text.encode()), partition=making.kernels)
 
 
-def folder(making: Making) -> str:
+def folder(mount: str) -> str:
     """Return the folder of grub.cfg on the kernels' partition: the guest's /boot/grub where that is on it."""
-    mount = making.mounts.get(making.kernels, "")
     return "boot/grub" if mount == "/" else "grub"
 
 

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from bootsmith.cache.display import shown
@@ -36,25 +37,38 @@ class Named(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """An entry of a loader's menu, and the files that it names; `cmdline` is what its kernel is handed."""
+    """An entry of a loader's menu, and the files that it names; `cmdline` is what its kernel is handed.
+
+    It stands in the file `path` of a partition; `key` is what its loader knows it by, where that is said.
+    """
 
     loader: str
     name: str
     cmdline: str
     files: tuple[Named, ...]
     protocol: str = "linux"
+    partition: int = 0
+    path: str = ""
+    key: str = ""
 
 
 def found(image: Image) -> Iterator[Found]:
     """Yield the entries of all loaders on an image. Raises StageError for a damaged filesystem."""
     for number in image.readable:
-        tree = SystemTree(image, number, {})
-        yield from _systemd_boot(tree)
-        yield from _unified(tree)
-        for path in _GRUB:
-            yield from _grub(image, number, tree.text(path, _LARGEST_TEXT))
-        for path in _SYSLINUX:
-            yield from _syslinux(number, path, tree.text(path, _LARGEST_TEXT))
+        yield from on(image, number)
+
+
+def on(image: Image, number: int) -> Iterator[Found]:
+    """Yield the entries on a partition. Raises StageError for a damaged filesystem."""
+    tree = SystemTree(image, number, {})
+    yield from _systemd_boot(tree)
+    yield from _unified(tree)
+    for path in _GRUB:
+        for each in _grub(image, number, tree.text(path, _LARGEST_TEXT)):
+            yield replace(each, partition=number, path=path.decode())
+    for path in _SYSLINUX:
+        for each in _syslinux(number, path, tree.text(path, _LARGEST_TEXT)):
+            yield replace(each, partition=number, path=path.decode())
 
 
 def _names(tree: SystemTree, folder: bytes, suffix: bytes) -> list[Place]:
@@ -86,7 +100,8 @@ def _systemd_boot(tree: SystemTree) -> Iterator[Found]:
             elif key == "options":
                 options.append(value)
         name = shown(place.path.rpartition(b"/")[2])
-        yield Found("systemd-boot", name, " ".join(options), tuple(files))
+        where = tree.number, os.fsdecode(place.path), name.rpartition(".")[0]
+        yield Found("systemd-boot", name, " ".join(options), tuple(files), "linux", *where)
 
 
 def _unified(tree: SystemTree) -> Iterator[Found]:
@@ -103,18 +118,20 @@ def _unified(tree: SystemTree) -> Iterator[Found]:
         if program.content(".linux") is None:
             continue
         cmdline = (program.content(".cmdline") or b"").split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
-        yield Found("efistub", shown(place.path), cmdline.strip(), ())
+        name = shown(place.path)
+        key = name.rpartition("/")[2].rpartition(".")[0]
+        yield Found("efistub", name, cmdline.strip(), (), "linux", tree.number, os.fsdecode(place.path), key)
 
 
 def _grub(image: Image, number: int, text: bytes) -> Iterator[Found]:
     """Read menu entries of a grub.cfg; what only a running GRUB could tell is left out."""
     files: list[Named] = []
-    title, words, at, protocol = "", "", number, "linux"
+    title, key, words, at, protocol = "", "", "", number, "linux"
     for line in text.decode("utf-8", "surrogateescape").splitlines():
         stripped = line.strip()
         command = stripped.partition(" ")[0].partition("\t")[0]
         if command == "menuentry":
-            title, words, files, at, protocol = _title(stripped), "", [], number, "linux"
+            (title, key), words, files, at, protocol = _names_of(stripped), "", [], number, "linux"
         elif title and command == "search":
             at = _searched(image, stripped.split(), at)
         elif title and command in _LOADS:
@@ -123,7 +140,7 @@ def _grub(image: Image, number: int, text: bytes) -> Iterator[Found]:
             if _LOADS[command] == "kernel":
                 words, protocol = handed, command if command.startswith("multiboot") else "linux"
         elif title and stripped == "}":
-            yield Found("grub", title, words, tuple(files), protocol)
+            yield Found("grub", title, words, tuple(files), protocol, key=key)
             title = ""
 
 
@@ -144,11 +161,13 @@ def _loaded(command: str, line: str) -> tuple[list[str], str]:
     return [name for name in names if not _VARIABLE.search(name)], " ".join(given[1:])
 
 
-def _title(line: str) -> str:
+def _names_of(line: str) -> tuple[str, str]:
+    """Return an entry's title, and its id where it has one."""
     try:
-        return shown([*shlex.split(line), "", ""][1]) or "?"
+        found = [*shlex.split(line), "", ""]
     except ValueError:
-        return "?"
+        return "?", ""
+    return shown(found[1]) or "?", found[found.index("--id") + 1] if "--id" in found else ""
 
 
 def _is(image: Image, number: int, by: str, value: str) -> bool:
@@ -170,7 +189,7 @@ def _syslinux(number: int, path: bytes, text: bytes) -> Iterator[Found]:
         key, value = key.lower(), value.strip()
         if key == "label":
             if label and files:
-                yield Found("syslinux", label, words, tuple(files))
+                yield Found("syslinux", label, words, tuple(files), key=label)
             label, words, files = shown(value), "", []
         elif key in ("linux", "kernel") and not value.lower().endswith((".c32", ".0")):
             files.append(Named("kernel", number, whole(value)))

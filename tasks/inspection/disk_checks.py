@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from bootsmith.cache.display import shown
 from bootsmith.tasks.disk.parts import Part
 from bootsmith.tasks.disk.sizing import human
+from bootsmith.tasks.disk.superblock import Filesystem
 from bootsmith.tasks.errors import UsageError
 from bootsmith.tasks.inspection import system_tree
 from bootsmith.tasks.inspection.boot_entries import Found, Named
-from bootsmith.tasks.inspection.expectation import ExpectedPartition
-from bootsmith.tasks.inspection.system_tree import Place, SystemTree
+from bootsmith.tasks.inspection.expectation import Expected, ExpectedPartition
+from bootsmith.tasks.inspection.system_tree import FstabLine, Place, SystemTree
 from bootsmith.tasks.inspection.verdicts import Check, NotMade, Subject
 from bootsmith.tasks.inspection.volumes import Image
 from bootsmith.tasks.recipe import cmdline
@@ -22,6 +23,8 @@ _HEAD = 4096
 _SECTOR = 512
 _SOME = 32 << 20
 """Bytes left in a root of which nobody said how many; a tenth of a smaller one."""
+_RUNNING = ("/dev/", "/proc/", "/run/", "/sys/")
+"""In which directories are made as a system starts."""
 _CODE = 440  # bytes of the first sector that a BIOS starts
 _REMOVABLE = "efi/boot/bootx64.efi"
 """What UEFI firmware starts from a disk it has never seen (UEFI 2.10, 3.5.1.1), on FAT, whose names know no case."""
@@ -80,15 +83,21 @@ def filesystems(subject: Subject) -> Iterator[str]:
             if inside is None:
                 yield f"!partition {name} is empty, the recipe's has {kind}"
                 continue
-            facts = (inside.kind, inside.uuid), (kind, partition.uuid)
-            if facts[0] != facts[1]:
-                yield "!partition {} holds {} {}, the recipe's has {} {}".format(name, *facts[0], *facts[1])
+            if not _is(inside, kind, partition.uuid):
+                holds = f"{inside.kind} {inside.uuid}"
+                yield f"!partition {name} holds {holds}, the recipe's has {kind} {partition.uuid}"
         if inside is None:
             continue
         yield f"{name} {inside.kind}"
         if part.number in subject.image.clear:
             yield from _unlocked(part, name, partition)
         yield from _sound(subject, part, name)
+
+
+def _is(inside: Filesystem, kind: str, uuid: str) -> bool:
+    """Tell whether a filesystem is of a kind; which ext one is follows from its features, which a recipe may choose."""
+    kinds = {"ext" if each.startswith("ext") else each for each in (inside.kind, kind)}
+    return len(kinds) == 1 and inside.uuid == uuid
 
 
 def _unlocked(part: Part, name: str, wanted: ExpectedPartition | None) -> Iterator[str]:
@@ -98,7 +107,7 @@ def _unlocked(part: Part, name: str, wanted: ExpectedPartition | None) -> Iterat
     if wanted and wanted.inner:
         kind, uuid = wanted.inner
         kind = "FAT32" if kind == "vfat" else kind
-        if inside is None or (inside.kind, inside.uuid) != (kind, uuid):
+        if inside is None or not _is(inside, kind, uuid):
             yield f"!the volume in partition {name} does not hold the {kind} {uuid} that the recipe's does"
 
 
@@ -139,6 +148,8 @@ def loader(subject: Subject) -> Iterator[str]:
         return
     yield f"for {' and '.join(sorted(each.upper() for each in firmware))}"
     yield f"{len(subject.entries)} {'entry' if len(subject.entries) == 1 else 'entries'}"
+    if subject.others:
+        yield f"{len(subject.others)} in menus that nobody reads"
     if wanted and not subject.entries and wanted.menu:
         yield "!there is no entry that a loader could start"
     for entry in subject.entries:
@@ -186,10 +197,15 @@ def root(subject: Subject) -> Iterator[str]:
         options = _options(entry.cmdline)
         for value in filter(None, [options.get("root")]):
             said.add(value)
-            yield from _root(subject.image, entry, value, options)
+            yield from _root(subject.image, entry, value, options, demanded=_must_hold_init(subject.expected, entry))
     yield from sorted(said)
     if not said:
         raise NotMade("no entry says root=")
+
+
+def _must_hold_init(expected: Expected | None, entry: Found) -> bool:
+    """Tell whether an entry's root must hold what starts."""
+    return expected is None or expected.inits.get(entry.key, any(expected.inits.values()))
 
 
 def _options(words: str) -> dict[str, str]:
@@ -201,7 +217,7 @@ def _options(words: str) -> dict[str, str]:
     return dict(word.split("=", 1) for word in found if "=" in word)
 
 
-def _root(image: Image, entry: Found, value: str, options: dict[str, str]) -> Iterator[str]:
+def _root(image: Image, entry: Found, value: str, options: dict[str, str], *, demanded: bool) -> Iterator[str]:
     by, _, name = value.partition("=")
     if by not in _BY:
         return  # /dev/vda2: what a disk is called is not written on it
@@ -216,8 +232,8 @@ def _root(image: Image, entry: Found, value: str, options: dict[str, str]) -> It
     tree = SystemTree(image, parts[0].number, system_tree.mounted(image, tree))
     wanted = [options["init"]] if "init" in options else ["/sbin/init", "/etc/init", "/bin/init", "/bin/sh"]
     if not any(_runs(tree, path) for path in wanted):
-        what = f"no {wanted[0]} that can be executed"
-        yield f"!{entry.loader}'s entry {entry.name}: its root has nothing to start, {what}"
+        what = f"{entry.loader}'s entry {entry.name}: its root has nothing to start, no {wanted[0]}"
+        yield f"!{what} that can be executed" if demanded else f"{what}, and it has an initrd of its own"
 
 
 def _runs(tree: SystemTree, path: str) -> bool:
@@ -248,24 +264,35 @@ def fstab(subject: Subject) -> Iterator[str]:
         raise NotMade("there is none, or it is empty")
     for line in lines:
         yield line.where
-        yield from (f"!/etc/fstab: {problem}" for problem in _mount(subject.image, subject.tree, line.what, line.where))
+        yield from (f"!/etc/fstab: {problem}" for problem in _mount(subject.image, subject.tree, line))
 
 
-def _mount(image: Image, tree: SystemTree, what: str, where: str) -> Iterator[str]:
+def _mount(image: Image, tree: SystemTree, line: FstabLine) -> Iterator[str]:
+    what, where, options = line.what, line.where, line.options.split(",")
     by, _, name = what.partition("=")
     if by in _BY:
-        part = next((each for each in image.parts.values() if _is_called(image, each, _BY[by], name)), None)
-        if part is None:
+        name = name[1:-1] if name[:1] == name[-1:] and name[:1] in ('"', "'") else name  # as libmount reads it
+        found = [each.number for each in image.parts.values() if _is_called(image, each, _BY[by], name)]
+        if not found and {"noauto", "nofail"} & {*options}:
+            return  # another disk's, which need not be there
+        if not found:
             yield f"{what} is to be mounted at {where}, and no partition is called so"
-        elif where == "/" and part.number != tree.number:
-            yield f"partition {part.number} is to be mounted at /, and the system is on {tree.number}"
-    if not where.startswith("/"):
+        elif where == "/" and tree.number not in found:
+            yield f"partition {found[0]} is to be mounted at /, and the system is on {tree.number}"
+    if not where.startswith("/") or "noauto" in options or where.startswith(_RUNNING) or _hidden(tree, where):
         return
     place = _place(tree, where)
     if place is None and _makes_mount_points(tree):
         return
     if place is None or place.node.kind != "d":
         yield f"{what} is to be mounted at {where}, which is no directory"
+
+
+def _hidden(tree: SystemTree, where: str) -> bool:
+    """Tell whether a path lies in what is mounted itself, and not read here: another disk, or a locked partition."""
+    above = [line.where.strip("/") for line in system_tree.fstab(tree)]
+    unread = [each for each in above if each and os.fsencode(each) not in tree.mounts]
+    return any(where.startswith(f"/{each}/") for each in unread)
 
 
 def _makes_mount_points(tree: SystemTree) -> bool:

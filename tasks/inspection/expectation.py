@@ -30,6 +30,15 @@ class ExpectedPartition:
 
 
 @dataclass(frozen=True)
+class ExpectedMenu:
+    """Where a loader looks for entries: of which kind (see boot_entries.py), on which partition, in which folder."""
+
+    kind: str
+    partition: str
+    folder: str
+
+
+@dataclass(frozen=True)
 class ExpectedSystem:
     """The declared system; what is None is the tree's own."""
 
@@ -69,5 +78,9 @@ class Expected(Params):
     """Whether QEMU starts the kernel, so that nothing on the disk need start."""
     menu: bool
     """Whether entries are to be found: not of a loader that only its user's own file knows."""
+    menus: tuple[ExpectedMenu, ...]
+    """Where the loaders' entries are; what else looks like a menu nobody reads."""
+    inits: Mapping[str, bool]
+    """Of each entry whether its root must hold what starts: an initrd of the user's own may start anything."""
     system: ExpectedSystem | None
     skip: tuple[str, ...]

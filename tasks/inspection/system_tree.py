@@ -145,9 +145,9 @@ def of(image: Image, words: str) -> tuple[SystemTree, bytes]:
     return whole(image), os.fsencode(words)
 
 
-def whole(image: Image) -> SystemTree:
-    """Return the tree of the system on an image. Raises UsageError where no partition is its root."""
-    number = _root(image)
+def whole(image: Image, root: int | None = None) -> SystemTree:
+    """Return the tree of the system on an image, whose root is known or found. Raises UsageError where none is."""
+    number = _root(image) if root is None else root
     return SystemTree(image, number, mounted(image, SystemTree(image, number, {})))
 
 
@@ -196,16 +196,16 @@ def _named(image: Image, word: str) -> int | None:
 def _root(image: Image) -> int:
     readable = image.readable
     linux = [each for each in readable if reader(image.parts[each]) != "fat"]
-    if image.locked and not linux:
-        hint = "Name the passphrase that opens it: --passphrase file:PATH, or env:NAME. `1:/` is a partition's top."
-        raise UsageError(f"{image.path}: the system's root is locked ({_list(image)})", hint)
-    if len(linux or readable) == 1:
+    if len(linux or readable) == 1 and not image.locked:  # beside a locked root it may be /boot, or /home
         return (linux or readable)[0]
-    for number in readable:
+    for number in linux if image.locked else readable:
         files = image.files(number)
         names = {name for name, node in files.children(b"", files.root) if node.kind in "dl"}
         if b"etc" in names and names & {b"usr", b"bin", b"sbin"}:
             return number
+    if image.locked:
+        hint = "Name the passphrase that opens it: --passphrase file:PATH, or env:NAME. `1:/` is a partition's top."
+        raise UsageError(f"{image.path}: the system's root is locked ({_list(image)})", hint)
     hint = f"Say which partition: there are {_list(image)}; `2:/` is the top of the second."
     raise UsageError(f"{image.path}: no partition that can be read is a system's root", hint)
 

@@ -37,7 +37,8 @@ Checker = Callable[[Image, Part], Complaint | None]
 class Subject:
     """An image to be judged, by what it is `expected` to be where that is known.
 
-    `tree` is the system on it, None where there is none; `problems` are those of its table.
+    `tree` is the system on it, None where there is none; `problems` are those of its table. Of its `entries`, those of
+    `others` stand in menus that none of the recipe's loaders reads.
     """
 
     image: Image
@@ -45,6 +46,7 @@ class Subject:
     expected: Expected | None
     tree: SystemTree | None
     entries: tuple[Found, ...]
+    others: tuple[Found, ...]
     checker: Checker
 
 

@@ -20,16 +20,40 @@ CHECKS = {**disk_checks.CHECKS, **system_checks.CHECKS, **setting_checks.CHECKS}
 
 def verify(image: Image, problems: Sequence[str], expected: Expected | None, checker: Checker) -> Iterator[Verdict]:
     """Yield the verdict of each check, in order; `problems` are those of the image's table."""
-    entries: tuple[boot_entries.Found, ...] = ()
+    found: list[boot_entries.Found] = []
     tree = None
-    with contextlib.suppress(StageError, UsageError):  # what is damaged, the check of filesystems says
-        entries = tuple(boot_entries.found(image))
+    for number in image.readable:
+        with contextlib.suppress(StageError, UsageError):  # what is damaged, the check of filesystems says
+            found.extend(boot_entries.on(image, number))
+    entries, others = _read(image, expected, found)
     with contextlib.suppress(StageError, UsageError):
-        tree = system_tree.whole(image)
-    subject = Subject(image, tuple(problems), expected, tree, entries, checker)
+        tree = _tree(image, expected)
+    subject = Subject(image, tuple(problems), expected, tree, entries, others, checker)
     skipped = expected.skip if expected else ()
     for name, check in CHECKS.items():
         yield judged(name, check, subject) if name not in skipped else Verdict(name, "the recipe skips it", made=False)
+
+
+def _read(
+    image: Image, expected: Expected | None, found: Sequence[boot_entries.Found]
+) -> tuple[tuple[boot_entries.Found, ...], tuple[boot_entries.Found, ...]]:
+    """Return the entries that loaders read, and the others: a tree may have menus of the machine that it comes from."""
+    if expected is None:
+        return tuple(found), ()
+    names = {number: part.name for number, part in zip(image.parts, expected.partitions, strict=False)}
+    read = {(each.kind, each.partition, each.folder.lower()) for each in expected.menus}
+    ours = [(each.loader, names.get(each.partition), each.path.rpartition("/")[0].lower()) in read for each in found]
+    pairs = [*zip(found, ours, strict=True)]
+    return tuple(each for each, its in pairs if its), tuple(each for each, its in pairs if not its)
+
+
+def _tree(image: Image, expected: Expected | None) -> system_tree.SystemTree | None:
+    """Return the system on an image: on the partition that the recipe says, None where nothing there can be read."""
+    if expected is None or len(expected.partitions) != len(image.parts):
+        return system_tree.whole(image)
+    pairs = zip(image.parts, expected.partitions, strict=True)
+    root = next((number for number, wanted in pairs if wanted.mount == "/"), None)
+    return system_tree.whole(image, root) if root in image.readable else None
 
 
 def judged(name: str, check: Check, subject: Subject) -> Verdict:

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bootsmith.tasks.boot import grub, syslinux
 from bootsmith.tasks.build.secret import Secret
 from bootsmith.tasks.disk.partition_types import MBR_TYPES, TYPES
-from bootsmith.tasks.inspection.expectation import Expected, ExpectedPartition, ExpectedSystem
+from bootsmith.tasks.inspection.expectation import Expected, ExpectedMenu, ExpectedPartition, ExpectedSystem
+from bootsmith.tasks.planning import placement
 from bootsmith.tasks.recipe.loaders.kinds import KINDS, served
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from bootsmith.tasks.recipe.model.disk import Partition
     from bootsmith.tasks.recipe.model.recipe import Recipe
     from bootsmith.tasks.recipe.model.system import System
@@ -29,9 +33,27 @@ def expected(recipe: Recipe) -> Expected:
         loaders=tuple((name, KINDS[name].firmware) for name in found if KINDS[name].firmware != "direct"),
         direct=served(boot.loader) == ["direct"],
         menu=set(boot.loader) <= KINDS.keys(),
+        menus=tuple(dict.fromkeys(each for name in boot.loader for each in _menus(recipe, name))),
+        inits={name: entry.initrd in ("auto", "none") for name, entry in boot.entries.items()},
         system=None if recipe.system == "none" else _system(recipe.system),
         skip=() if verify == "off" else verify.skip,
     )
+
+
+def _menus(recipe: Recipe, loader: str) -> Iterator[ExpectedMenu]:
+    """Yield where a loader looks for entries; of a user's own nobody knows."""
+    mounts, esp, active = placement.mounted(recipe.disk), placement.esp(recipe.disk), placement.active(recipe.disk)
+    kernels = placement.placement(recipe).partition
+    if loader == "systemd-boot":
+        for partition in filter(None, (esp, kernels)):
+            yield ExpectedMenu("systemd-boot", partition, "loader/entries")
+            yield ExpectedMenu("efistub", partition, "EFI/Linux")
+    elif loader == "efistub":
+        yield from (ExpectedMenu("efistub", esp, folder) for folder in ("EFI/Linux", "EFI/BOOT"))
+    elif loader in ("grub-efi", "grub-bios"):
+        yield ExpectedMenu("grub", kernels, grub.folder(mounts.get(kernels, "")))
+    elif loader == "syslinux":
+        yield ExpectedMenu("syslinux", active, syslinux.folder(mounts.get(active, "")))
 
 
 def _partition(part: Partition, table: str, least: int | None) -> ExpectedPartition:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 
 import pytest
 from bootsmith.tasks.errors import StageError, UsageError
@@ -113,3 +114,23 @@ def test_a_disk_that_no_system_is_on_is_told_by_partition(disk: WholeDisk) -> No
         assert system_tree.whole(image).number == 1  # the only one that can be read
         with pytest.raises(UsageError, match="partition 2 holds no filesystem that is known"):
             system_tree.of(image, "2:/")[0].find(b"")
+
+
+@pytest.mark.parametrize(("folders", "found"), [(("grub", "home"), None), (("etc", "usr"), 1)])
+def test_what_is_clear_beside_a_locked_root_is_not_taken_for_it(
+    disk: WholeDisk, folders: tuple[str, ...], found: int | None
+) -> None:
+    """Be it /boot or /home: only what looks like a system is one."""
+    for name in folders:
+        (disk.raw.parent / "clear" / name).mkdir(parents=True)
+    clear = disk.raw.with_name("clear.img")
+    argv = ["mke2fs", "-q", "-t", "ext4", "-d", disk.raw.parent / "clear", clear, "8M"]
+    subprocess.run(argv, check=True, capture_output=True)
+    disk.write(disk.start("esp"), clear.read_bytes())
+    disk.write(disk.start("root"), b"LUKS\xba\xbe\x00\x02".ljust(4096, b"\0"))
+    with looked_into(disk.raw) as image:
+        if found is None:
+            with pytest.raises(UsageError, match="the system's root is locked"):
+                system_tree.whole(image)
+        else:
+            assert system_tree.whole(image).number == found

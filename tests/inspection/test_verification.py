@@ -22,7 +22,8 @@ from bootsmith.tasks.recipe.model.recipe import Verify
 
 from tests.support.recipe_folder import SOURCE
 from tests.support.single_stage import run_stage
-from tests.support.whole_disk import UNITS, WholeDisk
+from tests.support.tar_members import member
+from tests.support.whole_disk import RECIPE, UNITS, WholeDisk
 
 ENTRY = "loader/entries/default.conf"
 
@@ -182,6 +183,128 @@ def test_what_a_system_mends_by_itself_is_not_wrong(disk: WholeDisk) -> None:
     disk.debugfs("symlink /lib usr/lib")
     assert disk.verdicts()["fstab"].wrong == ()
     assert "which is not there" in disk.verdicts()["services"].wrong[0]
+
+
+def test_the_root_is_the_partition_that_the_recipe_says(disk: WholeDisk, tmp_path: Path) -> None:
+    """Another system before it, such as a rescue image, is not judged; nor is any, where that one is locked."""
+    other = tmp_path / "rescue.img"
+    for path in ("rescue/etc/x", "rescue/bin"):
+        (tmp_path / path).mkdir(parents=True)
+    argv = ["mke2fs", "-q", "-t", "ext4", "-d", tmp_path / "rescue", other, "8M"]
+    subprocess.run(argv, check=True, capture_output=True)
+    disk.write(disk.start("esp"), other.read_bytes())
+    assert not any(disk.verdicts()[name].wrong for name in ("hostname", "machine-id", "passwords", "settings"))
+    assert disk.verdicts(alone=True)["fstab"].about == "there is none, or it is empty"
+    disk.write(disk.start("root"), b"LUKS\xba\xbe\x00\x02".ljust(4096, b"\0"))
+    assert [each.made for each in disk.verdicts().values()].count(False) >= len(verification.system_checks.CHECKS)
+    assert disk.verdicts()["hostname"].about == "no system on it that can be read"
+
+
+@pytest.mark.parametrize(
+    ("fs", "features", "told"),
+    [
+        ("ext4", "none", "root ext2"),
+        ("ext4", "^extents,^64bit,^flex_bg", "root ext3"),
+        ("ext3", "^has_journal", "root ext2"),
+        ("ext2", "has_journal", "root ext3"),
+        ("ext2", "extents", "root ext4"),
+    ],
+)
+def test_the_features_of_an_ext_are_its_recipe_s(tmp_path: Path, fs: str, features: str, told: str) -> None:
+    """With other ones than usual it looks like another ext, and is the same filesystem."""
+    root = f"mount: /, extra: 40M, fs: {fs}, features: {json.dumps(features.split(','))}"
+    disk = WholeDisk.make(tmp_path, recipe=RECIPE.replace("mount: /, extra: 40M", root))
+    found = disk.verdicts()
+    assert told in found["filesystems"].about
+    assert not [each for each in found.values() if each.wrong]
+    disk.debugfs("ssv uuid 11111111-2222-3333-4444-555555555555")
+    assert (
+        f"the recipe's has {fs} {disk.recipe.disk.partitions['root'].uuid}" in disk.verdicts()["filesystems"].wrong[0]
+    )
+
+
+@pytest.mark.parametrize(
+    ("line", "wrong"),
+    [
+        ("UUID=11111111-2222-3333-4444-555555555555 /srv ext4 nofail 0 2", ""),
+        ("LABEL=cd /media/cd iso9660 ro,noauto 0 0", ""),
+        ("/dev/sr0 /media/cd udf,iso9660 user,noauto 0 0", ""),
+        ('PARTLABEL="root" / ext4 defaults 0 1', ""),
+        ("PARTLABEL='esp' /boot/efi vfat defaults 0 1", ""),
+        ("devpts /dev/pts devpts defaults 0 0", ""),
+        ("debugfs /sys/kernel/debug debugfs defaults 0 0", ""),
+        ("/dev/sdb1 /home ext4 defaults 0 2\n/dev/sdb2 /home/data ext4 defaults 0 2", ""),
+        ("LABEL=cd /home iso9660 ro 0 0", "LABEL=cd is to be mounted at /home, and no partition is called so"),
+        ('PARTLABEL="toor" / ext4 defaults 0 1', 'PARTLABEL="toor" is to be mounted at /, and no partition'),
+        ('PARTLABEL="esp" / vfat nofail 0 1', "partition 1 is to be mounted at /, and the system is on 2"),
+        ("PARTLABEL=esp /efi vfat nofail 0 1", "PARTLABEL=esp is to be mounted at /efi, which is no directory"),
+        ("tmpfs /scratch tmpfs defaults 0 0", "tmpfs is to be mounted at /scratch, which is no directory"),
+        ("/dev/sdb1 /ho ext4 defaults 0 2\n/dev/sdb2 /hot ext4 defaults 0 2", "/hot, which is no directory"),
+        (
+            "PARTLABEL=esp /boot/efi vfat defaults 0 2\ntmpfs /boot/efi/x tmpfs defaults 0 0",
+            "/x, which is no directory",
+        ),
+    ],
+)
+def test_a_system_s_own_fstab_may_be_about_more_than_the_disk(disk: WholeDisk, line: str, wrong: str) -> None:
+    """What need not be there may be elsewhere, and names may stand in quotes; what is needed must be there."""
+    disk.put("/etc/fstab", f"{line}\n".encode())
+    found = disk.verdicts()["fstab"].wrong
+    assert wrong in "".join(found)
+    assert bool(found) is bool(wrong)
+
+
+STALE = b"""
+menuentry 'Debian' {
+  search --no-floppy --fs-uuid --set=root 11111111-2222-3333-4444-555555555555
+  linux /boot/vmlinuz-6.1 root=PARTUUID=11111111-2222-3333-4444-555555555555 ro
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("loader", "path"), [("systemd-boot", "boot/grub/grub.cfg"), ("grub-efi", "boot/grub2/grub.cfg")]
+)
+def test_menus_that_no_loader_reads_are_told_at_most(tmp_path: Path, loader: str, path: str) -> None:
+    """A tree may bring the menu of the machine that it comes from; alone, nobody knows who reads it."""
+    folders = {f"{parent}": member("d") for parent in reversed(Path(path).parents) if parent.name}
+    disk = WholeDisk.make(tmp_path, loader, tree={**folders, path: STALE})
+    found = disk.verdicts()
+    assert not [each for each in found.values() if each.wrong]
+    assert found["loader"].about == "for UEFI, 1 entry, 1 in menus that nobody reads"
+    assert "names /boot/vmlinuz-6.1 on a filesystem that is not there" in disk.verdicts(alone=True)["loader"].wrong[0]
+
+
+def test_the_loader_s_own_menu_is_judged_wherever_it_is_read(disk: WholeDisk) -> None:
+    """An entry of another machine's beside ours is shown too."""
+    disk.put_fat("loader/entries/old.conf", b"linux /gone\noptions root=LABEL=gone\n")
+    found = disk.verdicts()
+    assert found["loader"].wrong == ("systemd-boot's entry old.conf names /gone, which is not there",)
+    assert found["root"].wrong == ("systemd-boot's entry old.conf says root=LABEL=gone, which no partition is",)
+
+
+@pytest.mark.parametrize("loader", ["systemd-boot", "grub-efi", "syslinux", "efistub", "grub-bios"])
+@pytest.mark.parametrize(
+    ("initrd", "wrong"), [("initrd", False), ("auto", True), ("none", True)], ids=("own", "auto", "none")
+)
+def test_an_initrd_of_ones_own_may_start_anything(tmp_path: Path, loader: str, initrd: str, *, wrong: bool) -> None:
+    """No init is demanded of its root; without it, or by the usual one, it is."""
+    recipe = f"{RECIPE.rstrip()[:-1]}, initrd: {initrd}}}\n"
+    disk = WholeDisk.make(tmp_path, loader, recipe, {"usr/sbin/init": None})
+    found = disk.verdicts()["root"]
+    assert bool(found.wrong) is wrong
+    assert ("has nothing to start" in found.about) is not wrong
+
+
+@pytest.mark.parametrize("loader", ["systemd-boot", "grub-efi", "syslinux"])
+def test_what_a_root_must_hold_is_asked_entry_by_entry(tmp_path: Path, loader: str) -> None:
+    """One entry's own initrd says nothing of another entry."""
+    entries = "entries: {rescue: {title: Rescue me, initrd: initrd}, usual: {title: As ever}}, default: rescue"
+    disk = WholeDisk.make(tmp_path, loader, f"{RECIPE.rstrip()[:-1]}, {entries}}}\n", {"usr/sbin/init": None})
+    found = disk.verdicts()["root"]
+    assert len(found.wrong) == 1
+    assert re.search("entry (usual|As ever)", found.wrong[0])
+    assert re.search("entry (rescue|Rescue me)", found.about)
 
 
 def test_a_recipe_may_demand_more_or_less(whole: WholeDisk) -> None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import inspect
 from pathlib import Path
 
 from bootsmith.tasks.build.plan import Plan
 from bootsmith.tasks.planning.site import Layer, Site
+from bootsmith.tasks.recipe.checks.outputs import STAGES
 
 SITE = Site("x", Path("/b/x"), Path("/x.lock"), 7)
 
@@ -15,6 +17,30 @@ def test_a_plan_tells_its_site() -> None:
     plan = Plan(*SITE, Path("/x.yaml"), "", (), ())
     assert Site.of(plan) == SITE
     assert Site.of(plan.moved(Path("/past"))).kernel == Path("/past/kernel/vmlinuz")
+
+
+def test_no_output_takes_the_name_of_a_folder() -> None:
+    """Whatever is kept in a build's folder, no output may be called so."""
+    first, kept = set(), (SITE.build, SITE.lock)
+    for name, what in vars(Site).items():
+        if name.startswith("_") or name in ("output", "of"):
+            continue
+        if isinstance(what, property):
+            found = getattr(SITE, name)
+        elif inspect.isfunction(what):
+            found = what(SITE, *["x"] * (len(inspect.signature(what).parameters) - 1))
+        else:
+            continue
+        paths = (
+            found.values()
+            if isinstance(found, dict)
+            else (found.tar, found.index)
+            if isinstance(found, Layer)
+            else (found,)
+        )
+        first |= {path.relative_to(SITE.build).parts[0] for path in paths if path not in kept}
+    assert len(first) > 10
+    assert first <= {*STAGES}
 
 
 def test_no_two_files_meet() -> None:

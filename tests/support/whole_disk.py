@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import pytest
 from bootsmith.tasks.disk import inspect
@@ -14,6 +17,7 @@ from bootsmith.tasks.inspection.opening import looked_into
 from bootsmith.tasks.inspection.verdicts import Verdict
 from bootsmith.tasks.planning.expectation import expected
 from bootsmith.tasks.planning.stages import system
+from bootsmith.tasks.recipe import boot_files
 from bootsmith.tasks.recipe.model.recipe import Recipe
 from bootsmith.tasks.tools import host
 
@@ -86,17 +90,30 @@ class WholeDisk:
     recipe: Recipe
 
     @classmethod
-    def make(cls, folder: Path, loader: str = "systemd-boot") -> WholeDisk:
-        """Make one. Its tree is what the stages of a declared system come to."""
+    def make(
+        cls,
+        folder: Path,
+        loader: str = "systemd-boot",
+        recipe: str = RECIPE,
+        tree: Mapping[str, Any] = MappingProxyType({}),
+    ) -> WholeDisk:
+        """Make one. Its tree is what the stages of a declared system come to, but for what `tree` says: None, no file.
+
+        Beside the recipe are the files `linux`, `initrd` and `bytes`, which it may name.
+        """
         with pytest.MonkeyPatch.context() as patch:
-            text = RECIPE.replace("LOADER", loader).replace("PARTITIONS", PARTITIONS[loader])
+            text = recipe.replace("LOADER", loader).replace("PARTITIONS", PARTITIONS[loader])
+            for name, data in (("linux", bzimage()), ("initrd", cpio()), ("bytes", b"FIRMWARE" * 512)):
+                (folder / name).write_bytes(data)
             build = DiskBuild(folder, patch, text)
             unified = loader == "efistub"
             build.site.kernel.write_bytes(host.find("systemd-boot").read_bytes() if unified else bzimage())
-            build.site.initrd.write_bytes(cpio())
+            for owner in ("", *boot_files.initrds(build.recipe.boot)):
+                build.site.initrd_for(owner).parent.mkdir(parents=True, exist_ok=True)
+                build.site.initrd_for(owner).write_bytes(cpio())
             fstab = system.fstab(build.recipe.disk.partitions.values(), "uuid").encode()
             parents = {f"{parent}/" for path in FOLDERS for parent in [Path(path), *Path(path).parents] if parent.name}
-            build.base({
+            members = {
                 "./": member("d"), **{path: member("d") for path in sorted(parents)},
                 "usr/sbin/init": member(data=b"#!/bin/sh\n", mode=0o755), "sbin": member("l", linkname="usr/sbin"),
                 "etc/hostname": b"box\n", **DECLARED, "etc/machine-id": member(mode=0o444), "etc/fstab": fstab,
@@ -111,7 +128,8 @@ class WholeDisk:
                 "usr/bin/large": bytes(3 << 20) + b"end", "home/ann/note": member(data=b"mine\n", uid=1000, gid=1000),
                 "var/lib/dpkg/status": STATUS, "var/lib/dpkg/info/hello.list": b"/.\n/usr/share/hello/text\n",
                 "usr/share/hello/text": b"hello, world\n", "usr/null": member("c", devmajor=1, devminor=3),
-            })  # fmt: skip
+            } | tree  # fmt: skip
+            build.base({path: found for path, found in members.items() if found is not None})
             return cls(build.raw_disk(), build.recipe)
 
     def copy(self, folder: Path) -> WholeDisk:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from itertools import pairwise
 
 from bootsmith.tasks.recipe.checks import mkfs, table
-from bootsmith.tasks.recipe.model.disk import NAMELESS, Partition
+from bootsmith.tasks.recipe.model.disk import NAMELESS, Disk, Partition
 from bootsmith.tasks.recipe.model.recipe import Recipe
 from bootsmith.tasks.recipe.model.source import Debian
 from bootsmith.tasks.recipe.text.problems import Finding, KeyPath
@@ -71,16 +71,20 @@ def _sizes(recipe: Recipe) -> Iterable[Finding]:
             yield (*PARTS, name, "size"), what
 
 
-def _space(recipe: Recipe) -> Iterable[Finding]:
-    """Find what cannot fit, as far as that can be told without the content of what is `auto`."""
-    parts = recipe.disk.partitions
-    end = 0 if recipe.disk.table == "none" else MIB
+def in_order(disk: Disk) -> list[tuple[int, int, str]]:
+    """Return where partitions begin and end at the earliest, and their names, in their order on the disk."""
+    end = 0 if disk.table == "none" else MIB
     places: list[tuple[int, int, str]] = []
-    for name, part in parts.items():
+    for name, part in disk.partitions.items():
         start = -(-end // MIB) * MIB if part.start is None else part.start
         end = start + _least(part)
         places.append((start, end, name))
-    places.sort()
+    return sorted(places)
+
+
+def _space(recipe: Recipe) -> Iterable[Finding]:
+    """Find what cannot fit, as far as that can be told without the content of what is `auto`."""
+    parts, places = recipe.disk.partitions, in_order(recipe.disk)
     for (_, before, first), (start, _, second) in pairwise(places):
         if start < before:
             key = "start" if parts[second].start is not None else "size"

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Literal
 
+from bootsmith.tasks.recipe.checks.disk import in_order
+from bootsmith.tasks.recipe.model import disk as model
 from bootsmith.tasks.recipe.model.outputs import Azure, Disk, DiskFile, Gcp, OutputSpec, Qcow2
 from bootsmith.tasks.recipe.model.recipe import Recipe
 from bootsmith.tasks.recipe.text.problems import Finding, KeyPath
 from bootsmith.tasks.recipe.values.units import show_size
 
 STAGES = (
-    *("rootfs", "layers", "initramfs", "kernel", "partition", "populate", "bootloader", "assemble", "convert"),
+    *("rootfs", "layers", "initramfs", "kernel", "partition", "populate", "encrypt", "bootloader", "assemble"),
     *(
+        "readback",
+        "convert",
         "files",
         "built",
         "scratch",
@@ -61,7 +65,17 @@ def _each(recipe: Recipe) -> Iterable[Finding]:
                 (*path, "size"),
                 f"{_shown(own)} is less than the disk has, {_shown(size)}; write more, or leave it out",
             )
+        over = _behind(recipe.disk) if own and (own != size or recipe.disk.table == "mbr") else ""
+        if over:
+            what = f"the last partition of the table grows to the disk's end, over {over}, which stands behind it"
+            yield (*path, "size"), f"{what}; put {over} before it, or leave this out"
         yield from findings(output, own or size, path)
+
+
+def _behind(disk: model.Disk) -> str:
+    """Return what stands on a disk behind the last partition of its table, nothing where nothing does."""
+    name = in_order(disk)[-1][2] if disk.partitions else ""
+    return name if name and not disk.partitions[name].in_table else ""
 
 
 def findings(output: OutputSpec, size: int | Literal["auto"], path: KeyPath) -> Iterable[Finding]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
+from bootsmith.tasks.recipe.checks.disk import in_order
 from bootsmith.tasks.recipe.model.recipe import Recipe
 from bootsmith.tasks.recipe.text.problems import Finding, KeyPath
 
@@ -49,8 +50,8 @@ def _grow(recipe: Recipe) -> Iterable[Finding]:
         yield ("system", "grow"), "there is no partition mounted at / that could grow; remove this line"
     elif root.fs in _READ_ONLY or "ro" in root.options.split(","):
         yield ("system", "grow"), "a root that is read only cannot grow; remove this line"
-    elif recipe.disk.table != "none" and parts[-1] is not root:
-        what = f"only the last partition can grow, and {parts[-1].name} stands behind {root.name}"
+    elif recipe.disk.table != "none" and (last := in_order(recipe.disk)[-1][2]) != root.name:
+        what = f"only the last partition can grow, and {last} stands behind {root.name}"
         yield ("system", "grow"), f"{what}; write {root.name} behind it, or remove this line"
 
 

@@ -2,8 +2,17 @@
 
 from __future__ import annotations
 
+import pytest
+
 from tests.support.recipe_folder import SOURCE, RecipeFolder, each_of
 
+FIRMWARE = """\
+disk:
+  table: gpt
+  partitions:
+    fw: {fs: none, size: 1M, in_table: false, start: 2G}
+    root: {mount: /, start: 8M}
+"""
 BAD = [
     (SOURCE + "outputs: raw\n", ["2:10: outputs: this takes a list; write [raw]"]),
     (
@@ -27,6 +36,10 @@ BAD = [
     (
         SOURCE + "outputs: [raw: {file: kernel}]\n",
         ["2:23: outputs.raw.file: bootsmith keeps kernel there itself; take another name"],
+    ),
+    (
+        SOURCE + "outputs: [raw: {file: readback}]\n",
+        ["2:23: outputs.raw.file: bootsmith keeps readback there itself; take another name"],
     ),
     (
         SOURCE + "outputs: [qcow2: {compress: zlib, preallocation: full}]\n",
@@ -120,6 +133,24 @@ BAD = [
         ],
     ),
     (
+        SOURCE + "outputs: [qcow2: {size: 9G}, vdi]\nboot: {loader: direct}\n" + FIRMWARE,
+        [
+            (
+                "2:25: outputs.qcow2.size: the last partition of the table grows to the disk's end, over fw, which "
+                "stands behind it; put fw before it, or leave this out"
+            )
+        ],
+    ),
+    (
+        SOURCE + "outputs: [qcow2: {size: 4G}]\nboot: {loader: direct}\n" + FIRMWARE.replace("gpt", "mbr\n  size: 4G"),
+        [
+            (
+                "2:25: outputs.qcow2.size: the last partition of the table grows to the disk's end, over fw, which "
+                "stands behind it; put fw before it, or leave this out"
+            )
+        ],
+    ),
+    (
         SOURCE + "outputs: [gcp]\n",
         ["2:11: outputs.gcp: Google's cloud takes disks of whole GiB; make it one, such as 4G, by disk.size"],
     ),
@@ -168,3 +199,16 @@ def test_a_mistake_is_told_with_place_key_reason_and_remedy(
 ) -> None:
     """What qemu-img refuses together is refused here, with the reason. L9."""
     assert with_files.mistakes(text) == lines
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        FIRMWARE.replace(", start: 2G", "").replace(", start: 8M", "") + "outputs: [qcow2: {size: 9G}]\n",
+        FIRMWARE.replace("gpt", "gpt\n  size: 4G") + "outputs: [qcow2: {size: 4G}]\n",
+        FIRMWARE + "outputs: [qcow2]\n",
+    ],
+)
+def test_bytes_that_nothing_grows_over_may_stand_anywhere(with_files: RecipeFolder, text: str) -> None:
+    """Before the last partition, and behind it on a disk that stays as it is."""
+    assert with_files.load(f"{SOURCE}boot: {{loader: direct}}\n{text}").outputs

@@ -177,6 +177,15 @@ BAD = [
         ],
     ),
     (
+        GROWING + "{fw: {fs: none, size: 1M, in_table: false, start: 2G}, root: {mount: /, start: 8M}}}\n",
+        [
+            (
+                "3:16: system.grow: only the last partition can grow, and fw stands behind root; write root "
+                "behind it, or remove this line"
+            )
+        ],
+    ),
+    (
         GROWING + "{root: {mount: /, options: ro}}}\n",
         ["3:16: system.grow: a root that is read only cannot grow; remove this line"],
     ),
