@@ -117,6 +117,8 @@ def decode(read: Callable[[int, int], bytes], disk: int) -> Table | None:
     if len(slots) > ENTRIES:
         problems.append(f"there are {len(slots)} partitions, of which the first {ENTRIES} are read")
         slots = slots[:ENTRIES]
+    if slots and slots[-1].number > ENTRIES:
+        problems.append(f"partition {slots[-1].number} stands beyond the {ENTRIES} places that tables have")
     if end > disk:
         problems.append(f"the table is for a larger disk: it reaches to byte {end}, the disk only to {disk}")
     return Table(guid, slots, tuple(problems))

@@ -47,7 +47,9 @@ def _gpt(table: gpt.Table, read: Callable[[int, int], bytes], size: int, disk: i
     if disk == size:
         return Fitted((), "gpt", why_not="there is no room behind the image")
     slots, grown, why = list(table.slots), None, ""
-    if grow:
+    if grow and not slots:
+        why = "the table has no partitions"
+    elif grow:
         last = max(range(len(slots)), key=lambda number: slots[number].start)
         end = (gpt.last_usable(disk) + 1) * _SECTOR // _MIB * _MIB
         if end - slots[last].start > slots[last].size:

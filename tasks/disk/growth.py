@@ -11,7 +11,7 @@ from bootsmith.cache.display import human
 from bootsmith.cache.files import sparse
 from bootsmith.tasks.build.parameters import Params
 from bootsmith.tasks.build.stage import Context
-from bootsmith.tasks.disk import ext_part, growing, splice, superblock
+from bootsmith.tasks.disk import ext_part, ext_place, growing, splice, superblock
 from bootsmith.tasks.errors import StageError
 
 
@@ -47,9 +47,9 @@ def run(ctx: Context) -> None:
 
 
 def _grow(ctx: Context, size: int, epoch: int, part: Path) -> None:
-    env = {"E2FSPROGS_FAKE_TIME": str(epoch)}
-    ctx.run("resize2fs", "-f", part, f"{size >> 10}K", env=env)
-    ctx.run("e2fsck", "-f", "-n", part, env=env)
+    env, where = {"E2FSPROGS_FAKE_TIME": str(epoch)}, ext_place.place(ctx, part)
+    ctx.run("resize2fs", "-f", where, f"{size >> 10}K", env=env)
+    ctx.run("e2fsck", "-f", "-n", where, env=env)
 
 
 def _read(file: int, at: int, length: int) -> bytes:

@@ -31,6 +31,11 @@ _KEPT: Final = 256
 """Unpacked pieces of metadata that are remembered: 2 MiB, more than a folder's files are far apart."""
 _LARGEST_FOLDER: Final = 64 << 20
 _LARGEST_VALUE: Final = 64 << 10  # of an attribute, as Linux has them (XATTR_SIZE_MAX)
+_LARGEST_NAMES: Final = 64 << 10  # of a file's attributes together (XATTR_LIST_MAX)
+_MOST_ATTRIBUTES: Final = 256 << 20
+"""Bytes of memory for all sets of attributes; a value that several share is there once."""
+_BESIDE: Final = 128
+"""Bytes of memory that an attribute takes beside its name and its value."""
 _MOST_WORDS: Final = 64 << 20
 """Blocks of all files together: 8 TiB of the usual ones, and 256 MiB of memory."""
 _KINDS: Final = {1: "d", 2: "f", 3: "l", 4: "b", 5: "c", 6: "p", 7: "s"}
@@ -79,6 +84,9 @@ class SquashfsFiles:
         self._nodes: dict[int, Node] = {}
         self._parts: dict[int, tuple[int, int]] = {}  # of a directory: its first piece, and where in it
         self._ids = [each[0] for each in struct.iter_unpack("<I", self._table(id_table, ids * 4))]
+        self._sets: dict[int, dict[str, bytes]] = {}  # of attributes, by number
+        self._values: dict[int, bytes] = {}  # of attributes that share them, by place
+        self._attribute_bytes = 0
         self._words = 0
         self._places_of: tuple[int, list[int]] = (-1, [])  # of the file that is read
         self._fragment_table = fragment_table
@@ -260,6 +268,11 @@ class SquashfsFiles:
         return size, xattr
 
     def _attributes(self, number: int) -> dict[str, bytes]:
+        if number not in self._sets:
+            self._sets[number] = self._read_attributes(number)
+        return self._sets[number]
+
+    def _read_attributes(self, number: int) -> dict[str, bytes]:
         if self._xattr_table == _NOWHERE:
             self._damaged("a file has attributes, and there is no table of them")
         head = self._pread(self._xattr_table, 16)
@@ -271,26 +284,42 @@ class SquashfsFiles:
         place, count, _ = struct.unpack("<QII", self._entry(self._xattr_table + 16, number, 16))
         at = _Cursor(self, values + (place >> 16), place & 0xFFFF)
         found: dict[str, bytes] = {}
-        for _ in range(min(count, _LARGEST_VALUE)):
+        names = 0
+        for _ in range(count):
             kind, length = at.take("<HH")
-            name = os.fsdecode(at.bytes(min(length, 255)))
             if kind & 0xFF >= len(_PREFIXES):
                 self._damaged("an attribute is of no kind")
-            (size,) = at.take("<I")
-            if size > _LARGEST_VALUE:
-                self._damaged("an attribute is longer than any is")
-            value = at.bytes(size)
+            prefix = _PREFIXES[kind & 0xFF]
+            names += len(prefix) + length + 1
+            if names > _LARGEST_NAMES:
+                self._damaged("a file has more attributes than any has")
+            name = os.fsdecode(at.bytes(min(length, 255)))
+            self._remember(length + _BESIDE)
+            value = self._value(at)
             if kind & 0x100:  # it stands elsewhere, for all that have it
-                if size != 8:
+                if len(value) != 8:
                     self._damaged("an attribute is nowhere")
                 (elsewhere,) = struct.unpack("<Q", value)
-                there = _Cursor(self, values + (elsewhere >> 16), elsewhere & 0xFFFF)
-                (size,) = there.take("<I")
-                if size > _LARGEST_VALUE:
-                    self._damaged("an attribute is longer than any is")
-                value = there.bytes(size)
-            found[_PREFIXES[kind & 0xFF] + name] = value
+                if elsewhere not in self._values:
+                    there = _Cursor(self, values + (elsewhere >> 16), elsewhere & 0xFFFF)
+                    self._values[elsewhere] = self._value(there)
+                value = self._values[elsewhere]
+            found[prefix + name] = value
         return found
+
+    def _value(self, at: _Cursor) -> bytes:
+        """Return the value of an attribute that stands at a place."""
+        (size,) = at.take("<I")
+        if size > _LARGEST_VALUE:
+            self._damaged("an attribute is longer than any is")
+        self._remember(size)
+        return at.bytes(size)
+
+    def _remember(self, size: int) -> None:
+        """Reckon with so many bytes of attributes more."""
+        self._attribute_bytes += size
+        if self._attribute_bytes > _MOST_ATTRIBUTES:
+            self._damaged("its files have more attributes than any have")
 
     # -- data
 

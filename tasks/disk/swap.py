@@ -34,7 +34,7 @@ def run(ctx: Context) -> None:
     if size < LEAST:
         raise StageError(
             f"partition {params.partition}: {size} bytes are too little for swap",
-            f"Set disk.partitions.{params.partition}.size to at least 1M.",
+            f"Raise disk.partitions.{params.partition}.size.",
         )
     label = params.label.encode()[:16]
     head = struct.pack("<III16s16s", 1, size // PAGE - 1, 0, uuid.UUID(params.uuid).bytes, label)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from bootsmith.cache.display import shown
 from bootsmith.tasks.build.parameters import Params
 from bootsmith.tasks.build.stage import Context
+from bootsmith.tasks.disk import ext_place
 from bootsmith.tasks.disk.parts import parts
 from bootsmith.tasks.disk.raw_content import opened_raw
 from bootsmith.tasks.errors import StageError
@@ -37,7 +38,8 @@ class CheckParams(Params):
 def check(ctx: Context) -> None:
     """Have a filesystem's own program look at one partition. Raises StageError for a damaged one."""
     params = CheckParams.of(ctx)
-    done = ctx.run(params.program, *params.options, ctx.inputs["image"], env=_CONFIG, check=False)
+    where = ext_place.place(ctx, ctx.inputs["image"])
+    done = ctx.run(params.program, *params.options, where, env=_CONFIG, check=False)
     found = complaint(params.program, done)
     if found:
         raise StageError(f"read back, the filesystem is damaged: {found.program}: {shown(found.words, 300)}", _REPORT)
@@ -73,5 +75,5 @@ def _look(ctx: Context, roots: set[int], image: Image, part: Part) -> Complaint 
     name, options = program(kind)
     if name != "e2fsck" or part.number not in roots:
         return None
-    where = f"{image.path}?offset={part.start}" if part.start else image.path
+    where = ext_place.place(ctx, image.path, part.start)
     return complaint(name, ctx.run(name, *options, where, env=_CONFIG, check=False))

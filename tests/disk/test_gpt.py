@@ -7,10 +7,12 @@ import struct
 import subprocess
 import uuid
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from bootsmith.tasks.disk import gpt
+from bootsmith.tasks.disk import gpt, growing, shrinking
+from bootsmith.tasks.errors import StageError
 
 DISK = 64 << 20
 GUID = "01234567-89ab-cdef-0123-456789abcdef"
@@ -39,19 +41,53 @@ def read(file: Path) -> gpt.Table | None:
     return gpt.decode(lambda offset, length: data[offset : offset + length], len(data))
 
 
+SLOT = gpt._encode_slot(gpt.Slot(4 << 20, 512, LINUX, GUID, "x"))
+
+
+def foreign_table(entries: list[bytes]) -> bytes:
+    """Return a disk whose table has as many entries as another program gave it, at both ends."""
+    array = b"".join(entries)
+    last, sectors = DISK // 512 - 1, -(-len(array) // 512)
+
+    def header(own: int, other: int, at: int) -> bytes:
+        usable = 2 + sectors, last - sectors - 1
+        fields = (own, other, *usable, uuid.UUID(GUID).bytes_le, at, len(entries), 128, zlib.crc32(array))
+        blank = struct.pack("<8sIIIIQQQQ16sQIII", b"EFI PART", 0x10000, 92, 0, 0, *fields)
+        return struct.pack("<8sIIIIQQQQ16sQIII", b"EFI PART", 0x10000, 92, zlib.crc32(blank), 0, *fields)
+
+    disk = bytearray(DISK)
+    at = last - sectors
+    for place, data in ((512, header(1, last, 2)), (1024, array), (last * 512, header(last, 1, at)), (at * 512, array)):
+        disk[place : place + len(data)] = data
+    return bytes(disk)
+
+
+def reader(disk: bytes) -> Callable[[int, int], bytes]:
+    return lambda offset, length: disk[offset : offset + length]
+
+
 def test_partitions_without_end_are_not_read() -> None:
     """A table of thousands of partitions, each of which would be looked into, is read as far as tables go."""
-    size, guid, count = 8 << 20, "7c9d35e2-0a5e-4c3b-9d1f-5b6f5d0a7e41", 4000
-    slot = gpt._encode_slot(gpt.Slot(4 << 20, 512, guid, guid, "x"))
-    array = slot * count
-    fields = (1, 0, 34, 100, bytes(16), 2, count, 128, zlib.crc32(array))
-    blank = struct.pack("<8sIIIIQQQQ16sQIII", b"EFI PART", 0x10000, 92, 0, 0, *fields)
-    header = struct.pack("<8sIIIIQQQQ16sQIII", b"EFI PART", 0x10000, 92, zlib.crc32(blank), 0, *fields)
-    disk = bytes(512) + header.ljust(512, b"\0") + array
-    found = gpt.decode(lambda offset, length: disk[offset : offset + length], size)
+    found = gpt.decode(reader(foreign_table([SLOT] * 4000)), DISK)
     assert found is not None
     assert len(found.slots) == 128
     assert "there are 4000 partitions, of which the first 128 are read" in found.problems
+
+
+def test_a_partition_beyond_the_places_that_we_write_is_told() -> None:
+    """It is read; and a table that cannot be written again as it is, is not one to change: no traceback."""
+    disk = foreign_table([bytes(128)] * 199 + [SLOT] + [bytes(128)] * 56)
+    found = gpt.decode(reader(disk), DISK)
+    assert found is not None
+    assert [slot.number for slot in found.slots] == [200]
+    told = "partition 200 stands beyond the 128 places that tables have"
+    assert found.problems == (told,)
+    fitted = growing.fit(reader(disk), DISK, 2 * DISK, grow=True)
+    assert (fitted.patches, fitted.why_not) == ((), f"its table is damaged: {told}")
+    with pytest.raises(StageError, match=f"not one to change: {told}"):
+        shrinking.fit(reader(disk), DISK, DISK // 2)
+    last = foreign_table([bytes(128)] * 127 + [SLOT] + [bytes(128)] * 128)
+    assert growing.fit(reader(last), DISK, 2 * DISK, grow=True).grown is not None
 
 
 def test_sfdisk_finds_no_fault_with_a_table(tmp_path: Path) -> None:

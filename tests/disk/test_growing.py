@@ -112,6 +112,16 @@ def test_what_does_not_grow(tmp_path: Path, script: str, size: int, why: str) ->
     assert (fitted.patches, fitted.grown) == ((), None)
 
 
+def test_a_table_without_partitions(tmp_path: Path) -> None:
+    """Its backup moves all the same; there is nothing to grow, which is said."""
+    image = disk(tmp_path, "label: gpt\n")
+    fitted, data = larger(image, 32 * MIB, grow=True)
+    assert (fitted.grown, fitted.why_not) == (None, "the table has no partitions")
+    table = gpt.decode(lambda offset, length: data[offset : offset + length], len(data))
+    assert table is not None
+    assert (table.slots, table.problems) == ((), ())
+
+
 def test_what_has_no_table(tmp_path: Path) -> None:
     """A bare filesystem has no partition that could grow."""
     image = tmp_path / "bare"

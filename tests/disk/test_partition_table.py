@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from bootsmith.tasks.disk import gpt
+from bootsmith.tasks.errors import BootsmithError
 from bootsmith.tasks.planning.stages import system
 from bootsmith.tasks.recipe import cmdline
 
@@ -142,6 +143,29 @@ def test_a_file_elsewhere_does_not_concern_the_esp(build: DiskBuild) -> None:
     assert contents[0] == contents[1]
     inputs = build.stages()["populate/esp"].inputs.values()
     assert not {path for made in build.layers for path in (made.tar, made.index)} & set(inputs)
+
+
+@pytest.mark.parametrize(
+    ("disk", "size", "small", "large", "why"),
+    [
+        ("size: {}, ", "remaining", "81M", "82M", "disk.size: 81M is too small: the partitions need 82M"),
+        ("", "{}", "16M", "17M", "disk.partitions.swap.size: 16M is too small: its content needs 17M"),
+    ],
+    ids=["remaining", "size"],
+)
+def test_encrypted_swap_has_room_for_its_header(  # noqa: PLR0917
+    build: DiskBuild, disk: str, size: str, small: str, large: str, why: str
+) -> None:
+    """What is too small for both is refused with what both need, before anything is made."""
+    (build.folder / "word").write_text("correct horse\n")
+    swap = f"swap: {{fs: swap, encrypt: {{passphrase: {{file: word}}}}, size: {size}}}"
+    text = f"disk: {{{disk}partitions: {{root: {{mount: /, size: 64M}}, {swap}}}}}\nboot: {{loader: grub-bios}}\n"
+    with pytest.raises(BootsmithError, match=why):
+        build.write_recipe(text.replace("{}", small))
+        build.run("partition")
+    build.write_recipe(text.replace("{}", large))
+    build.run("partition")
+    assert json.loads(build.site.geometry("swap").read_text())["size"] == MIB
 
 
 def test_an_mbr_disk_is_the_recipes(build: DiskBuild) -> None:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import os
 import random
 import subprocess
+import tarfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from bootsmith.tasks.disk import squashfs_files
 from bootsmith.tasks.disk.node import WINDOW, Node
 from bootsmith.tasks.disk.squashfs_files import SquashfsFiles
 from bootsmith.tasks.errors import StageError
@@ -127,6 +130,52 @@ def test_damage_is_told_and_never_believed(tmp_path: Path) -> None:
         except StageError as error:
             told += "is damaged" in error.message
     assert told > 5
+
+
+def with_attributes(folder: Path, files: list[dict[str, str]]) -> Path:
+    """Pack empty files that have attributes, each its own."""
+    packed, image = io.BytesIO(), folder / "image"
+    with tarfile.open(fileobj=packed, mode="w", format=tarfile.PAX_FORMAT) as tar:
+        for number, attributes in enumerate(files):
+            member = tarfile.TarInfo(f"f{number:04}")
+            member.pax_headers = {f"SCHILY.xattr.{name}": value for name, value in attributes.items()}
+            tar.addfile(member)
+    words = ["mksquashfs", "-", image, "-tar", "-quiet", "-no-progress", "-comp", "gzip"]
+    subprocess.run(words, input=packed.getvalue(), check=True, capture_output=True)
+    return image
+
+
+def test_attributes_that_files_share_are_there_once(tmp_path: Path) -> None:
+    """As a set, or a value in sets that differ: a small image of many files asks for no more than it has."""
+    value = "v" * 60_000
+    same = [{"user.big": value}] * 50
+    other = [{"user.big": value, "user.own": str(number)} for number in range(50)]
+    with opened(with_attributes(tmp_path, [*same, *other])) as files:
+        found = [node.xattrs for _, node in walked(files)]
+    assert found == [{name: text.encode() for name, text in each.items()} for each in [*same, *other]]
+    assert len({id(each) for each in found[:50]}) == 1
+    assert len({id(each["user.big"]) for each in found}) <= 3
+
+
+@pytest.mark.parametrize(
+    ("attributes", "files", "why"),
+    [
+        ({f"user.{number:060}": "" for number in range(1100)}, 1, "a file has more attributes than any has"),
+        ({"user.big": "v" * 60_000}, 40, "its files have more attributes than any have"),
+    ],
+    ids=["names", "values"],
+)
+def test_attributes_without_end_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, attributes: dict[str, str], files: int, why: str
+) -> None:
+    """Names of one file beyond what Linux lists, and all together beyond what is kept in memory."""
+    monkeypatch.setattr(squashfs_files, "_MOST_ATTRIBUTES", 2 << 20)
+    packed = [{name: value and f"{value}{number}" for name, value in attributes.items()} for number in range(files)]
+    with (
+        opened(with_attributes(tmp_path, packed)) as found,
+        pytest.raises(StageError, match=f"is damaged: {why}"),
+    ):
+        list(walked(found))
 
 
 def test_one_that_breaks_off_is_told(tmp_path: Path) -> None:

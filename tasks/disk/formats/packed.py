@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
 from bootsmith.tasks.build.parameters import Params
 from bootsmith.tasks.build.stage import Context
-from bootsmith.tasks.disk import splice, unused
+from bootsmith.tasks.disk import ext_place, splice, unused
 from bootsmith.tasks.disk.formats import beside, bmap
 from bootsmith.tasks.disk.superblock import Read
 from bootsmith.tasks.tree.packing import packing
@@ -31,7 +30,7 @@ def run(ctx: Context) -> None:
         splice.copy_file(disk, ctx.outputs["image"])
         return
     with disk.open("rb") as opened:
-        free = unused.stretches(_reader(opened.fileno(), size), size, lambda start: _dumped(ctx, disk, start))
+        free = unused.stretches(_reader(opened.fileno(), size), size, partial(ext_place.dumped, ctx, disk))
     mapped = beside.begun(partial(_mapped, disk, size, free))  # SHA-256 of all that matters, while another packs it
     ctx.say(f"packing {size} bytes by {how}")
     sized = (f"--stream-size={size}",) if how == "zstd" else ()
@@ -49,15 +48,3 @@ def _reader(disk: int, size: int) -> Read:
         return os.pread(disk, length, offset) if 0 <= offset < size and length > 0 else b""
 
     return read
-
-
-def _dumped(ctx: Context, disk: Path, start: int) -> Iterable[str]:
-    """Return what dumpe2fs says of the filesystem at an offset. A link names the disk: `?` begins its options."""
-    link = ctx.work / "disk"
-    if not link.is_symlink():
-        link.symlink_to(disk.absolute())
-    listed = ctx.work / "blocks"
-    if ctx.run("dumpe2fs", f"disk?offset={start}", stdout=listed, check=False).status:
-        return []  # it can make nothing of it: then nothing is known to be free
-    with listed.open(errors="replace") as lines:
-        return [line for line in lines if line.startswith(("Block size:", "  Free blocks:"))]

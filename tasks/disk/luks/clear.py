@@ -19,7 +19,10 @@ _PIECE: Final = 1 << 20
 
 
 class ClearDisk:
-    """The data of a volume that stands at a place of a disk, `size` bytes long with its header."""
+    """The data of a volume that stands at a place of a disk, `size` bytes long with its header.
+
+    A sector of zeros on the disk is one that was never written, or was discarded: it is zeros here too, and no noise.
+    """
 
     def __init__(self, disk: Disk, start: int, size: int, found: Unlocked, library: Path) -> None:
         if not 0 < found.start < size or found.start % UNIT:
@@ -38,12 +41,11 @@ class ClearDisk:
         first = offset // sector * sector
         data = self._disk.read(self._start + first, -(-(end - first) // sector) * sector)
         whole = len(data) // sector * sector
-        clear = self._cipher.sectors(data[:whole], sector, self._found.tweak + first // UNIT)
-        return clear[offset - first : end - first]
+        return self._clear(data[:whole], first)[offset - first : end - first]
 
     @contextlib.contextmanager
     def part(self, start: int, size: int) -> Iterator[tuple[Path | int, int]]:  # noqa: ARG002  all of it is there
-        """Yield a file with all of the data; where nothing was ever written, it has zeros."""
+        """Yield a file with all of the data."""
         if self._file is None:
             self._file = tempfile.TemporaryFile(prefix="bootsmith-")  # noqa: SIM115  until it is closed
             self._decrypt(self._file.fileno())
@@ -51,15 +53,27 @@ class ClearDisk:
 
     def _decrypt(self, target: int) -> None:
         os.truncate(target, self.size)
-        sector, tweak = self._found.sector, self._found.tweak
+        sector = self._found.sector
         with self._disk.part(self._start, self.size) as (file, at), contextlib.ExitStack() as stack:
             source = file if isinstance(file, int) else stack.enter_context(file.open("rb")).fileno()
             for first, end in sparse.extents(source, at, at + self.size):
                 begin = (first - at) // sector * sector
-                for place in range(begin, min(end - at, self.size), _PIECE):
-                    data = os.pread(source, min(_PIECE, self.size - place), at + place)
-                    clear = self._cipher.sectors(data[: len(data) // sector * sector], sector, tweak + place // UNIT)
-                    sparse.write(target, clear, place)
+                stop = min(-(-(end - at) // sector) * sector, self.size)
+                for place in range(begin, stop, _PIECE):
+                    data = os.pread(source, min(_PIECE, stop - place), at + place)
+                    clear = self._clear(data[: len(data) // sector * sector], place)
+                    if any(clear):
+                        sparse.write(target, clear, place)
+
+    def _clear(self, data: bytes, place: int) -> bytes:
+        """Return whole sectors from a place of the data on, decrypted."""
+        sector = self._found.sector
+        clear = bytearray(self._cipher.sectors(data, sector, self._found.tweak + place // UNIT))
+        zeros = bytes(sector)
+        for at in range(0, len(data), sector):
+            if data.startswith(zeros, at):
+                clear[at : at + sector] = zeros
+        return bytes(clear)
 
     def close(self) -> None:
         """Forget the key, and what was decrypted."""

@@ -1,6 +1,7 @@
 """Headers of LUKS1 and LUKS2, unlocked by a passphrase: of people unknown, so that nothing of them is believed.
 
-What takes longer or more memory than any header has reason to is refused: a number of iterations, of stripes, of slots.
+What takes longer or more memory than any header has reason to is refused: a number of iterations, of stripes, of slots,
+and the work of all slots together.
 """
 
 from __future__ import annotations
@@ -19,6 +20,12 @@ from bootsmith.tasks.errors import BootsmithError, StageError
 
 Read = Callable[[int, int], bytes]
 _MOST_ITERATIONS: Final = 50_000_000
+_MOST_WORK: Final = 250_000_000
+"""Iterations of all that a passphrase is tried at, each of one block of a hash: a minute or two."""
+_MOST_SLOTS: Final = 32
+_CHECKS: Final = range(20, 65)
+"""Bytes of what tells that a key is the right one: what the hashes come to, from SHA-1 to SHA-512."""
+_END: Final = 1 << 63  # of all places: what a file's offsets reach to
 _MOST_JSON: Final = 4 << 20
 _HASHES: Final = ("sha1", "sha256", "sha512", "ripemd160")
 _SECTORS: Final = (512, 1024, 2048, 4096)
@@ -69,12 +76,25 @@ def unlock(name: str, read: Read, passphrase: bytes, library: Path) -> Unlocked:
             _damaged(name, "its header makes no sense")
     else:
         _unreadable(name, f"it is of version {version}")
+    if sum(_work(slot, digest) for slot in slots) > _MOST_WORK:
+        _damaged(name, "it asks for more work than any does")
     for slot in slots:
         key = _tried(name, read, slot, passphrase, library)
         found = key_slot.derived(key, digest.salt, digest.iterations, len(digest.value), digest.hash)
         if found == digest.value:
             return Unlocked(start, sector, tweak, key)
     raise BootsmithError(f"{name}: the passphrase given does not open it")
+
+
+def _work(slot: _Slot, digest: _Digest) -> int:
+    """Return how many iterations it takes to try a slot: PBKDF2 does all of them for each block of what it gives."""
+    return slot.iterations * _blocks(slot.form.size, slot.hash) + digest.iterations * _blocks(
+        len(digest.value), digest.hash
+    )
+
+
+def _blocks(size: int, name: str) -> int:
+    return -(-size // hashlib.new(name).digest_size)
 
 
 def _tried(name: str, read: Read, slot: _Slot, passphrase: bytes, library: Path) -> bytes:
@@ -122,16 +142,18 @@ def _luks2(name: str, head: bytes, read: Read) -> tuple[list[_Slot], _Digest, in
     if digest["hash"] not in _HASHES:
         _unreadable(name, f"its check is by {str(digest['hash'])[:20]}")
     value, salt = base64.b64decode(digest["digest"]), base64.b64decode(digest["salt"])
-    if len(value) < 20:
+    if len(value) not in _CHECKS:
         _damaged(name, "it has no check of its key")
     found = _Digest(value, salt, _number(digest["iterations"]), digest["hash"])
-    return slots, found, int(segment["offset"]), _number(segment["sector_size"]), int(segment["iv_tweak"])
+    return slots, found, _place(segment["offset"]), _number(segment["sector_size"]), _place(segment["iv_tweak"])
 
 
 def _slots(name: str, told: dict[str, Any], digest: dict[str, Any], segment: dict[str, Any]) -> list[_Slot]:
     """Return the keys of a volume of LUKS2 that can be tried."""
-    found, strange = [], set()
-    for key in digest["keyslots"]:
+    found, strange, keys = [], set(), digest["keyslots"]
+    if len(keys) > _MOST_SLOTS or len(set(keys)) < len(keys):
+        _damaged(name, "it has more keys than there can be")
+    for key in keys:
         slot = told["keyslots"][key]
         kdf, af, area = slot["kdf"], slot["af"], slot["area"]
         if kdf["type"] != "pbkdf2" or slot["type"] != "luks2":
@@ -144,7 +166,7 @@ def _slots(name: str, told: dict[str, Any], digest: dict[str, Any], segment: dic
             _unreadable(name, "its keys are locked by keys of another size")
         form = Form(_number(slot["key_size"]), _number(af["stripes"]), af["hash"])
         salt = base64.b64decode(kdf["salt"])
-        found.append(_Slot(salt, _number(kdf["iterations"]), kdf["hash"], int(area["offset"]), form))
+        found.append(_Slot(salt, _number(kdf["iterations"]), kdf["hash"], _place(area["offset"]), form))
     if not found:
         _unreadable(name, f"its keys are derived by {', '.join(sorted(strange)) or 'nothing'}, and pbkdf2 is read")
     return found
@@ -156,9 +178,18 @@ def _number(value: Any) -> int:
     return value
 
 
+def _place(value: Any) -> int:
+    """Return a number of bytes or sectors, which JSON has as text: it has 64 bits, and JSON's own numbers 53."""
+    if not isinstance(value, str) or not (value.isascii() and value.isdecimal()) or len(value) > len(str(_END)):
+        raise TypeError(value)
+    if int(value) >= _END:
+        raise ValueError(value)
+    return int(value)
+
+
 def _check(name: str, cipher: str, spec: str, size: int, sector: int) -> None:
     if cipher != "aes-xts-plain64" or spec not in _HASHES or size not in _KEYS or sector not in _SECTORS:
-        told = f"{str(cipher)[:40]}, {str(spec)[:20]}, {size * 8} bits"
+        told = f"{str(cipher)[:40]}, {str(spec)[:20]}, {str(size * 8)[:9]} bits"
         _unreadable(name, f"it is encrypted by {told}; aes-xts-plain64 of 256 or 512 bits is read")
 
 

@@ -10,13 +10,14 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from bootsmith.cache.files import sparse
 from bootsmith.tasks.build.parameters import Params
 from bootsmith.tasks.build.stage import Context
-from bootsmith.tasks.disk import unused
+from bootsmith.tasks.disk import ext_place, unused
 from bootsmith.tasks.disk.luks import header
 from bootsmith.tasks.disk.luks.aes_xts import UNIT, Cipher
 from bootsmith.tasks.errors import StageError
@@ -90,10 +91,7 @@ def _pieces(ctx: Context, source: int, size: int, sector: int) -> Iterator[tuple
     def read(offset: int, length: int) -> bytes:
         return os.pread(source, length, offset) if length > 0 else b""
 
-    def dumped(start: int) -> Iterator[str]:
-        assert start == 0, "the filesystem is all there is"
-        yield from ctx.run("dumpe2fs", ctx.inputs["image"]).stdout.decode("utf-8", "replace").splitlines()
-
+    dumped = partial(ext_place.dumped, ctx, ctx.inputs["image"])
     free = [
         (-(-first // sector) * sector, end // sector * sector) for first, end in unused.stretches(read, size, dumped)
     ]

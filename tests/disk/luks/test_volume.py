@@ -2,18 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
+import json
 import os
 import random
+import struct
 import subprocess
-from collections.abc import Iterator
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import pytest
 from bootsmith.tasks.build.secret import Secret
 from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.disk.image_content import opened as opened_disk
 from bootsmith.tasks.disk.luks import header, key_slot, opened, volume
+from bootsmith.tasks.disk.luks.aes_xts import Cipher
 from bootsmith.tasks.disk.luks.clear import ClearDisk
 from bootsmith.tasks.disk.luks.volume import LuksParams
 from bootsmith.tasks.errors import BootsmithError, StageError
@@ -23,6 +31,11 @@ from tests.support.single_stage import run_stage
 
 UUID = "179ab335-08ea-462f-983b-8b2fbd8620c7"
 WORD = b"correct horse"
+MOST_WORK = 250_000_000
+"""Iterations of one block of a hash, of all that is done to try a passphrase."""
+
+Told: TypeAlias = dict[str, Any]
+"""What the JSON of a header of LUKS2 says."""
 
 
 @pytest.fixture(autouse=True)
@@ -131,31 +144,185 @@ def test_a_filesystem_is_what_it_was_and_what_is_unused_stays_a_hole(
         assert said == (tmp_path / "top" / name).read_bytes()
 
 
-@pytest.mark.parametrize("version", [1, 2])
-def test_damage_is_told_and_never_believed(
-    tmp_path: Path, library: Path, version: int, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@pytest.fixture
+def work(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """Let keys be derived at once; return what that would have taken, in iterations of one block of a hash."""
+    real, done = key_slot.derived, []
+
+    def derived(by: bytes, salt: bytes, iterations: int, size: int, name: str = "sha256") -> bytes:
+        done.append(iterations * -(-size // hashlib.new(name).digest_size))
+        return real(by, salt, 1, size, name)
+
+    monkeypatch.setattr(key_slot, "derived", derived)
+    return done
+
+
+def test_damage_is_told_and_never_believed(tmp_path: Path, library: Path, work: list[int]) -> None:
     """Whatever a header says, it is refused or opened: no traceback, and no work without end."""
-    quickly = partial(pytest.MonkeyPatch.setattr, monkeypatch)
-    real = key_slot.derived
-    quickly(key_slot, "derived", lambda by, salt, _, size, name="sha256": real(by, salt, 1, size, name))
-    whole = header.make(library, version, WORD, UUID, "x").header
+    whole = header.make(library, 1, WORD, UUID, "x").header
     dice = random.Random(7)
     told = 0
-    for at in sorted(bytes_of_it(version, dice)):
+    for at in sorted(dice.sample(range(592), 40)):
         damaged = bytearray(whole)
         damaged[at] ^= 1 << dice.randrange(8)
         image = tmp_path / "image"
         image.write_bytes(damaged)
+        work.clear()
         try:
             opened.unlock("x", reader(image), WORD, library)
         except BootsmithError:
             told += 1
+        assert sum(work) <= MOST_WORK
     assert told > 10
     with pytest.raises(StageError, match="cut short"):
         opened.unlock("x", lambda at, length: whole[at : min(at + length, 500)], WORD, library)
 
 
-def bytes_of_it(version: int, dice: random.Random) -> Iterator[int]:
-    """Yield some places of a header that numbers stand at."""
-    yield from dice.sample(range(592 if version == 1 else 6000), 40)
+def test_a_damaged_header_of_luks2_is_not_what_its_checksum_says(library: Path) -> None:
+    """Wherever a bit of its words has turned."""
+    whole = bytearray(header.make(library, 2, WORD, UUID, "x").header)
+    whole[5000] ^= 1
+    with pytest.raises(StageError, match="not what its checksum says"):
+        opened.unlock("x", read_of(whole), WORD, library)
+
+
+LIES = (
+    0, 1, -5, 1 << 30, 50_000_000, 10**30, 10**400, float("inf"), float("nan"), 16777216.0, True, None,
+    "", "0", "1", "-5", "1.0", "1_0", " 1", "\u0661", str(1 << 63), str(1 << 130), "9" * 5000, "sha512",
+    "\ud800", "A" * 8000, [], {}, ["0"], [[]], ["0"] * 300, {"0": {}},
+)  # fmt: skip
+
+
+def test_lies_of_luks2_are_never_believed(library: Path, work: list[int]) -> None:
+    """Whatever its words are, under a checksum that is right: refused or opened, and read, in bounded time."""
+    whole = header.make(library, 2, WORD, UUID, "x").header + bytes(1 << 16)
+    told = json.loads(whole[4096:16384].partition(b"\0")[0])
+    ended = Counter[bool]()
+    for path in places_in(told):
+        for lie in LIES:
+            work.clear()
+            ended[is_read(library, retold(whole, replaced(told, path, lie)))] += 1
+            assert sum(work) <= MOST_WORK, (path, lie)
+    assert ended[False] > 100
+    assert ended[True] > 10
+
+
+def more_slots(told: Told, count: int) -> None:
+    """Let a header have more keys, each of which is tried for long."""
+    told["keyslots"] = {str(number): told["keyslots"]["0"] for number in range(count)}
+    told["keyslots"]["0"]["kdf"]["iterations"] = 50_000_000
+    told["digests"]["0"].update(keyslots=[*told["keyslots"]], digest="A" * 43 + "=")
+
+
+def the_same_slot(told: Told) -> None:
+    """Let one key be tried again and again."""
+    told["digests"]["0"].update(keyslots=["0"] * 2, digest="A" * 43 + "=")
+
+
+def a_long_check(told: Told) -> None:
+    """Let what tells the right key be more than any hash comes to: each block of it takes all iterations."""
+    told["digests"]["0"].update(iterations=1_000_000, digest="A" * 4000)
+
+
+@pytest.mark.parametrize(
+    ("lie", "why"),
+    [
+        (partial(more_slots, count=32), "it asks for more work than any does"),
+        (partial(more_slots, count=33), "it has more keys than there can be"),
+        (the_same_slot, "it has more keys than there can be"),
+        (a_long_check, "it has no check of its key"),
+    ],
+    ids=["32", "33", "twice", "check"],
+)
+def test_work_without_end_is_refused_before_it_begins(
+    library: Path, work: list[int], lie: Callable[[Told], None], why: str
+) -> None:
+    """However it is asked for."""
+    whole = header.make(library, 2, WORD, UUID, "x").header
+    told = json.loads(whole[4096:16384].partition(b"\0")[0])
+    lie(told)
+    work.clear()
+    with pytest.raises(StageError, match=why):
+        opened.unlock("x", read_of(retold(whole, told)), WORD, library)
+    assert work == []
+
+
+def is_read(library: Path, image: bytes) -> bool:
+    """Tell whether a volume is opened and read; it may be refused."""
+    disk = BytesDisk(image)
+    try:
+        clear = ClearDisk(disk, 0, disk.size, opened.unlock("x", disk.read, WORD, library), library)
+    except BootsmithError:
+        return False
+    assert len(clear.read(0, 4096)) in {0, 4096}
+    clear.close()
+    return True
+
+
+def places_in(told: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """Yield the way to everything in an object of JSON."""
+    for key, value in told.items():
+        yield (*path, key)
+        if isinstance(value, dict):
+            yield from places_in(value, (*path, key))
+
+
+def replaced(told: Told, path: tuple[str, ...], value: Any) -> Told:
+    """Return an object of JSON with something else at a place."""
+    key, *rest = path
+    return {**told, key: replaced(told[key], tuple(rest), value) if rest else value}
+
+
+def retold(whole: bytes, told: Told) -> bytes:
+    """Return a header of LUKS2 that says something else, with its checksum."""
+    text = json.dumps(told, separators=(",", ":")).encode()
+    size = 1 << max(14, (4096 + len(text)).bit_length())
+    head = bytearray(whole[:4096] + text.ljust(size - 4096, b"\0"))
+    struct.pack_into(">Q", head, 8, size)
+    head[448:512] = bytes(64)
+    head[448:480] = hashlib.sha256(head).digest()
+    return bytes(head) + whole[size:]
+
+
+def read_of(data: bytes | bytearray) -> opened.Read:
+    return lambda at, length: bytes(data[at : at + length])
+
+
+class BytesDisk:
+    """A disk that is in memory, read as all are: nothing beyond its end, and no place beyond any disk's."""
+
+    def __init__(self, data: bytes) -> None:
+        self.size, self._data = len(data), data
+
+    def read(self, offset: int, length: int) -> bytes:
+        assert length < 1 << 63
+        return self._data[offset : offset + length] if 0 <= offset < self.size else b""
+
+    @contextlib.contextmanager
+    def part(self, start: int, size: int) -> Iterator[tuple[Path | int, int]]:  # noqa: ARG002  all of it is there
+        with tempfile.TemporaryFile() as file:
+            file.write(self._data)
+            file.flush()
+            yield file.fileno(), start
+
+
+@pytest.mark.parametrize(("sector", "shift"), [(512, 0), (4096, 0), (4096, 512)])
+def test_a_hole_is_zeros_however_it_is_read(tmp_path: Path, library: Path, sector: int, shift: int) -> None:
+    """A sector of zeros is one that was never written: both ways to read it say so, next to data and far from them."""
+    key, count = bytes(range(64)), (4 << 20) // sector
+    written = {number: bytes((number % 255 + 1,)) * sector for number in (3, 4, 40, count - 1)}
+    image, start = tmp_path / "image", (1 << 20) + shift
+    cipher = Cipher(library, key, encrypt=True)
+    with image.open("wb") as file:
+        file.truncate(start + count * sector)
+        for number, data in written.items():
+            file.seek(start + number * sector)
+            file.write(cipher.sectors(data, sector, number * sector // 512))
+    cipher.close()
+    wanted = b"".join(written.get(number, bytes(sector)) for number in range(count))
+    with opened_disk(image, "raw") as disk:
+        clear = ClearDisk(disk, shift, disk.size - shift, opened.Unlocked(1 << 20, sector, 0, key), library)
+        assert clear.read(0, clear.size) == wanted
+        with clear.part(0, clear.size) as (file, at):
+            assert os.pread(int(str(file)), clear.size, at) == wanted
+        clear.close()

@@ -71,17 +71,17 @@ CODE = {
     "disk.formats.ova": f"disk.formats.archive disk.formats.ovf {OVF}",
     "disk.formats.ovf": OVF,
     "disk.formats.packed": "disk.formats.beside disk.formats.bmap disk.formats.blocks disk.unused disk.signatures "
-    "disk.gpt disk.mbr disk.superblock disk.splice cache.files.sparse cache.digest.index tree.packing",
-    "disk.growth": "disk.ext_part disk.growing disk.patch disk.gpt disk.mbr disk.superblock disk.splice "
+    "disk.ext_place disk.gpt disk.mbr disk.superblock disk.splice cache.files.sparse cache.digest.index tree.packing",
+    "disk.growth": "disk.ext_part disk.ext_place disk.growing disk.patch disk.gpt disk.mbr disk.superblock disk.splice "
     "cache.files.sparse",
     "disk.formats.vdi": f"disk.formats.geometry {IMAGE}",
     "disk.formats.vhd": f"disk.formats.geometry {IMAGE}",
     "disk.formats.vhdx": IMAGE,
     "disk.formats.vmdk": VMDK,
     "disk.luks.volume": "disk.luks.aes_xts disk.luks.header disk.luks.key_slot disk.unused disk.gpt disk.mbr "
-    f"disk.signatures disk.superblock cache.files.sparse tools.shared_libraries {PROCESS}",
+    f"disk.ext_place disk.signatures disk.superblock cache.files.sparse tools.shared_libraries {PROCESS}",
     "disk.packed_filesystem": f"disk.squashfs disk.content disk.sources disk.kernel_paths tree.member_data {MERGED}",
-    "disk.partition_table": f"disk.layout disk.gpt disk.mbr {FILLING}",
+    "disk.partition_table": f"disk.layout disk.gpt disk.mbr disk.swap {FILLING}",
     "disk.qemu_img": "disk.qcow2 disk.image_format tree.file_kinds disk.passphrase build.secret cache.files.lock "
     "disk.packed_qcow2 disk.packed_length disk.splice cache.files.sparse",
     "disk.raw_image": f"disk.bootcode disk.splice {INDEX} {CONTENT}",
@@ -92,7 +92,7 @@ CODE = {
     "inspection.readback": "inspection.boot_entries inspection.checker_output inspection.disk_checks "
     "inspection.expectation inspection.setting_checks inspection.system_checks inspection.system_tree "
     "inspection.verdicts inspection.verification inspection.volumes boot.pe disk.ext.attributes disk.ext.block_map "
-    "disk.ext.files disk.ext.inode disk.fat_files disk.gpt disk.mbr disk.node disk.partition_types "
+    "disk.ext.files disk.ext.inode disk.ext_place disk.fat_files disk.gpt disk.mbr disk.node disk.partition_types "
     "disk.parts disk.raw_content disk.superblock recipe.cmdline tree.autologin tree.boot_formats tree.first_boot "
     "tree.kernel_settings tree.keymaps tree.locales tree.network tree.own_unit tree.resolver tree.root_growth "
     f"tree.sudo tree.timezones tree.units tree.accounts disk.sizing disk.content disk.packed_block "
