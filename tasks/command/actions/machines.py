@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from bootsmith.tasks.recipe.model.machine import Machine
     from bootsmith.tasks.recipe.model.recipe import Recipe
 
+_DAY = 86400.0
+
 
 def check(request: Request) -> None:
     """Refuse options that no machine can have. Raises BootsmithError."""
@@ -30,6 +32,16 @@ def check(request: Request) -> None:
     _check_detached(request)
     if _asked(request):
         wanted(request)
+
+
+def patience(request: Request, usual: float) -> float:
+    """Return the seconds of --timeout. Raises UsageError for what no wait can last."""
+    given = request.options["timeout"]
+    with suppress(ValueError):
+        seconds = float(given or usual)
+        if 0 <= seconds <= _DAY:  # nor is NaN
+            return seconds
+    raise UsageError(f"--timeout {given}: not a number of seconds up to a day", "Write one, like 60.")
 
 
 def _check_detached(request: Request) -> None:
