@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -93,6 +94,8 @@ def _asked(request: Request) -> tuple[Path, int]:
         raise UsageError(error.what, f"{error.todo[0].upper()}{error.todo[1:]}") from None
     if not size:
         raise UsageError(f"{request.words[1]}: nothing could be in it", "Write a size such as 20G.")
+    if size > sys.maxsize:
+        raise UsageError(f"{request.words[1]}: no file can be that large", "Write a size such as 20G.")
     if image.is_relative_to((request.session.top / "build").resolve()):
         raise UsageError(
             f"{shown(image)} is what a recipe makes, and would be made anew",

@@ -122,6 +122,7 @@ def test_a_qcow2_stays_as_it_is_laid_out(call: Calls, image: Path) -> None:
         (("image.raw", "11M"), "partition 1 cannot become 1M: what its filesystem holds needs"),
         (("image.raw", "9M"), "only the last partition can become smaller"),
         (("image.raw", "64"), "64 has no unit"),
+        (("image.raw", "99999999999999T"), "99999999999999T: no file can be that large"),
         (("image.raw",), "takes an image and a size"),
         (("nowhere.raw", "64M"), "does not exist"),
         (("some.img", "64M"), "neither a table of partitions nor a filesystem"),
