@@ -156,6 +156,7 @@ def _detach(request: Request, machine: Machine, subject: Subject, folder: Path) 
     name = str(request.options["name"] or (request.session.file(request.recipe).stem if not request.words else ""))
     job = background.Job(machine, subject, folder.absolute(), register(request), name)
     noted = background.start(job, request.session.progress.tell)
+    request.session.starting.close()
     shell = request.session.shell
     console = f"; its console: {images.relative(noted.console, shell)}" if noted.console else ""
     enters = f"`doit ssh --machine {noted.name}` enters it, " if noted.port else ""
