@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from bootsmith.cache.files.lock import FileLock
     from bootsmith.tasks.command.request import Request
     from bootsmith.tasks.disk.patch import Patch
     from bootsmith.tasks.disk.shrinking import Cut
@@ -38,7 +39,7 @@ def resize(request: Request) -> None:
     say = partial(progress.say, NAME)
     progress.start(NAME)
     began = time.monotonic()
-    with _alone(image, progress.tell), file_conversion.scratch(image, "the image") as folder:
+    with _alone(image, progress.tell) as lock, file_conversion.scratch(image, "the image") as folder:
         form = _format(image, request.options["format"])
         if form not in ("raw", "qcow2"):
             known = image_format.NAMES.get(form, form)
@@ -73,6 +74,7 @@ def resize(request: Request) -> None:
         _take_after(image, made)
         with made.open("rb") as file:
             os.fsync(file.fileno())
+        _refuse_used(image, lock)  # whoever has begun meanwhile
         made.replace(image)
     progress.finish(NAME, "built", time.monotonic() - began, image.stat().st_blocks * _SECTOR)
 
@@ -105,16 +107,23 @@ def _asked(request: Request) -> tuple[Path, int]:
 
 
 @contextmanager
-def _alone(image: Path, tell: Callable[[str], None]) -> Iterator[None]:
-    """Hold the image's lock, which whoever runs or reads it shares."""
+def _alone(image: Path, tell: Callable[[str], None]) -> Iterator[FileLock]:
+    """Hold the image's lock, which whoever runs or reads it here shares. Raises UsageError where others use it."""
     from bootsmith.cache.files.lock import FileLock
 
     lock = FileLock(image, create=False)
     lock.acquire(waiting=lambda who: tell(f"waiting for {who}, which uses {shown(image)}"))
     try:
-        yield
+        _refuse_used(image, lock)
+        yield lock
     finally:
         lock.release()
+
+
+def _refuse_used(image: Path, lock: FileLock) -> None:
+    """Refuse an image that QEMU, libvirt or qemu-nbd has open: what they write next would be lost."""
+    if lock.is_used():
+        raise UsageError(f"another program uses {shown(image)}", "End it first: `lslocks` may show which it is.")
 
 
 def _format(image: Path, given: str | None) -> str:
