@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from bootsmith.cache.files.lock import FileLock
     from bootsmith.tasks.command.request import Request
     from bootsmith.tasks.disk.patch import Patch
+    from bootsmith.tasks.disk.qcow2 import Shape
     from bootsmith.tasks.disk.shrinking import Cut
 
 NAME: Final = "resize"
@@ -48,11 +49,8 @@ def resize(request: Request) -> None:
                 "Convert it first: `doit convert-file -i IN -o OUT.qcow2`.",
             )
         shape = qcow2.shape(image) if form == "qcow2" else None
-        if shape and shape.snapshots:
-            raise UsageError(
-                f"{shown(image)} keeps {shape.snapshots} snapshots, of disks as large as it is",
-                "`qemu-img snapshot -d NAME FILE` drops one; or copy it: `doit convert-file`.",
-            )
+        if shape:
+            _refuse_kept(image, shape)
         old = image_content.size_of(image.absolute(), form)
         if old == size:
             progress.tell(f"{shown(image)} is that large already")
@@ -76,6 +74,8 @@ def resize(request: Request) -> None:
             os.fsync(file.fileno())
         _refuse_used(image, lock)  # whoever has begun meanwhile
         made.replace(image)
+        if shape and shape.odd:
+            progress.tell(f"not kept: {', '.join(shape.odd)}")
     progress.finish(NAME, "built", time.monotonic() - began, image.stat().st_blocks * _SECTOR)
 
 
@@ -124,6 +124,20 @@ def _refuse_used(image: Path, lock: FileLock) -> None:
     """Refuse an image that QEMU, libvirt or qemu-nbd has open: what they write next would be lost."""
     if lock.is_used():
         raise UsageError(f"another program uses {shown(image)}", "End it first: `lslocks` may show which it is.")
+
+
+def _refuse_kept(image: Path, shape: Shape) -> None:
+    """Refuse an image that holds more than one disk as it is now. Raises UsageError."""
+    if shape.snapshots:
+        raise UsageError(
+            f"{shown(image)} keeps {shape.snapshots} snapshots, of disks as large as it is",
+            "`qemu-img snapshot -d NAME FILE` drops one; or copy it: `doit convert-file`.",
+        )
+    if shape.bitmaps:
+        raise UsageError(
+            f"{shown(image)} keeps {shape.bitmaps} bitmaps of what changed on a disk as large as it is",
+            "`qemu-img bitmap --remove FILE NAME` drops one; or copy it: `doit convert-file`.",
+        )
 
 
 def _format(image: Path, given: str | None) -> str:

@@ -118,6 +118,24 @@ def test_a_qcow2_stays_as_it_is_laid_out(call: Calls, image: Path) -> None:
     assert json.loads(checked.stdout)["compressed-clusters"] > 0
 
 
+@pytest.mark.parametrize("image", ["bare"], indirect=True)
+@pytest.mark.parametrize(
+    ("options", "lost"),
+    [
+        ("extended_l2=on,cluster_size=128K", "extended_l2=on"),
+        ("refcount_bits=64", "refcount_bits=64"),
+        ("extended_l2=on,refcount_bits=1", "extended_l2=on, refcount_bits=1"),
+        ("compat=0.10", ""),
+        ("compat=1.1", ""),
+    ],
+)
+def test_what_a_qcow2_does_not_keep_is_told(call: Calls, image: Path, options: str, lost: str) -> None:
+    """What images made here never have; of others nothing is said (W3)."""
+    file = as_format(image, "qcow2", "-o", options)
+    resizing.resize(call("resize", file.name, "64M"))
+    assert f"not kept: {lost}\n" in call.said if lost else "not kept" not in call.said
+
+
 @pytest.mark.parametrize("image", ["gpt"], indirect=True)
 @pytest.mark.parametrize(
     ("words", "message"),
@@ -131,6 +149,7 @@ def test_a_qcow2_stays_as_it_is_laid_out(call: Calls, image: Path) -> None:
         (("some.img", "64M"), "neither a table of partitions nor a filesystem"),
         (("image.vdi", "64M"), "only raw and qcow2 images are resized"),
         (("snap.qcow2", "64M"), "keeps 1 snapshots"),
+        (("bits.qcow2", "64M"), "keeps 2 bitmaps"),
         (("sealed.qcow2", "64M"), "is encrypted"),
         (("build/box/box.raw", "64M"), "is what a recipe makes"),
     ],
@@ -140,6 +159,9 @@ def test_what_cannot_be_resized(call: Calls, image: Path, words: tuple[str, ...]
     as_format(image, "vdi")
     snap = as_format(image, "qcow2").rename(call.top / "snap.qcow2")
     subprocess.run(["qemu-img", "snapshot", "-c", "first", snap], check=True)
+    bits = as_format(image, "qcow2").rename(call.top / "bits.qcow2")
+    for name in ("monday", "tuesday"):
+        subprocess.run(["qemu-img", "bitmap", "--add", bits, name], check=True)
     sealed = bytearray(snap.read_bytes())
     sealed[35] = 2  # crypt_method: LUKS
     (call.top / "sealed.qcow2").write_bytes(sealed)
