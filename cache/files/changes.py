@@ -2,7 +2,8 @@
 
 The kernel is asked, by inotify. Where it does not tell (no watch is left, a folder may not be read, another host writes
 to the file system) names, sizes and times are looked at again and again. A store through a mapping (mmap) is told by
-neither before the file is closed by whoever mapped it, or its time changes.
+neither before the file is closed by whoever mapped it, or its time changes. A write through another hard link, in a
+folder that is not watched, the kernel does not tell: looking finds it.
 """
 
 from __future__ import annotations
@@ -73,8 +74,9 @@ class Changes:
 
     def _ask(self, path: bytes) -> bool:
         """Have the kernel tell of a path; False where it cannot of all of it."""
-        if self._inotify is None or any(_below(os.path.realpath(path), each) for each in self._foreign):
-            return False
+        real = os.path.realpath(path)
+        if self._inotify is None or any(_below(real, each) or _below(each, real) for each in self._foreign):
+            return False  # one mounted somewhere within is enough
         for folder, name in steps(path):
             watch = self._add(folder)
             if watch >= 0:

@@ -7,6 +7,7 @@ import errno
 import fcntl
 import os
 import re
+import struct
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Self
 from bootsmith.cache.errors import CacheError
 
 NOTE = re.compile(rb"pid (\d+): (.*)\n")
+_LOCK = "hhqqi4x"  # struct flock of Linux on 64 bits: kind, whence, start, length, process
 SHOWN = 200  # bytes of a command line
 
 
@@ -81,6 +83,14 @@ class FileLock:
     def is_held(self) -> bool:
         return self._descriptor is not None
 
+    def is_used(self) -> bool:
+        """Tell whether somebody holds a lock of fcntl(2) on the file that is held here, as QEMU does on its images.
+
+        flock(2) knows nothing of these. Our own processes have none.
+        """
+        assert self._descriptor is not None, "it is held"
+        return is_used(self._descriptor)
+
     def release(self) -> None:
         """Let others have it; does nothing where it is not held."""
         if self._descriptor is not None:
@@ -118,6 +128,19 @@ class FileLock:
             return os.path.samestat(os.fstat(descriptor), self.path.stat())
         except FileNotFoundError:
             return False
+
+
+def is_used(descriptor: int) -> bool:
+    """Tell whether another open file holds a lock of fcntl(2) on any byte of a file; no lock is taken.
+
+    QEMU has one byte from 100 on for each thing that it does, from 200 on for each that nobody else may do
+    (`RAW_LOCK_PERM_BASE` in block/file-posix.c).
+    """
+    whole = struct.pack(_LOCK, fcntl.F_WRLCK, os.SEEK_SET, 0, 0, 0)
+    for ask in (fcntl.F_OFD_GETLK, fcntl.F_GETLK):  # the latter where a kernel has but the old kind
+        with contextlib.suppress(OSError):
+            return bool(struct.unpack(_LOCK, fcntl.fcntl(descriptor, ask, whole))[0] != fcntl.F_UNLCK)
+    return False  # no locks on this file system
 
 
 def _note(descriptor: int, ours: bool) -> None:

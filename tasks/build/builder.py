@@ -27,6 +27,11 @@ if TYPE_CHECKING:
     from bootsmith.tasks.build.cost import Cost
     from bootsmith.tasks.build.reason import Reason
 
+REBUILT = "rebuild"
+"""The folder beside the records where all is built once more; gone afterwards, unless it says `DIFFERS`."""
+DIFFERS = ".differs"
+"""The mark of such a folder that it holds other bytes, which the user was told to look at."""
+
 State = Literal["fresh", "restored", "built"]
 
 
@@ -186,6 +191,8 @@ class Builder:
         """Begin a run: clear away what killed runs left, and forget what was seen before the lock was held."""
         sweep(self.state / "records")
         workdirs.remove_tree(self.state / "tmp")
+        if not (self.state / REBUILT / DIFFERS).exists():
+            workdirs.remove_tree(self.state / REBUILT)
         self.freshness.touch()
 
     def claim(self) -> Path | None:

@@ -270,6 +270,8 @@ class Making:
         if not lock.try_acquire():
             return None
         try:
+            if lock.is_used():
+                return None
             workdir.mkdir(parents=True, exist_ok=True)
             digest, before = fingerprint(path, memo) if memo else None, path.stat()
             moved = path.rename(workdir / "previous")

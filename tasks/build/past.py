@@ -111,7 +111,8 @@ class _PastBuild:
             if path.is_file():
                 lock = FileLock(path, create=False)
                 if lock.try_acquire():  # else a machine runs on it: it keeps its file, this is another
-                    older = path.rename(self._workdir / "older")
+                    if not lock.is_used():
+                        older = path.rename(self._workdir / "older")
                     lock.release()
             if not store.fetch(digest, path, onto=older):
                 raise lost

@@ -25,6 +25,7 @@ _TO_MEND = {
     errno.ENFILE: "Let other programs end: the whole host has too many files open.",
     errno.EBUSY: "Let whatever holds it end.",
     errno.ETXTBSY: "Let whatever runs it end.",
+    errno.EFBIG: "Take a smaller size, or a file system with larger files.",
     errno.EIO: "Look after the disk: `dmesg` may say more.",
     errno.ESTALE: "Mount the file system anew.",
 }

@@ -17,6 +17,11 @@ _HEADER: Final = struct.Struct(">4sIQIIQIIQ")
 _FEATURES: Final = 72  # incompatible ones, of version 3
 _SNAPSHOTS: Final = 60  # how many
 _COMPATIBLE: Final = 80  # features that may be ignored; the first is lazy reference counts
+_COUNTS: Final = 99  # how wide a reference count is, as a power of two, in the last byte of four
+_USUAL_COUNTS: Final = 16  # bits, and the only width of version 2
+_LENGTH: Final = 100  # of the header
+_BITMAPS: Final = 0x23852875  # the extension that has them, and first how many
+_LARGEST_CLUSTER: Final = 21  # as a power of two
 _PACKING: Final = 104  # how clusters are compressed, where it is not by zlib
 _OTHER_PACKING: Final = 1 << 3
 _HEADER_ROOM: Final = 112
@@ -42,13 +47,18 @@ def check_whole(image: Path) -> None:
 
 
 class Shape(NamedTuple):
-    """How an image is laid out, as another is to be: `compress` is none, zlib or zstd; how many snapshots it keeps."""
+    """How an image is laid out, as another is to be: `compress` is none, zlib or zstd.
+
+    `snapshots` and `bitmaps` are how many it keeps; `odd` is what images made here never are, by qemu-img's names.
+    """
 
     compat: str
     cluster: int
     lazy: bool
     compress: str
     snapshots: int
+    bitmaps: int
+    odd: tuple[str, ...]
 
 
 def shape(image: Path) -> Shape:
@@ -61,8 +71,27 @@ def shape(image: Path) -> Shape:
         incompatible = struct.unpack_from(">Q", header, _FEATURES)[0] if version > 2 else 0
         packing = header[_PACKING] if incompatible & _OTHER_PACKING else 0
         packed = any(_packed(file.fileno(), header))
+        extensions = dict(_extensions(file.fileno(), header))
     compress = ("zlib", "zstd")[packing & 1] if packed else "none"
-    return Shape("0.10" if version == 2 else "1.1", 1 << bits, bool(compatible & 1), compress, snapshots)
+    bitmaps = int.from_bytes(extensions.get(_BITMAPS, b"")[:4], "big")
+    counts = 1 << header[_COUNTS] if version > 2 else _USUAL_COUNTS
+    long, other = bool(incompatible & _LONG_ENTRIES), counts != _USUAL_COUNTS
+    odd = (*["extended_l2=on"] * long, *[f"refcount_bits={counts}"] * other)
+    compat = "0.10" if version == 2 else "1.1"
+    return Shape(compat, 1 << bits, bool(compatible & 1), compress, snapshots, bitmaps, odd)
+
+
+def _extensions(file: int, header: bytes) -> Iterator[tuple[int, bytes]]:
+    """Yield what stands behind the header, in its cluster: of each piece its kind, and its data."""
+    _, version, _, _, bits, *_ = _HEADER.unpack_from(header)
+    (at,) = struct.unpack_from(">I", header, _LENGTH) if version > 2 else (_FEATURES,)
+    data = os.pread(file, 1 << min(bits, _LARGEST_CLUSTER), 0)
+    while at + 8 <= len(data):
+        kind, length = struct.unpack_from(">II", data, at)
+        if not kind:
+            return
+        yield kind, data[at + 8 : at + 8 + length]
+        at += 8 + -(-length // 8) * 8
 
 
 def _packed(file: int, header: bytes) -> Iterator[bool]:
@@ -70,7 +99,7 @@ def _packed(file: int, header: bytes) -> Iterator[bool]:
     _, version, _, _, bits, _, _, count, first = _HEADER.unpack_from(header)
     features = struct.unpack_from(">Q", header, _FEATURES)[0] if version > 2 else 0
     step = 2 if features & _LONG_ENTRIES else 1
-    if not 9 <= bits <= 21 or 8 * count > _LARGEST_TABLE:
+    if not 9 <= bits <= _LARGEST_CLUSTER or 8 * count > _LARGEST_TABLE:
         return
     for table in {entry & _OFFSET for entry in _words(file, first, 8 * count)} - {0}:
         yield from (bool(entry & _COMPRESSED) for entry in _words(file, table, 1 << bits)[::step])
@@ -80,7 +109,7 @@ def _offsets(file: int) -> Iterator[int]:
     """Yield where each table, and each cluster of the disk that is not all zeros, begins in the file."""
     header = os.pread(file, _FEATURES + 8, 0).ljust(_FEATURES + 8, b"\0")
     magic, version, _, _, bits, _, _, count, first = _HEADER.unpack_from(header)
-    if magic != MAGIC or not 9 <= bits <= 21 or 8 * count > _LARGEST_TABLE:
+    if magic != MAGIC or not 9 <= bits <= _LARGEST_CLUSTER or 8 * count > _LARGEST_TABLE:
         return
     (features,) = struct.unpack_from(">Q", header, _FEATURES) if version > 2 else (0,)
     step = 2 if features & _LONG_ENTRIES else 1

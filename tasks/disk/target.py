@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Final
 
 from bootsmith.cache.display import shown
+from bootsmith.cache.files.lock import is_used
 from bootsmith.tasks.disk.sizing import human
 from bootsmith.tasks.errors import BootsmithError, UsageError
 
@@ -172,6 +173,8 @@ def open_alone(target: Target) -> int:
         raise BootsmithError(f"{target.path} cannot be written: {error.strerror}", hint) from error
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)  # udev leaves alone what is locked so
+        if is_used(descriptor):  # by QEMU, say
+            raise BlockingIOError
     except OSError as error:
         os.close(descriptor)
         raise BootsmithError(f"{target.path} is in use: somebody holds a lock on it", _UNUSED) from error

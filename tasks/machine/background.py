@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 import bootsmith
 from bootsmith.cache.errors import CacheError
 from bootsmith.cache.files.lock import FileLock
+from bootsmith.tasks.build.system_errors import in_words
 from bootsmith.tasks.errors import BootsmithError
 from bootsmith.tasks.machine import qmp, run, running
 from bootsmith.tasks.machine.run import Background, Subject
@@ -73,8 +74,11 @@ def main() -> None:
     job: Job = pickle.load(sys.stdin.buffer)  # noqa: S301  of `start`, and nobody else
     try:
         _run(job)
-    except (BootsmithError, CacheError) as error:
-        _tell(error=error.message, hint=error.hint)
+    except (BootsmithError, CacheError, OSError) as error:
+        found = in_words(error, "the machine", job.folder) if isinstance(error, OSError) else error
+        if isinstance(found, OSError):  # a bug of ours, shown whole
+            raise
+        _tell(error=found.message, hint=found.hint)
 
 
 def _run(job: Job) -> None:

@@ -18,6 +18,7 @@ from bootsmith.tasks.build.secret import Secret
 from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.errors import StageError
 
+from tests.support import record_locks
 from tests.support.quick_stages import Meddler, QuickStages, meddlers
 
 
@@ -275,6 +276,18 @@ def test_what_a_machine_runs_on_is_never_patched(quick: QuickStages) -> None:
         quick.builder(stage).ensure(stage)
         lock.release()
         assert held.read() == "one"
+    assert quick.out.read_text() == "two"
+
+
+@pytest.mark.parametrize("byte", [100, 201])
+def test_what_any_program_runs_on_is_never_patched(quick: QuickStages, byte: int) -> None:
+    """QEMU and libvirt know nothing of our lock, and have others."""
+    stage = quick.stage("patch", carry="out")
+    quick.builder(stage).ensure(stage)
+    quick.source.write_text("two")
+    with quick.out.open() as open_since, record_locks.held(quick.out, byte):
+        quick.builder(stage).ensure(stage)
+        assert open_since.read() == "one"
     assert quick.out.read_text() == "two"
 
 

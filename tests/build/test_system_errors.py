@@ -28,6 +28,7 @@ def refused(number: int, *paths: str) -> OSError:
         (errno.ENOTDIR, "x: /there/file: Not a directory", "in the way"),
         (errno.EEXIST, "x: /there/file: File exists", "in the way"),
         (errno.EMFILE, "x: /there/file: Too many open files", "ulimit -n"),
+        (errno.EFBIG, "x: /there/file: File too large", "smaller size"),
         (errno.EIO, "x: /there/file: Input/output error", "dmesg"),
     ],
 )

@@ -11,6 +11,8 @@ from bootsmith.tasks.disk import target
 from bootsmith.tasks.disk.target import Kernel, Target
 from bootsmith.tasks.errors import BootsmithError, UsageError
 
+from tests.support import record_locks
+
 MOUNTS = """\
 25 1 {root} / / rw,relatime shared:1 - ext4 {source} rw
 30 25 0:25 / /proc rw shared:5 - proc proc rw
@@ -126,6 +128,8 @@ def test_a_target_somebody_holds_is_not_opened(tmp_path: Path) -> None:
         fcntl.flock(held, fcntl.LOCK_SH)
         with pytest.raises(BootsmithError, match="somebody holds a lock on it"):
             target.open_alone(about)
+    with record_locks.held(file), pytest.raises(BootsmithError, match="somebody holds a lock on it"):
+        target.open_alone(about)
     os.close(target.open_alone(about))
     with pytest.raises(BootsmithError, match="cannot be written: Is a directory"):
         target.open_alone(Target(tmp_path, 512, 512, block=False))

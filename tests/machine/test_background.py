@@ -151,3 +151,12 @@ def test_only_one_keeps_its_writes(tmp_path: Path) -> None:
     ):
         background.start(job, lambda _: None)
     assert refused.value.hint.startswith("End that one first")
+
+
+def test_what_the_system_refuses_is_told_in_words(start: Start, tmp_path: Path) -> None:
+    """As it is where a machine runs on a terminal: no traceback for a file in the way."""
+    (tmp_path / "folder").touch()
+    with pytest.raises(BootsmithError, match=rf"^the machine: {tmp_path}/folder: File exists") as refused:
+        start()
+    assert "Traceback" not in refused.value.message
+    assert refused.value.hint.startswith("Move what is in the way")

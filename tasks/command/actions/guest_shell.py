@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 
 from bootsmith.cache.display import shown
 from bootsmith.tasks.command.actions import machines
-from bootsmith.tasks.errors import BootsmithError, Ended, UsageError
+from bootsmith.tasks.errors import BootsmithError, Ended
 
 if TYPE_CHECKING:
     from bootsmith.tasks.command.request import Request
     from bootsmith.tasks.machine.running import Noted
 
 _PATIENCE = 2.0  # seconds of silence before it is said what is waited for
+_LONGEST = 300.0  # seconds that are waited for an ssh server
 _TAIL = 4096  # bytes of a console's end
 _MOMENT = 0.5  # seconds between two looks
 
@@ -26,10 +27,7 @@ def ssh(request: Request) -> None:
     from bootsmith.tasks.tools import host, popen
 
     asked = request.options
-    try:
-        seconds = float(asked["timeout"] or 300)
-    except ValueError:
-        raise UsageError(f"--timeout {asked['timeout']}: not a number of seconds", "Write one, like 60.") from None
+    seconds = machines.patience(request, _LONGEST)
     request.session.file(request.recipe)  # one that there is
     machine = _awaited(request, seconds)
     began = time.monotonic()

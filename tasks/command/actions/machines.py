@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from bootsmith.tasks.recipe.model.machine import Machine
     from bootsmith.tasks.recipe.model.recipe import Recipe
 
+_DAY = 86400.0
+
 
 def check(request: Request) -> None:
     """Refuse options that no machine can have. Raises BootsmithError."""
@@ -30,6 +32,16 @@ def check(request: Request) -> None:
     _check_detached(request)
     if _asked(request):
         wanted(request)
+
+
+def patience(request: Request, usual: float) -> float:
+    """Return the seconds of --timeout. Raises UsageError for what no wait can last."""
+    given = request.options["timeout"]
+    with suppress(ValueError):
+        seconds = float(given or usual)
+        if 0 <= seconds <= _DAY:  # nor is NaN
+            return seconds
+    raise UsageError(f"--timeout {given}: not a number of seconds up to a day", "Write one, like 60.")
 
 
 def _check_detached(request: Request) -> None:
@@ -144,6 +156,7 @@ def _detach(request: Request, machine: Machine, subject: Subject, folder: Path) 
     name = str(request.options["name"] or (request.session.file(request.recipe).stem if not request.words else ""))
     job = background.Job(machine, subject, folder.absolute(), register(request), name)
     noted = background.start(job, request.session.progress.tell)
+    request.session.starting.close()
     shell = request.session.shell
     console = f"; its console: {images.relative(noted.console, shell)}" if noted.console else ""
     enters = f"`doit ssh --machine {noted.name}` enters it, " if noted.port else ""

@@ -20,23 +20,26 @@ _PIECE = 1 << 20
 def rebuild(session: Session, builder: Builder) -> None:
     """Build a plan's stages again, none restored; compare each with what it made before. Raises StageError.
 
-    The first that comes to other bytes is where it begins: those behind it are not made.
+    The first that comes to other bytes is where it begins: those behind it are not made, and it is kept to look at.
     """
+    from bootsmith.tasks.build import builder as builders
     from bootsmith.tasks.build import workdir
-    from bootsmith.tasks.build.builder import Builder as Again
 
-    place = builder.state / "rebuild"
+    place = builder.state / builders.REBUILT
     workdir.remove_tree(place)
-    again = Again(session.plan_elsewhere(builder.plan, place), session.identities)
+    again = builders.Builder(session.plan_elsewhere(builder.plan, place), session.identities)
     again.state.mkdir(parents=True)
     salted = set()
-    for stage in again.plan.stages:
-        _build(session, again, stage)
-        if stage.secrets and stage.name.startswith("convert/"):
-            salted.add(stage.name)  # encrypted, by a new salt each time
-        else:
-            _compare(builder.plan.stage(stage.name), stage)
-    workdir.remove_tree(place)
+    try:
+        for stage in again.plan.stages:
+            _build(session, again, stage)
+            if stage.secrets and stage.name.startswith("convert/"):
+                salted.add(stage.name)  # encrypted, by a new salt each time
+            else:
+                _compare(builder.plan.stage(stage.name), stage, place / builders.DIFFERS)
+    finally:
+        if not (place / builders.DIFFERS).exists():
+            workdir.remove_tree(place)
     compared = len(again.plan.stages) - len(salted)
     session.progress.tell(f"{builder.plan.name} was built again, and is the same: {compared} stages, bit for bit")
     for name in sorted(salted):
@@ -55,12 +58,13 @@ def _build(session: Session, again: Builder, stage: Stage) -> None:
     progress.finish(name, done.state, done.seconds, done.size)
 
 
-def _compare(before: Stage, now: Stage) -> None:
-    """Refuse a stage that came to other bytes, the first of which is told. Raises StageError."""
+def _compare(before: Stage, now: Stage, mark: Path) -> None:
+    """Refuse a stage that came to other bytes, the first of which is told, and mark it. Raises StageError."""
     for role, file in now.outputs.items():
         old = before.outputs[role]
         at = _difference(old, file)
         if at is not None:
+            mark.touch()
             raise StageError(
                 f"{now.name} made another {file.name} when it ran again: byte {at} is the first that differs",
                 f"It goes by the clock, by chance or by this host: compare {shown(old)} with {shown(file)}.",

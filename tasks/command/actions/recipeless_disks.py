@@ -28,6 +28,7 @@ _FORMATS: Final = ("qcow2", "vmdk", "vdi", "vhd", "vhdx")
 """Endings of `--output` that say the format, as recipes call it; all others are raw."""
 _IMAGES: Final = {(0, b"hsqs"): "squashfs", (1024, b"\xe2\xe1\xf5\xe0"): "erofs"}
 """Where a file says that it is an image of a tree, and no tar."""
+NO_TREE: Final = "Name a tar of a tree, or a directory that holds one."
 _SYSTEM: Final = ("hostname", "password_file", "ssh_key")
 """Options by which the guest is declared."""
 
@@ -74,7 +75,7 @@ def _plan(request: Request, loader: str) -> Plan:
 
     tree = _tree(request)
     if not tree.exists():
-        raise UsageError(f"{tree} does not exist", "Name a tar of a tree, or a directory that holds one.")
+        raise UsageError(f"{tree} does not exist", NO_TREE)
     if (request.session.top / "build").is_relative_to(tree):
         raise UsageError(f"{tree} holds the build directory, which changes", "Name the root of a tree.")
     output(request, tree)
@@ -160,7 +161,7 @@ def source_of(tree: Path, subdir: str | None) -> Raw:
         if subdir is not None:
             raise UsageError(f"--subdir {subdir}: {tree} is a directory", "Name the folder in it that holds the tree.")
         return {"directory": {"path": path, "owner": "keep", "times": "keep"}}
-    with tree.open("rb") as file:
+    with images.existing(tree, NO_TREE).open("rb") as file:
         head = file.read(2048)
     for (at, magic), kind in _IMAGES.items():
         if head[at : at + len(magic)] == magic:

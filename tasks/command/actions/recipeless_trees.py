@@ -116,6 +116,7 @@ def _source(tree: Path) -> dict[str, Raw]:
         if (tree / "oci-layout").is_file() and (tree / "index.json").is_file():
             return {"oci": path}
         return {"directory": {"path": path, "owner": "keep", "times": "keep"}}
+    images.existing(tree, recipeless_disks.NO_TREE)
     return {"oci": path} if image_archive.holds_image(tree) else {"tar": path}
 
 

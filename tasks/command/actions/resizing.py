@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 import time
 from contextlib import contextmanager, suppress
 from dataclasses import replace
@@ -18,8 +19,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
+    from bootsmith.cache.files.lock import FileLock
     from bootsmith.tasks.command.request import Request
     from bootsmith.tasks.disk.patch import Patch
+    from bootsmith.tasks.disk.qcow2 import Shape
     from bootsmith.tasks.disk.shrinking import Cut
 
 NAME: Final = "resize"
@@ -37,7 +40,7 @@ def resize(request: Request) -> None:
     say = partial(progress.say, NAME)
     progress.start(NAME)
     began = time.monotonic()
-    with _alone(image, progress.tell), file_conversion.scratch(image, "the image") as folder:
+    with _alone(image, progress.tell) as lock, file_conversion.scratch(image, "the image") as folder:
         form = _format(image, request.options["format"])
         if form not in ("raw", "qcow2"):
             known = image_format.NAMES.get(form, form)
@@ -46,11 +49,8 @@ def resize(request: Request) -> None:
                 "Convert it first: `doit convert-file -i IN -o OUT.qcow2`.",
             )
         shape = qcow2.shape(image) if form == "qcow2" else None
-        if shape and shape.snapshots:
-            raise UsageError(
-                f"{shown(image)} keeps {shape.snapshots} snapshots, of disks as large as it is",
-                "`qemu-img snapshot -d NAME FILE` drops one; or copy it: `doit convert-file`.",
-            )
+        if shape:
+            _refuse_kept(image, shape)
         old = image_content.size_of(image.absolute(), form)
         if old == size:
             progress.tell(f"{shown(image)} is that large already")
@@ -72,7 +72,10 @@ def resize(request: Request) -> None:
         _take_after(image, made)
         with made.open("rb") as file:
             os.fsync(file.fileno())
+        _refuse_used(image, lock)  # whoever has begun meanwhile
         made.replace(image)
+        if shape and shape.odd:
+            progress.tell(f"not kept: {', '.join(shape.odd)}")
     progress.finish(NAME, "built", time.monotonic() - began, image.stat().st_blocks * _SECTOR)
 
 
@@ -93,6 +96,8 @@ def _asked(request: Request) -> tuple[Path, int]:
         raise UsageError(error.what, f"{error.todo[0].upper()}{error.todo[1:]}") from None
     if not size:
         raise UsageError(f"{request.words[1]}: nothing could be in it", "Write a size such as 20G.")
+    if size > sys.maxsize:
+        raise UsageError(f"{request.words[1]}: no file can be that large", "Write a size such as 20G.")
     if image.is_relative_to((request.session.top / "build").resolve()):
         raise UsageError(
             f"{shown(image)} is what a recipe makes, and would be made anew",
@@ -102,16 +107,37 @@ def _asked(request: Request) -> tuple[Path, int]:
 
 
 @contextmanager
-def _alone(image: Path, tell: Callable[[str], None]) -> Iterator[None]:
-    """Hold the image's lock, which whoever runs or reads it shares."""
+def _alone(image: Path, tell: Callable[[str], None]) -> Iterator[FileLock]:
+    """Hold the image's lock, which whoever runs or reads it here shares. Raises UsageError where others use it."""
     from bootsmith.cache.files.lock import FileLock
 
     lock = FileLock(image, create=False)
     lock.acquire(waiting=lambda who: tell(f"waiting for {who}, which uses {shown(image)}"))
     try:
-        yield
+        _refuse_used(image, lock)
+        yield lock
     finally:
         lock.release()
+
+
+def _refuse_used(image: Path, lock: FileLock) -> None:
+    """Refuse an image that QEMU, libvirt or qemu-nbd has open: what they write next would be lost."""
+    if lock.is_used():
+        raise UsageError(f"another program uses {shown(image)}", "End it first: `lslocks` may show which it is.")
+
+
+def _refuse_kept(image: Path, shape: Shape) -> None:
+    """Refuse an image that holds more than one disk as it is now. Raises UsageError."""
+    if shape.snapshots:
+        raise UsageError(
+            f"{shown(image)} keeps {shape.snapshots} snapshots, of disks as large as it is",
+            "`qemu-img snapshot -d NAME FILE` drops one; or copy it: `doit convert-file`.",
+        )
+    if shape.bitmaps:
+        raise UsageError(
+            f"{shown(image)} keeps {shape.bitmaps} bitmaps of what changed on a disk as large as it is",
+            "`qemu-img bitmap --remove FILE NAME` drops one; or copy it: `doit convert-file`.",
+        )
 
 
 def _format(image: Path, given: str | None) -> str:

@@ -51,10 +51,7 @@ def stop(request: Request) -> None:
     from bootsmith.tasks.machine import ending, running
 
     asked, progress = request.options, request.session.progress
-    try:
-        seconds = float(asked["timeout"] or _PATIENCE)
-    except ValueError:
-        raise UsageError(f"--timeout {asked['timeout']}: not a number of seconds", "Write one, like 60.") from None
+    seconds = booted.patience(request, _PATIENCE)
     register = booted.register(request)
     chosen = _chosen(request, running.find(register))
     if not chosen:

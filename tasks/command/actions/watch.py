@@ -10,11 +10,11 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bootsmith.cache.display import shown
-from bootsmith.tasks.command.invocation import Invocation, meant
-from bootsmith.tasks.command.table import GROUPS
+from bootsmith.tasks.command.invocation import Invocation, meant, options
+from bootsmith.tasks.command.table import COMMANDS, GROUPS, IMAGE
 from bootsmith.tasks.errors import BootsmithError, UsageError
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 _MACHINES = ("run-uefi", "run-bios", "run-direct")
 _COMMANDS = (*_MACHINES, "qemu-test", "verify")
+_LASTING = ("detach", "keep", "print", "gdb")
 _RECIPES = (".yaml", ".yml")
 _LONG = 3600.0  # seconds that one wait lasts; another one follows
 _GRACE = 10.0  # seconds in which a machine has ended
@@ -59,12 +60,20 @@ def _task(request: Request) -> tuple[str, tuple[str, ...]]:
         raise UsageError(f"watch does not go with {task}", meant(base, [*GROUPS, *_COMMANDS]))
     if request.recipe and not colon:
         task = f"{task}:{request.recipe}"
-    for word in words:
-        if word in ("--detach", "--keep", "--print", "--gdb"):
-            raise UsageError(f"watch does not go with {word}", "Leave it out: the machine ends with the watch.")
-        if base in _MACHINES and not word.startswith("-") and words[0] == word:
-            raise UsageError(f"watch builds a recipe's image, and {word} is a file", "Leave it out.")
+    found, left = _given(base, words)
+    for name in _LASTING:
+        if found.get(name):
+            raise UsageError(f"watch does not go with --{name}", "Leave it out: the machine ends with the watch.")
+    if base in _COMMANDS and left:
+        raise UsageError(f"watch builds a recipe's image, and {left[0]} is a file", "Leave it out.")
     return task, tuple(words)
+
+
+def _given(base: str, words: Iterable[str]) -> tuple[dict[str, Any], tuple[str, ...]]:
+    """Return the options that a task is given, however short they are written, and its words. Raises UsageError."""
+    command = next((each for each in COMMANDS if each.name == base), None)
+    params = command.params if command else IMAGE if base == "image" else ()
+    return options(base, params, [*words], mixed=command is not None)
 
 
 class _Loop:
@@ -152,7 +161,8 @@ class _Loop:
     def _built(self) -> tuple[str, ...]:
         """Return what is to be fresh before a machine is ended for it: what it boots."""
         disk = self._plan is not None and any(stage.name == "assemble" for stage in self._plan.stages)
-        group = "assemble" if disk and not any(word.startswith("--format") for word in self._words) else "image"
+        found, _ = _given(self._task.partition(":")[0], self._words)
+        group = "assemble" if disk and not found["format"] else "image"
         return (f"{group}:{self._recipe}" if self._recipe else group,)
 
     def _command(self, *words: str) -> list[str]:

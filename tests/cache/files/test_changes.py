@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from bootsmith.cache.files import changes as watched
 from bootsmith.cache.files.changes import EVERYTHING, Changes
 from bootsmith.cache.files.inotify import LOST, Event, Inotify
 
@@ -122,6 +123,28 @@ def test_what_the_kernel_does_not_watch_is_looked_at(top: Path, monkeypatch: pyt
             assert more
             found.update(more)
     assert {os.fsencode(top / "tree/deep/er/file"), os.fsencode(top / "file")} <= found
+
+
+@pytest.mark.parametrize("mounted", ["tree", "tree/deep", ""])
+def test_what_others_write_to_is_looked_at(top: Path, monkeypatch: pytest.MonkeyPatch, mounted: str) -> None:
+    """Where their file system is mounted at what is watched, above it, or anywhere in it."""
+    monkeypatch.setattr(watched, "_foreign", lambda: [os.fsencode(top / mounted)])
+    with Changes() as changes:
+        changes.watch([top / "tree"])
+        assert changes.looks == 1
+    monkeypatch.setattr(watched, "_foreign", lambda: [os.fsencode(top / "other"), os.fsencode(top / "tre")])
+    with Changes() as changes:
+        changes.watch([top / "tree"])
+        assert changes.looks == 0
+
+
+def test_a_write_through_another_link_is_found_by_looking(top: Path) -> None:
+    """The kernel tells it to who watches the folder of that other name."""
+    (top / "other/link").hardlink_to(top / "tree/deep/er/file")
+    with Changes(looking=True) as changes:
+        changes.watch([top / "tree"])
+        (top / "other/link").write_text("new!")
+        assert changes.settled(PATIENCE) == [os.fsencode(top / "tree/deep/er/file")]
 
 
 def test_more_than_can_be_told_is_a_change(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,7 +13,7 @@ from bootsmith.cache.errors import CacheError
 from bootsmith.cache.files import lock as locks
 from bootsmith.cache.files.lock import FileLock
 
-from tests.support import other_process
+from tests.support import other_process, record_locks
 
 HOLD = """
 import sys
@@ -100,6 +100,34 @@ def test_taking_it_twice_is_a_mistake_of_ours(file: Path) -> None:
     """One object holds at most once; waiting for itself would never end."""
     with FileLock(file) as lock, pytest.raises(RuntimeError, match="already"):
         lock.acquire()
+
+
+RECORD = """
+import fcntl, sys
+file = open(sys.argv[1], "r+b")
+fcntl.lockf(file, fcntl.LOCK_SH, 1, int(sys.argv[2]))
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("byte", [0, 100, 203])
+def test_locks_of_another_kind_are_seen(file: Path, byte: int) -> None:
+    """QEMU, libvirt and others lock single bytes by fcntl(2), of either kind, which flock(2) knows nothing of."""
+    file.parent.mkdir()
+    file.write_bytes(b"an image")
+    with FileLock(file, create=False) as lock:
+        assert not lock.is_used()
+        with record_locks.held(file, byte):
+            assert lock.is_used()
+        assert not lock.is_used()
+        process = other_process.start(RECORD, file, byte)
+        assert process.stdout is not None
+        assert process.stdout.readline() == "held\n"
+        assert lock.is_used()
+        other_process.finish(process)
+        assert not lock.is_used()
+    assert file.read_bytes() == b"an image"
 
 
 def test_releasing_what_is_not_held_does_nothing(file: Path) -> None:

@@ -94,10 +94,11 @@ def test_a_machine_that_ends_is_not_waited_for(
     assert entered == []
 
 
-def test_a_time_that_is_none_is_refused(call: Calls) -> None:
+@pytest.mark.parametrize("wrong", ["soon", "nan", "inf", "-1", "1e12"])
+def test_a_time_that_is_none_is_refused(call: Calls, wrong: str) -> None:
     """Before anything is looked for."""
-    with pytest.raises(UsageError, match="--timeout soon: not a number of seconds"):
-        guest_shell.ssh(call("ssh", timeout="soon"))
+    with pytest.raises(UsageError, match=f"--timeout {wrong}: not a number of seconds"):
+        guest_shell.ssh(call("ssh", timeout=wrong))
 
 
 def starting(call: Calls, recipe: str | None, what: str) -> contextlib.AbstractContextManager[running.Noted]:

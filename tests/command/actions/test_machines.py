@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from bootsmith.tasks.command.actions import machines
 from bootsmith.tasks.errors import BootsmithError, InputMissing, RecipeError, StageError, UsageError
+from bootsmith.tasks.machine import background, running
 from bootsmith.tasks.machine import run as runs
-from bootsmith.tasks.machine import running
 from bootsmith.tasks.machine.run import Subject
 from bootsmith.tasks.recipe.options import machine
 
@@ -103,6 +103,19 @@ def test_a_machine_that_failed_fails_the_command(call: Calls, monkeypatch: pytes
     monkeypatch.setattr(runs, "run", lambda *_words, **_named: 7)
     with pytest.raises(StageError, match="QEMU exited with status 7"):
         machines.boot(call("run-bios"), machine({}), Subject(None), Path())
+
+
+def test_a_machine_in_the_background_is_announced_no_more(call: Calls, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once it runs it has a note of its own: whoever ends it must not find the command that started it."""
+    request = call("run-uefi", detach=True)
+    register = machines.register(request)
+    machines.announce(request, "run-uefi")
+    assert [each.what for each in running.find(register)] == ["run-uefi"]
+    noted = running.Noted(None, "disk", None, None, 42, name="box")
+    monkeypatch.setattr(background, "start", lambda *_: noted)
+    machines.boot(request, machine({}), Subject(None), Path())
+    assert running.find(register) == []
+    assert "box runs in the background (process 42)" in call.said
 
 
 def test_an_image_that_is_gone_cannot_be_held(call: Calls) -> None:

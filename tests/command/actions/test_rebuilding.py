@@ -6,6 +6,7 @@ from types import SimpleNamespace
 
 import pytest
 from bootsmith.tasks.build.builder import Builder
+from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.command.actions import rebuilding
 from bootsmith.tasks.command.engine.action import Report
 from bootsmith.tasks.command.session import Session
@@ -52,3 +53,37 @@ def test_the_first_stage_that_differs_is_named(call: Calls, built: tuple[Session
         rebuilding.rebuild(session, builder)
     assert str(builder.state / "rebuild") in refused.value.hint
     assert "again/assemble" not in call.said
+    builder.open()
+    assert str(table.name) in [each.name for each in (builder.state / "rebuild").rglob("*")], "it is there to look at"
+    table.write_bytes(bytes([*data[:440], data[440] ^ 1, *data[441:]]))
+    rebuilding.rebuild(session, builder)
+    assert not (builder.state / "rebuild").exists()
+
+
+@pytest.mark.parametrize("error", [StageError("no"), KeyboardInterrupt(), OSError(28, "full")])
+def test_nothing_is_left_of_what_did_not_come_to_its_end(
+    built: tuple[Session, Builder], monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    """A second image takes as much room as the first."""
+    session, builder = built
+    real = rebuilding._build
+
+    def build(session: Session, again: Builder, stage: Stage) -> None:
+        if stage.name == "assemble":
+            assert (builder.state / "rebuild").exists()
+            raise error
+        real(session, again, stage)
+
+    monkeypatch.setattr(rebuilding, "_build", build)
+    with pytest.raises(type(error)):
+        rebuilding.rebuild(session, builder)
+    assert not (builder.state / "rebuild").exists()
+
+
+def test_what_was_killed_is_cleared_away_by_the_next_build(built: tuple[Session, Builder]) -> None:
+    """Nobody else knows of it."""
+    _, builder = built
+    (builder.state / "rebuild/populate").mkdir(parents=True)
+    (builder.state / "rebuild/populate/root.img").write_bytes(b"x")
+    builder.open()
+    assert not (builder.state / "rebuild").exists()

@@ -117,6 +117,7 @@ def test_the_trees_fstab_is_replaced(call: Calls) -> None:
         ("tree", "nowhere/x.img", "there is no such directory"),
         ("tree", "tree/x.img", "is, or lies in, what it is made from"),
         ("tree", "pipe", "--output"),
+        ("pipe", None, "pipe is not a file"),
     ],
 )
 def test_what_cannot_be_is_refused_first(call: Calls, word: str, output: str | None, message: str) -> None:

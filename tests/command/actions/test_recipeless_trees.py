@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -65,6 +66,7 @@ def test_of_a_recipe(call: Calls) -> None:
     ("words", "options", "message"),
     [
         (("no/where",), {}, "does not exist"),
+        (("pipe",), {}, "pipe is not a file"),
         ((".",), {}, "holds the build directory"),
         (("tree",), {"output": "tree/x.tgz"}, "lies in, what it is made from"),
         (("tree",), {"packages": "jq"}, "--packages is for a suite"),
@@ -76,5 +78,6 @@ def test_what_cannot_be_is_refused_first(
     call: Calls, words: tuple[str, ...], options: dict[str, object], message: str
 ) -> None:
     """Before anything is built."""
+    os.mkfifo(call.top / "pipe")
     with pytest.raises(BootsmithError, match=message):
         recipeless_trees.plan(call("build-tgz", *words, **options))

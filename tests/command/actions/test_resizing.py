@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -9,9 +10,11 @@ from pathlib import Path
 
 import pytest
 from bootsmith.tasks.command.actions import resizing
-from bootsmith.tasks.errors import BootsmithError
+from bootsmith.tasks.command.progress import Progress
+from bootsmith.tasks.errors import BootsmithError, UsageError
 
 from tests.command.actions.conftest import Calls
+from tests.support import other_process, record_locks
 
 MIB = 1 << 20
 GPT = "label: gpt\nunit: sectors\n1: start=18432, size=40960, type=L\n14: start=2048, size=8192, type=U\n"
@@ -115,6 +118,24 @@ def test_a_qcow2_stays_as_it_is_laid_out(call: Calls, image: Path) -> None:
     assert json.loads(checked.stdout)["compressed-clusters"] > 0
 
 
+@pytest.mark.parametrize("image", ["bare"], indirect=True)
+@pytest.mark.parametrize(
+    ("options", "lost"),
+    [
+        ("extended_l2=on,cluster_size=128K", "extended_l2=on"),
+        ("refcount_bits=64", "refcount_bits=64"),
+        ("extended_l2=on,refcount_bits=1", "extended_l2=on, refcount_bits=1"),
+        ("compat=0.10", ""),
+        ("compat=1.1", ""),
+    ],
+)
+def test_what_a_qcow2_does_not_keep_is_told(call: Calls, image: Path, options: str, lost: str) -> None:
+    """What images made here never have; of others nothing is said (W3)."""
+    file = as_format(image, "qcow2", "-o", options)
+    resizing.resize(call("resize", file.name, "64M"))
+    assert f"not kept: {lost}\n" in call.said if lost else "not kept" not in call.said
+
+
 @pytest.mark.parametrize("image", ["gpt"], indirect=True)
 @pytest.mark.parametrize(
     ("words", "message"),
@@ -122,11 +143,13 @@ def test_a_qcow2_stays_as_it_is_laid_out(call: Calls, image: Path) -> None:
         (("image.raw", "11M"), "partition 1 cannot become 1M: what its filesystem holds needs"),
         (("image.raw", "9M"), "only the last partition can become smaller"),
         (("image.raw", "64"), "64 has no unit"),
+        (("image.raw", "99999999999999T"), "99999999999999T: no file can be that large"),
         (("image.raw",), "takes an image and a size"),
         (("nowhere.raw", "64M"), "does not exist"),
         (("some.img", "64M"), "neither a table of partitions nor a filesystem"),
         (("image.vdi", "64M"), "only raw and qcow2 images are resized"),
         (("snap.qcow2", "64M"), "keeps 1 snapshots"),
+        (("bits.qcow2", "64M"), "keeps 2 bitmaps"),
         (("sealed.qcow2", "64M"), "is encrypted"),
         (("build/box/box.raw", "64M"), "is what a recipe makes"),
     ],
@@ -136,6 +159,9 @@ def test_what_cannot_be_resized(call: Calls, image: Path, words: tuple[str, ...]
     as_format(image, "vdi")
     snap = as_format(image, "qcow2").rename(call.top / "snap.qcow2")
     subprocess.run(["qemu-img", "snapshot", "-c", "first", snap], check=True)
+    bits = as_format(image, "qcow2").rename(call.top / "bits.qcow2")
+    for name in ("monday", "tuesday"):
+        subprocess.run(["qemu-img", "bitmap", "--add", bits, name], check=True)
     sealed = bytearray(snap.read_bytes())
     sealed[35] = 2  # crypt_method: LUKS
     (call.top / "sealed.qcow2").write_bytes(sealed)
@@ -177,3 +203,60 @@ def test_a_size_that_is_there_changes_nothing(call: Calls, image: Path) -> None:
     resizing.resize(call("resize", "image.raw", "32M"))
     assert image.stat() == before
     assert "is that large already" in call.said
+
+
+@pytest.mark.parametrize("image", ["bare"], indirect=True)
+@pytest.mark.parametrize("form", ["raw", "qcow2"])
+def test_an_image_that_another_program_has_open_is_refused(call: Calls, image: Path, form: str) -> None:
+    """What QEMU, libvirt or qemu-nbd writes next would be lost: before all, and where they came meanwhile."""
+    file = as_format(image, form)
+    before = file.read_bytes()
+    with record_locks.held(file), pytest.raises(UsageError, match=f"another program uses .*{file.name}"):
+        resizing.resize(call("resize", file.name, "64M"))
+    assert file.read_bytes() == before
+
+
+@pytest.mark.parametrize("image", ["bare"], indirect=True)
+def test_who_opens_an_image_meanwhile_keeps_it(call: Calls, image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It is looked at once more before it is replaced."""
+    real = resizing._take_after
+    with contextlib.ExitStack() as stack:
+
+        def opened(old: Path, made: Path) -> None:
+            stack.enter_context(record_locks.held(old, 201))
+            real(old, made)
+
+        monkeypatch.setattr(resizing, "_take_after", opened)
+        with pytest.raises(UsageError, match="another program uses"):
+            resizing.resize(call("resize", "image.raw", "64M"))
+    assert image.stat().st_size == 32 * MIB
+
+
+HOLD = """
+import fcntl, sys
+file = open(sys.argv[1], "rb")
+fcntl.flock(file, fcntl.LOCK_SH)
+print("held", flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.parametrize("image", ["bare"], indirect=True)
+def test_our_own_machines_are_waited_for(call: Calls, image: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Who runs or reads the image shares its lock; it is said who, and the image stays until that has ended."""
+    process = other_process.start(HOLD, image)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
+    tell, sizes = Progress.tell, []
+
+    def told(progress: Progress, text: str) -> None:
+        tell(progress, text)
+        if text.startswith("waiting for "):
+            sizes.append(image.stat().st_size)
+            other_process.finish(process)
+
+    monkeypatch.setattr(Progress, "tell", told)
+    resizing.resize(call("resize", "image.raw", "64M"))
+    assert sizes == [32 * MIB]
+    assert image.stat().st_size == 64 * MIB
+    assert "which uses" in call.said

@@ -80,8 +80,9 @@ def test_all_are_stopped(call: Calls, processes: list[subprocess.Popen[str]]) ->
     """By force, where that is asked for; a recipe's name stands for its machines."""
     with pytest.raises(UsageError, match="--all and a name exclude each other"):
         running_machines.stop(call("stop", "box", all=True))
-    with pytest.raises(UsageError, match="--timeout soon: not a number of seconds"):
-        running_machines.stop(call("stop", timeout="soon"))
+    for wrong in ("soon", "nan", "inf", "-1", "1e12"):
+        with pytest.raises(UsageError, match=f"--timeout {wrong}: not a number of seconds"):
+            running_machines.stop(call("stop", "box", timeout=wrong))
     running_machines.stop(call("stop", recipe="box", now=True))
     assert processes[0].wait() == -9
     running_machines.stop(call("stop", all=True, now=True))

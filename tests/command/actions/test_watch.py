@@ -124,6 +124,13 @@ def test_what_changes_during_a_build_is_built_after_it(top: Path) -> None:
         (("run-dir",), "watch does not go with run-dir"),
         (("imge",), "watch does not go with imge"),
         (("run-uefi", "--keep"), "watch does not go with --keep"),
+        (("run-uefi", "--memory", "2G", "--det"), "watch does not go with --detach"),
+        (("run-direct", "--pri", "--kee"), "watch does not go with --keep"),
+        (("run-bios", "--gd"), "watch does not go with --gdb"),
+        (("run-bios", "--nosuch"), "option --nosuch not recognized"),
+        (("image", "--keep"), "option --keep not recognized"),
+        (("run-uefi", "--memory", "2G", "some.img"), "watch builds a recipe's image, and some.img is a file"),
+        (("verify", "some.img"), "watch builds a recipe's image, and some.img is a file"),
         (("run-uefi", "some.img"), "watch builds a recipe's image, and some.img is a file"),
     ],
 )
