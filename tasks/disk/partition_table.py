@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from bootsmith.tasks.build.stage import Context
-from bootsmith.tasks.disk import gpt, layout, mbr, sizing, sources, swap
+from bootsmith.tasks.disk import gpt, layout, mbr, sizing, sources
 from bootsmith.tasks.disk.kernel_paths import Placement
 from bootsmith.tasks.disk.sizing import MIB
 from bootsmith.tasks.disk.sources import FillingParams
@@ -118,7 +118,7 @@ def _wanted(
     name, size, start, before = partition.name, partition.size, partition.start, partition.before
     extra = partition.extra
     if demand is None:
-        least = swap.LEAST if partition.fs == "swap" else 0
+        least = MIB if partition.fs == "swap" else 0
         return layout.Wanted(name, size, MIB + before, lambda size: size - before >= least, MIB + before, start)
     if isinstance(demand, sizing.Packed):
         automatic, minimum = demand.automatic(), demand.least()

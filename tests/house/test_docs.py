@@ -62,6 +62,8 @@ def mistakes(text: str, given: dict[str, str], loader: str = "") -> list[str]:
     """Return what is wrong with a recipe in a folder that holds every file it names, and what recipes here have."""
     if not Path("files").exists():
         shutil.copytree(RECIPES / "files", "files")
+        Path("server").mkdir()
+        Path("server/main.c").touch()
     file = Path("x.yaml")
     file.write_text(text)
     while True:

@@ -81,7 +81,7 @@ CODE = {
     "disk.luks.volume": "disk.luks.aes_xts disk.luks.header disk.luks.key_slot disk.unused disk.gpt disk.mbr "
     f"disk.ext_place disk.signatures disk.superblock cache.files.sparse tools.shared_libraries {PROCESS}",
     "disk.packed_filesystem": f"disk.squashfs disk.content disk.sources disk.kernel_paths tree.member_data {MERGED}",
-    "disk.partition_table": f"disk.layout disk.gpt disk.mbr disk.swap {FILLING}",
+    "disk.partition_table": f"disk.layout disk.gpt disk.mbr {FILLING}",
     "disk.qemu_img": "disk.qcow2 disk.image_format tree.file_kinds disk.passphrase build.secret cache.files.lock "
     "disk.packed_qcow2 disk.packed_length disk.splice cache.files.sparse",
     "disk.raw_image": f"disk.bootcode disk.splice {INDEX} {CONTENT}",
