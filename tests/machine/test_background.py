@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -16,12 +15,12 @@ from bootsmith.tasks.machine.run import Subject
 from bootsmith.tasks.recipe.options import machine
 
 from tests.support import other_process
-from tests.support.checkout import CHECKOUT
+from tests.support.stand_in import stand_in
 
 PATIENCE = 60
 """Seconds after which something that should happen counts as not happening."""
 
-QEMU = """#!{python}
+QEMU = """
 import json, os, re, socket, sys, time
 if "--version" in sys.argv:
     print("QEMU emulator version 8.2.0")
@@ -32,7 +31,7 @@ if "-refused" in sys.argv:
 words = " ".join(sys.argv)
 open(re.search(r"file,id=console,path=(\\S+)", words)[1], "w").write("console of " + str(os.getpid()))
 monitor = socket.socket(fileno=int(re.search(r"id=qmp,fd=(\\d+)", words)[1]))
-monitor.sendall(b'{{"QMP": {{}}}}\\n')
+monitor.sendall(b'{"QMP": {}}\\n')
 heard = b""
 while True:
     piece = monitor.recv(4096)
@@ -40,17 +39,11 @@ while True:
         time.sleep(1000)
     *lines, heard = (heard + piece).split(b"\\n")
     for line in lines:
-        monitor.sendall(b'{{"event": "X"}}\\n{{"return": {{}}}}\\n')
+        monitor.sendall(b'{"event": "X"}\\n{"return": {}}\\n')
         if json.loads(line)["execute"] == "system_powerdown" and "-deaf" not in sys.argv:
             sys.exit()
 """
 """A program in QEMU's place: it has a console and a monitor, and ends by its power button, unless it is deaf."""
-
-PROGRAMS = """
-from bootsmith.tasks.tools import programs
-programs.PATH = "{folder}:" + programs.PATH
-"""
-"""Has Python look for host programs there first."""
 
 Start = Callable[..., running.Noted]
 
@@ -58,12 +51,8 @@ Start = Callable[..., running.Noted]
 @pytest.fixture(name="start")
 def fixture_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Start]:
     """What starts a machine with further words for QEMU; those that still run are ended by force."""
-    programs, register = tmp_path / "bin", tmp_path / "register"
-    programs.mkdir()
-    (programs / "qemu-system-x86_64").write_text(QEMU.format(python=sys.executable))
-    (programs / "qemu-system-x86_64").chmod(0o755)
-    (programs / "sitecustomize.py").write_text(PROGRAMS.format(folder=programs))
-    monkeypatch.setenv("PYTHONPATH", f"{programs}:{CHECKOUT / 'src'}")
+    register = tmp_path / "register"
+    monkeypatch.setenv("PYTHONPATH", stand_in(tmp_path / "bin", "qemu-system-x86_64", QEMU))
     monkeypatch.setenv("BOOTSMITH_CACHE", str(tmp_path / "cache"))
     disk = tmp_path / "disk.img"
     disk.write_bytes(bytes(512))

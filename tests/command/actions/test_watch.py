@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import select
 import signal
 import subprocess
@@ -10,12 +11,14 @@ import sys
 import time
 from pathlib import Path
 
+import psutil
 import pytest
 from bootsmith.tasks.command.actions import watch
 from bootsmith.tasks.errors import UsageError
 
 from tests.command.actions.conftest import Calls
 from tests.support.project import dodo, environment
+from tests.support.stand_in import stand_in
 
 PATIENCE = 120
 """Seconds after which what a watch should say counts as never said."""
@@ -24,11 +27,11 @@ PATIENCE = 120
 class Watched:
     """A watch in a process of its own; `said` is all that it has printed."""
 
-    def __init__(self, top: Path, *words: str) -> None:
+    def __init__(self, top: Path, *words: str, **env: str) -> None:
         self.said = ""
         self.process = subprocess.Popen(
             ["env", "--default-signal=INT", sys.executable, "-m", "doit", "watch", *words], cwd=top,
-            env=environment(top), stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+            env=environment(top) | env, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             start_new_session=True,
         )  # fmt: skip
 
@@ -114,6 +117,78 @@ def test_what_changes_during_a_build_is_built_after_it(top: Path) -> None:
         said = watched.until("done in")
         assert "changed: tree/two" in said
         assert watched.end() == 0
+    finally:
+        watched.process.kill()
+
+
+def test_a_build_is_interrupted(top: Path) -> None:
+    """Ctrl-C ends the build, and the watch with it."""
+    (top / "dodo.py").write_text("from pathlib import Path\nHERE = Path(__file__).parent\n" + SLOW)
+    watched = Watched(top, "rootfs")
+    try:
+        watched.until("done in")
+        (top / "slow").touch()
+        (top / "tree/one").touch()
+        end = time.monotonic() + PATIENCE
+        while not (top / "begun").exists() and time.monotonic() < end:
+            time.sleep(0.01)
+        os.killpg(watched.process.pid, signal.SIGINT)
+        out, _ = watched.process.communicate(timeout=PATIENCE)
+        assert watched.process.returncode == 0
+        assert "the watch has ended" in out.decode()
+    finally:
+        watched.process.kill()
+
+
+QEMU = """
+import os, sys, time
+if "--version" in sys.argv:
+    print("QEMU emulator version 8.2.0")
+    sys.exit()
+print(f"machine {os.getpid()} runs", flush=True)
+time.sleep(1000)
+"""
+"""A program in QEMU's place: what it prints is a guest's console."""
+
+
+def machine_of(said: str) -> int:
+    """Return the process of the machine that was started last."""
+    return int(re.findall(r"machine (\d+) runs", said)[-1])
+
+
+def runs(pid: int) -> bool:
+    """Tell whether a process is there, and is more than an end that nobody asked for yet."""
+    return psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+
+
+def test_a_machine_shows_what_is_there(top: Path) -> None:
+    """Another disk is another machine; a failed build, or the same disk, leaves it alone; it ends with the watch."""
+    path = stand_in(top / "bin", "qemu-system-x86_64", QEMU)
+    text = (top / "box.yaml").read_text().replace(
+        "initrd: none", "initrd: none, root: none"
+    ) + "machine: {accel: tcg}\n"
+    (top / "box.yaml").write_text(text)
+    watched = Watched(top, "run-bios", PYTHONPATH=path)
+    try:
+        first = machine_of(watched.until("runs"))
+        (top / "tree/file").write_text("new")
+        second = machine_of(watched.until("runs"))
+        assert second != first
+        assert not runs(first)
+        (top / "box.yaml").write_text("nonsense: true\n" + text)
+        watched.until("failed after")
+        assert runs(second)
+        (top / "tree/file").write_text("new")
+        watched.until("changed: tree/file")
+        watched.until("failed after")
+        (top / "box.yaml").write_text(text)
+        third = machine_of(watched.until("runs"))
+        assert not runs(second)
+        (top / "tree/file").write_text("new")
+        watched.until("nothing of what the machine runs is another: it goes on")
+        assert runs(third)
+        assert watched.end() == 0
+        assert not runs(third)
     finally:
         watched.process.kill()
 
