@@ -145,18 +145,21 @@ def _disk_for(places: Sequence[Place], bounds: Bounds) -> int:
 
 
 def _rest(wanted: Sequence[Wanted], elastic: Wanted, disk: int, bounds: Bounds) -> int:
-    """Return the size `elastic` can take: up to the next fixed start or the table at the end, less what comes after."""
+    """Return the size `elastic` can take: up to the next fixed start or the table at the end, less what comes after.
+
+    It is whole MiB, where that is enough.
+    """
     places = _place(wanted, bounds)
     at = next(index for index, each in enumerate(wanted) if each.name == elastic.name)
-    limit = disk - bounds.end * SECTOR
-    following = 0
-    for each in wanted[at + 1 :]:
-        if each.start is not None:
-            limit = min(limit, each.start)
-            break
-        assert isinstance(each.size, int), "every size is fixed by now"
-        following += round_up(each.size, MIB)
-    return (limit - places[at].start - following) // MIB * MIB
+    fixed = next((index for index in range(at + 1, len(wanted)) if wanted[index].start is not None), len(wanted))
+    end = disk - bounds.end * SECTOR
+    if fixed < len(wanted):
+        end = min(end, places[fixed].start)
+    for place in reversed(places[at + 1 : fixed]):
+        end = (end - place.size) // MIB * MIB
+    room = end - places[at].start
+    whole = room // MIB * MIB
+    return whole if whole >= elastic.minimum else room // SECTOR * SECTOR
 
 
 def _check_overlap(places: Sequence[Place]) -> None:

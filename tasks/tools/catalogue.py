@@ -169,6 +169,7 @@ _ALL = (
         "reads encrypted volumes back, in tests",
         packaged("cryptsetup-bin", "cryptsetup", "cryptsetup", "cryptsetup"),
     ),
+    Tool("sgdisk", "judges partition tables, in tests", packaged("gdisk", "gdisk", "gptfdisk", "sgdisk")),
     # machines
     Tool(
         "qemu-system-x86_64",
