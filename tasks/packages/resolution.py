@@ -110,8 +110,8 @@ def resolve_packages(  # noqa: PLR0917  as resolve, of some packages
 ) -> LockFile:
     """Return a lock with the newest versions of some of its packages, and of what these need then; all else stays.
 
-    apt is told that what the lock has is installed, and asked for these alone. What lies above something that moved, and
-    does not go with it, is refused. Raises RecipeError, StageError, ToolMissing.
+    apt is told that what the lock has is installed, and asked for these alone. What lies above something that moved,
+    and does not go with it, is refused. Raises RecipeError, StageError, ToolMissing.
     """
     release = next((each for each in lists.releases(recipe) if each.source), None)
     had = {package.name for package in kept.of_tree}
