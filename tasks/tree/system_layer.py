@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from bootsmith.tasks.build.parameters import Params
 from bootsmith.tasks.build.stage import Context
@@ -16,12 +16,15 @@ if TYPE_CHECKING:
     from bootsmith.tasks.tree.units import Units
 
 
+INITRAMFS_TOOLS: Final = "etc/initramfs-tools"
+
+
 @dataclass(frozen=True)
 class SystemParams(Params):
     """What is declared, None where the tree's own stays.
 
     `hosts` are names with their addresses, `dns` servers and domains, `mounts` the directories that partitions need;
-    `grow` is the table of a disk whose root is to grow.
+    `grow` is the table of a disk whose root is to grow, `resume` the device with a hibernated system, or "".
     """
 
     epoch: int
@@ -47,6 +50,7 @@ class SystemParams(Params):
     autologin: bool
     grow: str | None
     fstab: str | None
+    resume: str
     mounts: tuple[str, ...]
 
 
@@ -99,6 +103,8 @@ def run(ctx: Context) -> None:
             delta.add_file("etc/fstab", params.fstab.encode())
         if params.crypttab:
             delta.add_file("etc/crypttab", params.crypttab.encode(), 0o600)
+        if params.resume and delta.tree.find(INITRAMFS_TOOLS):
+            delta.add_file(f"{INITRAMFS_TOOLS}/conf.d/resume", f"RESUME={params.resume}\n".encode())
         for mount in params.mounts:
             delta.make_directory(mount)
 

@@ -12,6 +12,7 @@ from tests.support.tree_build import EPOCH, TreeBuild, text
 
 UNIT = "usr/lib/systemd/system"
 ETC = "etc/systemd/system"
+LARGEST = "01234567-89ab-cdef-0123-456789abcdef"
 SSHD = {
     "./usr/sbin/sshd": b"elf",
     f"./{UNIT}/ssh.service": b"[Install]\nWantedBy=multi-user.target\n",
@@ -84,6 +85,20 @@ def test_host_keys_need_systemd(build: TreeBuild) -> None:
     build.base(SSHD)
     with pytest.raises(StageError, match="first-boot needs systemd"):
         build.tree("layers: [remove: [/usr/lib/systemd/systemd]]")
+
+
+def test_a_guest_that_hibernated_is_found_in_the_largest_swap(build: TreeBuild) -> None:
+    """Where initramfs-tools looks for it; one that is still locked then, or that fstab has not, is none."""
+    a, b = "fs: swap, size: 1M", f"fs: swap, size: 2M, uuid: {LARGEST}"
+    locked = "fs: swap, size: 20M, encrypt: {passphrase: {env: WORD}}"
+    disk = "disk: {partitions: {esp: {}, root: {mount: /}, a: {%s}, b: {%s}, c: {%s}}}\n"
+    build.base({"./etc/initramfs-tools/modules": b""})
+    tree = build.tree(disk % (a, b, locked))
+    assert text(tree, "etc/initramfs-tools/conf.d/resume") == f"RESUME=UUID={LARGEST}\n"
+    assert build.tree(disk % (a, b, locked) + "system: {fstab: none}").names("etc/initramfs-tools") == ["modules"]
+    assert build.tree(disk % (locked, locked, locked)).names("etc/initramfs-tools") == ["modules"]
+    build.base()
+    assert not build.tree(disk % (a, b, locked)).names("etc/initramfs-tools")
 
 
 DISK = """

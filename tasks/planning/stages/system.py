@@ -62,6 +62,7 @@ def stage(recipe: Recipe, site: Site, below: Sequence[Layer]) -> Stage:
             autologin=system.autologin,
             grow=recipe.disk.table if system.grow else None,
             fstab=None if system.fstab == "none" else fstab(partitions, system.fstab),
+            resume="" if system.fstab == "none" else _resume(partitions),
             mounts=tuple(sorted(part.mount for part in partitions if part.mount)),
         ).to_json(),
         secrets=secrets,
@@ -107,6 +108,13 @@ def crypttab(partitions: Iterable[Partition]) -> str:
             root = ",initramfs" if part.mount == "/" else ""
             lines.append(f"{part.mapper} UUID={part.encrypt.uuid} none luks{root}{late}\n")
     return "".join(lines)
+
+
+def _resume(partitions: Iterable[Partition]) -> str:
+    """Return where a system that hibernated is kept: the largest swap in clear, known when nothing is unlocked yet."""
+    found = [part for part in partitions if part.fs == "swap" and not part.encrypt]
+    largest = max(found, key=lambda part: part.size if isinstance(part.size, int) else 0, default=None)
+    return f"UUID={largest.uuid}" if largest else ""
 
 
 def _row(part: Partition, by: str) -> list[str]:
