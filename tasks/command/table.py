@@ -358,6 +358,17 @@ COMMANDS = (
         "the recipe with all its defaults, parents and variables filled in",
         "recipes:show",
     ),
+    HostCommand(
+        "new",
+        "a recipe called NAME to begin with, beside those that are here",
+        "new_recipe:new",
+        (
+            option(
+                "from", "what it begins with: a recipe, a Containerfile, a tar, a directory, a disk's or tree's image"
+            ),
+        ),
+        positional="name",
+    ),
     RecipeCommand("recipes", "every recipe here, one line each", "recipes:recipes"),
     RecipeCommand("schema", "the JSON Schema of recipes", "recipes:schema"),
 )

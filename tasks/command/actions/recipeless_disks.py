@@ -14,7 +14,7 @@ from bootsmith.cache.files import temporary
 from bootsmith.tasks.build import workdir
 from bootsmith.tasks.build.system_errors import in_words
 from bootsmith.tasks.command import session
-from bootsmith.tasks.command.actions import images, standard_input
+from bootsmith.tasks.command.actions import given_tree, images, standard_input
 from bootsmith.tasks.errors import RecipeError, UsageError
 from bootsmith.tasks.planning.site import Site
 
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 
 _FORMATS: Final = ("qcow2", "vmdk", "vdi", "vhd", "vhdx")
 """Endings of `--output` that say the format, as recipes call it; all others are raw."""
-_IMAGES: Final = {(0, b"hsqs"): "squashfs", (1024, b"\xe2\xe1\xf5\xe0"): "erofs"}
-"""Where a file says that it is an image of a tree, and no tar."""
-NO_TREE: Final = "Name a tar of a tree, or a directory that holds one."
 _SYSTEM: Final = ("hostname", "password_file", "ssh_key")
 """Options by which the guest is declared."""
 
@@ -75,7 +72,7 @@ def _plan(request: Request, loader: str) -> Plan:
 
     tree = _tree(request)
     if not tree.exists():
-        raise UsageError(f"{tree} does not exist", NO_TREE)
+        raise UsageError(f"{tree} does not exist", given_tree.NO_TREE)
     if (request.session.top / "build").is_relative_to(tree):
         raise UsageError(f"{tree} holds the build directory, which changes", "Name the root of a tree.")
     output(request, tree)
@@ -124,13 +121,13 @@ def _recipe(request: Request, tree: Path, loader: str) -> Recipe:
     from bootsmith.tasks.recipe import load
     from bootsmith.tasks.recipe.model.layers import Files, FileSpec
 
-    asked = {name: literal(value) for name, value in request.options.items() if value is not None}
+    asked = {name: given_tree.literal(value) for name, value in request.options.items() if value is not None}
     has_root = any(word.startswith("root=") for word in asked.get("cmdline", "").split())
     boot = {name: asked.get(name) for name in ("kernel", "initrd", "cmdline")}
     raw: dict[str, Raw] = {
         "name": loader,
-        "seed": literal(tree.name),
-        "source": source_of(tree, asked.get("subdir")),
+        "seed": given_tree.literal(tree.name),
+        "source": given_tree.source(tree, asked.get("subdir")),
         "system": _system(tree, asked),
         "disk": {"size": asked.get("size")},
         "boot": {"loader": loader, **boot, "root": "none" if has_root else None},
@@ -152,23 +149,6 @@ def _tree(request: Request) -> Path:
     if named.name != "-" or named.parent != request.session.shell:
         return named.resolve()
     return standard_input.kept(request.session.top / "build/disks", asked=request.session.invocation.runs)
-
-
-def source_of(tree: Path, subdir: str | None) -> Raw:
-    """Return where the tree comes from: a directory, an image by what is in it, else a tar."""
-    path = literal(str(tree))
-    if tree.is_dir():
-        if subdir is not None:
-            raise UsageError(f"--subdir {subdir}: {tree} is a directory", "Name the folder in it that holds the tree.")
-        return {"directory": {"path": path, "owner": "keep", "times": "keep"}}
-    with images.existing(tree, NO_TREE).open("rb") as file:
-        head = file.read(2048)
-    for (at, magic), kind in _IMAGES.items():
-        if head[at : at + len(magic)] == magic:
-            if subdir is not None:
-                raise UsageError(f"--subdir {subdir}: {tree} is an image ({kind}), which is taken whole")
-            return {kind: path}
-    return {"tar": {"file": path, **({"subdir": subdir} if subdir is not None else {})}}
 
 
 def _system(tree: Path, asked: Mapping[str, str]) -> Raw:
@@ -193,8 +173,3 @@ def _system(tree: Path, asked: Mapping[str, str]) -> Raw:
 def _format(request: Request) -> str:
     ending = Path(str(request.options["output"] or "")).suffix.lower().lstrip(".")
     return ending if ending in _FORMATS else "raw"
-
-
-def literal(text: str) -> str:
-    """Return a text as a recipe writes it: variables are the recipe's own."""
-    return text.replace("$", "$$")

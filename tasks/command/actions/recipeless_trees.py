@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bootsmith.tasks.command import session
-from bootsmith.tasks.command.actions import images, recipeless_disks
+from bootsmith.tasks.command.actions import given_tree, images, recipeless_disks
 from bootsmith.tasks.errors import RecipeError, UsageError
 from bootsmith.tasks.planning.site import Site
 
@@ -87,17 +87,17 @@ def _recipe(request: Request, tree: Path | None) -> tuple[Recipe, Path | None]:
     source: dict[str, Raw]
     if tree is None:
         packages = [*_BOOTS, *filter(None, (word.strip() for word in asked.split(",")))]
-        source = {"debian": {"suite": recipeless_disks.literal(request.words[0]), "packages": packages}}
+        source = {"debian": {"suite": given_tree.literal(request.words[0]), "packages": packages}}
     else:
-        source = _source(tree)
+        source = given_tree.source(tree)
     kernel = request.options["kernel"]
-    boot: dict[str, Raw] = {"kernel": recipeless_disks.literal(kernel) if kernel else "auto" if tree else "install"}
+    boot: dict[str, Raw] = {"kernel": given_tree.literal(kernel) if kernel else "auto" if tree else "install"}
     if request.options["initrd"]:
-        boot["initrd"] = recipeless_disks.literal(request.options["initrd"])
+        boot["initrd"] = given_tree.literal(request.options["initrd"])
     name = tree.name if tree else request.words[0]
     raw: dict[str, Raw] = {
         "name": "tree",
-        "seed": recipeless_disks.literal(name),
+        "seed": given_tree.literal(name),
         "source": source,
         "system": "none",
         "boot": boot,
@@ -105,19 +105,6 @@ def _recipe(request: Request, tree: Path | None) -> tuple[Recipe, Path | None]:
     }
     with chdir(request.session.shell):
         return load.imagine(raw, tree or request.session.shell / name), None
-
-
-def _source(tree: Path) -> dict[str, Raw]:
-    """Return what a tree is taken as: a container image, told by its content, or a tree as it stands."""
-    from bootsmith.tasks.tree import image_archive
-
-    path = recipeless_disks.literal(str(tree))
-    if tree.is_dir():
-        if (tree / "oci-layout").is_file() and (tree / "index.json").is_file():
-            return {"oci": path}
-        return {"directory": {"path": path, "owner": "keep", "times": "keep"}}
-    images.existing(tree, recipeless_disks.NO_TREE)
-    return {"oci": path} if image_archive.holds_image(tree) else {"tar": path}
 
 
 def _locked(request: Request, recipe: Recipe, lock: Path) -> LockFile | None:

@@ -11,6 +11,7 @@ from bootsmith.tasks.command.actions import recipeless_disks, standard_input
 from bootsmith.tasks.errors import BootsmithError, UsageError
 
 from tests.command.actions.conftest import Calls
+from tests.support.container_images import layout, packed
 from tests.support.tar_members import member, write_tar
 
 
@@ -24,6 +25,16 @@ def test_a_disk_is_planned_for_each_firmware(call: Calls) -> None:
     assert bios.build.parent.parent == call.top / "build/disks"
     (disk,) = bios.outputs
     assert disk.suffix == ".raw"
+
+
+def test_a_container_image_is_one(call: Calls, tmp_path: Path) -> None:
+    """Told by its content; it is taken whole (A15)."""
+    write_tar(call.top / "image.tar", layout([packed(tmp_path, {"a": b"x"})]))
+    words = {"kernel": "vmlinuz", "initrd": "none"}
+    plan = recipeless_disks.for_bios(call("build-syslinux-bios", "image.tar", **words))
+    assert plan.stage("rootfs").run.endswith("container_image:take")
+    with pytest.raises(UsageError, match="which is taken whole"):
+        recipeless_disks.for_bios(call("build-syslinux-bios", "image.tar", subdir="a", **words))
 
 
 def test_options_shape_the_disk(call: Calls) -> None:
