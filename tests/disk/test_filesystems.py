@@ -261,6 +261,14 @@ def test_times_in_the_superblock_are_the_epoch(build: DiskBuild) -> None:
     assert {found[key] for key in ("Filesystem created", "Last write time", "Last checked")} == {when}
 
 
+def test_an_empty_disk_takes_no_room(build: DiskBuild) -> None:
+    """256 GiB have 4 GiB of inode tables: what of a filesystem is zeros is holes, in every file on the way (W2)."""
+    build.write_recipe("disk: {size: 256G, partitions: {esp: {}, root: {mount: /}}}\n")
+    build.run("bootloader", "partition", "populate/base", "populate/root")
+    for file in (build.site.partition_image("root"), build.site.base_image("root")):
+        assert file.stat().st_blocks * 512 < 16 << 20, file
+
+
 @pytest.mark.parametrize(("inode_size", "reserved"), [(128, 0), (128, 5), (512, 20), (1024, 5)])
 def test_the_form_of_ext_is_the_recipes(build: DiskBuild, inode_size: int, reserved: int) -> None:
     """Inodes and reserved blocks as said; the promised room is beside them, and further words reach mke2fs (C4)."""

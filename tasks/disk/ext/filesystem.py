@@ -72,8 +72,8 @@ def make(
     ctx.run(
         "mke2fs", "-q", "-F", "-t", fs, "-b", str(BLOCK), "-I", str(form.inode_size), "-N", str(geometry.inodes),
         "-m", str(form.reserved), *journal, "-O", ",".join(features), "-L", label, "-U", uuid,
-        # the file is new, so zeros need not be written
-        "-E", f"hash_seed={uuid},root_owner=0:0,nodiscard,lazy_itable_init=0,lazy_journal_init=1",
+        # discarding the new file, which is all holes, lets zeros be known: they need not be written
+        "-E", f"hash_seed={uuid},root_owner=0:0,lazy_itable_init=0,lazy_journal_init=1",
         *extra, path,
         env={"MKE2FS_CONFIG": str(config), "E2FSPROGS_FAKE_TIME": str(epoch)},
     )  # fmt: skip
