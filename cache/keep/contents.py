@@ -6,6 +6,7 @@ import json
 import os
 import re
 from collections import Counter
+from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -82,6 +83,17 @@ class Contents:
     def counts(self) -> Counter[str]:
         """Return how many things of each kind there are."""
         return Counter(item.kind for item in self.items.values())
+
+    def closure(self, names: Iterable[str]) -> set[str]:
+        """Return these names and those of all that they need."""
+        found: set[str] = set()
+        rest = list(names)
+        while rest:
+            name = rest.pop()
+            if name not in found:
+                found.add(name)
+                rest += self.named(name)
+        return found
 
     def outputs(self, result: str) -> tuple[Output, ...] | None:
         """Return what a result, "results/KEY", gave; None where that cannot be read."""

@@ -17,7 +17,7 @@ from pathlib import Path
 from bootsmith.cache.errors import CacheError
 from bootsmith.cache.files import temporary
 from bootsmith.cache.files.lock import FileLock
-from bootsmith.cache.keep import key_lock, roots
+from bootsmith.cache.keep import builds, key_lock, roots
 from bootsmith.cache.keep.contents import BY_FOLDER, Contents, Item, scan
 from bootsmith.cache.keep.limits import Limits
 from bootsmith.cache.store.lease import GC, REMOVAL, Leased
@@ -43,7 +43,10 @@ class Needs:
 
 @dataclass(slots=True)
 class Report:
-    """What gc did, or would do. Sizes are bytes on disk; `removed` counts things by kind."""
+    """What gc did, or would do. Sizes are bytes on disk; `removed` counts things by kind.
+
+    `trimmed` counts the files that left build directories, of `freed` bytes.
+    """
 
     limits: Limits
     before: int = 0
@@ -52,6 +55,8 @@ class Report:
     builds: tuple[Path, ...] = ()
     for_records: int = 0
     for_leases: int = 0
+    trimmed: int = 0
+    freed: int = 0
 
     @property
     def is_over(self) -> bool:
@@ -80,9 +85,10 @@ def collect(
         return Report(limits)
     try:
         if dry_run:
-            *_, chosen, report = _choose(root, Leased(root, clear=False), limits)
+            contents, _, chosen, report = _choose(root, Leased(root, clear=False), limits)
             for item in chosen:
                 report.count(item)
+            _trim(contents, report, roots.read(root).values(), dry_run=True)
             return report
         with held(FileLock(root / GC), waiting):
             return collect_alone(root, limits, waiting)
@@ -102,7 +108,7 @@ def needs(contents: Contents, noted: Iterable[roots.Root], leased: Iterable[str]
         if state != "gone":
             builds.append(each.build)
             records |= each.names(state)
-    return Needs(closure(contents, records), closure(contents, leased), tuple(builds))
+    return Needs(contents.closure(records), contents.closure(leased), tuple(builds))
 
 
 def choose(contents: Contents, kept: Needs, limits: Limits, now: float) -> list[Item]:
@@ -164,18 +170,6 @@ class _References:
         return size
 
 
-def closure(contents: Contents, names: Iterable[str]) -> set[str]:
-    """Return these names and those of all that they need."""
-    found: set[str] = set()
-    rest = list(names)
-    while rest:
-        name = rest.pop()
-        if name not in found:
-            found.add(name)
-            rest += contents.named(name)
-    return found
-
-
 def _choose(root: Path, leased: Leased, limits: Limits) -> tuple[Contents, Needs, list[Item], Report]:
     now = time.time()
     leased.refresh()
@@ -199,12 +193,13 @@ def collect_alone(root: Path, limits: Limits, waiting: Callable[[str], None] | N
     with held(removal, waiting):
         leased = Leased(root)
     contents, kept, chosen, report = _choose(root, leased, limits)
-    for path, noted in roots.read(root).items():
+    known = roots.read(root)
+    for path, noted in known.items():
         if noted.state(time.time()) == "gone":
             path.unlink(missing_ok=True)
     for start in range(0, len(chosen), BATCH):
         with held(removal, waiting):
-            kept.leases.update(closure(contents, leased.refresh()))
+            kept.leases.update(contents.closure(leased.refresh()))
             for item in chosen[start : start + BATCH]:
                 if item.name not in kept and _remove(item):
                     report.count(item)
@@ -212,7 +207,18 @@ def collect_alone(root: Path, limits: Limits, waiting: Callable[[str], None] | N
     for folder in {Path(draft).parent for draft in contents.drafts}:
         temporary.sweep(folder)
     key_lock.sweep(root)
+    _trim(contents, report, known.values())
     return report
+
+
+def _trim(contents: Contents, report: Report, known: Iterable[roots.Root], *, dry_run: bool = False) -> None:
+    """Have build directories that are long unused hold nothing twice: what their records need stays in the store."""
+    now, age = time.time(), report.limits.age
+    for each in known:
+        if now - each.noted > (builds.IDLE if age is None else age) and each.state(now) == "here":
+            count, size = builds.trim(contents, each, dry_run=dry_run)
+            report.trimmed += count
+            report.freed += size
 
 
 def _remove(item: Item) -> bool:

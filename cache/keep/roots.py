@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal, NamedTuple
 
 from bootsmith.cache.files import sealed, temporary
@@ -28,8 +29,9 @@ class Root(NamedTuple):
     """One build directory, as it was when a run that built or restored something ended.
 
     `lists` are files in which every SHA-256 names a download that the build needs. `keys` are those of its records;
-    they count only while the directory is away. `mount` is where its file system is attached. `noted` is when, in
-    seconds since 1970.
+    they count only while the directory is away. `mount` is where its file system is attached. `spare` are the files
+    between the first and the last stage, from the directory on, with the stage that each is of: what is not for people.
+    `noted` is when, in seconds since 1970.
     """
 
     build: Path
@@ -37,6 +39,7 @@ class Root(NamedTuple):
     lists: tuple[Path, ...]
     keys: tuple[str, ...]
     noted: float
+    spare: Mapping[str, str] = MappingProxyType({})
 
     def state(self, now: float) -> State:
         """Tell whether the directory is there to be looked at, may come back, or is gone.
@@ -81,7 +84,7 @@ class Root(NamedTuple):
                 yield from (found.decode() for found in SHA256.findall(path.read_bytes()))
 
 
-def note(store: Path, build: Path, lists: Iterable[Path]) -> None:
+def note(store: Path, build: Path, lists: Iterable[Path], spare: Mapping[str, str] = MappingProxyType({})) -> None:
     """Let the store know of a build directory, and of its present records; one that cannot be written need not."""
     path = location.root(store, build)
     root = Root(build, _mount(build), (), (), 0)
@@ -90,6 +93,7 @@ def note(store: Path, build: Path, lists: Iterable[Path]) -> None:
         "mount": str(root.mount),
         "lists": [str(each) for each in lists],
         "keys": sorted(record.key for record in root.records()),
+        "spare": dict(spare),
     }
     with suppress(OSError):
         path.parent.mkdir(mode=location.PRIVATE, parents=True, exist_ok=True)
@@ -106,7 +110,8 @@ def read(store: Path) -> dict[Path, Root]:
                 noted = json.loads(body)
                 lists = tuple(Path(each) for each in noted["lists"])
                 where = Path(noted["build"]), Path(noted["mount"])
-                found[path] = Root(*where, lists, tuple(noted["keys"]), path.stat().st_mtime)
+                spare = MappingProxyType(dict(noted.get("spare", {})))
+                found[path] = Root(*where, lists, tuple(noted["keys"]), path.stat().st_mtime, spare)
     return found
 
 

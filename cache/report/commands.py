@@ -92,7 +92,9 @@ def gc(root: Path, asked: argparse.Namespace, say: Say) -> int:
     )
     if report.removed:
         say(f"{'would have ' if asked.dry_run else ''}{wording.removal(report)}")
-    else:
+    if report.trimmed:
+        say(f"{'would have ' if asked.dry_run else ''}{wording.trimming(report)}")
+    if not (report.removed or report.trimmed):
         say("nothing to remove")
     if size is not None and report.is_over:
         say(wording.shortfall(report, size))

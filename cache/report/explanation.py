@@ -11,7 +11,6 @@ from bootsmith.cache.display import ago, count, human
 from bootsmith.cache.errors import UsageError
 from bootsmith.cache.keep import roots
 from bootsmith.cache.keep.contents import Contents, scan
-from bootsmith.cache.keep.gc import closure
 from bootsmith.cache.keep.roots import Root
 from bootsmith.cache.store.lease import Leased
 
@@ -40,8 +39,8 @@ def explain(root: Path, name: str) -> str:
         raise UsageError(f"{len(found)} things in {root} begin with {name}:\n{listed}", "Give more digits.")
     leased = Leased(root, clear=False)
     leased.refresh()
-    held = closure(contents, leased.names)
-    needs = [(each, closure(contents, each.names(state))) for each, state in builds]
+    held = contents.closure(leased.names)
+    needs = [(each, contents.closure(each.names(state))) for each, state in builds]
     lines: list[str] = []
     for each in found:
         lines += [*_what(contents, each, now), *_users(contents, each)]

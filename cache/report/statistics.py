@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from bootsmith.cache.display import ago, count, human
+from bootsmith.cache.files.walk import occupied
 from bootsmith.cache.keep import roots
 from bootsmith.cache.keep.contents import Contents, scan
-from bootsmith.cache.keep.gc import closure
 from bootsmith.cache.keep.limits import Limits
 from bootsmith.cache.report.wording import NOUNS
 from bootsmith.cache.store import location
@@ -40,12 +40,13 @@ class Files:
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """A build directory, "here", "away" or "gone": when it last ran, and the bytes on disk that it needs."""
+    """A build directory, "here", "away" or "gone": when it last ran, and the bytes on disk that it needs, and holds."""
 
     build: str
     state: str
     noted: float
     size: int
+    occupied: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +79,9 @@ def gather(root: Path, bounds: Limits) -> Statistics:
     builds = []
     for root_noted in roots.read(root).values():
         state = root_noted.state(now)
-        names = closure(contents, root_noted.names(state)) if state != "gone" else set()
-        builds.append(User(str(root_noted.build), state, root_noted.noted, _size(contents, names)))
+        names = contents.closure(root_noted.names(state)) if state != "gone" else set()
+        holds = occupied(root_noted.build) if state == "here" else 0
+        builds.append(User(str(root_noted.build), state, root_noted.noted, _size(contents, names), holds))
     return Statistics(
         str(root),
         contents.size,
@@ -89,7 +91,7 @@ def gather(root: Path, bounds: Limits) -> Statistics:
         {kind: Kind(len(items), sum(item.size for item in items)) for kind, items in kinds.items()},
         _files(contents),
         builds,
-        _size(contents, closure(contents, leased.names)),
+        _size(contents, contents.closure(leased.names)),
     )
 
 
@@ -131,12 +133,17 @@ def in_words(found: Statistics) -> str:
     if found.leased:
         lines.append(_line(found.leased, "in use by running builds"))
     lines += (
-        _line(each.size, f"needed by {each.build} ({each.state}, run {ago(now - each.noted)})") for each in found.builds
+        _line(each.size, f"needed by {each.build} ({each.state}, run {ago(now - each.noted)}){_own(each)}")
+        for each in found.builds
     )
     if found.oldest is not None:
         bound = "kept however old" if age is None else f"removed after {age / DAY:g} days"
         lines.append(f"the longest unused was used {ago(now - found.oldest)}; {bound} ({location.AGE})")
     return "\n".join(lines)
+
+
+def _own(user: User) -> str:
+    return f", which holds {human(user.occupied)} itself" if user.occupied else ""
 
 
 def _line(size: int, text: str) -> str:

@@ -30,13 +30,20 @@ def things(counts: Counter[str]) -> str:
 
 def told(report: Report, limit: int | None) -> list[str]:
     """Return what gc did by itself, for a run's user: what was removed, and why a store is still too large."""
-    lines = [removal(report)] if report.removed else []
+    lines = [*[removal(report)] * bool(report.removed), *[trimming(report)] * bool(report.trimmed)]
     return [*lines, shortfall(report, limit)] if limit is not None and report.after > limit else lines
 
 
 def removal(report: Report) -> str:
     """Return what was removed."""
     return f"removed {human(report.before - report.after)}: {things(report.removed)}"
+
+
+def trimming(report: Report) -> str:
+    """Return what left build directories."""
+    return f"removed {human(report.freed)} from build directories long unused, which the cache gives back: " + count(
+        report.trimmed, "file"
+    )
 
 
 def shortfall(report: Report, limit: int) -> str:

@@ -18,6 +18,7 @@ from bootsmith.cache.digest.fingerprint import fingerprint, note
 from bootsmith.cache.digest.index import Index, remember
 from bootsmith.cache.display import shown
 from bootsmith.cache.errors import CacheError, Unwritable
+from bootsmith.cache.files.walk import occupied
 from bootsmith.cache.store import record as records
 from bootsmith.tasks.build import evidence
 from bootsmith.tasks.build import workdir as workdirs
@@ -227,7 +228,7 @@ class Making:
             seconds=time.monotonic() - started,
             cpu=context.runner.usage.cpu,
             peak=context.runner.usage.peak,
-            space=workdirs.occupied(workdir),
+            space=occupied(workdir),
             kept=context.supplies.grown,
             downloads=context.supplies.downloads,
             built=time.time(),

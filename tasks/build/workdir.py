@@ -8,7 +8,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bootsmith.cache.files.walk import walk
 from bootsmith.tasks.errors import StageError, joined
 
 if TYPE_CHECKING:
@@ -28,17 +27,6 @@ def workdir(folder: Path, name: str) -> Iterator[Path]:
         raise in_words(error, name, folder) from error
     finally:
         remove_tree(folder)
-
-
-def occupied(folder: Path) -> int:
-    """Return the bytes that the files below a folder occupy on disk; each once, whatever links lead to it."""
-    return sum(
-        {
-            (each.status.st_dev, each.status.st_ino): each.status.st_blocks * 512
-            for each in walk(folder, absent=(OSError,))
-            if not each.is_directory
-        }.values()
-    )
 
 
 def guard_target(name: str, final: Path) -> None:

@@ -303,7 +303,14 @@ class Session:
         """Let the store know who needs what it holds."""
         from bootsmith.cache.keep import roots
 
-        roots.note(self.identities.root, builder.plan.build, [builder.plan.lock])
+        plan = builder.plan
+        spare = {
+            os.path.relpath(path, plan.build): stage.name
+            for stage in plan.stages
+            for path in stage.outputs.values()
+            if stage.stored and path not in plan.outputs and path.is_relative_to(plan.build)
+        }
+        roots.note(self.identities.root, plan.build, [plan.lock], spare)
 
     def remark_on_root(self) -> None:
         """Say, once, to who works as root that nothing here needs it."""

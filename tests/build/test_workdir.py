@@ -11,8 +11,6 @@ from bootsmith.tasks.errors import StageError
 
 from tests.support.deep_tree import deep_tree
 
-PAGE = 4096
-
 
 def test_a_work_directory_is_empty_and_leaves_nothing(tmp_path: Path) -> None:
     """What a killed run left is not there at first, and nothing is there afterwards, whatever happened."""
@@ -34,17 +32,6 @@ def test_what_the_system_refuses_there_is_words(tmp_path: Path) -> None:
         (tmp_path / "folder").read_bytes()
     with pytest.raises(FileNotFoundError), workdirs.workdir(tmp_path / "x", "x"):
         (tmp_path / "nothing").read_bytes()
-
-
-def test_blocks_are_counted_once(tmp_path: Path) -> None:
-    """What a stage took counts a file of two names once, and no holes."""
-    (tmp_path / "one").write_bytes(bytes(range(256)) * (PAGE // 256))
-    once = workdirs.occupied(tmp_path)
-    assert once >= PAGE
-    (tmp_path / "two").hardlink_to(tmp_path / "one")
-    with (tmp_path / "hole").open("wb") as file:
-        file.truncate(1 << 30)
-    assert workdirs.occupied(tmp_path) < once + (1 << 20)
 
 
 def test_only_regular_files_are_replaced(tmp_path: Path) -> None:
