@@ -37,12 +37,14 @@ class Signals:
         self._old_handlers.clear()
 
     def _end(self, number: int, _frame: FrameType | None) -> None:
-        """End at once: what is half made has no record, and goes with the next run."""
+        """End at once: what is half made has no record, and goes with the next run; passing folders go now."""
+        from bootsmith.cache.files import temporary
         from bootsmith.tasks.tools import children, terminal
 
         if number == signal.SIGINT and children.hears_ctrl_c():
             return  # a machine or a shell has the terminal: it does as it likes
         children.kill_all()
+        temporary.discard()
         terminal.restore()
         self._progress.close()
         if number == signal.SIGINT and self.ends_well:
