@@ -26,6 +26,7 @@ if before == "somebody's":
 signals = Signals(Progress(), lambda: keeps)
 signals.heed(one)
 signals.heed(one)
+signals.half_done = "the disk is incomplete" if before == "writing" else ""
 if before == "ended":
     signals.restore()
     sys.exit(signal.getsignal(one) is not signal.SIG_DFL)
@@ -56,6 +57,11 @@ def test_what_is_kept_is_said() -> None:
     status, _, said = end("SIGTERM", keeps=True)
     assert status == 143
     assert said == "interrupted; what was finished is kept, run the same command to go on\n"
+
+
+def test_what_is_left_half_done_is_said() -> None:
+    """A disk that is half written has nobody else to say so."""
+    assert end("SIGINT", before="writing")[2] == "interrupted\nthe disk is incomplete\n"
 
 
 WITH_A_FOLDER = """

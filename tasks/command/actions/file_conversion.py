@@ -12,13 +12,13 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NoReturn
 
-from bootsmith.cache.display import human, shown
+from bootsmith.cache.display import shown
 from bootsmith.cache.files import temporary
 from bootsmith.tasks.build import workdir
 from bootsmith.tasks.build.free_space import free
-from bootsmith.tasks.build.system_errors import FULL, in_words
+from bootsmith.tasks.build.system_errors import ROOM_THERE, in_words
 from bootsmith.tasks.command.actions import images
-from bootsmith.tasks.errors import RecipeError, StageError, ToolFailed, UsageError
+from bootsmith.tasks.errors import RecipeError, ToolFailed, UsageError
 from bootsmith.tasks.tools import priority
 
 if TYPE_CHECKING:
@@ -103,12 +103,7 @@ def scratch(target: Path, what: str) -> Iterator[Path]:
                     raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
                 raise
     except OSError as error:
-        if error.errno in FULL:
-            room = human(free(target.parent))
-            raise StageError(
-                f"{what}: no space left for {shown(target)}: {room} free", "Free some, or work on a larger disk."
-            ) from error
-        raise in_words(error, what, target) from error
+        raise in_words(error, what, target, room=ROOM_THERE) from error
 
 
 def wanted(name: str, options: Mapping[str, object]) -> tuple[str, dict[str, Raw]]:
