@@ -14,6 +14,8 @@ PREFIX = ".tmp-"
 FOLDER = "bootsmith-passing-"
 """What folders are called in the system's own for passing things."""
 _LETTERS = 8  # that tempfile adds
+_folders: dict[Path, int] = {}
+"""Those that are in use now, each with the process that made it."""
 
 
 @contextmanager
@@ -135,13 +137,24 @@ def folder(within: Path | None = None) -> Iterator[Path]:
                 break
         if descriptor >= 0:
             os.close(descriptor)
+    _folders[path] = os.getpid()
     try:
         yield path
     finally:
+        del _folders[path]
         try:
             shutil.rmtree(path)
         finally:
             os.close(descriptor)
+
+
+def discard() -> None:
+    """Remove the folders that this process has in use, for one that ends at once: safe in a signal handler."""
+    import shutil
+
+    for path, maker in list(_folders.items()):
+        if maker == os.getpid():
+            shutil.rmtree(path, ignore_errors=True)
 
 
 _FOLDER_FLAGS = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC

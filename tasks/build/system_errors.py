@@ -9,6 +9,9 @@ from bootsmith.cache.display import human
 from bootsmith.tasks.errors import BootsmithError, StageError
 
 FULL = (errno.ENOSPC, errno.EDQUOT)
+ROOM = "Free some, or point BOOTSMITH_CACHE at a larger disk; nothing finished is lost."
+ROOM_THERE = "Free some, or work on a larger disk."
+"""What to do where a file of the user's own finds no room."""
 _IN_THE_WAY = "Move what is in the way: a file stands where a folder should, or a folder where a file should."
 _TO_MEND = {
     errno.EACCES: "Make it yours to read, and to write where it is made anew.",
@@ -32,19 +35,16 @@ _TO_MEND = {
 """What is the user's to mend. All else, a file that is not there among it, is a bug of ours and shows itself as one."""
 
 
-def in_words(error: OSError, name: str, folder: Path | None = None) -> BootsmithError | OSError:
+def in_words(error: OSError, name: str, folder: Path | None = None, *, room: str = ROOM) -> BootsmithError | OSError:
     """Turn what the system refused to the work called `name` into words; what no user can mend stays what it is.
 
-    `folder` is where that works, for an error that does not say where.
+    `folder` is where that works, for an error that does not say where; `room` what to do where there is none left.
     """
     where = error.filename or folder
     if error.errno in FULL and where is not None:
         from bootsmith.tasks.build.free_space import free
 
-        return StageError(
-            f"{name}: no space left for {where}: {human(free(folder or Path(where)))} free",
-            "Free some, or point BOOTSMITH_CACHE at a larger disk; nothing finished is lost.",
-        )
+        return StageError(f"{name}: no space left for {where}: {human(free(folder or Path(where)))} free", room)
     if error.errno in _TO_MEND and where is not None:
         other = f" -> {error.filename2}" if error.filename2 else ""
         return StageError(f"{name}: {where}{other}: {error.strerror}", _TO_MEND[error.errno])

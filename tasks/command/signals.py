@@ -23,6 +23,8 @@ class Signals:
         self._old_handlers: dict[int, object] = {}
         self.ends_well = ""
         """What is said where Ctrl-C is how a command is meant to end: then that is no failure."""
+        self.half_done = ""
+        """What is said, where a command is ended, of what it leaves half done."""
 
     def heed(self, *numbers: int) -> None:
         """End in good order on these until `restore`; one that is ignored, as under nohup, stays so."""
@@ -37,12 +39,14 @@ class Signals:
         self._old_handlers.clear()
 
     def _end(self, number: int, _frame: FrameType | None) -> None:
-        """End at once: what is half made has no record, and goes with the next run."""
+        """End at once: what is half made has no record, and goes with the next run; passing folders go now."""
+        from bootsmith.cache.files import temporary
         from bootsmith.tasks.tools import children, terminal
 
         if number == signal.SIGINT and children.hears_ctrl_c():
             return  # a machine or a shell has the terminal: it does as it likes
         children.kill_all()
+        temporary.discard()
         terminal.restore()
         self._progress.close()
         if number == signal.SIGINT and self.ends_well:
@@ -50,6 +54,7 @@ class Signals:
             sys.stderr.flush()
             os._exit(0)
         kept = "; what was finished is kept, run the same command to go on" if self._keeps() else ""
-        sys.stderr.write(f"interrupted{kept}\n")
+        half_done = f"{self.half_done}\n" if self.half_done else ""
+        sys.stderr.write(f"interrupted{kept}\n{half_done}")
         sys.stderr.flush()
         os._exit(128 + number)

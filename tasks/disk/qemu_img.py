@@ -67,15 +67,16 @@ def _pack(ctx: Context, params: Qcow2Params, options: list[str]) -> None:
 
     A cluster that is as it was lies in a chunk that is.
     """
-    image, disk, wanted = ctx.outputs["image"], ctx.inputs["disk"], ctx.index("disk")
+    image, disk = ctx.outputs["image"], ctx.inputs["disk"]
     before = ctx.before.get("disk")
     draft = ctx.work / "packed.qcow2"
     with ExitStack() as stack:
-        if ctx.previous is None or before is None or before.size != wanted.size:
+        if ctx.previous is None or before is None or before.size != disk.stat().st_size:
             _qemu_img(ctx, params, "convert", *options, "-f", "raw", disk, draft)
             packed = PackedImage(draft, stack.enter_context(draft.open("rb")).fileno())
             packed_qcow2.write(image, packed, packed.clusters())
             return
+        wanted = ctx.index("disk")
         old = PackedImage(ctx.previous, stack.enter_context(ctx.previous.open("rb")).fileno())
         others = _others(wanted, before, old.length)
         part = ctx.work / "others.raw"

@@ -184,7 +184,10 @@ def open_alone(target: Target) -> int:
 def check_room(target: Target, size: int, *, table: bool) -> None:
     """Refuse a target that an image of `size` bytes does not fit, or where it would not be found. Raises UsageError."""
     if target.size < size:
-        what = f"--erase: {target.path} has {human(target.size)}, and the image {human(size)}"
+        has, needs = human(target.size), human(size)
+        if has == needs:
+            has, needs = f"{target.size} bytes", f"{size}"
+        what = f"--erase: {target.path} has {has}, and the image {needs}"
         raise UsageError(what, "Name a larger one, or make the image smaller: disk.size.")
     if table and target.sector != 512:
         what = f"--erase: {target.path} has sectors of {target.sector} bytes, and the image's table counts 512"

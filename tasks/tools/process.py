@@ -6,6 +6,8 @@ No threads: the calling thread itself reads what the program prints. A program d
 from __future__ import annotations
 
 import contextlib
+import errno
+import fcntl
 import os
 import selectors
 import shlex
@@ -32,6 +34,7 @@ OUTPUT_LIMIT = 64 << 20
 UMASK = 0o022
 """Of every program, whatever the user's own: modes are part of what it makes."""
 _PIECE = 1 << 16  # bytes: what a pipe holds
+_ROOM = 1 << 20  # bytes of a pipe through which a file goes, where the kernel grants them
 LONG = 0.3
 """Seconds after which a program's memory is worth watching; looking costs some milliseconds."""
 
@@ -238,22 +241,43 @@ class _Feed:
         self._taken = 0
         self._on_line = on_line
         self._told = time.monotonic()
+        self._splices = True
 
     def pass_on(self, fd: int) -> bool:
         """Write what fits into its pipe; tell whether that was all."""
-        if not self._waiting and self._file:
-            self._waiting = memoryview(self._file.read(_PIECE) or b"")
-            self._taken += len(self._waiting)
-            if not self._waiting:
-                self._file = None
-            elif self._on_line and time.monotonic() - self._told > LONG:
-                self._told = time.monotonic()
-                self._on_line(f"{self._taken / max(self._size, self._taken):.0%}")
         try:
-            self._waiting = self._waiting[_write(fd, self._waiting) :]
+            if not self._waiting and self._file:
+                self._note(self._moved(self._file, fd))
+            if self._waiting:
+                self._waiting = self._waiting[os.write(fd, self._waiting[:_PIECE]) :]
+        except BlockingIOError:
+            return False
         except BrokenPipeError:  # a reader that went away takes nothing more
             return True
         return not self._waiting and self._file is None
+
+    def _moved(self, file: RawIOBase, fd: int) -> int:
+        """Return how much of the file the kernel moved into the pipe, or else how much of it was read to be written."""
+        if not self._taken:
+            with contextlib.suppress(OSError):
+                fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, _ROOM)
+        if self._splices:
+            try:
+                return os.splice(file.fileno(), fd, _ROOM, flags=os.SPLICE_F_NONBLOCK)
+            except OSError as error:
+                if error.errno not in (errno.EINVAL, errno.ENOSYS):  # of a file system that cannot
+                    raise
+                self._splices = False
+        self._waiting = memoryview(file.read(_PIECE) or b"")
+        return len(self._waiting)
+
+    def _note(self, taken: int) -> None:
+        self._taken += taken
+        if not taken:
+            self._file = None
+        elif self._on_line and time.monotonic() - self._told > LONG:
+            self._told = time.monotonic()
+            self._on_line(f"{self._taken / max(self._size, self._taken):.0%}")
 
 
 def _pump(child: _Child, feed: _Feed, log: BinaryIO | None, on_line: Callable[[str], None] | None) -> None:
@@ -293,14 +317,6 @@ def _look(child: _Child) -> float:
         child.usage.look(child.process.pid)
     ended = time.monotonic()
     return ended + max(0.5, 30 * (ended - began))
-
-
-def _write(fd: int, data: memoryview) -> int:
-    """Write what fits, and return how much that was."""
-    try:
-        return os.write(fd, data[:_PIECE])
-    except BlockingIOError:
-        return 0
 
 
 def _take(child: _Child, name: str, chunk: bytes, log: BinaryIO | None) -> None:

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -25,6 +26,7 @@ if before == "somebody's":
 signals = Signals(Progress(), lambda: keeps)
 signals.heed(one)
 signals.heed(one)
+signals.half_done = "the disk is incomplete" if before == "writing" else ""
 if before == "ended":
     signals.restore()
     sys.exit(signal.getsignal(one) is not signal.SIG_DFL)
@@ -55,6 +57,39 @@ def test_what_is_kept_is_said() -> None:
     status, _, said = end("SIGTERM", keeps=True)
     assert status == 143
     assert said == "interrupted; what was finished is kept, run the same command to go on\n"
+
+
+def test_what_is_left_half_done_is_said() -> None:
+    """A disk that is half written has nobody else to say so."""
+    assert end("SIGINT", before="writing")[2] == "interrupted\nthe disk is incomplete\n"
+
+
+WITH_A_FOLDER = """
+import os, signal, sys
+from pathlib import Path
+from bootsmith.cache.files import temporary
+from bootsmith.tasks.command.progress import Progress
+from bootsmith.tasks.command.signals import Signals
+Signals(Progress(), lambda: False).heed(signal.SIGINT)
+with temporary.folder(Path(sys.argv[1])) as folder:
+    (folder / "half").write_bytes(bytes(5))
+    child = os.fork()
+    if not child:
+        os.kill(os.getpid(), signal.SIGINT)
+    os.waitpid(child, 0)
+    print(len(list(folder.iterdir())), flush=True)
+    os.kill(os.getpid(), signal.SIGINT)
+"""
+
+
+def test_ctrl_c_leaves_no_passing_folder(tmp_path: Path) -> None:
+    """What is half made beside somebody's files is gone with who made it; not with a child of that (C8, L11)."""
+    done = subprocess.run(
+        ["env", "--default-signal=INT", sys.executable, "-c", WITH_A_FOLDER, tmp_path],
+        env={**os.environ, "PYTHONPATH": str(CHECKOUT / "src")}, text=True, capture_output=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout) == (130, "1\n")
+    assert not list(tmp_path.iterdir())
 
 
 def test_what_is_ignored_stays_so() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -112,6 +113,8 @@ def test_what_does_not_fit(tmp_path: Path) -> None:
     about = Target(tmp_path / "disk", 1 << 20, 512, block=False)
     with pytest.raises(UsageError, match="disk has 1M, and the image 2M"):
         target.check_room(about, 2 << 20, table=True)
+    with pytest.raises(UsageError, match="disk has 1048575 bytes, and the image 1048576"):  # cards of one name
+        target.check_room(replace(about, size=(1 << 20) - 1), 1 << 20, table=True)
     large = Target(tmp_path / "disk", 1 << 20, 4096, block=False)
     with pytest.raises(UsageError, match="sectors of 4096 bytes, and the image's table counts 512"):
         target.check_room(large, 1 << 20, table=True)

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
+from tests.support import ovf_judge
+
 
 @dataclass(frozen=True)
 class VhdFooter:
@@ -92,16 +94,7 @@ def block_map(file: Path) -> BlockMap:
     return BlockMap(size, block, tuple(ranges))
 
 
-_OVF = "{http://schemas.dmtf.org/ovf/envelope/1}"
-_RASD = "{http://schemas.dmtf.org/wbem/wscim/1/cim-schema/2/CIM_ResourceAllocationSettingData}"
-_ORDER = {
-    "Envelope": ["References", "DiskSection", "NetworkSection", "VirtualSystem"],
-    "VirtualSystem": ["Info", "Name", "OperatingSystemSection", "ProductSection", "VirtualHardwareSection"],
-    "VirtualHardwareSection": ["Info", "System", "Item"],
-    "ProductSection": ["Info", "Product", "Version"],
-    "OperatingSystemSection": ["Info", "Description"],
-}
-"""In which order the schema (DSP8023) has what we write; sections begin with their Info."""
+_OVF, _RASD = ovf_judge.OVF, ovf_judge.RASD
 
 
 @dataclass(frozen=True)
@@ -116,34 +109,16 @@ class Machine:
 
 
 def ovf(text: str) -> Machine:
-    """Return what an OVF describes; its elements stand in the schema's order, and its references lead somewhere."""
+    """Return what an OVF describes, in which the judge found nothing wrong."""
+    ovf_judge.judge(text)
     root = ET.fromstring(text)
-    assert root.tag == f"{_OVF}Envelope"
-    for element in root.iter():
-        wanted = _ORDER.get(element.tag.removeprefix(_OVF))
-        if wanted:
-            names = [child.tag.removeprefix(_OVF) for child in element if child.tag.startswith(_OVF)]
-            assert names == sorted(names, key=wanted.index)
-    for section in ("DiskSection", "NetworkSection", "VirtualHardwareSection", "OperatingSystemSection"):
-        for each in root.iter(f"{_OVF}{section}"):
-            assert each[0].tag == f"{_OVF}Info"
     (file,) = root.iter(f"{_OVF}File")
     (disk,) = root.iter(f"{_OVF}Disk")
-    assert disk.attrib[f"{_OVF}fileRef"] == file.attrib[f"{_OVF}id"]
     assert disk.attrib[f"{_OVF}capacityAllocationUnits"] == "byte * 2^30"
-    networks = {each.attrib[f"{_OVF}name"] for each in root.iter(f"{_OVF}Network")}
-    items: dict[int, dict[str, str]] = {}
-    instances = []
+    items = {}
     for item in root.iter(f"{_OVF}Item"):
-        names = [child.tag.removeprefix(_RASD) for child in item]
-        assert names == sorted(names)  # the schema's order is the alphabet's
-        found = {name: child.text or "" for name, child in zip(names, item, strict=True)}
-        instances.append(found["InstanceID"])
-        assert found.get("Parent") in (None, *instances)
-        assert found.get("Connection") in (None, *networks)
+        found = {child.tag.removeprefix(_RASD): child.text or "" for child in item}
         items[int(found["ResourceType"])] = found
-    assert len(instances) == len(set(instances))
-    assert items[17]["HostResource"] == f"ovf:/disk/{disk.attrib[f'{_OVF}diskId']}"
     (system,) = root.iter(f"{_OVF}OperatingSystemSection")
     firmware = [each.get(f"{_VMW}value", "") for each in root.iter(f"{_VMW}Config")]
     version = root.find(f".//{_OVF}Version")

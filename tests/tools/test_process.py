@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import os
 import select
@@ -53,10 +54,15 @@ def test_feeds_input(tmp_path: Path, size: int) -> None:
     assert process.run(["/bin/cat"], env=ENV, cwd=tmp_path, input=data[:size]).stdout == data[:size]
 
 
+@pytest.mark.parametrize("splices", [True, False])
 @pytest.mark.parametrize("size", [0, 1, 65_536, 3_000_001])
-def test_feeds_a_file_and_tells_how_much_was_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int) -> None:
-    """All of it, and nothing more; the shares only grow."""
+def test_feeds_a_file_and_tells_how_much_was_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, size: int, *, splices: bool
+) -> None:
+    """All of it, and nothing more, from a file system that splices none of it too; the shares only grow."""
     monkeypatch.setattr(process, "LONG", 0)
+    if not splices:
+        monkeypatch.setattr(os, "splice", refused)
     told: list[str] = []
     (tmp_path / "file").write_bytes(bytes(range(256)) * (size // 256 + 1))
     os.truncate(tmp_path / "file", size)
@@ -66,6 +72,11 @@ def test_feeds_a_file_and_tells_how_much_was_taken(tmp_path: Path, monkeypatch: 
     shares = [int(each.removesuffix("%")) for each in told]
     assert shares == sorted(shares)
     assert shares[-1:] == ([100] if size else [])
+
+
+def refused(*_: object, **__: object) -> int:
+    """Do as a system call that is not for such files."""
+    raise OSError(errno.EINVAL, "Invalid argument")
 
 
 def test_a_program_that_ignores_its_input_is_no_error(tmp_path: Path) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import fcntl
 import os
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import TYPE_CHECKING
 
 from bootsmith.tasks.command.actions import images
 from bootsmith.tasks.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from bootsmith.tasks.build.plan import Plan
     from bootsmith.tasks.command.request import Request
     from bootsmith.tasks.disk.growing import Fitted
@@ -81,23 +83,38 @@ def write(request: Request) -> None:
             grow_filesystem.check_tools()
         opened = target.open_alone(about)
         progress.start(name)
-        whole = False
-        try:
-            wanted = device_write.Image(file, disk.size, fitted.patches)
-            device_write.write(wanted, opened, about, lambda text: progress.say(name, text))
-            whole = True
-        finally:
-            with suppress(OSError):
-                fcntl.ioctl(opened, _BLKRRPART)
-            os.close(opened)
-            if not whole:
-                progress.tell(f"{about.path} is incomplete: nothing on it can be trusted; write it again")
-        progress.tell(f"{about.path}: {human(disk.size)} written and read back")
-        _tell(request, about, fitted, filesystem)
-        if fitted.grown and filesystem.startswith("ext"):
-            grow_filesystem.grow(about.path, *fitted.grown[1:])
-            progress.tell(f"its filesystem ({filesystem}) fills the partition, and was checked")
+        with _half_done(request, about):
+            try:
+                wanted = device_write.Image(file, disk.size, fitted.patches)
+                device_write.write(wanted, opened, about, lambda text: progress.say(name, text))
+            finally:
+                with suppress(OSError):
+                    fcntl.ioctl(opened, _BLKRRPART)
+                os.close(opened)
+            progress.tell(f"{about.path}: {human(disk.size)} written and read back")
+            _tell(request, about, fitted, filesystem)
+            if fitted.grown and filesystem.startswith("ext"):
+                grow_filesystem.grow(about.path, *fitted.grown[1:])
+                progress.tell(f"its filesystem ({filesystem}) fills the partition, and was checked")
     progress.finish(name, "written")
+
+
+@contextmanager
+def _half_done(request: Request, about: Target) -> Iterator[None]:
+    """Say of a disk that is not written to the end, whatever ends that, that it is incomplete. Raises StageError."""
+    from bootsmith.tasks.build.system_errors import ROOM_THERE, in_words
+
+    said = f"{about.path} is incomplete: nothing on it can be trusted; write it again"
+    request.session.signals.half_done = said
+    try:
+        yield
+    except BaseException as error:
+        request.session.progress.tell(said)
+        if isinstance(error, OSError):
+            raise in_words(error, "--erase", about.path, room=ROOM_THERE) from error
+        raise
+    finally:
+        request.session.signals.half_done = ""
 
 
 def _tell(request: Request, about: Target, fitted: Fitted, filesystem: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import time
 from contextlib import contextmanager
@@ -13,9 +15,10 @@ from typing import TYPE_CHECKING, Final, NoReturn
 from bootsmith.cache.display import shown
 from bootsmith.cache.files import temporary
 from bootsmith.tasks.build import workdir
-from bootsmith.tasks.build.system_errors import in_words
+from bootsmith.tasks.build.free_space import free
+from bootsmith.tasks.build.system_errors import ROOM_THERE, in_words
 from bootsmith.tasks.command.actions import images
-from bootsmith.tasks.errors import RecipeError, UsageError
+from bootsmith.tasks.errors import RecipeError, ToolFailed, UsageError
 from bootsmith.tasks.tools import priority
 
 if TYPE_CHECKING:
@@ -45,6 +48,8 @@ _STARTED: Final = (*MACHINES, "azure", "gcp", "aws")
 """Those whose disk a machine starts from."""
 PACKINGS: Final = ("gzip", "xz", "zstd")
 """What IN is unpacked from."""
+_ROOM: Final = 1 << 20
+"""Bytes free below which a program that failed is taken to have failed for want of more."""
 _KEYS: Final = {"prealloc": "preallocation"}
 
 
@@ -88,12 +93,17 @@ def convert_file(request: Request) -> None:
 
 @contextmanager
 def scratch(target: Path, what: str) -> Iterator[Path]:
-    """Yield a folder on the file system of what is to be made, gone afterwards."""
+    """Yield a folder on the file system of what is to be made, gone afterwards. Raises StageError where it is full."""
     try:
         with temporary.folder(target.parent) as folder:
-            yield folder
+            try:
+                yield folder
+            except ToolFailed as error:  # not every program says that it found no room
+                if free(folder) < _ROOM:
+                    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC)) from error
+                raise
     except OSError as error:
-        raise in_words(error, what, target) from error
+        raise in_words(error, what, target, room=ROOM_THERE) from error
 
 
 def wanted(name: str, options: Mapping[str, object]) -> tuple[str, dict[str, Raw]]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from bootsmith.cache.display import shown
 from bootsmith.cache.files import temporary
 from bootsmith.tasks.build import workdir
-from bootsmith.tasks.build.system_errors import in_words
+from bootsmith.tasks.build.system_errors import ROOM_THERE, in_words
 from bootsmith.tasks.command import session
 from bootsmith.tasks.command.actions import given_tree, images, standard_input
 from bootsmith.tasks.errors import RecipeError, UsageError
@@ -63,7 +63,7 @@ def put(request: Request, disk: Path, target: Path) -> None:
                 workdir.guard_target("--output", target)
                 made.replace(target)
     except OSError as error:
-        raise in_words(error, "--output", target) from error
+        raise in_words(error, "--output", target, room=ROOM_THERE) from error
     request.session.progress.tell(str(images.relative(target, request.session.shell)))
 
 

@@ -11,7 +11,7 @@ import os
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from bootsmith.tasks.disk.formats import blocks
+from bootsmith.cache.files import sparse
 from bootsmith.tasks.disk.unused import Stretch
 
 BLOCK: Final = 4096
@@ -22,11 +22,9 @@ _NO_SUM: Final = "0" * 64
 def text(disk: int, size: int, unused: Iterable[Stretch]) -> str:
     """Return the map of an open raw disk of so many bytes, of which the stretches `unused` are nobody's."""
     count = -(-size // BLOCK)
-    ranges = list(_merged([*_filled(disk, size), *_used(count, unused)]))
-    mapped = sum(end - start for start, end in ranges)
-    lines = [
-        f'        <Range chksum="{_sum(disk, start, end)}"> {_shown(start, end)} </Range>' for start, end in ranges
-    ]
+    ranges = [*_ranges(_pieces(disk, size, unused))]
+    mapped = sum(end - start for start, end, _ in ranges)
+    lines = [f'        <Range chksum="{chksum}"> {_shown(start, end)} </Range>' for start, end, chksum in ranges]
     whole = f"""<?xml version="1.0" ?>
 <bmap version="2.0">
     <ImageSize> {size} </ImageSize>
@@ -43,53 +41,67 @@ def text(disk: int, size: int, unused: Iterable[Stretch]) -> str:
     return whole.replace(_NO_SUM, hashlib.sha256(whole.encode()).hexdigest(), 1)
 
 
-def _filled(disk: int, size: int) -> Iterator[Stretch]:
-    """Yield the runs of blocks that are not all zeros, window by window."""
-    zeros = bytes(BLOCK)
-    for number, window in blocks.filled(disk, size, _WINDOW, lambda _: None):
-        first, begun = number * _WINDOW // BLOCK, -1
-        for at in range(0, _WINDOW, BLOCK):
-            if window.startswith(zeros, at):
-                if begun >= 0:
-                    yield first + begun // BLOCK, first + at // BLOCK
-                begun = -1
-            elif begun < 0:
-                begun = at
-        if begun >= 0:
-            yield first + begun // BLOCK, first + _WINDOW // BLOCK
+def _ranges(pieces: Iterable[tuple[int, memoryview]]) -> Iterator[tuple[int, int, str]]:
+    """Yield runs of blocks, what lies side by side as one, each with its SHA-256; of the last block what there is."""
+    begun, reached, total = 0, 0, hashlib.sha256()
+    for first, piece in pieces:
+        if first > reached:
+            if begun < reached:
+                yield begun, reached, total.hexdigest()
+            begun, total = first, hashlib.sha256()
+        total.update(piece)
+        reached = first - (-len(piece) // BLOCK)
+    if begun < reached:
+        yield begun, reached, total.hexdigest()
 
 
-def _used(count: int, unused: Iterable[Stretch]) -> Iterator[Stretch]:
-    """Yield the runs of blocks that are not wholly unused."""
+def _pieces(disk: int, size: int, unused: Iterable[Stretch]) -> Iterator[tuple[int, memoryview]]:
+    """Yield what matters of a disk, in order and read once: the first block's number, and bytes good until the next."""
+    buffer = memoryview(bytearray(_WINDOW))
     at = 0
-    for start, end in sorted(unused):
-        first, stop = -(-start // BLOCK), end // BLOCK
-        if first < stop:
-            if at < first:
-                yield at, first
+    for start, end in [*_in_blocks(unused), (-(-size // BLOCK) * BLOCK,) * 2]:
+        for place in range(at, start, _WINDOW):
+            yield place // BLOCK, _read(disk, buffer[: start - place], place, size)
+        at = max(at, start)
+        for data, hole in sparse.extents(disk, at, end):
+            stop = min(end, -(-hole // BLOCK) * BLOCK)
+            for place in range(max(at, data // BLOCK * BLOCK), stop, _WINDOW):
+                piece = _read(disk, buffer[: stop - place], place, size)
+                yield from (
+                    (place // BLOCK + first, piece[first * BLOCK : last * BLOCK]) for first, last in _filled(piece)
+                )
             at = max(at, stop)
-    if at < count:
-        yield at, count
+        at = max(at, end)
 
 
-def _merged(runs: list[Stretch]) -> Iterator[Stretch]:
-    begun, reached = -1, -1
-    for start, end in sorted(runs):
-        if start > reached:
-            if begun >= 0:
-                yield begun, reached
-            begun = start
-        reached = max(reached, end)
+def _in_blocks(unused: Iterable[Stretch]) -> Iterator[Stretch]:
+    """Yield the whole blocks of stretches, in bytes."""
+    for start, end in sorted(unused):
+        first, stop = -(-start // BLOCK) * BLOCK, end // BLOCK * BLOCK
+        if first < stop:
+            yield first, stop
+
+
+def _read(disk: int, buffer: memoryview, at: int, size: int) -> memoryview:
+    wanted = buffer[: size - at]
+    if os.preadv(disk, [wanted], at) < len(wanted):
+        raise EOFError("the disk became shorter while it was read")
+    return wanted
+
+
+def _filled(piece: memoryview) -> Iterator[Stretch]:
+    """Yield the runs of blocks that are not all zeros, by their numbers in the piece."""
+    zeros = bytes(BLOCK)
+    count, begun = -(-len(piece) // BLOCK), -1
+    for block in range(count):
+        held = piece[block * BLOCK : (block + 1) * BLOCK]
+        if held != zeros[: len(held)]:
+            begun = block if begun < 0 else begun
+        elif begun >= 0:
+            yield begun, block
+            begun = -1
     if begun >= 0:
-        yield begun, reached
-
-
-def _sum(disk: int, start: int, end: int) -> str:
-    """Return the SHA-256 of a run of blocks; of the last block what the disk has."""
-    total, buffer = hashlib.sha256(), memoryview(bytearray(_WINDOW))
-    for at in range(start * BLOCK, end * BLOCK, _WINDOW):
-        total.update(buffer[: os.preadv(disk, [buffer[: end * BLOCK - at]], at)])
-    return total.hexdigest()
+        yield begun, count
 
 
 def _shown(start: int, end: int) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from pathlib import Path
+from typing import Any
 
 import pytest
 from bootsmith.tasks.command.actions import device
@@ -126,6 +128,40 @@ def test_an_interrupted_disk_is_told_to_be_none(
         device.write(call("write", "image.raw", erase="disk"))
     assert "disk is incomplete: nothing on it can be trusted; write it again" in call.said
     assert disk.read_bytes()[:MIB] == bytes(MIB)
+
+
+def test_what_ctrl_c_leaves_is_known_while_it_is_written(
+    call: Calls, image: Path, disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A signal ends a command at once, and says what it leaves: until the last byte is read back (C13)."""
+    request = call("write", "image.raw", erase="disk")
+    told: list[str] = []
+    read_back = device_write._read_back
+
+    def noted(*words: Any) -> None:
+        told.append(request.session.signals.half_done)
+        read_back(*words)
+
+    monkeypatch.setattr(device_write, "_read_back", noted)
+    assert image.exists()
+    device.write(request)
+    assert told == [f"{disk} is incomplete: nothing on it can be trusted; write it again"]
+    assert request.session.signals.half_done == ""
+
+
+def test_no_room_for_a_file_that_stands_for_a_disk(
+    call: Calls, image: Path, disk: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One with holes may find none, and says so; it is incomplete then."""
+    assert image.exists()
+
+    def full(*_: object) -> int:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "pwrite", full)
+    with pytest.raises(BootsmithError, match=f"--erase: no space left for {disk}: .* free\n  Free some, or work on a"):
+        device.write(call("write", "image.raw", erase="disk"))
+    assert "disk is incomplete" in call.said
 
 
 def test_other_formats_are_written_as_the_disk_they_hold(call: Calls, image: Path, disk: Path) -> None:

@@ -14,7 +14,7 @@ import pytest
 from bootsmith.tasks.command.actions import file_conversion
 from bootsmith.tasks.command.selection import BY_NAME
 from bootsmith.tasks.disk.image_format import identify
-from bootsmith.tasks.errors import BootsmithError, StageError, UsageError
+from bootsmith.tasks.errors import BootsmithError, StageError, ToolFailed, UsageError
 
 from tests.command.actions.conftest import Calls
 from tests.support import image_readers
@@ -289,6 +289,23 @@ def test_what_was_there_stays_where_a_conversion_fails(
         convert(call, disk.name, "a.vdi")
     assert (call.top / "a.vdi").read_text() == "before"
     assert not [each for each in call.top.iterdir() if each.name.startswith(".bootsmith")]
+
+
+@pytest.mark.parametrize("room", [0, 1 << 30])
+def test_a_program_that_found_no_room_is_understood(
+    call: Calls, disk: Path, monkeypatch: pytest.MonkeyPatch, room: int
+) -> None:
+    """qemu-img calls it an invalid argument where it packs a VMDK; where there is room its own words are the reason."""
+
+    def fail(*_: object) -> None:
+        raise ToolFailed("qemu-img exited with status 1", tail="Invalid argument")
+
+    monkeypatch.setattr(file_conversion, "convert", fail)
+    monkeypatch.setattr(file_conversion, "free", lambda _: room)
+    message = "qemu-img exited" if room else "--output: no space left for .*a.vdi: .* free\n  Free some, or work on a"
+    with pytest.raises(StageError, match=message):
+        convert(call, disk.name, "a.vdi")
+    assert not (call.top / "a.vdi").exists()
 
 
 def test_a_named_folder_is_no_format() -> None:

@@ -11,7 +11,7 @@ from bootsmith.tasks.disk.formats.appliance import ApplianceParams
 from bootsmith.tasks.disk.formats.image import ImageParams
 from bootsmith.tasks.disk.formats.origin import Origin
 
-from tests.support import image_readers
+from tests.support import image_readers, ovf_judge
 
 MIB, GIB = 1 << 20, 1 << 30
 ORIGIN = Origin(lambda: "content", "seed", 0)
@@ -119,6 +119,58 @@ def test_the_description_to_the_letter(disk: Path) -> None:
     text = ovf.descriptor(PARAMS, disk, 2 * GIB + 1, ORIGIN)
     assert text == GOLDEN.replace("{machine}", str(ORIGIN.uuid("machine")))
     assert image_readers.ovf(text).firmware == "efi"
+
+
+CPUS = "<rasd:VirtualQuantity>2</rasd:VirtualQuantity>"
+VERSION = "      <Version>1.5</Version>\n"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("<Name>a&amp;b</Name>", "", None),
+        (' ovf:size="1234"', "", None),
+        ("<Description>debian</Description>", "", None),
+        ("</Envelope>", "<Strings/></Envelope>", "Strings is not for there"),
+        (VERSION, "<vmw:More/>", None),
+        (VERSION, "<Vendor>v</Vendor>" + VERSION, None),
+        (VERSION, VERSION + "<Vendor>v</Vendor>", "Vendor is not for there"),
+        (VERSION, "<vmw:More/>" + VERSION, "of another namespace is among its own"),
+        ("<Info>Disks of the machine</Info>", "", "DiskSection: no Info where it belongs"),
+        ("  <References>", "  <vmw:More/><References>", "of another namespace"),
+        ("DiskSection>", "EulaSection>", "no VirtualSystem where it belongs, but ..EulaSection"),
+        ("<Name>", "<Info>again</Info><Name>", "Info is not for there"),
+        ('ovf:id="a&amp;b"', "", "VirtualSystem: no id"),
+        ('ovf:id="96"', 'ovf:id="65536"', "id is '65536'"),
+        ('ovf:size="1234"', 'ovf:size="-1"', "size is '-1'"),
+        ('ovf:size="1234"', 'size="1234"', "an attribute without a namespace"),
+        ('ovf:size="1234"', 'ovf:length="1234"', "unknown"),
+        ("a&amp;b-disk1.vmdk", "a b.vmdk", "href is 'a b.vmdk'"),
+        ('ovf:capacity="3"', 'ovf:capacity="3 GiB"', "capacity is"),
+        ("byte * 2^30", "GiB", "capacityAllocationUnits is"),
+        ('fileRef="file1"', 'fileRef="file2"', "a disk of none"),
+        ("ovf:/disk/disk1", "ovf:/disk/disk2", "there is no ovf:/disk/disk2"),
+        ("<rasd:Parent>3", "<rasd:Parent>9", "there is no 9"),
+        (">nat</rasd:Connection>", ">lan</rasd:Connection>", "there is no lan"),
+        ("<rasd:InstanceID>2<", "<rasd:InstanceID>1<", "are not each another"),
+        ("<rasd:InstanceID>1</rasd:InstanceID>", "", "lack a name or a number"),
+        (CPUS, "<rasd:VirtualQuantity>two</rasd:VirtualQuantity>", "VirtualQuantity is 'two'"),
+        (CPUS, CPUS + "<rasd:Address>0</rasd:Address>", "Address behind VirtualQuantity"),
+        (CPUS, CPUS + CPUS, "VirtualQuantity behind VirtualQuantity"),
+        (CPUS, CPUS + "<rasd:Virtue>0</rasd:Virtue>", "no such property: Virtue"),
+        (">true</rasd:Auto", ">yes</rasd:Auto", "AutomaticAllocation is 'yes'"),
+        ("vssd:", "rasd:", "another class's property"),
+    ],
+)
+def test_the_judge_of_descriptions_judges(old: str, new: str, message: str | None) -> None:
+    """What DMTF's schema leaves open it takes; each thing that is out of place it names (W11)."""
+    assert old in GOLDEN
+    changed = GOLDEN.replace("xmlns:vssd=", "xmlns:VSSD=").replace(old, new).replace("xmlns:VSSD=", "xmlns:vssd=")
+    if message is None:
+        ovf_judge.judge(changed)
+        return
+    with pytest.raises(AssertionError, match=message):
+        ovf_judge.judge(changed)
 
 
 @pytest.mark.parametrize(
