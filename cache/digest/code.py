@@ -46,6 +46,14 @@ def module_identity(
     return key(modules(module_name, package_prefixes, memo, reread=reread))
 
 
+def module_identities(module_names: Iterable[str], memo: Memo, *, reread: bool = False) -> dict[str, str]:
+    """Return the identity of each of several modules of ours, as `module_identity` does: one look at sources for all."""
+    index = _index(memo, reread=reread)
+    found = {name: key(_digests(_closure(index, [name], ("bootsmith",)))) for name in module_names}
+    index.save()
+    return found
+
+
 def joint_identity(module_names: Iterable[str], memo: Memo | None = None) -> str:
     """Return the identity of several modules of ours together: it changes when that of any of them does."""
     index = _index(memo)
@@ -81,11 +89,12 @@ def sources(
 
 
 def _index(memo: Memo | None, *, reread: bool = False) -> _SourceIndex:
-    index = _INDEXES.get(memo) if memo is not None and not reread else None
-    if index is None:
-        index = _SourceIndex(memo)
-        if memo is not None:
-            _INDEXES[memo] = index
+    known = _INDEXES.get(memo) if memo is not None else None
+    if known is not None and not reread:
+        return known
+    index = _SourceIndex(memo, known)
+    if memo is not None:
+        _INDEXES[memo] = index
     return index
 
 
@@ -118,12 +127,12 @@ class _Module(NamedTuple):
 
 
 class _SourceIndex:
-    """The sources seen so far in this process, and what they import."""
+    """The sources seen so far in this process, and what they import. An `older` one has seen what sources hold."""
 
-    def __init__(self, memo: Memo | None) -> None:
+    def __init__(self, memo: Memo | None, older: _SourceIndex | None = None) -> None:
         self._memo = memo
         self._file = memo.path.with_name(f"{memo.path.name}.imports") if memo is not None else None
-        self._imports: dict[str, list[Import]] = self._load()
+        self._imports: dict[str, list[Import]] = self._load() if older is None else older._imports  # by what they hold
         self._is_saved = True
         self._modules: dict[str, _Module | None] = {}
         self._places: dict[str, tuple[str | None, list[str]]] = {}
