@@ -47,7 +47,7 @@ def module_identity(
 
 
 def module_identities(module_names: Iterable[str], memo: Memo, *, reread: bool = False) -> dict[str, str]:
-    """Return the identity of each of several modules of ours, as `module_identity` does: one look at sources for all."""
+    """Return the identity of each of several modules of ours, as `module_identity` does, by one look at sources."""
     index = _index(memo, reread=reread)
     found = {name: key(_digests(_closure(index, [name], ("bootsmith",)))) for name in module_names}
     index.save()
@@ -92,7 +92,7 @@ def _index(memo: Memo | None, *, reread: bool = False) -> _SourceIndex:
     known = _INDEXES.get(memo) if memo is not None else None
     if known is not None and not reread:
         return known
-    index = _SourceIndex(memo, known)
+    index = _SourceIndex(memo, known.parsed if known is not None else None)
     if memo is not None:
         _INDEXES[memo] = index
     return index
@@ -127,12 +127,12 @@ class _Module(NamedTuple):
 
 
 class _SourceIndex:
-    """The sources seen so far in this process, and what they import. An `older` one has seen what sources hold."""
+    """The sources seen so far in this process, and what they import; `parsed` is that by what sources hold."""
 
-    def __init__(self, memo: Memo | None, older: _SourceIndex | None = None) -> None:
+    def __init__(self, memo: Memo | None, parsed: dict[str, list[Import]] | None = None) -> None:
         self._memo = memo
         self._file = memo.path.with_name(f"{memo.path.name}.imports") if memo is not None else None
-        self._imports: dict[str, list[Import]] = self._load() if older is None else older._imports  # by what they hold
+        self.parsed = self._load() if parsed is None else parsed
         self._is_saved = True
         self._modules: dict[str, _Module | None] = {}
         self._places: dict[str, tuple[str | None, list[str]]] = {}
@@ -151,12 +151,12 @@ class _SourceIndex:
         """Return the full names of what a module imports of the packages whose names, each with a dot, are given."""
         known = self._imported.get((module.name, dotted))
         if known is None:
-            imports = self._imports.get(module.digest)
+            imports = self.parsed.get(module.digest)
             if imports is None:
                 source = Path(module.path).read_bytes()
                 imports = list(_scan(source))
                 if of_bytes(source) == module.digest:  # else edited meanwhile: true for now, and not to be kept
-                    self._imports[module.digest] = imports
+                    self.parsed[module.digest] = imports
                     self._is_saved = False
             known = list(dict.fromkeys(self._resolve(module, imports, dotted)))
             self._imported[module.name, dotted] = known
@@ -214,7 +214,7 @@ class _SourceIndex:
         """Keep what sources import, if any was parsed. Not being able to costs parsing again."""
         if self._is_saved or self._file is None:
             return
-        kept = dict(list(self._imports.items())[-LIMIT:])
+        kept = dict(list(self.parsed.items())[-LIMIT:])
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             sealed.write(self._file, KIND, json.dumps(kept).encode())
