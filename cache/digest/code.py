@@ -100,11 +100,14 @@ def _index(memo: Memo | None, *, reread: bool = False) -> _SourceIndex:
 
 def _closure(
     index: _SourceIndex, module_names: Iterable[str], package_prefixes: Iterable[str]
-) -> dict[str, _Module | None]:
+) -> Mapping[str, _Module | None]:
     """Return modules and all they import. One that is missing counts: it would change the code by appearing."""
     dotted = tuple(f"{prefix}." for prefix in package_prefixes)
+    names = tuple(module_names)
+    known = index.closures.get((names, dotted))
+    if known is not None:
+        return known
     closure: dict[str, _Module | None] = {}
-    names = list(module_names)
     waiting = [*names]
     while waiting:
         name = waiting.pop()
@@ -116,6 +119,7 @@ def _closure(
     for name in names:
         if not closure[name]:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+    index.closures[names, dotted] = closure
     return closure
 
 
@@ -138,6 +142,8 @@ class _SourceIndex:
         self._places: dict[str, tuple[str | None, list[str]]] = {}
         self._listings: dict[str, dict[str, bool]] = {}
         self._imported: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+        self.closures: dict[tuple[tuple[str, ...], tuple[str, ...]], Mapping[str, _Module | None]] = {}
+        """What was found to be imported by modules, in packages; see `_closure`."""
 
     def module(self, name: str) -> _Module | None:
         """Return a module that has a source, or None."""
