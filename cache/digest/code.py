@@ -46,6 +46,14 @@ def module_identity(
     return key(modules(module_name, package_prefixes, memo, reread=reread))
 
 
+def module_identities(module_names: Iterable[str], memo: Memo, *, reread: bool = False) -> dict[str, str]:
+    """Return the identity of each of several modules of ours, as `module_identity` does, by one look at sources."""
+    index = _index(memo, reread=reread)
+    found = {name: key(_digests(_closure(index, [name], ("bootsmith",)))) for name in module_names}
+    index.save()
+    return found
+
+
 def joint_identity(module_names: Iterable[str], memo: Memo | None = None) -> str:
     """Return the identity of several modules of ours together: it changes when that of any of them does."""
     index = _index(memo)
@@ -81,21 +89,25 @@ def sources(
 
 
 def _index(memo: Memo | None, *, reread: bool = False) -> _SourceIndex:
-    index = _INDEXES.get(memo) if memo is not None and not reread else None
-    if index is None:
-        index = _SourceIndex(memo)
-        if memo is not None:
-            _INDEXES[memo] = index
+    known = _INDEXES.get(memo) if memo is not None else None
+    if known is not None and not reread:
+        return known
+    index = _SourceIndex(memo, known.parsed if known is not None else None)
+    if memo is not None:
+        _INDEXES[memo] = index
     return index
 
 
 def _closure(
     index: _SourceIndex, module_names: Iterable[str], package_prefixes: Iterable[str]
-) -> dict[str, _Module | None]:
+) -> Mapping[str, _Module | None]:
     """Return modules and all they import. One that is missing counts: it would change the code by appearing."""
     dotted = tuple(f"{prefix}." for prefix in package_prefixes)
+    names = tuple(module_names)
+    known = index.closures.get((names, dotted))
+    if known is not None:
+        return known
     closure: dict[str, _Module | None] = {}
-    names = list(module_names)
     waiting = [*names]
     while waiting:
         name = waiting.pop()
@@ -107,6 +119,7 @@ def _closure(
     for name in names:
         if not closure[name]:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+    index.closures[names, dotted] = closure
     return closure
 
 
@@ -118,17 +131,19 @@ class _Module(NamedTuple):
 
 
 class _SourceIndex:
-    """The sources seen so far in this process, and what they import."""
+    """The sources seen so far in this process, and what they import; `parsed` is that by what sources hold."""
 
-    def __init__(self, memo: Memo | None) -> None:
+    def __init__(self, memo: Memo | None, parsed: dict[str, list[Import]] | None = None) -> None:
         self._memo = memo
         self._file = memo.path.with_name(f"{memo.path.name}.imports") if memo is not None else None
-        self._imports: dict[str, list[Import]] = self._load()
+        self.parsed = self._load() if parsed is None else parsed
         self._is_saved = True
         self._modules: dict[str, _Module | None] = {}
         self._places: dict[str, tuple[str | None, list[str]]] = {}
         self._listings: dict[str, dict[str, bool]] = {}
         self._imported: dict[tuple[str, tuple[str, ...]], list[str]] = {}
+        self.closures: dict[tuple[tuple[str, ...], tuple[str, ...]], Mapping[str, _Module | None]] = {}
+        """What was found to be imported by modules, in packages; see `_closure`."""
 
     def module(self, name: str) -> _Module | None:
         """Return a module that has a source, or None."""
@@ -142,12 +157,12 @@ class _SourceIndex:
         """Return the full names of what a module imports of the packages whose names, each with a dot, are given."""
         known = self._imported.get((module.name, dotted))
         if known is None:
-            imports = self._imports.get(module.digest)
+            imports = self.parsed.get(module.digest)
             if imports is None:
                 source = Path(module.path).read_bytes()
                 imports = list(_scan(source))
                 if of_bytes(source) == module.digest:  # else edited meanwhile: true for now, and not to be kept
-                    self._imports[module.digest] = imports
+                    self.parsed[module.digest] = imports
                     self._is_saved = False
             known = list(dict.fromkeys(self._resolve(module, imports, dotted)))
             self._imported[module.name, dotted] = known
@@ -205,7 +220,7 @@ class _SourceIndex:
         """Keep what sources import, if any was parsed. Not being able to costs parsing again."""
         if self._is_saved or self._file is None:
             return
-        kept = dict(list(self._imports.items())[-LIMIT:])
+        kept = dict(list(self.parsed.items())[-LIMIT:])
         try:
             self._file.parent.mkdir(parents=True, exist_ok=True)
             sealed.write(self._file, KIND, json.dumps(kept).encode())

@@ -28,15 +28,20 @@ def keep(stage: Stage, identities: Identities, trees: Mapping[str, Mapping[str, 
 
 
 def of_inputs(stage: Stage, trees: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, Any]]:
-    """Return what is told of each input: {"tree": path -> entry} or {"packages": "NAME ARCH" -> version}."""
-    found: dict[str, dict[str, Any]] = {
-        role: {"tree": dict(listing)} for role, listing in trees.items() if listing != UNLISTED
-    }
-    for role, reader in stage.listings.items():
-        packages = _packages(stage.inputs[role], reader)
-        if packages is not None:
-            found[role] = {"packages": packages}
-    return found
+    """Return what is told of each input of which anything is, as `of_input` does."""
+    found = {role: of_input(stage, role, trees.get(role)) for role in dict.fromkeys([*trees, *stage.listings])}
+    return {role: told for role, told in found.items() if told}
+
+
+def of_input(stage: Stage, role: str, tree: Mapping[str, str] | None) -> dict[str, Any]:
+    """Return what is told of an input: {"tree": path -> entry} or {"packages": "NAME ARCH" -> version}, or nothing.
+
+    `tree` lists one that is a tree.
+    """
+    packages = _packages(stage.inputs[role], stage.listings[role]) if role in stage.listings else None
+    if packages is not None:
+        return {"packages": packages}
+    return {} if tree is None or tree == UNLISTED else {"tree": dict(tree)}
 
 
 def _packages(path: Path, reader: str) -> dict[str, str] | None:

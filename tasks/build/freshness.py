@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -116,15 +117,14 @@ class Freshness:
     ) -> tuple[Reason, ...]:
         from bootsmith.tasks.build import evidence, reason
 
+        def told(role: str) -> Mapping[str, Any]:
+            if role not in stage.inputs:
+                return {}
+            listed = look.trees.get(role) if look is not None else None
+            return evidence.of_input(stage, role, listed() if listed else self._listing(stage.inputs[role]))
+
         old = reason.Side.kept(record.parts, record.details, self.identities)
-        seen = look.trees if look is not None else {}
-        trees = {
-            role: seen[role]() if role in seen else self._listing(stage.inputs[role])
-            for role in old.inputs
-            if role in stage.inputs
-        }
-        now = evidence.of_inputs(stage, {role: each for role, each in trees.items() if each is not None})
-        new = reason.Side(parts, now, self.identities.modules(stage))
+        new = reason.Side(parts, told, partial(self.identities.modules, stage))
         return tuple(reason.Comparison(stage, self.makers, self.identities, old, new).reasons())
 
     def _listing(self, path: Path) -> dict[str, str] | None:

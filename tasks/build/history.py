@@ -9,9 +9,8 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from bootsmith.cache.digest import key as keys
 from bootsmith.cache.files import sealed
@@ -28,8 +27,7 @@ PRIVATE = 0o700
 NAMED = 3  # stages that words about a change name
 
 
-@dataclass(frozen=True)
-class Entry:
+class Entry(NamedTuple):
     """One build. Whatever gave the same outputs is the same build, made once more: `first` and `last` say when.
 
     `changed` says against the build before it what is another; `outputs` are its files, from the build directory.
@@ -81,7 +79,7 @@ class History:
         before = self.newest()
         if before and _held(before.stages, made) == _held(stages, made):
             self._write(
-                replace(before, last=now, stages={**before.stages, **stages})
+                before._replace(last=now, stages={**before.stages, **stages})
             )  # the same again, or a part of it
             return True
         id = keys.key(_held(stages, made))  # noqa: A001  # as everybody calls it
@@ -95,7 +93,7 @@ class History:
         """Keep an entry; held, for a gc that looked before may think it useless."""
         self._identities.store.lease.hold(f"history/{self._folder.name}/{entry.id}.json")
         self._folder.mkdir(mode=PRIVATE, parents=True, exist_ok=True)
-        sealed.write(self._folder / f"{entry.id}.json", KIND, json.dumps(asdict(entry), default=dict).encode())
+        sealed.write(self._folder / f"{entry.id}.json", KIND, json.dumps(entry._asdict(), default=dict).encode())
 
     def missing(self, entry: Entry) -> list[str]:
         """Return the stages whose outputs an entry needs, and that are not in the store any more."""

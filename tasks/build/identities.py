@@ -51,12 +51,12 @@ class Identities:
 
         Sources are looked at once in a process, unless `reread`.
         """
-        from bootsmith.cache.digest.code import module_identity
+        from bootsmith.cache.digest.code import module_identities
 
         names = entry_modules(stage)
-        for name in names:
-            if reread or name not in self.codes:
-                self.codes[name] = module_identity(name, memo=self.memo, reread=reread)
+        missing = [name for name in names if reread or name not in self.codes]
+        if missing:
+            self.codes |= module_identities(missing, self.memo, reread=reread)
         return f"{' '.join(self.codes[name] for name in names)} {sys.implementation.cache_tag}"
 
     def load(self, stage: Stage) -> Callable[[StageContext], None]:

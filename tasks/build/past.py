@@ -8,6 +8,7 @@ same.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -189,7 +190,10 @@ class _PastBuild:
         identities, evidence = self._identities, self._entry.stages[stage.name]["details"]
         tools = {name: identities.tool(name) for name in stage.tools}
         present = {**old, "code": identities.code(stage), "tools": tools}
-        then, now = Side.kept(old, evidence, identities), Side(present, {}, identities.modules(stage))
+        then, now = (
+            Side.kept(old, evidence, identities),
+            Side(present, lambda _: {}, partial(identities.modules, stage)),
+        )
         found = Comparison(stage, {}, identities, then, now).reasons()
         return "; ".join(each.short for each in found) or "the same code"
 

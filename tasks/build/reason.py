@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from bootsmith.cache.digest import key as keys
 from bootsmith.cache.display import shown
@@ -24,8 +24,10 @@ KINDS = {"0": "a hard link", "1": "a fifo", "2": "a device", "4": "a folder", "6
          "10": "a link", "12": "a socket"}  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Reason:
+NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+class Reason(NamedTuple):
     """One reason. `name` is the role, parameter or tool; `data` what `text` says, for programs.
 
     `short` is the text where the stage's name stands before it already; empty for what follows from another stage.
@@ -34,7 +36,7 @@ class Reason:
     kind: Kind
     name: str
     text: str
-    data: Mapping[str, Any] = field(default_factory=dict)
+    data: Mapping[str, Any] = NOTHING
     short: str = ""
 
     def to_json(self) -> dict[str, Any]:
@@ -42,26 +44,29 @@ class Reason:
         return {"kind": self.kind, "name": self.name, "text": self.text, **self.data}
 
 
-@dataclass(frozen=True)
-class Side:
-    """One of the two that are compared: the parts of a key, and what is known beyond them.
+class Side(NamedTuple):
+    """One of the two that are compared: the parts of a key, and what tells what is known beyond them.
 
-    `inputs` maps a role to what `evidence.of_inputs` told of it, `code` a module to its fingerprint; None: not known.
+    `told` returns of an input's role what `evidence.of_input` told of it, `code` the fingerprints of modules by name;
+    None: not known. Both are asked only about what differs.
     """
 
     parts: Mapping[str, Any]
-    inputs: Mapping[str, Mapping[str, Any]]
-    code: Mapping[str, str] | None
+    told: Callable[[str], Mapping[str, Any]]
+    code: Callable[[], Mapping[str, str] | None]
 
     @classmethod
     def kept(cls, parts: Mapping[str, Any], evidence: Mapping[str, Any], identities: Identities) -> Side:
         """Return a side whose evidence was kept in the store under the names given."""
-        inputs = {role: identities.kept(digest) or {} for role, digest in evidence.get("inputs", {}).items()}
-        return cls(parts, inputs, identities.kept(evidence.get("code")))
+        inputs: Mapping[str, str] = evidence.get("inputs", NOTHING)
+        return cls(
+            parts,
+            lambda role: identities.kept(inputs.get(role)) or NOTHING,
+            lambda: identities.kept(evidence.get("code")),
+        )
 
 
-@dataclass(frozen=True)
-class Comparison:
+class Comparison(NamedTuple):
     """What a stage was made of, against what it would be made of now; `makers` tells which stage makes a file."""
 
     stage: Stage
@@ -78,7 +83,7 @@ class Comparison:
 
     def _part(self, part: str, was: Any, now: Any) -> list[Reason]:
         if part == "code":
-            return [_code(str(was), str(now), self.old.code, self.new.code)]
+            return [_code(str(was), str(now), self.old.code(), self.new.code())]
         one = {"params": self._parameter, "inputs": self._input, "tools": self._tool, "secrets": self._secret}.get(part)
         if one and isinstance(was, Mapping) and isinstance(now, Mapping):
             return [one(name, _Change(was, now, name)) for name in sorted({*was, *now}) if _differs(was, now, name)]
@@ -119,7 +124,8 @@ class Comparison:
             return Reason("input", role, f"input {role} {change.how}, which {maker} makes", {**data, "stage": maker})
         place = shown(path) if path else role
         data["path"] = place
-        old, new = self.old.inputs.get(role, {}), self.new.inputs.get(role, {})
+        old = self.old.told(role)
+        new = self.new.told(role) if old else NOTHING
         words: list[str] = []
         if "tree" in old and "tree" in new:
             data["files"], words = _tree(old["tree"], new["tree"])
@@ -131,8 +137,7 @@ class Comparison:
         return Reason("input", role, f"input {role} {change.how}: {place}", data, f"{place} {change.how}")
 
 
-@dataclass(frozen=True)
-class _Change:
+class _Change(NamedTuple):
     """One name of a mapping that is not what it was."""
 
     was: Mapping[str, Any]

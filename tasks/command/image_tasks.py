@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +12,7 @@ from bootsmith.tasks.command import database
 from bootsmith.tasks.command.progress import Progress
 from bootsmith.tasks.command.reporter import reporter_class
 from bootsmith.tasks.command.signals import Signals
+from bootsmith.tasks.command.stage_run import side_by_side
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -67,7 +67,7 @@ class ImageTasks:
             "check_file_uptodate": _checker,
             "reporter": self._reporter,
             "par_type": "thread",
-            "num_process": min(4, len(os.sched_getaffinity(0))),
+            "num_process": side_by_side(),
             "verbosity": 2,
         }
 

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any, TextIO
 
 from bootsmith.cache.display import human
 from bootsmith.tasks.command.progress import Progress
-from bootsmith.tasks.errors import Ended
+from bootsmith.tasks.errors import BootsmithError, Ended
+
+WRONG_WORDS = 3
+"""The exit status of words on the command line, or in a recipe, that mean nothing."""
 
 if TYPE_CHECKING:
     from bootsmith.tasks.build.builder import Builder
@@ -26,6 +29,24 @@ def tell_outputs(builder: Builder, top: Path, progress: Progress) -> None:
         found = path.stat()
         shown = path.relative_to(top) if path.is_relative_to(top) else path
         progress.tell(f"{shown}  {human(found.st_size)}, {human(found.st_blocks * 512)} on disk")
+
+
+def tell_failure(
+    progress: Progress, name: str, message: str, errors: Iterable[BootsmithError | None], log: Path | None
+) -> int:
+    """Say what failed, why, and where its log is; return the exit status, where the errors call for one of theirs."""
+    status = 0
+    progress.finish(name, "failed")
+    progress.tell(f"ERROR: {message}")
+    for error in errors:
+        if error is not None:
+            if error.exit_code == WRONG_WORDS:
+                status = WRONG_WORDS
+            lines = [line for line in getattr(error, "tail", "").splitlines() if line.strip()]
+            progress.tell("\n".join(f"  | {line}" for line in lines))
+    if log is not None and log.exists():
+        progress.tell(f"  log: {log}")
+    return status
 
 
 def reporter_class(progress: Progress) -> Callable[[TextIO, Mapping[str, Any]], Reporter]:
@@ -81,18 +102,8 @@ class Reporter:
         if any(isinstance(error, Ended) for error in errors):
             self._status = errors[0].exit_code
             return
-        self._progress.finish(task.name, "failed")
-        self._progress.tell(f"ERROR: {fail.message}")
-        for action in task.actions:
-            error = getattr(action, "error", None)
-            if error is not None:
-                if error.exit_code == 3:
-                    self._status = 3
-                lines = [line for line in getattr(error, "tail", "").splitlines() if line.strip()]
-                self._progress.tell("\n".join(f"  | {line}" for line in lines))
-            log: Path | None = getattr(action, "log", None)
-            if log is not None and log.exists():
-                self._progress.tell(f"  log: {log}")
+        log = next((found for action in task.actions if (found := getattr(action, "log", None)) is not None), None)
+        self._status = tell_failure(self._progress, task.name, fail.message, errors, log) or self._status
 
     def cleanup_error(self, exception: Any) -> None:
         """Say what went wrong in a task's teardown."""

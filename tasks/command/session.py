@@ -133,7 +133,7 @@ class Session:
         file = self.file(name)
         known = self._builders.get(file)
         plan = known.plan if known else self._recall(file)
-        if plan is None or self._missing(reads(plan)):  # of which planning anew says where
+        if plan is None or self.missing(reads(plan)):  # of which planning anew says where
             plan = self._make(file, name, reads)
         if known is None:
             builder = Builder(plan, self.identities, self._awaits.get(file, ""))
@@ -145,7 +145,7 @@ class Session:
             self._builders[file] = builder
         return self._builders[file]
 
-    def _missing(self, secrets: Iterable[Secret]) -> list[str]:
+    def missing(self, secrets: Iterable[Secret]) -> list[str]:
         """Return what is wrong with secrets that will be read, as far as it can be told before."""
         found = [*secrets]
         if not found:
@@ -186,7 +186,7 @@ class Session:
                 for told in (*recipe.choices, *preflight.doubts(recipe)):
                     self.progress.tell(told)
             wrong = preflight.files(recipe, self.top / "build")
-        lacking = self._missing(reads(self._plan(recipe, BEGINNING)))
+        lacking = self.missing(reads(self._plan(recipe, BEGINNING)))
         if lacking:
             raise RecipeError([*wrong, *lacking])
         self._refuse(wrong)

@@ -1,20 +1,21 @@
-"""How `./doitw` starts: a run that finds all fresh ends before doit is loaded; everything else is doit's.
+"""How `./doitw` starts: a run that only makes stages, or finds them fresh, needs no doit; everything else is doit's.
 
-What is fresh is asked of the session, as doit's run asks it: there is no other answer. What is decided here is only
-whether doit would do nothing but ask and report: docs/adr/0024-a-plain-dodo-is-remembered.md.
+What is fresh, and what makes a stage so, is asked of the session, as doit's run asks it: there is no other answer. What
+is decided here is only whether doit would do nothing but that: docs/adr/0043-stages-alone-need-no-doit.md.
 """
 
 from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 if TYPE_CHECKING:
     from bootsmith.tasks.build.builder import Builder
+    from bootsmith.tasks.build.stage import Stage
     from bootsmith.tasks.command.session import Session
 
 
@@ -33,10 +34,12 @@ def main() -> None:
     with suppress(Exception):  # whatever it is, doit's run will come upon it, and say so
         plain = _plain_run(sys.argv[1:])
     if plain:
-        if _is_fresh(plain):
-            return
+        status = _build(plain) if _begin(plain) else None
+        if status is not None:
+            sys.exit(status)
         from bootsmith.tasks.command.image_tasks import ImageTasks
 
+        plain.builder.freshness.touch()  # what was seen before doit was loaded is seen anew
         ImageTasks.begun = plain.session  # doit goes on with it: the lock is held
     from bootsmith.tasks.command.engine.loading import run
 
@@ -44,11 +47,13 @@ def main() -> None:
 
 
 class _PlainRun(NamedTuple):
-    """A run that names stages of the default recipe and nothing else: for each word, those it stands for."""
+    """A run that names stages of the default recipe and nothing else: those, with all they need, in plan order."""
 
     session: Session
     builder: Builder
-    asked: Mapping[str, tuple[str, ...]]
+    stages: tuple[Stage, ...]
+    names_files: bool
+    """Whether it ends with the names of the files that a user asked for."""
 
 
 def _plain_run(words: list[str]) -> _PlainRun | None:
@@ -74,36 +79,65 @@ def _plain_run(words: list[str]) -> _PlainRun | None:
         return None
     for stage in builder.plan.stages:
         session.progress.widen(stage.name)
-    known: dict[str, tuple[str, ...]] = {stage.name: (stage.name,) for stage in builder.plan.stages}
-    known |= builder.plan.groups()
+    known: Mapping[str, tuple[str, ...]] = {stage.name: (stage.name,) for stage in builder.plan.stages}
+    known = {**known, **builder.plan.groups()}
     named = words or ["image"]
-    return _PlainRun(session, builder, {word: known[word] for word in named}) if known.keys() >= set(named) else None
+    if not known.keys() >= set(named):
+        return None
+    stages = builder.plan.needed(name for word in named for name in known[word])
+    return _PlainRun(session, builder, stages, "image" in named)
 
 
-def _is_fresh(plain: _PlainRun) -> bool:
-    """Tell whether all that is asked for is fresh, and report it; else leave the run as it is to doit."""
+def _begin(plain: _PlainRun) -> bool:
+    """Hold the build directory; tell whether that went well, and dodo.py is still the one remembered."""
+    from bootsmith.tasks.command import remembered_dodo
+
+    session = plain.session
+    with suppress(Exception):  # as above
+        session.begin(plain.builder)
+        recipe = remembered_dodo.recall(session.top, session.identities.memo)  # somebody may have been waited for
+        return recipe is not None and session.top / recipe == session.default
+    return False
+
+
+def _build(plain: _PlainRun) -> int | None:
+    """Make all that is asked for fresh, and report it; return the exit status, None where that is left to doit."""
+    session, builder, stages, names_files = plain
+    try:
+        fresh = all(builder.status(stage).fresh for stage in stages)
+        if fresh:
+            _tell(plain)
+        elif not _can_begin(session, stages):
+            return None
+    except Exception:  # noqa: BLE001  # as above
+        return None
+    status = 0
+    if not fresh:
+        from bootsmith.tasks.command.stage_run import StageRun
+
+        status = StageRun(session, builder, stages, names_files=names_files).run()
+    session.end()
+    session.progress.sum_up()
+    session.progress.close()
+    return status
+
+
+def _tell(plain: _PlainRun) -> None:
     from bootsmith.tasks.command.reporter import tell_fresh, tell_outputs
 
-    session, builder, asked = plain
-    try:
-        session.begin(builder)
-        stages = {stage.name: stage for names in asked.values() for stage in builder.plan.needed(names)}
-        if not all(builder.status(stage).fresh for stage in stages.values()):
-            return False
-        for word, names in asked.items():
-            for stage in builder.plan.needed(names):
-                if stages.pop(stage.name, None):
-                    tell_fresh(builder, stage, session.progress, stage.name)
-            if word == "image":
-                tell_outputs(builder, session.top, session.progress)
-        session.progress.sum_up()
-        session.end()
-    except Exception:  # noqa: BLE001  # as above
-        return False
-    else:
-        return True
-    finally:
-        builder.freshness.touch()  # what was seen before doit was loaded is seen anew
+    session, builder, stages, names_files = plain
+    for stage in stages:
+        tell_fresh(builder, stage, session.progress, stage.name)
+    if names_files:
+        tell_outputs(builder, session.top, session.progress)
+
+
+def _can_begin(session: Session, stages: Iterable[Stage]) -> bool:
+    """Tell whether there is nothing to be told before any stage begins. Raises StageError for what is in the way."""
+    from bootsmith.tasks.build.workdir import guard_targets
+
+    guard_targets(stages)
+    return not session.missing(secret for stage in stages for secret in stage.secrets.values())
 
 
 if __name__ == "__main__":

@@ -9,9 +9,8 @@ from __future__ import annotations
 import json
 import struct
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from bootsmith.tasks.disk.sizing import MIB, human
 from bootsmith.tasks.errors import StageError
@@ -31,8 +30,7 @@ _CODES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Pointer:
+class Pointer(NamedTuple):
     """A place, of eight bytes, where the code or the core wants to know the core's first sector, and how much more."""
 
     inside: Literal["code", "core"]
@@ -40,8 +38,7 @@ class Pointer:
     plus: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class BootCode:
+class BootCode(NamedTuple):
     """At most ROOM bytes of the first sector, the core, and what to fill in."""
 
     code: bytes
@@ -62,7 +59,7 @@ def write(files: Mapping[str, Path], made: BootCode) -> None:
         raise ValueError(f"{len(made.code)} bytes of boot code do not leave the partition table alone")
     files["code"].write_bytes(made.code)
     files["core"].write_bytes(made.core)
-    files["pointers"].write_text(json.dumps([asdict(pointer) for pointer in made.pointers]) + "\n")
+    files["pointers"].write_text(json.dumps([pointer._asdict() for pointer in made.pointers]) + "\n")
 
 
 def read(files: Mapping[str, Path]) -> BootCode:

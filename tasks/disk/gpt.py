@@ -7,6 +7,7 @@ import uuid
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 SECTOR = 512
 ENTRIES = 128
@@ -37,8 +38,7 @@ class Slot:
     number: int = field(default=0, compare=False)
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(NamedTuple):
     """A table read back; `problems` says what is damaged, in words."""
 
     guid: str

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from bootsmith.tasks.disk import gpt, mbr
 from bootsmith.tasks.disk.sizing import MIB, human, round_up
@@ -14,8 +13,7 @@ from bootsmith.tasks.errors import StageError
 SECTOR = 512
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
+class Bounds(NamedTuple):
     """What a partition table leaves to partitions: sectors it takes at a disk's start and end, and sectors in all."""
 
     start: int
@@ -34,8 +32,7 @@ BOUNDS: Mapping[str, Bounds] = {
 Size = int | Literal["auto", "remaining"]
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
+class Wanted(NamedTuple):
     """A partition to be placed: `automatic` is the size its content would like.
 
     `fits` tells whether a size holds the content and what is promised to be free: `extra` bytes.
@@ -51,8 +48,7 @@ class Wanted:
     extra: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Place:
+class Place(NamedTuple):
     """Where a partition stands."""
 
     name: str
@@ -64,8 +60,7 @@ class Place:
         return self.start + self.size
 
 
-@dataclass(frozen=True, slots=True)
-class Layout:
+class Layout(NamedTuple):
     """A disk's size and its partitions in table order."""
 
     size: int
@@ -91,7 +86,7 @@ def plan(disk: int | Literal["auto"], wanted: Sequence[Wanted], bounds: Bounds =
             )
         if elastic is not None:
             least = [
-                replace(each, size=_rest(least, each, size, bounds)) if each.name == elastic else each for each in least
+                each._replace(size=_rest(least, each, size, bounds)) if each.name == elastic else each for each in least
             ]
         places = _place(least, bounds)
     if size > bounds.limit * SECTOR:
@@ -119,7 +114,7 @@ def _promises(wanted: Sequence[Wanted]) -> str:
 
 def _sized(wanted: Wanted, size: int) -> Wanted:
     """Fix the size of a partition that leaves it open."""
-    return wanted if isinstance(wanted.size, int) else replace(wanted, size=size)
+    return wanted if isinstance(wanted.size, int) else wanted._replace(size=size)
 
 
 def _place(wanted: Sequence[Wanted], bounds: Bounds) -> list[Place]:

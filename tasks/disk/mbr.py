@@ -9,6 +9,7 @@ from __future__ import annotations
 import struct
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 SECTOR = 512
 LIMIT = SECTOR << 32
@@ -33,8 +34,7 @@ class Slot:
     active: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Table:
+class Table(NamedTuple):
     """A table read back: its signature, and each partition by its number."""
 
     signature: str

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 from bootsmith.tasks.build.stage import Context
@@ -74,8 +74,8 @@ def run(ctx: Context) -> None:
         if isinstance(demand, sizing.Demand):
             geometry = demand.geometry(place.size - each.before)
         if each.started:
-            geometry = replace(geometry, start=place.start)
-        ctx.outputs[f"geometry.{each.name}"].write_text(json.dumps(asdict(geometry)) + "\n")
+            geometry = geometry._replace(start=place.start)
+        ctx.outputs[f"geometry.{each.name}"].write_text(json.dumps(geometry._asdict()) + "\n")
         row = {key: getattr(each, key) for key in ("name", "fs", "kind", "type", "gpt_name", "partuuid")}
         rows.append({**row, "start": place.start, "size": place.size})
     ctx.outputs["layout"].write_text(

@@ -9,6 +9,7 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from bootsmith.tasks.disk.content import Tree
 from bootsmith.tasks.tree import member_data
@@ -43,16 +44,14 @@ class ExtForm:
         return next((said[each] for each in reversed(self.features) if each in said), usual)
 
 
-@dataclass(frozen=True, slots=True)
-class Need:
+class Need(NamedTuple):
     """What a tree takes in a filesystem: bytes of blocks, and inodes where the filesystem counts them."""
 
     size: int
     inodes: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Geometry:
+class Geometry(NamedTuple):
     """All of its place that a filesystem depends on; `inodes` and `journal` (bytes) only matter to ext.
 
     `start` in bytes only where the filesystem's own first sector is run, which has to know; else 0.

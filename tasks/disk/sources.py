@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from bootsmith.tasks.build.parameters import Params
 from bootsmith.tasks.build.stage import Context
@@ -31,8 +32,7 @@ class FillingParams(Params):
     kernels: Placement | None
 
 
-@dataclass(frozen=True, slots=True)
-class Filling:
+class Filling(NamedTuple):
     """One partition's tree, the files its numbers mean, and for the root what the base layer alone makes of it."""
 
     tree: Tree

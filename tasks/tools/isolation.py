@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from bootsmith.tasks.tools.programs import find
 from bootsmith.tasks.tools.tool import SETPRIV, SH, UNSHARE
@@ -35,8 +35,7 @@ GUARDS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Wall:
+class Wall(NamedTuple):
     """One way to run a program: the words of `unshare`, and what is lost by it, "" where nothing is.
 
     Where `unmapped`, its user namespace has no ids yet when the guard stands: they are for us to map.

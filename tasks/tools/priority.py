@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import platform
 from collections.abc import Mapping
 from typing import Final
 
@@ -26,6 +25,8 @@ def lower(word: str | None, where: str = NAME) -> None:
     if word not in _NICE:
         raise UsageError(f"{where}: there is no priority {word}", "Write low or idle.")
     os.setpriority(os.PRIO_PROCESS, 0, max(os.getpriority(os.PRIO_PROCESS, 0), _NICE[word]))
+    import platform
+
     number = _CALL.get(platform.machine())
     if number is not None:
         from ctypes import CDLL

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from bootsmith.cache.display import nearest, shown
 from bootsmith.tasks.errors import StageError, Together
@@ -103,8 +102,7 @@ class Table:
         return "".join(":".join(row) + "\n" for row in self._lines)
 
 
-@dataclass(frozen=True, slots=True)
-class Account:
+class Account(NamedTuple):
     """A user as the tree has it."""
 
     name: str

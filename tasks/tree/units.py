@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 from bootsmith.cache.display import shown
 from bootsmith.tasks.errors import StageError
@@ -21,8 +20,7 @@ _NAME: Final = re.compile(r"[A-Za-z0-9:_.\\@-]{1,255}")
 _INSTALLS: Final = (("WantedBy", "wants"), ("RequiredBy", "requires"), ("UpheldBy", "upholds"))
 
 
-@dataclass(frozen=True, slots=True)
-class Unit:
+class Unit(NamedTuple):
     """A unit: its own name (no alias), its file in the tree, its instance ("" where it is no instance)."""
 
     name: str

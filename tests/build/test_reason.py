@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -23,12 +24,19 @@ ABOUT = {
 LEDGER = cast("Identities", SimpleNamespace(about_tool=ABOUT.get))
 
 
+def _told(known: Mapping[str, Any], role: str) -> Any:
+    return known.get(role, {})
+
+
 def compared(
     old: Mapping[str, Any], new: Mapping[str, Any], *, code: Any = (None, None), **inputs: Any
 ) -> list[Reason]:
     """Compare parts; each further argument is an input with what is told of it before and now."""
     known = [{role: each[side] for role, each in inputs.items()} for side in (0, 1)]
-    sides = [Side(parts, known[index], code[index]) for index, parts in enumerate((old, new))]
+    sides = [
+        Side(parts, partial(_told, known[index]), partial(code.__getitem__, index))
+        for index, parts in enumerate((old, new))
+    ]
     return Comparison(STAGE, {}, LEDGER, *sides).reasons()
 
 

@@ -67,10 +67,13 @@ class ToyProject:
         return self._run(("-m", self.entry, *words), forked_runs.DOIT)
 
     def before_doit(self, *words: str) -> str | None:
-        """Run `doitw WORDS` where neither doit nor dodo.py can be loaded; what it said, None if it asked for doit."""
+        """Run `doitw WORDS` where no stage can begin, and neither doit nor dodo.py be loaded.
+
+        Return what it said, None if it asked for doit.
+        """
         program = (
             "import sys; sys.modules |= {'doit': None, 'dodo': None}\n"
-            "from bootsmith.tasks.command.start import main; main()"
+            "from bootsmith.tasks.command import start; start._can_begin = lambda *_: False; start.main()"
         )
         done = self._run(("-c", program, *words), forked_runs.STANDARD)
         if done.returncode:
@@ -79,6 +82,14 @@ class ToyProject:
             return None
         assert done.stderr == ""
         return done.stdout
+
+    def without_doit(self, *words: str) -> subprocess.CompletedProcess[str]:
+        """Run `doitw WORDS` where neither doit nor dodo.py can be loaded."""
+        program = (
+            "import sys; sys.modules |= {'doit': None, 'dodo': None}\n"
+            "from bootsmith.tasks.command.start import main; main()"
+        )
+        return self._run(("-c", program, *words), forked_runs.STANDARD)
 
     def _run(self, argv: Sequence[str], modules: Sequence[str]) -> subprocess.CompletedProcess[str]:
         if self.forks:

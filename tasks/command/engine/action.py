@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import traceback
 from collections.abc import Mapping
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from bootsmith.tasks.build.system_errors import in_words
 from bootsmith.tasks.command.command import Command, function
 from bootsmith.tasks.command.engine.refusal import refusing
 from bootsmith.tasks.command.reporter import tell_fresh, tell_outputs
 from bootsmith.tasks.command.request import Request
 from bootsmith.tasks.command.selection import positional
 from bootsmith.tasks.command.session import Session
+from bootsmith.tasks.command.stage_run import failure, make
 from bootsmith.tasks.errors import BootsmithError
-from bootsmith.tasks.tools import priority
 from doit.action import BaseAction
 from doit.exceptions import BaseFail, TaskError, TaskFailed
 from doit.task import Task
@@ -88,11 +85,9 @@ class Action(BaseAction):  # type: ignore[misc]  # doit has no types
         try:
             self.act()
         except Exception as error:  # noqa: BLE001  # the outermost frame
-            found = in_words(error, self.task.name) if isinstance(error, OSError) else error
-            if not isinstance(found, BootsmithError):  # a bug of ours, shown whole
-                return TaskError("".join(traceback.format_exception(error)))
-            self.error = found
-            return TaskFailed(str(found))
+            failed = failure(error, self.task.name)
+            self.error = failed.error
+            return TaskError(failed.message) if failed.error is None else TaskFailed(failed.message)
         return None
 
     def act(self) -> None:
@@ -107,25 +102,7 @@ class StageAction(Action):
         self.session, self.builder, self.stage, self.name = session, builder, stage, name
 
     def act(self) -> None:
-        progress = self.session.progress
-        self.session.remark_on_root()
-        priority.lower(priority.asked())
-        progress.start(self.name)
-        outcome = self.builder.ensure(
-            self.stage,
-            force=bool(self.session.invocation.options.get("always")),
-            seen=True,
-            say=partial(progress.say, self.name),
-            waiting=lambda holder: progress.tell(f"{self.name} waits for {holder}, which builds the same"),
-        )
-        why = ""
-        if outcome.reasons:
-            from bootsmith.tasks.build.reason import causes
-
-            why = causes(outcome.reasons)
-        progress.finish(self.name, outcome.state, outcome.seconds, outcome.size, why)
-        for each in outcome.notes:
-            progress.tell_once(each)
+        make(self.session, self.builder, self.stage, self.name)
 
     def fresh(self) -> None:
         """Say that there was nothing to do."""

@@ -268,6 +268,17 @@ def test_an_edit_is_seen_by_the_next_process_or_when_asked(house: House, memo: M
     assert house.identity("stage", Memo(memo.path)) == again
 
 
+def test_asking_again_looks_at_sources_and_not_at_the_notes(
+    house: House, memo: Memo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a source imports follows from what it holds: once known in a process, it is neither loaded nor parsed."""
+    house.write("stage", "from . import other")
+    before = house.identity("stage", memo)
+    monkeypatch.setattr(code, "_scan", lambda _: pytest.fail("parsed"))
+    monkeypatch.setattr("bootsmith.cache.files.sealed.read", lambda *_: pytest.fail("loaded"))
+    assert house.identity("stage", memo, reread=True) == before
+
+
 @pytest.mark.parametrize("content", [b"", b"bootsmith imports 1 00\n{}", b"\xff" * 100])
 def test_damaged_notes_are_made_anew(house: House, memo: Memo, content: bytes) -> None:
     """Losing what was parsed costs parsing (V4)."""
