@@ -51,6 +51,14 @@ class StageContext:
         """What inputs held of which `previous` was made; see `Context.before`."""
         return self.indexes.before
 
+    def stays(self, role: str) -> bool:
+        """Tell whether an input holds what it held when `previous` was made; see `Context.stays`."""
+        return self.indexes.stays(role)
+
+    def earlier(self, role: str) -> Path | None:
+        """Return an input as it was when `previous` was made, None where nobody has it any more."""
+        return self.indexes.earlier(role, self.work)
+
     def index(self, role: str) -> Index:
         """Return what an input file holds, chunk by chunk."""
         return self.indexes.of_input(role)

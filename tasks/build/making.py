@@ -240,18 +240,20 @@ class Making:
         """Return what is known of the stage's files without reading them."""
         stage, last = self._stage, self._last
         present = carried.digest if carried else None
-        before = {}
+        held: Mapping[str, str] = {}
         if last is not None and present and present == last.outputs.get(stage.carry or "", {}).get("hash"):
             old, new = ({**each, "inputs": None} for each in (last.parts, parts))
             if keys.encode(old) == keys.encode(new):
-                found = {role: self._indexes.find(digest) for role, digest in last.parts["inputs"].items()}
-                before = {role: index for role, index in found.items() if index is not None}
+                held = last.parts["inputs"]
+        found = {role: self._indexes.find(digest) for role, digest in held.items()}
         return Indexes(
             stage.inputs,
             carried.path if carried else None,
             digests=parts["inputs"],
             present=present,
-            before=before,
+            held=held,
+            before={role: index for role, index in found.items() if index is not None},
+            fetch=self._identities.store.fetch,
             kept=self._indexes,
         )
 

@@ -88,6 +88,17 @@ class Context(Protocol):
         """
         ...
 
+    def stays(self, role: str) -> bool:
+        """Tell whether an input holds what it held when this very stage made `previous`; False where it is not certain.
+
+        What `before` says of all else of the key holds here, too.
+        """
+        ...
+
+    def earlier(self, role: str) -> Path | None:
+        """Return an input file as it was when this very stage made `previous`; None where nobody has it any more."""
+        ...
+
     def index(self, role: str) -> Index:
         """Return what an input file holds, chunk by chunk: mostly known without reading it."""
         ...

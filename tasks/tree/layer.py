@@ -1,6 +1,8 @@
 """A layer: a tar in OCI layer form (whiteouts included) and an index of its members beside it.
 
-The index is one JSON array, a line per member in the tar's order, read in a fraction of the time a scan takes.
+The index is one JSON array, a line per member in the tar's order, read in a fraction of the time a scan takes. Of where
+in the tar a member's data stands, a line says only what lies between it and the data before: so of two layers the lines
+of what both hold are the same, whatever else they hold. With the digests of files' data they tell what differs.
 """
 
 from __future__ import annotations
@@ -8,12 +10,12 @@ from __future__ import annotations
 import io
 import json
 import os
-import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any, BinaryIO, Final, NamedTuple, Self, TypeAlias
 
+from bootsmith.cache.digest.index import CHUNK, Reckoning, index_of_bytes
 from bootsmith.cache.display import shown
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.tree import tar as tars
@@ -37,8 +39,8 @@ WHITEOUT: Final = ".wh."
 LARGEST: Final = 512 << 20
 """Bytes of a file that is read whole: ten times what the largest kernels have, however a sparse file boasts."""
 OPAQUE: Final = ".wh..wh..opq"
-_XATTRS: Final = 11
-"""Where attributes stand in a row of an index; what follows them only sparse files have."""
+_SIZE, _OFFSET, _XATTRS, _STRETCHES = 5, 10, 11, 12
+"""Where in a row of an index stand what an entry has there, too, but for the offset: behind the padded data before."""
 _ROWS: Final = ",\n"
 _CLOSE: Final = (",", ":")
 _KEPT: Final = 16
@@ -50,24 +52,38 @@ _quoted = json.encoder.encode_basestring_ascii
 def write_index(index: Path, entries: Iterable[Entry]) -> None:
     """Write an index of `entries`."""
     members = tuple(entries)
-    content = f"[{_ROWS.join(map(_row, members))}]\n".encode("ascii")
+    content = f"[\n{_ROWS.join(_rows(members))}\n]\n".encode("ascii")
     index.write_bytes(content)
     frozen = (e._replace(xattrs=MappingProxyType(dict(e.xattrs))) if e.xattrs else e for e in members)
     _remember(content, tuple(frozen))
 
 
-def _row(e: Entry) -> str:
+def _rows(entries: Iterable[Entry]) -> Iterator[str]:
+    """Yield a line for each member of a tar, in its order."""
+    end = 0
+    for each in entries:
+        yield _row(each, each.offset - end if each.type == "f" else 0)
+        if each.type == "f":
+            end = _padded(each.offset + each.stored)
+
+
+def _row(e: Entry, ahead: int) -> str:
     """Return an entry as JSON has it, without the time that its encoder takes for a row of plain numbers."""
     rest = "{}" if not e.xattrs else json.dumps(
         {name: value.decode("latin-1") for name, value in sorted(e.xattrs.items())}, separators=_CLOSE
     )  # fmt: skip
-    if e.stretches is not None:
-        rest = f"{rest},{json.dumps(e.stretches, separators=_CLOSE)}"
+    if e.digest or e.stretches is not None:
+        stretches = "null" if e.stretches is None else json.dumps(e.stretches, separators=_CLOSE)
+        rest = f'{rest},{stretches},"{e.digest}"'
     link = _quoted(e.link) if e.link else '""'
     return (
         f'[{_quoted(e.path)},"{e.type}",{e.mode},{e.uid},{e.gid},{e.size},{e.mtime},{link},{e.major},{e.minor},'
-        f"{e.offset},{rest}]"
+        f"{ahead},{rest}]"
     )
+
+
+def _padded(size: int) -> int:
+    return -(-size // tars.BLOCK) * tars.BLOCK
 
 
 def read_index(path: Path) -> tuple[Entry, ...]:
@@ -75,7 +91,7 @@ def read_index(path: Path) -> tuple[Entry, ...]:
     try:
         content = path.read_bytes()
         found = _recent.get(content)
-        return _remember(content, _members(content)) if found is None else found
+        return _remember(content, parse(content)) if found is None else found
     except (ValueError, TypeError, AttributeError, LookupError) as error:
         raise StageError(f"{path} is not an index of a layer: {error}", "Remove it; it is made again.") from error
 
@@ -91,13 +107,20 @@ def _remember(content: bytes, members: tuple[Entry, ...]) -> tuple[Entry, ...]:
     return members
 
 
-def _members(index: bytes) -> tuple[Entry, ...]:
-    rows: list[list[Any]] = json.loads(index)
-    for row in rows[:]:  # what is no list has no slices
+def parse(index: bytes) -> tuple[Entry, ...]:
+    """Return the members that an index with this content lists. Raises ValueError and the like where it is damaged."""
+    read: list[list[Any]] = json.loads(index)
+    end = 0
+    for row in read[:]:  # what is no list has no slices
         row[_XATTRS] = _xattrs(row[_XATTRS]) if row[_XATTRS] else NO_XATTRS
-        if len(row) > _XATTRS + 1:
-            row[_XATTRS + 1 :] = [tuple((start, length) for start, length in each) for each in row[_XATTRS + 1 :]]
-    return tuple(Entry(*row) for row in rows)
+        stored = row[_SIZE]
+        if len(row) > _STRETCHES and row[_STRETCHES] is not None:
+            row[_STRETCHES] = tuple((start, length) for start, length in row[_STRETCHES])
+            stored = sum(length for _, length in row[_STRETCHES])
+        if row[1] == "f":
+            row[_OFFSET] += end
+            end = -(-(row[_OFFSET] + stored) // tars.BLOCK) * tars.BLOCK
+    return tuple(Entry(*row) for row in read)
 
 
 def _xattrs(texts: Mapping[str, str]) -> Mapping[str, bytes]:
@@ -428,7 +451,7 @@ def _write(out: BinaryIO, at: int, entry: Entry, data: Content) -> tuple[Entry, 
         try:
             size = os.fstat(descriptor).st_size
             if size > _BUFFER:
-                return _copy(out, at, entry, os.fdopen(os.dup(descriptor), "rb", buffering=0), size)
+                return _copy(out, at, entry, os.fdopen(os.dup(descriptor), "rb"), size)
             data = os.read(descriptor, size + 1)
             while len(data) < size and (more := os.read(descriptor, size + 1 - len(data))):
                 data += more
@@ -441,24 +464,29 @@ def _write(out: BinaryIO, at: int, entry: Entry, data: Content) -> tuple[Entry, 
     header = tars.header(entry)
     at += len(header)
     if entry.type == "f":
-        entry = entry._replace(offset=at)
+        entry = entry._replace(offset=at, digest=index_of_bytes(data).digest if entry.stretches is None else "")
     out.write(header + data + bytes(-len(data) % tars.BLOCK) if data else header)
-    return entry, at + -(-len(data) // tars.BLOCK) * tars.BLOCK
+    return entry, at + _padded(len(data))
 
 
 def _copy(out: BinaryIO, at: int, entry: Entry, source: BinaryIO, size: int) -> tuple[Entry, int]:
     """Write a file of so many bytes as `_write` does."""
+    held = Reckoning(size) if entry.stretches is None and not entry.digest else None
+    if entry.stretches is None:
+        entry = entry._replace(size=size)
+    header = tars.header(entry)
+    out.write(header)
+    offset = done = at + len(header)
     with source:
-        if entry.stretches is None:
-            entry = entry._replace(size=size)
-        header = tars.header(entry)
-        out.write(header)
-        shutil.copyfileobj(source, out, 1 << 20)
-    offset = at + len(header)
-    if out.tell() - offset != size:
+        while piece := source.read(CHUNK):
+            if held and done - offset < size:  # of one that grows meanwhile no more is wanted
+                held.add(done - offset, piece)
+            out.write(piece)
+            done += len(piece)
+    if done - offset != size:
         raise _changed(entry)
     out.write(bytes(-size % tars.BLOCK))
-    return entry._replace(offset=offset), out.tell()
+    return entry._replace(offset=offset, digest=held.index().digest if held else entry.digest), _padded(done)
 
 
 def _changed(entry: Entry) -> StageError:

@@ -47,7 +47,8 @@ class Entry(NamedTuple):
     A tuple, for there are hundreds of thousands. `type` is "f" file, "d" directory, "l" symlink, "h" hard link (`link`
     is the target's path), "c" and "b" devices, "p" fifo or "s" socket. Names that are not UTF-8 hold surrogates, as
     `os.fsdecode` makes them. `offset` is where the data stands in the tar, in bytes. A sparse file holds data in
-    `stretches` alone, which stand there one behind the other.
+    `stretches` alone, which stand there one behind the other. `digest` is the fingerprint of a file with this data, ""
+    where nobody took it.
     """
 
     path: str
@@ -63,6 +64,7 @@ class Entry(NamedTuple):
     offset: int = 0
     xattrs: Mapping[str, bytes] = NO_XATTRS
     stretches: Stretches | None = None
+    digest: str = ""
 
     @property
     def stored(self) -> int:

@@ -108,6 +108,75 @@ def test_a_hundred_edits_end_where_one_build_does(tmp_path: Path, monkeypatch: p
         assert digest(build.site.build / name) == digest(fresh.site.build / name), name
 
 
+def lay(build: DiskBuild, files: dict[str, bytes], modes: dict[str, int]) -> None:
+    """Make a layer of files, of which the first has a second name."""
+    with build.delta("1-overlay") as writer:
+        for path, data in files.items():
+            writer.add_file(path, data, modes.get(path, 0o644))
+        writer.add_hard_link("srv/second name", min(files))
+
+
+@pytest.mark.parametrize("fs", ["ext4", "ext2"])
+def test_files_that_changed_are_written_where_they_stand(
+    build: DiskBuild, monkeypatch: pytest.MonkeyPatch, fs: str
+) -> None:
+    """Other bytes, modes, sizes in as many blocks: no inode is taken, and the bytes are a fresh build's (V11)."""
+    chance = random.Random(fs)
+    build.write_recipe(SMALL.replace("mount: /,", f"mount: /, fs: {fs},"))
+    files = {f"srv/{number % 7}/{number}": chance.randbytes(1 + number * 97) for number in range(200)}
+    files |= {"a": b"first", "srv/empty": b"", "usr/3": b"over the base's", "boot/efi/of another partition": b"x"}
+    modes: dict[str, int] = {}
+    lay(build, files, modes)
+    stages = ("bootloader", "partition", "populate/base", "populate/root")
+    build.run(*stages)
+    image = build.site.partition_image("root")
+    monkeypatch.setattr(libext2fs.Volume, "take_inode", None)
+    for count in (1, 0, 40, 3):
+        for path in chance.sample(sorted(files), count):
+            blocks = -(-len(files[path]) // 4096)
+            files[path] = chance.randbytes(chance.randint(blocks * 4096 - 4095, blocks * 4096) if blocks else 0)
+            modes[path] = chance.choice([0o644, 0o755])
+        files[min(files)] = chance.choice([bytes(1), b"1", b"22"])
+        lay(build, files, modes)
+        build.run("populate/root", patch=True)
+        check(image)
+    monkeypatch.undo()
+    patched = digest(image)
+    build.run("populate/root")
+    assert digest(image) == patched
+
+
+@pytest.mark.parametrize(
+    "edit", ["larger", "smaller", "emptied", "filled", "gone", "new", "renamed", "shadowed", "folder", "elsewhere"]
+)
+def test_other_edits_move_what_they_move(build: DiskBuild, edit: str) -> None:
+    """Where blocks or names are others, the bytes are those of a fresh build, too."""
+    files = {f"srv/{number}": bytes([number]) * number * 400 for number in range(1, 30)} | {
+        "srv/empty": b"",
+        "boot/efi/a": b"x",
+    }
+    lay(build, files, {})
+    with build.delta("2-overlay") as writer:
+        writer.add_file("srv/8", b"what is seen of it")
+    build.run("bootloader", "partition", "populate/base", "populate/root")
+    before = files["srv/9"]
+    files |= {
+        "larger": {"srv/9": before + bytes(4096)}, "smaller": {"srv/20": b"x"}, "emptied": {"srv/9": b""},
+        "filled": {"srv/empty": b"x"}, "new": {"srv/9a": b"x"}, "renamed": {"srv/9b": before},
+        "shadowed": {"srv/8": b"other", "srv/9": b"x" * len(before)}, "folder": {"srv/9/inside": b"x"},
+        "elsewhere": {"boot/efi/a": b"y"},
+    }.get(edit, {})  # fmt: skip
+    if edit in ("gone", "renamed", "folder"):
+        files.pop("srv/9")
+    lay(build, files, {})
+    build.run("populate/root", patch=True)
+    image = build.site.partition_image("root")
+    check(image)
+    patched = digest(image)
+    build.run("populate/root")
+    assert digest(image) == patched
+
+
 WITH = {"meta_bg": "^resize_inode", "^extent": "^64bit", "^extents": "^64bit", "^sparse_super": "^resize_inode"}
 """Feature -> what mke2fs wants besides."""
 TAKEN_AWAY = [pytest.param(f"^{each}", marks=pytest.mark.soak(whole=1)) for each in FEATURES if each != "ext_attr"]

@@ -19,7 +19,7 @@ from bootsmith.tasks.tree import foreign_tar
 from bootsmith.tasks.tree import layer as layer_files
 from bootsmith.tasks.tree.layer import LayerWriter
 
-from tests.support.single_stage import run_stage
+from tests.support.single_stage import Inputs, run_stage
 from tests.support.tar_members import EPOCH, write_tar
 
 VERSION = "6.1.0-9-cloud-amd64"
@@ -35,6 +35,7 @@ class DiskBuild:
         self.monkeypatch = monkeypatch
         self.layers: list[Layer] = []
         self.runs = 0
+        self._earlier: dict[str, Inputs] = {}
         self.site = Site("box", folder / "build/box", folder / "box.lock", EPOCH)
         self.write_recipe(text)
         for path, data in ((self.site.kernel, b"MZ kernel" * 1000), (self.site.initrd, b"070701" * 5000)):
@@ -69,7 +70,7 @@ class DiskBuild:
         """Write a delta layer, a new one or in place of one of that name."""
         made = self.site.layer(name)
         made.tar.parent.mkdir(parents=True, exist_ok=True)
-        if made not in self.layers:
+        if all(made.name != each.name for each in self.layers):
             self.layers.append(made)
         with LayerWriter(made.tar, made.index, EPOCH) as writer:
             yield writer
@@ -92,13 +93,16 @@ class DiskBuild:
         """Run stages in the order given; with `patch`, each gets its own last output to change."""
         stages = self.stages()
         for name in names:
-            stage, previous = stages[name], None
+            stage, previous, earlier = stages[name], None, None
             self.runs += 1
             scratch = self.folder / f"scratch/{self.runs}"
             if patch and stage.carry:
                 previous = self.folder / f"previous-{self.runs}"
                 stage.outputs[stage.carry].rename(previous)
-            run_stage(stage, scratch, previous=previous)
+                earlier = self._earlier.get(name)
+            run_stage(stage, scratch, previous=previous, earlier=earlier)
+            if stage.carry:
+                self._earlier[name] = Inputs.of(stage)
 
     def loader_files(self) -> dict[str, bytes]:
         """Return the files of the loaders' layer, each below its partition's name."""

@@ -58,6 +58,9 @@ def become(context):
     else:
         known = context.before.get("source")
         told = "other" if known is None or known.content != context.previous_index().content else "same"
+        earlier, held = context.earlier("source"), context.previous.read_bytes()
+        if context.stays("source") or (told == "same") != (earlier is not None and earlier.read_bytes() == held):
+            told = "wrong"
         context.tell(f"made of {told}")
         splice.become(source, wanted, context.previous, context.previous_index())
         context.previous.rename(context.outputs["out"])

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -100,10 +100,35 @@ def update(
     An entry's number in `wanted` is the index of the source with its data; `name` is the partition's, for messages.
     Raises StageError, naming the path, where the filesystem is full or cannot hold an entry.
     """
+    return _changed(ctx, path, name, epoch, lambda volume: _Update(volume, name, present, wanted, sources).run())
+
+
+def revise(
+    ctx: Context, path: Path, name: str, *, paths: Sequence[str], wanted: Tree, sources: Sequence[Path], epoch: int
+) -> set[int] | None:
+    """Give files of a tree in a filesystem what they have in `wanted`, of which all else must be there as it is.
+
+    Only such files whose blocks are as many as before, and that have no attributes; see `stands`. All else as `update`.
+    """
+    return _changed(ctx, path, name, epoch, lambda volume: _Update(volume, name, {}, wanted, sources).revise(paths))
+
+
+def stands(old: Entry, new: Entry) -> bool:
+    """Tell whether a file's data and its inode are all that differs, one entry in the other's place."""
+    return (
+        old.type == new.type == "f"
+        and old.path == new.path
+        and not (old.xattrs or new.xattrs)
+        and old.stretches is new.stretches is None
+        and -(-old.size // BLOCK) == -(-new.size // BLOCK)
+    )
+
+
+def _changed(ctx: Context, path: Path, name: str, epoch: int, change: Callable[[Volume], None]) -> set[int] | None:
     try:
         volume = Volume(load(library(ctx.tool("mke2fs"))), path, epoch)
         try:
-            _Update(volume, name, present, wanted, sources).run()
+            change(volume)
             volume.close()
             return volume.written
         finally:
@@ -168,8 +193,23 @@ class _Update:
         except LibraryError as error:
             raise StageError(f"partition {self.name}: /{shown(path)}: {error}") from error
         finally:
-            for fd in self.files.values():
-                os.close(fd)
+            self._close_sources()
+
+    def revise(self, paths: Sequence[str]) -> None:
+        """Write data and inodes of files anew, where they stand."""
+        self.volume.expect(len(paths))
+        try:
+            for path in paths:
+                source, entry = self.wanted[path]
+                number = self._directory(_parent(path)).names[os.fsencode(_name(path))][0]
+                inode = self._new_inode(entry)
+                inode.take_data(self.volume.read_inode(number))
+                inode.size = entry.size
+                self._write_data(path, number, inode, entry, self._source(source))
+                self.volume.write_inode(number, inode)
+            self._flush()
+        finally:
+            self._close_sources()
 
     def _replaced(self, path: str) -> bool:
         """Tell whether the name `path` has to go; a directory that stays one is changed in place."""
@@ -369,8 +409,12 @@ class _Update:
             if len(whole) == entry.size:
                 self._put_or_punch(place * volume.block_size, whole)
                 return
-        data = member_data.Data(source, entry)
-        for first, block, count in volume.runs(ino, inode, blocks):
+        self._write_data(path, ino, inode, entry, source)
+
+    def _write_data(self, path: str, ino: int, inode: Inode, entry: Entry, source: int) -> None:
+        """Write a file's data into the blocks it has."""
+        volume, data = self.volume, member_data.Data(source, entry)
+        for first, block, count in volume.runs(ino, inode, member_data.blocks(entry, volume.block_size)):
             at, target, end = first * volume.block_size, block * volume.block_size, (block + count) * volume.block_size
             while target < end:
                 chunk = data.read(at, min(_CHUNK, end - target, entry.size - at))
@@ -418,6 +462,10 @@ class _Update:
                 self.volume.set_xattrs(number, entry.xattrs)
             except LibraryError as error:
                 raise StageError(f"/{shown(entry.path)}: its extended attributes do not fit: {error}") from error
+
+    def _close_sources(self) -> None:
+        for fd in self.files.values():
+            os.close(fd)
 
     def _source(self, number: int) -> int:
         if number not in self.files:

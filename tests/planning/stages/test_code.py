@@ -30,15 +30,15 @@ PROCESS = """tools.process tools.isolation tools.environment tools.id_mapping to
     tools.programs tools.tool tools.package_manager tools.os_release tools.children tools.lines"""
 """How host programs are run: of whoever has some run, beside build.tool_runner."""
 TAR = "tree.tar tree.tar_numbers tree.sparse_member tree.acl"
-LAYERS = f"tree.layer tree.member_data {TAR}"
+INDEX = "cache.digest.index cache.files.sparse"
+LAYERS = f"tree.layer tree.member_data {TAR} {INDEX}"
 MERGED = f"{LAYERS} tree.merged"
 FOREIGN = f"tree.foreign_tar tree.accounts {MERGED}"
 INSIDE = f"tree.sandbox tree.changes tree.merged_tar tree.scratch tools.capacity {FOREIGN}"
 DELTA = f"{MERGED} tree.delta"
 HOST_FILES = "tree.host_files cache.files.walk"
 CONTENT = f"disk.content disk.sizing tree.member_data {TAR}"
-FILLING = f"{CONTENT} disk.sources disk.kernel_paths tree.layer"
-INDEX = "cache.digest.index cache.files.sparse"
+FILLING = f"{CONTENT} disk.sources disk.kernel_paths tree.layer {INDEX}"
 EXT = f"disk.ext.filesystem disk.ext.inode disk.ext.libext2fs {INDEX} tools.shared_libraries {PROCESS}"
 OWNERS = "tree.ownership tools.subordinate_ids cache.digest.key cache.digest.attributes"
 KERNEL = "tree.installed_kernel tree.init tree.linux_image tree.boot_formats tools.os_release"
@@ -54,7 +54,7 @@ VMDK = f"disk.formats.geometry {IMAGE}"
 OVF = f"disk.formats.appliance disk.formats.vmdk {VMDK}"
 UNPACKING = "tree.unpacking cache.files.zstandard"
 CODE = {
-    "boot.ldlinux": f"disk.filesystems disk.fat disk.splice {FILLING} {EXT}",
+    "boot.ldlinux": f"disk.filesystems disk.fat disk.splice tree.layer_changes {FILLING} {EXT}",
     "boot.loader_layer": f"boot.loader boot.menu boot.own boot.registry boot.pe boot.signing boot.enrolment boot.der "
     f"disk.bootcode {FILLING} recipe.loaders.boot_places recipe.cmdline",
     "boot.module_layer": f"boot.multiboot tree.additions tree.patterns tree.accounts tree.boot_formats tree.elf "
@@ -63,8 +63,8 @@ CODE = {
     f"boot.systemd disk.bootcode disk.fat disk.splice cache.files.sparse disk.iso9660 {FILLING} "
     "recipe.loaders.boot_places recipe.cmdline tools.os_release tree.live_root",
     "boot.own_kernel": f"boot.multiboot tree.elf {KERNEL} {UNPACKING} {MERGED}",
-    "disk.cidata": f"disk.fat disk.splice disk.iso9660 tree.cloud_config tree.layer cache.files.sparse {CONTENT}",
-    "disk.filesystems": f"disk.fat disk.splice {FILLING} {EXT}",
+    "disk.cidata": f"disk.fat disk.splice disk.iso9660 tree.cloud_config tree.layer {INDEX} {CONTENT}",
+    "disk.filesystems": f"disk.fat disk.splice tree.layer_changes {FILLING} {EXT}",
     "disk.formats.aws": f"disk.formats.vmdk {VMDK}",
     "disk.formats.box": f"disk.formats.archive disk.formats.ovf {OVF}",
     "disk.formats.gcp": f"disk.formats.archive {IMAGE}",

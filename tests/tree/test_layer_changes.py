@@ -1,0 +1,33 @@
+"""What two indexes of a layer tell of its members."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from bootsmith.tasks.tree import layer, layer_changes
+from bootsmith.tasks.tree.tar import Entry
+
+HELD = Entry("a", "f", size=1, digest="11")
+OTHER = Entry("b", "d", 0o755)
+
+
+def between(tmp_path: Path, old: list[Entry], new: list[Entry]) -> list[tuple[Entry, Entry]] | None:
+    """Return what differs between layers of these members."""
+    for name, members in (("old", old), ("new", new)):
+        layer.write_index(tmp_path / name, members)
+    return layer_changes.between(tmp_path / "old", tmp_path / "new")
+
+
+def test_members_that_differ_are_told_as_they_were_and_are(tmp_path: Path) -> None:
+    """By content, by mode, by name; of none where all are as they were."""
+    assert between(tmp_path, [HELD, OTHER], [HELD, OTHER]) == []
+    for changed in (HELD._replace(digest="22"), HELD._replace(mode=0o600), HELD._replace(path="c")):
+        assert between(tmp_path, [OTHER, HELD], [OTHER, changed]) == [(HELD, changed)]
+        assert between(tmp_path, [HELD, OTHER], [changed, OTHER]) == [(HELD, changed)]
+
+
+def test_nothing_is_told_where_it_cannot_be(tmp_path: Path) -> None:
+    """Of more members or fewer, and of files that nobody read: these may hold anything."""
+    assert between(tmp_path, [HELD], [HELD, OTHER]) is None
+    unread = HELD._replace(digest="")
+    assert between(tmp_path, [unread], [unread]) is None
