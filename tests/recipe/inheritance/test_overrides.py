@@ -79,8 +79,8 @@ def test_paths_start_from_the_shells_folder(recipes: RecipeFolder) -> None:
         ({"boot.entries.x.title": "X"}, "boot.entries.x.title: there is no such key; only default is known here"),
         ({"outputs.tape.file": "x"}, (
             "outputs.tape.file: there is no such key; known here: raw, qcow2, vhd, vhdx, vdi, vmdk, "
-            "azure, gcp, aws, ova, ovf, box, kernel, initramfs, iso, cidata, tar, tgz, oci, ext4, squashfs, erofs, "
-            "manifest, sbom"
+            "azure, gcp, aws, ova, ovf, box, kernel, initramfs, iso, cidata, tar, tgz, oci, directory, ext4, squashfs, "
+            "erofs, manifest, sbom"
         )),
         ({"disk.size": "64"}, "disk.size: 64 has no unit; did you mean 64G?"),
         ({"disk.size": ""}, "disk.size: '' is not a size; write it like 512M, 2G or 2048s (sectors), or auto"),
