@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 from bootsmith.cache.digest import key as keys
 from bootsmith.cache.files.temporary import sweep, write
 from bootsmith.cache.store import record as records
-from bootsmith.tasks.build import leftovers
+from bootsmith.tasks.build import folders, leftovers
 from bootsmith.tasks.build import workdir as workdirs
 from bootsmith.tasks.build.freshness import Freshness, Status, flat
 from bootsmith.tasks.build.identities import Identities
@@ -98,7 +98,7 @@ class Builder:
         cost = self.cost(stage)
         notes = self._check_room(stage, before, cost, force=force) if cost else []
         for final in stage.outputs.values():
-            workdirs.guard_target(stage.name, final)
+            workdirs.guard_target(stage.name, final, folder=stage.folders)
         with workdirs.workdir(self.state / "tmp" / flat(stage.name), stage.name) as workdir:
             self._unnoted.touch()
             records.remove(self.freshness.record(stage))
@@ -157,11 +157,15 @@ class Builder:
 
     def clean(self, stage: Stage, *, dry_run: bool = False) -> list[Path]:
         """Remove a stage's outputs and its record (the store keeps its copy); return the files there were."""
-        present = [path for path in stage.outputs.values() if path.is_file() or path.is_symlink()]
+        present = [
+            path
+            for path in stage.outputs.values()
+            if path.is_file() or path.is_symlink() or (stage.folders and path.is_dir())
+        ]
         if not dry_run:
             records.remove(self.freshness.record(stage))
             for path in present:
-                path.unlink()
+                folders.remove(path)
                 workdirs.prune(path.parent, self.plan.build)
             self.freshness.touch()
         return present
@@ -181,7 +185,7 @@ class Builder:
         """Remove what earlier builds made and this plan does not; return the files there were."""
         left = leftovers.note(self.state, self.plan)
         for path in left if not dry_run else ():
-            path.unlink()
+            folders.remove(path)
             workdirs.prune(path.parent, self.plan.build)
         return left
 
@@ -253,4 +257,6 @@ class Builder:
 
     def occupied(self, stage: Stage) -> int:
         """Bytes a stage's outputs occupy on disk."""
-        return sum(path.stat().st_blocks * 512 for path in stage.outputs.values())
+        return sum(
+            workdirs.occupied(path) if stage.folders else path.stat().st_blocks * 512 for path in stage.outputs.values()
+        )

@@ -119,7 +119,7 @@ class _Forecaster:
             return str(status.error)
         try:
             for path in stage.outputs.values():
-                guard_target(stage.name, path)
+                guard_target(stage.name, path, folder=stage.folders)
         except StageError as error:
             return str(error)
         builder, cost = self._builder, self._builder.cost(stage)

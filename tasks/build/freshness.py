@@ -142,6 +142,8 @@ class Freshness:
             wanted = record.outputs.get(role)
             try:
                 present = fingerprint(path, memo)
+                if wanted is not None and "owners" in wanted and self._owners(path) != wanted["owners"]:
+                    present = ""
             except FileNotFoundError:
                 found.append((role, "missing", f"output {role} is missing: {path}"))
                 continue
@@ -163,6 +165,12 @@ class Freshness:
         if memo is None:
             self._old[stage.name] = record
         return ()
+
+    @staticmethod
+    def _owners(folder: Path) -> str:
+        from bootsmith.tasks.build import folders
+
+        return folders.owners(folder)
 
     # -- the key
 

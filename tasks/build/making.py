@@ -20,7 +20,7 @@ from bootsmith.cache.display import shown
 from bootsmith.cache.errors import CacheError, Unwritable
 from bootsmith.cache.files.walk import occupied
 from bootsmith.cache.store import record as records
-from bootsmith.tasks.build import evidence
+from bootsmith.tasks.build import evidence, folders
 from bootsmith.tasks.build import workdir as workdirs
 from bootsmith.tasks.build.cost import COSTS, Cost
 from bootsmith.tasks.build.freshness import Freshness, flat
@@ -209,14 +209,17 @@ class Making:
                 self._identities.refuse_edited(stage)  # else it is a bug of ours
                 raise
         for role, path in made.items():
-            if not path.is_file() or path.is_symlink():
+            if path.is_symlink() or not (path.is_dir() if stage.folders else path.is_file()):
                 raise AssertionError(f"{stage.name} did not make its output {role}")
-            path.chmod(0o644)
-        outputs = {}
+            if not stage.folders:
+                path.chmod(0o644)
+        outputs: dict[str, dict[str, Any]] = {}
         for role, path in made.items():
             size, claimed = path.stat().st_size, indexes.claimed.get(role)
             digest = fingerprint(path, memo) if claimed is None else _accepted(stage, role, size, claimed)
             outputs[role] = {"file": path.name, "hash": digest, "size": size}
+            if stage.folders:
+                outputs[role] |= {"size": folders.weight(path), "owners": folders.owners(path)}
             self._indexes.keep(digest)
         for digest in indexes.used.values():
             self._indexes.keep(digest)
@@ -288,8 +291,11 @@ class Making:
     def _finish(self, made: Mapping[str, Path], record: Record) -> None:
         for role, path in made.items():
             final = self._stage.outputs[role]
-            workdirs.guard_target(self._stage.name, final)
+            workdirs.guard_target(self._stage.name, final, folder=self._stage.folders)
             final.parent.mkdir(parents=True, exist_ok=True)
+            if self._stage.folders:
+                folders.put(path, final, self._workdir / "replaced")
+                continue
             path.replace(final)
             note(final, record.outputs[role]["hash"], self._identities.memo)
         records.write(self._freshness.record(self._stage), record)

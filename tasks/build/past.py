@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from bootsmith.cache.digest.fingerprint import fingerprint, note
+from bootsmith.tasks.build import folders
 from bootsmith.tasks.build import workdir as workdirs
 from bootsmith.tasks.build.history import Entry, finals
 from bootsmith.tasks.build.stage import Stage
@@ -79,7 +80,7 @@ class _PastBuild:
         stage = self._entry.stages[name]
         folder = self._folder(name)
         wanted = {role: folder / each["file"] for role, each in stage["outputs"].items()}
-        if not all(self._holds(path, stage["outputs"][role]["hash"]) for role, path in wanted.items()):
+        if not all(self._holds(path, stage["outputs"][role]) for role, path in wanted.items()):
             self._say(f"{name} of build {self._entry.short}")
             if stage["stored"]:
                 self._fetch(name, wanted)
@@ -90,11 +91,14 @@ class _PastBuild:
     def _folder(self, name: str) -> Path:
         return folder(self._plan.build, self._entry) if name in self._lasting else self._workdir / "parts"
 
-    def _holds(self, path: Path, digest: str) -> bool:
-        if path.is_symlink() or not path.is_file():
-            workdirs.guard_target(f"build {self._entry.short}", path)
+    def _holds(self, path: Path, output: Mapping[str, Any]) -> bool:
+        folder = "owners" in output
+        if path.is_symlink() or not (path.is_dir() if folder else path.is_file()):
+            workdirs.guard_target(f"build {self._entry.short}", path, folder=folder)
             return False
-        return fingerprint(path, self._identities.memo) == digest
+        if folder and folders.owners(path) != output["owners"]:
+            return False
+        return bool(fingerprint(path, self._identities.memo) == output["hash"])
 
     def _fetch(self, name: str, wanted: Mapping[str, Path]) -> None:
         from bootsmith.cache.files.lock import FileLock
@@ -143,8 +147,11 @@ class _PastBuild:
             if fingerprint(path) != past["outputs"][role]["hash"]:
                 raise self._gone(name, f"{self._why(stage, past['parts'])} gives other bytes today")
         for role, path in made.items():
-            path.chmod(0o644)
             wanted[role].parent.mkdir(parents=True, exist_ok=True)
+            if path.is_dir():
+                folders.put(path, wanted[role], self._workdir / "replaced")
+                continue
+            path.chmod(0o644)
             path.replace(wanted[role])
             note(wanted[role], past["outputs"][role]["hash"], self._identities.memo)
 

@@ -20,8 +20,9 @@ NOTHING: Mapping[str, Any] = MappingProxyType({})
 class Stage(NamedTuple):
     """A pure step: the same inputs, parameters, tools and code give the same output bytes.
 
-    `inputs` and `outputs` map a role to a path (outputs are single files). `params` holds all that shapes the output;
-    `hints` what the run needs but the output does not depend on (a mirror's URL): it never enters the key.
+    `inputs` and `outputs` map a role to a path (outputs are single files, unless they are `folders`). `params` holds
+    all that shapes the output; `hints` what the run needs but the output does not depend on (a mirror's URL): it never
+    enters the key.
     `loads` are modules the run imports by names that its source does not tell: part of its code, as what it imports is.
     `fetcher` is the "module:function" that brings the files which the run asks for; it shapes no output either.
     `tools` are names from `bootsmith.tasks.tools.catalogue.TOOLS`; only these can be run. `run` is "module:function",
@@ -45,6 +46,8 @@ class Stage(NamedTuple):
     version. Only words about a change follow from it: it never enters the key."""
     carry: str | None = None
     """The output role whose previous file, where it may be had exclusively, is offered as `Context.previous`."""
+    folders: bool = False
+    """Whether its outputs are folders, all that is in them included; such are not stored."""
     doc: str = ""
 
 

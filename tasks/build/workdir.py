@@ -29,12 +29,13 @@ def workdir(folder: Path, name: str) -> Iterator[Path]:
         remove_tree(folder)
 
 
-def guard_target(name: str, final: Path) -> None:
-    """Refuse to put an output where something stands that is no regular file. Raises StageError."""
-    if final.is_symlink() or (final.exists() and not final.is_file()):
+def guard_target(name: str, final: Path, *, folder: bool = False) -> None:
+    """Refuse to put an output where something stands that is no regular file, or no `folder`. Raises StageError."""
+    if final.is_symlink() or (final.exists() and not (final.is_dir() if folder else final.is_file())):
+        kind = "folder" if folder else "regular file"
         raise StageError(
-            f"{name}: {final} is in the way: not a regular file",
-            "Move it away; bootsmith replaces only regular files.",
+            f"{name}: {final} is in the way: not a {kind}",
+            f"Move it away; bootsmith replaces only {kind}s{' by folders' * folder}.",
         )
     nearest = next(each for each in final.parents if each.exists() or each.is_symlink())
     if not nearest.is_dir():
@@ -47,7 +48,7 @@ def guard_targets(stages: Iterable[Stage]) -> None:
     for stage in stages:
         for path in stage.outputs.values():
             try:
-                guard_target(stage.name, path)
+                guard_target(stage.name, path, folder=stage.folders)
             except StageError as error:
                 found.setdefault(error.message.removeprefix(stage.name), error)
     if found:

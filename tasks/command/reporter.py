@@ -27,8 +27,13 @@ def tell_outputs(builder: Builder, top: Path, progress: Progress) -> None:
     """Name the files that a user asked for, and what they weigh."""
     for path in builder.plan.outputs:
         found = path.stat()
+        size, occupied = found.st_size, found.st_blocks * 512
+        if path.is_dir():
+            from bootsmith.tasks.build import folders, workdir
+
+            size, occupied = folders.weight(path), workdir.occupied(path)
         shown = path.relative_to(top) if path.is_relative_to(top) else path
-        progress.tell(f"{shown}  {human(found.st_size)}, {human(found.st_blocks * 512)} on disk")
+        progress.tell(f"{shown}  {human(size)}, {human(occupied)} on disk")
 
 
 def tell_failure(

@@ -8,10 +8,18 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from bootsmith.tasks.build import workdir
-from bootsmith.tasks.command.command import Command, HostCommand, ImageCommand, PlanCommand, RecipeCommand, function
+from bootsmith.tasks.command.command import (
+    Command,
+    HostCommand,
+    ImageCommand,
+    Param,
+    PlanCommand,
+    RecipeCommand,
+    function,
+)
 from bootsmith.tasks.command.invocation import Invocation, meant, options
 from bootsmith.tasks.command.request import Request
-from bootsmith.tasks.command.table import COMMANDS, GROUPS
+from bootsmith.tasks.command.table import COMMANDS, GROUPS, IMAGE
 from bootsmith.tasks.errors import BootsmithError, UsageError
 from bootsmith.tasks.planning import products
 
@@ -75,7 +83,9 @@ class Selection:
             if base in self._others or (base in BY_NAME and BY_NAME[base].positional):
                 return  # what follows a task of the dodo's own, or one that takes words, is its
             if base in BY_NAME:
-                rest = _after(BY_NAME[base], rest)
+                rest = _after(base, BY_NAME[base].params, rest)
+            elif self._takes_options(base):
+                rest = _after(base, IMAGE, rest)
 
     def calls(self) -> Iterator[tuple[Command, Request]]:
         """Yield the commands asked for, each with what it is told. Raises UsageError."""
@@ -93,6 +103,31 @@ class Selection:
                 chosen, left = options(word, command.params, rest)
                 yield command, Request(self.session, name or None, chosen, ())
                 rest = list(left)
+            elif self._takes_options(base):
+                rest = _after(base, IMAGE, rest)
+
+    def images(self) -> list[tuple[str | None, dict[str, Any]]]:
+        """Return what a run tells `image`, each time it is asked for: of which recipe, by which options.
+
+        Raises UsageError.
+        """
+        found: list[tuple[str | None, dict[str, Any]]] = []
+        rest = list(self._words)
+        while rest and self.session.invocation.runs:
+            base, _, name = (word := rest.pop(0)).partition(":")
+            if base in self._others or (base in BY_NAME and BY_NAME[base].positional):
+                break
+            if base in BY_NAME:
+                rest = _after(base, BY_NAME[base].params, rest)
+            elif self._takes_options(base):
+                chosen, left = options(word, IMAGE, rest)
+                found.append((name or None, chosen))
+                rest = list(left)
+        return found
+
+    def _takes_options(self, base: str) -> bool:
+        """Tell whether a word stands for `image`, where what follows are its options."""
+        return base == "image" and base not in self._others and self.session.invocation.runs
 
     def built_before(self, command: Command, recipe: str | None) -> list[str]:
         """Return the stages, and groups of them, that stand before a command, which is to find what they make."""
@@ -225,9 +260,9 @@ def _goes_back(command: Command) -> bool:
     return isinstance(command, ImageCommand) or (isinstance(command, PlanCommand) and command.past)
 
 
-def _after(command: Command, words: list[str]) -> list[str]:
+def _after(name: str, params: tuple[Param, ...], words: list[str]) -> list[str]:
     """Return what follows a command's own options; as it is where they are wrong, which is said a little later."""
     try:
-        return list(options(command.name, command.params, words)[1])
+        return list(options(name, params, words)[1])
     except UsageError:
         return words

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from bootsmith.cache.digest import key as keys
 from bootsmith.cache.files import temporary
@@ -35,6 +35,9 @@ NOTHING: Mapping[str, str] = {}
 BEGINNING = 315_532_800
 """1 January 1980, the first day that FAT can tell: when everything was made in an image that needs no package."""
 
+_WORDS = {"disk.size": "disk_size", "--output": "output"}
+"""The options of `image` that are laid over its recipe, by the words that say the same."""
+
 
 def _nothing(_plan: plans.Plan) -> Iterable[Secret]:
     return ()
@@ -52,6 +55,8 @@ class Session:
         """Whether lock files are taken as they are: this command line builds nothing."""
         self.looks_back = not invocation.runs
         """Whether variables that are not given are those that the last build was told: no build is asked for itself."""
+        self.images: Sequence[tuple[str | None, Mapping[str, Any]]] = ()
+        """What `image` is told, each time it is asked for: of which recipe, by which options."""
         self.default = top / default
         self.starting = contextlib.ExitStack()
         """What is to end when a machine that this command line asks for has started."""
@@ -123,7 +128,25 @@ class Session:
         return bool(self._filled[file])
 
     def _variables(self, file: Path) -> Mapping[str, str]:
-        return {**self._filled.get(file, NOTHING), **self.invocation.variables}
+        return {**self._filled.get(file, NOTHING), **self.invocation.variables, **self._told(file)}
+
+    @property
+    def locked(self) -> bool:
+        """Whether lock files are only read: `image --locked` asks for it."""
+        return any(options["locked"] for _, options in self.images)
+
+    def _told(self, file: Path) -> Mapping[str, str]:
+        """Return what the options of `image` say of a recipe, as words laid over it. Raises UsageError."""
+        found: dict[str, str] = {}
+        for name, options in self.images:
+            asked = {word: options[option] for word, option in _WORDS.items() if options[option] is not None}
+            for word, value in asked.items() if self.file(name) == file else ():
+                option = f"--{_WORDS[word].replace('_', '-')}"
+                other = found.get(word, self.invocation.variables.get(word, value))
+                if other != value:
+                    raise UsageError(f"image: {option} {value}, and {word.lstrip('-')}={other}", "Give one of them.")
+                found[word] = value
+        return found
 
     def builder(self, name: str | None = None, reads: Callable[[plans.Plan], Iterable[Secret]] = _nothing) -> Builder:
         """Return the builder of a recipe, its lock file made first when a run needs one. Raises RecipeError.
@@ -234,7 +257,7 @@ class Session:
         if not self.frozen:
             from bootsmith.tasks.packages import renewal
 
-            return renewal.ensure(recipe, path, self.identities.store, self.progress.tell)
+            return renewal.ensure(recipe, path, self.identities.store, self.progress.tell, locked=self.locked)
         if not path.exists():
             self._awaits[file] = f"there is no {path.name} yet: the packages are resolved first"
             return None

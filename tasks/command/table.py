@@ -373,7 +373,12 @@ COMMANDS = (
     RecipeCommand("schema", "the JSON Schema of recipes", "recipes:schema"),
 )
 
-IMAGE = (option("rebuild", "then build all of it again, in a fresh place, and compare bit for bit", kind=bool),)
+IMAGE = (
+    option("disk-size", "how large the disk is, such as 64G: as disk.size=SIZE, for this once"),
+    option("output", "what the first output's file is called, below build/NAME/, for this once"),
+    option("locked", "only read lock files: one that is missing, or no longer fits, is an error", kind=bool),
+    option("rebuild", "then build all of it again, in a fresh place, and compare bit for bit", kind=bool),
+)
 """The options of `image`."""
 GROUPS = {
     "image": "build every output of the recipe",

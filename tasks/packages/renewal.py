@@ -27,10 +27,11 @@ LOCKED: Final = "BOOTSMITH_LOCKED"
 """The variable by which lock files are only read, such as in continuous integration."""
 
 
-def ensure(recipe: Recipe, path: Path, store: Store, say: Callable[[str], None]) -> LockFile:
+def ensure(recipe: Recipe, path: Path, store: Store, say: Callable[[str], None], *, locked: bool = False) -> LockFile:
     """Return the recipe's lock, resolved first where there is none or it does not fit the recipe any more.
 
-    Raises RecipeError for packages and suites that are not there, StageError for what the user can mend otherwise.
+    Where it is `locked` it is only read. Raises RecipeError for packages and suites that are not there, StageError for
+    what the user can mend otherwise.
     """
     old = None
     if path.exists():
@@ -38,22 +39,28 @@ def ensure(recipe: Recipe, path: Path, store: Store, say: Callable[[str], None])
         reason = request.stale(old, recipe)
         if reason is None:
             return old
-        _refuse_locked(f"{path.name} no longer fits the recipe ({reason})")
+        _refuse_locked(f"{path.name} no longer fits the recipe ({reason})", locked=locked)
         say(f"{path.name}: no longer fits the recipe ({reason}): resolving again")
     else:
-        _refuse_locked(f"there is no {path.name}")
+        _refuse_locked(f"there is no {path.name}", locked=locked)
         say(f"{path.name}: resolving the packages of {recipe.name}")
     return _renew(recipe, path, old, store, say, keeps=old is not None and request.begins_alike(old, recipe))
 
 
 def update(
-    recipe: Recipe, path: Path, store: Store, say: Callable[[str], None], only: Sequence[str] = ()
+    recipe: Recipe,
+    path: Path,
+    store: Store,
+    say: Callable[[str], None],
+    only: Sequence[str] = (),
+    *,
+    locked: bool = False,
 ) -> list[Change]:
     """Resolve a recipe's packages again and write them down; return what changed.
 
     Of `only` some packages those are brought to their newest versions, with what these need, and all else stays.
     """
-    _refuse_locked(f"{path.name} is not to change")
+    _refuse_locked(f"{path.name} is not to change", locked=locked)
     try:
         old = read(path) if path.exists() else None
     except StageError:
@@ -66,14 +73,14 @@ def update(
     return changes(old, new)
 
 
-def _refuse_locked(what: str) -> None:
+def _refuse_locked(what: str, *, locked: bool) -> None:
     """Refuse to resolve where lock files are only read. Raises StageError."""
     said = os.environ.get(LOCKED, "no")
     if said not in ("yes", "no"):
         raise StageError(f"{LOCKED}={said!r} is not a choice", "Let it be yes or no.")
-    if said == "yes":
+    if locked or said == "yes":
         raise StageError(
-            f"{what}, and {LOCKED}=yes lets nothing be resolved",
+            f"{what}, and {'--locked' if locked else f'{LOCKED}=yes'} lets nothing be resolved",
             "Resolve where that may be done (`doit update`, or any build), and commit the lock file.",
         )
 

@@ -111,7 +111,11 @@ def _compose(documents: Sequence[Document], profile: str | None, words: Mapping[
     tree = _table(lay(RECIPE, tree, edits, (), problems))
     variables = Variables(declared, given, predefined(tree, path.stem), problems)
     variables.settle()
-    return _table(variables.expand(tree))
+    tree = _table(variables.expand(tree))
+    if overrides.OUTPUT not in words:
+        return tree
+    file = variables.expand(overrides.literal(words[overrides.OUTPUT], shell))
+    return overrides.with_output(tree, file, problems)
 
 
 def _without_vars(partial: Table) -> Table:

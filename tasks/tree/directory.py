@@ -5,10 +5,11 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import struct
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from bootsmith.cache.display import shown
 from bootsmith.tasks.build.parameters import Params
@@ -18,6 +19,10 @@ from bootsmith.tasks.tree import acl, host_files, image_archive
 
 if TYPE_CHECKING:
     from bootsmith.tasks.tree.layer import LayerWriter
+
+
+_CAPABILITY: Final = "security.capability"
+_CAPABILITIES: Final = struct.Struct("<6I")
 
 
 @dataclass(frozen=True)
@@ -178,12 +183,27 @@ def attributes(
         return {}
     kept = [name for name in names if not os.fsencode(name).startswith(HOST_GIVEN)]
     found = {name: os.getxattr(file, name, follow_symlinks=False) for name in kept}
+    if owner and _CAPABILITY in found:
+        found[_CAPABILITY] = _given_inside(found[_CAPABILITY], owner)
     for name in acl.NAMES & found.keys():
         if keep_acls:
             found[name] = _translated(file, found[name], owner)
         else:
             del found[name]
     return found
+
+
+def _given_inside(value: bytes, owner: Callable[[int, int], tuple[int, int]]) -> bytes:
+    """Return capabilities without the root that gave them where the tree takes it for its own.
+
+    Linux, include/uapi/linux/capability.h: what a user namespace's root gives names that user (revision 3).
+    """
+    if len(value) != _CAPABILITIES.size:
+        return value
+    (magic, *rights, root) = _CAPABILITIES.unpack(value)
+    if magic >> 24 != 3 or owner(root, 0)[0] != 0:
+        return value
+    return struct.pack("<5I", 2 << 24 | magic & 0xFFFFFF, *rights)
 
 
 def _translated(file: str | Path, value: bytes, owner: Callable[[int, int], tuple[int, int]] | None) -> bytes:

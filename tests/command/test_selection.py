@@ -160,3 +160,15 @@ def test_a_command_needs_the_disk() -> None:
 def test_secrets_are_those_that_will_be_read(line: str, secrets: set[Secret]) -> None:
     """One that nothing asked for would read may be missing."""
     assert set(selected(line).secrets(None, plan())) == secrets
+
+
+def test_what_image_is_told_is_no_task() -> None:
+    """The value of an option may be called like one, and each recipe is told its own."""
+    chosen = selected("image --output raw image:other --locked --disk-size 2G explain")
+    assert list(chosen.tasks()) == [("image", None), ("image", "other"), ("explain", None)]
+    assert [command.name for command, _ in chosen.calls()] == ["explain"]
+    told = [(name, {key: value for key, value in found.items() if value}) for name, found in chosen.images()]
+    assert told == [(None, {"output": "raw"}), ("other", {"locked": True, "disk_size": "2G"})]
+    assert selected("image --locked", "image").images() == []
+    with pytest.raises(UsageError, match="--disk-siez"):
+        selected("image --disk-siez 2G").images()

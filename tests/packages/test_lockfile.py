@@ -234,6 +234,12 @@ def test_locked_nothing_is_resolved(
         renewal.ensure(load_recipe("packages: [udev, vim]"), path, Store(tmp_path), lambda _: None)
     with pytest.raises(StageError, match=r"x.lock is not to change"):
         renewal.update(load_recipe(), path, Store(tmp_path), lambda _: None)
+    monkeypatch.delenv(renewal.LOCKED)
+    assert renewal.ensure(load_recipe(), path, Store(tmp_path), lambda _: None, locked=True) == lock
+    with pytest.raises(StageError, match=r"no longer fits .* and --locked lets nothing be resolved"):
+        renewal.ensure(load_recipe("packages: [udev, vim]"), path, Store(tmp_path), lambda _: None, locked=True)
+    with pytest.raises(StageError, match=r"x.lock is not to change, and --locked"):
+        renewal.update(load_recipe(), path, Store(tmp_path), lambda _: None, locked=True)
     assert path.stat() == before
     monkeypatch.setenv(renewal.LOCKED, "maybe")
     with pytest.raises(StageError, match="is not a choice"):

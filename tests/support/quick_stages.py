@@ -87,6 +87,16 @@ def meddled(context):
     context.outputs["out"].write_text("".join(file.read_text() for file in files))
     next(meddler, None)
 
+def grow(context):
+    """Make a folder with a file of what the source says, the top closed to writing; fail where it says so."""
+    count(context)
+    text, folder = context.inputs["source"].read_text(), context.outputs["out"]
+    folder.mkdir()
+    (folder / text).write_text(text)
+    folder.chmod(0o555)
+    if text == "fail":
+        raise StageError("the source says fail")
+
 def nothing(context):
     """Make no output."""
     count(context)

@@ -62,6 +62,9 @@ def _compare(before: Stage, now: Stage, mark: Path) -> None:
     """Refuse a stage that came to other bytes, the first of which is told, and mark it. Raises StageError."""
     for role, file in now.outputs.items():
         old = before.outputs[role]
+        if file.is_dir():
+            _compare_folders(now, old, file, mark)
+            continue
         at = _difference(old, file)
         if at is not None:
             mark.touch()
@@ -69,6 +72,18 @@ def _compare(before: Stage, now: Stage, mark: Path) -> None:
                 f"{now.name} made another {file.name} when it ran again: byte {at} is the first that differs",
                 f"It goes by the clock, by chance or by this host: compare {shown(old)} with {shown(file)}.",
             )
+
+
+def _compare_folders(stage: Stage, before: Path, now: Path, mark: Path) -> None:
+    from bootsmith.cache.digest.fingerprint import fingerprint
+    from bootsmith.tasks.build import folders
+
+    if fingerprint(before) != fingerprint(now) or folders.owners(before) != folders.owners(now):
+        mark.touch()
+        raise StageError(
+            f"{stage.name} made another {now.name} when it ran again",
+            f"It goes by the clock, by chance or by this host: compare {shown(before)} with {shown(now)}.",
+        )
 
 
 def _difference(before: Path, now: Path) -> int | None:

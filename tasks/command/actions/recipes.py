@@ -52,7 +52,9 @@ def update(request: Request) -> None:
         session.progress.tell(f"{recipe.name} needs no packages, so it has no {lock.name}")
         return
     names = [*filter(None, (name.strip() for name in str(request.options["package"] or "").split(",")))]
-    changes = renewal.update(recipe, lock, session.identities.store, session.progress.tell, names)
+    changes = renewal.update(
+        recipe, lock, session.identities.store, session.progress.tell, names, locked=session.locked
+    )
     for line in difference(changes):
         session.progress.tell(line)
     session.progress.tell(f"{lock.name}: {_summary(changes)}" if changes else f"{lock.name}: as it was")
@@ -114,7 +116,7 @@ def fetch_mach(request: Request) -> None:
         return
     path = session.file(name).with_suffix(".lock")
     store = session.identities.store
-    locked = renewal.ensure(recipe, path, store, session.progress.tell)
+    locked = renewal.ensure(recipe, path, store, session.progress.tell, locked=session.locked)
     plan = make.plan(recipe, Site(recipe.name, session.top / "build" / recipe.name, path, locked.date))
     checked = plan.stage("kernel")
     with temporary.folder() as work:

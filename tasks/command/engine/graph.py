@@ -37,6 +37,7 @@ class Graph:
         self.commands: set[str] = set()
         self.held: dict[str, Builder] = {}  # commands that write where a builder does, without needing a stage
         self.selection = Selection(session, others, usual)
+        session.images = self.selection.images()
         session.frozen |= self.selection.only_looks()
         session.looks_back |= self.selection.only_commands()
         session.progress.sums_up = not self.selection.only_commands()

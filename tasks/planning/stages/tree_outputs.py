@@ -12,6 +12,7 @@ from bootsmith.tasks.planning import layer_stack
 from bootsmith.tasks.recipe import boot_files
 from bootsmith.tasks.recipe.model import tree_outputs as model
 from bootsmith.tasks.recipe.model.source import Debian
+from bootsmith.tasks.tree import tree_directory
 from bootsmith.tasks.tree.finished_tree import TreeParams
 from bootsmith.tasks.tree.manifest import ManifestParams
 from bootsmith.tasks.tree.oci_archive import OciParams
@@ -56,7 +57,8 @@ def stages(recipe: Recipe, site: Site) -> Iterator[Stage]:
             {made.role: site.output(output.file)},
             made.params.to_json(),
             made.tools,
-            stored=made.tools not in ((), ("mke2fs",)),  # the others are made as soon as they could be restored
+            stored=made.tools not in ((), ("mke2fs",), tree_directory.TOOLS),  # made as soon as they could be restored
+            folders=isinstance(output, model.DirectoryOutput),
             doc=f"{made.doc}: {output.file}",
         )
 
@@ -120,6 +122,14 @@ def _made(output: model.TreeOutput, recipe: Recipe, site: Site) -> _Made:
             tools = packing(output.compress)[:1]
             return _Made(
                 "bootsmith.tasks.tree.oci_archive:run", params, "archive", tools, "the tree as a container image"
+            )
+        case model.DirectoryOutput():
+            return _Made(
+                "bootsmith.tasks.tree.tree_directory:run",
+                TreeParams(**tree),
+                "tree",
+                tree_directory.TOOLS,
+                "the tree as a folder",
             )
         case model.Ext4Output() | model.SquashfsOutput() | model.ErofsOutput():
             return _filesystem(output, tree)

@@ -14,6 +14,7 @@ _ENDINGS: Final[Mapping[str, Callable[[Mapping[str, Any]], str]]] = {
     "tar": lambda values: ".tar" + _PACKED[values["compress"]],
     "tgz": lambda _: ".tgz",
     "oci": lambda _: "-oci.tar",
+    "directory": lambda _: "-tree",
     "ext4": lambda _: ".ext4",
     "squashfs": lambda _: ".squashfs",
     "erofs": lambda _: ".erofs",

@@ -7,12 +7,27 @@ from pathlib import Path
 from typing import Any
 
 from bootsmith.cache.display import nearest
+from bootsmith.tasks.recipe.inheritance.merge import lay
 from bootsmith.tasks.recipe.keys.all import RECIPE
-from bootsmith.tasks.recipe.text.nodes import COMMAND_LINE, NULLS, Entry, Node, Place, Table, Text
+from bootsmith.tasks.recipe.text.nodes import (
+    COMMAND_LINE,
+    NULLS,
+    Entry,
+    Items,
+    Node,
+    Place,
+    Table,
+    Text,
+    is_null,
+    node,
+)
 from bootsmith.tasks.recipe.text.parse import parse_word
 from bootsmith.tasks.recipe.text.problems import Problems, suggest
 from bootsmith.tasks.recipe.values.scalars import Scalar, Type
 from bootsmith.tasks.recipe.values.shapes import Choose, ListOf, Named, OneOrMore, Section, WordOr
+
+OUTPUT = "--output"
+"""The word that names the first output's file: `image` has it as an option, and no key or variable is called so."""
 
 
 def given(words: Mapping[str, str], names: Sequence[str], shell: Path) -> dict[str, Text]:
@@ -30,7 +45,7 @@ def edits(words: Mapping[str, str], variables: Sequence[str], tree: Table, shell
     place = Place(COMMAND_LINE, 0, 0, shell)
     top: dict[str, Any] = {}
     for name, text in words.items():
-        if name in variables:
+        if name in variables or name == OUTPUT:
             continue
         word, sign = (name[:-1], name[-1]) if name[-1:] in ("+", "-") else (name, "")
         found = _find(word, tree, variables, place, problems)
@@ -44,6 +59,22 @@ def edits(words: Mapping[str, str], variables: Sequence[str], tree: Table, shell
                 at = at.setdefault(step, {})
             at[path[-1] + sign] = value
     return _table(top, place)
+
+
+def with_output(tree: Table, file: Node, problems: Problems) -> Table:
+    """Return a recipe, all of it laid together, whose first output's file is called `file`."""
+    key, place = RECIPE.keys["outputs"], file.place
+    asked = tree.get("outputs")
+    outputs = node(key.raw, place) if asked is None or is_null(asked) else asked
+    if not (isinstance(outputs, Items) and outputs.items):
+        problems.add(place, (OUTPUT,), "the recipe keeps no output that could be called so; add one to `outputs`")
+        return tree
+    first, *others = outputs.items
+    kind = next(iter(first.entries), "") if isinstance(first, Table) else first.text if isinstance(first, Text) else ""
+    told = Table({kind: Entry(place, Table({"file": Entry(place, file)}, place))}, place)
+    assert isinstance(key.type, ListOf), "outputs are a list"
+    named = lay(key.type.item, first, told, ("outputs",), problems)
+    return Table({**tree.entries, "outputs": Entry(place, Items((named, *others), outputs.place))}, tree.place)
 
 
 def _find(

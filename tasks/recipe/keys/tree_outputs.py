@@ -41,6 +41,13 @@ TREES = {
         "the finished tree as a container image, in an OCI archive",
         model.OciOutput,
     ),
+    "directory": Kind(
+        Section(
+            {"file": Key(words.FILE_NAME, "the folder's name below build/NAME/", derived="NAME-tree")}, bare="file"
+        ),
+        "the finished tree as a folder, which run-dir boots; an ordinary user's subordinate ids stand for owners",
+        model.DirectoryOutput,
+    ),
     "ext4": Kind(
         Section(
             {

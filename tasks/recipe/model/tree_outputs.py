@@ -1,4 +1,4 @@
-"""The outputs that are the finished tree, as one file: archives, bare filesystems, and what is told of it."""
+"""The outputs that are the finished tree: archives, a folder, bare filesystems, and what is told of it."""
 
 from __future__ import annotations
 
@@ -31,6 +31,13 @@ class OciOutput(OneFile):
     layers: Literal["one", "each"]
     tag: str
     command: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class DirectoryOutput(OneFile):
+    """`directory`: the tree as a folder; `file` is what that is called."""
+
+    kind: ClassVar = "directory"
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +80,25 @@ class SbomOutput(OneFile):
 
 
 TreeOutput: TypeAlias = (
-    TarOutput | TgzOutput | OciOutput | Ext4Output | SquashfsOutput | ErofsOutput | ManifestOutput | SbomOutput
+    TarOutput
+    | TgzOutput
+    | OciOutput
+    | DirectoryOutput
+    | Ext4Output
+    | SquashfsOutput
+    | ErofsOutput
+    | ManifestOutput
+    | SbomOutput
 )
-KINDS = (TarOutput, TgzOutput, OciOutput, Ext4Output, SquashfsOutput, ErofsOutput, ManifestOutput, SbomOutput)
+KINDS = (
+    TarOutput,
+    TgzOutput,
+    OciOutput,
+    DirectoryOutput,
+    Ext4Output,
+    SquashfsOutput,
+    ErofsOutput,
+    ManifestOutput,
+    SbomOutput,
+)
 """The same, for who asks whether an output is one."""

@@ -65,7 +65,7 @@ def test_what_an_update_changed_is_told(
     """Package by package, in the lock file beside the recipe."""
     (call.top / "box.yaml").write_text(DEBIAN)
     asked: list[Any] = []
-    monkeypatch.setattr(renewal, "update", lambda *words: asked.append(words) or changes)
+    monkeypatch.setattr(renewal, "update", lambda *words, **_: asked.append(words) or changes)
     recipes.update(call("update", package="vim, ed"))
     ((recipe, lock, _, _, only),) = asked
     assert only == ["vim", "ed"]

@@ -29,7 +29,8 @@ layers:
   - remove: [/etc/gone]
 system: {users: {root: {password: {file: password}}}, network: none}
 boot: {loader: direct, kernel: linux, initrd: tree}
-outputs: [kernel, initramfs: {compress: zstd}, tar, tgz, oci: {compress: zstd}, ext4, squashfs, erofs, manifest, sbom]
+outputs: [kernel, initramfs: {compress: zstd}, tar, tgz, oci: {compress: zstd}, directory, ext4, squashfs, erofs,
+  manifest, sbom]
 """
 DISK = """
 source: {directory: tree}

@@ -47,6 +47,7 @@ from bootsmith.tasks.tree.container_build import ContainerBuildParams
 from bootsmith.tasks.tree.container_image import ContainerImageParams
 from bootsmith.tasks.tree.container_layer import ContainerParams
 from bootsmith.tasks.tree.directory import DirectoryParams, EmptyParams
+from bootsmith.tasks.tree.finished_tree import TreeParams
 from bootsmith.tasks.tree.initramfs import InitramfsParams
 from bootsmith.tasks.tree.initrd_sources import CompressionParams
 from bootsmith.tasks.tree.installed_kernel import InstalledParams
@@ -127,6 +128,7 @@ PARAMS: dict[str, type[Params]] = {
     "tree.own_build:run": BuildParams,
     "tree.system_layer:run": SystemParams,
     "tree.tree_archive:run": TreeArchiveParams,
+    "tree.tree_directory:run": TreeParams,
 }
 """What a stage runs, in `tasks`, and what its parameters are; what is not here has none."""
 _INITRDS = {f"tree.initrd_sources:{each}" for each in ("find", "pack", "take")}
@@ -168,7 +170,8 @@ RECIPES = {
     "layers: [files: {/init: {from: {build: b}, mode: 0755}}]\n"
     "boot: {loader: direct, kernel: k, initrd: tree}\noutputs: [kernel]\n",
     "trees": SOURCE + "boot: {loader: grub-efi, kernel: {file: k, as: /boot/k}}\n"
-    "outputs: [tar, tgz, oci: {layers: each}, ext4, ext4: {file: b, size: 4M}, squashfs, erofs, manifest, sbom]\n",
+    "outputs: [tar, tgz, oci: {layers: each}, directory, ext4, ext4: {file: b, size: 4M}, squashfs,"
+    " erofs, manifest, sbom]\n",
     "inside": "source: {debian: {suite: trixie}}\nsystem: none\n"
     "layers: [packages: {install: [jq], preseed: [a a/b string c]},"
     " run: {command: true, inputs: {k: k}, env: {A: b}, network: true}, script: k]\n"

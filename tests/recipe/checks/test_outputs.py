@@ -20,7 +20,7 @@ BAD = [
         [
             (
                 "2:11: outputs.tape: no such kind; known here: raw, qcow2, vhd, vhdx, vdi, vmdk, azure, gcp, aws, ova, "
-                "ovf, box, kernel, initramfs, iso, cidata, tar, tgz, oci, ext4, "
+                "ovf, box, kernel, initramfs, iso, cidata, tar, tgz, oci, directory, ext4, "
                 "squashfs, erofs, manifest, sbom"
             )
         ],

@@ -11,10 +11,10 @@ from bootsmith.tasks.recipe.show import show
 from tests.support.recipe_folder import SOURCE, RecipeFolder, each_of
 
 ALL = (
-    "outputs: [tar, tar: {compress: zstd}, tgz, oci, ext4, squashfs, erofs, manifest, sbom,"
+    "outputs: [tar, tar: {compress: zstd}, tgz, oci, directory, ext4, squashfs, erofs, manifest, sbom,"
     " sbom: {format: cyclonedx}]\n"
 )
-NAMES = ["x.tar", "x.tar.zst", "x.tgz", "x-oci.tar", "x.ext4", "x.squashfs", "x.erofs", "x-manifest.json",
+NAMES = ["x.tar", "x.tar.zst", "x.tgz", "x-oci.tar", "x-tree", "x.ext4", "x.squashfs", "x.erofs", "x-manifest.json",
          "x.spdx.json", "x.cdx.json"]  # fmt: skip
 BAD = [
     (SOURCE + "outputs: [tar: {compress: lz4}]\n",

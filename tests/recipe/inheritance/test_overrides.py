@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 from bootsmith.tasks.errors import RecipeError
+from bootsmith.tasks.recipe.inheritance.overrides import OUTPUT
 from bootsmith.tasks.recipe.model.layers import Overlay
 
 from tests.support.recipe_folder import SOURCE, RecipeFolder
@@ -78,8 +79,8 @@ def test_paths_start_from_the_shells_folder(recipes: RecipeFolder) -> None:
         ({"boot.entries.x.title": "X"}, "boot.entries.x.title: there is no such key; only default is known here"),
         ({"outputs.tape.file": "x"}, (
             "outputs.tape.file: there is no such key; known here: raw, qcow2, vhd, vhdx, vdi, vmdk, "
-            "azure, gcp, aws, ova, ovf, box, kernel, initramfs, iso, cidata, tar, tgz, oci, ext4, squashfs, erofs, "
-            "manifest, sbom"
+            "azure, gcp, aws, ova, ovf, box, kernel, initramfs, iso, cidata, tar, tgz, oci, directory, ext4, squashfs, "
+            "erofs, manifest, sbom"
         )),
         ({"disk.size": "64"}, "disk.size: 64 has no unit; did you mean 64G?"),
         ({"disk.size": ""}, "disk.size: '' is not a size; write it like 512M, 2G or 2048s (sectors), or auto"),
@@ -104,3 +105,39 @@ def test_a_file_is_to_blame_for_what_only_it_says(recipes: RecipeFolder) -> None
     with pytest.raises(RecipeError) as caught:
         recipes.load("name: y\nboot: {timeout: x}\n", {"boot.cmdline": "a"})
     assert [line.partition(": ")[0] for line in caught.value.problems] == ["recipes/x.yaml:1:1", "recipes/x.yaml:2:17"]
+
+
+@pytest.mark.parametrize(
+    ("outputs", "names"),
+    [
+        ("", ["a.bin", "x.qcow2"]),
+        ("outputs: null\n", ["a.bin", "x.qcow2"]),
+        ("outputs: [qcow2: {cluster: 1M}, raw]\n", ["a.bin", "x.raw"]),
+        ("outputs: [raw: b, raw]\n", ["a.bin", "x.raw"]),
+        ("vars: {form: raw}\noutputs: ['${form}']\n", ["a.bin"]),
+    ],
+)
+def test_the_first_output_is_named_alone(recipes: RecipeFolder, outputs: str, names: list[str]) -> None:
+    """Whatever it is; what else is said of it stays (L2)."""
+    recipe = recipes.load(SOURCE + outputs, {OUTPUT: "a.bin"})
+    assert [each.file for each in recipe.outputs] == names
+    assert getattr(recipe.outputs[0], "cluster", 1 << 20) == 1 << 20
+
+
+@pytest.mark.parametrize(
+    ("outputs", "name", "line"),
+    [
+        ("", "../a.img", "outputs.raw.file: '../a.img' is not a file's name; leave out folders, blanks and first dots"),
+        ("", "x.qcow2", "outputs.qcow2.file: two outputs are called x.qcow2"),
+        (
+            "outputs: []\n",
+            "a.img",
+            "--output: the recipe keeps no output that could be called so; add one to `outputs`",
+        ),
+    ],
+)
+def test_a_first_output_cannot_be_called_so(recipes: RecipeFolder, outputs: str, name: str, line: str) -> None:
+    """It is refused before anything is made (L2)."""
+    with pytest.raises(RecipeError) as caught:
+        recipes.load(SOURCE + outputs, {OUTPUT: name})
+    assert line in " ".join(caught.value.problems)
