@@ -3,31 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal
+from typing import Literal
 
-from bootsmith.cache.display import shown
 from bootsmith.tasks.build.stage import Context
-from bootsmith.tasks.disk import squashfs
+from bootsmith.tasks.disk import erofs, squashfs
 from bootsmith.tasks.errors import StageError
-from bootsmith.tasks.tree import finished_tree, merged_tar, sandbox, scratch
+from bootsmith.tasks.tree import finished_tree
 from bootsmith.tasks.tree.finished_tree import TreeParams
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from bootsmith.tasks.tree.finished_tree import Finished
-
-EROFS_TOOLS: Final = (*scratch.TOOLS, "tar", "mkfs.erofs")
-
-# $1: the tree's tar, the rest is what makes the image of the folder that it is unpacked to.
-_UNPACK: Final = r"""
-set -eu
-from=$1
-shift
-tar --extract --file="$from" --directory="$TMPDIR" --numeric-owner --same-owner --same-permissions \
-    --xattrs --xattrs-include=security.capability --xattrs-include='system.posix_acl_*'
-exec "$@" "$TMPDIR"
-"""
 
 
 @dataclass(frozen=True)
@@ -89,34 +71,8 @@ def run_squashfs(ctx: Context) -> None:
 
 
 def run_erofs(ctx: Context) -> None:
-    """Pack the tree by mkfs.erofs, which takes a folder: unpacked where its owners are what they are in the tree."""
+    """Pack the tree by mkfs.erofs."""
     params = TreeErofsParams.of(ctx)
     tree = finished_tree.gather(ctx, params)
-    lost: list[str] = []
-    tar = ctx.work / "packed.tar"
-    merged_tar.write(tar, _fitting(tree, lost), tree.sources)
-    if lost:
-        among = f" and {len(lost) - 1} more" if lost[1:] else ""
-        ctx.tell(
-            f"/{shown(min(lost))}{among}: device nodes, and attributes but for capabilities and access control lists, "
-            "only real root could give to the files that mkfs.erofs reads: left out"
-        )
-    ctx.say("packing the tree")
-    packed = [] if params.compress == "none" else [f"-z{params.compress}"]
-    scratch.run_as_root(
-        ctx, "mkfs.erofs", 2 * tar.stat().st_size, "sh", "-c", _UNPACK, "sh", tar,
-        ctx.tool("mkfs.erofs"), "--quiet", *packed, f"-T{params.epoch}", f"-U{params.uuid}", ctx.outputs["image"],
-    )  # fmt: skip
-
-
-def _fitting(tree: Finished, lost: list[str]) -> Iterator[merged_tar.Member]:
-    """Yield the members that can be unpacked without real root; what is `lost` of others but those of /dev."""
-    for path, (number, entry) in tree.entries.items():
-        if tree.entries[entry.link if entry.type == "h" else path][1].type in sandbox.UNMADE:
-            if not path.startswith("dev/"):  # there the kernel makes them
-                lost.append(path)
-            continue
-        kept = {name: value for name, value in entry.xattrs.items() if name in sandbox.KEPT_ATTRIBUTES}
-        if len(kept) < len(entry.xattrs):
-            lost.append(path)
-        yield entry._replace(xattrs=kept) if len(kept) < len(entry.xattrs) else entry, number
+    image = ctx.outputs["image"]
+    erofs.pack(ctx, tree.entries, tree.sources, image, epoch=params.epoch, uuid=params.uuid, compress=params.compress)

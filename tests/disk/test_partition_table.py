@@ -153,7 +153,7 @@ def test_a_file_elsewhere_does_not_concern_the_esp(build: DiskBuild) -> None:
     ],
     ids=["remaining", "size"],
 )
-def test_encrypted_swap_has_room_for_its_header(  # noqa: PLR0917
+def test_encrypted_swap_has_room_for_its_header(
     build: DiskBuild, disk: str, size: str, small: str, large: str, why: str
 ) -> None:
     """What is too small for both is refused with what both need, before anything is made."""

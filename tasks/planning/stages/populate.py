@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from bootsmith.tasks.boot import ldlinux, syslinux
 from bootsmith.tasks.boot.ldlinux import LdlinuxParams
 from bootsmith.tasks.build.stage import Stage
-from bootsmith.tasks.disk import squashfs
+from bootsmith.tasks.disk import erofs, squashfs
 from bootsmith.tasks.disk.filesystems import FilesystemParams
 from bootsmith.tasks.disk.luks import volume as luks
 from bootsmith.tasks.disk.luks.volume import LuksParams
-from bootsmith.tasks.disk.packed_filesystem import PackedFilesystemParams
+from bootsmith.tasks.disk.packed_filesystem import PackedErofsParams, PackedFilesystemParams
 from bootsmith.tasks.disk.sizing import ExtForm
 from bootsmith.tasks.disk.swap import SwapParams
 from bootsmith.tasks.planning import disk_inputs
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 _RUN = "bootsmith.tasks.disk.filesystems:"
-_PACKERS = {"squashfs": ("bootsmith.tasks.disk.packed_filesystem:run_squashfs", squashfs.TOOLS)}
+_PACK = "bootsmith.tasks.disk.packed_filesystem:"
 _FAT_TOOLS = ("mkfs.vfat", "mcopy", "mmd")
 
 
@@ -100,19 +100,22 @@ def _encryption(partition: Partition, encryption: Encryption, site: Site) -> Sta
 
 
 def _packed(recipe: Recipe, partition: Partition, site: Site) -> Stage:
-    run, tools = _PACKERS[partition.fs]
+    params = PackedFilesystemParams(
+        epoch=site.epoch,
+        layers=disk_inputs.layers(recipe, site) if partition.mount else (),
+        mounts=places.mounted(recipe.disk),
+        kernels=places.placement(recipe) if _holds_kernels(recipe, partition.name) else None,
+        partition=partition.name,
+    )
+    run, tools = "run_squashfs", tuple[str, ...](squashfs.TOOLS)
+    if partition.fs == "erofs":
+        run, params, tools = "run_erofs", PackedErofsParams(**vars(params), uuid=partition.uuid), erofs.TOOLS
     return Stage(
         name=f"populate/{partition.name}",
-        run=run,
+        run=_PACK + run,
         inputs=_inputs(recipe, partition, site),
         outputs={"image": site.partition_image(partition.name), "size": site.packed_size(partition.name)},
-        params=PackedFilesystemParams(
-            epoch=site.epoch,
-            layers=disk_inputs.layers(recipe, site) if partition.mount else (),
-            mounts=places.mounted(recipe.disk),
-            kernels=places.placement(recipe) if _holds_kernels(recipe, partition.name) else None,
-            partition=partition.name,
-        ).to_json(),
+        params=params.to_json(),
         tools=tools,
         doc=f"the filesystem of {partition.name}, packed",
     )

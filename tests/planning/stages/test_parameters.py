@@ -21,7 +21,7 @@ from bootsmith.tasks.disk.formats.image import ImageParams
 from bootsmith.tasks.disk.formats.packed import PackedParams
 from bootsmith.tasks.disk.growth import GrowthParams
 from bootsmith.tasks.disk.luks.volume import LuksParams
-from bootsmith.tasks.disk.packed_filesystem import PackedFilesystemParams
+from bootsmith.tasks.disk.packed_filesystem import PackedErofsParams, PackedFilesystemParams
 from bootsmith.tasks.disk.partition_table import TableParams
 from bootsmith.tasks.disk.qemu_img import Qcow2Params
 from bootsmith.tasks.disk.raw_image import DiskParams
@@ -84,6 +84,7 @@ PARAMS: dict[str, type[Params]] = {
     "disk.formats.vmdk:run": ImageParams,
     "disk.growth:run": GrowthParams,
     "disk.luks.volume:run": LuksParams,
+    "disk.packed_filesystem:run_erofs": PackedErofsParams,
     "disk.packed_filesystem:run_squashfs": PackedFilesystemParams,
     "disk.partition_table:run": TableParams,
     "disk.qemu_img:run_qcow2": Qcow2Params,
@@ -173,7 +174,8 @@ RECIPES = {
     "layers: [packages: {install: [jq], preseed: [a a/b string c]},"
     " run: {command: true, inputs: {k: k}, env: {A: b}, network: true}, script: k]\n"
     "boot: {loader: direct, kernel: k, initrd: tree}\noutputs: [kernel]\n",
-    "packed": SOURCE + "disk: {partitions: {esp: {}, root: {mount: /, fs: squashfs}}}\n",
+    "packed": SOURCE
+    + "disk: {partitions: {esp: {}, root: {mount: /, fs: squashfs}, data: {mount: /srv, fs: erofs}}}\n",
     "swap": SOURCE + "disk: {partitions: {esp: {}, root: {mount: /}, swap: {fs: swap, size: 1M}}}\n",
     "encrypted": SOURCE + "disk: {partitions: {esp: {}, root: {mount: /, encrypt: {passphrase: {env: X}}}}}\n",
     "empty": "source: none\nlayers: [files: {/init: {content: x, mode: 0755}}]\nsystem: none\n"
