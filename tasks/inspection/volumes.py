@@ -72,7 +72,9 @@ class Image:
             held = (
                 f"{part.filesystem.kind}, which is not read here" if part.filesystem else "no filesystem that is known"
             )
-            raise UsageError(f"{self.path}: {name} holds {held}", "ext2, ext3, ext4, FAT, squashfs and EROFS are read.")
+            raise UsageError(
+                f"{self.path}: {name} holds {held}", "ext2, ext3, ext4, FAT, btrfs, squashfs and EROFS are read."
+            )
         fd, start = self._open.enter_context(descriptor(*self.where(part)))
         where = Path(f"{self.path}, {name}")
         if kind == "fat":
@@ -83,6 +85,10 @@ class Image:
             from bootsmith.tasks.disk.squashfs_files import SquashfsFiles
 
             return SquashfsFiles(where, fd, start, self.size(part))
+        if kind == "btrfs":
+            from bootsmith.tasks.disk.btrfs.files import BtrfsFiles
+
+            return BtrfsFiles(where, fd, start, self.size(part))
         if kind == "erofs":
             from bootsmith.tasks.disk.erofs_files import ErofsFiles
 
@@ -117,5 +123,5 @@ class Image:
 def reader(part: Part) -> str | None:
     """Return by what a partition's files are read, such as "fat"; None where nothing here reads them."""
     kind = part.filesystem.kind if part.filesystem else ""
-    known = {"FAT": "fat", "ext": "ext", "squashfs": "squashfs", "erofs": "erofs"}
+    known = {"FAT": "fat", "ext": "ext", "squashfs": "squashfs", "erofs": "erofs", "btrfs": "btrfs"}
     return next((name for word, name in known.items() if kind.startswith(word)), None)

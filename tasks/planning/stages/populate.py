@@ -9,6 +9,8 @@ from bootsmith.tasks.boot import ldlinux, syslinux
 from bootsmith.tasks.boot.ldlinux import LdlinuxParams
 from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.disk import erofs, squashfs
+from bootsmith.tasks.disk.btrfs import volume as btrfs
+from bootsmith.tasks.disk.btrfs.volume import BtrfsParams
 from bootsmith.tasks.disk.filesystems import FilesystemParams
 from bootsmith.tasks.disk.luks import volume as luks
 from bootsmith.tasks.disk.luks.volume import LuksParams
@@ -49,6 +51,9 @@ def _stages(recipe: Recipe, site: Site) -> Iterator[Stage]:
             continue
         if partition.fs == "swap":
             yield _swap(partition, site)
+            continue
+        if partition.fs == "btrfs":
+            yield _btrfs(recipe, partition, site)
             continue
         if partition.mount == "/":
             yield _base(recipe, partition, site)
@@ -121,6 +126,26 @@ def _packed(recipe: Recipe, partition: Partition, site: Site) -> Stage:
     )
 
 
+def _btrfs(recipe: Recipe, partition: Partition, site: Site) -> Stage:
+    return Stage(
+        name=f"populate/{partition.name}",
+        run="bootsmith.tasks.disk.btrfs.volume:run",
+        inputs=_inputs(recipe, partition, site),
+        outputs={"image": site.partition_image(partition.name)},
+        params=BtrfsParams(
+            epoch=site.epoch,
+            layers=disk_inputs.layers(recipe, site) if partition.mount else (),
+            mounts=places.mounted(recipe.disk),
+            kernels=places.placement(recipe) if _holds_kernels(recipe, partition.name) else None,
+            partition=partition.name,
+            uuid=partition.uuid,
+            label=partition.label,
+        ).to_json(),
+        tools=btrfs.TOOLS,
+        doc=f"the filesystem of {partition.name}",
+    )
+
+
 def _run(recipe: Recipe, partition: Partition) -> str:
     if partition.fs != "vfat":
         return _RUN + ("run_root" if partition.mount == "/" else "run_ext")
@@ -147,7 +172,7 @@ def _base(recipe: Recipe, partition: Partition, site: Site) -> Stage:
 
 def _inputs(recipe: Recipe, partition: Partition, site: Site) -> dict[str, Path]:
     found = {} if partition.packed else {"geometry": site.geometry(partition.name)}
-    if partition.mount == "/" and not partition.packed:
+    if partition.mount == "/" and not partition.packed and partition.fs != "btrfs":
         found["base"] = site.base_image(partition.name)
     if partition.mount is not None and partition.fs == "vfat":
         content = site.content(partition.name)

@@ -33,7 +33,7 @@ def stages(recipe: Recipe, site: Site) -> tuple[Stage, ...]:
         tool, options = program(_KINDS.get(partition.fs, partition.fs))
         if not tool or "filesystems" in recipe.verify.skip:
             continue
-        if partition.mount == "/" and not partition.encrypt:
+        if partition.mount == "/" and tool == "e2fsck" and not partition.encrypt:
             tools.append(tool)
             continue
         verdicts[f"checked.{name}"] = site.verdict(name)

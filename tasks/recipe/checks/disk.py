@@ -37,7 +37,7 @@ def _mounts(recipe: Recipe) -> Iterable[Finding]:
         return
     if "/" not in seen:
         yield PARTS, "no partition is mounted at /; this replaces the usual layout, so write `root: {mount: /}` too"
-    elif parts[seen["/"]].fs not in ("ext2", "ext3", "ext4", "squashfs", "erofs", "none"):
+    elif parts[seen["/"]].fs not in ("ext2", "ext3", "ext4", "btrfs", "squashfs", "erofs", "none"):
         yield (*PARTS, seen["/"], "fs"), f"{parts[seen['/']].fs} cannot hold the root filesystem; write ext4"
 
 

@@ -119,7 +119,7 @@ def _partition(
     read_only = "ro" in options.split(",")
     fsck_pass = (
         0
-        if mount is None or fs in ("vfat", "swap", "none", *PACKED) or (read_only and mount != "/")
+        if mount is None or fs in ("vfat", "btrfs", "swap", "none", *PACKED) or (read_only and mount != "/")
         else 1
         if mount == "/"
         else 2

@@ -11,7 +11,7 @@ from bootsmith.tasks.recipe.values.shapes import Key, ListOf, Named, Section
 PARTITION = Section(
     {
         "fs": Key(
-            Choice("ext4", "ext3", "ext2", "vfat", "squashfs", "erofs", "swap", "none"),
+            Choice("ext4", "ext3", "ext2", "vfat", "btrfs", "squashfs", "erofs", "swap", "none"),
             "the filesystem; squashfs and erofs are packed and read-only, as large as what they hold",
             derived="vfat for an ESP, swap for the type swap, none for bios-boot, lvm and content, else ext4",
         ),
@@ -54,7 +54,7 @@ PARTITION = Section(
         "pass": Key(
             integer(0, 2),
             "fsck's turn in fstab",
-            derived="1 for /; 0 for vfat, read-only or unmounted; else 2",
+            derived="1 for /; 0 for vfat, btrfs, read-only or unmounted; else 2",
             attr="fsck_pass",
         ),
         "overlay": Key(

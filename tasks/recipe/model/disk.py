@@ -36,7 +36,7 @@ class Partition:
     """
 
     name: str
-    fs: Literal["ext4", "ext3", "ext2", "vfat", "squashfs", "erofs", "swap", "none"]
+    fs: Literal["ext4", "ext3", "ext2", "vfat", "btrfs", "squashfs", "erofs", "swap", "none"]
     mount: str | None
     size: int | Literal["auto", "remaining"]
     extra: int

@@ -13,6 +13,7 @@ from bootsmith.tasks.boot.optical import OpticalParams
 from bootsmith.tasks.boot.own_kernel import KernelParams
 from bootsmith.tasks.build.parameters import Params
 from bootsmith.tasks.build.stage import Stage
+from bootsmith.tasks.disk.btrfs.volume import BtrfsParams
 from bootsmith.tasks.disk.cidata import CidataParams
 from bootsmith.tasks.disk.filesystems import FilesystemParams
 from bootsmith.tasks.disk.formats.appliance import ApplianceParams
@@ -68,6 +69,7 @@ PARAMS: dict[str, type[Params]] = {
     "boot.module_layer:run": ModulesParams,
     "boot.optical:run": OpticalParams,
     "boot.own_kernel:run": KernelParams,
+    "disk.btrfs.volume:run": BtrfsParams,
     "disk.cidata:run": CidataParams,
     "disk.filesystems:run_ext": FilesystemParams,
     "disk.filesystems:run_fat": FilesystemParams,
@@ -176,6 +178,7 @@ RECIPES = {
     "boot: {loader: direct, kernel: k, initrd: tree}\noutputs: [kernel]\n",
     "packed": SOURCE
     + "disk: {partitions: {esp: {}, root: {mount: /, fs: squashfs}, data: {mount: /srv, fs: erofs}}}\n",
+    "btrfs": SOURCE + "disk: {partitions: {esp: {}, root: {mount: /, fs: btrfs}}}\n",
     "swap": SOURCE + "disk: {partitions: {esp: {}, root: {mount: /}, swap: {fs: swap, size: 1M}}}\n",
     "encrypted": SOURCE + "disk: {partitions: {esp: {}, root: {mount: /, encrypt: {passphrase: {env: X}}}}}\n",
     "empty": "source: none\nlayers: [files: {/init: {content: x, mode: 0755}}]\nsystem: none\n"
