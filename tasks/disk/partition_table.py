@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Literal
 
 from bootsmith.tasks.build.stage import Context
 from bootsmith.tasks.disk import gpt, layout, mbr, sizing, sources
+from bootsmith.tasks.disk.btrfs import space as btrfs
 from bootsmith.tasks.disk.kernel_paths import Placement
 from bootsmith.tasks.disk.sizing import MIB
 from bootsmith.tasks.disk.sources import FillingParams
@@ -99,7 +100,7 @@ def _write_content(ctx: Context, params: TableParams, name: str, filling: Fillin
 
 def _demand(
     ctx: Context, partition: PartitionParams, mount: str | None, filling: Filling
-) -> sizing.Demand | sizing.Packed | None:
+) -> sizing.Demand | sizing.Packed | btrfs.Demand | None:
     content = ctx.inputs.get(f"content.{partition.name}")
     if content is not None:
         return sizing.Packed(content.stat().st_size, layout.SECTOR)
@@ -108,12 +109,14 @@ def _demand(
     packed = ctx.inputs.get(f"packed.{partition.name}")
     if packed is not None:
         return sizing.Packed(json.loads(packed.read_bytes())["size"])
+    if partition.fs == "btrfs":
+        return btrfs.Demand([filling.tree])
     # the root filesystem is made from the base alone first, which must fit too
     return sizing.Demand([filling.tree, filling.base] if mount == "/" else [filling.tree], partition.fs, partition.ext)
 
 
 def _wanted(
-    partition: PartitionParams, demand: sizing.Demand | sizing.Packed | None, kernels: str, unified: int
+    partition: PartitionParams, demand: sizing.Demand | sizing.Packed | btrfs.Demand | None, kernels: str, unified: int
 ) -> layout.Wanted:
     name, size, start, before = partition.name, partition.size, partition.start, partition.before
     extra = partition.extra

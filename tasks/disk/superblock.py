@@ -14,7 +14,7 @@ Read = Callable[[int, int], bytes]
 
 @dataclass(frozen=True, slots=True)
 class Filesystem:
-    """What a superblock says; sizes in bytes, `free` None where it does not say. Of that root alone has `reserved`."""
+    """What a superblock says; sizes in bytes, `free` None where it does not say. Of that `reserved` is not for all."""
 
     kind: str
     label: str
@@ -175,7 +175,9 @@ def _btrfs(block: bytes) -> Filesystem | None:
     if block[64:72] != b"_BHRfS_M" or len(block) < 4096:
         return None
     size, used = struct.unpack_from("<QQ", block, 112)
-    return Filesystem("btrfs", _text(block[299:555]), _uuid(block[32:48]), size, max(0, size - used))
+    (taken,) = struct.unpack_from("<Q", block, 217)  # by chunks, whose own room is not told here
+    reserved = min(max(0, taken - used), max(0, size - used))
+    return Filesystem("btrfs", _text(block[299:555]), _uuid(block[32:48]), size, max(0, size - used), reserved)
 
 
 def _uuid(raw: bytes) -> str:

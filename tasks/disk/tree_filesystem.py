@@ -3,25 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Literal
 
 from bootsmith.tasks.build.stage import Context
-from bootsmith.tasks.disk import squashfs
+from bootsmith.tasks.disk import erofs, squashfs
 from bootsmith.tasks.errors import StageError
-from bootsmith.tasks.tree import finished_tree, merged_tar, scratch, unpacked_tree
+from bootsmith.tasks.tree import finished_tree
 from bootsmith.tasks.tree.finished_tree import TreeParams
-
-EROFS_TOOLS: Final = (*scratch.TOOLS, "tar", "mkfs.erofs")
-
-# $1: the tree's tar, the rest is what makes the image of the folder that it is unpacked to.
-_UNPACK: Final = r"""
-set -eu
-from=$1
-shift
-tar --extract --file="$from" --directory="$TMPDIR" --numeric-owner --same-owner --same-permissions \
-    --xattrs --xattrs-include=security.capability --xattrs-include='system.posix_acl_*'
-exec "$@" "$TMPDIR"
-"""
 
 
 @dataclass(frozen=True)
@@ -83,17 +71,8 @@ def run_squashfs(ctx: Context) -> None:
 
 
 def run_erofs(ctx: Context) -> None:
-    """Pack the tree by mkfs.erofs, which takes a folder: unpacked where its owners are what they are in the tree."""
+    """Pack the tree by mkfs.erofs."""
     params = TreeErofsParams.of(ctx)
     tree = finished_tree.gather(ctx, params)
-    lost: list[str] = []
-    tar = ctx.work / "packed.tar"
-    merged_tar.write(tar, unpacked_tree.fitting(tree, lost), tree.sources)
-    if lost:
-        ctx.tell(unpacked_tree.told(lost, "the files that mkfs.erofs reads"))
-    ctx.say("packing the tree")
-    packed = [] if params.compress == "none" else [f"-z{params.compress}"]
-    scratch.run_as_root(
-        ctx, "mkfs.erofs", 2 * tar.stat().st_size, "sh", "-c", _UNPACK, "sh", tar,
-        ctx.tool("mkfs.erofs"), "--quiet", *packed, f"-T{params.epoch}", f"-U{params.uuid}", ctx.outputs["image"],
-    )  # fmt: skip
+    image = ctx.outputs["image"]
+    erofs.pack(ctx, tree.entries, tree.sources, image, epoch=params.epoch, uuid=params.uuid, compress=params.compress)

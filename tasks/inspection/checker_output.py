@@ -17,6 +17,8 @@ def program(kind: str) -> tuple[str, tuple[str, ...]]:
     """Return the program that checks a kind of filesystem, and its options; "" for what has none."""
     if kind.startswith("ext"):
         return "e2fsck", ("-f", "-n")
+    if kind == "btrfs":
+        return "btrfs", ("check", "--readonly")
     return ("fsck.vfat", ("-n",)) if kind.startswith("FAT") else ("", ())
 
 

@@ -32,7 +32,7 @@ def take(ctx: Context) -> None:
     from bootsmith.tasks.tree import volume_files
 
     try:
-        with opening.looked_into(file) as image:
+        with opening.looked_into(file, find=ctx.tool) as image:
             tree = system_tree.whole(image) if wanted == ROOT else system_tree.SystemTree(image, _of(image, wanted), {})
             top = tree.top
             places = ((each.path, each.files, each.node) for each in (top, *tree.walk(top)))

@@ -17,6 +17,7 @@ from bootsmith.tasks.inspection import verification
 from bootsmith.tasks.inspection.checker_output import complaint, program
 from bootsmith.tasks.inspection.expectation import Expected
 from bootsmith.tasks.inspection.volumes import Image
+from bootsmith.tasks.tree import lz4
 
 if TYPE_CHECKING:
     from bootsmith.tasks.disk.parts import Part
@@ -55,7 +56,7 @@ def run(ctx: Context) -> None:
     path, expected = ctx.inputs["disk"], Expected.of(ctx)
     with opened_raw(path) as disk:
         table, identity, found, problems = parts(disk)
-        image = Image(path, disk, table, identity, found)
+        image = Image(path, disk, table, identity, found, lambda: lz4.load(ctx.tool(lz4.LIBRARY)))
         pairs = zip(found, expected.partitions, strict=False)
         roots = {part.number for part, wanted in pairs if wanted.mount == "/"}
         try:

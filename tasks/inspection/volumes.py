@@ -12,6 +12,7 @@ from bootsmith.tasks.disk.parts import Part
 from bootsmith.tasks.disk.raw_content import Disk, descriptor
 from bootsmith.tasks.disk.superblock import Filesystem
 from bootsmith.tasks.errors import UsageError
+from bootsmith.tasks.tree.lz4 import Unpack
 
 
 class Files(Reader, Protocol):
@@ -33,8 +34,12 @@ class Files(Reader, Protocol):
 class Image:
     """An open image: `parts` are its partitions, by number; the whole disk is number 0 where it has no table."""
 
-    def __init__(self, path: Path, disk: Disk, table: str, identity: str, parts: list[Part]) -> None:
+    def __init__(  # noqa: PLR0917  all that it is
+        self, path: Path, disk: Disk, table: str, identity: str, parts: list[Part], load_lz4: Callable[[], Unpack]
+    ) -> None:
+        """Take what is known of an image, and `load_lz4`, which returns what unpacks that where a filesystem has it."""
         self.path = path
+        self._load_lz4 = load_lz4
         self.table = table
         self.disk = disk
         self.identity = identity
@@ -67,7 +72,9 @@ class Image:
             held = (
                 f"{part.filesystem.kind}, which is not read here" if part.filesystem else "no filesystem that is known"
             )
-            raise UsageError(f"{self.path}: {name} holds {held}", "ext2, ext3, ext4, FAT and squashfs are read.")
+            raise UsageError(
+                f"{self.path}: {name} holds {held}", "ext2, ext3, ext4, FAT, btrfs, squashfs and EROFS are read."
+            )
         fd, start = self._open.enter_context(descriptor(*self.where(part)))
         where = Path(f"{self.path}, {name}")
         if kind == "fat":
@@ -78,6 +85,14 @@ class Image:
             from bootsmith.tasks.disk.squashfs_files import SquashfsFiles
 
             return SquashfsFiles(where, fd, start, self.size(part))
+        if kind == "btrfs":
+            from bootsmith.tasks.disk.btrfs.files import BtrfsFiles
+
+            return BtrfsFiles(where, fd, start, self.size(part))
+        if kind == "erofs":
+            from bootsmith.tasks.disk.erofs_files import ErofsFiles
+
+            return ErofsFiles(where, fd, start, self.size(part), self._load_lz4)
         from bootsmith.tasks.disk.ext.files import Files as ExtFiles
 
         return ExtFiles(where, fd=fd, start=start, size=self.size(part), as_it_is=True)
@@ -106,7 +121,7 @@ class Image:
 
 
 def reader(part: Part) -> str | None:
-    """Return by what a partition's files are read: "fat", "ext", "squashfs"; None where nothing here reads them."""
+    """Return by what a partition's files are read, such as "fat"; None where nothing here reads them."""
     kind = part.filesystem.kind if part.filesystem else ""
-    known = {"FAT": "fat", "ext": "ext", "squashfs": "squashfs"}
+    known = {"FAT": "fat", "ext": "ext", "squashfs": "squashfs", "erofs": "erofs", "btrfs": "btrfs"}
     return next((name for word, name in known.items() if kind.startswith(word)), None)

@@ -78,6 +78,7 @@ _ALL = (
     Tool("dumpe2fs", "reads ext superblocks", _E2FSPROGS, version=("-V",)),
     Tool("mkfs.vfat", "makes FAT", packaged("dosfstools"), _CODE_PAGE, ("--help",)),
     Tool("fsck.vfat", "checks FAT", packaged("dosfstools"), _CODE_PAGE, version=()),
+    Tool("btrfs", "checks btrfs", packaged("btrfs-progs"), version=("--version",)),
     Tool("mcopy", "writes into FAT", packaged("mtools"), _CODE_PAGE, ("-V",)),
     Tool("mmd", "makes directories in FAT", packaged("mtools"), _CODE_PAGE, ("-V",)),
     Tool("mdir", "lists FAT", packaged("mtools"), version=("-V",)),

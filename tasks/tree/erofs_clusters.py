@@ -5,12 +5,12 @@ The kernel's fs/erofs/erofs_fs.h (z_erofs_map_header, z_erofs_lcluster_index) an
 
 from __future__ import annotations
 
-import mmap
 import struct
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from typing import Final, NamedTuple
 
+from bootsmith.tasks.tree.image_bytes import ImageBytes
 from bootsmith.tasks.tree.lz4 import Unpack
 from bootsmith.tasks.tree.volume_files import Damaged
 
@@ -38,7 +38,7 @@ class _Cluster(NamedTuple):
 class Volume:
     """An image whose files are packed. `padded`: what LZ4 packed stands at the end of its blocks."""
 
-    def __init__(self, view: mmap.mmap, bits: int, load_lz4: Callable[[], Unpack], *, padded: bool) -> None:
+    def __init__(self, view: ImageBytes, bits: int, load_lz4: Callable[[], Unpack], *, padded: bool) -> None:
         self._view = view
         self._bits = bits
         self._lz4 = lru_cache(1)(load_lz4)
@@ -47,7 +47,7 @@ class Volume:
     def unpacked(self, end: int, size: int, *, compact: bool) -> Iterator[bytes]:
         """Yield a file's data; its list stands behind its inode, which ends at `end`. Raises Damaged."""
         at = -(-end // 8) * 8
-        _, in_line, advice, algorithms, bits = struct.unpack_from("<HHHBB", self._view, at)
+        _, in_line, advice, algorithms, bits = self._view.unpack("<HHHBB", at)
         if bits & 0x80 or advice & _FRAGMENT:
             raise Damaged("it has fragments, which are not read here; make it without")
         width = self._bits + (bits & 7)
@@ -96,7 +96,7 @@ class Volume:
     def _full(self, at: int, number: int) -> list[_Cluster]:
         found = []
         for place in range(at, at + 8 * number, 8):
-            kind, offset, block = struct.unpack_from("<HHI", self._view, place)
+            kind, offset, block = self._view.unpack("<HHI", place)
             kind &= 3
             first = block & 0xFFFF
             if kind == _MORE:

@@ -29,7 +29,7 @@ def run(ctx: Context) -> None:
     params = TreeParams.of(ctx)
     tree = finished_tree.gather(ctx, params)
     lost: list[str] = []
-    members = list(unpacked_tree.fitting(tree, lost))
+    members = list(unpacked_tree.fitting(tree.entries, lost))
     entries = [entry for entry, _ in members]
     if os.geteuid() != 0:
         _check(entries)

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Final
 
 from bootsmith.cache.display import shown
 from bootsmith.tasks.tree import sandbox
 
 if TYPE_CHECKING:
-    from bootsmith.tasks.tree.finished_tree import Finished
     from bootsmith.tasks.tree.merged_tar import Member
+    from bootsmith.tasks.tree.tar import Entry
 
 FLAGS: Final = (
     "--numeric-owner",
@@ -22,10 +22,10 @@ FLAGS: Final = (
 """How tar unpacks what `fitting` gave."""
 
 
-def fitting(tree: Finished, lost: list[str]) -> Iterator[Member]:
+def fitting(tree: Mapping[str, tuple[int, Entry]], lost: list[str]) -> Iterator[Member]:
     """Yield the members that can be unpacked without real root; what is `lost` of others but those of /dev."""
-    for path, (number, entry) in tree.entries.items():
-        if tree.entries[entry.link if entry.type == "h" else path][1].type in sandbox.UNMADE:
+    for path, (number, entry) in tree.items():
+        if tree[entry.link if entry.type == "h" else path][1].type in sandbox.UNMADE:
             if not path.startswith("dev/"):  # there the kernel makes them
                 lost.append(path)
             continue

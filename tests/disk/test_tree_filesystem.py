@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from bootsmith.tasks.build.stage import Stage
-from bootsmith.tasks.disk import squashfs, tree_filesystem
+from bootsmith.tasks.disk import erofs, squashfs
 from bootsmith.tasks.disk.tree_filesystem import TreeErofsParams, TreeExtParams, TreeSquashfsParams
 from bootsmith.tasks.errors import StageError
 
@@ -29,7 +29,7 @@ def make(folder: Path, kind: str, size: int | None = None) -> tuple[Path, list[s
         params, tools = TreeSquashfsParams(**TREE, compress="zstd").to_json(), squashfs.TOOLS
     else:
         params = TreeErofsParams(**TREE, compress=kind.partition("-")[2], uuid=UUID).to_json()
-        kind, tools = "erofs", tree_filesystem.EROFS_TOOLS
+        kind, tools = "erofs", erofs.TOOLS
     image = folder / "image"
     run = f"bootsmith.tasks.disk.tree_filesystem:run_{kind}"
     told = run_stage(Stage("convert/x", run, lay(folder), {"image": image}, params, tools), folder / "scratch")

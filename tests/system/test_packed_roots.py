@@ -18,7 +18,7 @@ disk:
   partitions:
     esp: {type: esp, mount: /boot/efi, size: 40M}
     root: {fs: squashfs, mount: /, overlay: none}
-    data: {fs: squashfs, mount: /srv}
+    data: {fs: erofs, mount: /srv}
     last: {fs: none, size: 1M}
 boot: {loader: systemd-boot, kernel: linux, initrd: none, packages: false}
 outputs: [raw]
@@ -59,11 +59,13 @@ def test_packed_partitions_are_what_the_recipe_says(tmp_path: Path) -> None:
     top = project(tmp_path)
     doit(top, "image")
     fstab = doit(top, "cat", "/etc/fstab")
-    rows = [line.split() for line in fstab.splitlines() if line.startswith("PARTUUID=")]
-    assert [" ".join(row[1:]) for row in rows] == ["/ squashfs ro 0 0", "/srv squashfs ro 0 0"]
+    rows = [line.replace("=", " ").split() for line in fstab.splitlines() if "UUID=" in line]
+    found = [" ".join((row[0], *row[2:])) for row in rows if "/boot/efi" not in row]
+    assert found == ["PARTUUID / squashfs ro 0 0", "UUID /srv erofs ro 0 0"]
     assert "\nbfresh" in "\n" + doit(top, "cat", "/srv/a/b")
     said = doit(top, "verify")
     assert "root squashfs" in said
+    assert "data erofs" in said
     assert "wrong" not in said
     size = (top / "build/my/my.raw").stat().st_size
     (top / "tree/srv/a/b").write_text("c")
@@ -76,11 +78,12 @@ def test_packed_partitions_are_what_the_recipe_says(tmp_path: Path) -> None:
 
 @pytest.mark.boot
 @pytest.mark.soak(whole=1)
-def test_debian_comes_up_from_a_packed_root(tmp_path: Path) -> None:
+@pytest.mark.parametrize("fs", ["squashfs", "erofs"])
+def test_debian_comes_up_from_a_packed_root(fs: str, tmp_path: Path) -> None:
     """What it writes stays in memory, and the packed tree beneath as it was."""
     shutil.copytree(CHECKOUT / "recipes", tmp_path / "recipes", ignore=shutil.ignore_patterns("secrets"))
     (tmp_path / "recipes/secrets").mkdir()
     (tmp_path / "recipes/secrets/root.password").write_text("a word\n")
-    (tmp_path / "recipes/packed.yaml").write_text(DEBIAN)
+    (tmp_path / "recipes/packed.yaml").write_text(DEBIAN.replace("squashfs", fs))
     (tmp_path / "dodo.py").write_text(dodo("recipes/packed.yaml"))
     assert "login reached" in doit(tmp_path, "qemu-test", "--accel", "tcg")

@@ -27,6 +27,7 @@ from bootsmith.tasks.disk.ext.inode import (
     read_names,  # fmt: skip
 )
 from bootsmith.tasks.disk.ext.libext2fs import ROOT_INODE, Blocks, LibraryError, NoSpace, Volume, load
+from bootsmith.tasks.disk.ext.library import library
 from bootsmith.tasks.disk.sizing import BLOCK, INODE, MIB, ExtForm, Geometry
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.tree import member_data
@@ -77,16 +78,6 @@ def make(
         *extra, path,
         env={"MKE2FS_CONFIG": str(config), "E2FSPROGS_FAKE_TIME": str(epoch)},
     )  # fmt: skip
-
-
-def library(program: Path) -> Path:
-    """Return the libext2fs that a mke2fs runs with: the one its identity covers. Raises StageError."""
-    from bootsmith.tasks.tools import shared_libraries
-
-    for found in shared_libraries.linked(program):
-        if Path(found).name.startswith("libext2fs.so."):
-            return Path(found)
-    raise StageError(f"{program} is not linked with libext2fs", "Install e2fsprogs as your distribution packages it.")
 
 
 def update(

@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 from bootsmith.tasks.boot import ldlinux, syslinux
 from bootsmith.tasks.boot.ldlinux import LdlinuxParams
 from bootsmith.tasks.build.stage import Stage
-from bootsmith.tasks.disk import squashfs
+from bootsmith.tasks.disk import erofs, squashfs
+from bootsmith.tasks.disk.btrfs import volume as btrfs
+from bootsmith.tasks.disk.btrfs.volume import BtrfsParams
 from bootsmith.tasks.disk.filesystems import FilesystemParams
 from bootsmith.tasks.disk.luks import volume as luks
 from bootsmith.tasks.disk.luks.volume import LuksParams
-from bootsmith.tasks.disk.packed_filesystem import PackedFilesystemParams
+from bootsmith.tasks.disk.packed_filesystem import PackedErofsParams, PackedFilesystemParams
 from bootsmith.tasks.disk.sizing import ExtForm
 from bootsmith.tasks.disk.swap import SwapParams
 from bootsmith.tasks.planning import disk_inputs
@@ -29,7 +31,7 @@ if TYPE_CHECKING:
 
 
 _RUN = "bootsmith.tasks.disk.filesystems:"
-_PACKERS = {"squashfs": ("bootsmith.tasks.disk.packed_filesystem:run_squashfs", squashfs.TOOLS)}
+_PACK = "bootsmith.tasks.disk.packed_filesystem:"
 _FAT_TOOLS = ("mkfs.vfat", "mcopy", "mmd")
 
 
@@ -49,6 +51,9 @@ def _stages(recipe: Recipe, site: Site) -> Iterator[Stage]:
             continue
         if partition.fs == "swap":
             yield _swap(partition, site)
+            continue
+        if partition.fs == "btrfs":
+            yield _btrfs(recipe, partition, site)
             continue
         if partition.mount == "/":
             yield _base(recipe, partition, site)
@@ -100,21 +105,44 @@ def _encryption(partition: Partition, encryption: Encryption, site: Site) -> Sta
 
 
 def _packed(recipe: Recipe, partition: Partition, site: Site) -> Stage:
-    run, tools = _PACKERS[partition.fs]
+    params = PackedFilesystemParams(
+        epoch=site.epoch,
+        layers=disk_inputs.layers(recipe, site) if partition.mount else (),
+        mounts=places.mounted(recipe.disk),
+        kernels=places.placement(recipe) if _holds_kernels(recipe, partition.name) else None,
+        partition=partition.name,
+    )
+    run, tools = "run_squashfs", tuple[str, ...](squashfs.TOOLS)
+    if partition.fs == "erofs":
+        run, params, tools = "run_erofs", PackedErofsParams(**vars(params), uuid=partition.uuid), erofs.TOOLS
     return Stage(
         name=f"populate/{partition.name}",
-        run=run,
+        run=_PACK + run,
         inputs=_inputs(recipe, partition, site),
         outputs={"image": site.partition_image(partition.name), "size": site.packed_size(partition.name)},
-        params=PackedFilesystemParams(
+        params=params.to_json(),
+        tools=tools,
+        doc=f"the filesystem of {partition.name}, packed",
+    )
+
+
+def _btrfs(recipe: Recipe, partition: Partition, site: Site) -> Stage:
+    return Stage(
+        name=f"populate/{partition.name}",
+        run="bootsmith.tasks.disk.btrfs.volume:run",
+        inputs=_inputs(recipe, partition, site),
+        outputs={"image": site.partition_image(partition.name)},
+        params=BtrfsParams(
             epoch=site.epoch,
             layers=disk_inputs.layers(recipe, site) if partition.mount else (),
             mounts=places.mounted(recipe.disk),
             kernels=places.placement(recipe) if _holds_kernels(recipe, partition.name) else None,
             partition=partition.name,
+            uuid=partition.uuid,
+            label=partition.label,
         ).to_json(),
-        tools=tools,
-        doc=f"the filesystem of {partition.name}, packed",
+        tools=btrfs.TOOLS,
+        doc=f"the filesystem of {partition.name}",
     )
 
 
@@ -144,7 +172,7 @@ def _base(recipe: Recipe, partition: Partition, site: Site) -> Stage:
 
 def _inputs(recipe: Recipe, partition: Partition, site: Site) -> dict[str, Path]:
     found = {} if partition.packed else {"geometry": site.geometry(partition.name)}
-    if partition.mount == "/" and not partition.packed:
+    if partition.mount == "/" and not partition.packed and partition.fs != "btrfs":
         found["base"] = site.base_image(partition.name)
     if partition.mount is not None and partition.fs == "vfat":
         content = site.content(partition.name)

@@ -13,6 +13,7 @@ from bootsmith.tasks.inspection.checker_output import program
 from bootsmith.tasks.inspection.readback import CheckParams
 from bootsmith.tasks.planning import expectation
 from bootsmith.tasks.planning.stages.assemble import raw_disk
+from bootsmith.tasks.tree import lz4
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -32,7 +33,7 @@ def stages(recipe: Recipe, site: Site) -> tuple[Stage, ...]:
         tool, options = program(_KINDS.get(partition.fs, partition.fs))
         if not tool or "filesystems" in recipe.verify.skip:
             continue
-        if partition.mount == "/" and not partition.encrypt:
+        if partition.mount == "/" and tool == "e2fsck" and not partition.encrypt:
             tools.append(tool)
             continue
         verdicts[f"checked.{name}"] = site.verdict(name)
@@ -43,7 +44,7 @@ def stages(recipe: Recipe, site: Site) -> tuple[Stage, ...]:
         {"disk": raw_disk(recipe, site), **verdicts},
         {"verdicts": site.verdicts},
         expectation.expected(recipe).to_json(),
-        tuple(tools),
+        (*tools, *((lz4.LIBRARY,) if any(each.fs == "erofs" for each in recipe.disk.partitions.values()) else ())),
         doc="whether the disk is what the recipe says",
     )
     return (*checks, whole)

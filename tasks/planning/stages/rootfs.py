@@ -149,7 +149,7 @@ def _read(source: Erofs | Squashfs | Disk, site: Site) -> Stage:
         case Squashfs():
             run, params, tools = "bootsmith.tasks.disk.squashfs_tree:take", NOTHING, ()
         case _:
-            run, tools = "bootsmith.tasks.inspection.disk_tree:take", ("qemu-img",)
+            run, tools = "bootsmith.tasks.inspection.disk_tree:take", ("qemu-img", lz4.LIBRARY)
             params = DiskTreeParams(source.partition).to_json()
     outputs = {"tar": site.base.tar, "index": site.base.index}
     return Stage(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from bootsmith.tasks.build.secret import Secret
 from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.planning import layer_stack
-from bootsmith.tasks.recipe.model.disk import NAMELESS
+from bootsmith.tasks.recipe.model.disk import NAMELESS, UNLABELLED
 from bootsmith.tasks.tree.system_layer import SystemParams
 from bootsmith.tasks.tree.users import DeclaredUser
 
@@ -124,7 +124,7 @@ def _row(part: Partition, by: str) -> list[str]:
     where = part.mount or "none"
     if part.mapped:
         return [part.mapped, where, part.fs, part.options, "0", str(part.fsck_pass)]
-    by = "partuuid" if part.fs in NAMELESS else by
+    by = "partuuid" if part.fs in NAMELESS else "uuid" if by == "label" and part.fs in UNLABELLED else by
     name = {"uuid": part.uuid, "partuuid": part.partuuid, "label": part.label}[by]
     return [f"{by.upper()}={name}", where, part.fs, part.options, "0", str(part.fsck_pass)]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 from bootsmith.tasks.build.stage import Stage
-from bootsmith.tasks.disk import squashfs, tree_filesystem
+from bootsmith.tasks.disk import erofs, squashfs
 from bootsmith.tasks.disk.tree_filesystem import TreeErofsParams, TreeExtParams, TreeSquashfsParams
 from bootsmith.tasks.packages.sbom import SbomParams
 from bootsmith.tasks.planning import layer_stack
@@ -150,4 +150,4 @@ def _filesystem(output: model.Ext4Output | model.SquashfsOutput | model.ErofsOut
         params = TreeSquashfsParams(**tree, compress=output.compress)
         return _Made(f"{_FILESYSTEM}run_squashfs", params, "image", squashfs.TOOLS, "the tree as a squashfs")
     params = TreeErofsParams(**tree, compress=output.compress, uuid=output.uuid)
-    return _Made(f"{_FILESYSTEM}run_erofs", params, "image", tree_filesystem.EROFS_TOOLS, "the tree as an EROFS")
+    return _Made(f"{_FILESYSTEM}run_erofs", params, "image", erofs.TOOLS, "the tree as an EROFS")

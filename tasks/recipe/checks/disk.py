@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from itertools import pairwise
 
 from bootsmith.tasks.recipe.checks import mkfs, table
-from bootsmith.tasks.recipe.model.disk import NAMELESS, Disk, Partition
+from bootsmith.tasks.recipe.model.disk import NAMELESS, UNLABELLED, Disk, Partition
 from bootsmith.tasks.recipe.model.recipe import Recipe
 from bootsmith.tasks.recipe.model.source import Debian
 from bootsmith.tasks.recipe.text.problems import Finding, KeyPath
@@ -37,7 +37,7 @@ def _mounts(recipe: Recipe) -> Iterable[Finding]:
         return
     if "/" not in seen:
         yield PARTS, "no partition is mounted at /; this replaces the usual layout, so write `root: {mount: /}` too"
-    elif parts[seen["/"]].fs not in ("ext2", "ext3", "ext4", "squashfs", "none"):
+    elif parts[seen["/"]].fs not in ("ext2", "ext3", "ext4", "btrfs", "squashfs", "erofs", "none"):
         yield (*PARTS, seen["/"], "fs"), f"{parts[seen['/']].fs} cannot hold the root filesystem; write ext4"
 
 
@@ -60,7 +60,7 @@ def _sizes(recipe: Recipe) -> Iterable[Finding]:
         yield path, "there is no disk.size for it to be remaining of; write disk.size, or auto here"
     for name, part in disk.partitions.items():
         if part.packed and part.extra:
-            yield (*PARTS, name, "extra"), f"nobody writes to a {part.fs}, so nothing stays free in it; remove it"
+            yield (*PARTS, name, "extra"), f"nobody writes to {_a(part)}, so nothing stays free in it; remove it"
         if part.fs in ("none", "swap") and part.size == "auto" and not part.content:
             yield (*PARTS, name, "size"), "there is no filesystem to measure; write a size"
         if part.encrypt and isinstance(part.size, int) and part.size <= _BEFORE[part.encrypt.luks]:
@@ -117,14 +117,18 @@ def _labels(recipe: Recipe) -> Iterable[Finding]:
             yield path, f"{part.label!r} cannot be a FAT label; write at most 11 plain letters and digits"
         elif part.fs != "vfat" and (len(part.label.encode()) > 16 or not plain):
             yield path, f"{part.label!r} cannot be a label of {part.fs}; write at most 16 bytes"
-        elif part.fs in NAMELESS and part.label:
+        elif part.fs in UNLABELLED and part.label:
             yield path, f"{_lacks(part)} to label; remove it, or write another fs:"
         if len(part.gpt_name.encode("utf-16-le")) > 2 * 36 or not part.gpt_name.isprintable() or '"' in part.gpt_name:
             yield (*PARTS, name, "name"), f"{part.gpt_name!r} cannot be a name in GPT; write at most 36 letters"
 
 
 def _lacks(part: Partition) -> str:
-    return "there is no filesystem" if part.fs == "none" else f"a {part.fs} has nothing"
+    return "there is no filesystem" if part.fs == "none" else f"{_a(part)} has nothing"
+
+
+def _a(part: Partition) -> str:
+    return f"an {part.fs}" if part.fs[0] in "aeio" else f"a {part.fs}"
 
 
 def _read_only(recipe: Recipe) -> Iterable[Finding]:
@@ -140,12 +144,13 @@ def _read_only(recipe: Recipe) -> Iterable[Finding]:
             if recipe.boot.root == "none" or others:
                 what = "it takes root= and an initrd that is made here, by the initramfs-tools of a Debian"
                 yield (*path, "overlay"), f"{what}; write overlay: none, or boot.initrd: auto"
-        if part.fs in NAMELESS and part.mount == "/" and recipe.boot.root in ("uuid", "label"):
-            what = f"a {part.fs} has none to be found by; write partuuid"
+        lacking = part.fs in {"uuid": NAMELESS, "label": UNLABELLED}.get(recipe.boot.root, ())
+        if lacking and part.mount == "/":
+            what = f"{_a(part)} has none to be found by; write partuuid"
             yield ("boot", "root"), what
         named = recipe.system != "none" and recipe.system.fstab != "none" and part.mount and part.overlay == "none"
         if part.packed and part.fs in NAMELESS and named and recipe.disk.table == "none":
-            what = f"a {part.fs} on a disk without a table has nothing that a line could name it by; write none"
+            what = f"{_a(part)} on a disk without a table has nothing that a line could name it by; write none"
             yield ("system", "fstab"), what
 
 
@@ -184,7 +189,7 @@ def _label_uses(recipe: Recipe) -> Iterable[Finding]:
     by_label = recipe.boot.root == "label" or (recipe.system != "none" and recipe.system.fstab == "label")
     seen: dict[str, str] = {}
     for name, part in recipe.disk.partitions.items():
-        if not by_label or part.mount is None or part.fs in NAMELESS:
+        if not by_label or part.mount is None or part.fs in UNLABELLED:
             continue
         path = (*PARTS, name, "label")
         if not part.label:

@@ -50,6 +50,8 @@ def _grow(recipe: Recipe) -> Iterable[Finding]:
         yield ("system", "grow"), "there is no partition mounted at / that could grow; remove this line"
     elif root.fs in _READ_ONLY or "ro" in root.options.split(","):
         yield ("system", "grow"), "a root that is read only cannot grow; remove this line"
+    elif root.fs == "btrfs":
+        yield ("system", "grow"), "a btrfs is not grown here; remove this line, or have first_boot do it"
     elif recipe.disk.table != "none" and (last := in_order(recipe.disk)[-1][2]) != root.name:
         what = f"only the last partition can grow, and {last} stands behind {root.name}"
         yield ("system", "grow"), f"{what}; write {root.name} behind it, or remove this line"

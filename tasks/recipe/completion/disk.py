@@ -11,7 +11,7 @@ from bootsmith.tasks.recipe.loaders.boot_places import BOOT_SECTOR
 from bootsmith.tasks.recipe.loaders.kinds import KINDS
 from bootsmith.tasks.recipe.loaders.layouts import usual_table
 from bootsmith.tasks.recipe.loaders.partitions import active, esp, kernels
-from bootsmith.tasks.recipe.model.disk import NAMELESS, PACKED, Disk, Partition
+from bootsmith.tasks.recipe.model.disk import NAMELESS, PACKED, UNLABELLED, Disk, Partition
 
 _TYPES = {"/": "root", "/home": "home", "/var": "var"}
 _FAT32_LBA = "0x0c"
@@ -119,13 +119,13 @@ def _partition(
     read_only = "ro" in options.split(",")
     fsck_pass = (
         0
-        if mount is None or fs in ("vfat", "swap", *NAMELESS) or (read_only and mount != "/")
+        if mount is None or fs in ("vfat", "btrfs", "swap", "none", *PACKED) or (read_only and mount != "/")
         else 1
         if mount == "/"
         else 2
     )
     extra = 256 << 20 if mount == "/" and isinstance(size, str) and fs not in PACKED else 0
-    usual_label = "" if fs in NAMELESS else name.upper() if fs == "vfat" else name
+    usual_label = "" if fs in UNLABELLED else name.upper() if fs == "vfat" else name
     return Partition(
         name=name,
         fs=fs,

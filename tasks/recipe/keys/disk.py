@@ -11,8 +11,8 @@ from bootsmith.tasks.recipe.values.shapes import Key, ListOf, Named, Section
 PARTITION = Section(
     {
         "fs": Key(
-            Choice("ext4", "ext3", "ext2", "vfat", "squashfs", "swap", "none"),
-            "the filesystem; squashfs is packed and read-only, as large as what it holds",
+            Choice("ext4", "ext3", "ext2", "vfat", "btrfs", "squashfs", "erofs", "swap", "none"),
+            "the filesystem; squashfs and erofs are packed and read-only, as large as what they hold",
             derived="vfat for an ESP, swap for the type swap, none for bios-boot, lvm and content, else ext4",
         ),
         "mount": Key(words.MOUNT, "where the guest mounts it; the files below are put on it"),
@@ -48,19 +48,19 @@ PARTITION = Section(
         "options": Key(
             words.OPTIONS,
             "mount options in fstab",
-            derived="defaults, or ro for squashfs; for vfat with umask=0077; with nofail what a system comes up "
+            derived="defaults; ro for squashfs and erofs; for vfat with umask=0077; with nofail what a system comes up "
             "without, which is all but / and what lies at or below /usr, /var, /etc, /opt and /srv",
         ),
         "pass": Key(
             integer(0, 2),
             "fsck's turn in fstab",
-            derived="1 for /; 0 for vfat, read-only or unmounted; else 2",
+            derived="1 for /; 0 for vfat, btrfs, read-only or unmounted; else 2",
             attr="fsck_pass",
         ),
         "overlay": Key(
             Choice("memory", "none"),
             "what a system writes to a read-only / goes to: a layer in memory, found by an initrd of ours; or nowhere",
-            derived="memory for a squashfs at /, else none",
+            derived="memory for a squashfs or erofs at /, else none",
         ),
         "content": Key(File(), "what stands there as it is, such as firmware: a partition without a filesystem"),
         "in_table": Key(Bool(), "whether the table has it; if not, it has its place all the same", True),

@@ -9,10 +9,12 @@ from typing import Final, Literal
 from bootsmith.tasks.build.secret import Secret
 from bootsmith.tasks.recipe.model.files import File
 
-PACKED: Final = ("squashfs",)
+PACKED: Final = ("squashfs", "erofs")
 """Filesystems that are packed and read-only."""
 NAMELESS: Final = ("none", "squashfs")
-"""What has neither a label nor a UUID of its own."""
+"""What has no UUID of its own."""
+UNLABELLED: Final = (*NAMELESS, "erofs")
+"""What has no label."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +36,7 @@ class Partition:
     """
 
     name: str
-    fs: Literal["ext4", "ext3", "ext2", "vfat", "squashfs", "swap", "none"]
+    fs: Literal["ext4", "ext3", "ext2", "vfat", "btrfs", "squashfs", "erofs", "swap", "none"]
     mount: str | None
     size: int | Literal["auto", "remaining"]
     extra: int

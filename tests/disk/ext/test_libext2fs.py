@@ -8,9 +8,9 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from bootsmith.tasks.disk.ext import filesystem
 from bootsmith.tasks.disk.ext.inode import Inode
 from bootsmith.tasks.disk.ext.libext2fs import LibraryError, NoSpace, Volume, load
+from bootsmith.tasks.disk.ext.library import library
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.tools import host, shared_libraries
 from bootsmith.tasks.tree.tar import Entry
@@ -32,12 +32,12 @@ def image(tmp_path: Path) -> Path:
 
 def volume(image: Path) -> Volume:
     """Open it."""
-    return Volume(load(filesystem.library(host.find("mke2fs"))), image, EPOCH)
+    return Volume(load(library(host.find("mke2fs"))), image, EPOCH)
 
 
 def test_the_library_is_the_one_that_mke2fs_runs_with() -> None:
     """So the tool's identity, which enters the keys, covers it."""
-    assert str(filesystem.library(host.find("mke2fs"))) in shared_libraries.libraries(host.find("mke2fs"))
+    assert str(library(host.find("mke2fs"))) in shared_libraries.libraries(host.find("mke2fs"))
 
 
 def test_a_library_that_is_another_is_refused() -> None:

@@ -39,8 +39,10 @@ DELTA = f"{MERGED} tree.delta"
 HOST_FILES = "tree.host_files cache.files.walk"
 CONTENT = f"disk.content disk.sizing tree.member_data {TAR}"
 FILLING = f"{CONTENT} disk.sources disk.kernel_paths tree.layer {INDEX}"
-EXT = f"disk.ext.filesystem disk.ext.inode disk.ext.libext2fs {INDEX} tools.shared_libraries {PROCESS}"
+EXT = f"disk.ext.library disk.ext.filesystem disk.ext.inode disk.ext.libext2fs {INDEX} tools.shared_libraries {PROCESS}"
 OWNERS = "tree.ownership tools.subordinate_ids cache.digest.key cache.digest.attributes"
+BTRFS = "disk.btrfs.files disk.btrfs.map disk.btrfs.ondisk disk.btrfs.search"
+EROFS = "disk.erofs_files tree.erofs_clusters tree.erofs_volume tree.image_bytes tree.lz4"
 KERNEL = "tree.installed_kernel tree.init tree.linux_image tree.boot_formats tools.os_release"
 FINGERPRINT = (
     "cache.digest.fingerprint cache.digest.index cache.digest.key cache.digest.attributes cache.files.walk "
@@ -80,8 +82,11 @@ CODE = {
     "disk.formats.vmdk": VMDK,
     "disk.luks.volume": "disk.luks.aes_xts disk.luks.header disk.luks.key_slot disk.unused disk.gpt disk.mbr "
     f"disk.ext_place disk.signatures disk.superblock cache.files.sparse tools.shared_libraries {PROCESS}",
-    "disk.packed_filesystem": f"disk.squashfs disk.content disk.sources disk.kernel_paths tree.member_data {MERGED}",
-    "disk.partition_table": f"disk.layout disk.gpt disk.mbr {FILLING}",
+    "disk.packed_filesystem": f"disk.erofs disk.squashfs disk.content disk.sources disk.kernel_paths tree.member_data "
+    f"tree.merged_tar tree.sandbox tree.scratch tools.capacity {MERGED}",
+    "disk.btrfs.volume": f"disk.btrfs.blocks disk.btrfs.checksum disk.btrfs.filesystem disk.btrfs.inodes "
+    f"disk.btrfs.ondisk disk.btrfs.space disk.ext.library tools.shared_libraries {FILLING} {PROCESS}",
+    "disk.partition_table": f"disk.btrfs.ondisk disk.btrfs.space disk.layout disk.gpt disk.mbr {FILLING}",
     "disk.qemu_img": "disk.qcow2 disk.image_format tree.file_kinds disk.passphrase build.secret cache.files.lock "
     "disk.packed_qcow2 disk.packed_length disk.splice cache.files.sparse",
     "disk.raw_image": f"disk.bootcode disk.splice {INDEX} {CONTENT}",
@@ -96,8 +101,8 @@ CODE = {
     "disk.parts disk.raw_content disk.superblock recipe.cmdline tree.autologin tree.boot_formats tree.first_boot "
     "tree.kernel_settings tree.keymaps tree.locales tree.network tree.own_unit tree.resolver tree.root_growth "
     f"tree.sudo tree.timezones tree.units tree.accounts disk.sizing disk.content disk.packed_block "
-    f"disk.squashfs_files cache.files.zstandard {DELTA}",
-    "disk.tree_filesystem": "disk.squashfs tree.finished_tree tree.merged_tar tree.sandbox tree.scratch tree.unpacked_tree "
+    f"disk.squashfs_files cache.files.zstandard {EROFS} {BTRFS} tree.volume_files tree.foreign_tar {DELTA}",
+    "disk.tree_filesystem": "disk.erofs disk.squashfs tree.unpacked_tree tree.finished_tree tree.merged_tar tree.sandbox tree.scratch "
     f"tools.capacity {MERGED} {CONTENT} {EXT}",
     "packages.sbom": f"packages.lockfile cache.files.temporary tree.installed_packages tools.os_release {MERGED}",
     "packages.bootstrap": f"packages.debs packages.lockfile cache.files.temporary tree.scratch tools.capacity "
@@ -115,10 +120,11 @@ CODE = {
     f"disk.content disk.ext.attributes disk.ext.block_map disk.ext.files disk.ext.inode disk.fat_files "
     f"disk.gpt disk.image_content disk.image_format disk.inspect disk.mbr disk.node disk.node_files "
     f"disk.packed_block disk.partition_types disk.parts disk.passphrase disk.qcow2 disk.raw_content "
-    f"disk.sizing disk.squashfs_files disk.superblock inspection.opening inspection.system_tree "
+    f"disk.sizing disk.squashfs_files disk.superblock {EROFS} {BTRFS} inspection.opening inspection.system_tree "
     f"inspection.volumes tools.bounds tools.catalogue tools.enclosure tools.host tools.readers "
     f"tree.file_kinds tree.volume_files {PROCESS} {FOREIGN}",
-    "tree.erofs_image": f"cache.files.zstandard tree.erofs_clusters tree.lz4 tree.volume_files {FOREIGN}",
+    "tree.erofs_image": "cache.files.zstandard tree.erofs_clusters tree.erofs_volume tree.image_bytes tree.lz4 "
+    f"tree.volume_files {FOREIGN}",
     "disk.squashfs_tree": f"cache.files.zstandard disk.node disk.node_files disk.packed_block disk.squashfs_files "
     f"tree.volume_files {FOREIGN}",
     "tree.commands": f"{HOST_FILES} {INSIDE}",
@@ -281,7 +287,7 @@ def test_kinds_of_trees_and_disks_stand_alone(module: str) -> None:
 LOOKS = re.compile(r"\b(host\.(find|missing)|(process|identity|shared_libraries|identities|popen)\.\w+)\(")
 FINDERS = {
     "tasks/disk/image_content.py",  # qemu-img, which whoever reads a disk declares, shut in with that disk
-    "tasks/disk/ext/filesystem.py",  # which library mke2fs, whose identity counts it, is linked with
+    "tasks/disk/ext/library.py",  # which library mke2fs, whose identity counts it, is linked with
     "tasks/disk/luks/volume.py",  # which libcrypto openssl is
 }
 """Who of those that run stages look at the host by themselves, and what for."""

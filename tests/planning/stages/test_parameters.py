@@ -13,6 +13,7 @@ from bootsmith.tasks.boot.optical import OpticalParams
 from bootsmith.tasks.boot.own_kernel import KernelParams
 from bootsmith.tasks.build.parameters import Params
 from bootsmith.tasks.build.stage import Stage
+from bootsmith.tasks.disk.btrfs.volume import BtrfsParams
 from bootsmith.tasks.disk.cidata import CidataParams
 from bootsmith.tasks.disk.filesystems import FilesystemParams
 from bootsmith.tasks.disk.formats.appliance import ApplianceParams
@@ -21,7 +22,7 @@ from bootsmith.tasks.disk.formats.image import ImageParams
 from bootsmith.tasks.disk.formats.packed import PackedParams
 from bootsmith.tasks.disk.growth import GrowthParams
 from bootsmith.tasks.disk.luks.volume import LuksParams
-from bootsmith.tasks.disk.packed_filesystem import PackedFilesystemParams
+from bootsmith.tasks.disk.packed_filesystem import PackedErofsParams, PackedFilesystemParams
 from bootsmith.tasks.disk.partition_table import TableParams
 from bootsmith.tasks.disk.qemu_img import Qcow2Params
 from bootsmith.tasks.disk.raw_image import DiskParams
@@ -69,6 +70,7 @@ PARAMS: dict[str, type[Params]] = {
     "boot.module_layer:run": ModulesParams,
     "boot.optical:run": OpticalParams,
     "boot.own_kernel:run": KernelParams,
+    "disk.btrfs.volume:run": BtrfsParams,
     "disk.cidata:run": CidataParams,
     "disk.filesystems:run_ext": FilesystemParams,
     "disk.filesystems:run_fat": FilesystemParams,
@@ -85,6 +87,7 @@ PARAMS: dict[str, type[Params]] = {
     "disk.formats.vmdk:run": ImageParams,
     "disk.growth:run": GrowthParams,
     "disk.luks.volume:run": LuksParams,
+    "disk.packed_filesystem:run_erofs": PackedErofsParams,
     "disk.packed_filesystem:run_squashfs": PackedFilesystemParams,
     "disk.partition_table:run": TableParams,
     "disk.qemu_img:run_qcow2": Qcow2Params,
@@ -176,7 +179,9 @@ RECIPES = {
     "layers: [packages: {install: [jq], preseed: [a a/b string c]},"
     " run: {command: true, inputs: {k: k}, env: {A: b}, network: true}, script: k]\n"
     "boot: {loader: direct, kernel: k, initrd: tree}\noutputs: [kernel]\n",
-    "packed": SOURCE + "disk: {partitions: {esp: {}, root: {mount: /, fs: squashfs}}}\n",
+    "packed": SOURCE
+    + "disk: {partitions: {esp: {}, root: {mount: /, fs: squashfs}, data: {mount: /srv, fs: erofs}}}\n",
+    "btrfs": SOURCE + "disk: {partitions: {esp: {}, root: {mount: /, fs: btrfs}}}\n",
     "swap": SOURCE + "disk: {partitions: {esp: {}, root: {mount: /}, swap: {fs: swap, size: 1M}}}\n",
     "encrypted": SOURCE + "disk: {partitions: {esp: {}, root: {mount: /, encrypt: {passphrase: {env: X}}}}}\n",
     "empty": "source: none\nlayers: [files: {/init: {content: x, mode: 0755}}]\nsystem: none\n"

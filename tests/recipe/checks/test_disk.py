@@ -207,6 +207,21 @@ BAD = [
         ],
     ),
     (
+        SOURCE + "disk: {partitions: {esp: {}, root: {mount: /, fs: btrfs, mkfs: [-s]}}}\n",
+        ["2:64: disk.partitions.root.mkfs: btrfs is made without further words; remove it, or write another fs:"],
+    ),
+    (
+        SOURCE + "disk: {partitions: {esp: {}, root: {mount: /, fs: btrfs}}}\nboot: {loader: grub-efi, place: root}\n",
+        ["2:51: disk.partitions.root.fs: grub-efi cannot read kernels from btrfs; write ext4 or ext3 or ext2 or vfat"],
+    ),
+    (
+        SOURCE + "disk: {partitions: {esp: {}, root: {mount: /, fs: erofs, extra: 1M}}}\nboot: {root: label}\n",
+        [
+            "2:65: disk.partitions.root.extra: nobody writes to an erofs, so nothing stays free in it; remove it",
+            "3:14: boot.root: an erofs has none to be found by; write partuuid",
+        ],
+    ),
+    (
         SOURCE + "disk: {partitions: {esp: {}, root: {mount: /, fs: squashfs, label: x}}}\n",
         ["2:68: disk.partitions.root.label: a squashfs has nothing to label; remove it, or write another fs:"],
     ),

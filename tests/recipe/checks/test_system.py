@@ -186,6 +186,10 @@ BAD = [
         ],
     ),
     (
+        GROWING.replace("grub-bios", "direct") + "{root: {mount: /, fs: btrfs}}}\n",
+        ["3:16: system.grow: a btrfs is not grown here; remove this line, or have first_boot do it"],
+    ),
+    (
         GROWING + "{root: {mount: /, options: ro}}}\n",
         ["3:16: system.grow: a root that is read only cannot grow; remove this line"],
     ),
