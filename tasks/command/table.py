@@ -134,6 +134,19 @@ COMMANDS = (
         positional="tree",
         plan="recipeless_trees:plan",
     ),
+    TreeCommand(
+        "arch-install",
+        "a tree of Arch's packages in a directory, without root: base, and what is asked for",
+        "arch_install:deliver",
+        (
+            option("packages", "packages beside base, comma-separated"),
+            option("mirror", "the URL that core/os/x86_64 is below; without, those that this host's pacman knows"),
+            option("snapshot", "the state of a day, such as 2025-08-09, of a mirror that is Arch's archive"),
+            option("keyring", "the keys that sign them; without, this host's archlinux-keyring"),
+        ),
+        positional="directory",
+        plan="arch_install:plan",
+    ),
     HostCommand(
         "ssh",
         "a shell in the running image, or COMMAND run there",

@@ -66,7 +66,7 @@ def find(
     uris = {MAIN: main, UPDATES: main, SECURITY: tuple(dict.fromkeys(security))}
     for number, uri in enumerate(extras, 1):
         uris[extra(number)] = (uri,)
-    return Mirrors(uris, reach(_apt_settings() if settings is None else settings, own_mirror=own is None))
+    return Mirrors(uris, reach(apt_settings() if settings is None else settings, own_mirror=own is None))
 
 
 def extra(number: int) -> str:
@@ -188,7 +188,8 @@ def parse_settings(dump: str) -> dict[str, str]:
     return dict(re.findall(r'^([^ ]+[^: ]) "(.*)";$', dump, re.MULTILINE))
 
 
-def _apt_settings() -> dict[str, str]:
+def apt_settings() -> dict[str, str]:
+    """Return what apt of this host is told of reaching mirrors."""
     from bootsmith.tasks.tools import host, process
     from bootsmith.tasks.tools.environment import ENVIRONMENT
 

@@ -13,13 +13,14 @@ from bootsmith.cache.errors import Unwritable
 from bootsmith.cache.files import temporary
 from bootsmith.tasks.errors import RecipeError, StageError
 from bootsmith.tasks.packages import debs, downloads, lists, mirrors, request, resolution
+from bootsmith.tasks.packages.arch import resolution as arch
 from bootsmith.tasks.packages.lockfile import Change, LockFile, Package, changes, read, write
-from bootsmith.tasks.recipe.model.source import Debian
+from bootsmith.tasks.packages.mirrors import Mirrors
+from bootsmith.tasks.recipe.model.source import Arch, Debian
 from bootsmith.tasks.recipe.values.files import packaged
 
 if TYPE_CHECKING:
     from bootsmith.cache.store.store import Store
-    from bootsmith.tasks.packages.mirrors import Mirrors
     from bootsmith.tasks.recipe.model.recipe import Recipe
 
 
@@ -108,9 +109,11 @@ def _renew(
         return told
 
     try:
-        found = mirrors.find(*request.mirrors(recipe))
+        found = Mirrors({}) if isinstance(recipe.source, Arch) else mirrors.find(*request.mirrors(recipe))
         with _lists_folder(store) as folder:
-            if old is not None and only:
+            if isinstance(recipe.source, Arch):
+                new = _of_arch(recipe, recipe.source, store, folder, say, only)
+            elif old is not None and only:
                 new = resolution.resolve_packages(recipe, old, only, found, folder, say, control)
                 _check_there(recipe, new, store, found)
             elif old is not None and keeps:
@@ -124,6 +127,24 @@ def _renew(
         new = old  # a later release with the same packages: nothing changes, time stamps neither
     write(path, new)
     return new
+
+
+def _of_arch(  # noqa: PLR0917  as _renew
+    recipe: Recipe, source: Arch, store: Store, folder: Path, say: Callable[[str], None], only: Sequence[str]
+) -> LockFile:
+    """Resolve an Arch tree, and the Debian packages that single files are taken out of."""
+    if only:
+        raise StageError(
+            "of Arch's packages none can be brought up to date by itself: each is made for the newest of all others",
+            "Resolve all of them: `doit update`.",
+        )
+    tree = arch.resolve(recipe, source, store, say)
+    if not any(packaged(recipe)):
+        return tree
+    found = mirrors.find(None)
+    of_files = resolution.resolve(recipe, found, folder, say)
+    _check_there(recipe, of_files, store, found)
+    return dataclasses.replace(tree, date=max(tree.date, of_files.date), files=of_files.files)
 
 
 @contextmanager

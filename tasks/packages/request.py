@@ -12,7 +12,7 @@ from bootsmith.tasks.errors import RecipeError
 from bootsmith.tasks.packages import kernel_package
 from bootsmith.tasks.packages.loader_packages import packages
 from bootsmith.tasks.recipe.model.layers import Packages
-from bootsmith.tasks.recipe.model.source import Debian
+from bootsmith.tasks.recipe.model.source import Arch, Debian
 from bootsmith.tasks.recipe.values.files import packaged
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ FETCHER: Final = "bootsmith.tasks.packages.downloads:supply"
 
 def needed(recipe: Recipe) -> bool:
     """Tell whether a recipe needs any package, and so a lock file."""
-    return isinstance(recipe.source, Debian) or any(packaged(recipe))
+    return isinstance(recipe.source, Debian | Arch) or any(packaged(recipe))
 
 
 def request(recipe: Recipe) -> dict[str, str]:
@@ -35,6 +35,8 @@ def request(recipe: Recipe) -> dict[str, str]:
     debian = recipe.source
     files = sorted({file.key if file.security else f"{file.key}/without-security" for file in packaged(recipe)})
     of_files = {"files": " ".join(files)} if files else {}
+    if isinstance(recipe.source, Arch):
+        return _of_arch(recipe.source) | of_files
     if not isinstance(debian, Debian):
         return of_files
     found = {
@@ -59,6 +61,15 @@ def request(recipe: Recipe) -> dict[str, str]:
     for number, each in enumerate(debian.repositories, 1):
         found[f"repository{number}"] = json.dumps([each.uri, each.suite, *each.components])
     return found | of_files
+
+
+def _of_arch(source: Arch) -> dict[str, str]:
+    return {
+        "distribution": "arch",
+        "packages": " ".join(sorted(set(source.packages))),
+        "repositories": " ".join(source.repositories),
+        "snapshot": source.snapshot or "",
+    }
 
 
 def layers(recipe: Recipe) -> list[Packages]:

@@ -105,7 +105,8 @@ for folder in etc var/lib; do
     [ ! -d "$folder" ] || find "$folder" -xdev -type f -size -{largest} -exec grep -lE -- "$key" {{}} + || :
 done |
 while IFS= read -r file; do
-    grep -qsxF -- "/$file" var/lib/dpkg/info/*.list || take '' "$file"
+    grep -qsxF -- "/$file" var/lib/dpkg/info/*.list || grep -qsxF -- "$file" var/lib/pacman/local/*/files ||
+        take '' "$file"
 done
 """
 

@@ -53,14 +53,7 @@ RIGHTS: Final = (
 _READ_ONLY: Final = ("sys", "irq", "bus", "fs")
 _HIDDEN: Final = (*scratch.HIDDEN, "kcore", "sysrq-trigger")
 
-# $1: an empty file, $2: a folder that is to be in the tree at run/bootsmith/packages, or ""; the rest runs in the tree.
-# The tree becomes the root of its mount namespace by being moved over it: with no right to mount, nothing leads out.
-_INSIDE: Final = rf"""
-set -eu
-nothing=$1 packages=$2
-shift 2
-mount --bind "$TMPDIR" "$TMPDIR"
-cd "$TMPDIR"
+MOUNTS: Final = rf"""
 mount -t proc -o nosuid,nodev,noexec proc proc 2>/dev/null || mount --rbind /proc proc
 for file in {" ".join(_HIDDEN)}; do
     [ ! -e "proc/$file" ] || mount --bind "$nothing" "proc/$file"
@@ -83,6 +76,18 @@ ln -s fd/0 dev/stdin
 ln -s fd/1 dev/stdout
 ln -s fd/2 dev/stderr
 if mount -t devpts -o newinstance,ptmxmode=0666,mode=0620 devpts dev/pts 2>/dev/null; then ln -s pts/ptmx dev/ptmx; fi
+"""
+"""What gives the current directory, a tree, its /proc and /dev; `$nothing` is an empty file."""
+
+# $1: an empty file, $2: a folder that is to be in the tree at run/bootsmith/packages, or ""; the rest runs in the tree.
+# The tree becomes the root of its mount namespace by being moved over it: with no right to mount, nothing leads out.
+_INSIDE: Final = rf"""
+set -eu
+nothing=$1 packages=$2
+shift 2
+mount --bind "$TMPDIR" "$TMPDIR"
+cd "$TMPDIR"
+{MOUNTS}
 [ ! "$packages" ] || mount --bind "$packages" {OURS}/packages
 mount -n --move "$TMPDIR" /
 exec "$@"
@@ -91,6 +96,13 @@ exec "$@"
 # Variables, then --, then the program: they are not for the programs of the host that lead into the tree, which might
 # load or write what they say (LD_PRELOAD).
 _ENTER: Final = 'while [ "$1" != -- ]; do export "$1"; shift; done; shift; exec "$@"'
+
+PACK: Final = rf"""
+tar --create --file="$after" --format=pax --pax-option=delete=atime,delete=ctime,delete=mtime --numeric-owner \
+    --sort=name --sparse --one-file-system --acls --xattrs --xattrs-include=security.capability \
+    --xattrs-include='user.*' {" ".join(f"--exclude='./{place}/*'" for place in PLACES)} .
+"""
+"""What packs the current directory, a tree, as the tar `$after`."""
 
 # $1: the tree's tar, $2: the tar of it afterwards, $3: what runs inside, $4...: its words
 _MAKE: Final = rf"""
@@ -101,9 +113,7 @@ cd "$TMPDIR"
 tar --extract --file="$before" --numeric-owner --same-owner --same-permissions \
     --xattrs --xattrs-include=security.capability --xattrs-include='system.posix_acl_*'
 unshare --mount --pid --fork --kill-child -- sh -c "$inside" sh "$@" </dev/null
-tar --create --file="$after" --format=pax --pax-option=delete=atime,delete=ctime,delete=mtime --numeric-owner \
-    --sort=name --sparse --one-file-system --acls --xattrs --xattrs-include=security.capability \
-    --xattrs-include='user.*' {" ".join(f"--exclude='./{place}/*'" for place in PLACES)} .
+{PACK}
 """
 
 

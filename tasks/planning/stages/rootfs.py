@@ -8,8 +8,10 @@ from bootsmith.tasks.build.stage import NOTHING, Stage
 from bootsmith.tasks.inspection.disk_tree import DiskTreeParams
 from bootsmith.tasks.packages import bootstrap, request
 from bootsmith.tasks.packages import lock_parts as parts
+from bootsmith.tasks.packages.arch import bootstrap as arch
+from bootsmith.tasks.packages.arch import mirror
 from bootsmith.tasks.planning import layer_stack
-from bootsmith.tasks.recipe.model.source import Container, Debian, Directory, Disk, Erofs, Oci, Squashfs, Tar
+from bootsmith.tasks.recipe.model.source import Arch, Container, Debian, Directory, Disk, Erofs, Oci, Squashfs, Tar
 from bootsmith.tasks.tree import archive, lz4, ownership
 from bootsmith.tasks.tree.build_context import BuildContextParams
 from bootsmith.tasks.tree.container_build import TOOLS as ENGINE
@@ -62,6 +64,8 @@ def stage(recipe: Recipe, site: Site) -> Stage:
     match recipe.source:
         case Debian() as source:
             made = _installed(source, recipe, site)
+        case Arch() as source:
+            made = _of_arch(source, site)
         case Directory() as source:
             made = _packed(source, site)
         case Tar() as source:
@@ -99,6 +103,21 @@ def _installed(source: Debian, recipe: Recipe, site: Site) -> Stage:
         listings={"lock": "bootsmith.tasks.packages.lockfile:versions"},
         hints=request.hints(recipe),
         fetcher=request.FETCHER,
+        doc="base tree, as a tar",
+    )
+
+
+def _of_arch(source: Arch, site: Site) -> Stage:
+    return Stage(
+        "rootfs",
+        "bootsmith.tasks.packages.arch.bootstrap:run",
+        {"lock": site.lock},
+        {"tar": site.base.tar, "index": site.base.index},
+        arch.ArchParams(site.epoch).to_json(),
+        arch.TOOLS,
+        listings={"lock": "bootsmith.tasks.packages.lockfile:versions"},
+        hints=mirror.hints(source),
+        fetcher=mirror.FETCHER,
         doc="base tree, as a tar",
     )
 

@@ -17,7 +17,7 @@ from bootsmith.tasks.recipe.model.disk import Partition
 from bootsmith.tasks.recipe.model.layers import Files, Links, Overlay, Packages, Remove, Run, Script
 from bootsmith.tasks.recipe.model.outputs import Cidata, InitramfsOutput, Iso, KernelOutput
 from bootsmith.tasks.recipe.model.recipe import Recipe
-from bootsmith.tasks.recipe.model.source import Debian, Directory, Nothing
+from bootsmith.tasks.recipe.model.source import Arch, Debian, Directory, Nothing
 from bootsmith.tasks.recipe.model.tree_outputs import TreeOutput
 from bootsmith.tasks.recipe.text.problems import Finding, KeyPath
 
@@ -32,6 +32,15 @@ def _said(boot: Boot, name: Literal["kernel", "initrd"]) -> Iterator[tuple[KeyPa
         yield ("boot", "entries", entry.name, name) if own else ("boot", name), entry
 
 
+_NOTHING_ADDED = (
+    "no package can be added to a tree that is there already; "
+    "write auto, or name a kernel: a PATH, or {package:, path:}"
+)
+_NOT_INSTALLED: dict[type, str] = {
+    Arch: "Arch has several kernels; add one, such as linux, to source.arch.packages, and write auto",
+}
+
+
 def _kernel(recipe: Recipe) -> Iterable[Finding]:
     boot = recipe.boot
     starting = [*readers(boot.loader), *(name for name in boot.loader if name in ("efistub", "direct"))]
@@ -40,8 +49,7 @@ def _kernel(recipe: Recipe) -> Iterable[Finding]:
         if entry.kernel == "auto" and boot.protocol == "linux" and nothing:
             yield path, "there is no kernel in an empty tree; name one: a PATH, or {package:, path:}"
         if entry.kernel == "install" and boot.protocol == "linux" and not isinstance(recipe.source, Debian):
-            what = "no package can be added to a tree that is there already"
-            yield path, f"{what}; write auto, or name a kernel: a PATH, or {{package:, path:}}"
+            yield path, _NOT_INSTALLED.get(type(recipe.source), _NOTHING_ADDED)
         if entry.kernel == "none" and starting and not recipe.bootless:
             yield path, f"{' and '.join(starting)} would have nothing to start; write auto, or name a kernel"
     kept = boot_files.default(boot)

@@ -42,6 +42,24 @@ _DEBIAN = Section(
     model.Debian,
 )
 
+_ARCH = Section(
+    {
+        "packages": Key(
+            ListOf(words.PACMAN_PACKAGE, once=True), "what to install beside base, with all it depends on", []
+        ),
+        "mirror": Key(
+            words.URL, "where to fetch packages: the URL that core/os/x86_64 is below", derived="the host's pacman's"
+        ),
+        "snapshot": Key(words.DAY, "the state of a day, of a mirror that is Arch's archive", None),
+        "repositories": Key(ListOf(words.COMPONENT, once=True), "whose packages, the first first", ["core", "extra"]),
+        "keyring": Key(
+            FilePath("file"),
+            "the keys that sign the packages; beside NAME.gpg may stand NAME-trusted and NAME-revoked",
+            derived="the host's archlinux-keyring",
+        ),
+    },
+    model.Arch,
+)
 _DIRECTORY_TREE = Section(
     {
         "path": Key(FilePath("directory"), "the folder", required=True),
@@ -110,6 +128,7 @@ _DISK = Section(
 SOURCE = Choose(
     {
         "debian": Kind(_DEBIAN, "a tree installed from Debian's packages", model.Debian),
+        "arch": Kind(_ARCH, "a tree installed from Arch's packages, by pacman", model.Arch),
         "directory": Kind(_DIRECTORY_TREE, "a tree that is there already, modes as they are", model.Directory),
         "tar": Kind(
             _TAR_TREE,

@@ -36,6 +36,17 @@ class Debian:
 
 
 @dataclass(frozen=True, slots=True)
+class Arch:
+    """`source: arch`: a tree installed from Arch's packages; `snapshot` is a day, YYYY-MM-DD, of its archive."""
+
+    packages: tuple[str, ...]
+    mirror: str | None
+    snapshot: str | None
+    repositories: tuple[str, ...]
+    keyring: Path | None
+
+
+@dataclass(frozen=True, slots=True)
 class Directory:
     """`source: directory`: a tree that is there already; `owner` "root" makes everything root's.
 
@@ -113,4 +124,4 @@ class Nothing:
     """`source: none`: an empty tree."""
 
 
-Source: TypeAlias = Debian | Directory | Tar | Oci | Container | Erofs | Squashfs | Disk | Nothing
+Source: TypeAlias = Debian | Arch | Directory | Tar | Oci | Container | Erofs | Squashfs | Disk | Nothing

@@ -51,6 +51,10 @@ FILE_NAME = Str("FILENAME", r"[A-Za-z0-9_][^/\s]{0,199}", "a file's name", "leav
 SUITE = Str("STR", "[A-Za-z][A-Za-z0-9._/-]*", "a suite", "write its code name, like trixie")
 COMPONENT = Str("STR", "[A-Za-z][A-Za-z0-9._/-]*", "a component", "write one like main or contrib")
 PACKAGE = Str("PACKAGE", "[a-z0-9][a-z0-9+.-]+", "a package's name", "use lower-case letters, digits and + - .")
+PACMAN_PACKAGE = Str(
+    "PACKAGE", "[a-z0-9@_+][a-z0-9@._+-]*", "a package's name", "use lower-case letters, digits and @ . _ + -"
+)
+DAY = Str("DAY", r"20\d\d-[01]\d-[0-3]\d", "a day", "write it as 2025-08-09")
 URL = Str("URL", r"(?:https?|file)://[^\s\[\]]+", "a URL", "write one beginning https://, http:// or file://")
 HOST = Str("NAME", _HOST, "a host name", "use letters, digits and -, at most 64 of them, dots between the parts")
 USER = Str("NAME", "[a-z_][a-z0-9_-]{0,31}", "a user's name", "use lower-case letters, digits, _ and -, at most 32")

@@ -107,6 +107,8 @@ CODE = {
     "packages.sbom": f"packages.lockfile cache.files.temporary tree.installed_packages tools.os_release {MERGED}",
     "packages.bootstrap": f"packages.debs packages.lockfile cache.files.temporary tree.scratch tools.capacity "
     f"tree.installed_identities {FOREIGN}",
+    "packages.arch.bootstrap": "packages.arch.configuration packages.lockfile cache.files.temporary tree.outside "
+    f"tree.sandbox tree.scratch tree.merged_tar tree.installed_identities tools.capacity {FOREIGN}",
     "packages.lock_parts": "packages.lockfile cache.files.temporary",
     "packages.package_layer": f"packages.debs packages.lockfile cache.files.temporary "
     f"tree.installed_identities {INSIDE}",

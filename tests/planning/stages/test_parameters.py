@@ -33,6 +33,7 @@ from bootsmith.tasks.disk.tree_filesystem import TreeErofsParams, TreeExtParams,
 from bootsmith.tasks.inspection.disk_tree import DiskTreeParams
 from bootsmith.tasks.inspection.expectation import Expected
 from bootsmith.tasks.inspection.readback import CheckParams
+from bootsmith.tasks.packages.arch.bootstrap import ArchParams
 from bootsmith.tasks.packages.bootstrap import DebianParams
 from bootsmith.tasks.packages.package_files import ExtractionParams
 from bootsmith.tasks.packages.package_layer import PackagesParams
@@ -102,6 +103,7 @@ PARAMS: dict[str, type[Params]] = {
     "disk.tree_filesystem:run_squashfs": TreeSquashfsParams,
     "inspection.readback:check": CheckParams,
     "inspection.readback:run": Expected,
+    "packages.arch.bootstrap:run": ArchParams,
     "packages.bootstrap:run": DebianParams,
     "packages.package_files:run": ExtractionParams,
     "packages.package_layer:run": PackagesParams,
@@ -166,6 +168,8 @@ RECIPES = {
     "boot: {loader: direct, kernel: k, initrd: tree}\noutputs: [kernel]\n",
     "container": "source: {container: {file: k, target: a, args: {A: b}, images: {c: k}, network: true}}\n"
     "system: none\nboot: {loader: direct, kernel: k, initrd: tree}\noutputs: [kernel]\n",
+    "arch": "source: {arch: {mirror: 'file:///m', keyring: k}}\nsystem: none\n"
+    "boot: {loader: direct, kernel: k, initrd: tree}\noutputs: [kernel]\n",
     **{kind: OF_IMAGE.replace("KIND", kind) for kind in ("erofs", "squashfs", "disk")},
     "mach": "arch: i386\nsource: none\nsystem: none\ndisk: {partitions: {root: {fs: ext2, mount: /}}}\n"
     "boot: {loader: grub-bios, protocol: multiboot, kernel: {first: [k], as: /k}, modules: [{file: k, as: /m}]}\n",
