@@ -45,6 +45,8 @@ class Stage(NamedTuple):
     version. Only words about a change follow from it: it never enters the key."""
     carry: str | None = None
     """The output role whose previous file, where it may be had exclusively, is offered as `Context.previous`."""
+    settles: str | None = None
+    """The role of a source file, a lock, that goes by what the other inputs hold: a run brings it up to date first."""
     doc: str = ""
 
 

@@ -111,10 +111,12 @@ class StageAction(Action):
         self.session.remark_on_root()
         priority.lower(priority.asked())
         progress.start(self.name)
+        if self.stage.settles is not None:
+            self.session.settle(self.builder, self.stage)
         outcome = self.builder.ensure(
             self.stage,
             force=bool(self.session.invocation.options.get("always")),
-            seen=True,
+            seen=self.stage.settles is None,
             say=partial(progress.say, self.name),
             waiting=lambda holder: progress.tell(f"{self.name} waits for {holder}, which builds the same"),
         )

@@ -17,7 +17,7 @@ from bootsmith.tasks.recipe.model.disk import Partition
 from bootsmith.tasks.recipe.model.layers import Files, Links, Overlay, Packages, Remove, Run, Script
 from bootsmith.tasks.recipe.model.outputs import Cidata, InitramfsOutput, Iso, KernelOutput
 from bootsmith.tasks.recipe.model.recipe import Recipe
-from bootsmith.tasks.recipe.model.source import Debian, Directory, Nothing
+from bootsmith.tasks.recipe.model.source import Directory, Nothing
 from bootsmith.tasks.recipe.model.tree_outputs import TreeOutput
 from bootsmith.tasks.recipe.text.problems import Finding, KeyPath
 
@@ -39,9 +39,9 @@ def _kernel(recipe: Recipe) -> Iterable[Finding]:
     for path, entry in _said(boot, "kernel"):
         if entry.kernel == "auto" and boot.protocol == "linux" and nothing:
             yield path, "there is no kernel in an empty tree; name one: a PATH, or {package:, path:}"
-        if entry.kernel == "install" and boot.protocol == "linux" and not isinstance(recipe.source, Debian):
-            what = "no package can be added to a tree that is there already"
-            yield path, f"{what}; write auto, or name a kernel: a PATH, or {{package:, path:}}"
+        if entry.kernel == "install" and boot.protocol == "linux" and isinstance(recipe.source, Nothing):
+            what = "an empty tree has no package manager to install one"
+            yield path, f"{what}; name a kernel: a PATH, or {{package:, path:}}"
         if entry.kernel == "none" and starting and not recipe.bootless:
             yield path, f"{' and '.join(starting)} would have nothing to start; write auto, or name a kernel"
     kept = boot_files.default(boot)
