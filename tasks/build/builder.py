@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 from bootsmith.cache.digest import key as keys
 from bootsmith.cache.files.temporary import sweep, write
+from bootsmith.cache.files.walk import occupied
 from bootsmith.cache.store import record as records
 from bootsmith.tasks.build import folders, leftovers
 from bootsmith.tasks.build import workdir as workdirs
@@ -257,6 +258,4 @@ class Builder:
 
     def occupied(self, stage: Stage) -> int:
         """Bytes a stage's outputs occupy on disk."""
-        return sum(
-            workdirs.occupied(path) if stage.folders else path.stat().st_blocks * 512 for path in stage.outputs.values()
-        )
+        return sum(occupied(path) if stage.folders else path.stat().st_blocks * 512 for path in stage.outputs.values())

@@ -84,6 +84,8 @@ class _Forecaster:
         return ()
 
     def _forecast(self, stage: Stage) -> Forecast:
+        if stage.settles is not None and not stage.inputs[stage.settles].exists():
+            return self._unsettled(stage, stage.inputs[stage.settles].name)
         status = self._builder.freshness.examine(stage, self._expected)
         forced = self._forced(stage)
         result = self._result(stage, status)
@@ -104,6 +106,12 @@ class _Forecaster:
             space=cost.space if cost else None,
             fails=self._failure(stage, status, restored=restored),
         )
+
+    def _unsettled(self, stage: Stage, lock: str) -> Forecast:
+        """Return the forecast of a stage whose lock file the run makes first."""
+        self._unknown[stage.name] = True
+        reason = Reason("lock", lock, f"there is no {lock} yet: its packages are resolved once the tree is there")
+        return Forecast(stage.name, "build", (reason,))
 
     def _result(self, stage: Stage, status: Status) -> Mapping[str, Mapping[str, Any]] | None:
         """Return what a stage's key gives, where that is known."""

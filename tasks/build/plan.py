@@ -11,6 +11,9 @@ from bootsmith.tasks.build.stage import NOTHING, Json, Stage
 if TYPE_CHECKING:
     from bootsmith.tasks.build.secret import Secret
 
+BEGINNING = 315_532_800
+"""1 January 1980, the first day that FAT can tell: when everything was made in an image that needs no package."""
+
 
 class Plan(NamedTuple):
     """The stages of one image, producers before consumers, and the folder `build`, absolute, where they are made.

@@ -48,6 +48,8 @@ class Stage(NamedTuple):
     """The output role whose previous file, where it may be had exclusively, is offered as `Context.previous`."""
     folders: bool = False
     """Whether its outputs are folders, all that is in them included; such are not stored."""
+    settles: str | None = None
+    """The role of a source file, a lock, that goes by what the other inputs hold: a run brings it up to date first."""
     doc: str = ""
 
 

@@ -29,9 +29,10 @@ def tell_outputs(builder: Builder, top: Path, progress: Progress) -> None:
         found = path.stat()
         size, occupied = found.st_size, found.st_blocks * 512
         if path.is_dir():
-            from bootsmith.tasks.build import folders, workdir
+            from bootsmith.cache.files import walk
+            from bootsmith.tasks.build import folders
 
-            size, occupied = folders.weight(path), workdir.occupied(path)
+            size, occupied = folders.weight(path), walk.occupied(path)
         shown = path.relative_to(top) if path.is_relative_to(top) else path
         progress.tell(f"{shown}  {human(size)}, {human(occupied)} on disk")
 

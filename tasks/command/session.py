@@ -28,12 +28,12 @@ from bootsmith.tasks.planning.remembered import RememberedPlan
 
 if TYPE_CHECKING:
     from bootsmith.tasks.build.secret import Secret
+    from bootsmith.tasks.build.stage import Stage
     from bootsmith.tasks.packages.lockfile import LockFile
     from bootsmith.tasks.recipe.model.recipe import Recipe
 
 NOTHING: Mapping[str, str] = {}
-BEGINNING = 315_532_800
-"""1 January 1980, the first day that FAT can tell: when everything was made in an image that needs no package."""
+BEGINNING = plans.BEGINNING
 
 _WORDS = {"disk.size": "disk_size", "--output": "output"}
 """The options of `image` that are laid over its recipe, by the words that say the same."""
@@ -267,6 +267,30 @@ class Session:
             self._awaits[file] = f"{path.name} no longer fits the recipe ({reason}): it is resolved again first"
         return locked
 
+    def settle(self, builder: Builder, stage: Stage) -> None:
+        """Bring the lock file up to date that a stage reads, now that all else it reads is there.
+
+        Raises RecipeError, StageError.
+        """
+        from bootsmith.tasks.packages import renewal, tree_lock
+
+        status, lock = stage.inputs[tree_lock.STATUS], stage.inputs[str(stage.settles)]
+        renewal.settle(self._of(builder), lock, status, self.identities.store, self.progress.tell, locked=self.locked)
+        builder.freshness.touch(stage)
+
+    def _of(self, builder: Builder) -> Recipe:
+        """Return the recipe that a builder's plan was made of."""
+        file = next(file for file, each in self._builders.items() if each is builder)
+        if file not in self._recipes:
+            self._recipes[file] = self._load(file, NOTHING)
+        return self._recipes[file]
+
+    def _prepare(self, builder: Builder) -> None:
+        """Read the recipe before stages run side by side, where one of them will ask for it: it is read in a folder."""
+        asks = [stage for stage in builder.plan.stages if stage.settles is not None]
+        if asks and self.invocation.runs and not all(builder.status(stage).fresh for stage in asks):
+            self._of(builder)
+
     def _remembered(self, file: Path) -> RememberedPlan:
         asked: dict[str, keys.Value] = {
             "file": str(file),
@@ -301,6 +325,7 @@ class Session:
         lock.acquire(waiting=lambda holder: self.progress.tell(f"waiting for {holder}, which builds here"))
         self._locks[builder.plan.build] = lock
         builder.open()
+        self._prepare(builder)
         other = builder.claim() if self.invocation.runs else None
         if other:
             self.progress.tell(

@@ -39,10 +39,12 @@ def make(session: Session, builder: Builder, stage: Stage, name: str) -> None:
     session.remark_on_root()
     priority.lower(priority.asked())
     progress.start(name)
+    if stage.settles is not None:
+        session.settle(builder, stage)
     outcome = builder.ensure(
         stage,
         force=bool(session.invocation.options.get("always")),
-        seen=True,
+        seen=stage.settles is None,
         say=partial(progress.say, name),
         waiting=lambda holder: progress.tell(f"{name} waits for {holder}, which builds the same"),
     )

@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Final
 
-from bootsmith.tasks.recipe.model.layers import Files, Links, Overlay, Packages, Run, Script
+from bootsmith.tasks.recipe import tree_packages
+from bootsmith.tasks.recipe.model.layers import Files, Links, Overlay, Run, Script
 from bootsmith.tasks.recipe.model.source import Debian
 from bootsmith.tasks.tree.installed_kernel import PATTERNS
 
@@ -23,29 +24,36 @@ DEBIAN: Final[Mapping[str, str]] = {"amd64": "linux-image-amd64", "i386": "linux
 """Debian's kernel for any machine of an architecture; that of i386 needs no PAE."""
 SMALLER: Final[Mapping[str, str]] = {"amd64": "linux-image-cloud-amd64"}
 """Its kernel for virtual machines only."""
+UBUNTU: Final = "linux-image-generic"
+MAKERS: Final = ("initramfs-tools",)
+"""What comes with a kernel that is added to a tree, for an initrd to be made there."""
 FACT: Final = "kernel"
 """The lock file's line."""
 
-_BY_DEBIAN: Final = re.compile(r"linux-image-(?!.*-(dbg|signed-template)$)")
 _BY_OTHERS: Final = re.compile(r"(?!.*(headers|-dev|-doc|-dbg|-libc|-source|-tools))(linux-|(.*-)?kernel(-|$))")
 
 
 def name(recipe: Recipe) -> str:
     """Return what the kernel of a recipe's distribution is called."""
-    return DEBIAN[recipe.arch]
+    return of("debian", recipe.arch)
+
+
+def of(distribution: str, arch: str) -> str:
+    """Return what the kernel of a distribution is called that a tree says it is of."""
+    return UBUNTU if distribution == "ubuntu" else DEBIAN[arch]
 
 
 def is_asked(recipe: Recipe) -> bool:
     """Tell whether the recipe wants the distribution's kernel wherever there is none."""
     asked = isinstance(recipe.source, Debian) and any(each.kernel == "install" for each in recipe.boot.entries.values())
-    layers = (layer for layer in recipe.layers if isinstance(layer, Packages))
-    return asked and not any(_BY_DEBIAN.match(name) for layer in layers for name in layer.install)
+    return asked and not tree_packages.names_kernel(recipe)
 
 
 def is_among(packages: Iterable[Package]) -> bool:
     """Tell whether one of some packages brings a kernel; of a repository that is not Debian's, whether it may."""
     return any(
-        _BY_DEBIAN.match(package.name) or (package.role.startswith("extra") and _BY_OTHERS.match(package.name))
+        tree_packages.KERNEL.match(package.name)
+        or (package.role.startswith("extra") and _BY_OTHERS.match(package.name))
         for package in packages
     )
 

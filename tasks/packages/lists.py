@@ -49,6 +49,9 @@ class Release:
     source: Debian | None
     files: tuple[PackageFile, ...]
     security: bool = True
+    key: str = "source.debian"
+    """The section of the recipe that says where its packages come from."""
+    distribution: str = "debian"
 
     @property
     def components(self) -> tuple[str, ...]:
@@ -147,10 +150,16 @@ def _noted(file: Path) -> list[Repository]:
 def _keyrings(release: Release) -> list[Path]:
     if release.source and release.source.keyring:
         return [release.source.keyring]
+    if release.distribution != "debian":
+        whose = release.distribution.capitalize()
+        raise StageError(
+            f"the keys that {whose} signs its releases with are not known here",
+            f"Let {release.key}.keyring name a file of them: {whose}'s package {release.distribution}-keyring has it.",
+        )
     try:
         keyring = host.find("debian-archive-keyring")
     except ToolMissing as error:
-        also = " Or let source.debian.keyring name a file of them." if release.source else ""
+        also = f" Or let {release.key}.keyring name a file of them." if release.source else ""
         raise ToolMissing(
             "the keys that Debian signs its releases with are not on this host", f"{error.hint}{also}"
         ) from error
@@ -186,14 +195,14 @@ def _refuse_torn(release: Release, torn: Repository) -> NoReturn:
 def _otherwise(release: Release, torn: Repository) -> str:
     if torn.role == SECURITY and release.source is None:
         return "Or name another mirror in this host's apt sources, or write security: false beside the files' package:."
-    return without(release.source if torn.role == SECURITY else None)
+    return without(release.source if torn.role == SECURITY else None, release.key)
 
 
-def without(source: Debian | None) -> str:
+def without(source: Debian | None, key: str = "source.debian") -> str:
     """Return what else can be done where a mirror fails; of a release's security archive, given whose it is."""
     if source is None:
-        return "Or name another mirror: source.debian.mirror, or this host's apt sources."
-    return "Or name another mirror (source.debian.mirror), or do without such updates: source.debian.security: false."
+        return f"Or name another mirror: {key}.mirror, or this host's apt sources."
+    return f"Or name another mirror ({key}.mirror), or do without such updates: {key}.security: false."
 
 
 def _try_next(wanted: Mapping[str, list[str]], absent: Repository) -> bool:
@@ -208,18 +217,18 @@ def _refuse_update(
     recipe: Recipe, release: Release, repositories: Sequence[Repository], absent: Repository | None, said: str
 ) -> NoReturn:
     suite = release.suite
-    key = "source.debian.suite" if release.source else "suite"
+    key = f"{release.key}.suite" if release.source else "suite"
     main = repositories[0].uri
     reasons = "\n".join(dict.fromkeys(line for line in said.splitlines() if line.startswith(("E:", "W:", "Err:"))))
     if any(sign in said for sign in _OFFLINE):
         raise StageError(
             f"the package lists of {suite} cannot be fetched: {main} cannot be reached\n{reasons}",
-            "Check the network and the proxy settings, or let source.debian.mirror name another mirror.",
+            f"Check the network and the proxy settings, or let {release.key}.mirror name another mirror.",
         )
     if absent and absent.role == SECURITY:
         raise StageError(
             f"no security archive of {suite} was found, neither in this host's apt sources nor at {absent.uri}",
-            "Set source.debian.security to false to build without security updates.",
+            f"Set {release.key}.security to false to build without security updates.",
         )
     if absent and absent.role == repositories[0].role:
         from bootsmith.tasks.recipe.text.problems import suggest
@@ -233,7 +242,7 @@ def _refuse_update(
     if any(sign in said for sign in _NO_KEY):
         raise StageError(
             f"the package lists of {suite} are not signed by a key in the keyring\n{reasons}",
-            "Install a newer debian-archive-keyring, or let source.debian.keyring name a file that has the key.",
+            f"Install a newer debian-archive-keyring, or let {release.key}.keyring name a file that has the key.",
         )
     raise StageError(f"the package lists of {suite} cannot be read\n{reasons or said}", "Try again, or another mirror.")
 

@@ -47,22 +47,27 @@ def find(
     extras: Sequence[str] = (),
     etc: Path = Path("/etc/apt"),
     settings: Mapping[str, str] | None = None,
+    *,
+    key: str = "source.debian",
+    distribution: str = "debian",
 ) -> Mirrors:
     """Return the mirrors for a recipe's packages. Raises StageError where neither recipe nor host names one.
 
-    `own` is the recipe's mirror, `extras` the URIs of its further repositories. `settings` are apt's of this host,
-    asked of apt-config when they are not given.
+    `own` is the recipe's mirror, named in the section `key`, `extras` the URIs of its further repositories. `settings`
+    are apt's of this host, asked of apt-config when they are not given.
     """
     sources = tuple(host_sources(etc))
-    main = (own,) if own else tuple(archives(sources))
+    main = (own,) if own else tuple(archives(sources)) if distribution == "debian" else ()
     if not main:
         raise StageError(
-            f"no mirror of Debian is known: the apt sources of this host ({etc}) name none",
-            "Set source.debian.mirror to the URL of one.",
+            f"no mirror of {distribution.capitalize()} is known: the apt sources of this host ({etc}) name none",
+            f"Set {key}.mirror to the URL of one.",
         )
     siblings = tuple(uri.rstrip("/") + "-security" for uri in main[:1])
     known = tuple(securities(sources))
     security = siblings + known if own else known or siblings
+    if key != "source.debian":  # whose tree it is, fetching is not told; an Ubuntu has security updates on any mirror
+        security = main if distribution == "ubuntu" else (*security, *main)
     uris = {MAIN: main, UPDATES: main, SECURITY: tuple(dict.fromkeys(security))}
     for number, uri in enumerate(extras, 1):
         uris[extra(number)] = (uri,)

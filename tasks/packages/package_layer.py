@@ -84,6 +84,9 @@ def run(ctx: Context) -> None:
     params, tree = PackagesParams.of(ctx), tree_below(ctx)
     lock = lockfile.read(ctx.inputs["lock"])
     wanted = next(iter(lock.layers.values()))
+    if not (wanted.packages or wanted.removed or params.preseed):
+        with layer.LayerWriter(ctx.outputs["tar"], ctx.outputs["index"], params.epoch):
+            return
     _check(tree, params)
     began = int(time.time())
     after = sandbox.run(ctx, tree, _work(ctx, wanted, lock.request.get("suite", ""), params))

@@ -4,23 +4,26 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bootsmith.cache.errors import Unwritable
 from bootsmith.cache.files import temporary
+from bootsmith.tasks.build.plan import BEGINNING
 from bootsmith.tasks.errors import RecipeError, StageError
-from bootsmith.tasks.packages import debs, downloads, lists, mirrors, request, resolution
+from bootsmith.tasks.packages import debs, downloads, lists, mirrors, request, resolution, tree_lock, tree_status
 from bootsmith.tasks.packages.arch import resolution as arch
 from bootsmith.tasks.packages.lockfile import Change, LockFile, Package, changes, read, write
 from bootsmith.tasks.packages.mirrors import Mirrors
+from bootsmith.tasks.recipe import tree_packages
 from bootsmith.tasks.recipe.model.source import Arch, Debian
 from bootsmith.tasks.recipe.values.files import packaged
 
 if TYPE_CHECKING:
     from bootsmith.cache.store.store import Store
+    from bootsmith.tasks.packages.tree_status import TreeStatus
     from bootsmith.tasks.recipe.model.recipe import Recipe
 
 
@@ -74,6 +77,140 @@ def update(
     return changes(old, new)
 
 
+def settle(
+    recipe: Recipe, path: Path, status: Path, store: Store, say: Callable[[str], None], *, locked: bool = False
+) -> None:
+    """Have the lock fit the tree whose `status` is in that file, for packages on top: resolved where it does not.
+
+    Raises RecipeError for a tree that none can be put on, and as `ensure`.
+    """
+    tree = _status(recipe, status)
+    names = [each.name for each in request.layers_on_tree(recipe)]
+    old = read(path) if path.exists() else None
+    if old is None:
+        _refuse_locked(f"there is no {path.name}", locked=locked)
+        say(f"{path.name}: resolving the packages of {recipe.name}")
+    else:
+        reason = tree_lock.stale(old, request.on_tree(recipe), tree_lock.digest(tree, names), names)
+        if reason is None:
+            return
+        _refuse_locked(f"{path.name} no longer fits ({reason})", locked=locked)
+        say(f"{path.name}: no longer fits ({reason}): resolving again")
+    _renew_on_tree(recipe, path, old, tree, store, say)
+
+
+def update_on_tree(  # noqa: PLR0917  as update, and settle
+    recipe: Recipe,
+    path: Path,
+    status: Path,
+    store: Store,
+    say: Callable[[str], None],
+    only: Sequence[str] = (),
+    *,
+    locked: bool = False,
+) -> list[Change]:
+    """Resolve the packages on top of a tree again and write them down; return what changed. `only` is as for update."""
+    tree = _status(recipe, status)
+    _refuse_locked(f"{path.name} is not to change", locked=locked)
+    try:
+        old = read(path) if path.exists() else None
+    except StageError:
+        old = None
+    if only:
+        names = [each.name for each in request.layers_on_tree(recipe)]
+        fits = old and not tree_lock.stale(old, request.on_tree(recipe), tree_lock.digest(tree, names), names)
+        if not fits:
+            raise StageError(f"there is no {path.name} that fits yet", "Resolve all of it first: `doit update`.")
+    return changes(old, _renew_on_tree(recipe, path, old, tree, store, say, only=only, refresh=True))
+
+
+def _status(recipe: Recipe, file: Path) -> TreeStatus:
+    """Return what a tree has. Raises RecipeError where the recipe's packages cannot come on top of it."""
+    status = tree_status.read(file)
+    suite = recipe.archive.suite or status.suite
+    if status.refusal:
+        why = status.refusal
+    elif status.distribution not in resolution.COMPONENTS:
+        known = " and ".join(each.capitalize() for each in resolution.COMPONENTS)
+        why = f"the tree is of {status.distribution or 'no distribution that it names'}; of {known} packages are known"
+    elif status.arch != recipe.arch:
+        why = f"the tree is for {status.arch}, and the recipe's arch is {recipe.arch}"
+    elif not suite:
+        why = "the tree's os-release names no release (VERSION_CODENAME), and archive.suite does not either"
+    else:
+        return status
+    layer = next(iter(request.layers(recipe)), None)
+    if tree_packages.adds_kernel(recipe):
+        key, word, what = "boot.kernel", "install", "name a kernel: a PATH, or {package:, path:}"
+    else:
+        assert layer is not None, "else nothing comes on top"
+        key, word, what = "layers.packages", [*layer.install, *layer.remove, "packages"][0], "leave the layer out"
+    raise request.mistake(recipe, word, key, f"{why}; {what}, or write run: with the tree's own package manager")
+
+
+def _renew_on_tree(  # noqa: PLR0917  as update_on_tree
+    recipe: Recipe,
+    path: Path,
+    old: LockFile | None,
+    tree: TreeStatus,
+    store: Store,
+    say: Callable[[str], None],
+    *,
+    only: Sequence[str] = (),
+    refresh: bool = False,
+) -> LockFile:
+    """Resolve what comes on top of a tree, and write it down: the rest of the lock stays, and so does its date."""
+    layers = [each.name for each in request.layers_on_tree(recipe)]
+    begins = request.request(recipe)
+    rest = old if old is not None and begins else LockFile({}, BEGINNING)
+    digest = tree_lock.digest(tree, layers)
+    asked = request.on_tree(recipe)
+    alike = old is not None and old.request.get("tree") == digest and _but_layers(old.request) == _but_layers(asked)
+    archive = recipe.archive
+    found = mirrors.find(
+        archive.mirror,
+        [each.uri for each in archive.repositories],
+        key=request.ARCHIVE,
+        distribution=tree.distribution,
+    )
+    control = _control(store, found, say)
+
+    def resolved(folder: Path, kept: LockFile | None, *, newest: bool) -> LockFile:
+        if only and old is not None:
+            new = resolution.resolve_packages(recipe, old, only, found, folder, say, control, tree)
+        else:
+            said, added = resolution.resolve_on_tree(
+                recipe,
+                tree,
+                kept,
+                found,
+                folder,
+                say,
+                control,
+                refresh=newest,
+            )
+            facts = {key: value for key, value in rest.request.items() if key in begins}
+            new = LockFile(facts | said | {"tree": digest}, rest.date, (), rest.files, added)
+        _check_there(recipe, new, store, found, all_roles=not newest)
+        return new
+
+    with _lists_folder(store) as folder:
+        ways = [(old, False), (old, True)] if alike else [] if old is None else [(None, False)]
+        for kept, newest in ways if not refresh else ():
+            with suppress(RecipeError, StageError):
+                new = resolved(folder, kept, newest=newest)
+                break
+        else:
+            new = resolved(folder, None, newest=True)
+    write(path, new)
+    return new
+
+
+def _but_layers(request: Mapping[str, str]) -> dict[str, str]:
+    facts = ("arch", "components", "recommends", "security", "release")
+    return {key: value for key, value in request.items() if key in facts or key.startswith("repository")}
+
+
 def _refuse_locked(what: str, *, locked: bool) -> None:
     """Refuse to resolve where lock files are only read. Raises StageError."""
     said = os.environ.get(LOCKED, "no")
@@ -100,16 +237,9 @@ def _renew(
 
     Of `only` some packages, no others.
     """
-
-    def control(package: Package) -> bytes:
-        deb = downloads.fetch([package.download], store, lambda: found, say)[package.sha256]
-        told = debs.control(deb)
-        if told is None:
-            raise StageError(f"{package.name} {package.version}: it is packed by zstd", "Run `doit update`.")
-        return told
-
     try:
         found = Mirrors({}) if isinstance(recipe.source, Arch) else mirrors.find(*request.mirrors(recipe))
+        control = _control(store, found, say)
         with _lists_folder(store) as folder:
             if isinstance(recipe.source, Arch):
                 new = _of_arch(recipe, recipe.source, store, folder, say, only)
@@ -123,6 +253,9 @@ def _renew(
                 _check_there(recipe, new, store, found)
     except StageError as error:
         raise _without(recipe, error) from error
+    if old is not None and tree_packages.wanted(recipe) and "tree" in old.request:  # it has that tree's packages too
+        said = {key: value for key, value in old.request.items() if request.is_on_tree(key)}
+        new = dataclasses.replace(new, request={**new.request, **said}, layers=old.layers)
     if old is not None and dataclasses.replace(new, date=old.date) == old:
         new = old  # a later release with the same packages: nothing changes, time stamps neither
     write(path, new)
@@ -145,6 +278,19 @@ def _of_arch(  # noqa: PLR0917  as _renew
     of_files = resolution.resolve(recipe, found, folder, say)
     _check_there(recipe, of_files, store, found)
     return dataclasses.replace(tree, date=max(tree.date, of_files.date), files=of_files.files)
+
+
+def _control(store: Store, found: Mirrors, say: Callable[[str], None]) -> Callable[[Package], bytes]:
+    """Return what gives the control file of a package, fetched where it is missing."""
+
+    def control(package: Package) -> bytes:
+        deb = downloads.fetch([package.download], store, lambda: found, say)[package.sha256]
+        told = debs.control(deb)
+        if told is None:
+            raise StageError(f"{package.name} {package.version}: it is packed by zstd", "Run `doit update`.")
+        return told
+
+    return control
 
 
 @contextmanager
@@ -189,11 +335,12 @@ def _check_there(recipe: Recipe, lock: LockFile, store: Store, found: Mirrors, *
     if gone := downloads.gone(list(dict.fromkeys(added)), store, found):
         names = ", ".join(package.title for package in gone)
         places = ", ".join(dict.fromkeys(uri for package in gone for uri in found.uris[package.role]))
+        key = request.ARCHIVE if tree_packages.wanted(recipe) else "source.debian"
         of_security = any(package.role == mirrors.SECURITY for package in gone)
         source = recipe.source if of_security and isinstance(recipe.source, Debian) else None
         raise StageError(
             f"{names}: in the package lists of {places}, and not there: it is amid an update, or drops the release",
-            f"Try again later. {lists.without(source)}",
+            f"Try again later. {lists.without(source, key)}",
         )
 
 

@@ -11,16 +11,22 @@ from bootsmith.cache.display import shown
 from bootsmith.tasks.errors import RecipeError
 from bootsmith.tasks.packages import kernel_package
 from bootsmith.tasks.packages.loader_packages import packages
+from bootsmith.tasks.recipe import tree_packages
 from bootsmith.tasks.recipe.model.layers import Packages
 from bootsmith.tasks.recipe.model.source import Arch, Debian
 from bootsmith.tasks.recipe.values.files import packaged
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from bootsmith.tasks.build.stage import Json
     from bootsmith.tasks.packages.lockfile import LockFile
     from bootsmith.tasks.recipe.model.recipe import Recipe
+    from bootsmith.tasks.recipe.model.source import Repository
 
 
+ARCHIVE: Final = "archive"
+"""The section that says where packages come from on top of such a tree."""
 FETCHER: Final = "bootsmith.tasks.packages.downloads:supply"
 """What a stage that fetches packages names as its fetcher, with `hints`."""
 
@@ -50,17 +56,56 @@ def request(recipe: Recipe) -> dict[str, str]:
         "recommends": _yes(debian.recommends),
         "security": _yes(debian.security),
     }
-    for number, layer in enumerate(layers(recipe), 1):
-        found[f"layer{number}"] = " ".join(
-            [
-                layer.name,
-                *(f"+{name}" for name in sorted(layer.install)),
-                *(f"-{name}" for name in sorted(layer.remove)),
-            ]
-        )
-    for number, each in enumerate(debian.repositories, 1):
-        found[f"repository{number}"] = json.dumps([each.uri, each.suite, *each.components])
-    return found | of_files
+    found |= {f"layer{number}": _layer(layer) for number, layer in enumerate(layers(recipe), 1)}
+    return found | _repositories(debian.repositories) | of_files
+
+
+def on_tree(recipe: Recipe) -> dict[str, str]:
+    """Return all of a recipe that decides which packages come on top of a tree that says itself what it has.
+
+    Nothing where none do. What the tree decides stands in the lock file beside it, see `OF_TREE`.
+    """
+    if not tree_packages.wanted(recipe):
+        return {}
+    archive = recipe.archive
+    found = {
+        "arch": recipe.arch,
+        "components": " ".join(archive.components or ()),
+        "recommends": _yes(archive.recommends),
+        "security": _yes(archive.security),
+        "release": archive.suite or "",
+    }
+    found |= {f"layer{number}": _layer(layer) for number, layer in enumerate(layers_on_tree(recipe), 1)}
+    return {key: value for key, value in (found | _repositories(archive.repositories)).items() if value}
+
+
+OF_TREE: Final = ("tree", "distribution", "suite", kernel_package.FACT)
+"""What a lock says beside that: what was installed, by its digest, whose tree it is, and the kernel that was added."""
+
+
+def is_on_tree(fact: str) -> bool:
+    """Tell whether a lock says something so called of packages on top of a tree."""
+    known = ("arch", "components", "recommends", "security", "release", *OF_TREE)
+    return fact in known or fact.startswith(("layer", "repository"))
+
+
+def layers_on_tree(recipe: Recipe) -> list[Packages]:
+    """Return the layers of packages on top of such a tree, the lowest first: that of a kernel names none yet."""
+    added = [Packages(tree_packages.LAYER, (), (), ())] if tree_packages.adds_kernel(recipe) else []
+    return [*added, *layers(recipe)]
+
+
+def _layer(layer: Packages) -> str:
+    return " ".join(
+        [layer.name, *(f"+{name}" for name in sorted(layer.install)), *(f"-{name}" for name in sorted(layer.remove))]
+    )
+
+
+def _repositories(repositories: Sequence[Repository]) -> dict[str, str]:
+    return {
+        f"repository{number}": json.dumps([each.uri, each.suite, *each.components])
+        for number, each in enumerate(repositories, 1)
+    }
 
 
 def _of_arch(source: Arch) -> dict[str, str]:
@@ -84,7 +129,10 @@ def _yes(value: bool) -> str:
 def stale(lock: LockFile, recipe: Recipe) -> str | None:
     """Return why a lock no longer fits the recipe, or None where it does."""
     wanted = _wanted(lock, recipe)
+    apart = tree_packages.wanted(recipe)  # of what is on top of a tree its stage tells, once the tree is there
     for key in {**wanted, **lock.request}:
+        if apart and is_on_tree(key):
+            continue
         before, now = lock.request.get(key, ""), wanted.get(key, "")
         if before == now:
             continue
@@ -123,7 +171,13 @@ def mirrors(recipe: Recipe) -> tuple[str | None, list[str]]:
 def hints(recipe: Recipe) -> dict[str, Json]:
     """Return the hints of a stage that fetches packages."""
     own, extras = mirrors(recipe)
-    return {"mirror": own, "extras": extras}
+    return {"mirror": own, "extras": extras, "key": "source.debian"}
+
+
+def hints_on_tree(recipe: Recipe) -> dict[str, Json]:
+    """Return the hints of a stage that fetches packages for the top of a tree that says itself what it has."""
+    archive = recipe.archive
+    return {"mirror": archive.mirror, "extras": [each.uri for each in archive.repositories], "key": ARCHIVE}
 
 
 def mistake(recipe: Recipe, word: str, key: str, what: str) -> RecipeError:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import unquote
@@ -19,11 +20,13 @@ from bootsmith.tasks.packages.loader_packages import packages
 from bootsmith.tasks.packages.lockfile import LayerPackages, LockFile, Package
 from bootsmith.tasks.packages.mirrors import Mirrors
 from bootsmith.tasks.packages.request import mistake
+from bootsmith.tasks.recipe import tree_packages
 from bootsmith.tasks.recipe.model.files import PackageFile
 from bootsmith.tasks.recipe.model.layers import Packages
 from bootsmith.tasks.recipe.model.source import Debian
 
 if TYPE_CHECKING:
+    from bootsmith.tasks.packages.tree_status import TreeStatus
     from bootsmith.tasks.recipe.model.recipe import Recipe
 
 _PRIORITIES: Final = {
@@ -34,6 +37,8 @@ _PRIORITIES: Final = {
 }
 
 
+COMPONENTS: Final[Mapping[str, tuple[str, ...]]] = {"debian": ("main",), "ubuntu": ("main", "universe")}
+"""The distributions whose packages can be put on top of a tree, and what of their archives is asked."""
 _ALL: Final = "Resolve all packages: `doit update`."
 
 
@@ -65,9 +70,10 @@ def resolve(
             if release.source:
                 packages = _tree(recipe, release, apt, known)
                 if kernel_package.is_asked(recipe) and not kernel_package.is_among(packages):
-                    added[kernel_package.FACT] = _kernel(recipe, release, known)
+                    added[kernel_package.FACT] = _kernel(recipe, release, known, kernel_package.name(recipe))
                     packages = _tree(recipe, release, apt, known, [*added.values()])
-                layers = _layers(recipe, release.source, Installed(apt, packages, control), known)
+                tree, asked = Installed(apt, packages, control), request.request(recipe)
+                layers = _layers(recipe, request.layers(recipe), asked, release.source, tree, known)
             for file in release.files:
                 files[file.key] = _file(recipe, file, apt, known)
             dates.append(lists.date(apt.folder / "lists"))
@@ -94,9 +100,61 @@ def resolve_layers(  # noqa: PLR0917  as resolve, on top of what is kept
     with lists.held(recipe, release, mirrors, cache, say, refresh=refresh) as (apt, repositories):
         say(f"resolving the layers of {recipe.name}")
         known = Known(apt, repositories)
-        layers = _layers(recipe, release.source, Installed(apt, kept.packages, control), known, kept)
+        tree, asked = Installed(apt, kept.packages, control), request.request(recipe)
+        layers = _layers(recipe, request.layers(recipe), asked, release.source, tree, known, kept)
     added = {key: value for key, value in kept.request.items() if key == kernel_package.FACT}
     return LockFile(request.request(recipe) | added, kept.date, kept.packages, kept.files, layers)
+
+
+def resolve_on_tree(  # noqa: PLR0917  as resolve, on top of what is kept
+    recipe: Recipe,
+    status: TreeStatus,
+    kept: LockFile | None,
+    mirrors: Mirrors,
+    cache: Path,
+    say: Callable[[str], None],
+    control: Callable[[Package], bytes],
+    *,
+    refresh: bool,
+) -> tuple[dict[str, str], dict[str, LayerPackages]]:
+    """Return what layers of packages come to on a tree that says itself what it has, and what the lock says of it.
+
+    Layers of `kept`, which was resolved on the same tree, stay below the first one that changed; `refresh` is as for
+    `resolve_layers`. Raises RecipeError, StageError, ToolMissing.
+    """
+    release = _release_of(recipe, status)
+    debian = release.source
+    assert debian is not None, "of this release the layers are made"
+    asked, specs, added = request.on_tree(recipe), request.layers_on_tree(recipe), dict[str, str]()
+    with lists.held(recipe, release, mirrors, cache, say, refresh=refresh) as (apt, repositories):
+        say(f"resolving the packages on top of the tree of {recipe.name}")
+        known = Known(apt, repositories)
+        if tree_packages.adds_kernel(recipe) and not status.kernel:
+            kernel = _kernel(recipe, release, known, kernel_package.of(status.distribution, recipe.arch))
+            added[kernel_package.FACT] = kernel
+            specs[0] = dataclasses.replace(specs[0], install=(kernel, *kernel_package.MAKERS))
+        tree = Installed(apt, (), control, status.packages)
+        layers = _layers(recipe, specs, asked, debian, tree, known, kept)
+    return {**asked, "distribution": status.distribution, "suite": debian.suite, **added}, layers
+
+
+def _release_of(recipe: Recipe, status: TreeStatus) -> Release:
+    """Return the release of a tree as its own distribution has it."""
+    said = recipe.archive
+    debian = Debian(
+        suite=said.suite or status.suite,
+        variant="minbase",
+        components=said.components or COMPONENTS[status.distribution],
+        packages=(),
+        exclude=(),
+        recommends=said.recommends,
+        docs=said.docs,
+        security=said.security,
+        mirror=said.mirror,
+        keyring=said.keyring,
+        repositories=said.repositories,
+    )
+    return Release(debian.suite, recipe.arch, debian, (), said.security, request.ARCHIVE, status.distribution)
 
 
 def resolve_packages(  # noqa: PLR0917  as resolve, of some packages
@@ -107,13 +165,16 @@ def resolve_packages(  # noqa: PLR0917  as resolve, of some packages
     cache: Path,
     say: Callable[[str], None],
     control: Callable[[Package], bytes],
+    status: TreeStatus | None = None,
 ) -> LockFile:
     """Return a lock with the newest versions of some of its packages, and of what these need then; all else stays.
 
-    apt is told that what the lock has is installed, and asked for these alone. What lies above something that moved,
-    and does not go with it, is refused. Raises RecipeError, StageError, ToolMissing.
+    apt is told that what the lock has is installed, and what a tree has by its `status`, and asked for these alone.
+    What lies above something that moved, and does not go with it, is refused. Raises RecipeError, StageError,
+    ToolMissing.
     """
     release = next((each for each in lists.releases(recipe) if each.source), None)
+    release = _release_of(recipe, status) if status else release
     had = {package.name for package in kept.of_tree}
     for name in names:
         if release is None or name not in had:
@@ -125,7 +186,7 @@ def resolve_packages(  # noqa: PLR0917  as resolve, of some packages
     with lists.held(recipe, release, mirrors, cache, say) as (apt, repositories):
         say(f"resolving {', '.join(names)}")
         known = Known(apt, repositories)
-        tree = Installed(apt, kept.packages, control)
+        tree = Installed(apt, kept.packages, control, status.packages if status else {})
         base = _moved(LayerPackages(kept.packages, ()), names, release.source, tree, known)
         layers, moved = {}, base.packages != kept.packages
         for name, layer in kept.layers.items():
@@ -144,14 +205,14 @@ def _moved(layer: LayerPackages, names: Sequence[str], debian: Debian, tree: Ins
     wanted = [name for name in names if name in own]
     if not wanted:
         return layer
-    kept_out = [f"{name}-" for name in sorted({*debian.exclude, *layer.removed}) if name not in tree.packages]
+    kept_out = [f"{name}-" for name in sorted({*debian.exclude, *layer.removed}) if name not in tree]
     tree.tell()
     try:
         chosen, removed = _chosen(debian, tree.apt, [*wanted, *kept_out], f"the newest {', '.join(wanted)}")
     except ToolFailed as error:
         what = f"the newest {', '.join(wanted)} cannot be installed, all else staying as it is"
         raise ToolFailed(what, _ALL, tail=error.tail, status=error.status) from error
-    if gone := [name for name in removed if name in tree.packages]:
+    if gone := [name for name in removed if name in tree]:
         raise StageError(f"the newest {', '.join(wanted)} would remove {', '.join(gone)}", _ALL)
     for about in _stanzas(tree.apt.text("apt-cache", "show", *chosen)) if chosen else ():
         if chosen[f"{about['Package']}={about['Version']}"] == about["SHA256"]:
@@ -172,13 +233,18 @@ def _check_whole(tree: Installed, layer: str, names: Sequence[str]) -> None:
         raise ToolFailed(what, _ALL, tail=shown)
 
 
-def _layers(
-    recipe: Recipe, debian: Debian, tree: Installed, known: Known, kept: LockFile | None = None
+def _layers(  # noqa: PLR0917  all that decides
+    recipe: Recipe,
+    specs: Sequence[Packages],
+    asked: Mapping[str, str],
+    debian: Debian,
+    tree: Installed,
+    known: Known,
+    kept: LockFile | None = None,
 ) -> dict[str, LayerPackages]:
     """Return what each layer of packages comes to, on top of those below it."""
     found: dict[str, LayerPackages] = {}
-    asked = request.request(recipe)
-    for number, layer in enumerate(request.layers(recipe), 1):
+    for number, layer in enumerate(specs, 1):
         fact = f"layer{number}"
         if kept and kept.request.get(fact) == asked[fact] and layer.name in kept.layers:
             found[layer.name] = kept.layers[layer.name]
@@ -192,12 +258,12 @@ def _layers(
 def _layer(recipe: Recipe, layer: Packages, debian: Debian, tree: Installed, known: Known) -> LayerPackages:
     key = "layers.packages"
     for name in layer.remove:
-        if name not in tree.packages:
+        if name not in tree:
             raise mistake(recipe, name, f"{key}.remove", f"the tree has no package {name} to remove; leave it out")
     if not (layer.install or layer.remove):
         return LayerPackages((), ())
     words = [*layer.install, *(f"{name}-" for name in layer.remove)]
-    words += [f"{name}-" for name in debian.exclude if name not in tree.packages]
+    words += [f"{name}-" for name in debian.exclude if name not in tree]
     tree.tell()
     try:
         chosen, removed = _chosen(debian, tree.apt, words, f"the packages of the layer {layer.name}")
@@ -231,11 +297,11 @@ def _tree(recipe: Recipe, release: Release, apt: Apt, known: Known, further: Seq
     return tuple(unique[name] for name in sorted(unique))
 
 
-def _kernel(recipe: Recipe, release: Release, known: Known) -> str:
+def _kernel(recipe: Recipe, release: Release, known: Known, name: str) -> str:
     """Return the distribution's kernel package, which must be there."""
-    name = kernel_package.name(recipe)
     if name not in known.names:
-        what = f"{release.suite} has no package {name}; name a kernel in source.debian.packages, or one of your own"
+        where = "source.debian.packages" if release.key != request.ARCHIVE else "a layer of packages"
+        what = f"{release.suite} has no package {name}; name a kernel in {where}, or one of your own"
         raise mistake(recipe, "install", "boot.kernel", what)
     return name
 
@@ -276,7 +342,7 @@ def _chosen(debian: Debian, apt: Apt, asked: Sequence[str], what: str) -> tuple[
         shown = re.sub(r"(?s).*?(The following packages have unmet|E: )", r"\1", said, count=1).strip()
         raise ToolFailed(
             f"{what} cannot be installed together",
-            "Change source.debian.packages or exclude, or add the repository that has what is missing.",
+            "Change what is to be installed or excluded, or add the repository that has what is missing.",
             tail=shown,
         )
     found = {}

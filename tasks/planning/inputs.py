@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from bootsmith.tasks.recipe.model.boot import Boot
     from bootsmith.tasks.recipe.model.recipe import Recipe
 
-SECTIONS = ("build", "source", "layers", "system", "boot", "outputs")
+SECTIONS = ("build", "source", "archive", "layers", "system", "boot", "outputs")
 """Where a recipe names files for its stages; what a machine or a test takes is no stage's."""
 
 

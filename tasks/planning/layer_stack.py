@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
+from bootsmith.tasks.recipe import tree_packages
 from bootsmith.tasks.recipe.model.layers import FileSpec, Packages
 from bootsmith.tasks.recipe.model.source import Debian, Nothing
 
@@ -25,13 +26,19 @@ def stack(recipe: Recipe, site: Site) -> tuple[Layer, ...]:
     declared = () if recipe.system == "none" else (site.layer(SYSTEM),)
     added = (site.layer(MODULES),) if modules(recipe) else ()
     mended = (site.layer(CONTAINER),) if may_be_a_containers(recipe) else ()
-    return (site.base, *mended, *(site.layer(spec.name) for spec in recipe.layers), *declared, *added)
+    kernel = (site.layer(tree_packages.LAYER),) if tree_packages.adds_kernel(recipe) else ()
+    return (site.base, *mended, *kernel, *(site.layer(spec.name) for spec in recipe.layers), *declared, *added)
 
 
 def may_be_a_containers(recipe: Recipe) -> bool:
     """Tell whether a recipe's source is a tree that somebody made, and Linux is to find a system in it on a disk."""
     on_a_disk = any(each.mount == "/" for each in recipe.disk.partitions.values())
     return on_a_disk and recipe.boot.protocol == "linux" and not isinstance(recipe.source, Debian | Nothing)
+
+
+def packaged(recipe: Recipe) -> int:
+    """Return how many layers above the base there are up to that of a kernel which is added to the tree."""
+    return may_be_a_containers(recipe) + 1 if tree_packages.adds_kernel(recipe) else 0
 
 
 def modules(recipe: Recipe) -> dict[str, FileSpec]:

@@ -6,9 +6,8 @@ from typing import TYPE_CHECKING, Final
 
 from bootsmith.tasks.disk.content import owner as owner_of
 from bootsmith.tasks.disk.kernel_paths import Placement, role
-from bootsmith.tasks.recipe import boot_files
+from bootsmith.tasks.recipe import boot_files, tree_packages
 from bootsmith.tasks.recipe.loaders import partitions
-from bootsmith.tasks.recipe.model.source import Debian
 
 if TYPE_CHECKING:
     from bootsmith.tasks.recipe.model.boot import Kernel
@@ -48,7 +47,7 @@ def placement(recipe: Recipe) -> Placement:
         {owner: folder + (f"{ENTRIES}/{owner}/{initrd}" if owner else usual[1]) for owner in boot_files.initrds(boot)},
         tuple(owner for owner, said in found.items() if owner or not isinstance(said, str)),
         in_boot,
-        boot.initrd == "auto" and not isinstance(recipe.source, Debian),
+        boot.initrd == "auto" and not tree_packages.makes_initrds(recipe),
     )
 
 

@@ -48,6 +48,11 @@ class Site(NamedTuple):
         """Of the lock file what the rootfs is made of, where it holds more."""
         return self.build / "rootfs/base.lock"
 
+    @property
+    def base_status(self) -> Path:
+        """JSON: of a tree that was not installed here, what it says that is."""
+        return self.build / "rootfs/status.json"
+
     def layer_lock(self, name: str) -> Path:
         """Of the lock file what a layer of packages is made of."""
         return self.build / f"layers/{name}.lock"

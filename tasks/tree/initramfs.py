@@ -110,17 +110,27 @@ class InitramfsParams(Params):
     epoch: int
 
 
+@dataclass(frozen=True)
+class ViewParams(Params):
+    """When all of it was made, and how many layers above the base are taken whole: they bring initramfs-tools."""
+
+    epoch: int
+    whole: int
+
+
 def view(ctx: Context) -> None:
     """Write what of the delta layers may be read while an initramfs is made, as one layer.
 
-    A layer that brings hooks of its own may have them read anything: then all of it counts. Input 0 is the base.
+    A layer that brings hooks of its own may have them read anything: then all of it counts. Those of a layer that is
+    taken whole are a distribution's, as the base's are. Input 0 is the base.
     """
     from bootsmith.tasks.tree import layer
     from bootsmith.tasks.tree.merged import tree_below
 
+    params = ViewParams.of(ctx)
     count = len(ctx.inputs) // 2
     indexes = [layer.read_index(ctx.inputs[f"{number}.index"]) for number in range(1, count)]
-    all_of_it = any(_HOOKS.match(entry.path) for entries in indexes for entry in entries)
+    all_of_it = any(_HOOKS.match(entry.path) for entries in indexes[params.whole :] for entry in entries)
     hidden = {
         entry.path
         for entries in indexes
@@ -130,9 +140,12 @@ def view(ctx: Context) -> None:
     merged = layer.merge(indexes)
     listed = {entry.path for entries in indexes for entry in entries}
     read = [path for path, (_, entry) in merged.items() if path in listed and not _UNREAD.match(_as_path(entry))]
-    read = sorted(listed & merged.keys()) if all_of_it else _taken(read, tree_below(ctx), ctx)
-    epoch = InitramfsParams.of(ctx).epoch
-    with layer.LayerWriter(ctx.outputs["view"], ctx.work / "view.index", epoch) as writer:
+    if all_of_it:
+        read = sorted(listed & merged.keys())
+    else:
+        whole = (path for path in listed & merged.keys() if merged[path][0] < params.whole)
+        read = sorted({*_taken(read, tree_below(ctx), ctx), *whole})
+    with layer.LayerWriter(ctx.outputs["view"], ctx.work / "view.index", params.epoch) as writer:
         for path in hidden:
             folder, slash, name = path.rpartition("/")
             writer.add_whiteout(f"{folder}{slash}{name.removeprefix(WHITEOUT)}")

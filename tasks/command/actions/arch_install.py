@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Final
 from bootsmith.cache.files import temporary
 from bootsmith.tasks.build.system_errors import in_words
 from bootsmith.tasks.command import session
-from bootsmith.tasks.command.actions import images, recipeless_disks
+from bootsmith.tasks.command.actions import given_tree, images
 from bootsmith.tasks.errors import UsageError
 from bootsmith.tasks.planning.site import Site
 
@@ -87,12 +87,12 @@ def _recipe(request: Request, target: Path) -> Recipe:
 
     asked = str(request.options["packages"] or "").split(",")
     source: dict[str, Raw] = {
-        "packages": [recipeless_disks.literal(word.strip()) for word in asked if word.strip()],
-        **{key: recipeless_disks.literal(str(request.options[key])) for key in _KEYS if request.options[key]},
+        "packages": [given_tree.literal(word.strip()) for word in asked if word.strip()],
+        **{key: given_tree.literal(str(request.options[key])) for key in _KEYS if request.options[key]},
     }
     raw: dict[str, Raw] = {
         "name": "tree",
-        "seed": recipeless_disks.literal(target.name),
+        "seed": given_tree.literal(target.name),
         "source": {"arch": source},
         "system": "none",
         "boot": {"kernel": "none"},

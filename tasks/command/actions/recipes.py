@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bootsmith.cache.display import human
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from pathlib import Path
 
     from bootsmith.tasks.command.request import Request
     from bootsmith.tasks.packages.lockfile import Change
@@ -43,21 +45,43 @@ def schema(request: Request) -> None:
 def update(request: Request) -> None:
     """Resolve a recipe's packages again, and print what changed."""
     from bootsmith.tasks.packages import renewal
+    from bootsmith.tasks.packages.lockfile import Change
     from bootsmith.tasks.packages.request import needed
+    from bootsmith.tasks.recipe import tree_packages
 
     session = request.session
     recipe = session.recipe(request.recipe)
     lock = session.file(request.recipe).with_suffix(".lock")
-    if not needed(recipe):
+    on_tree = tree_packages.wanted(recipe)
+    if not (needed(recipe) or on_tree):
         session.progress.tell(f"{recipe.name} needs no packages, so it has no {lock.name}")
         return
     names = [*filter(None, (name.strip() for name in str(request.options["package"] or "").split(",")))]
-    changes = renewal.update(
-        recipe, lock, session.identities.store, session.progress.tell, names, locked=session.locked
-    )
+    store, tell, changes = session.identities.store, session.progress.tell, list[Change]()
+    if needed(recipe) and not (on_tree and names):
+        changes += renewal.update(recipe, lock, store, tell, names, locked=session.locked)
+    if on_tree:
+        status = _tree_status(request)
+        changes += renewal.update_on_tree(recipe, lock, status, store, tell, names, locked=session.locked)
     for line in difference(changes):
         session.progress.tell(line)
     session.progress.tell(f"{lock.name}: {_summary(changes)}" if changes else f"{lock.name}: as it was")
+
+
+def _tree_status(request: Request) -> Path:
+    """Return the file that says what the recipe's tree has, the tree made first where it is not there."""
+    from bootsmith.tasks.packages import tree_lock
+
+    session = request.session
+    builder = session.builder(request.recipe)
+    session.begin(builder)
+    settled = next(stage for stage in builder.plan.stages if stage.settles is not None)
+    status = settled.inputs[tree_lock.STATUS]
+    for stage in builder.plan.needed([each.name for each in builder.plan.producers(settled)]):
+        session.progress.start(stage.name)
+        made = builder.ensure(stage, say=partial(session.progress.say, stage.name))
+        session.progress.finish(stage.name, made.state, made.seconds, made.size)
+    return status
 
 
 def difference(changes: Sequence[Change]) -> Iterator[str]:

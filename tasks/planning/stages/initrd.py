@@ -8,11 +8,10 @@ from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.disk.kernel_paths import key, role
 from bootsmith.tasks.planning import layer_stack
 from bootsmith.tasks.planning.stages import extraction, system
-from bootsmith.tasks.recipe import boot_files
+from bootsmith.tasks.recipe import boot_files, tree_packages
 from bootsmith.tasks.recipe.cmdline import OVERLAY
-from bootsmith.tasks.recipe.model.source import Debian
 from bootsmith.tasks.tree import initramfs
-from bootsmith.tasks.tree.initramfs import InitramfsParams
+from bootsmith.tasks.tree.initramfs import InitramfsParams, ViewParams
 from bootsmith.tasks.tree.initrd_sources import PACK, CompressionParams
 from bootsmith.tasks.tree.root_initramfs import RootParams
 
@@ -34,7 +33,7 @@ def stages(recipe: Recipe, site: Site) -> list[Stage]:
     wanted = boot_files.initrds(recipe.boot)
     sources = [initrd.source for initrd in wanted.values()]
     found = []
-    if "auto" in sources and isinstance(recipe.source, Debian):
+    if "auto" in sources and tree_packages.makes_initrds(recipe):
         found.append(_view(recipe, site))
     if "tree" in sources:
         found.append(_packing(recipe, site))
@@ -47,7 +46,7 @@ def _stage(recipe: Recipe, site: Site, entry: str, initrd: Initrd) -> Stage:
     whose = f" of the entry {entry}" if entry else ""
     hints = {"key": key(entry, "initrd")}
     match initrd.source:
-        case "auto" if isinstance(recipe.source, Debian):
+        case "auto" if tree_packages.makes_initrds(recipe):
             inputs = {"base": site.base.tar, "index": site.base.index, "view": site.view}
             inputs["facts"] = site.kernel_facts_for(initrd.kernel)
             run, params = _made(recipe, site)
@@ -109,6 +108,6 @@ def _view(recipe: Recipe, site: Site) -> Stage:
         "bootsmith.tasks.tree.initramfs:view",
         layer_stack.inputs(layer_stack.stack(recipe, site), tars=True),
         {"view": site.view},
-        InitramfsParams(site.epoch).to_json(),
+        ViewParams(site.epoch, layer_stack.packaged(recipe)).to_json(),
         doc="of the layers, what the initramfs tools may read",
     )

@@ -8,6 +8,7 @@ from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.packages import package_layer, request
 from bootsmith.tasks.packages.package_layer import PackagesParams
 from bootsmith.tasks.planning import layer_stack
+from bootsmith.tasks.recipe import tree_packages
 from bootsmith.tasks.recipe.model.layers import Packages, Run, Script
 from bootsmith.tasks.recipe.model.source import Debian
 from bootsmith.tasks.tree import commands
@@ -23,6 +24,12 @@ if TYPE_CHECKING:
 def stage(spec: Packages | Run | Script, recipe: Recipe, site: Site, below: Sequence[Layer]) -> Stage:
     """Return the stage of such a layer, on top of the layers `below`."""
     return _packages(spec, recipe, site, below) if isinstance(spec, Packages) else _command(spec, site, below)
+
+
+def kernel(recipe: Recipe, site: Site, below: Sequence[Layer]) -> Stage:
+    """Return the stage of the distribution's kernel, put on a tree that has none; what that is, the lock says."""
+    found = _packages(Packages(tree_packages.LAYER, (), (), ()), recipe, site, below)
+    return found._replace(doc="the distribution's kernel, where the tree has none")
 
 
 def _command(spec: Run | Script, site: Site, below: Sequence[Layer]) -> Stage:
@@ -51,7 +58,8 @@ def _command(spec: Run | Script, site: Site, below: Sequence[Layer]) -> Stage:
 def _packages(spec: Packages, recipe: Recipe, site: Site, below: Sequence[Layer]) -> Stage:
     """Return the stage of packages on top of the tree below."""
     target = site.layer(spec.name)
-    docs = isinstance(recipe.source, Debian) and recipe.source.docs
+    own = isinstance(recipe.source, Debian)
+    docs = recipe.source.docs if isinstance(recipe.source, Debian) else recipe.archive.docs
     return Stage(
         f"layers/{spec.name}",
         "bootsmith.tasks.packages.package_layer:run",
@@ -60,7 +68,7 @@ def _packages(spec: Packages, recipe: Recipe, site: Site, below: Sequence[Layer]
         PackagesParams(site.epoch, docs, spec.preseed).to_json(),
         package_layer.TOOLS,
         listings={"lock": "bootsmith.tasks.packages.lockfile:versions"},
-        hints=request.hints(recipe),
+        hints=request.hints(recipe) if own else request.hints_on_tree(recipe),
         fetcher=request.FETCHER,
         doc=f"what the packages of {spec.name} change in the tree",
     )

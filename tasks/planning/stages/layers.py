@@ -10,6 +10,7 @@ from bootsmith.tasks.boot.module_layer import ModulesParams
 from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.planning import layer_stack
 from bootsmith.tasks.planning.stages import extraction, inside, system
+from bootsmith.tasks.recipe import tree_packages
 from bootsmith.tasks.recipe.model.layers import (
     Devices,
     Directories,
@@ -41,6 +42,8 @@ def stages(recipe: Recipe, site: Site) -> list[Stage]:
     """Return the stages that make the delta layers, lowest first."""
     layers = layer_stack.stack(recipe, site)
     found = [_container(site)] if layer_stack.may_be_a_containers(recipe) else []
+    if tree_packages.adds_kernel(recipe):
+        found.append(inside.kernel(recipe, site, layers[: len(found) + 1]))
     for spec in recipe.layers:
         found.append(_stage(spec, recipe, site, layers[: len(found) + 1]))
     if recipe.system != "none":

@@ -6,11 +6,13 @@ from typing import TYPE_CHECKING
 
 from bootsmith.tasks.build.stage import NOTHING, Stage
 from bootsmith.tasks.inspection.disk_tree import DiskTreeParams
-from bootsmith.tasks.packages import bootstrap, request
+from bootsmith.tasks.packages import bootstrap, request, tree_lock
 from bootsmith.tasks.packages import lock_parts as parts
 from bootsmith.tasks.packages.arch import bootstrap as arch
 from bootsmith.tasks.packages.arch import mirror
+from bootsmith.tasks.packages.tree_lock import TreeLockParams
 from bootsmith.tasks.planning import layer_stack
+from bootsmith.tasks.recipe import tree_packages
 from bootsmith.tasks.recipe.model.source import Arch, Container, Debian, Directory, Disk, Erofs, Oci, Squashfs, Tar
 from bootsmith.tasks.tree import archive, lz4, ownership
 from bootsmith.tasks.tree.build_context import BuildContextParams
@@ -26,6 +28,8 @@ if TYPE_CHECKING:
 
 def lock_parts(recipe: Recipe, site: Site) -> list[Stage]:
     """Return the stage that parts the lock file, where layers have packages of their own."""
+    if tree_packages.wanted(recipe):
+        return _on_tree(recipe, site)
     if not layer_stack.parted(recipe):
         return []
     layers = {f"{parts.LAYER}{spec.name}": site.layer_lock(spec.name) for spec in request.layers(recipe)}
@@ -38,6 +42,30 @@ def lock_parts(recipe: Recipe, site: Site) -> list[Stage]:
             listings={"lock": "bootsmith.tasks.packages.lockfile:versions"},
             doc="the lock file, what each part of the tree is made of by itself",
         )
+    ]
+
+
+def _on_tree(recipe: Recipe, site: Site) -> list[Stage]:
+    """Return the stages that tell what a tree has, and part the lock of what is put on top of it."""
+    parts = {f"{tree_lock.LAYER}{spec.name}": site.layer_lock(spec.name) for spec in request.layers_on_tree(recipe)}
+    return [
+        Stage(
+            "rootfs/status",
+            "bootsmith.tasks.packages.tree_status:run",
+            layer_stack.inputs((site.base,), tars=True),
+            {"status": site.base_status},
+            doc="what the tree says that is installed in it",
+        ),
+        Stage(
+            "rootfs/lock",
+            "bootsmith.tasks.packages.tree_lock:run",
+            {"lock": site.lock, tree_lock.STATUS: site.base_status},
+            parts,
+            TreeLockParams(request.on_tree(recipe)).to_json(),
+            listings={"lock": "bootsmith.tasks.packages.lockfile:versions"},
+            settles="lock",
+            doc="the lock file, what each layer of packages is made of by itself",
+        ),
     ]
 
 

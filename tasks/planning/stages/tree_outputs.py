@@ -9,7 +9,7 @@ from bootsmith.tasks.disk import erofs, squashfs
 from bootsmith.tasks.disk.tree_filesystem import TreeErofsParams, TreeExtParams, TreeSquashfsParams
 from bootsmith.tasks.packages.sbom import SbomParams
 from bootsmith.tasks.planning import layer_stack
-from bootsmith.tasks.recipe import boot_files
+from bootsmith.tasks.recipe import boot_files, tree_packages
 from bootsmith.tasks.recipe.model import tree_outputs as model
 from bootsmith.tasks.recipe.model.source import Debian
 from bootsmith.tasks.tree import tree_directory
@@ -81,7 +81,7 @@ def _started(recipe: Recipe, site: Site) -> dict[str, Path]:
     if not isinstance(entry.kernel, str):
         found["kernel"] = site.kernel_for(kernel)
     initrd = boot_files.initrd_of(recipe.boot, entry)
-    of_tree = entry.initrd == "tree" or (entry.initrd == "auto" and not isinstance(recipe.source, Debian))
+    of_tree = entry.initrd == "tree" or (entry.initrd == "auto" and not tree_packages.makes_initrds(recipe))
     if initrd is not None and not of_tree:
         found["initrd"] = site.initrd_for(initrd)
     return found

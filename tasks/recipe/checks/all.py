@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from bootsmith.tasks.build.secret import Secret
+from bootsmith.tasks.recipe import tree_packages
 from bootsmith.tasks.recipe.checks import boot, build, disk, kernel, machine, media, outputs, system
+from bootsmith.tasks.recipe.keys.archive import ARCHIVE
 from bootsmith.tasks.recipe.model.layers import Files, LayerSpec, Packages, Run, Script
 from bootsmith.tasks.recipe.model.recipe import Recipe
-from bootsmith.tasks.recipe.model.source import Arch, Debian
+from bootsmith.tasks.recipe.model.source import Arch, Debian, Nothing
 from bootsmith.tasks.recipe.text.nodes import Place, Text
 from bootsmith.tasks.recipe.text.problems import Finding, KeyPath, Problems, Wrong, suggest
 from bootsmith.tasks.recipe.values import words
@@ -52,10 +54,19 @@ def _packages(recipe: Recipe) -> Iterable[Finding]:
             yield ("source", "debian", "exclude"), f"{name} is also in packages; remove it from one of them"
 
 
+def _archive(recipe: Recipe) -> Iterable[Finding]:
+    """Find an archive for packages on top of a tree, where the source says itself where packages come from."""
+    if recipe.archive != ARCHIVE.blank and not tree_packages.wanted(recipe):
+        if isinstance(recipe.source, Debian):
+            yield ("archive",), "its packages come from where source.debian says; write it there"
+        else:
+            yield ("archive",), "no packages come on top of this tree; remove it, or add a layer of packages"
+
+
 def _layers(recipe: Recipe) -> Iterable[Finding]:
     seen: dict[str, int] = {}
     for number, layer in enumerate(recipe.layers):
-        if layer.name in LAYERS:
+        if layer.name in LAYERS or (layer.name == tree_packages.LAYER and tree_packages.adds_kernel(recipe)):
             yield (
                 ("layers", number, "name"),
                 f"bootsmith has a layer {layer.name} of its own; take another name",
@@ -75,9 +86,11 @@ def _layers(recipe: Recipe) -> Iterable[Finding]:
 def _inside(layer: LayerSpec, recipe: Recipe) -> Iterable[Finding]:
     """Find what is wrong with a layer that changes the tree from inside."""
     if isinstance(layer, Packages):
-        if not isinstance(recipe.source, Debian):
-            what = "packages are locked by the suite that source.debian names, and this source has none"
-            yield ("packages",), f"{what}; write run: with network: true and the tree's own package manager"
+        if isinstance(recipe.source, Nothing):
+            what = "an empty tree has no package manager to install them"
+            yield ("packages",), f"{what}; write source: debian, or begin with another tree that has one"
+        if isinstance(recipe.source, Arch):
+            yield ("packages",), "Arch's packages are named in source.arch.packages; write them there"
         if not (layer.install or layer.remove or layer.preseed):
             yield ("packages",), "nothing is installed or removed; name a package, or leave the layer out"
         for name in layer.install:
@@ -151,6 +164,7 @@ _RULES: tuple[tuple[tuple[KeyPath, ...], Callable[[Recipe], Iterable[Finding]]],
     ((("name",), ("system", "hostname")), _name),
     ((("source",),), _packages),
     ((("layers",),), _layers),
+    ((("archive",), ("source",), ("layers",), ("boot",)), _archive),
     ((("system", "users"),), _users),
     ((("system", "services"),), _services),
     ((("boot", "entries"), ("boot", "default"), ("test", "entry")), _entries),

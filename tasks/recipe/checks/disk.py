@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from itertools import pairwise
 
+from bootsmith.tasks.recipe import tree_packages
 from bootsmith.tasks.recipe.checks import mkfs, table
 from bootsmith.tasks.recipe.model.disk import NAMELESS, UNLABELLED, Disk, Partition
 from bootsmith.tasks.recipe.model.recipe import Recipe
-from bootsmith.tasks.recipe.model.source import Debian
 from bootsmith.tasks.recipe.text.problems import Finding, KeyPath
 from bootsmith.tasks.recipe.values.units import SECTOR, show_size
 
@@ -133,7 +133,7 @@ def _a(part: Partition) -> str:
 
 def _read_only(recipe: Recipe) -> Iterable[Finding]:
     """Find what a root that is only read cannot be, and layers over what is no root."""
-    ours = isinstance(recipe.source, Debian)
+    ours = tree_packages.makes_initrds(recipe)
     for name, part in recipe.disk.partitions.items():
         path = (*PARTS, name)
         if part.overlay == "memory" and part.mount != "/":
@@ -179,7 +179,7 @@ def _encrypted(recipe: Recipe) -> Iterable[Finding]:
         if part.type == "esp" or part.active:
             yield path, "firmware unlocks nothing; remove it"
         others = [each for each in recipe.boot.entries.values() if each.initrd != "auto"]
-        if part.mount == "/" and (others or not isinstance(recipe.source, Debian) or recipe.boot.root == "none"):
+        if part.mount == "/" and (others or not tree_packages.makes_initrds(recipe) or recipe.boot.root == "none"):
             what = "a root is unlocked by an initrd that is made here, of a Debian's initramfs-tools"
             yield path, f"{what}; remove it, or write boot.initrd: auto"
 

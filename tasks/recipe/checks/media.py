@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from bootsmith.tasks.recipe import boot_files
+from bootsmith.tasks.recipe import boot_files, tree_packages
 from bootsmith.tasks.recipe.checks.boot import handed_otherwise
 from bootsmith.tasks.recipe.loaders import optical
 from bootsmith.tasks.recipe.model.outputs import Cidata, Iso
 from bootsmith.tasks.recipe.model.recipe import Recipe
-from bootsmith.tasks.recipe.model.source import Debian, Nothing
+from bootsmith.tasks.recipe.model.source import Nothing
 from bootsmith.tasks.recipe.text.problems import Finding, KeyPath
 
 _FIRMWARE = {"bios": "a BIOS", "uefi": "UEFI"}
@@ -60,7 +60,7 @@ def _starts(recipe: Recipe) -> Iterable[Finding]:
             elif iso.mode == "live" and initrd in ("tree", "none"):
                 what = f"with initrd: {initrd} the entry {entry.name} finds no live root"
                 yield (*path, "mode"), f"{what}; write {'initramfs' if initrd == 'tree' else 'initrd: auto'}"
-            elif iso.mode == "live" and initrd == "auto" and not isinstance(recipe.source, Debian):
+            elif iso.mode == "live" and initrd == "auto" and not tree_packages.makes_initrds(recipe):
                 what = "whether the tree's own initrd finds a live root cannot be told"
                 yield (*path, "mode"), f"{what}; let boot.initrd name one that does, or write initramfs"
 

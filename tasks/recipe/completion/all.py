@@ -87,6 +87,7 @@ def complete(
         epoch=values["epoch"],
         build={name: _build(each, file.parent) for name, each in values["build"].items()},
         source=source,
+        archive=values["archive"],
         layers=tuple(_layer(number, each) for number, each in enumerate(values["layers"], 1)),
         system=_system(values["system"], boot, name),
         disk=disk,

@@ -5,6 +5,7 @@ The loader, the schema and the reference all read this.
 
 from __future__ import annotations
 
+from bootsmith.tasks.recipe.keys.archive import ARCHIVE
 from bootsmith.tasks.recipe.keys.boot import BOOT, LOADER
 from bootsmith.tasks.recipe.keys.build import BUILDS
 from bootsmith.tasks.recipe.keys.disk import DISK, PARTITION
@@ -48,6 +49,11 @@ RECIPE = Section(
         ),
         "build": Key(BUILDS, "files made by commands of your own, each taken as {build: NAME} where a FILE is", {}),
         "source": Key(SOURCE, "where the tree comes from", required=True),
+        "archive": Key(
+            ARCHIVE,
+            "where packages come from on top of a tree of any source but debian, which says it itself",
+            {},
+        ),
         "layers": Key(ListOf(LAYER), "what is added to the tree, in order; each may carry a `name`", []),
         "system": Key(
             WordOr("none", other=SYSTEM),

@@ -9,7 +9,7 @@ from bootsmith.tasks.recipe.values.shapes import Choose, Key, Kind, ListOf, Name
 
 PACKAGES = ListOf(words.PACKAGE, once=True)
 
-_REPOSITORY = Section(
+REPOSITORY = Section(
     {
         "uri": Key(words.URL, "where it is", required=True),
         "suite": Key(words.SUITE, "its suite", required=True),
@@ -37,7 +37,7 @@ _DEBIAN = Section(
         ),
         "mirror": Key(words.URL, "where to fetch packages; never changes what is built", derived="the host's"),
         "keyring": Key(FilePath("file"), "the keys that sign the archive", derived="by suite"),
-        "repositories": Key(ListOf(_REPOSITORY), "further repositories", []),
+        "repositories": Key(ListOf(REPOSITORY), "further repositories", []),
     },
     model.Debian,
 )

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
+from bootsmith.tasks.recipe.model.archive import Archive
 from bootsmith.tasks.recipe.model.boot import Boot
 from bootsmith.tasks.recipe.model.build import Build
 from bootsmith.tasks.recipe.model.disk import Disk
@@ -50,6 +51,7 @@ class Recipe:
     epoch: int | None
     build: Mapping[str, Build]
     source: Source
+    archive: Archive
     layers: tuple[LayerSpec, ...]
     system: System | Literal["none"]
     disk: Disk

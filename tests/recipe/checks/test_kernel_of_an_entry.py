@@ -32,12 +32,10 @@ BAD = [
     ),
     (SOURCE, "", "one: {kernal: k}", ["one.kernal: unknown key; did you mean kernel?"]),
     (
-        TREE,
-        "kernel: k",
+        "source: none\n",
+        "kernel: k, initrd: none, root: /dev/vda1",
         "one: {}, two: {kernel: install}",
-        [
-            "two.kernel: no package can be added to a tree that is there already; write auto, or name a kernel: a PATH",
-        ],
+        ["two.kernel: an empty tree has no package manager to install one; name a kernel: a PATH"],
     ),
     # -- where it stands
     (
@@ -148,10 +146,11 @@ def test_a_mistake_is_told_at_the_entry(
         assert what.startswith(line)
 
 
-def test_a_source_of_files_installs_nothing(with_files: RecipeFolder) -> None:
-    """`kernel: install` needs a distribution to install from; so for all entries."""
-    with pytest.raises(RecipeError, match=r"boot\.kernel: no package can be added to a tree that is there"):
-        with_files.load(TREE + "boot: {kernel: install}\n")
+def test_an_empty_tree_installs_nothing(with_files: RecipeFolder) -> None:
+    """`kernel: install` needs a tree with a package manager; so for all entries."""
+    assert with_files.load(TREE + "boot: {kernel: install}\n").boot.kernel == "install"
+    with pytest.raises(RecipeError, match=r"boot\.kernel: an empty tree has no package manager to install one"):
+        with_files.load("source: none\nboot: {kernel: install, initrd: none}\n")
 
 
 def test_one_image_without_a_menu_has_one_entry(with_files: RecipeFolder) -> None:

@@ -83,13 +83,28 @@ BAD = [
         ["2:20: layers.packages: jq is excluded by source.debian.exclude; remove it from one of them"],
     ),
     (
-        "source: {directory: files}\nsystem: none\nlayers: [packages: [jq]]\n",
+        "source: none\nsystem: none\nboot: {kernel: none, initrd: none}\noutputs: [tar]\nlayers: [packages: [jq]]\n",
         [
             (
-                "3:20: layers.packages: packages are locked by the suite that source.debian names, and this source has "
-                "none; write run: with network: true and the tree's own package manager"
+                "5:20: layers.packages: an empty tree has no package manager to install them; write source: debian, or "
+                "begin with another tree that has one"
             )
         ],
+    ),
+    (
+        SOURCE + "archive: {security: false}\n",
+        ["2:1: archive: its packages come from where source.debian says; write it there"],
+    ),
+    (
+        (
+            "source: {directory: files}\nsystem: none\narchive: {security: false}\nboot: {kernel: none, initrd: none}\n"
+            "outputs: [tar]\n"
+        ),
+        ["3:1: archive: no packages come on top of this tree; remove it, or add a layer of packages"],
+    ),
+    (
+        "source: {directory: files}\nsystem: none\nboot: {kernel: install}\nlayers: [{name: kernel, remove: [/x]}]\n",
+        ["4:17: layers.name: bootsmith has a layer kernel of its own; take another name"],
     ),
     (
         SOURCE + "layers: [packages: {preseed: [what]}]\n",
