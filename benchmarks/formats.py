@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import resource
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -18,9 +19,16 @@ from bootsmith.tasks.command.actions.file_conversion import convert
 from bootsmith.tasks.recipe import options
 from bootsmith.tasks.recipe.text.nodes import Raw
 
-TIMES = 5
-SLOW = 2
+TIMES = 9
+SLOW = 3
 """How often what packs is measured: it takes seconds."""
+
+
+class Cost(NamedTuple):
+    """What some work takes, its programs with it: seconds by the clock, and of the processor."""
+
+    clock: float
+    cpu: float
 
 
 class Format(NamedTuple):
@@ -62,16 +70,25 @@ FORMATS = (
 )
 
 
-def ratios(disk: Path) -> Iterator[tuple[str, list[float]]]:
-    """Yield each format's name, and how long it takes against the other program, measured in turn."""
+def ratios(disk: Path) -> Iterator[tuple[str, list[Cost]]]:
+    """Yield each format's name, and what it takes against the other program: in turn, the first of a pair in turn too.
+
+    Neither waits for the disk; both find the raw one in memory.
+    """
     for each in FORMATS:
         found = []
-        for _ in range(SLOW if each.slow else TIMES):
-            with _scratch(disk) as scratch:
-                other = _seconds(partial(_by_another, each, disk, scratch / "other"))
-            with _scratch(disk) as scratch:
-                found.append(_seconds(partial(_by_us, each, disk, scratch)) / other)
-        yield each.name, found
+        for number in range((SLOW if each.slow else TIMES) + 1):
+            costs: dict[bool, Cost] = {}
+            for ours in (True, False) if number % 2 else (False, True):
+                with _scratch(disk) as scratch:
+                    work = (
+                        partial(_by_us, each, disk, scratch)
+                        if ours
+                        else partial(_by_another, each, disk, scratch / "other")
+                    )
+                    costs[ours] = _cost(work)
+            found.append(Cost(*(one / other for one, other in zip(costs[True], costs[False], strict=True))))
+        yield each.name, found[1:]  # before the first pair nothing was loaded
 
 
 def _by_us(row: Format, disk: Path, folder: Path) -> None:
@@ -94,10 +111,15 @@ def _sum(disk: Path) -> None:
                 total.update(os.pread(file.fileno(), min(1 << 20, end - at), at))
 
 
-def _seconds(work: Callable[[], None]) -> float:
-    started = time.perf_counter()
+def _cost(work: Callable[[], None]) -> Cost:
+    began, before = time.perf_counter(), _processor()
     work()
-    return time.perf_counter() - started
+    return Cost(time.perf_counter() - began, _processor() - before)
+
+
+def _processor() -> float:
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(each.ru_utime + each.ru_stime for each in used)
 
 
 @contextmanager

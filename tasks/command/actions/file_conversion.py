@@ -108,6 +108,8 @@ def scratch(target: Path, what: str) -> Iterator[Path]:
 
 def wanted(name: str, options: Mapping[str, object]) -> tuple[str, dict[str, Raw]]:
     """Return which kind of output a file is to be, and its keys, by options and by its ending. Raises UsageError."""
+    from bootsmith.tasks.recipe.checks.outputs import unfit
+
     kind, values = next((found for ending, found in BY_ENDING.items() if name.endswith(ending)), ("", {}))
     asked = options["to"]
     if asked:
@@ -117,6 +119,9 @@ def wanted(name: str, options: Mapping[str, object]) -> tuple[str, dict[str, Raw
     if not kind:
         known = ", ".join(BY_ENDING)
         raise UsageError(f"what {shown(name)} is to be cannot be told by its name", f"Say --to, or end it in {known}.")
+    if why := unfit(kind, name):
+        what, _, hint = why.partition("; ")
+        raise UsageError(f"--output {shown(name)}: {what}", f"{hint[:1].upper()}{hint[1:]}.")
     found: dict[str, Raw] = dict(values)
     for option in ("compress", "prealloc", "cluster", "compat", "subformat", "bucket", "provider", "os"):
         if options.get(option):

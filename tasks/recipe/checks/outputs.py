@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable
 from typing import Literal
 
@@ -86,6 +87,8 @@ def findings(output: OutputSpec, size: int | Literal["auto"], path: KeyPath) -> 
     if isinstance(output, Gcp) and (size == "auto" or size % GIB):
         that = "" if size == "auto" else f", and {_shown(size)} is none"
         yield path, f"Google's cloud takes disks of whole GiB{that}; make it one, such as 4G, by disk.size"
+    if why := unfit(output.kind, output.file):
+        yield (*path, "file"), why
     if size == "auto":
         return
     if isinstance(output, Azure) and size % MIB:
@@ -93,6 +96,15 @@ def findings(output: OutputSpec, size: int | Literal["auto"], path: KeyPath) -> 
     if size > _LARGEST.get(output.kind, size):
         most = _shown(_LARGEST[output.kind])
         yield path, f"{output.kind} holds disks of up to {most}, not {_shown(size)}; take another format"
+
+
+def unfit(kind: str, file: str) -> str:
+    """Return why a format that names its own files cannot be in one called so, nothing where it can."""
+    if kind == "ovf" and not re.fullmatch(r"[A-Za-z0-9._~-]+", file):
+        return "an OVF names its disk by a URI, which could not hold that; use letters, digits and . - _ ~ alone"
+    if kind in ("vmdk", "aws") and '"' in file:
+        return "a VMDK names its disk in quotes, which could not hold that; leave them out"
+    return ""
 
 
 def _shown(size: int) -> str:

@@ -200,6 +200,8 @@ def test_a_disk_that_begins_like_an_image_can_be_said_to_be_raw(call: Calls, dis
         ("in.raw", "a.vdi", {"os": "debian"}, "^--os: unknown key"),
         ("in.raw", "a.box", {"provider": "xen"}, "^--provider: 'xen' is not a choice; known here: libvirt, virtualbox"),
         ("cd.iso", "a.ova", {}, "cd.iso is a CD, and ova is a disk that a machine starts from"),
+        ("boot.raw", "my disk.ovf", {}, r"^--output my disk\.ovf: an OVF names its disk by a URI"),
+        ("boot.raw", "a#b.ovf", {}, "could not hold that\n  Use letters, digits and"),
         ("boot.raw", "a.ova", {"memory": "64"}, "machine.memory: 64 has no unit; did you mean 64G"),
         ("odd", "a.vdi", {}, "odd holds 1000 bytes, which are no whole sectors"),
         ("packed", "a.vdi", {}, "packed cannot be unpacked: gzip"),

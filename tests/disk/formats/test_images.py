@@ -122,7 +122,8 @@ def test_an_image_is_the_disk_and_the_same_each_time(pair: Pair, stage: str, for
 
 
 @pytest.mark.parametrize(
-    ("stage", "form"), [each for each in IMAGES if each[0] not in ("convert/azure", "convert/aws")]
+    ("stage", "form"),
+    [*(each for each in IMAGES if each[0] not in ("convert/azure", "convert/aws")), ("convert/vmdk-2", "vmdk")],
 )
 @pytest.mark.boot
 def test_an_image_boots(pair: Pair, stage: str, form: str, tmp_path: Path) -> None:

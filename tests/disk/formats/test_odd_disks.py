@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 from bootsmith.tasks.disk import image_content
 from bootsmith.tasks.disk.formats import blocks, geometry, image, vdi, vhd, vhdx, vmdk
+from bootsmith.tasks.disk.formats.origin import Origin
 from bootsmith.tasks.errors import StageError
 
 from tests.support import image_readers
@@ -143,6 +144,39 @@ def test_azure_takes_whole_mib(tmp_path: Path) -> None:
     written(disk(tmp_path / "raw", 3 * MIB), tmp_path / "image", "vhd", "azure")
     footer = image_readers.vhd_footer(tmp_path / "image")
     assert (footer.size, footer.kind, (tmp_path / "image").stat().st_size) == (3 * MIB, 2, 3 * MIB + 512)
+
+
+VMDK = """\
+# Disk DescriptorFile
+version=1
+CID={cid}
+parentCID=ffffffff
+createType="monolithicFlat"
+
+# Extent description
+RW 10256 FLAT "my disk-flat.vmdk" 0
+
+# The Disk Data Base
+#DDB
+
+ddb.virtualHWVersion = "4"
+ddb.geometry.cylinders = "10"
+ddb.geometry.heads = "16"
+ddb.geometry.sectors = "63"
+ddb.adapterType = "ide"
+ddb.uuid.image = "{image}"
+ddb.uuid.modification = "{state}"
+ddb.uuid.parent = "00000000-0000-0000-0000-000000000000"
+ddb.uuid.parentmodification = "00000000-0000-0000-0000-000000000000"
+"""
+
+
+def test_a_vmdks_text_to_the_letter() -> None:
+    """As VMware's own tools write it: what else it says follows from the disk alone (W1)."""
+    origin = Origin(lambda: "content", "seed", 0)
+    told = vmdk.descriptor(10256, "monolithicFlat", 'FLAT "my disk-flat.vmdk" 0', origin)
+    cid = f"{int.from_bytes(origin.digest('vmdk')[:4], 'big'):08x}"
+    assert told == VMDK.format(cid=cid, image=origin.uuid("vmdk"), state=origin.uuid("vmdk", "state"))
 
 
 @pytest.mark.parametrize(

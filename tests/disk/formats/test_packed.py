@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import random
 import struct
 import subprocess
 import tarfile
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -106,6 +108,34 @@ def test_a_disk_of_something_else_is_mapped_whole(tmp_path: Path) -> None:
     (tmp_path / "map").write_text(text)
     found = image_readers.block_map(tmp_path / "map")
     assert [(first, last) for first, last, _ in found.ranges] == [(0, 768)]
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_map_has_what_matters_and_no_more(tmp_path: Path, seed: int) -> None:
+    """A block is in it that is not all zeros, or that is not wholly unused: each once, side by side as one range."""
+    chance, block = random.Random(seed), bmap.BLOCK
+    size = chance.randrange(1, 6 * MIB // 512) * 512
+    raw, mapped = tmp_path / "raw", tmp_path / "map"
+    with raw.open("wb") as file:
+        file.truncate(size)
+        for _ in range(chance.randrange(5)):
+            file.seek(chance.randrange(size))
+            file.write((chance.choice((b"x", b"\0")) * chance.choice((1, 9000, 2 * MIB)))[: size - file.tell()])
+    places = sorted(chance.randrange(size + 1) for _ in range(6))
+    free = [(start, end) for start, end in zip(places[::2], places[1::2], strict=True) if start < end]
+    with raw.open("rb") as file:
+        mapped.write_text(bmap.text(file.fileno(), size, free))
+    data = raw.read_bytes()
+    pieces = [data[at : at + block] for at in range(0, size, block)]
+    wanted = {
+        number for number, piece in enumerate(pieces)
+        if any(piece) or not any(start <= number * block and (number + 1) * block <= end for start, end in free)
+    }  # fmt: skip
+    ranges = image_readers.block_map(mapped).ranges
+    assert [number for first, last, _ in ranges for number in range(first, last + 1)] == sorted(wanted)
+    assert all(one[1] + 1 < other[0] for one, other in pairwise(ranges))
+    for first, last, checksum in ranges:
+        assert hashlib.sha256(b"".join(pieces[first : last + 1])).hexdigest() == checksum
 
 
 def reader(descriptor: int) -> unused.Read:

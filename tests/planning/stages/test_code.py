@@ -72,8 +72,8 @@ CODE = {
     "disk.formats.gcp": f"disk.formats.archive {IMAGE}",
     "disk.formats.ova": f"disk.formats.archive disk.formats.ovf {OVF}",
     "disk.formats.ovf": OVF,
-    "disk.formats.packed": "disk.formats.beside disk.formats.bmap disk.formats.blocks disk.unused disk.signatures "
-    "disk.ext_place disk.gpt disk.mbr disk.superblock disk.splice cache.files.sparse cache.digest.index tree.packing",
+    "disk.formats.packed": "disk.formats.beside disk.formats.bmap disk.unused disk.signatures disk.ext_place "
+    "disk.gpt disk.mbr disk.superblock disk.splice cache.files.sparse tree.packing",
     "disk.growth": "disk.ext_part disk.ext_place disk.growing disk.patch disk.gpt disk.mbr disk.superblock disk.splice "
     "cache.files.sparse",
     "disk.formats.vdi": f"disk.formats.geometry {IMAGE}",

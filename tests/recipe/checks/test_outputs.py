@@ -34,6 +34,19 @@ BAD = [
         ["2:23: outputs.raw.file: 'a/b.raw' is not a file's name; leave out folders, blanks and first dots"],
     ),
     (
+        SOURCE + "outputs: [ovf: {file: 'a#b.ovf'}]\n",
+        [
+            (
+                "2:23: outputs.ovf.file: an OVF names its disk by a URI, which could not hold that; "
+                "use letters, digits and . - _ ~ alone"
+            )
+        ],
+    ),
+    (
+        SOURCE + "outputs: [vmdk: {file: 'a\"b.vmdk'}]\n",
+        ["2:24: outputs.vmdk.file: a VMDK names its disk in quotes, which could not hold that; leave them out"],
+    ),
+    (
         SOURCE + "outputs: [raw: {file: kernel}]\n",
         ["2:23: outputs.raw.file: bootsmith keeps kernel there itself; take another name"],
     ),
