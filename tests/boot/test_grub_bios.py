@@ -21,6 +21,7 @@ from tests.support.disk_build import VERSION, DiskBuild
 from tests.support.tar_members import member
 
 MBR = "disk: {partitions: {root: {mount: /, extra: 10M}}}\nboot: {loader: grub-bios, packages: false}\n"
+BTRFS = MBR.replace("mount: /,", "fs: btrfs, mount: /,")
 GPT = (
     "disk: {table: gpt, partitions: {bios: {type: bios-boot, size: 1M}, root: {mount: /, extra: 10M}}}\n"
     "boot: {loader: grub-bios, packages: false}\n"
@@ -42,10 +43,10 @@ def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DiskBuild:
     return tiny_kernel.disk_build(tmp_path, monkeypatch, MBR)
 
 
-@pytest.mark.parametrize("text", [MBR, GPT, SPLIT, ON_THE_ESP], ids=["mbr", "gpt", "split", "esp"])
+@pytest.mark.parametrize("text", [MBR, GPT, SPLIT, ON_THE_ESP, BTRFS], ids=["mbr", "gpt", "split", "esp", "btrfs"])
 @pytest.mark.boot
 def test_seabios_boots_it(build: DiskBuild, text: str) -> None:
-    """From the MBR gap and from a bios-boot partition, kernels on ext and FAT: with the command line and the initrd."""
+    """From the MBR gap and from a bios-boot partition, kernels on ext, FAT and btrfs: with the command line and the initrd."""
     build.write_recipe(text)
     heard, cmdline = tiny_kernel.boot(build)
     assert re.search(re.escape(f" {cmdline}; initrd: ") + "070701.*tiny initrd", heard), heard

@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Final
 
 from bootsmith.tasks.disk.btrfs import ondisk, space
-from bootsmith.tasks.disk.btrfs.blocks import GENERATION, Blocks, NoSpace, Written, checked, shape
 from bootsmith.tasks.disk.btrfs.checksum import Crc32c
 from bootsmith.tasks.disk.btrfs.inodes import DataChunks, Inodes, inode, name_hash, named
 from bootsmith.tasks.disk.btrfs.ondisk import FIRST, NODE, Item, Key
 from bootsmith.tasks.disk.btrfs.space import Chunk
+from bootsmith.tasks.disk.btrfs.tree_blocks import GENERATION, Blocks, NoSpace, Written, checked, shape
 from bootsmith.tasks.disk.content import Tree
 
 _FREE_SPACE: Final = 0x3  # compatible where read only: there is a tree of free space, and it is valid

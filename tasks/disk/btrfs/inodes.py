@@ -12,10 +12,10 @@ from typing import NamedTuple
 
 from bootsmith.cache.display import shown
 from bootsmith.tasks.disk.btrfs import ondisk, space
-from bootsmith.tasks.disk.btrfs.blocks import GENERATION, NoSpace
 from bootsmith.tasks.disk.btrfs.checksum import ONES, Crc32c
 from bootsmith.tasks.disk.btrfs.ondisk import FIRST, SECTOR, Item, Key
 from bootsmith.tasks.disk.btrfs.space import Chunk
+from bootsmith.tasks.disk.btrfs.tree_blocks import GENERATION, NoSpace
 from bootsmith.tasks.disk.content import Tree
 from bootsmith.tasks.disk.sizing import MIB
 from bootsmith.tasks.errors import StageError

@@ -22,9 +22,14 @@ if TYPE_CHECKING:
     from bootsmith.tasks.recipe.model.recipe import Recipe
 
 
+_READING = {"btrfs": ("btrfs",)}
+"""Modules by which GRUB reads kernels from a filesystem, where not every image of it has them."""
+
+
 def stage(recipe: Recipe, site: Site) -> Stage:
     """Return the stage that makes the loaders' files."""
     where, secure = placement.placement(recipe), recipe.boot.secure_boot
+    kernels = recipe.disk.partitions[where.partition] if where.partition else None
     tools = [tool for name in recipe.boot.loader for tool in _tools(recipe, name)]
     outputs = {"tar": site.loader.tar, "index": site.loader.index}
     if has_boot_code(recipe):
@@ -44,10 +49,10 @@ def stage(recipe: Recipe, site: Site) -> Stage:
             room=bootcode.room(recipe.disk) if has_boot_code(recipe) else None,
             mounts=placement.mounted(recipe.disk),
             kernels=where,
-            kernels_uuid=recipe.disk.partitions[where.partition].uuid if where.partition else "",
+            kernels_uuid=kernels.uuid if kernels else "",
             host=from_host(recipe),
             removable=recipe.boot.removable,
-            grub_modules=recipe.boot.grub_modules,
+            grub_modules=(*_READING.get(kernels.fs if kernels else "", ()), *recipe.boot.grub_modules),
             signed=secure is not None,
             enroll=secure is not None and secure.enroll,
         ).to_json(),

@@ -45,7 +45,7 @@ _BOOT: dict[str, Raw] = {"boot": {"fs": "vfat", "size": "256M", "mount": "/boot/
 _ROOT: dict[str, Raw] = {"root": {"fs": "ext4", "mount": "/"}}
 _UEFI = {"gpt": _ESP | _ROOT, "mbr": _ESP | _ROOT}
 _GRUB_ESCAPES = "'\\"
-_ANY = ("ext4", "ext3", "ext2", "vfat")
+_ANY = ("ext4", "ext3", "ext2", "vfat", "btrfs")
 
 USUAL: Mapping[str, Mapping[str, Raw]] = {"uefi": _ESP | _ROOT, "bios": _ROOT, "direct": _ROOT}
 """The partitions of a loader's disk, by what starts it, where it does not say."""

@@ -211,8 +211,11 @@ BAD = [
         ["2:64: disk.partitions.root.mkfs: btrfs is made without further words; remove it, or write another fs:"],
     ),
     (
-        SOURCE + "disk: {partitions: {esp: {}, root: {mount: /, fs: btrfs}}}\nboot: {loader: grub-efi, place: root}\n",
-        ["2:51: disk.partitions.root.fs: grub-efi cannot read kernels from btrfs; write ext4 or ext3 or ext2 or vfat"],
+        SOURCE + "disk: {partitions: {esp: {}, root: {mount: /, fs: erofs}}}\nboot: {loader: grub-efi, place: root}\n",
+        [
+            "2:51: disk.partitions.root.fs: grub-efi cannot read kernels from erofs; "
+            "write ext4 or ext3 or ext2 or vfat or btrfs"
+        ],
     ),
     (
         SOURCE + "disk: {partitions: {esp: {}, root: {mount: /, fs: erofs, extra: 1M}}}\nboot: {root: label}\n",
