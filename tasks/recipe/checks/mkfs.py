@@ -46,7 +46,7 @@ def check(recipe: Recipe) -> Iterable[Finding]:
         pure = _PURE.get(part.fs, {})
         path = ("disk", "partitions", name, "mkfs")
         if part.mkfs and not pure:
-            what = f"{part.fs} is made without further words" if part.packed else "there is no filesystem to make"
+            what = f"{part.fs} is made without further words" if part.measured else "there is no filesystem to make"
             yield path, f"{what}; remove it, or write another fs:"
             continue
         words = iter(part.mkfs)
