@@ -50,7 +50,8 @@ def run(ctx: Context) -> None:
     params = LoaderParams.of(ctx)
     known = sources.read_facts(ctx)
     where = params.kernels.named(known)
-    shown = params.menu.completed(known, where.kernels, where.initrds)
+    menu = params.menu.with_root_hash(sources.read_root_hash(ctx))
+    shown = menu.completed(known, where.kernels, where.initrds)
     facts = known.get(shown.default_item.kernel_of, NO_KERNEL)
     signer = signing.Signer(ctx) if params.signed else None
     keys: dict[str, bytes] = {}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from bootsmith.tasks.errors import StageError
-from bootsmith.tasks.recipe.cmdline import LONGEST
+from bootsmith.tasks.recipe import cmdline
 
 Protocol = Literal["linux", "multiboot", "multiboot2"]
 Facts = Mapping[str, Mapping[str, str]]
@@ -69,6 +69,11 @@ class Menu:
         """The entry that boots by itself."""
         return next(item for item in self.items if item.name == self.default)
 
+    def with_root_hash(self, root_hash: str) -> Menu:
+        """Return the menu with the root hash of a verified root on the command lines that tell it."""
+        items = (replace(item, cmdline=cmdline.with_root_hash(item.cmdline, root_hash)) for item in self.items)
+        return replace(self, items=tuple(items)) if root_hash else self
+
     def completed(self, facts: Facts, kernels: Mapping[str, str], initrds: Mapping[str, str]) -> Menu:
         """Return the menu with what is known of the kernels that were built, and their paths where they have some.
 
@@ -93,9 +98,9 @@ class Menu:
 def _check_length(item: Item) -> None:
     files = [f"{word}=/{path}" for word, path in (("BOOT_IMAGE", item.kernel), ("initrd", item.initrd)) if path]
     length = len(" ".join([*files, item.cmdline]).encode())
-    if item.protocol == "linux" and length > LONGEST:
+    if item.protocol == "linux" and length > cmdline.LONGEST:
         raise StageError(
             f"the command line of the entry {item.name} comes to {length} bytes with what its loader adds, and Linux "
-            f"drops all after {LONGEST} without a word",
+            f"drops all after {cmdline.LONGEST} without a word",
             "Shorten boot.cmdline, or the entry's.",
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Literal
 
 from bootsmith.tasks.build.stage import Context
@@ -13,6 +13,7 @@ from bootsmith.tasks.disk.btrfs import space as btrfs
 from bootsmith.tasks.disk.kernel_paths import Placement
 from bootsmith.tasks.disk.sizing import MIB
 from bootsmith.tasks.disk.sources import FillingParams
+from bootsmith.tasks.disk.verity import form as verity
 
 if TYPE_CHECKING:
     from bootsmith.tasks.disk.sources import Filling
@@ -24,8 +25,8 @@ _LOADER_ALLOWANCE = 4 * MIB  # of an automatic size, for loader files, which are
 class PartitionParams:
     """One partition; `kind` is its type as the recipe has it, `type` as the table does.
 
-    `started` where a BIOS goes on with its first sector, `attributes` are a GPT's bits, and `before` the bytes of it
-    that stand before its filesystem.
+    `partuuid` is empty where it follows from a root hash, `started` says whether a BIOS goes on with its first sector,
+    `attributes` are a GPT's bits, and `before` the bytes of it that stand before its filesystem.
     """
 
     name: str
@@ -68,7 +69,8 @@ def run(ctx: Context) -> None:
     kernels = params.kernels.partition
     wanted = [_wanted(each, demand, kernels, unified) for each, demand in zip(partitions, demands, strict=True)]
     planned = layout.plan(params.size, wanted, layout.BOUNDS[params.table])
-    _write_table(ctx, planned, params)
+    partitions = _identified(partitions, sources.read_root_hash(ctx))
+    _write_table(ctx, planned, replace(params, partitions=partitions))
     rows = []
     for each, demand, place in zip(partitions, demands, planned.places, strict=True):
         geometry = sizing.Geometry(place.size - each.before)
@@ -84,6 +86,16 @@ def run(ctx: Context) -> None:
     )
     for name in params.contents:
         _write_content(ctx, params, name, fillings[name])
+
+
+def _identified(partitions: Sequence[PartitionParams], root_hash: str) -> tuple[PartitionParams, ...]:
+    """Return the partitions with the GUIDs by which those of a verified root are found."""
+    if not root_hash:
+        return tuple(partitions)
+    data, tree = verity.partuuids(root_hash)
+    return tuple(
+        each if each.partuuid else replace(each, partuuid=tree if each.fs == "verity" else data) for each in partitions
+    )
 
 
 def _write_content(ctx: Context, params: TableParams, name: str, filling: Filling) -> None:
@@ -108,7 +120,8 @@ def _demand(
         return None
     packed = ctx.inputs.get(f"packed.{partition.name}")
     if packed is not None:
-        return sizing.Packed(json.loads(packed.read_bytes())["size"])
+        step = MIB if partition.fs == "verity" else sizing.PACKED_STEP
+        return sizing.Packed(json.loads(packed.read_bytes())["size"], step)
     if partition.fs == "btrfs":
         return btrfs.Demand([filling.tree])
     # the root filesystem is made from the base alone first, which must fit too

@@ -15,6 +15,7 @@ TYPES: Mapping[str, str] = {
     "swap": "0657fd6d-a4ab-43c4-84e5-0933c84b4f4f",
     "lvm": "e6d6d379-f507-44c2-a23c-238f2a3df928",
     "xbootldr": "bc13c2ff-59e6-4262-a352-b275fd6f7172",
+    "root-verity": "2c7357ed-ebd2-46d9-aec1-23d437ec2bf5",
 }
 MBR_TYPES: Mapping[str, str] = {
     "esp": "0xef", "linux": "0x83", "root": "0x83", "home": "0x83", "var": "0x83", "swap": "0x82", "lvm": "0x8e",

@@ -17,6 +17,8 @@ from bootsmith.tasks.tree.tar import Entry
 
 FACTS = "facts"
 """The role of what is known of a kernel."""
+ROOT_HASH = "roothash"
+"""That of the root hash of a root that is verified, as text."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +46,12 @@ def read_facts(ctx: Context) -> dict[str, dict[str, str]]:
     """Return what is known of each kernel, by the entry whose it is."""
     found = {name: path for name, path in ctx.inputs.items() if name.partition("/")[0] == FACTS}
     return {name.partition("/")[2]: json.loads(path.read_bytes()) for name, path in found.items()}
+
+
+def read_root_hash(ctx: Context) -> str:
+    """Return the root hash of a root that is verified; nothing where none is."""
+    path = ctx.inputs.get(ROOT_HASH)
+    return path.read_text().strip() if path else ""
 
 
 def gather(ctx: Context, params: FillingParams, partition: str) -> Filling:

@@ -168,7 +168,12 @@ def _erofs(head: bytes) -> Filesystem | None:
     return Filesystem("erofs", _text(block[64:80]), _uuid(block[48:64]), size, None)
 
 
-_NAMED = (_xfs, _squashfs, _luks, _swap, _lvm, _erofs)
+def _verity(head: bytes) -> Filesystem | None:
+    found = head[:8] == b"verity\0\0" and len(head) >= 512
+    return Filesystem("verity", "", _uuid(head[16:32]), 0, None) if found else None
+
+
+_NAMED = (_xfs, _squashfs, _luks, _swap, _lvm, _erofs, _verity)
 
 
 def _btrfs(block: bytes) -> Filesystem | None:

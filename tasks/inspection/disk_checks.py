@@ -9,6 +9,7 @@ from bootsmith.cache.display import shown
 from bootsmith.tasks.disk.parts import Part
 from bootsmith.tasks.disk.sizing import human
 from bootsmith.tasks.disk.superblock import Filesystem
+from bootsmith.tasks.disk.verity import form as verity
 from bootsmith.tasks.errors import UsageError
 from bootsmith.tasks.inspection import system_tree
 from bootsmith.tasks.inspection.boot_entries import Found, Named
@@ -28,6 +29,8 @@ _RUNNING = ("/dev/", "/proc/", "/run/", "/sys/")
 _CODE = 440  # bytes of the first sector that a BIOS starts
 _REMOVABLE = "efi/boot/bootx64.efi"
 """What UEFI firmware starts from a disk it has never seen (UEFI 2.10, 3.5.1.1), on FAT, whose names know no case."""
+_VERIFIED = "/dev/mapper/root"
+"""A verified root, which a root hash names."""
 _BY = {"UUID": "uuid", "LABEL": "label", "PARTUUID": "partuuid", "PARTLABEL": "partlabel"}
 
 
@@ -58,7 +61,7 @@ def _partition(image: Image, part: Part, wanted: ExpectedPartition, kind: str) -
         facts.append(("starts at byte", part.start, wanted.start))
     if kind == "gpt":
         facts += [
-            ("is called", part.name, wanted.gpt_name), ("has the GUID", part.guid, wanted.partuuid),
+            ("is called", part.name, wanted.gpt_name), ("has the GUID", part.guid, wanted.partuuid or part.guid),
             ("has the type", part.type, wanted.type),
         ]  # fmt: skip
     elif kind == "mbr":
@@ -194,10 +197,10 @@ def root(subject: Subject) -> Iterator[str]:
     for entry in subject.entries:
         if entry.protocol != "linux":
             continue
-        options = _options(entry.cmdline)
-        for value in filter(None, [options.get("root")]):
+        words = options(entry.cmdline)
+        for value in filter(None, [words.get("root")]):
             said.add(value)
-            yield from _root(subject.image, entry, value, options, demanded=_must_hold_init(subject.expected, entry))
+            yield from _root(subject.image, entry, value, words, demanded=_must_hold_init(subject.expected, entry))
     yield from sorted(said)
     if not said:
         raise NotMade("no entry says root=")
@@ -208,7 +211,7 @@ def _must_hold_init(expected: Expected | None, entry: Found) -> bool:
     return expected is None or expected.inits.get(entry.key, any(expected.inits.values()))
 
 
-def _options(words: str) -> dict[str, str]:
+def options(words: str) -> dict[str, str]:
     """Return the words of a command line that hold `=`; of several of one name the last counts."""
     try:
         found = cmdline.words(words)
@@ -217,8 +220,10 @@ def _options(words: str) -> dict[str, str]:
     return dict(word.split("=", 1) for word in found if "=" in word)
 
 
-def _root(image: Image, entry: Found, value: str, options: dict[str, str], *, demanded: bool) -> Iterator[str]:
+def _root(image: Image, entry: Found, value: str, words: dict[str, str], *, demanded: bool) -> Iterator[str]:
     by, _, name = value.partition("=")
+    if value == _VERIFIED and verity.is_root_hash(words.get("roothash", "")):
+        by, name = "PARTUUID", verity.partuuids(words["roothash"])[0]
     if by not in _BY:
         return  # /dev/vda2: what a disk is called is not written on it
     parts = [each for each in image.parts.values() if _is_called(image, each, _BY[by], name)]
@@ -230,7 +235,7 @@ def _root(image: Image, entry: Found, value: str, options: dict[str, str], *, de
         return
     tree = SystemTree(image, parts[0].number, {})
     tree = SystemTree(image, parts[0].number, system_tree.mounted(image, tree))
-    wanted = [options["init"]] if "init" in options else ["/sbin/init", "/etc/init", "/bin/init", "/bin/sh"]
+    wanted = [words["init"]] if "init" in words else ["/sbin/init", "/etc/init", "/bin/init", "/bin/sh"]
     if not any(_runs(tree, path) for path in wanted):
         what = f"{entry.loader}'s entry {entry.name}: its root has nothing to start, no {wanted[0]}"
         yield f"!{what} that can be executed" if demanded else f"{what}, and it has an initrd of its own"

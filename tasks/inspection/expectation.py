@@ -20,6 +20,7 @@ class ExpectedPartition:
     """As an inspection tells it: one of our names or a GUID, on MBR a number like 0x83."""
     gpt_name: str
     partuuid: str
+    """Empty where it follows from a root hash."""
     uuid: str
     inner: tuple[str, str] | None
     """The kind and the UUID of the filesystem in it, where it is an encrypted volume, which `fs` is then."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from bootsmith.cache.display import shown
@@ -12,6 +13,8 @@ from bootsmith.tasks.build.stage import Context
 from bootsmith.tasks.disk import ext_place
 from bootsmith.tasks.disk.parts import parts
 from bootsmith.tasks.disk.raw_content import opened_raw
+from bootsmith.tasks.disk.verity import check as hash_tree
+from bootsmith.tasks.disk.verity import form
 from bootsmith.tasks.errors import StageError
 from bootsmith.tasks.inspection import verification
 from bootsmith.tasks.inspection.checker_output import complaint, program
@@ -47,11 +50,23 @@ def check(ctx: Context) -> None:
     ctx.outputs["verdict"].write_text(f"{params.program}: clean\n")
 
 
+def check_tree(ctx: Context) -> None:
+    """Look whether every block of a partition is what its hash tree says. Raises StageError."""
+    root_hash = ctx.inputs["roothash"].read_text().strip()
+    with opened_raw(ctx.inputs["image"]) as data, opened_raw(ctx.inputs["tree"]) as tree:
+        described = form.decode(tree.read(0, form.BLOCK))
+        assert isinstance(described, form.Form), "it was made here"
+        wrong = list(hash_tree.problems(described, root_hash, tree.read, data.read))
+    if wrong:
+        raise StageError(f"read back, the hash tree is wrong: {wrong[0]}", _REPORT.replace("filesystems", "verity"))
+    ctx.outputs["verdict"].write_text(f"{described.blocks} blocks verified\n")
+
+
 def run(ctx: Context) -> None:
     """Read a raw disk back, and write what each check saw. Raises StageError for a disk that is not as expected.
 
     Filesystems that have a stage of their own are not checked by their programs again: only the root, which an edit
-    changes, is.
+    changes, is. Nor are the data that a hash tree is of.
     """
     path, expected = ctx.inputs["disk"], Expected.of(ctx)
     with opened_raw(path) as disk:
@@ -60,7 +75,8 @@ def run(ctx: Context) -> None:
         pairs = zip(found, expected.partitions, strict=False)
         roots = {part.number for part, wanted in pairs if wanted.mount == "/"}
         try:
-            verdicts = list(verification.verify(image, problems, expected, lambda *what: _look(ctx, roots, *what)))
+            look = partial(_look, ctx, roots)
+            verdicts = list(verification.verify(image, problems, expected, look, every_block=False))
         finally:
             image.close()
     wrong = [f"{each.check}: {line}" for each in verdicts for line in each.wrong]

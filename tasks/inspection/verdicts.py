@@ -38,7 +38,8 @@ class Subject:
     """An image to be judged, by what it is `expected` to be where that is known.
 
     `tree` is the system on it, None where there is none; `problems` are those of its table. Of its `entries`, those of
-    `others` stand in menus that none of the recipe's loaders reads.
+    `others` stand in menus that none of the recipe's loaders reads. `every_block` says whether the data of a hash tree
+    are looked at, too.
     """
 
     image: Image
@@ -48,6 +49,7 @@ class Subject:
     entries: tuple[Found, ...]
     others: tuple[Found, ...]
     checker: Checker
+    every_block: bool
 
 
 class NotMade(Exception):

@@ -9,17 +9,29 @@ import contextlib
 from collections.abc import Iterator, Sequence
 
 from bootsmith.tasks.errors import StageError, UsageError
-from bootsmith.tasks.inspection import boot_entries, disk_checks, setting_checks, system_checks, system_tree
+from bootsmith.tasks.inspection import (
+    boot_entries,
+    disk_checks,
+    setting_checks,
+    system_checks,
+    system_tree,
+    verity_checks,
+)
 from bootsmith.tasks.inspection.expectation import Expected
 from bootsmith.tasks.inspection.verdicts import Check, Checker, NotMade, Subject, Verdict
 from bootsmith.tasks.inspection.volumes import Image
 
-CHECKS = {**disk_checks.CHECKS, **system_checks.CHECKS, **setting_checks.CHECKS}
+CHECKS = {**disk_checks.CHECKS, **system_checks.CHECKS, **setting_checks.CHECKS, **verity_checks.CHECKS}
 """Every check by its name, in the order of the recipe's key."""
 
 
-def verify(image: Image, problems: Sequence[str], expected: Expected | None, checker: Checker) -> Iterator[Verdict]:
-    """Yield the verdict of each check, in order; `problems` are those of the image's table."""
+def verify(
+    image: Image, problems: Sequence[str], expected: Expected | None, checker: Checker, *, every_block: bool = True
+) -> Iterator[Verdict]:
+    """Yield the verdict of each check, in order; `problems` are those of the image's table.
+
+    `every_block` says whether all that a hash tree is of is looked at, or the tree alone.
+    """
     found: list[boot_entries.Found] = []
     tree = None
     for number in image.readable:
@@ -28,7 +40,7 @@ def verify(image: Image, problems: Sequence[str], expected: Expected | None, che
     entries, others = _read(image, expected, found)
     with contextlib.suppress(StageError, UsageError):
         tree = _tree(image, expected)
-    subject = Subject(image, tuple(problems), expected, tree, entries, others, checker)
+    subject = Subject(image, tuple(problems), expected, tree, entries, others, checker, every_block)
     skipped = expected.skip if expected else ()
     for name, check in CHECKS.items():
         yield judged(name, check, subject) if name not in skipped else Verdict(name, "the recipe skips it", made=False)

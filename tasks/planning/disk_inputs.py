@@ -6,10 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from bootsmith.tasks.disk.kernel_paths import role
-from bootsmith.tasks.disk.sources import FACTS
+from bootsmith.tasks.disk.sources import FACTS, ROOT_HASH
 from bootsmith.tasks.planning import layer_stack
 from bootsmith.tasks.planning import placement as places
 from bootsmith.tasks.recipe import boot_files
+from bootsmith.tasks.recipe.loaders import partitions
 
 if TYPE_CHECKING:
     from bootsmith.tasks.planning.site import Layer, Site
@@ -44,6 +45,12 @@ def kernels(recipe: Recipe, site: Site) -> dict[str, Path]:
         **{role("initrd", entry): site.initrd_for(entry) for entry in initrds},
         **facts(recipe, site),
     }
+
+
+def root_hash(recipe: Recipe, site: Site) -> dict[str, Path]:
+    """Return the root hash of a root that is verified, as an input: nothing where none is."""
+    found = partitions.verity(recipe.disk)
+    return {ROOT_HASH: site.root_hash(found[1].name)} if found else {}
 
 
 def facts(recipe: Recipe, site: Site) -> dict[str, Path]:

@@ -143,8 +143,12 @@ class Site(NamedTuple):
         return self.build / "scratch" / name
 
     def packed_size(self, partition: str) -> Path:
-        """JSON: how large a packed filesystem came out, from which follows how large its partition is."""
+        """JSON: how large a packed filesystem or a hash tree came out, from which its partition's size follows."""
         return self.build / f"populate/{partition}.json"
+
+    def root_hash(self, partition: str) -> Path:
+        """Return what the root hash of a hash tree is: text, in hexadecimal."""
+        return self.build / f"populate/{partition}.roothash"
 
     @property
     def loader(self) -> Layer:

@@ -12,6 +12,9 @@ if TYPE_CHECKING:
 LONGEST: Final = 2047
 """Bytes that Linux keeps of its command line on x86 (COMMAND_LINE_SIZE, less the NUL); it says nothing of the rest."""
 
+ROOT_HASH: Final = "roothash="
+"""What says the root hash of a verified root, as systemd's generator reads it; what follows only the build knows."""
+
 OVERLAY: Final = "overlay"
 """What `boot=` says to an initrd that is to put a layer in memory over the root, see tree/root_initramfs.py."""
 
@@ -40,6 +43,11 @@ def of_entry(boot: Boot, disk: Disk, own: str) -> str:
     return " ".join(filter(None, said))
 
 
+def with_root_hash(cmdline: str, root_hash: str) -> str:
+    """Return the command line of a verified root that says its root hash, which was not known to who wrote it."""
+    return " ".join(word + root_hash if word == ROOT_HASH else word for word in cmdline.split(" "))
+
+
 def of_medium(boot: Boot, own: str, live: str | None) -> str:
     """Return the command line of an entry with words of its `own` on a CD; `live` is the UUID where the root is.
 
@@ -55,8 +63,8 @@ def _root(boot: Boot, disk: Disk) -> list[str]:
     if boot.root == "none" or root is None:
         return []
     over = [f"boot={OVERLAY}"] if root.overlay == "memory" else []
-    if root.mapped:  # it has no other name before it is unlocked
-        return [f"root={root.mapped}", "ro", *over]
+    if root.mapped:  # it has no other name before it is unlocked, or verified
+        return [f"root={root.mapped}", *([ROOT_HASH] if root.verity else []), "ro", *over]
     match boot.root:
         case "partuuid":
             # initrds look for the text as it stands below /dev/disk/by-partuuid: in lower case

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from bootsmith.tasks.build.plan import in_order
 from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.planning import layer_stack
 from bootsmith.tasks.planning.site import Layer, Site
@@ -112,6 +113,7 @@ class DiskBuild:
 
     def raw_disk(self, *, patch: bool = False) -> Path:
         """Run everything up to the raw disk and return it."""
-        filled = [name for name in self.stages() if name.startswith("populate/")]
-        self.run("bootloader", "partition", *filled, "assemble", patch=patch)
+        ours = ("bootloader", "partition", "populate", "assemble")
+        stages = [stage for name, stage in self.stages().items() if name.partition("/")[0] in ours]
+        self.run(*(stage.name for stage in in_order(stages)), patch=patch)
         return assemble.raw_disk(self.recipe, self.site)

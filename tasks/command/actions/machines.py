@@ -15,6 +15,7 @@ from bootsmith.tasks.errors import InputMissing, StageError, UsageError
 from bootsmith.tasks.planning.site import Site
 
 if TYPE_CHECKING:
+    from bootsmith.tasks.boot.menu import Menu
     from bootsmith.tasks.build.plan import Plan
     from bootsmith.tasks.command.request import Request
     from bootsmith.tasks.machine.qemu import Kernel
@@ -110,14 +111,25 @@ def given_file(request: Request, name: str) -> Path | None:
 def started(recipe: Recipe, plan: Plan, entry: str) -> Kernel | None:
     """Return what QEMU starts directly for an entry; None where the recipe has no kernel for it."""
     from bootsmith.tasks.machine.qemu import Kernel
-    from bootsmith.tasks.planning import entries as menus
 
-    item = next(item for item in menus.menu(recipe).items if item.name == entry)
     site = Site.of(plan)
+    item = next(item for item in menu(recipe, site).items if item.name == entry)
     image, initrd = site.kernel_for(item.kernel_of), site.initrd_for(item.initrd_of)
     if image not in {path for stage in plan.stages for path in stage.outputs.values()}:
         return None
     return Kernel(image, None if item.initrd is None else initrd, item.cmdline)
+
+
+def menu(recipe: Recipe, site: Site) -> Menu:
+    """Return a recipe's menu, with the root hash that its build has made."""
+    from bootsmith.tasks.planning import entries as menus
+    from bootsmith.tasks.recipe.loaders import partitions
+
+    found = partitions.verity(recipe.disk)
+    with suppress(OSError):  # of a past build there may be the disk alone
+        root_hash = site.root_hash(found[1].name).read_text().strip() if found else ""
+        return menus.menu(recipe).with_root_hash(root_hash)
+    return menus.menu(recipe)
 
 
 def loaders(request: Request, plan: Plan, recipe: Recipe) -> tuple[str, ...]:

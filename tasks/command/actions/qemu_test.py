@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from bootsmith.tasks.command.actions import images
-from bootsmith.tasks.command.actions.machines import kept, loaders, started
+from bootsmith.tasks.command.actions.machines import kept, loaders, menu, started
 from bootsmith.tasks.errors import UsageError
 from bootsmith.tasks.planning import products
 from bootsmith.tasks.planning.site import Site
@@ -116,7 +116,7 @@ def _setup(request: Request, recipe: Recipe, plan: Plan, disk: _Disk | None, kin
 
     site, test = Site.of(plan), recipe.test
     facts = {owner: _facts(site.kernel_facts_for(owner)) for owner in boot_files.kernels(recipe.boot)}
-    shown = _menu(recipe, disk).completed({own: each for own, each in facts.items() if each}, {}, {})
+    shown = _menu(recipe, site, disk).completed({own: each for own, each in facts.items() if each}, {}, {})
     name = test.entry or shown.default
     if kind == "direct" and disk and disk.format == "iso":
         raise UsageError(f"{site.name} keeps a CD alone, which its loaders start", "Test it under uefi or bios.")
@@ -138,12 +138,11 @@ def _setup(request: Request, recipe: Recipe, plan: Plan, disk: _Disk | None, kin
     )  # fmt: skip
 
 
-def _menu(recipe: Recipe, disk: _Disk | None) -> Menu:
+def _menu(recipe: Recipe, site: Site, disk: _Disk | None) -> Menu:
     """Return what the loaders of the disk, or of the CD, show."""
-    from bootsmith.tasks.planning import entries as menus
     from bootsmith.tasks.planning.stages import iso
 
-    return iso.menu(recipe) if disk and disk.format == "iso" else menus.menu(recipe)
+    return iso.menu(recipe) if disk and disk.format == "iso" else menu(recipe, site)
 
 
 def _entered(request: Request, recipe: Recipe, disk: _Disk) -> str | None:

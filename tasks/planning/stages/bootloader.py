@@ -84,6 +84,7 @@ def _inputs(recipe: Recipe, site: Site) -> dict[str, Path]:
     found |= {f"config/{name}": extraction.path(file, recipe, site) for name, file in recipe.boot.config.items()}
     found |= {_role(recipe, name): Path(name) for name in recipe.boot.loader if own.is_own(name)}
     found |= disk_inputs.kernels(recipe, site) if _wants_kernel(recipe) else disk_inputs.facts(recipe, site)
+    found |= disk_inputs.root_hash(recipe, site)
     if recipe.boot.secure_boot:
         found[signing.CERTIFICATE] = recipe.boot.secure_boot.certificate
     return found

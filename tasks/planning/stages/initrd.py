@@ -66,13 +66,14 @@ def _stage(recipe: Recipe, site: Site, entry: str, initrd: Initrd) -> Stage:
 def _made(recipe: Recipe, site: Site) -> tuple[str, Mapping[str, Json]]:
     """Return what makes an initrd out of the tree's own tools, and its parameters."""
     root = next((part for part in recipe.disk.partitions.values() if part.mount == "/"), None)
-    if root is None or (root.overlay == "none" and not root.encrypt):
+    if root is None or (root.overlay == "none" and not root.encrypt and not root.verity):
         return "bootsmith.tasks.tree.initramfs:run", InitramfsParams(site.epoch).to_json()
     params = RootParams(
         site.epoch,
         OVERLAY if root.overlay == "memory" else "",
         (root.fs,) if root.packed else (),
         system.crypttab([root]),
+        root.verity,
     )
     return "bootsmith.tasks.tree.root_initramfs:run", params.to_json()
 

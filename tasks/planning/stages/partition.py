@@ -11,6 +11,7 @@ from bootsmith.tasks.disk.partition_types import MBR_TYPES, TYPES
 from bootsmith.tasks.disk.sizing import ExtForm
 from bootsmith.tasks.planning import disk_inputs, placement
 from bootsmith.tasks.planning.stages import extraction, populate
+from bootsmith.tasks.recipe.model.disk import HASH_TREE
 
 if TYPE_CHECKING:
     from bootsmith.tasks.planning.site import Site
@@ -43,7 +44,8 @@ def stage(recipe: Recipe, site: Site) -> Stage:
                 for part in partitions
                 if part.content
             },
-            **{f"packed.{part.name}": site.packed_size(part.name) for part in partitions if part.packed},
+            **{f"packed.{part.name}": site.packed_size(part.name) for part in partitions if part.measured},
+            **disk_inputs.root_hash(recipe, site),
         },
         outputs=outputs,
         params=TableParams(
@@ -62,6 +64,12 @@ def stage(recipe: Recipe, site: Site) -> Stage:
     )
 
 
+def _attributes(partition: Partition) -> tuple[str | int, ...]:
+    """Return a partition's flags: of what is verified none may be written to, which the specification wants said."""
+    verified = partition.verity or partition.fs == HASH_TREE
+    return (*partition.attributes, *(["read-only"] if verified else []))
+
+
 def _described(partition: Partition, recipe: Recipe) -> PartitionParams:
     types = MBR_TYPES if recipe.disk.table == "mbr" else TYPES
     return PartitionParams(
@@ -76,7 +84,7 @@ def _described(partition: Partition, recipe: Recipe) -> PartitionParams:
         started=populate.is_started(recipe, partition),
         gpt_name=partition.gpt_name,
         partuuid=partition.partuuid,
-        attributes=tuple(each if isinstance(each, int) else _ATTRIBUTES[each] for each in partition.attributes),
+        attributes=tuple(each if isinstance(each, int) else _ATTRIBUTES[each] for each in _attributes(partition)),
         in_table=partition.in_table,
         before=header.SIZES[partition.encrypt.luks] if partition.encrypt else 0,
         ext=ExtForm(partition.features, partition.inode_size, partition.reserved),

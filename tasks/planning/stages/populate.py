@@ -17,9 +17,13 @@ from bootsmith.tasks.disk.luks.volume import LuksParams
 from bootsmith.tasks.disk.packed_filesystem import PackedErofsParams, PackedFilesystemParams
 from bootsmith.tasks.disk.sizing import ExtForm
 from bootsmith.tasks.disk.swap import SwapParams
+from bootsmith.tasks.disk.verity.tree import HashTreeParams
 from bootsmith.tasks.planning import disk_inputs
 from bootsmith.tasks.planning import placement as places
 from bootsmith.tasks.planning.stages import extraction
+from bootsmith.tasks.recipe.completion.identifiers import salt
+from bootsmith.tasks.recipe.loaders import partitions
+from bootsmith.tasks.recipe.model.disk import HASH_TREE
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -46,6 +50,9 @@ def _stages(recipe: Recipe, site: Site) -> Iterator[Stage]:
             continue
         if partition.encrypt:
             yield _encryption(partition, partition.encrypt, site)
+        if partition.fs == HASH_TREE:
+            yield _hash_tree(recipe, partition, site)
+            continue
         if partition.packed:
             yield _packed(recipe, partition, site)
             continue
@@ -76,6 +83,23 @@ def image(recipe: Recipe, partition: Partition, site: Site) -> Path | None:
     if partition.fs == "none":
         return extraction.path(partition.content, recipe, site) if partition.content else None
     return site.volume_image(partition.name) if partition.encrypt else site.partition_image(partition.name)
+
+
+def _hash_tree(recipe: Recipe, partition: Partition, site: Site) -> Stage:
+    found = partitions.verity(recipe.disk)
+    assert found, "a hash tree is refused without what it is of"
+    return Stage(
+        name=f"populate/{partition.name}",
+        run="bootsmith.tasks.disk.verity.tree:run",
+        inputs={"image": site.partition_image(found[0].name)},
+        outputs={
+            "image": site.partition_image(partition.name),
+            "size": site.packed_size(partition.name),
+            "roothash": site.root_hash(partition.name),
+        },
+        params=HashTreeParams(partition.uuid, salt(recipe.seed, partition.name)).to_json(),
+        doc=f"the hash tree of {found[0].name}",
+    )
 
 
 def _swap(partition: Partition, site: Site) -> Stage:

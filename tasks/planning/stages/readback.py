@@ -13,12 +13,14 @@ from bootsmith.tasks.inspection.checker_output import program
 from bootsmith.tasks.inspection.readback import CheckParams
 from bootsmith.tasks.planning import expectation
 from bootsmith.tasks.planning.stages.assemble import raw_disk
+from bootsmith.tasks.recipe.loaders import partitions
 from bootsmith.tasks.tree import lz4
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from bootsmith.tasks.planning.site import Site
+    from bootsmith.tasks.recipe.model.disk import Partition
     from bootsmith.tasks.recipe.model.recipe import Recipe
 
 _KINDS = {"vfat": "FAT"}
@@ -38,6 +40,10 @@ def stages(recipe: Recipe, site: Site) -> tuple[Stage, ...]:
             continue
         verdicts[f"checked.{name}"] = site.verdict(name)
         checks.append(_check(name, CheckParams(tool, options), site.partition_image(name), site.verdict(name)))
+    verified = partitions.verity(recipe.disk)
+    if verified and "verity" not in recipe.verify.skip:
+        checks.append(_verification(*verified, site))
+        verdicts[f"checked.{verified[1].name}"] = site.verdict(verified[1].name)
     whole = Stage(
         "readback",
         "bootsmith.tasks.inspection.readback:run",
@@ -48,6 +54,20 @@ def stages(recipe: Recipe, site: Site) -> tuple[Stage, ...]:
         doc="whether the disk is what the recipe says",
     )
     return (*checks, whole)
+
+
+def _verification(data: Partition, tree: Partition, site: Site) -> Stage:
+    return Stage(
+        f"readback/{tree.name}",
+        "bootsmith.tasks.inspection.readback:check_tree",
+        {
+            "image": site.partition_image(data.name),
+            "tree": site.partition_image(tree.name),
+            "roothash": site.root_hash(tree.name),
+        },
+        {"verdict": site.verdict(tree.name)},
+        doc=f"whether {data.name} is what its hash tree says",
+    )
 
 
 def _check(name: str, params: CheckParams, image: Path, verdict: Path) -> Stage:

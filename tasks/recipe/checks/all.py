@@ -83,14 +83,18 @@ def _layers(recipe: Recipe) -> Iterable[Finding]:
             yield ("layers", number, *where), what
 
 
+_NO_PACKAGES: dict[type, str] = {
+    Arch: "Arch's packages are named in source.arch.packages; write them there",
+    Nothing: "an empty tree has no package manager to install them; "
+    "write source: debian, or begin with another tree that has one",
+}
+
+
 def _inside(layer: LayerSpec, recipe: Recipe) -> Iterable[Finding]:
     """Find what is wrong with a layer that changes the tree from inside."""
     if isinstance(layer, Packages):
-        if isinstance(recipe.source, Nothing):
-            what = "an empty tree has no package manager to install them"
-            yield ("packages",), f"{what}; write source: debian, or begin with another tree that has one"
-        if isinstance(recipe.source, Arch):
-            yield ("packages",), "Arch's packages are named in source.arch.packages; write them there"
+        if what := _NO_PACKAGES.get(type(recipe.source)):
+            yield ("packages",), what
         if not (layer.install or layer.remove or layer.preseed):
             yield ("packages",), "nothing is installed or removed; name a package, or leave the layer out"
         for name in layer.install:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from itertools import pairwise
 
 from bootsmith.tasks.recipe import tree_packages
-from bootsmith.tasks.recipe.checks import mkfs, table
+from bootsmith.tasks.recipe.checks import mkfs, table, verity
 from bootsmith.tasks.recipe.model.disk import NAMELESS, UNLABELLED, Disk, Partition
 from bootsmith.tasks.recipe.model.recipe import Recipe
 from bootsmith.tasks.recipe.text.problems import Finding, KeyPath
@@ -29,7 +29,7 @@ def _mounts(recipe: Recipe) -> Iterable[Finding]:
         if part.mount in seen:
             yield (*PARTS, name, "mount"), f"{seen[part.mount]} is mounted at {part.mount} already; take another place"
         seen.setdefault(part.mount, name)
-        if part.fs in ("none", "swap"):
+        if part.fs in ("none", "swap", "verity"):
             yield (*PARTS, name, "mount"), "there is no filesystem to mount; write fs:, or remove the mount"
     for name in {"layout", "base"} & parts.keys():  # partition/layout.json is the disk's, populate/base no partition's
         yield (*PARTS, name), "bootsmith keeps a file of that name; take another name"
@@ -59,7 +59,7 @@ def _sizes(recipe: Recipe) -> Iterable[Finding]:
         path = (*PARTS, remaining[0], "size")
         yield path, "there is no disk.size for it to be remaining of; write disk.size, or auto here"
     for name, part in disk.partitions.items():
-        if part.packed and part.extra:
+        if part.measured and part.extra:
             yield (*PARTS, name, "extra"), f"nobody writes to {_a(part)}, so nothing stays free in it; remove it"
         if part.fs in ("none", "swap") and part.size == "auto" and not part.content:
             yield (*PARTS, name, "size"), "there is no filesystem to measure; write a size"
@@ -174,7 +174,7 @@ def _encrypted(recipe: Recipe) -> Iterable[Finding]:
         path = (*PARTS, name, "encrypt")
         if part.encrypt is None:
             continue
-        if part.fs == "none":
+        if part.fs in ("none", "verity"):
             yield path, "there is no filesystem to encrypt; remove it, or write fs:"
         if part.type == "esp" or part.active:
             yield path, "firmware unlocks nothing; remove it"
@@ -220,6 +220,7 @@ _LAYOUT: tuple[KeyPath, ...] = (("disk",), ("boot", "loader"))
 RULES: tuple[tuple[tuple[KeyPath, ...], Callable[[Recipe], Iterable[Finding]]], ...] = (
     (_LAYOUT, _mounts),
     (_LAYOUT, _esp),
+    ((*_LAYOUT, ("boot",)), verity.check),
     *(((*_LAYOUT, ("boot", "root"), ("system",)), rule) for rule in table.RULES),
     ((*_LAYOUT, ("boot",), ("source",), ("system", "fstab")), _read_only),
     ((*_LAYOUT, ("boot",), ("source",)), _encrypted),

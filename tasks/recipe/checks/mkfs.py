@@ -46,7 +46,7 @@ def check(recipe: Recipe) -> Iterable[Finding]:
         pure = _PURE.get(part.fs, {})
         path = ("disk", "partitions", name, "mkfs")
         if part.mkfs and not pure:
-            plain = part.packed or part.fs == "btrfs"
+            plain = part.measured or part.fs == "btrfs"
             what = f"{part.fs} is made without further words" if plain else "there is no filesystem to make"
             yield path, f"{what}; remove it, or write another fs:"
             continue

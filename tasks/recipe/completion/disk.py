@@ -7,13 +7,15 @@ from dataclasses import replace
 from typing import Any, Literal
 
 from bootsmith.tasks.recipe.completion.identifiers import serial, signature, uuid
+from bootsmith.tasks.recipe.keys.disk import PARTITION
 from bootsmith.tasks.recipe.loaders.boot_places import BOOT_SECTOR
 from bootsmith.tasks.recipe.loaders.kinds import KINDS
 from bootsmith.tasks.recipe.loaders.layouts import usual_table
 from bootsmith.tasks.recipe.loaders.partitions import active, esp, kernels
-from bootsmith.tasks.recipe.model.disk import NAMELESS, PACKED, UNLABELLED, Disk, Partition
+from bootsmith.tasks.recipe.model.disk import HASH_TREE, NAMELESS, PACKED, UNLABELLED, Disk, Partition
 
 _TYPES = {"/": "root", "/home": "home", "/var": "var"}
+_TYPES_OF = {"swap": "swap", HASH_TREE: "root-verity"}
 _FAT32_LBA = "0x0c"
 _NO_FILES = ("bios-boot", "lvm")
 _NEEDED = ("/usr/", "/var/", "/etc/", "/opt/", "/srv/")
@@ -22,7 +24,7 @@ _NEEDED = ("/usr/", "/var/", "/etc/", "/opt/", "/srv/")
 
 def complete(values: Mapping[str, Any], names: Sequence[str], seed: str) -> Disk:
     """Return the disk with everything unwritten filled in, for the loaders of these names."""
-    written: Mapping[str, Mapping[str, Any]] = values["partitions"] or {}
+    written = _with_hash_tree(values["partitions"] or {})
     table: Any = values["table"] or usual_table(names)
     identity = values["id"] or (signature(seed) if table == "mbr" else uuid(seed, "disk"))
     types = _types(written, names, table)
@@ -41,6 +43,20 @@ def complete(values: Mapping[str, Any], names: Sequence[str], seed: str) -> Disk
     return _with_bios_mark(found, written, names)
 
 
+def _with_hash_tree(written: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Mapping[str, Any]]:
+    """Return the partitions with that of the hash tree behind the one that has it, where nobody wrote it."""
+    data = next((name for name, each in written.items() if each["verity"]), "")
+    tree = f"{data}-verity"
+    if not data or tree in written or any(each["fs"] == HASH_TREE for each in written.values()):
+        return written
+    found: dict[str, Mapping[str, Any]] = {}
+    for name, each in written.items():
+        found[name] = each
+        if name == data:
+            found[tree] = {**PARTITION.blank, "fs": HASH_TREE}
+    return found
+
+
 def _numbered(partitions: Mapping[str, Partition]) -> Iterator[tuple[int, tuple[str, Partition]]]:
     """Yield the partitions with the numbers that the table gives them: what is not in it has none."""
     number = 0
@@ -51,7 +67,11 @@ def _numbered(partitions: Mapping[str, Partition]) -> Iterator[tuple[int, tuple[
 
 def _of_kind(kind: str, each: Mapping[str, Any]) -> str:
     """Return the usual filesystem of a partition of that type."""
-    return "none" if kind in _NO_FILES or each["content"] else "swap" if kind == "swap" else "ext4"
+    return (
+        "none"
+        if kind in _NO_FILES or each["content"]
+        else next((fs for fs, its in _TYPES_OF.items() if kind == its), "ext4")
+    )
 
 
 def _types(written: Mapping[str, Mapping[str, Any]], names: Sequence[str], table: str) -> dict[str, str]:
@@ -68,8 +88,7 @@ def _types(written: Mapping[str, Mapping[str, Any]], names: Sequence[str], table
                 found[name] = "esp"
             elif table == "gpt":
                 found[name] = "xbootldr"
-        if not found[name] and each["fs"] == "swap":
-            found[name] = "swap"
+        found[name] = found[name] or _TYPES_OF.get(each["fs"], "")
         if not found[name] and each["fs"] == "vfat" and table == "mbr":
             found[name] = _FAT32_LBA
     return {name: found[name] or _TYPES.get(each["mount"] or "", "linux") for name, each in written.items()}
@@ -137,7 +156,7 @@ def _partition(
         label=usual_label if each["label"] is None else each["label"],
         gpt_name=name if each["gpt_name"] is None else each["gpt_name"],
         uuid=each["uuid"] or ("" if fs in NAMELESS else own),
-        partuuid=each["partuuid"] or uuid(seed, "partition", name),
+        partuuid=each["partuuid"] or ("" if each["verity"] or fs == HASH_TREE else uuid(seed, "partition", name)),
         active=bool(each["active"]),
         attributes=each["attributes"],
         options=options,
@@ -146,6 +165,7 @@ def _partition(
         content=each["content"],
         in_table=each["in_table"],
         encrypt=replace(encrypt, uuid=uuid(seed, "volume", name)) if encrypt else None,
+        verity=each["verity"],
         features=each["features"],
         inode_size=each["inode_size"],
         reserved=each["reserved"],

@@ -24,6 +24,11 @@ def serial(seed: str, *words: str) -> str:
     return f"{text[:4]}-{text[4:]}"
 
 
+def salt(seed: str, *words: str) -> str:
+    """Return the salt of a hash tree: 32 bytes, in hexadecimal."""
+    return _digest(seed, "salt", *words).hex()
+
+
 def volume_date(seed: str, *words: str) -> str:
     """Return the UUID of an ISO 9660 volume, as Linux and GRUB write it: a date, which is all that the format has."""
     number = int.from_bytes(_digest(seed, *words)[:8], "big")

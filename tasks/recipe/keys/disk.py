@@ -11,9 +11,10 @@ from bootsmith.tasks.recipe.values.shapes import Key, ListOf, Named, Section
 PARTITION = Section(
     {
         "fs": Key(
-            Choice("ext4", "ext3", "ext2", "vfat", "btrfs", "squashfs", "erofs", "swap", "none"),
-            "the filesystem; squashfs and erofs are packed and read-only, as large as what they hold",
-            derived="vfat for an ESP, swap for the type swap, none for bios-boot, lvm and content, else ext4",
+            Choice("ext4", "ext3", "ext2", "vfat", "btrfs", "squashfs", "erofs", "swap", "verity", "none"),
+            "the filesystem; squashfs and erofs are packed and read-only, as large as what they hold; verity is a hash "
+            "tree, written only to say where that of the partition with verity: true stands",
+            derived="vfat for an ESP, swap and verity for their types, none for bios-boot, lvm and content, else ext4",
         ),
         "mount": Key(words.MOUNT, "where the guest mounts it; the files below are put on it"),
         "size": Key(
@@ -38,7 +39,9 @@ PARTITION = Section(
         "name": Key(words.LINE, "its name in a GPT", derived="the partition's name", attr="gpt_name"),
         "uuid": Key(words.VOLUME_ID, "the filesystem's UUID; vfat's is like ABCD-1234", derived="from seed and name"),
         "partuuid": Key(
-            words.PARTUUID, "the partition's GUID", derived="from seed and name; on MBR from disk.id and its place"
+            words.PARTUUID,
+            "the partition's GUID",
+            derived="from seed and name; on MBR from disk.id and its place; with verity from the root hash",
         ),
         "attributes": Key(
             ListOf(Choice("legacy-boot", "no-auto", "read-only", other=words.ATTRIBUTE), once=True),
@@ -73,6 +76,12 @@ PARTITION = Section(
                 model.Encryption,
             ),
             "put the filesystem into an encrypted volume, unlocked at boot",
+        ),
+        "verity": Key(
+            Bool(),
+            "have the kernel verify every block of a packed / as it is read: by a hash tree in a partition behind it, "
+            "and the root hash on the kernel's command line",
+            False,
         ),
         "features": Key(
             ListOf(words.FEATURE),

@@ -23,6 +23,7 @@ CHECKS: Final = (
     "settings",
     "accounts",
     "starts",
+    "verity",
 )
 """Every check by its name, in the order in which they are made."""
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from bootsmith.tasks.recipe.model.disk import HASH_TREE
+
 if TYPE_CHECKING:
     from bootsmith.tasks.recipe.loaders.builtin import LoaderKind
     from bootsmith.tasks.recipe.model.disk import Disk, Partition
@@ -19,6 +21,13 @@ def active(disk: Disk) -> Partition | None:
     return next(
         (part for part in disk.partitions.values() if part.active or {"legacy-boot", 2} & {*part.attributes}), None
     )
+
+
+def verity(disk: Disk) -> tuple[Partition, Partition] | None:
+    """Return the partition whose blocks are verified, and that of its hash tree."""
+    data = next((part for part in disk.partitions.values() if part.verity), None)
+    tree = next((part for part in disk.partitions.values() if part.fs == HASH_TREE), None)
+    return (data, tree) if data and tree else None
 
 
 def types(kind: LoaderKind, table: str) -> tuple[str, ...]:

@@ -13,7 +13,9 @@ PACKED: Final = ("squashfs", "erofs")
 """Filesystems that are packed and read-only."""
 NAMELESS: Final = ("none", "squashfs")
 """What has no UUID of its own."""
-UNLABELLED: Final = (*NAMELESS, "erofs")
+HASH_TREE: Final = "verity"
+"""What a partition holds that has the hash tree of another."""
+UNLABELLED: Final = (*NAMELESS, "erofs", HASH_TREE)
 """What has no label."""
 
 
@@ -33,10 +35,11 @@ class Partition:
     `uuid` is the filesystem's: for vfat the serial as "XXXX-XXXX", empty without one. `partuuid` is a GUID, on an MBR
     disk "SIGNATURE-NN". `type` is a name of recipe.md, a GUID in lower case, or on an MBR disk a code such as 0x83;
     codes such as EF00, and the ESP's own GUID and code, have become names. `active` is MBR's flag.
+    The `partuuid` of one that is found by a root hash is empty: it follows from that.
     """
 
     name: str
-    fs: Literal["ext4", "ext3", "ext2", "vfat", "btrfs", "squashfs", "erofs", "swap", "none"]
+    fs: Literal["ext4", "ext3", "ext2", "vfat", "btrfs", "squashfs", "erofs", "swap", "verity", "none"]
     mount: str | None
     size: int | Literal["auto", "remaining"]
     extra: int
@@ -54,6 +57,7 @@ class Partition:
     content: File | None
     in_table: bool
     encrypt: Encryption | None
+    verity: bool
     features: tuple[str, ...]
     inode_size: int
     reserved: int
@@ -61,18 +65,23 @@ class Partition:
 
     @property
     def mapped(self) -> str:
-        """The device of its filesystem in a running system, where it is encrypted; else nothing."""
-        return f"/dev/mapper/{self.mapper}" if self.encrypt else ""
+        """The device of its filesystem in a running system, where that is no partition; else nothing."""
+        return f"/dev/mapper/{self.mapper}" if self.encrypt or self.verity else ""
 
     @property
     def mapper(self) -> str:
-        """What its unlocked volume is called."""
-        return f"{self.name}_crypt"
+        """What its unlocked volume is called, or its verified one: as systemd calls that of a root."""
+        return "root" if self.verity else f"{self.name}_crypt"
 
     @property
     def packed(self) -> bool:
         """Whether it is packed and read-only: as large as what it holds, whatever the table says."""
         return self.fs in PACKED
+
+    @property
+    def measured(self) -> bool:
+        """Whether it is made before anybody knows how large its partition will be."""
+        return self.packed or self.fs == HASH_TREE
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,7 +27,7 @@ _KEY_LINE = re.compile(r"(?:\S.*\s)?(?:ssh|ecdsa|sk)-[A-Za-z0-9@.-]+ +AAAA[A-Za-
 _CRYPT = re.compile(r"\$[A-Za-z0-9]+\$[A-Za-z0-9./$=,+-]+")
 
 ESP_GUID = "c12a7328-f81f-11d2-ba4b-00a0c93ec93b"
-PARTITION_TYPES = ("esp", "bios-boot", "linux", "root", "home", "var", "swap", "lvm", "xbootldr")
+PARTITION_TYPES = ("esp", "bios-boot", "linux", "root", "home", "var", "swap", "lvm", "xbootldr", "root-verity")
 _CODES = {  # as sgdisk and gdisk number them
     "EF00": "esp", "EF02": "bios-boot", "8300": "linux", "8304": "root", "8302": "home", "8310": "var", "8200": "swap",
     "8E00": "lvm", "EA00": "xbootldr",
@@ -262,7 +262,7 @@ FEATURE = Str("FEATURE", r"\^?[a-z0-9_]+", "a feature of a filesystem", "write o
 INODE_SIZE = Number("INT", _read_inode_size, int, r"\d+", at_least=128, at_most=1024)
 UUID = Parsed("UUID", _read_uuid, pattern=_UUID)
 DISK_ID = Parsed("UUID", _read_disk_id, pattern=f"{_UUID}|[0-9A-Fa-f]{{8}}")
-PARTUUID = Parsed("UUID", _read_partuuid, pattern=f"{_UUID}|[0-9A-Fa-f]{{8}}-[0-9A-Fa-f]{{2}}")
+PARTUUID = Parsed("UUID", _read_partuuid, lambda text: text or None, f"{_UUID}|[0-9A-Fa-f]{{8}}-[0-9A-Fa-f]{{2}}")
 VOLUME_ID = Parsed("UUID", _read_volume_id, lambda text: text or None, f"{_UUID}|{_SERIAL}")
 PARTITION_TYPE = Parsed(
     "TYPE",

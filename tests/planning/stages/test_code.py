@@ -86,17 +86,19 @@ CODE = {
     f"tree.merged_tar tree.sandbox tree.scratch tools.capacity {MERGED}",
     "disk.btrfs.volume": f"disk.btrfs.tree_blocks disk.btrfs.checksum disk.btrfs.filesystem disk.btrfs.inodes "
     f"disk.btrfs.ondisk disk.btrfs.space disk.ext.library tools.shared_libraries {FILLING} {PROCESS}",
-    "disk.partition_table": f"disk.btrfs.ondisk disk.btrfs.space disk.layout disk.gpt disk.mbr {FILLING}",
+    "disk.partition_table": f"disk.btrfs.ondisk disk.btrfs.space disk.layout disk.gpt disk.mbr disk.verity.form {FILLING}",
     "disk.qemu_img": "disk.qcow2 disk.image_format tree.file_kinds disk.passphrase build.secret cache.files.lock "
     "disk.packed_qcow2 disk.packed_length disk.splice cache.files.sparse",
     "disk.raw_image": f"disk.bootcode disk.splice {INDEX} {CONTENT}",
     "disk.squashfs": MERGED,
     "disk.swap": "",
+    "disk.verity.tree": "disk.verity.form",
     "disk.tree_disk": "tree.directory tree.archive tree.excerpt tree.image_archive tree.initrd_archive "
     f"{KERNEL} {UNPACKING} {HOST_FILES} {OWNERS} {FOREIGN} {CONTENT} {EXT}",
     "inspection.readback": "inspection.boot_entries inspection.checker_output inspection.disk_checks "
     "inspection.expectation inspection.setting_checks inspection.system_checks inspection.system_tree "
-    "inspection.verdicts inspection.verification inspection.volumes boot.pe disk.ext.attributes disk.ext.block_map "
+    "inspection.verdicts inspection.verification inspection.verity_checks inspection.volumes disk.verity.check "
+    "disk.verity.form boot.pe disk.ext.attributes disk.ext.block_map "
     "disk.ext.files disk.ext.inode disk.ext_place disk.fat_files disk.gpt disk.mbr disk.node disk.partition_types "
     "disk.parts disk.raw_content disk.superblock recipe.cmdline tree.autologin tree.boot_formats tree.first_boot "
     "tree.kernel_settings tree.keymaps tree.locales tree.network tree.own_unit tree.resolver tree.root_growth "

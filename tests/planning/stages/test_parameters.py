@@ -28,6 +28,7 @@ from bootsmith.tasks.disk.qemu_img import Qcow2Params
 from bootsmith.tasks.disk.raw_image import DiskParams
 from bootsmith.tasks.disk.squashfs import SquashfsParams
 from bootsmith.tasks.disk.swap import SwapParams
+from bootsmith.tasks.disk.verity.tree import HashTreeParams
 from bootsmith.tasks.disk.tree_disk import DirectoryDiskParams, TarDiskParams
 from bootsmith.tasks.disk.tree_filesystem import TreeErofsParams, TreeExtParams, TreeSquashfsParams
 from bootsmith.tasks.inspection.disk_tree import DiskTreeParams
@@ -95,6 +96,7 @@ PARAMS: dict[str, type[Params]] = {
     "disk.raw_image:run": DiskParams,
     "disk.squashfs:run": SquashfsParams,
     "disk.swap:run": SwapParams,
+    "disk.verity.tree:run": HashTreeParams,
     "disk.tree_disk:pack_directory": DirectoryDiskParams,
     "disk.tree_disk:unpack_tar": TarDiskParams,
     "inspection.disk_tree:take": DiskTreeParams,
@@ -139,6 +141,7 @@ PARAMS: dict[str, type[Params]] = {
 _INITRDS = {f"tree.initrd_sources:{each}" for each in ("find", "pack", "take")}
 NONE = {
     "packages.lock_parts:run",
+    "inspection.readback:check_tree",
     "tree.exported_file:run",
     "disk.squashfs_tree:take",
     "tree.erofs_image:take",
@@ -186,6 +189,7 @@ RECIPES = {
     "packed": SOURCE
     + "disk: {partitions: {esp: {}, root: {mount: /, fs: squashfs}, data: {mount: /srv, fs: erofs}}}\n",
     "btrfs": SOURCE + "disk: {partitions: {esp: {}, root: {mount: /, fs: btrfs}}}\n",
+    "verity": SOURCE + "disk: {partitions: {esp: {}, root: {mount: /, fs: squashfs, verity: true}}}\n",
     "swap": SOURCE + "disk: {partitions: {esp: {}, root: {mount: /}, swap: {fs: swap, size: 1M}}}\n",
     "encrypted": SOURCE + "disk: {partitions: {esp: {}, root: {mount: /, encrypt: {passphrase: {env: X}}}}}\n",
     "empty": "source: none\nlayers: [files: {/init: {content: x, mode: 0755}}]\nsystem: none\n"
