@@ -8,14 +8,62 @@ from __future__ import annotations
 
 import os
 import stat
+import threading
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from types import TracebackType
 from typing import Final, Self
 
-from bootsmith.cache.files.inotify import LOST, MOVED, Inotify
+from bootsmith.cache.files.inotify import LOST, MOVED, Event, Inotify
 
 _MOST_LINKS: Final = 40  # as the kernel follows
+
+
+class _Queue:
+    """What the kernel tells to all who watch in this process: to end a queue takes it some 10 ms, so there is one.
+
+    Its watches stay. Nobody reads while nobody watches: what came then is read when somebody begins, and means nothing.
+    """
+
+    def __init__(self) -> None:
+        self.process = os.getpid()
+        self.inotify = Inotify()
+        self._guard = threading.Lock()
+        self._readers: list[list[Event]] = []
+
+    def join(self) -> list[Event]:
+        """Return a list to which `read` adds what happens from now on, until it leaves."""
+        events: list[Event] = []
+        with self._guard:
+            self._read()
+            self._readers.append(events)
+        return events
+
+    def leave(self, events: list[Event]) -> None:
+        """Add nothing to a list any more."""
+        with self._guard:
+            self._readers = [each for each in self._readers if each is not events]
+
+    def read(self) -> None:
+        """Add what happened to all lists."""
+        with self._guard:
+            self._read()
+
+    def _read(self) -> None:
+        found = list(self.inotify.events())
+        for each in self._readers:
+            each.extend(found)
+
+
+_queue: _Queue | None = None
+
+
+def _shared() -> _Queue:
+    """Return this process's queue; a fork has its own, and whoever was refused one asks again."""
+    global _queue  # noqa: PLW0603
+    if _queue is None or _queue.process != os.getpid() or _queue.inotify.descriptor < 0:
+        _queue = _Queue()
+    return _queue
 
 
 class Moves:
@@ -26,7 +74,8 @@ class Moves:
     """
 
     def __init__(self, paths: Iterable[str | bytes | os.PathLike[str]]) -> None:
-        self._inotify = Inotify()
+        self._queue = _shared()
+        self._events = self._queue.join()
         self._names: dict[int, dict[bytes, bytes]] = {}  # of each watch: names, and the paths that they are
         self._seen: dict[bytes, os.stat_result] = {}
         for folder, name in {step for each in _folders(paths) for step in steps(each)}:
@@ -34,7 +83,7 @@ class Moves:
 
     def _add(self, folder: bytes, name: bytes) -> None:
         path = os.path.join(folder, name)  # noqa: PTH118  bytes
-        watch = self._inotify.add(folder, MOVED)
+        watch = self._queue.inotify.add(folder, MOVED)
         if watch >= 0:
             self._names.setdefault(watch, {})[name] = path
         with suppress(OSError):
@@ -45,8 +94,11 @@ class Moves:
     def found(self) -> list[bytes]:
         """Return which folders, or links to some, were moved or exchanged; b"/" where that is not to be told."""
         found = {path for path, status in self._seen.items() if _is_another(path, status)}
-        for watch, what, name in self._inotify.events():
-            if what & LOST:
+        self._queue.read()
+        events = self._events[:]
+        del self._events[: len(events)]
+        for watch, what, name in events:
+            if what & LOST and (watch < 0 or watch in self._names):
                 found.add(b"/")
             elif name in self._names.get(watch, ()):
                 found.add(self._names[watch][name])
@@ -56,7 +108,7 @@ class Moves:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: object, trace: TracebackType | None) -> None:
-        self._inotify.close()
+        self._queue.leave(self._events)
 
 
 def _folders(paths: Iterable[str | bytes | os.PathLike[str]]) -> set[bytes]:

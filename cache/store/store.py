@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import hashlib
 import os
 import re
 from collections.abc import Callable, Iterator
@@ -130,6 +129,8 @@ class Store:
 
     def sha256(self, digest: str) -> str | None:
         """Return the SHA-256 of a blob, its name where it leaves this machine; None where it is missing or damaged."""
+        import hashlib  # loads OpenSSL; most builds take no SHA-256
+
         found = hashlib.sha256()
         return found.hexdigest() if self._read(digest, found.update) else None
 
@@ -189,6 +190,8 @@ class Store:
 
     def put_sha256(self, path: Path, sha256: str) -> None:
         """Store a download, verified while it is read; not read when it is there already. Raises ValueError."""
+        import hashlib
+
         stored = self._download(sha256)
         with self._writing():
             self._prepare(f"sha256/{sha256[:2]}")

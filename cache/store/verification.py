@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 from collections.abc import Iterator
@@ -52,6 +51,8 @@ def damages(root: Path, blobs: Blobs) -> Iterator[Damage]:
 
 def is_download(path: Path) -> bool:
     """Tell whether a file can be read, and has the SHA-256 that is its name."""
+    import hashlib
+
     found = hashlib.sha256()
     try:
         descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)

@@ -20,11 +20,18 @@ if TYPE_CHECKING:
 LARGEST = 4 << 20  # bytes of a file that lists packages; a lock file of a thousand has a fifth of a MiB
 
 
-def keep(stage: Stage, identities: Identities, trees: Mapping[str, Mapping[str, str]]) -> dict[str, Any]:
-    """Keep the evidence of a stage that is being built, and return its names; `trees` lists its inputs by role."""
+def keep(
+    stage: Stage, identities: Identities, trees: Mapping[str, Mapping[str, str]], code: str | None = None
+) -> dict[str, Any]:
+    """Keep the evidence of a stage that is being built, and return its names; `trees` lists its inputs by role.
+
+    `code` is the name under which that of its very code was kept before.
+    """
     inputs = {role: identities.keep(each) for role, each in of_inputs(stage, trees).items()}
     kept = {role: digest for role, digest in inputs.items() if digest}
-    return {"code": identities.keep(identities.modules(stage)), "inputs": kept}
+    if code is None or not identities.store.has(code):
+        code = identities.keep(identities.modules(stage))
+    return {"code": code, "inputs": kept}
 
 
 def of_inputs(stage: Stage, trees: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, Any]]:

@@ -138,7 +138,11 @@ class Making:
         self._finish(made, record)
 
     def _evidence(self, look: Look) -> dict[str, Any]:
-        return evidence.keep(self._stage, self._identities, {role: listed() for role, listed in look.trees.items()})
+        last = self._last
+        same = last is not None and last.parts.get("code") == look.parts["code"]
+        code = last.details.get("code") if last is not None and same else None
+        trees = {role: listed() for role, listed in look.trees.items()}
+        return evidence.keep(self._stage, self._identities, trees, code)
 
     def _recent_look(self) -> Look:
         """Return a look at the inputs that is of just now: who had to wait looks again."""

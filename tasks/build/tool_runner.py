@@ -9,7 +9,6 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO
 
-from bootsmith.tasks.tools import process
 from bootsmith.tasks.tools.environment import ENVIRONMENT
 
 if TYPE_CHECKING:
@@ -43,6 +42,8 @@ class ToolRunner:
         stdout: Path | None,
     ) -> Completed:
         """Run a program; see `Context.run`."""
+        from bootsmith.tasks.tools import process  # most stages of an edit run none
+
         return process.run(
             words,
             env=_environment(ctx) | dict(env),

@@ -254,16 +254,17 @@ class Session:
         """Return a recipe's lock, made first for a build; else note what a build would have to do about it."""
         from bootsmith.tasks.packages import lockfile, request
 
+        locked = lockfile.read(path) if path.exists() else None
+        reason = request.stale(locked, recipe) if locked else None
+        if locked and reason is None:
+            return locked
         if not self.frozen:
-            from bootsmith.tasks.packages import renewal
+            from bootsmith.tasks.packages import renewal  # loads all that fetches
 
             return renewal.ensure(recipe, path, self.identities.store, self.progress.tell, locked=self.locked)
-        if not path.exists():
+        if locked is None:
             self._awaits[file] = f"there is no {path.name} yet: the packages are resolved first"
-            return None
-        locked = lockfile.read(path)
-        reason = request.stale(locked, recipe)
-        if reason:
+        else:
             self._awaits[file] = f"{path.name} no longer fits the recipe ({reason}): it is resolved again first"
         return locked
 

@@ -6,12 +6,14 @@ A run of stages alone needs no doit: `StageRun` makes them in the order, side by
 from __future__ import annotations
 
 import os
+import sys
 import threading
 from collections.abc import Iterable
 from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, NamedTuple
 
+from bootsmith.cache.display import escaped
 from bootsmith.tasks.build.system_errors import in_words
 from bootsmith.tasks.command.reporter import tell_failure, tell_fresh, tell_outputs
 from bootsmith.tasks.errors import BootsmithError
@@ -21,6 +23,8 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from bootsmith.tasks.build.builder import Builder
+    from bootsmith.tasks.build.plan import Plan
+    from bootsmith.tasks.build.secret import Secret
     from bootsmith.tasks.build.stage import Stage
     from bootsmith.tasks.command.session import Session
 
@@ -73,6 +77,33 @@ def failure(error: Exception, name: str) -> Failure:
     import traceback
 
     return Failure("".join(traceback.format_exception(error)), None)
+
+
+def are_stages(words: Iterable[str]) -> bool:
+    """Tell whether all words can only name stages, or groups of them, whatever the plan."""
+    from bootsmith.tasks.command.table import GROUPS
+
+    return all(word.partition("/")[0] in GROUPS for word in words)
+
+
+def plan(session: Session) -> Builder:
+    """Plan the default recipe anew for the stages that are asked for. Raises SystemExit when it said what is wrong."""
+    from bootsmith.tasks.command.selection import Selection
+
+    selection = Selection(session, set())
+
+    def foresee(found: Plan) -> list[Secret]:
+        selection.refuse(None, found)
+        return selection.secrets(None, found)
+
+    try:
+        return session.builder(None, foresee)
+    except (BootsmithError, OSError) as error:
+        failed = failure(error, "doit")
+        if failed.error is None:
+            raise
+        sys.stderr.write(f"ERROR: {escaped(failed.message)}\n")
+        raise SystemExit(failed.error.exit_code) from None
 
 
 class StageRun:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -34,12 +34,13 @@ def main() -> None:
     with suppress(Exception):  # whatever it is, doit's run will come upon it, and say so
         plain = _plain_run(sys.argv[1:])
     if plain:
-        status = _build(plain) if _begin(plain) else None
+        status = _run(plain)
         if status is not None:
             sys.exit(status)
         from bootsmith.tasks.command.image_tasks import ImageTasks
 
-        plain.builder.freshness.touch()  # what was seen before doit was loaded is seen anew
+        for builder in plain.session.builders:
+            builder.freshness.touch()  # what was seen before doit was loaded is seen anew
         ImageTasks.begun = plain.session  # doit goes on with it: the lock is held
     from bootsmith.tasks.command.engine.loading import run
 
@@ -47,18 +48,16 @@ def main() -> None:
 
 
 class _PlainRun(NamedTuple):
-    """A run that names stages of the default recipe and nothing else: those, with all they need, in plan order."""
+    """A run that names stages of the default recipe, or groups of them, and nothing else; its plan, if remembered."""
 
     session: Session
-    builder: Builder
-    stages: tuple[Stage, ...]
-    names_files: bool
-    """Whether it ends with the names of the files that a user asked for."""
+    words: Sequence[str]
+    builder: Builder | None
 
 
 def _plain_run(words: list[str]) -> _PlainRun | None:
-    """Return the run that a command line means, where dodo.py and plan are known; else it is for doit to say."""
-    if any(word.startswith("-") or "=" in word for word in words):
+    """Return the run that a command line means, where dodo.py is known; else it is for doit to say."""
+    if any(word.startswith(("-", "/")) or not {"=", "*", ":"}.isdisjoint(word) for word in words):
         return None
     from bootsmith.cache.store.location import default_root
     from bootsmith.tasks.build.identities import Identities
@@ -74,39 +73,48 @@ def _plain_run(words: list[str]) -> _PlainRun | None:
         return None
     session = Session(Path(recipe), Invocation("run", {}, tuple(words), {}), top, top, Progress())
     session.identities = identities
-    builder = session.recalled()
+    return _PlainRun(session, words or ["image"], session.recalled())
+
+
+def _run(plain: _PlainRun) -> int | None:
+    """Do what is asked for; return the exit status, None where that is left to doit."""
+    session, words, builder = plain
     if builder is None:
+        from bootsmith.tasks.command import stage_run
+
+        if not stage_run.are_stages(words):
+            return None
+        builder = stage_run.plan(session)
+    known: Mapping[str, tuple[str, ...]] = {stage.name: (stage.name,) for stage in builder.plan.stages}
+    known = {**known, **builder.plan.groups()}
+    if not known.keys() >= set(words) or not _begin(session, builder):
         return None
     for stage in builder.plan.stages:
         session.progress.widen(stage.name)
-    known: Mapping[str, tuple[str, ...]] = {stage.name: (stage.name,) for stage in builder.plan.stages}
-    known = {**known, **builder.plan.groups()}
-    named = words or ["image"]
-    if not known.keys() >= set(named):
-        return None
-    stages = builder.plan.needed(name for word in named for name in known[word])
-    return _PlainRun(session, builder, stages, "image" in named)
+    stages = builder.plan.needed(name for word in words for name in known[word])
+    return _build(session, builder, stages, names_files="image" in words)
 
 
-def _begin(plain: _PlainRun) -> bool:
+def _begin(session: Session, builder: Builder) -> bool:
     """Hold the build directory; tell whether that went well, and dodo.py is still the one remembered."""
     from bootsmith.tasks.command import remembered_dodo
 
-    session = plain.session
     with suppress(Exception):  # as above
-        session.begin(plain.builder)
+        session.begin(builder)
         recipe = remembered_dodo.recall(session.top, session.identities.memo)  # somebody may have been waited for
         return recipe is not None and session.top / recipe == session.default
     return False
 
 
-def _build(plain: _PlainRun) -> int | None:
-    """Make all that is asked for fresh, and report it; return the exit status, None where that is left to doit."""
-    session, builder, stages, names_files = plain
+def _build(session: Session, builder: Builder, stages: Sequence[Stage], *, names_files: bool) -> int | None:
+    """Make stages fresh, and report it; return the exit status, None where that is left to doit.
+
+    It ends with the names of the files that a user asked for, where it `names_files`.
+    """
     try:
         fresh = all(builder.status(stage).fresh for stage in stages)
         if fresh:
-            _tell(plain)
+            _tell(session, builder, stages, names_files=names_files)
         elif not _can_begin(session, stages):
             return None
     except Exception:  # noqa: BLE001  # as above
@@ -122,10 +130,9 @@ def _build(plain: _PlainRun) -> int | None:
     return status
 
 
-def _tell(plain: _PlainRun) -> None:
+def _tell(session: Session, builder: Builder, stages: Iterable[Stage], *, names_files: bool) -> None:
     from bootsmith.tasks.command.reporter import tell_fresh, tell_outputs
 
-    session, builder, stages, names_files = plain
     for stage in stages:
         tell_fresh(builder, stage, session.progress, stage.name)
     if names_files:

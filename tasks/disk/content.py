@@ -41,7 +41,7 @@ def divide(tree: Tree, mounts: Mapping[str, str], epoch: int) -> dict[str, Tree]
     homes: dict[str, str] = {}
     points = {mount.strip("/"): name for name, mount in mounts.items()}
     deep = sorted((point for point in points if point), key=len, reverse=True)
-    for path, (number, entry) in tree.items():
+    for path, node in tree.items():
         point = ""
         for each in deep:
             if path.startswith(each) and path[len(each) : len(each) + 1] == "/":
@@ -50,10 +50,14 @@ def divide(tree: Tree, mounts: Mapping[str, str], epoch: int) -> dict[str, Tree]
         if point not in points:
             raise StageError(f"no partition holds /{shown(path)}", "Give a partition `mount: /`.")
         homes[path] = point
-        inside = path[len(point) + 1 :] if point else path
-        moved = entry._replace(path=inside) if point else entry
-        found[points[point]][inside] = (number, moved)
+        if point:
+            number, entry = node
+            inside = path[len(point) + 1 :]
+            found[points[point]][inside] = (number, entry._replace(path=inside))
+        else:
+            found[points[point]][path] = node
         if path in points and path:
+            number, entry = node
             found[points[path]][""] = (number, entry._replace(path=""))
     if deep:
         _settle_links(tree, homes, found, points)

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 import contextlib
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import resource
 
 
-@dataclass(slots=True)
 class Usage:
-    """What a stage's programs took together: CPU seconds, and the peak of one's resident memory in bytes.
+    """What a stage's programs took together: `cpu` seconds, and the `peak` of one's resident memory in bytes.
 
     The memory of a program that ended within a third of a second counts only where it exceeded our own.
     """
 
-    cpu: float = 0.0
-    peak: int = 0
+    def __init__(self) -> None:
+        self.cpu = 0.0
+        self.peak = 0
 
     def look(self, pid: int) -> None:
         """Note what a running program takes now."""

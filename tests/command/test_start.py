@@ -102,6 +102,21 @@ def test_a_recipe_is_planned_by_doits_run(own: ToyProject, tmp_path: Path, edit:
         assert agree(project) == (said.returncode == 0)
 
 
+@pytest.mark.parametrize("edit", [each for each in EDITS if "recipe" in each or "plans" in each])
+def test_a_recipe_is_planned_without_doit(own: ToyProject, tmp_path: Path, edit: str) -> None:
+    """An edited recipe is planned, built, or refused with its mistakes, as by doit's run."""
+    ends = []
+    for way in ("doit", "without"):
+        project = copy(own, tmp_path / way / "copy")
+        project.doit("image")
+        EDITS[edit][0](project)
+        done = project.doit("image") if way == "doit" else project.without_doit("image")
+        text = (done.stdout + done.stderr).replace(str(project.top), "TOP")
+        ends.append((done.returncode, sorted(re.sub(r" +\d+\.\d s", " N s", text).splitlines())))
+        assert agree(project) == (done.returncode == 0)  # what is planned so is remembered
+    assert ends[0] == ends[1]
+
+
 def same(project: ToyProject, *words: str) -> None:
     """Run both ways; what is said and the exit status must be equal, and doit must have run, then and ever after."""
     assert project.before_doit(*words) is None

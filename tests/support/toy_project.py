@@ -67,13 +67,14 @@ class ToyProject:
         return self._run(("-m", self.entry, *words), forked_runs.DOIT)
 
     def before_doit(self, *words: str) -> str | None:
-        """Run `doitw WORDS` where no stage can begin, and neither doit nor dodo.py be loaded.
+        """Run `doitw WORDS` where nothing is planned or begun, and neither doit nor dodo.py can be loaded.
 
         Return what it said, None if it asked for doit.
         """
         program = (
             "import sys; sys.modules |= {'doit': None, 'dodo': None}\n"
-            "from bootsmith.tasks.command import start; start._can_begin = lambda *_: False; start.main()"
+            "from bootsmith.tasks.command import stage_run, start\n"
+            "start._can_begin = stage_run.are_stages = lambda *_: False; start.main()"
         )
         done = self._run(("-c", program, *words), forked_runs.STANDARD)
         if done.returncode:

@@ -11,6 +11,8 @@ import pytest
 from bootsmith.cache.files import inotify
 from bootsmith.cache.files.moves import Moves
 
+from tests.support.forked_work import in_child
+
 
 def away_and_back(path: Path) -> None:
     """Move a folder, put another in its place, and undo both."""
@@ -56,6 +58,34 @@ def test_what_leads_nowhere_near(change: Callable[[Path], object], file: Path, t
     with Moves([file]) as watch:
         change(tmp_path)
         assert watch.found() == []
+
+
+def test_several_watch_at_once(file: Path, tmp_path: Path) -> None:
+    """Each is told of all that happened while it watched, whoever asked first; what was before is not its business."""
+    away_and_back(tmp_path / "one")
+    with Moves([file]) as first:
+        away_and_back(tmp_path / "one")
+        with Moves([file]) as second:
+            assert second.found() == []
+            away_and_back(tmp_path / "one/two")
+            assert second.found() == [os.fsencode(tmp_path / "one/two")]
+        away_and_back(tmp_path / "by")
+        assert first.found() == [os.fsencode(tmp_path / name) for name in ("by", "one", "one/two")]
+    with Moves([file]) as third:
+        assert third.found() == []
+
+
+def test_a_fork_watches_for_itself(file: Path, tmp_path: Path) -> None:
+    """A process that was forked takes nothing of what its parent is told."""
+
+    def watch_there() -> None:
+        with Moves([file]) as own:
+            away_and_back(tmp_path / "one")
+            assert own.found() == [os.fsencode(tmp_path / "one")]
+
+    with Moves([file]) as watch:
+        assert in_child(watch_there) == 0
+        assert watch.found() == [os.fsencode(tmp_path / "one")]
 
 
 def test_more_than_the_kernel_keeps(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
