@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -16,6 +16,7 @@ from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.errors import BootsmithError, InputMissing
 
 if TYPE_CHECKING:
+    from bootsmith.cache.digest.tree import TreeLook
     from bootsmith.cache.store.record import Record
     from bootsmith.tasks.build.look import Look
     from bootsmith.tasks.build.reason import Reason
@@ -119,7 +120,7 @@ class Freshness:
         old = reason.Side.kept(record.parts, record.details, self.identities)
         seen = look.trees if look is not None else {}
         trees = {
-            role: seen[role]() if role in seen else self._listing(stage.inputs[role])
+            role: seen[role].listing() if role in seen else self._listing(stage.inputs[role])
             for role in old.inputs
             if role in stage.inputs
         }
@@ -197,16 +198,16 @@ class Freshness:
         return parts
 
     def _input(self, stage: Stage, role: str, path: Path, look: Look | None) -> str:
-        listings: list[Callable[[], dict[str, str]]] = []
+        looks: list[TreeLook] = []
         stats = look.stats(f"input {role}") if look is not None else None
         try:
-            digest = fingerprint(path, self.identities.memo, None, stats, listings)
+            digest = fingerprint(path, self.identities.memo, None, stats, looks)
         except FileNotFoundError:
             raise InputMissing(f"{stage.name}: input {role} does not exist: {path}", self._remedy(path)) from None
         except OSError as error:
             raise InputMissing(f"{stage.name}: input {role} cannot be read: {path}: {error.strerror}") from error
-        if look is not None and look.listed and listings:
-            look.trees[role] = listings[0]
+        if look is not None and look.listed and looks:
+            look.trees[role] = looks[0]
         return digest
 
     def _look(self, stage: Stage, look: Look) -> None:

@@ -22,6 +22,7 @@ from bootsmith.cache.store import record as records
 from bootsmith.tasks.build import evidence
 from bootsmith.tasks.build import workdir as workdirs
 from bootsmith.tasks.build.cost import COSTS, Cost
+from bootsmith.tasks.build.earlier import Earlier
 from bootsmith.tasks.build.freshness import Freshness, flat
 from bootsmith.tasks.build.indexes import Indexes, KeptIndexes
 from bootsmith.tasks.build.look import Look
@@ -137,7 +138,7 @@ class Making:
         self._finish(made, record)
 
     def _evidence(self, look: Look) -> dict[str, Any]:
-        return evidence.keep(self._stage, self._identities, {role: listed() for role, listed in look.trees.items()})
+        return evidence.keep(self._stage, self._identities, look.trees)
 
     def _recent_look(self) -> Look:
         """Return a look at the inputs that is of just now: who had to wait looks again."""
@@ -239,20 +240,20 @@ class Making:
         """Return what is known of the stage's files without reading them."""
         stage, last = self._stage, self._last
         present = carried.digest if carried else None
-        held: Mapping[str, str] = {}
+        made = None
         if last is not None and present and present == last.outputs.get(stage.carry or "", {}).get("hash"):
             old, new = ({**each, "inputs": None} for each in (last.parts, parts))
             if keys.encode(old) == keys.encode(new):
-                held = last.parts["inputs"]
+                made = last
+        held = made.parts["inputs"] if made else {}
         found = {role: self._indexes.find(digest) for role, digest in held.items()}
         return Indexes(
             stage.inputs,
             carried.path if carried else None,
             digests=parts["inputs"],
             present=present,
-            held=held,
             before={role: index for role, index in found.items() if index is not None},
-            fetch=self._identities.store.fetch,
+            earlier=Earlier(made, stage, self._identities, self._look) if made else None,
             kept=self._indexes,
         )
 
