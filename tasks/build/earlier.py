@@ -5,25 +5,36 @@ Code of no stage. What is told is certain: by the record, and by digests that wh
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 from bootsmith.cache.digest.index import index_of_bytes
 
 if TYPE_CHECKING:
     from bootsmith.cache.store.record import Record
-    from bootsmith.tasks.build.identities import Identities
     from bootsmith.tasks.build.look import Look
     from bootsmith.tasks.build.stage import Folders, Stage
 
 
 class Earlier:
-    """What is known by the `record` of the very same stage; `look` is one at what its inputs hold now."""
+    """What is known by the `record` of the very same stage; `look` is one at what its inputs hold now.
 
-    def __init__(self, record: Record, stage: Stage, identities: Identities, look: Look) -> None:
+    `stored` returns a blob's content, `kept` what was kept as evidence, both by digest; None where it is not there.
+    """
+
+    def __init__(
+        self,
+        record: Record,
+        stage: Stage,
+        look: Look,
+        stored: Callable[[str], bytes | None],
+        kept: Callable[[str | None], Any],
+    ) -> None:
         self._record = record
         self._stage = stage
-        self._identities = identities
         self._look = look
+        self._stored = stored
+        self._kept = kept
 
     def stays(self, role: str) -> bool:
         """Tell whether an input holds what it held."""
@@ -33,7 +44,7 @@ class Earlier:
     def input(self, role: str) -> bytes | None:
         """Return what an input file held; None where the store has it no more."""
         digest = self._record.parts["inputs"].get(role)
-        return self._identities.store.get_bytes(digest) if digest else None
+        return self._stored(digest) if digest else None
 
     def output(self, role: str) -> bytes | None:
         """Return what another output held; None where it does not any more."""
@@ -48,5 +59,5 @@ class Earlier:
         from bootsmith.tasks.build.stage import Folders
 
         look = self._look.trees.get(role)
-        before = self._identities.kept(self._record.details.get("folders", {}).get(role))
+        before = self._kept(self._record.details.get("folders", {}).get(role))
         return None if before is None or look is None else Folders(before, look.folders())

@@ -253,9 +253,13 @@ class Making:
             digests=parts["inputs"],
             present=present,
             before={role: index for role, index in found.items() if index is not None},
-            earlier=Earlier(made, stage, self._identities, self._look) if made else None,
+            earlier=self._earlier(made) if made else None,
             kept=self._indexes,
         )
+
+    def _earlier(self, record: Record) -> Earlier:
+        identities = self._identities
+        return Earlier(record, self._stage, self._look, identities.store.get_bytes, identities.kept)
 
     def _previous(self, workdir: Path, memo: Memo | None = None) -> _Carried | None:
         """Take the previous output of a stage that patches, unless somebody (a running QEMU) holds it.
