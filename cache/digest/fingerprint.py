@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import stat
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -17,6 +16,7 @@ from xxhash import xxh3_128_hexdigest
 if TYPE_CHECKING:
     from bootsmith.cache.digest.memo import Memo
     from bootsmith.cache.digest.stats import Stats
+    from bootsmith.cache.digest.tree import TreeLook
 
 __all__ = ["CHUNK", "fingerprint", "note", "of_bytes", "of_descriptor"]
 
@@ -31,14 +31,14 @@ def fingerprint(
     memo: Memo | None = None,
     listing: dict[str, str] | None = None,
     stats: Stats | None = None,
-    listings: list[Callable[[], dict[str, str]]] | None = None,
+    looks: list[TreeLook] | None = None,
 ) -> str:
     """Return the fingerprint of a regular file or a directory tree, 32 hex digits; a link is followed.
 
     What `memo` knows is not read again, and what was read is noted there. A tree's entries are put into `listing`:
     path -> "KIND MODE HELD", mode in octal, HELD in hex and "" for a directory; of one with too many `tree.UNLISTED`.
-    `listings` is given what makes that listing, should anybody want it. `stats` takes in all that was looked at. Raises
-    FileNotFoundError, OSError.
+    `looks` is given the look at a tree, for who wants to know more of it. `stats` takes in all that was looked at.
+    Raises FileNotFoundError, OSError.
     """
     name = os.fsencode(path)
     status = os.stat(name)  # noqa: PTH116  # here and below: paths are bytes, as any name may be
@@ -55,8 +55,8 @@ def fingerprint(
         digest, look = tree.fingerprint(name, stat.S_IMODE(status.st_mode), read, memo, stats)
         if listing is not None:
             listing.update(look.listing())
-        if listings is not None:
-            listings.append(look.listing)
+        if looks is not None:
+            looks.append(look)
         return digest
     return xxh3_128_hexdigest(encode(["special", stat.S_IFMT(status.st_mode) >> 12, status.st_rdev]))
 

@@ -223,6 +223,13 @@ class TreeLook:
             else:
                 yield row[0] >> 12, mode, name, digests.get(at, b"") + held
 
+    def folders(self) -> dict[str, str]:
+        """Return the digest of all that is below each folder, by its path from the top, "" the top's own.
+
+        Where one is what it was, so is all below it: names, modes, contents, attributes.
+        """
+        return {os.fsdecode(inside[:-1]): folder.digest.hex() for inside, folder in self.kept.items()}
+
     def listing(self) -> dict[str, str]:
         """Return what is listed of each path: "KIND MODE HELD"; UNLISTED where they are more than LISTED."""
         if sum(len(seen.rows) for seen in self._seen.values()) > LISTED * ROW.size:

@@ -32,13 +32,17 @@ def walk(
     top: str | bytes | os.PathLike[str],
     excluded: Callable[[bytes], bool] | None = None,
     *,
+    closed: Callable[[bytes], bool] | None = None,
     absent: tuple[type[OSError], ...] = (),
 ) -> Iterator[Entry]:
     """Yield what is below a directory, each directory before what is in it, sorted name by name.
 
-    What is `excluded`, by its path from the top, is left out with all below it. Raises OSError, but for the kinds that
+    What is `excluded`, by its path from the top, is left out with all below it; directories that are `closed` are not
+    looked into, nor is the top where b"" is. Raises OSError, but for the kinds that
     `absent` names: a directory that cannot be opened for such a reason is empty, a name that cannot be looked at none.
     """
+    if closed is not None and closed(b""):
+        return
     levels = [_open(os.fsencode(top), b"", 0, absent)]
     waiting = [iter(zip(levels[0].folder.names, levels[0].folder.statuses, strict=True))]
     try:
@@ -50,7 +54,7 @@ def walk(
                     continue
                 path = folder.path + name
                 yield Entry(path, inside, name, status)
-                if stat.S_ISDIR(status.st_mode):
+                if stat.S_ISDIR(status.st_mode) and not (closed is not None and closed(inside)):
                     levels.append(_open(path, inside + b"/", os.O_NOFOLLOW, absent))
                     waiting.append(iter(zip(levels[-1].folder.names, levels[-1].folder.statuses, strict=True)))
                     break

@@ -21,10 +21,11 @@ class Record(NamedTuple):
     """One stage's record.
 
     `parts` is what `key` is the key of. `outputs` maps a role to its "file" (name), "hash" (fingerprint) and "size".
-    `details` names blobs that tell more of some parts than the key needs: {"code": digest, "inputs": {role: digest}};
-    each may be missing. `downloads` are the SHA-256 of what was fetched to build it. `seconds`, `cpu` (seconds) and
-    `peak` (bytes of memory) are the stage's own and its programs'; `space` is what the build directory's file system
-    had to hold for it, `kept` what the store grew by, in bytes: of a restored stage, when it was last built here.
+    `details` names blobs that tell more of some parts than the key needs: {"code": digest, "inputs": {role: digest},
+    "folders": {role: digest}}; each may be missing. `downloads` are the SHA-256 of what was fetched to build it.
+    `seconds`, `cpu` (seconds) and `peak` (bytes of memory) are the stage's own and its programs'; `space` is what the
+    build directory's file system had to hold for it, `kept` what the store grew by, in bytes: of a restored stage, when
+    it was last built here.
     `built` is in seconds since 1970. Where `boot_id` is not this boot's, the outputs must be read again, without a
     memo.
     """

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from bootsmith.tasks.build.stage import Download, Json, Stage
+from bootsmith.tasks.build.stage import Download, Folders, Json, Stage
 
 if TYPE_CHECKING:
     from bootsmith.cache.digest.index import Index
@@ -53,11 +53,23 @@ class StageContext:
 
     def stays(self, role: str) -> bool:
         """Tell whether an input holds what it held when `previous` was made; see `Context.stays`."""
-        return self.indexes.stays(role)
+        earlier = self.indexes.earlier
+        return earlier is not None and earlier.stays(role)
 
-    def earlier(self, role: str) -> Path | None:
-        """Return an input as it was when `previous` was made, None where nobody has it any more."""
-        return self.indexes.earlier(role, self.work)
+    def earlier(self, role: str) -> bytes | None:
+        """Return what an input held when `previous` was made; see `Context.earlier`."""
+        earlier = self.indexes.earlier
+        return None if earlier is None else earlier.input(role)
+
+    def beside(self, role: str) -> bytes | None:
+        """Return what another output held beside `previous`; see `Context.beside`."""
+        earlier = self.indexes.earlier
+        return None if earlier is None else earlier.output(role)
+
+    def folders(self, role: str) -> Folders | None:
+        """Return what an input tree's folders held and hold; see `Context.folders`."""
+        earlier = self.indexes.earlier
+        return None if earlier is None else earlier.folders(role)
 
     def index(self, role: str) -> Index:
         """Return what an input file holds, chunk by chunk."""

@@ -1,7 +1,7 @@
 """What a key need not see but words about a change want: names inside trees, listed packages, modules of the code.
 
 Kept as JSON in the store when a stage is built, named by the stage's record. All of it may be lost at any time: words
-about a change then only say less.
+about a change then only say less. So may the digests of trees' folders, by which a patch finds what changed.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from bootsmith.cache.digest.tree import UNLISTED
 from bootsmith.tasks.errors import BootsmithError
 
 if TYPE_CHECKING:
+    from bootsmith.cache.digest.tree import TreeLook
     from bootsmith.tasks.build.identities import Identities
     from bootsmith.tasks.build.stage import Stage
 
@@ -21,17 +22,21 @@ LARGEST = 4 << 20  # bytes of a file that lists packages; a lock file of a thous
 
 
 def keep(
-    stage: Stage, identities: Identities, trees: Mapping[str, Mapping[str, str]], code: str | None = None
+    stage: Stage, identities: Identities, trees: Mapping[str, TreeLook], code: str | None = None
 ) -> dict[str, Any]:
-    """Keep the evidence of a stage that is being built, and return its names; `trees` lists its inputs by role.
+    """Keep the evidence of a stage that is being built, and return its names; `trees` are looks at inputs, by role.
 
     `code` is the name under which that of its very code was kept before.
     """
-    inputs = {role: identities.keep(each) for role, each in of_inputs(stage, trees).items()}
-    kept = {role: digest for role, digest in inputs.items() if digest}
+    listed = of_inputs(stage, {role: look.listing() for role, look in trees.items()})
+    kept = {
+        "inputs": {role: identities.keep(each) for role, each in listed.items()},
+        "folders": {role: identities.keep(look.folders()) for role, look in trees.items()} if stage.carry else {},
+    }
+    found = {kind: {role: digest for role, digest in names.items() if digest} for kind, names in kept.items()}
     if code is None or not identities.store.has(code):
         code = identities.keep(identities.modules(stage))
-    return {"code": code, "inputs": kept}
+    return {"code": code, **found}
 
 
 def of_inputs(stage: Stage, trees: Mapping[str, Mapping[str, str]]) -> dict[str, dict[str, Any]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,6 +17,7 @@ from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.errors import BootsmithError, InputMissing
 
 if TYPE_CHECKING:
+    from bootsmith.cache.digest.tree import TreeLook
     from bootsmith.cache.store.record import Record
     from bootsmith.tasks.build.look import Look
     from bootsmith.tasks.build.reason import Reason
@@ -120,8 +121,8 @@ class Freshness:
         def told(role: str) -> Mapping[str, Any]:
             if role not in stage.inputs:
                 return {}
-            listed = look.trees.get(role) if look is not None else None
-            return evidence.of_input(stage, role, listed() if listed else self._listing(stage.inputs[role]))
+            seen = look.trees.get(role) if look is not None else None
+            return evidence.of_input(stage, role, seen.listing() if seen else self._listing(stage.inputs[role]))
 
         old = reason.Side.kept(record.parts, record.details, self.identities)
         new = reason.Side(parts, told, partial(self.identities.modules, stage))
@@ -205,16 +206,16 @@ class Freshness:
         return parts
 
     def _input(self, stage: Stage, role: str, path: Path, look: Look | None) -> str:
-        listings: list[Callable[[], dict[str, str]]] = []
+        looks: list[TreeLook] = []
         stats = look.stats(f"input {role}") if look is not None else None
         try:
-            digest = fingerprint(path, self.identities.memo, None, stats, listings)
+            digest = fingerprint(path, self.identities.memo, None, stats, looks)
         except FileNotFoundError:
             raise InputMissing(f"{stage.name}: input {role} does not exist: {path}", self._remedy(path)) from None
         except OSError as error:
             raise InputMissing(f"{stage.name}: input {role} cannot be read: {path}: {error.strerror}") from error
-        if look is not None and look.listed and listings:
-            look.trees[role] = listings[0]
+        if look is not None and look.listed and looks:
+            look.trees[role] = looks[0]
         return digest
 
     def _look(self, stage: Stage, look: Look) -> None:

@@ -6,7 +6,7 @@ Code of no stage: an index is looked for by its own digest, which is the file's 
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
@@ -16,6 +16,7 @@ from bootsmith.cache.digest.index import CHUNK, Index, index_of, recall, remembe
 
 if TYPE_CHECKING:
     from bootsmith.cache.store.store import Store
+    from bootsmith.tasks.build.earlier import Earlier
 
 KEPT: Final = 64
 """Indexes that are kept of a build directory's files, the last used: some ten a recipe are of use."""
@@ -62,9 +63,8 @@ class KeptIndexes:
 class Indexes:
     """Those of one run of a stage: of its `inputs`, of the `previous` output that it may patch.
 
-    `digests` are fingerprints of inputs by role, `present` is that of `previous`, as far as they are known. `held` are
-    those of the inputs of which `previous` was made by the very same stage, and `before` has what these held; `fetch`
-    writes what had a fingerprint to a path, and tells whether it could.
+    `digests` are fingerprints of inputs by role, `present` is that of `previous`, as far as they are known. `before`
+    has what inputs held of which `previous` was made by the very same stage, and `earlier` knows more of that.
     """
 
     def __init__(
@@ -74,12 +74,12 @@ class Indexes:
         *,
         digests: Mapping[str, str] = MappingProxyType({}),
         present: str | None = None,
-        held: Mapping[str, str] = MappingProxyType({}),
         before: Mapping[str, Index] = NONE,
-        fetch: Callable[[str, Path], bool] | None = None,
+        earlier: Earlier | None = None,
         kept: KeptIndexes | None = None,
     ) -> None:
         self.before = before
+        self.earlier = earlier
         self.claimed: dict[str, Index] = {}
         """By role, what the run says that it made of outputs."""
         self.used: dict[str, str] = {}
@@ -87,22 +87,8 @@ class Indexes:
         self._inputs = inputs
         self._previous = previous
         self._digests = digests
-        self._held = held
-        self._fetch = fetch
         self._present = present
         self._kept = kept
-
-    def stays(self, role: str) -> bool:
-        """Tell whether an input is known to hold what it held when `previous` was made."""
-        return role in self._held and self._held[role] == self._digests.get(role)
-
-    def earlier(self, role: str, folder: Path) -> Path | None:
-        """Return a file below a folder that holds what an input held when `previous` was made; None without one."""
-        digest = self._held.get(role)
-        if digest is None or self._fetch is None:
-            return None
-        path = folder / digest
-        return path if path.exists() or self._fetch(digest, path) else None
 
     def of_input(self, role: str) -> Index:
         """Return what an input file holds."""

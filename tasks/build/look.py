@@ -3,26 +3,29 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from bootsmith.cache.digest.stats import Stats
 from bootsmith.cache.files import clock
 from bootsmith.tasks.build.stage import Stage
 
+if TYPE_CHECKING:
+    from bootsmith.cache.digest.tree import TreeLook
+
 RECENT = 1.0  # seconds
 
 
 class Look:
-    """What was seen: `trees` has what lists the entries of inputs that are trees, by role, where they are `listed`."""
+    """What was seen: `trees` has the looks at inputs that are trees, by role, where they are `listed`."""
 
     def __init__(self, *, listed: bool = True) -> None:
         self.listed = listed
         self.parts: dict[str, Any] = {}
         """The parts of the key that it gave; none before it was taken, or where something was missing."""
         self._taken = 0.0
-        self.trees: dict[str, Callable[[], dict[str, str]]] = {}
+        self.trees: dict[str, TreeLook] = {}
         self._stats: dict[str, Stats] = {}
 
     def take(self, parts: dict[str, Any]) -> None:

@@ -23,6 +23,7 @@ from bootsmith.cache.store import record as records
 from bootsmith.tasks.build import evidence, folders
 from bootsmith.tasks.build import workdir as workdirs
 from bootsmith.tasks.build.cost import COSTS, Cost
+from bootsmith.tasks.build.earlier import Earlier
 from bootsmith.tasks.build.freshness import Freshness, flat
 from bootsmith.tasks.build.indexes import Indexes, KeptIndexes
 from bootsmith.tasks.build.look import Look
@@ -141,8 +142,7 @@ class Making:
         last = self._last
         same = last is not None and last.parts.get("code") == look.parts["code"]
         code = last.details.get("code") if last is not None and same else None
-        trees = {role: listed() for role, listed in look.trees.items()}
-        return evidence.keep(self._stage, self._identities, trees, code)
+        return evidence.keep(self._stage, self._identities, look.trees, code)
 
     def _recent_look(self) -> Look:
         """Return a look at the inputs that is of just now: who had to wait looks again."""
@@ -247,22 +247,26 @@ class Making:
         """Return what is known of the stage's files without reading them."""
         stage, last = self._stage, self._last
         present = carried.digest if carried else None
-        held: Mapping[str, str] = {}
+        made = None
         if last is not None and present and present == last.outputs.get(stage.carry or "", {}).get("hash"):
             old, new = ({**each, "inputs": None} for each in (last.parts, parts))
             if keys.encode(old) == keys.encode(new):
-                held = last.parts["inputs"]
+                made = last
+        held = made.parts["inputs"] if made else {}
         found = {role: self._indexes.find(digest) for role, digest in held.items()}
         return Indexes(
             stage.inputs,
             carried.path if carried else None,
             digests=parts["inputs"],
             present=present,
-            held=held,
             before={role: index for role, index in found.items() if index is not None},
-            fetch=self._identities.store.fetch,
+            earlier=self._earlier(made) if made else None,
             kept=self._indexes,
         )
+
+    def _earlier(self, record: Record) -> Earlier:
+        identities = self._identities
+        return Earlier(record, self._stage, self._look, identities.store.get_bytes, identities.kept)
 
     def _previous(self, workdir: Path, memo: Memo | None = None) -> _Carried | None:
         """Take the previous output of a stage that patches, unless somebody (a running QEMU) holds it.

@@ -63,6 +63,17 @@ class Download(NamedTuple):
     sha256: str
 
 
+class Folders(NamedTuple):
+    """The digests of all that is below each folder of a tree, by its path from the top, "" the top's own."""
+
+    before: Mapping[str, str]
+    now: Mapping[str, str]
+
+    def same(self) -> set[str]:
+        """Return the folders that hold what they held."""
+        return {path for path, digest in self.now.items() if self.before.get(path) == digest}
+
+
 class Context(Protocol):
     """What a running stage may touch.
 
@@ -100,8 +111,19 @@ class Context(Protocol):
         """
         ...
 
-    def earlier(self, role: str) -> Path | None:
-        """Return an input file as it was when this very stage made `previous`; None where nobody has it any more."""
+    def earlier(self, role: str) -> bytes | None:
+        """Return what an input file held when this very stage made `previous`; None where nobody has it any more."""
+        ...
+
+    def beside(self, role: str) -> bytes | None:
+        """Return what another output holds that was made together with `previous`; None where that is not certain."""
+        ...
+
+    def folders(self, role: str) -> Folders | None:
+        """Return what an input tree's folders held when this very stage made `previous`, and hold now; None as above.
+
+        Where a folder's digest is what it was, so is all below it.
+        """
         ...
 
     def index(self, role: str) -> Index:

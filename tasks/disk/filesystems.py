@@ -82,7 +82,7 @@ def _changed_files(ctx: Context, params: FilesystemParams, filling: Filling) -> 
         if ctx.stays(f"{name}.index") and ctx.stays(f"{name}.tar"):
             continue
         earlier = ctx.earlier(f"{name}.index")
-        pairs = layer_changes.between(earlier, ctx.inputs[f"{name}.index"]) if earlier else None
+        pairs = None if earlier is None else layer_changes.between(earlier, ctx.inputs[f"{name}.index"])
         if pairs is None:
             return None
         for old, new in pairs:

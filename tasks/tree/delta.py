@@ -22,10 +22,10 @@ class Delta:
     are there keep their mode and owner, those that are not are made root:root 0755.
     """
 
-    def __init__(self, ctx: Context, tree: Tree, name: str, epoch: int) -> None:
+    def __init__(self, ctx: Context, tree: Tree, name: str, epoch: int, writer: LayerWriter | None = None) -> None:
         self.tree = tree
         self._name = name
-        self._writer = LayerWriter(ctx.outputs["tar"], ctx.outputs["index"], epoch)
+        self._writer = writer or LayerWriter(ctx.outputs["tar"], ctx.outputs["index"], epoch)
         self._added: dict[str, str] = {}  # path -> type
         self._there: set[str] = set()  # directories that were made, or found: they stay
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -21,14 +21,16 @@ class HostFile(NamedTuple):
     status: os.stat_result
 
 
-def below(top: Path, excluded: Callable[[str], bool] | None = None) -> Iterator[HostFile]:
+def below(top: Path, excluded: Callable[[str], bool] | None = None, closed: Collection[str] = ()) -> Iterator[HostFile]:
     """Yield what is in a directory, in the order in which a layer has it: of several names the first is the file.
 
-    Raises StageError for a path that is longer than a program could name.
+    Folders that are `closed`, "" the top, are not looked into. Raises StageError for a path that is longer than a
+    program could name.
     """
     left_out = None if excluded is None else lambda inside: excluded(os.fsdecode(inside))
     room, above = LONGEST - len(os.fsencode(top)) - 1, str(top)
-    for _, inside, _, status in walk(top, left_out):
+    shut = (lambda inside: os.fsdecode(inside) in closed) if closed else None
+    for _, inside, _, status in walk(top, left_out, closed=shut):
         path = os.fsdecode(inside)
         if len(inside) > room:
             raise StageError(

@@ -52,23 +52,41 @@ _quoted = json.encoder.encode_basestring_ascii
 def write_index(index: Path, entries: Iterable[Entry]) -> None:
     """Write an index of `entries`."""
     members = tuple(entries)
-    content = f"[\n{_ROWS.join(_rows(members))}\n]\n".encode("ascii")
-    index.write_bytes(content)
     frozen = (e._replace(xattrs=MappingProxyType(dict(e.xattrs))) if e.xattrs else e for e in members)
-    _remember(content, tuple(frozen))
+    write_lines(index, lines(members), tuple(frozen))
 
 
-def _rows(entries: Iterable[Entry]) -> Iterator[str]:
-    """Yield a line for each member of a tar, in its order."""
+def write_lines(index: Path, rows: Iterable[str], members: tuple[Entry, ...]) -> None:
+    """Write an index of these lines, which say what the members are."""
+    content = f"[\n{_ROWS.join(rows)}\n]\n".encode("ascii")
+    index.write_bytes(content)
+    _remember(content, members)
+
+
+def split_lines(index: bytes) -> list[str]:
+    """Return the lines that an index was written of."""
+    return index[2:-3].decode("ascii").split(_ROWS)
+
+
+def lines(members: Iterable[Entry]) -> Iterator[str]:
+    """Yield what an index says of each member of a tar, in its order."""
     end = 0
-    for each in entries:
-        yield _row(each, each.offset - end if each.type == "f" else 0)
-        if each.type == "f":
-            end = _padded(each.offset + each.stored)
+    for each in members:
+        yield line(each, end)
+        end = ends(each, end)
 
 
-def _row(e: Entry, ahead: int) -> str:
-    """Return an entry as JSON has it, without the time that its encoder takes for a row of plain numbers."""
+def ends(member: Entry, before: int) -> int:
+    """Return where the padded data of a member ends, of one without any the data `before`."""
+    return padded(member.offset + member.stored) if member.type == "f" else before
+
+
+def line(e: Entry, before: int) -> str:
+    """Return an entry as JSON has it, without the time that its encoder takes for a row of plain numbers.
+
+    `before` is where the padded data of the file before it ends.
+    """
+    ahead = e.offset - before if e.type == "f" else 0
     rest = "{}" if not e.xattrs else json.dumps(
         {name: value.decode("latin-1") for name, value in sorted(e.xattrs.items())}, separators=_CLOSE
     )  # fmt: skip
@@ -82,7 +100,8 @@ def _row(e: Entry, ahead: int) -> str:
     )
 
 
-def _padded(size: int) -> int:
+def padded(size: int) -> int:
+    """Return a size rounded up to whole blocks of a tar."""
     return -(-size // tars.BLOCK) * tars.BLOCK
 
 
@@ -415,11 +434,11 @@ class LayerWriter:
 
     def close(self) -> None:
         """Write the tar and its index."""
-        ordered = sorted(self._entries, key=lambda path: os.fsencode(path).replace(b"/", b"\0"))  # name by name
+        ordered = sorted(self._entries, key=name_by_name)
         written, at = [], 0
         with self._tar.open("wb", buffering=_BUFFER) as out:
             for path in ordered:
-                entry, at = _write(out, at, *self._entries[path])
+                entry, at = write_member(out, at, *self._entries[path])
                 written.append(entry)
             out.write(tars.END)
         write_index(self._index, written)
@@ -432,17 +451,22 @@ class LayerWriter:
             self.close()
 
 
+def name_by_name(path: str) -> bytes:
+    """Return what sorts a path as its names do, each folder before what is in it."""
+    return os.fsencode(path).replace(b"/", b"\0")
+
+
 def write_tree(out: BinaryIO, tree: Mapping[str, tuple[int, Entry]], sources: Sequence[Path], epoch: int) -> None:
     """Write what layers came to as one tar: every time stamp `epoch`, hard links behind all that they could mean."""
     at = 0
     for path in sorted(tree, key=lambda path: (tree[path][1].type == "h", os.fsencode(path).split(b"/"))):
         number, entry = tree[path]
         data = (sources[number], entry) if entry.type == "f" else b""
-        _, at = _write(out, at, entry._replace(mtime=epoch), data)
+        _, at = write_member(out, at, entry._replace(mtime=epoch), data)
     out.write(tars.END)
 
 
-def _write(out: BinaryIO, at: int, entry: Entry, data: Content) -> tuple[Entry, int]:
+def write_member(out: BinaryIO, at: int, entry: Entry, data: Content) -> tuple[Entry, int]:
     """Write a member at a place of a tar; return it as it stands there, and where the next one goes."""
     if isinstance(data, tuple):
         return _copy(out, at, entry, open_stored(*data), data[1].stored)
@@ -466,11 +490,11 @@ def _write(out: BinaryIO, at: int, entry: Entry, data: Content) -> tuple[Entry, 
     if entry.type == "f":
         entry = entry._replace(offset=at, digest=index_of_bytes(data).digest if entry.stretches is None else "")
     out.write(header + data + bytes(-len(data) % tars.BLOCK) if data else header)
-    return entry, at + _padded(len(data))
+    return entry, at + padded(len(data))
 
 
 def _copy(out: BinaryIO, at: int, entry: Entry, source: BinaryIO, size: int) -> tuple[Entry, int]:
-    """Write a file of so many bytes as `_write` does."""
+    """Write a file of so many bytes as `write_member` does."""
     held = Reckoning(size) if entry.stretches is None and not entry.digest else None
     if entry.stretches is None:
         entry = entry._replace(size=size)
@@ -486,7 +510,7 @@ def _copy(out: BinaryIO, at: int, entry: Entry, source: BinaryIO, size: int) -> 
     if done - offset != size:
         raise _changed(entry)
     out.write(bytes(-size % tars.BLOCK))
-    return entry._replace(offset=offset, digest=held.index().digest if held else entry.digest), _padded(done)
+    return entry._replace(offset=offset, digest=held.index().digest if held else entry.digest), padded(done)
 
 
 def _changed(entry: Entry) -> StageError:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from bootsmith.cache.digest.tree import UNLISTED
+from bootsmith.cache.digest.fingerprint import fingerprint
+from bootsmith.cache.digest.tree import UNLISTED, TreeLook
 from bootsmith.tasks.build import evidence
 from bootsmith.tasks.build.identities import Identities
 from bootsmith.tasks.build.stage import Stage
@@ -58,8 +59,13 @@ def test_what_is_kept_can_be_read_again(tmp_path: Path) -> None:
     identities = Identities(tmp_path / "cache")
     file = tmp_path / "listed"
     file.write_text("bash 5\n")
-    made = stage(file)._replace(run="bootsmith.tasks.tree.directory:pack")
-    kept = evidence.keep(made, identities, {"tree": {"listed": "8 644 x"}})
-    assert identities.kept(kept["inputs"]["tree"]) == {"tree": {"listed": "8 644 x"}}
+    made = stage(file)._replace(run="bootsmith.tasks.tree.directory:pack", carry="out")
+    (tmp_path / "tree/below").mkdir(parents=True)
+    looks: list[TreeLook] = []
+    fingerprint(tmp_path / "tree", looks=looks)
+    kept = evidence.keep(made, identities, {"tree": looks[0]})
+    assert identities.kept(kept["inputs"]["tree"]) == {"tree": {"below": "4 755 "}}
+    assert identities.kept(kept["folders"]["tree"]) == looks[0].folders()
+    assert sorted(looks[0].folders()) == ["", "below"]
     assert identities.kept(kept["inputs"]["list"]) == {"packages": {"bash": "5"}}
     assert identities.kept(kept["code"]) == identities.modules(made)

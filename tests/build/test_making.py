@@ -353,6 +353,28 @@ def test_what_a_previous_output_was_made_of_is_known_only_for_certain(quick: Qui
     assert told(stage._replace(params={"another": 1})) == ("other",)
 
 
+def test_which_folders_of_a_tree_are_as_they_were_is_known_only_for_certain(quick: QuickStages) -> None:
+    """By what was kept when the previous output was made, whoever looked at the tree since (V11)."""
+    quick.source.unlink()
+    for path in ("a/one", "a/deep/two", "b/three", "b/four/five"):
+        (quick.source / path).parent.mkdir(parents=True, exist_ok=True)
+        (quick.source / path).write_text(path)
+    stage = quick.stage("folders", carry="out")
+
+    def told(path: str, text: str) -> list[str]:
+        (quick.source / path).write_text(text)
+        quick.builder(stage).status(stage)
+        return [note.partition(": ")[2] for note in quick.builder(stage).ensure(stage).notes]
+
+    assert told("a/one", "first") == ["none known"]
+    assert told("a/one", "second") == ["same a/deep b b/four"]
+    assert told("b/four/new", "third") == ["same a a/deep"]
+    quick.out.write_text("by somebody")
+    assert told("a/one", "fourth") == ["none known"]
+    shutil.rmtree(quick.top / "cache/indexes")
+    assert told("a/one", "fifth") == ["none known"]
+
+
 def test_a_stage_that_says_of_an_output_what_cannot_be_is_a_bug(quick: QuickStages) -> None:
     """It is told by the length, and nothing is recorded."""
     written(quick.source, random.Random(1))

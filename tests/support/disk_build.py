@@ -20,7 +20,7 @@ from bootsmith.tasks.tree import foreign_tar
 from bootsmith.tasks.tree import layer as layer_files
 from bootsmith.tasks.tree.layer import LayerWriter
 
-from tests.support.single_stage import Inputs, run_stage
+from tests.support.single_stage import Before, run_stage
 from tests.support.tar_members import EPOCH, write_tar
 
 VERSION = "6.1.0-9-cloud-amd64"
@@ -36,7 +36,7 @@ class DiskBuild:
         self.monkeypatch = monkeypatch
         self.layers: list[Layer] = []
         self.runs = 0
-        self._earlier: dict[str, Inputs] = {}
+        self._earlier: dict[str, Before] = {}
         self.site = Site("box", folder / "build/box", folder / "box.lock", EPOCH)
         self.write_recipe(text)
         for path, data in ((self.site.kernel, b"MZ kernel" * 1000), (self.site.initrd, b"070701" * 5000)):
@@ -103,7 +103,7 @@ class DiskBuild:
                 earlier = self._earlier.get(name)
             run_stage(stage, scratch, previous=previous, earlier=earlier)
             if stage.carry:
-                self._earlier[name] = Inputs.of(stage)
+                self._earlier[name] = Before(stage)
 
     def loader_files(self) -> dict[str, bytes]:
         """Return the files of the loaders' layer, each below its partition's name."""

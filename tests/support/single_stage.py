@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING, cast
 
 from bootsmith.cache.digest.fingerprint import fingerprint
 from bootsmith.cache.digest.index import Index, index_of
@@ -13,28 +13,46 @@ from bootsmith.cache.store.location import default_root
 from bootsmith.cache.store.store import Store
 from bootsmith.tasks.build import running
 from bootsmith.tasks.build.indexes import NONE, Indexes
-from bootsmith.tasks.build.stage import Stage
+from bootsmith.tasks.build.stage import Folders, Stage
+
+if TYPE_CHECKING:
+    from bootsmith.cache.digest.tree import TreeLook
+    from bootsmith.tasks.build.earlier import Earlier
 
 
-@dataclass(frozen=True)
-class Inputs:
-    """What a stage's inputs held: their fingerprints, by role, and of layers' indexes the bytes, by fingerprint."""
+class Before:
+    """What a stage's inputs and its other outputs held, as the engine knows of `Earlier`: of files those of layers."""
 
-    held: Mapping[str, str]
-    kept: Mapping[str, bytes]
+    def __init__(self, stage: Stage) -> None:
+        self._stage = stage
+        self._held: dict[str, str] = {}
+        self._folders: dict[str, dict[str, str]] = {}
+        for role, path in stage.inputs.items():
+            self._held[role], self._folders[role] = _look(path)
+        indexes = {role: path for role, path in stage.inputs.items() if role.endswith(".index")}
+        self._inputs = {role: path.read_bytes() for role, path in indexes.items()}
+        self._outputs = {role: path.read_bytes() for role, path in stage.outputs.items() if role != stage.carry}
 
-    @classmethod
-    def of(cls, stage: Stage) -> Inputs:
-        """Return what they hold now."""
-        held = {role: fingerprint(path) for role, path in stage.inputs.items()}
-        kept = {held[role]: path.read_bytes() for role, path in stage.inputs.items() if role.endswith(".index")}
-        return cls(held, kept)
+    def stays(self, role: str) -> bool:
+        """Tell whether an input holds what it held."""
+        return self._held.get(role) == fingerprint(self._stage.inputs[role])
 
-    def fetch(self, digest: str, path: Path) -> bool:
-        """Write what had a fingerprint, as a store does."""
-        if digest in self.kept:
-            path.write_bytes(self.kept[digest])
-        return digest in self.kept
+    def input(self, role: str) -> bytes | None:
+        """Return what an input held."""
+        return self._inputs.get(role)
+
+    def output(self, role: str) -> bytes | None:
+        """Return what an output held."""
+        return self._outputs[role]
+
+    def folders(self, role: str) -> Folders | None:
+        """Return what an input's folders held and hold."""
+        return Folders(self._folders[role], _look(self._stage.inputs[role])[1])
+
+
+def _look(path: Path) -> tuple[str, dict[str, str]]:
+    looks: list[TreeLook] = []
+    return fingerprint(path, looks=looks), looks[0].folders() if looks else {}
 
 
 def run_stage(
@@ -43,7 +61,7 @@ def run_stage(
     *,
     previous: Path | None = None,
     before: Mapping[str, Index] = NONE,
-    earlier: Inputs | None = None,
+    earlier: Before | None = None,
 ) -> list[str]:
     """Run `stage`, leaving its outputs under their final names; return what it tells; it scratches in `work`.
 
@@ -60,14 +78,7 @@ def run_stage(
         scratch / "scratch",
         lambda: Store(default_root()),
         previous=previous,
-        indexes=Indexes(
-            stage.inputs,
-            previous,
-            digests=Inputs.of(stage).held if earlier else {},
-            held=earlier.held if earlier else {},
-            before=before,
-            fetch=earlier.fetch if earlier else None,
-        ),
+        indexes=Indexes(stage.inputs, previous, before=before, earlier=cast("Earlier | None", earlier)),
         tell=told.append,
     )
     getattr(importlib.import_module(module), function)(context)

@@ -15,7 +15,7 @@ def between(tmp_path: Path, old: list[Entry], new: list[Entry]) -> list[tuple[En
     """Return what differs between layers of these members."""
     for name, members in (("old", old), ("new", new)):
         layer.write_index(tmp_path / name, members)
-    return layer_changes.between(tmp_path / "old", tmp_path / "new")
+    return layer_changes.between((tmp_path / "old").read_bytes(), tmp_path / "new")
 
 
 def test_members_that_differ_are_told_as_they_were_and_are(tmp_path: Path) -> None:

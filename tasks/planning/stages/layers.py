@@ -64,6 +64,7 @@ def _stage(spec: LayerSpec, recipe: Recipe, site: Site, below: Sequence[Layer]) 
         sources | layer_stack.inputs(below, tars=named),
         {"tar": target.tar, "index": target.index},
         params.to_json(),
+        carry="tar" if isinstance(spec, Overlay) else None,
         doc=f"what {spec.name} adds to the tree",
     )
 

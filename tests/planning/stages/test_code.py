@@ -148,7 +148,7 @@ CODE = {
     "tree.tree_directory": "tree.finished_tree tree.merged_tar tree.sandbox tree.scratch tree.unpacked_tree "
     f"tools.capacity tools.subordinate_ids {MERGED}",
     "tree.own_build": HOST_FILES,
-    "tree.overlay_layer": f"tree.patterns {HOST_FILES} {DELTA}",
+    "tree.overlay_layer": f"tree.patterns tree.layer_patch {HOST_FILES} {DELTA}",
     "tree.system_layer": "build.secret tree.accounts tree.users tree.crypt tree.units tree.network "
     "tree.resolver tree.locales tree.timezones tree.keymaps tree.kernel_settings tree.first_boot tree.autologin "
     f"tree.root_growth tree.own_unit tree.sudo tree.ssh_host_keys tree.installed_identities tree.hosts {DELTA}",
