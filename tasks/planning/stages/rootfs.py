@@ -9,7 +9,18 @@ from bootsmith.tasks.inspection.disk_tree import DiskTreeParams
 from bootsmith.tasks.packages import bootstrap, request
 from bootsmith.tasks.packages import lock_parts as parts
 from bootsmith.tasks.planning import layer_stack
-from bootsmith.tasks.recipe.model.source import Container, Debian, Directory, Disk, Erofs, Oci, Squashfs, Tar
+from bootsmith.tasks.planning.stages import tree_outputs
+from bootsmith.tasks.recipe.model.source import (
+    Container,
+    Debian,
+    Directory,
+    Disk,
+    Erofs,
+    Oci,
+    OtherRecipe,
+    Squashfs,
+    Tar,
+)
 from bootsmith.tasks.tree import archive, lz4, ownership
 from bootsmith.tasks.tree.build_context import BuildContextParams
 from bootsmith.tasks.tree.container_build import TOOLS as ENGINE
@@ -72,6 +83,8 @@ def stage(recipe: Recipe, site: Site) -> Stage:
             made = _read(source, site)
         case Container() as source:
             made = _built(source, recipe, site)
+        case OtherRecipe() as source:
+            made = _finished(source, recipe, site)
         case _:
             made = _empty(site)
     return made
@@ -154,6 +167,19 @@ def _read(source: Erofs | Squashfs | Disk, site: Site) -> Stage:
     outputs = {"tar": site.base.tar, "index": site.base.index}
     return Stage(
         "rootfs", run, {"file": source.file}, outputs, params, tools, doc="the tree out of the image, as a tar"
+    )
+
+
+def _finished(source: OtherRecipe, recipe: Recipe, site: Site) -> Stage:
+    other = recipe.others[source.file]
+    inputs, params = tree_outputs.finished(other, site.others[source.file])
+    return Stage(
+        "rootfs",
+        "bootsmith.tasks.tree.recipe_tree:take",
+        inputs,
+        {"tar": site.base.tar, "index": site.base.index},
+        params.to_json(),
+        doc=f"the finished tree of {other.name}, as a tar",
     )
 
 

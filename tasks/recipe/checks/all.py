@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 
 from bootsmith.tasks.build.secret import Secret
-from bootsmith.tasks.recipe.checks import boot, build, disk, kernel, machine, media, outputs, system
+from bootsmith.tasks.recipe.checks import boot, build, disk, kernel, machine, media, others, outputs, system
 from bootsmith.tasks.recipe.model.layers import Files, LayerSpec, Packages, Run, Script
 from bootsmith.tasks.recipe.model.recipe import Recipe
 from bootsmith.tasks.recipe.model.source import Debian
@@ -162,4 +162,5 @@ _RULES: tuple[tuple[tuple[KeyPath, ...], Callable[[Recipe], Iterable[Finding]]],
     *outputs.RULES,
     *media.RULES,
     *build.RULES,
+    *others.RULES,
 )

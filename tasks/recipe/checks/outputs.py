@@ -21,6 +21,7 @@ STAGES = (
         "built",
         "scratch",
         "entries",
+        "recipes",
         "iso",
         "test",
         "log",

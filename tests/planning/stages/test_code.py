@@ -97,7 +97,8 @@ CODE = {
     "tree.kernel_settings tree.keymaps tree.locales tree.network tree.own_unit tree.resolver tree.root_growth "
     f"tree.sudo tree.timezones tree.units tree.accounts disk.sizing disk.content disk.packed_block "
     f"disk.squashfs_files cache.files.zstandard {DELTA}",
-    "disk.tree_filesystem": "disk.squashfs tree.finished_tree tree.merged_tar tree.sandbox tree.scratch tree.unpacked_tree "
+    "disk.tree_filesystem": "disk.squashfs tree.finished_tree tree.merged_tar tree.sandbox "
+    "tree.scratch tree.unpacked_tree "
     f"tools.capacity {MERGED} {CONTENT} {EXT}",
     "packages.sbom": f"packages.lockfile cache.files.temporary tree.installed_packages tools.os_release {MERGED}",
     "packages.bootstrap": f"packages.debs packages.lockfile cache.files.temporary tree.scratch tools.capacity "
@@ -135,6 +136,7 @@ CODE = {
     "tree.manifest": f"tree.finished_tree tree.installed_packages {MERGED}",
     "tree.oci_archive": f"tree.finished_tree tree.merged_tar tree.packing {MERGED}",
     "tree.tree_archive": f"tree.finished_tree tree.merged_tar tree.packing {MERGED}",
+    "tree.recipe_tree": f"tree.finished_tree tree.merged_tar {FOREIGN} {MERGED}",
     "tree.tree_directory": "tree.finished_tree tree.merged_tar tree.sandbox tree.scratch tree.unpacked_tree "
     f"tools.capacity tools.subordinate_ids {MERGED}",
     "tree.own_build": HOST_FILES,
