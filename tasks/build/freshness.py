@@ -192,7 +192,7 @@ class Freshness:
         for role, path in stage.inputs.items():
             inputs[role] = expected.get(path) or self._input(stage, role, path, look)
         parts = {
-            "name": stage.name,
+            "name": stage.own_name,
             "code": self.identities.code(stage, reread=reread),
             "params": stage.params,
             "inputs": inputs,

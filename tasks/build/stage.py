@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     from bootsmith.cache.digest.index import Index
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 Json: TypeAlias = "bool | int | float | str | Sequence[Json] | Mapping[str, Json] | None"
 
 NOTHING: Mapping[str, Any] = MappingProxyType({})
+
+
+OTHERS: Final = "recipe/"
+"""How the names of stages begin that are another recipe's: with OTHERS, and that recipe's name."""
 
 
 class Stage(NamedTuple):
@@ -51,6 +55,14 @@ class Stage(NamedTuple):
     settles: str | None = None
     """The role of a source file, a lock, that goes by what the other inputs hold: a run brings it up to date first."""
     doc: str = ""
+
+    @property
+    def own_name(self) -> str:
+        """What the stage is called in the plan of its own recipe: so its key is the same in all that take of that."""
+        name = self.name
+        while name.startswith(OTHERS):
+            name = name.split("/", 2)[2]
+        return name
 
 
 class Download(NamedTuple):

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from bootsmith.tasks.build.secret import Secret
     from bootsmith.tasks.build.stage import Stage
     from bootsmith.tasks.packages.lockfile import LockFile
+    from bootsmith.tasks.planning.site import Site
     from bootsmith.tasks.recipe.model.recipe import Recipe
 
 NOTHING: Mapping[str, str] = {}
@@ -37,6 +38,10 @@ BEGINNING = plans.BEGINNING
 
 _WORDS = {"disk.size": "disk_size", "--output": "output"}
 """The options of `image` that are laid over its recipe, by the words that say the same."""
+
+
+def _epoch(recipe: Recipe, locked: LockFile | None) -> int:
+    return recipe.epoch if recipe.epoch is not None else locked.date if locked else BEGINNING
 
 
 def _nothing(_plan: plans.Plan) -> Iterable[Secret]:
@@ -64,6 +69,7 @@ class Session:
         self._builders: dict[Path, Builder] = {}
         self._recipes: dict[Path, Recipe] = {}
         self._filled: dict[Path, Mapping[str, str]] = {}  # of recipes that lacked variables: those of the last build
+        self._epochs: dict[Path, int] = {}  # when what they make is of, by the recipes' files
         self._awaits: dict[Path, str] = {}  # of recipes whose lock file a build would write first
         self._locks: dict[Path, FileLock] = {}
         self.signals = Signals(progress, lambda: bool(self._builders))
@@ -209,7 +215,7 @@ class Session:
                 for told in (*recipe.choices, *preflight.doubts(recipe)):
                     self.progress.tell(told)
             wrong = preflight.files(recipe, self.top / "build")
-        lacking = self.missing(reads(self._plan(recipe, BEGINNING)))
+        lacking = self.missing(reads(self._plan(recipe, {})))
         if lacking:
             raise RecipeError([*wrong, *lacking])
         self._refuse(wrong)
@@ -219,30 +225,39 @@ class Session:
             with contextlib.chdir(self.shell):
                 wrong += preflight.packages(recipe, locked)
         self._refuse(wrong)
-        epoch = recipe.epoch if recipe.epoch is not None else locked.date if locked else BEGINNING
-        plan = self._plan(recipe, epoch)
+        self._epochs[recipe.file] = _epoch(recipe, locked)
+        for other in recipe.above.values():
+            lock = self._locked(file, other, other.file.with_suffix(".lock")) if request.needed(other) else None
+            self._epochs[other.file] = _epoch(other, lock)
+        plan = self._plan(recipe, self._epochs)
         at_home = all(each.parent == file.parent for each in recipe.files)  # else a new file here could be the parent
         if file not in self._awaits and not wrong and at_home and not recipe.volatile:
             self._remembered(file).remember(plan, recipe.files, locked, self._began)
         return plan
 
-    def _plan(self, recipe: Recipe, epoch: int) -> plans.Plan:
-        """Return a recipe's plan; before its lock is known all that is yet to come is its epoch. Raises RecipeError."""
+    def _plan(self, recipe: Recipe, epochs: Mapping[Path, int]) -> plans.Plan:
+        """Return a recipe's plan; before locks are known all that is yet to come are `epochs`. Raises RecipeError."""
         from bootsmith.tasks.planning import make
-        from bootsmith.tasks.planning.site import Site
 
         folder = recipe.name if recipe.profile is None else f"{recipe.name}+{recipe.profile}"
-        site = Site(recipe.name, self.top / "build" / folder, recipe.file.with_suffix(".lock"), epoch)
+        site = self._site(recipe, self.top / "build" / folder, epochs)
         inputs.check(inputs.named(recipe), site.build, recipe.file)
         return make.plan(recipe, site)
+
+    def _site(self, recipe: Recipe, build: Path, epochs: Mapping[Path, int]) -> Site:
+        """Return where a recipe is built, and what it takes of others; `epochs` by the recipes' files."""
+        from bootsmith.tasks.planning.site import Site
+
+        site = Site(recipe.name, build, recipe.file.with_suffix(".lock"), epochs.get(recipe.file, BEGINNING))
+        others = {file: self._site(other, site.other(other.name), epochs) for file, other in recipe.others.items()}
+        return site._replace(others=others)
 
     def plan_elsewhere(self, plan: plans.Plan, build: Path) -> plans.Plan:
         """Return the plan of the same recipe in another build directory, none of its stages kept in the store."""
         from bootsmith.tasks.planning import make
-        from bootsmith.tasks.planning.site import Site
 
         recipe = self._load(plan.recipe, NOTHING)
-        found = make.plan(recipe, Site(recipe.name, build, plan.lock, plan.epoch))
+        found = make.plan(recipe, self._site(recipe, build, {**self._epochs, recipe.file: plan.epoch}))
         return found._replace(stages=tuple(each._replace(stored=False) for each in found.stages))
 
     def _refuse(self, wrong: list[str]) -> None:
@@ -359,7 +374,9 @@ class Session:
             for path in stage.outputs.values()
             if stage.stored and path not in plan.outputs and path.is_relative_to(plan.build)
         }
-        roots.note(self.identities.root, plan.build, [plan.lock], spare)
+        locks = [path for stage in plan.stages for role, path in stage.inputs.items() if role == "lock"]
+        theirs = [path for path in locks if not path.is_relative_to(plan.build)]
+        roots.note(self.identities.root, plan.build, [*dict.fromkeys([plan.lock, *theirs])], spare)
 
     def remark_on_root(self) -> None:
         """Say, once, to who works as root that nothing here needs it."""

@@ -396,6 +396,7 @@ IMAGE = (
 GROUPS = {
     "image": "build every output of the recipe",
     "rootfs": "the base tree, as a tar",
+    "recipe": "what is taken of other recipes, as these make it",
     "files": "single files, out of packages",
     "build": "files made by the recipe's own commands",
     "layers": "what the recipe adds to the tree",

@@ -27,12 +27,16 @@ def named(recipe: Recipe) -> dict[str, Path]:
     """Return the files and folders that a recipe names, secrets included, by the keys that do."""
     said = {section: getattr(recipe, section) for section in SECTIONS}
     said["boot"] = _once(recipe.boot)
-    return {key: path for section, value in said.items() for key, path in _paths(section, value)}
+    found = {key: path for section, value in said.items() for key, path in _paths(section, value)}
+    for other in recipe.others.values():
+        found |= {f"{other.name}: {key}": path for key, path in named(other).items()}
+    return found
 
 
 def sought(recipe: Recipe) -> list[Path]:
     """Return the files that would be taken in place of those that a recipe names, if they were there."""
-    return [path for section in SECTIONS for path in _sought(getattr(recipe, section))]
+    found = [path for section in SECTIONS for path in _sought(getattr(recipe, section))]
+    return found + [path for other in recipe.others.values() for path in sought(other)]
 
 
 def _sought(value: Any) -> Iterator[Path]:

@@ -22,6 +22,7 @@ from bootsmith.tasks.planning.stages import (
     populate,
     readback,
     rootfs,
+    taken,
     tree_outputs,
 )
 from bootsmith.tasks.recipe import boot_files
@@ -56,6 +57,8 @@ def plan(recipe: Recipe, site: Site) -> Plan:
     stages += iso.stages(recipe, site)
     stages += cloud_seed.stages(recipe, site)
     stages += tree_outputs.stages(recipe, site)
+    for file, other in recipe.others.items():
+        stages += taken.stages(plan(other, site.others[file]), stages)
     outputs = [site.output(file) for output in recipe.outputs for file in output.files]
     if not recipe.disk.partitions:  # nothing else needs what entries have of their own, and they boot
         outputs += [site.kernel_for(entry) for entry in boot_files.kernels(recipe.boot) if entry]

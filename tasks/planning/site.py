@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 if TYPE_CHECKING:
@@ -21,12 +23,16 @@ class Layer:
 
 
 class Site(NamedTuple):
-    """The paths of one build. `build` is `build/NAME`, absolute; `lock` the recipe's lock file; `epoch` in seconds."""
+    """The paths of one build. `build` is `build/NAME`, absolute; `lock` the recipe's lock file; `epoch` in seconds.
+
+    `others` is where the recipes have what this one takes of them, by their files.
+    """
 
     name: str
     build: Path
     lock: Path
     epoch: int
+    others: Mapping[Path, Site] = MappingProxyType({})
 
     @classmethod
     def of(cls, plan: Plan) -> Self:
@@ -160,6 +166,10 @@ class Site(NamedTuple):
         """What a BIOS starts: its first sector's code, the core that this loads, and what the two must be told."""
         folder = self.build / "bootloader"
         return {"code": folder / "code.img", "core": folder / "core.img", "pointers": folder / "pointers.json"}
+
+    def other(self, name: str) -> Path:
+        """Return the folder of what is made of another recipe for this one."""
+        return self.build / "recipes" / name
 
     def output(self, file: str) -> Path:
         return self.build / file

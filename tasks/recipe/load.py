@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
+from bootsmith.cache.display import shown
+from bootsmith.tasks.recipe import other_recipes
 from bootsmith.tasks.recipe.checks.all import check
 from bootsmith.tasks.recipe.completion.all import complete
 from bootsmith.tasks.recipe.inheritance import overrides
@@ -40,9 +43,17 @@ def load(
 
 
 def examine(
-    path: Path, *, overrides: Mapping[str, str] = NOTHING, profile: str | None = None, search: Path | None = None
+    path: Path,
+    *,
+    overrides: Mapping[str, str] = NOTHING,
+    profile: str | None = None,
+    search: Path | None = None,
+    takers: tuple[Path, ...] = (),
 ) -> tuple[Recipe | None, Problems]:
-    """Return the recipe as far as it can be read, and its mistakes; None where there is nothing to read."""
+    """Return the recipe as far as it can be read, and its mistakes; None where there is nothing to read.
+
+    `takers` are the recipes for which this one is read, each of which takes of the next.
+    """
     problems = Problems()
     path = Path.cwd() / path
     documents = gather(path, search, problems)
@@ -52,7 +63,7 @@ def examine(
     if profile is not None and profile not in profiles:
         place = Place(COMMAND_LINE, 0, 0, Path.cwd())
         problems.add(place, ("profile",), f"no profile {profile!r} in {path.name}; {suggest(profile, profiles)}")
-    recipe = _settled(path, documents, profile, overrides, problems)
+    recipe = _settled(path, documents, profile, overrides, problems, search, takers)
     for other in profiles:
         if other != profile:
             _try_profile(documents, other, problems)
@@ -68,8 +79,14 @@ def imagine(raw: Mapping[str, Raw], path: Path) -> Recipe:
     return recipe
 
 
-def _settled(
-    path: Path, documents: Sequence[Document], profile: str | None, words: Mapping[str, str], problems: Problems
+def _settled(  # noqa: PLR0917  as they are found
+    path: Path,
+    documents: Sequence[Document],
+    profile: str | None,
+    words: Mapping[str, str],
+    problems: Problems,
+    search: Path | None = None,
+    takers: tuple[Path, ...] = (),
 ) -> Recipe:
     """Return the recipe that documents describe, its mistakes noted."""
     tree = _compose(documents, profile, words, problems)
@@ -77,8 +94,37 @@ def _settled(
     loader_files = [Path(name) for name in values["boot"]["loader"] if own.is_own(name)]
     files = tuple(dict.fromkeys([path, *(document.path for document in documents), *loader_files]))
     recipe = complete(values, path, files, profile, problems.notes)
+    recipe = _with_others(recipe, tree, search, takers, problems)
     check(recipe, lambda key: locate(tree, key), problems)
     return recipe
+
+
+def _with_others(
+    recipe: Recipe, tree: Table, search: Path | None, takers: tuple[Path, ...], problems: Problems
+) -> Recipe:
+    """Return a recipe with those whose trees or outputs it takes, each read as it is by itself."""
+    line = (*takers, recipe.file)
+    others: dict[Path, Recipe] = {}
+    read: set[Path] = set()
+    for key, file in other_recipes.named(recipe):
+        if file in read or not problems.trusted(key):
+            continue
+        read.add(file)
+        identities = [each.resolve() for each in line]
+        if file.resolve() in identities:
+            circle = [*line[identities.index(file.resolve()) :], file]
+            what = f"recipes in a circle: {' takes of '.join(map(shown, circle))}; take one of these out"
+            problems.add(locate(tree, key), key, what)
+            continue
+        other, theirs = examine(file, search=search, takers=line)
+        if len(theirs):
+            problems.adopt(theirs)
+            what = f"{shown(file)} lacks {', '.join(theirs.missing)}" if theirs.only_missing else "it has mistakes"
+            problems.add(locate(tree, key), key, f"{what}; mend {shown(file)} first")
+        elif other is not None:
+            others[file] = other
+    files = dict.fromkeys([*recipe.files, *(file for other in others.values() for file in other.files)])
+    return dataclasses.replace(recipe, others=others, files=tuple(files)) if others else recipe
 
 
 def _profiles(documents: Iterable[Document]) -> list[str]:

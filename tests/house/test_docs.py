@@ -82,6 +82,8 @@ def test_recipes_in_pages_load(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, 
     """What a page shows of a recipe is right as it stands, beside a source and the files it names."""
     (tmp_path / "recipes").mkdir()
     monkeypatch.chdir(tmp_path / "recipes")
+    for name in ("base", "tools"):
+        (tmp_path / f"recipes/{name}.yaml").write_text("source: none\nboot: {kernel: none}\noutputs: [tar, tgz]\n")
     loader = next((each.text for each in blocks("python") if each.page == block.page), "")
     for text in recipes(block.text):
         given = dict.fromkeys(re.findall(r"^  (\w+): \{help:", text, re.MULTILINE), "x")

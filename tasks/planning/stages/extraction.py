@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING
 from bootsmith.tasks.build.stage import Stage
 from bootsmith.tasks.packages import request
 from bootsmith.tasks.packages.package_files import ExtractionParams
-from bootsmith.tasks.recipe.model.files import BuiltFile, PackageFile
+from bootsmith.tasks.recipe import other_recipes
+from bootsmith.tasks.recipe.model.files import BuiltFile, PackageFile, RecipeOutput
 from bootsmith.tasks.recipe.values.files import packaged
 
 if TYPE_CHECKING:
@@ -38,6 +39,8 @@ def stages(recipe: Recipe, site: Site) -> list[Stage]:
 
 def path(file: File, recipe: Recipe, site: Site) -> Path:
     """Return where a file that the recipe takes is: where it says, or where its stage puts it."""
+    if isinstance(file, RecipeOutput):
+        return site.others[file.recipe].output(other_recipes.output(recipe.others[file.recipe], file.output).file)
     if isinstance(file, BuiltFile):
         return site.built(file.build, recipe.build[file.build].output)
     return site.build / "files" / _slug(file, recipe) if isinstance(file, PackageFile) else file

@@ -12,8 +12,20 @@ from bootsmith.tasks.packages.arch import bootstrap as arch
 from bootsmith.tasks.packages.arch import mirror
 from bootsmith.tasks.packages.tree_lock import TreeLockParams
 from bootsmith.tasks.planning import layer_stack
+from bootsmith.tasks.planning.stages import tree_outputs
 from bootsmith.tasks.recipe import tree_packages
-from bootsmith.tasks.recipe.model.source import Arch, Container, Debian, Directory, Disk, Erofs, Oci, Squashfs, Tar
+from bootsmith.tasks.recipe.model.source import (
+    Arch,
+    Container,
+    Debian,
+    Directory,
+    Disk,
+    Erofs,
+    Oci,
+    OtherRecipe,
+    Squashfs,
+    Tar,
+)
 from bootsmith.tasks.tree import archive, lz4, ownership
 from bootsmith.tasks.tree.build_context import BuildContextParams
 from bootsmith.tasks.tree.container_build import TOOLS as ENGINE
@@ -104,6 +116,8 @@ def stage(recipe: Recipe, site: Site) -> Stage:
             made = _read(source, site)
         case Container() as source:
             made = _built(source, recipe, site)
+        case OtherRecipe() as source:
+            made = _finished(source, recipe, site)
         case _:
             made = _empty(site)
     return made
@@ -201,6 +215,19 @@ def _read(source: Erofs | Squashfs | Disk, site: Site) -> Stage:
     outputs = {"tar": site.base.tar, "index": site.base.index}
     return Stage(
         "rootfs", run, {"file": source.file}, outputs, params, tools, doc="the tree out of the image, as a tar"
+    )
+
+
+def _finished(source: OtherRecipe, recipe: Recipe, site: Site) -> Stage:
+    other = recipe.others[source.file]
+    inputs, params = tree_outputs.finished(other, site.others[source.file])
+    return Stage(
+        "rootfs",
+        "bootsmith.tasks.tree.recipe_tree:take",
+        inputs,
+        {"tar": site.base.tar, "index": site.base.index},
+        params.to_json(),
+        doc=f"the finished tree of {other.name}, as a tar",
     )
 
 

@@ -63,6 +63,13 @@ def stages(recipe: Recipe, site: Site) -> Iterator[Stage]:
         )
 
 
+def finished(recipe: Recipe, site: Site) -> tuple[dict[str, Path], Params]:
+    """Return the inputs and the parameters of a stage that gathers the finished tree."""
+    return layer_stack.inputs(layer_stack.stack(recipe, site), tars=True) | _started(recipe, site), TreeParams(
+        **_tree(recipe, site)
+    )
+
+
 def _inputs(output: model.TreeOutput, recipe: Recipe, site: Site) -> dict[str, Path]:
     """Return the layers, and what stands in /boot beside what they have there; of packages alone, their lock."""
     found = layer_stack.inputs(layer_stack.stack(recipe, site), tars=True)

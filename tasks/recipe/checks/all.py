@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 
 from bootsmith.tasks.build.secret import Secret
 from bootsmith.tasks.recipe import tree_packages
-from bootsmith.tasks.recipe.checks import boot, build, disk, kernel, machine, media, outputs, system
+from bootsmith.tasks.recipe.checks import boot, build, disk, kernel, machine, media, others, outputs, system
 from bootsmith.tasks.recipe.keys.archive import ARCHIVE
 from bootsmith.tasks.recipe.model.layers import Files, LayerSpec, Packages, Run, Script
 from bootsmith.tasks.recipe.model.recipe import Recipe
@@ -182,4 +182,5 @@ _RULES: tuple[tuple[tuple[KeyPath, ...], Callable[[Recipe], Iterable[Finding]]],
     *outputs.RULES,
     *media.RULES,
     *build.RULES,
+    *others.RULES,
 )

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import fields, is_dataclass
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
 
 from bootsmith.cache.display import shown
 from bootsmith.tasks.recipe.model.files import BuiltFile
 from bootsmith.tasks.recipe.model.recipe import Recipe
 from bootsmith.tasks.recipe.text.problems import Finding, KeyPath, suggest
+from bootsmith.tasks.recipe.values.files import located
 
 _SECTIONS = ("layers", "system", "boot", "outputs", "disk")
 
@@ -38,34 +37,17 @@ def _inputs(recipe: Recipe) -> Iterable[Finding]:
 
 
 def _names(recipe: Recipe) -> Iterable[Finding]:
-    of_boot = {file for _, file in _taken((), (recipe.boot.kernel, recipe.boot.initrd, recipe.boot.modules))}
+    of_boot = {
+        file for _, file in located((recipe.boot.kernel, recipe.boot.initrd, recipe.boot.modules), BuiltFile, ())
+    }
     for section in _SECTIONS:
-        for path, file in _taken((section,), getattr(recipe, section)):
+        for path, file in located(getattr(recipe, section), BuiltFile, (section,)):
             if path[:2] == ("boot", "entries") and file in of_boot:
                 continue  # an entry has it of `boot` itself
             if file.build not in recipe.build:
                 known = list(recipe.build)
                 todo = suggest(file.build, known) if known else "write it below build:"
                 yield path, f"there is no build {file.build!r}; {todo}"
-
-
-def _taken(path: KeyPath, value: Any) -> Iterator[tuple[KeyPath, BuiltFile]]:
-    match value:
-        case BuiltFile():
-            yield path, value
-        case Mapping():
-            for name, each in value.items():
-                yield from _taken((*path, name), each)
-        case tuple():
-            for number, each in enumerate(value):
-                yield from _taken((*path, number), each)
-        case _ if is_dataclass(value):
-            kind = getattr(value, "kind", None)  # of an output: its keys stand below it
-            for field in fields(value):
-                below = (*path, kind) if isinstance(kind, str) else path
-                yield from _taken(
-                    (*below, "from" if field.name == "source" else field.name), getattr(value, field.name)
-                )
 
 
 RULES: tuple[tuple[tuple[KeyPath, ...], Callable[[Recipe], Iterable[Finding]]], ...] = (

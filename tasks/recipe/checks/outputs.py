@@ -22,6 +22,7 @@ STAGES = (
         "built",
         "scratch",
         "entries",
+        "recipes",
         "iso",
         "test",
         "log",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bootsmith.tasks.recipe.model import source as model
 from bootsmith.tasks.recipe.values import words
+from bootsmith.tasks.recipe.values.files import RecipeName
 from bootsmith.tasks.recipe.values.scalars import Bool, Choice, FilePath, Str, integer
 from bootsmith.tasks.recipe.values.shapes import Choose, Key, Kind, ListOf, Named, Section
 
@@ -125,6 +126,9 @@ _DISK = Section(
     model.Disk,
     bare="file",
 )
+_OTHER = Section(
+    {"file": Key(RecipeName(), "the recipe, by its name or path", required=True)}, model.OtherRecipe, bare="file"
+)
 SOURCE = Choose(
     {
         "debian": Kind(_DEBIAN, "a tree installed from Debian's packages", model.Debian),
@@ -148,6 +152,9 @@ SOURCE = Choose(
             model.Squashfs,
         ),
         "disk": Kind(_DISK, "the files in a partition of a disk image: ext2, ext3, ext4 or FAT", model.Disk),
+        "recipe": Kind(
+            _OTHER, "the finished tree of another recipe, made as that makes it, once for both", model.OtherRecipe
+        ),
         "none": Kind(Section({}, model.Nothing), "an empty tree", model.Nothing),
     }
 )

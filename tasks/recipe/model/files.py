@@ -35,4 +35,12 @@ class BuiltFile:
     build: str
 
 
-File: TypeAlias = Path | PackageFile | BuiltFile
+@dataclass(frozen=True, slots=True)
+class RecipeOutput:
+    """The output of a format that another recipe makes, the first of several; `recipe` is its file."""
+
+    recipe: Path
+    output: str
+
+
+File: TypeAlias = Path | PackageFile | BuiltFile | RecipeOutput

@@ -61,6 +61,16 @@ class Recipe:
     test: Test
     verify: Verify | Literal["off"]
     choices: tuple[str, ...] = field(default=(), compare=False)
+    others: Mapping[Path, Recipe] = field(default_factory=dict)
+    """The recipes whose trees or outputs this one takes, by their files."""
+
+    @property
+    def above(self) -> dict[Path, Recipe]:
+        """All recipes that it is made of, those that these are made of among them, by their files."""
+        found: dict[Path, Recipe] = {}
+        for file, other in self.others.items():
+            found |= {file: other, **other.above}
+        return found
 
     @property
     def keeps_trees(self) -> bool:
@@ -76,5 +86,7 @@ class Recipe:
     def volatile(self) -> bool:
         """Whether its plan may be another next time though its text is the same: by what is there, whose, of when."""
         source = self.source
+        if self.others:  # and their lock files, too, say what is to be made
+            return True
         varies = bool(self.choices) or any(each.has_patterns for each in self.build.values())
         return varies or (isinstance(source, Directory) and "keep" in (source.owner, source.times))

@@ -120,8 +120,15 @@ class Disk:
 
 
 @dataclass(frozen=True, slots=True)
+class OtherRecipe:
+    """`source: recipe`: the finished tree of another recipe, by its file; what that says is in `Recipe.others`."""
+
+    file: Path
+
+
+@dataclass(frozen=True, slots=True)
 class Nothing:
     """`source: none`: an empty tree."""
 
 
-Source: TypeAlias = Debian | Arch | Directory | Tar | Oci | Container | Erofs | Squashfs | Disk | Nothing
+Source: TypeAlias = Debian | Arch | Directory | Tar | Oci | Container | Erofs | Squashfs | Disk | OtherRecipe | Nothing

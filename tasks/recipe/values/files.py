@@ -11,14 +11,14 @@ from typing import Any, Final, TypeVar
 
 from bootsmith.cache.display import shown
 from bootsmith.tasks.build.stage import Json
-from bootsmith.tasks.recipe.model.files import BuiltFile, PackageFile
+from bootsmith.tasks.recipe.model.files import BuiltFile, PackageFile, RecipeOutput
 from bootsmith.tasks.recipe.text.nodes import Items, Node, Raw, Table, Text, is_null
-from bootsmith.tasks.recipe.text.problems import KeyPath, Problems, suggest
+from bootsmith.tasks.recipe.text.problems import KeyPath, Problems, Wrong, suggest
 from bootsmith.tasks.recipe.values import words
 from bootsmith.tasks.recipe.values.scalars import FAILED, Bool, Choice, FilePath, Type
 from bootsmith.tasks.recipe.values.shapes import Key, Section
 
-Taken = TypeVar("Taken", PackageFile, BuiltFile)
+Taken = TypeVar("Taken", PackageFile, BuiltFile, RecipeOutput)
 SUITES: Final = {"amd64": "trixie", "i386": "bookworm"}
 """Where packages come from that no recipe names a suite for: the newest release in which the architecture is whole."""
 
@@ -36,12 +36,47 @@ PACKAGE = Section(
 BUILT = Section({"build": Key(words.PLAIN, "the build, by its name below `build:`", required=True)}, BuiltFile)
 
 
+class RecipeName(FilePath):
+    """A recipe: the NAME of one beside the file that writes it, or a PATH."""
+
+    said = "NAME"
+
+    def __init__(self) -> None:
+        super().__init__("file")
+
+    def parse(self, said: Text) -> Path:
+        text = said.text
+        if "/" in text or text.endswith((".yaml", ".yml")):
+            return super().parse(said)
+        words.PLAIN.parse(said)
+        path = said.place.base / f"{text}.yaml"
+        if not path.is_file():
+            known = sorted(each.stem for each in path.parent.glob("*.yaml"))
+            raise Wrong(f"there is no recipe {text!r} in {shown(said.place.base)}", suggest(text, known))
+        return path
+
+
+OUTPUT = Section(
+    {
+        "recipe": Key(RecipeName(), "the other recipe, by its name or path", required=True),
+        "output": Key(words.PLAIN, "which of its outputs, by the format; the first of several", required=True),
+    },
+    RecipeOutput,
+)
+_KINDS: Final[Mapping[str, tuple[Section, type]]] = {
+    "package": (PACKAGE, PackageFile),
+    "build": (BUILT, BuiltFile),
+    "recipe": (OUTPUT, RecipeOutput),
+}
+"""The files that are written as mappings, each by the key that tells it."""
+
+
 class File(Type):
-    """A FILE: a path, one out of a package or made by a build of the recipe, or the first of several that is there."""
+    """A FILE: a path, one out of a package or made by a build or another recipe, or the first of several there."""
 
     said = "FILE"
     blank = Path()
-    kinds = ("package", "build", "first")
+    kinds = (*_KINDS, "first")
 
     def __init__(self) -> None:
         self._path = FilePath("file")
@@ -56,8 +91,8 @@ class File(Type):
             case Table() if len(several := [kind for kind in self.kinds if kind in node.entries]) > 1:
                 problems.add(node.place, path, f"{' and '.join(sorted(several))} at once; write one of them")
                 return FAILED
-            case Table() if "package" in node.entries or "build" in node.entries:
-                return (PACKAGE if "package" in node.entries else BUILT).read(node, path, problems)
+            case Table() if kind := next((each for each in _KINDS if each in node.entries), None):
+                return _KINDS[kind][0].read(node, path, problems)
             case Table() if strange := [word for word in node.entries if word not in self.kinds]:
                 for word in strange:
                     what = f"unknown key; {suggest(word, self.kinds)}"
@@ -66,7 +101,9 @@ class File(Type):
             case Table() if "first" in node.entries:
                 return self._first(node.entries["first"].value, (*path, "first"), problems)
         problems.add(
-            node.place, path, "this takes one file; write a PATH, {package:, path:}, {build: NAME} or {first: [...]}"
+            node.place,
+            path,
+            "this takes one file; write a PATH, {package:, path:}, {build: NAME}, {recipe:, output:} or {first: [...]}",
         )
         return FAILED
 
@@ -100,14 +137,13 @@ class File(Type):
         return found
 
     def write(self, value: Any) -> Raw:
-        if isinstance(value, BuiltFile):
-            return BUILT.write(value)
-        return PACKAGE.write(value) if isinstance(value, PackageFile) else self._path.write(value)
+        kind = next((section for section, model in _KINDS.values() if isinstance(value, model)), self._path)
+        return kind.write(value)
 
     def inline(self) -> dict[str, Json]:
         files: Json = {"anyOf": [_REFERENCE, {"type": "null"}]}
         first: Json = {"type": "array", "items": files, "description": "take the first that is there"}
-        keys = {**PACKAGE.keys, **BUILT.keys}
+        keys = {name: key for section, _ in _KINDS.values() for name, key in section.keys.items()}
         return {**{name: key.type.schema() for name, key in keys.items()}, "first": first}
 
     def schema(self) -> dict[str, Json]:
@@ -134,9 +170,11 @@ def _listed(paths: Sequence[Path]) -> str:
     return ", ".join(shown(Path(os.path.normpath(path))) for path in paths)
 
 
-def _title(file: Path | PackageFile | BuiltFile) -> str:
+def _title(file: Path | PackageFile | BuiltFile | RecipeOutput) -> str:
     if isinstance(file, BuiltFile):
         return f"what the build {file.build} makes"
+    if isinstance(file, RecipeOutput):
+        return f"the {file.output} of {shown(file.recipe)}"
     return f"{file.path} of the package {file.package}" if isinstance(file, PackageFile) else _listed([file])
 
 
@@ -184,4 +222,24 @@ def _taken(value: Any, kind: type[Taken]) -> Iterator[Taken]:
                 yield from _taken(each, kind)
         case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
             for field in dataclasses.fields(value):
-                yield from _taken(getattr(value, field.name), kind)
+                if field.name != "others":  # what other recipes take is theirs
+                    yield from _taken(getattr(value, field.name), kind)
+
+
+def located(value: Any, kind: type[Taken], path: KeyPath) -> Iterator[tuple[KeyPath, Taken]]:
+    """Yield the files of one kind that a part of a recipe takes, each with its key; `path` is that of the part."""
+    match value:
+        case _ if isinstance(value, kind):
+            yield path, value
+        case Mapping():
+            for name, each in value.items():
+                yield from located(each, kind, (*path, name))
+        case tuple():
+            for number, each in enumerate(value):
+                yield from located(each, kind, (*path, number))
+        case _ if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            word = getattr(value, "kind", None)  # of an output: its keys stand below it
+            inside: KeyPath = (*path, word) if isinstance(word, str) else path
+            for field in dataclasses.fields(value):
+                key = "from" if field.name == "source" else field.name  # which is no name in Python
+                yield from located(getattr(value, field.name), kind, (*inside, key))

@@ -86,7 +86,8 @@ CODE = {
     f"tree.merged_tar tree.sandbox tree.scratch tools.capacity {MERGED}",
     "disk.btrfs.volume": f"disk.btrfs.tree_blocks disk.btrfs.checksum disk.btrfs.filesystem disk.btrfs.inodes "
     f"disk.btrfs.ondisk disk.btrfs.space disk.ext.library tools.shared_libraries {FILLING} {PROCESS}",
-    "disk.partition_table": f"disk.btrfs.ondisk disk.btrfs.space disk.layout disk.gpt disk.mbr disk.verity.form {FILLING}",
+    "disk.partition_table": f"disk.btrfs.ondisk disk.btrfs.space disk.layout disk.gpt disk.mbr disk.verity.form "
+    f"{FILLING}",
     "disk.qemu_img": "disk.qcow2 disk.image_format tree.file_kinds disk.passphrase build.secret cache.files.lock "
     "disk.packed_qcow2 disk.packed_length disk.splice cache.files.sparse",
     "disk.raw_image": f"disk.bootcode disk.splice {INDEX} {CONTENT}",
@@ -104,7 +105,8 @@ CODE = {
     "tree.kernel_settings tree.keymaps tree.locales tree.network tree.own_unit tree.resolver tree.root_growth "
     f"tree.sudo tree.timezones tree.units tree.accounts disk.sizing disk.content disk.packed_block "
     f"disk.squashfs_files cache.files.zstandard {EROFS} {BTRFS} tree.volume_files tree.foreign_tar {DELTA}",
-    "disk.tree_filesystem": "disk.erofs disk.squashfs tree.unpacked_tree tree.finished_tree tree.merged_tar tree.sandbox tree.scratch "
+    "disk.tree_filesystem": "disk.erofs disk.squashfs tree.finished_tree tree.merged_tar tree.sandbox "
+    "tree.scratch tree.unpacked_tree "
     f"tools.capacity {MERGED} {CONTENT} {EXT}",
     "packages.sbom": f"packages.lockfile cache.files.temporary tree.installed_packages tools.os_release {MERGED}",
     "packages.bootstrap": f"packages.debs packages.lockfile cache.files.temporary tree.scratch tools.capacity "
@@ -145,6 +147,7 @@ CODE = {
     "tree.manifest": f"tree.finished_tree tree.installed_packages {MERGED}",
     "tree.oci_archive": f"tree.finished_tree tree.merged_tar tree.packing {MERGED}",
     "tree.tree_archive": f"tree.finished_tree tree.merged_tar tree.packing {MERGED}",
+    "tree.recipe_tree": f"tree.finished_tree tree.merged_tar {FOREIGN} {MERGED}",
     "tree.tree_directory": "tree.finished_tree tree.merged_tar tree.sandbox tree.scratch tree.unpacked_tree "
     f"tools.capacity tools.subordinate_ids {MERGED}",
     "tree.own_build": HOST_FILES,

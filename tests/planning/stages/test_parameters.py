@@ -28,9 +28,9 @@ from bootsmith.tasks.disk.qemu_img import Qcow2Params
 from bootsmith.tasks.disk.raw_image import DiskParams
 from bootsmith.tasks.disk.squashfs import SquashfsParams
 from bootsmith.tasks.disk.swap import SwapParams
-from bootsmith.tasks.disk.verity.tree import HashTreeParams
 from bootsmith.tasks.disk.tree_disk import DirectoryDiskParams, TarDiskParams
 from bootsmith.tasks.disk.tree_filesystem import TreeErofsParams, TreeExtParams, TreeSquashfsParams
+from bootsmith.tasks.disk.verity.tree import HashTreeParams
 from bootsmith.tasks.inspection.disk_tree import DiskTreeParams
 from bootsmith.tasks.inspection.expectation import Expected
 from bootsmith.tasks.inspection.readback import CheckParams
@@ -134,6 +134,7 @@ PARAMS: dict[str, type[Params]] = {
     "tree.overlay_layer:run": OverlayParams,
     "tree.own_build:run": BuildParams,
     "tree.system_layer:run": SystemParams,
+    "tree.recipe_tree:take": TreeParams,
     "tree.tree_archive:run": TreeArchiveParams,
     "tree.tree_directory:run": TreeParams,
 }
@@ -192,6 +193,7 @@ RECIPES = {
     "verity": SOURCE + "disk: {partitions: {esp: {}, root: {mount: /, fs: squashfs, verity: true}}}\n",
     "swap": SOURCE + "disk: {partitions: {esp: {}, root: {mount: /}, swap: {fs: swap, size: 1M}}}\n",
     "encrypted": SOURCE + "disk: {partitions: {esp: {}, root: {mount: /, encrypt: {passphrase: {env: X}}}}}\n",
+    "other": "source: {recipe: empty.yaml}\nsystem: none\nboot: {kernel: none}\noutputs: [tar]\n",
     "empty": "source: none\nlayers: [files: {/init: {content: x, mode: 0755}}]\nsystem: none\n"
     "boot: {loader: direct, kernel: k, initrd: tree}\noutputs: [kernel, initramfs]\n",
 }
@@ -205,9 +207,12 @@ def stages(folder: Path) -> list[Stage]:
     (folder / "recipes/tree").mkdir()
     for name in ("base.qcow2", "tree.tar", "k"):
         (folder / "recipes" / name).touch()
+    recipes.write("empty", RECIPES["empty"])
     found: list[Stage] = []
     for text in RECIPES.values():
-        found += make.plan(recipes.load(text), site).stages
+        recipe = recipes.load(text)
+        others = {file: Site("empty", site.other("empty"), site.lock, 1) for file in recipe.others}
+        found += make.plan(recipe, site._replace(others=others)).stages
     found.append(unpartitioned.of_directory(folder / "recipes/tree", site, kernel=False))
     found.append(unpartitioned.of_tar(folder / "recipes/tree.tar", site, kernel=False))
     return found

@@ -213,8 +213,10 @@ BAD = [
     (
         SOURCE + "disk: {partitions: {esp: {}, root: {mount: /, fs: erofs}}}\nboot: {loader: grub-efi, place: root}\n",
         [
-            "2:51: disk.partitions.root.fs: grub-efi cannot read kernels from erofs; "
-            "write ext4 or ext3 or ext2 or vfat or btrfs"
+            (
+                "2:51: disk.partitions.root.fs: grub-efi cannot read kernels from erofs; "
+                "write ext4 or ext3 or ext2 or vfat or btrfs"
+            ),
         ],
     ),
     (

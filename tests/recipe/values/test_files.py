@@ -132,7 +132,7 @@ def test_what_show_prints_means_the_same(words: dict[str, str], here: RecipeFold
 @pytest.mark.parametrize(
     ("file", "what"),
     [
-        ("{url: x}", "url: unknown key; known here: package, build, first"),
+        ("{url: x}", "url: unknown key; known here: package, build, recipe, first"),
         ("{build: x}", "there is no build 'x'; write it below build:"),
         ("{first: one.bin}", "first: this takes a list of files; write [FILE, ...]"),
         ("{first: []}", "first: no file is named; create one of them, or name another file"),
@@ -142,7 +142,10 @@ def test_what_show_prints_means_the_same(words: dict[str, str], here: RecipeFold
         ("{package: X, path: /y}", "package: 'X' is not a package's name"),
         ("{package: xy, path: y}", "path: 'y' is not a path in the tree"),
         ("{package: xy, path: /y, arch: arm}", "arch: 'arm' is not a choice; known here: amd64, i386"),
-        ("[one.bin]", "this takes one file; write a PATH, {package:, path:}, {build: NAME} or {first: [...]}"),
+        (
+            "[one.bin]",
+            "this takes one file; write a PATH, {package:, path:}, {build: NAME}, {recipe:, output:} or {first: [...]}",
+        ),
         ("on.bin", "recipes/on.bin does not exist; did you mean one.bin?"),
     ],
 )
