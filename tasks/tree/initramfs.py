@@ -238,7 +238,8 @@ def _check(paths: Collection[str], version: str, key: str) -> None:
         also = " (dracut, which it has, is not used)" if "usr/bin/dracut" in paths else ""
         raise StageError(
             f"the tree cannot make an initramfs: it has no initramfs-tools{also}",
-            "Add initramfs-tools to source.debian.packages.",
+            "Add initramfs-tools to source.debian.packages, or in a layer of packages. "
+            "A tree that has a kernel and an initrd of its own is taken as it is by boot.kernel: auto.",
         )
     if not any(f"{folder}/modules/{version}" in paths for folder in ("usr/lib", "lib")):
         raise StageError(
