@@ -192,9 +192,13 @@ class Session:
         return self._builders.get(self.default)
 
     def adopt(self, plan: plans.Plan) -> Builder:
-        """Return the builder of a plan that no recipe's file made. Raises RecipeError."""
+        """Return the builder of a plan that a command made of its own. Raises RecipeError."""
         inputs.check(plan.named, plan.build, plan.recipe)
         return self._builders.setdefault(plan.build, Builder(plan, self.identities))
+
+    def note_recipe(self, build: Path, recipe: Recipe) -> None:
+        """Keep the recipe that a command made a plan of, to be built in the folder `build`."""
+        self._recipes[build] = recipe
 
     @property
     def builders(self) -> tuple[Builder, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -91,7 +91,7 @@ def settle(
         _refuse_locked(f"there is no {path.name}", locked=locked)
         say(f"{path.name}: resolving the packages of {recipe.name}")
     else:
-        reason = tree_lock.stale(old, request.on_tree(recipe), tree_lock.digest(tree, names), names)
+        reason = tree_lock.stale(old, request.on_tree(recipe), _digest(recipe, tree), names)
         if reason is None:
             return
         _refuse_locked(f"{path.name} no longer fits ({reason})", locked=locked)
@@ -118,7 +118,7 @@ def update_on_tree(  # noqa: PLR0917  as update, and settle
         old = None
     if only:
         names = [each.name for each in request.layers_on_tree(recipe)]
-        fits = old and not tree_lock.stale(old, request.on_tree(recipe), tree_lock.digest(tree, names), names)
+        fits = old and not tree_lock.stale(old, request.on_tree(recipe), _digest(recipe, tree), names)
         if not fits:
             raise StageError(f"there is no {path.name} that fits yet", "Resolve all of it first: `doit update`.")
     return changes(old, _renew_on_tree(recipe, path, old, tree, store, say, only=only, refresh=True))
@@ -148,6 +148,10 @@ def _status(recipe: Recipe, file: Path) -> TreeStatus:
     raise request.mistake(recipe, word, key, f"{why}; {what}, or write run: with the tree's own package manager")
 
 
+def _digest(recipe: Recipe, tree: TreeStatus) -> str:
+    return tree_status.digest(tree, kernel=tree_packages.adds_kernel(recipe))
+
+
 def _renew_on_tree(  # noqa: PLR0917  as update_on_tree
     recipe: Recipe,
     path: Path,
@@ -160,12 +164,15 @@ def _renew_on_tree(  # noqa: PLR0917  as update_on_tree
     refresh: bool = False,
 ) -> LockFile:
     """Resolve what comes on top of a tree, and write it down: the rest of the lock stays, and so does its date."""
-    layers = [each.name for each in request.layers_on_tree(recipe)]
     begins = request.request(recipe)
     rest = old if old is not None and begins else LockFile({}, BEGINNING)
-    digest = tree_lock.digest(tree, layers)
+    digest = _digest(recipe, tree)
     asked = request.on_tree(recipe)
-    alike = old is not None and old.request.get("tree") == digest and _but_layers(old.request) == _but_layers(asked)
+    alike = (
+        old is not None
+        and old.request.get("tree") == digest
+        and tree_lock.but_layers(old.request) == tree_lock.but_layers(asked)
+    )
     archive = recipe.archive
     found = mirrors.find(
         archive.mirror,
@@ -204,11 +211,6 @@ def _renew_on_tree(  # noqa: PLR0917  as update_on_tree
             new = resolved(folder, None, newest=True)
     write(path, new)
     return new
-
-
-def _but_layers(request: Mapping[str, str]) -> dict[str, str]:
-    facts = ("arch", "components", "recommends", "security", "release")
-    return {key: value for key, value in request.items() if key in facts or key.startswith("repository")}
 
 
 def _refuse_locked(what: str, *, locked: bool) -> None:
@@ -254,7 +256,7 @@ def _renew(
     except StageError as error:
         raise _without(recipe, error) from error
     if old is not None and tree_packages.wanted(recipe) and "tree" in old.request:  # it has that tree's packages too
-        said = {key: value for key, value in old.request.items() if request.is_on_tree(key)}
+        said = {key: value for key, value in old.request.items() if tree_lock.is_on_tree(key)}
         new = dataclasses.replace(new, request={**new.request, **said}, layers=old.layers)
     if old is not None and dataclasses.replace(new, date=old.date) == old:
         new = old  # a later release with the same packages: nothing changes, time stamps neither

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 
 from bootsmith.cache.display import shown
 from bootsmith.tasks.errors import RecipeError
-from bootsmith.tasks.packages import kernel_package
+from bootsmith.tasks.packages import kernel_package, tree_lock
 from bootsmith.tasks.packages.loader_packages import packages
 from bootsmith.tasks.recipe import tree_packages
 from bootsmith.tasks.recipe.model.layers import Packages
@@ -63,7 +63,7 @@ def request(recipe: Recipe) -> dict[str, str]:
 def on_tree(recipe: Recipe) -> dict[str, str]:
     """Return all of a recipe that decides which packages come on top of a tree that says itself what it has.
 
-    Nothing where none do. What the tree decides stands in the lock file beside it, see `OF_TREE`.
+    Nothing where none do. What the tree decides stands in the lock file beside it, see `tree_lock`.
     """
     if not tree_packages.wanted(recipe):
         return {}
@@ -77,16 +77,6 @@ def on_tree(recipe: Recipe) -> dict[str, str]:
     }
     found |= {f"layer{number}": _layer(layer) for number, layer in enumerate(layers_on_tree(recipe), 1)}
     return {key: value for key, value in (found | _repositories(archive.repositories)).items() if value}
-
-
-OF_TREE: Final = ("tree", "distribution", "suite", kernel_package.FACT)
-"""What a lock says beside that: what was installed, by its digest, whose tree it is, and the kernel that was added."""
-
-
-def is_on_tree(fact: str) -> bool:
-    """Tell whether a lock says something so called of packages on top of a tree."""
-    known = ("arch", "components", "recommends", "security", "release", *OF_TREE)
-    return fact in known or fact.startswith(("layer", "repository"))
 
 
 def layers_on_tree(recipe: Recipe) -> list[Packages]:
@@ -131,7 +121,7 @@ def stale(lock: LockFile, recipe: Recipe) -> str | None:
     wanted = _wanted(lock, recipe)
     apart = tree_packages.wanted(recipe)  # of what is on top of a tree its stage tells, once the tree is there
     for key in {**wanted, **lock.request}:
-        if apart and is_on_tree(key):
+        if apart and tree_lock.is_on_tree(key):
             continue
         before, now = lock.request.get(key, ""), wanted.get(key, "")
         if before == now:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from bootsmith.tasks.build.parameters import Params
@@ -12,7 +12,6 @@ from bootsmith.tasks.errors import StageError
 
 if TYPE_CHECKING:
     from bootsmith.tasks.packages.lockfile import LockFile
-    from bootsmith.tasks.packages.tree_status import TreeStatus
 
 STATUS: Final = "status"
 """The role of what the tree says that it has."""
@@ -20,21 +19,28 @@ LAYER: Final = "layer/"
 """What stands before a layer's name in the role of its part."""
 
 
+OF_TREE: Final = ("tree", "distribution", "suite", "kernel")
+"""What a lock says beside that: what was installed, by its digest, whose tree it is, and the kernel that was added."""
+_ASKED: Final = ("arch", "components", "recommends", "security", "release")
+
+
 @dataclass(frozen=True)
 class TreeLockParams(Params):
-    """What of the recipe the packages are resolved for, see `request.on_tree`."""
+    """What of the recipe the packages are resolved for, see `request.on_tree`; whether a kernel may be added."""
 
     request: Mapping[str, str]
+    kernel: bool
 
 
 def run(ctx: Context) -> None:
     """Write the parts of a lock that fits the tree. Raises StageError."""
     from bootsmith.tasks.packages import lockfile, tree_status
 
-    wanted = TreeLockParams.of(ctx).request
+    params = TreeLockParams.of(ctx)
     lock, status = lockfile.read(ctx.inputs["lock"]), tree_status.read(ctx.inputs[STATUS])
     names = {role: role.removeprefix(LAYER) for role in ctx.outputs}
-    reason = status.refusal or stale(lock, wanted, digest(status, names.values()), names.values())
+    digest = tree_status.digest(status, kernel=params.kernel)
+    reason = status.refusal or stale(lock, params.request, digest, names.values())
     if reason:
         raise StageError(f"{ctx.inputs['lock'].name} does not fit: {reason}", "Run `doit update`.")
     for role, path in ctx.outputs.items():
@@ -43,12 +49,10 @@ def run(ctx: Context) -> None:
 
 def stale(lock: LockFile, wanted: Mapping[str, str], digest: str, layers: Iterable[str]) -> str | None:
     """Return why a lock does not fit what is wanted on top of a tree, or None where it does."""
-    from bootsmith.tasks.packages import request
-
-    said = {key: value for key, value in lock.request.items() if request.is_on_tree(key)}
+    said = {key: value for key, value in lock.request.items() if is_on_tree(key)}
     if "tree" not in said:
         return "it has no packages for the top of a tree"
-    derived = said.keys() & request.OF_TREE
+    derived = said.keys() & OF_TREE
     for key in {**wanted, **said}.keys() - derived:
         before, now = said.get(key, ""), wanted.get(key, "")
         if before != now:
@@ -58,17 +62,11 @@ def stale(lock: LockFile, wanted: Mapping[str, str], digest: str, layers: Iterab
     return None if [*lock.layers] == [*layers] else "it lacks a layer"
 
 
-def digest(status: TreeStatus, layers: Iterable[str]) -> str:
-    """Return the digest of all of a tree that packages on top of it depend on.
+def is_on_tree(fact: str) -> bool:
+    """Tell whether a lock says something so called of packages on top of a tree."""
+    return fact in (*_ASKED, *OF_TREE) or fact.startswith(("layer", "repository"))
 
-    Whether it has a kernel is part of it only where one of the layers would add one.
-    """
-    import hashlib
-    import json
 
-    from bootsmith.tasks.recipe import tree_packages
-
-    facts = asdict(status)
-    if tree_packages.LAYER not in layers:
-        facts.pop("kernel")
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
+def but_layers(request: Mapping[str, str]) -> dict[str, str]:
+    """Return of what a recipe or a lock says all that holds for each of the layers."""
+    return {key: value for key, value in request.items() if key in _ASKED or key.startswith("repository")}

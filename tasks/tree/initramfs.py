@@ -42,10 +42,11 @@ _UNREAD: Final = re.compile(
 LINKER_CACHE: Final = "etc/ld.so.cache"
 _HOOKS: Final = re.compile(r"(etc|usr/share)/initramfs-tools/hooks/.")
 _LEFT_OUT: Final = (
-    "./dev/*", "./proc/*", "./sys/*", "./boot/vmlinuz*", "./boot/System.map*", "./var/cache/*", "./var/lib/apt/*",
-    "./var/lib/dpkg/info/*", "./usr/share/doc/*", "./usr/share/man/*", "./usr/share/info/*", "./usr/share/locale/*",
-    "./usr/share/zoneinfo/*", "./usr/share/bash-completion/*", "./usr/include/*",
+    "dev/*", "proc/*", "sys/*", "boot/vmlinuz*", "boot/System.map*", "var/cache/*", "var/lib/apt/*",
+    "var/lib/dpkg/info/*", "usr/share/doc/*", "usr/share/man/*", "usr/share/info/*", "usr/share/locale/*",
+    "usr/share/zoneinfo/*", "usr/share/bash-completion/*", "usr/include/*",
 )  # fmt: skip
+"""Of the base, whose members may have ./ before their names, or not."""
 
 MARKER: Final = b"bootsmith: the compressed archive goes here\n"
 
@@ -213,7 +214,7 @@ def make(ctx: Context, add: Callable[[Collection[str]], Path | None] = lambda _:
         ctx.tool("sh"), "-c", _MAKE, "sh",
         ctx.inputs["base"], ctx.inputs["view"], ctx.work / "gone", ctx.work / "stand-in",
         version, ctx.tool("zstd"), ctx.work, add(paths) or "",
-        *(f"--exclude={pattern}" for pattern in _LEFT_OUT),
+        "--anchored", *(f"--exclude={top}{pattern}" for pattern in _LEFT_OUT for top in ("", "./")),
         env={"HOME": "/nonexistent"},
     )  # fmt: skip
     made = (ctx.work / "initrd").read_bytes()
@@ -237,7 +238,8 @@ def _check(paths: Collection[str], version: str, key: str) -> None:
         also = " (dracut, which it has, is not used)" if "usr/bin/dracut" in paths else ""
         raise StageError(
             f"the tree cannot make an initramfs: it has no initramfs-tools{also}",
-            "Add initramfs-tools to source.debian.packages.",
+            "Add initramfs-tools to source.debian.packages, or in a layer of packages. "
+            "A tree that has a kernel and an initrd of its own is taken as it is by boot.kernel: auto.",
         )
     if not any(f"{folder}/modules/{version}" in paths for folder in ("usr/lib", "lib")):
         raise StageError(

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import shutil
-from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 from bootsmith.cache.store.store import Store
 from bootsmith.tasks.errors import RecipeError
-from bootsmith.tasks.packages import kernel_package, lockfile, mirrors, renewal, request, tree_lock
+from bootsmith.tasks.packages import kernel_package, lockfile, mirrors, renewal, request, tree_lock, tree_status
 from bootsmith.tasks.packages.lockfile import LockFile
 from bootsmith.tasks.packages.tree_status import TreeStatus
 from bootsmith.tasks.recipe.model.recipe import Recipe
@@ -41,7 +39,7 @@ class Tree:
 
     def settle(self, text: str = LAYER, status: TreeStatus = DEBIAN) -> LockFile:
         """Have the lock fit; return it."""
-        self.status.write_text(json.dumps(asdict(status)))
+        tree_status.write(self.status, status)
         renewal.settle(self.recipe(text), self.lock, self.status, self.store, lambda _: None)
         return lockfile.read(self.lock)
 
@@ -83,7 +81,7 @@ def test_a_lock_is_kept_while_it_fits(tree: Tree) -> None:
     assert (more.layers["1-packages"], names(more)["2-packages"]) == (before.layers["1-packages"], ["editor"])
     recipe = tree.recipe()
     changes = renewal.update_on_tree(recipe, tree.lock, tree.status, tree.store, lambda _: None)
-    assert [str(each) for each in changes] == ["-editor 1", "lib 1.1 -> 1.2"]
+    assert [str(each) for each in changes] == ["-editor 2", "lib 1.1 -> 1.2"]
 
 
 def test_files_of_packages_stand_in_it_too(tree: Tree) -> None:
@@ -135,10 +133,10 @@ def test_a_tree_that_none_can_be_put_on(text: str, status: dict[str, str], where
 def test_why_a_lock_does_not_fit(key: str, value: str, why: str, tree: Tree) -> None:
     """C7: whatever of the recipe decides makes it stale, and so does a tree with other packages."""
     lock, wanted = tree.settle(), request.on_tree(tree.recipe())
-    digest = tree_lock.digest(DEBIAN, ["1-packages"])
+    digest = tree_status.digest(DEBIAN, kernel=False)
     assert tree_lock.stale(lock, wanted, digest, ["1-packages"]) is None
     assert tree_lock.stale(lock, {**wanted, key: value}, digest, ["1-packages"]) == why
-    changed = tree_lock.digest(dataclasses.replace(DEBIAN, packages={}), ["1-packages"])
+    changed = tree_status.digest(dataclasses.replace(DEBIAN, packages={}), kernel=False)
     assert "tree below changed" in str(tree_lock.stale(lock, wanted, changed, ["1-packages"]))
     less = dict(item for item in wanted.items() if item[0] != "layer1")
     assert tree_lock.stale(lock, less, digest, []) == "layer1: 1-packages +tool became none"

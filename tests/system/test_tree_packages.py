@@ -11,7 +11,8 @@ import pytest
 
 from tests.support.apt_tree import debian
 from tests.support.debian_archive import Archive
-from tests.support.project import dodo, doit
+from tests.support.ordinary_user import ordinary_user
+from tests.support.project import Project, dodo, doit
 from tests.support.tar_members import Member, write_tar
 from tests.support.tree_build import DEBIAN
 
@@ -25,6 +26,21 @@ layers:
 system: none
 boot: {{kernel: none, initrd: none}}
 outputs: [tar]
+"""
+CONTAINER = """\
+source: {debian: {suite: bookworm, packages: [systemd-sysv]}}
+boot: {kernel: none}
+outputs: [oci: container.tar]
+"""
+DISK = """\
+source: {oci: ../build/container/container.tar}
+layers: [packages: [ifupdown]]
+system: {network: ifupdown, users: {root: {password: {file: secrets/root.password}}}}
+boot: {loader: syslinux, kernel: install}
+disk: {size: 1G}
+outputs: [raw]
+machine: {type: pc}
+test: {login: {user: root, password: {file: secrets/root.password}}, run: [test -e /etc/network/interfaces]}
 """
 
 
@@ -103,3 +119,19 @@ def test_packages_come_on_top_of_any_tree_with_apt(tree: Tree) -> None:
     tree.archive.advance()
     assert "lib  1.1 -> 1.2" in doit(tree.top, "update", "--package", "lib")
     assert tree.locked() == {"tool": "1:1.0+b1", "lib": "1.2"}
+
+
+@pytest.mark.boot
+@pytest.mark.soak(whole=1)
+def test_a_container_without_a_kernel_boots(tmp_path: Path) -> None:
+    """A21, A5: an image with an init and no kernel is given its distribution's, and logs in from a BIOS's disk."""
+    user = ordinary_user(tmp_path)
+    project = Project.make(user.home / "project", user)
+    (project.top / "recipes/container.yaml").write_text(CONTAINER)
+    (project.top / "recipes/disk.yaml").write_text(DISK)
+    project.give_away()
+    project.doit("image:container")
+    project.doit("image:disk")
+    assert re.search("^kernel: linux-image-amd64$", (project.top / "recipes/disk.lock").read_text(), re.MULTILINE)
+    assert project.ran("image:disk") == []
+    assert "nonce seen" in project.doit("qemu-test:disk")

@@ -37,6 +37,7 @@ def plan(request: Request) -> Plan:
     epoch = recipe.epoch if recipe.epoch is not None else locked.date if locked else session.BEGINNING
     if request.session.invocation.runs:
         _refuse(request, recipe, locked)
+    request.session.note_recipe(build, recipe)
     made = make.plan(recipe, Site(recipe.name, build, lock or build / "packages.lock", epoch))
     return made._replace(stages=made.needed())  # a recipe's disk is not asked for
 

@@ -63,7 +63,7 @@ def _on_tree(recipe: Recipe, site: Site) -> list[Stage]:
     return [
         Stage(
             "rootfs/status",
-            "bootsmith.tasks.packages.tree_status:run",
+            "bootsmith.tasks.packages.tree_records:run",
             layer_stack.inputs((site.base,), tars=True),
             {"status": site.base_status},
             doc="what the tree says that is installed in it",
@@ -73,7 +73,7 @@ def _on_tree(recipe: Recipe, site: Site) -> list[Stage]:
             "bootsmith.tasks.packages.tree_lock:run",
             {"lock": site.lock, tree_lock.STATUS: site.base_status},
             parts,
-            TreeLockParams(request.on_tree(recipe)).to_json(),
+            TreeLockParams(request.on_tree(recipe), tree_packages.adds_kernel(recipe)).to_json(),
             listings={"lock": "bootsmith.tasks.packages.lockfile:versions"},
             settles="lock",
             doc="the lock file, what each layer of packages is made of by itself",

@@ -10,7 +10,7 @@ from bootsmith.tasks.recipe.checks import boot, build, disk, kernel, machine, me
 from bootsmith.tasks.recipe.keys.archive import ARCHIVE
 from bootsmith.tasks.recipe.model.layers import Files, LayerSpec, Packages, Run, Script
 from bootsmith.tasks.recipe.model.recipe import Recipe
-from bootsmith.tasks.recipe.model.source import Arch, Debian, Nothing
+from bootsmith.tasks.recipe.model.source import Arch, Debian
 from bootsmith.tasks.recipe.text.nodes import Place, Text
 from bootsmith.tasks.recipe.text.problems import Finding, KeyPath, Problems, Wrong, suggest
 from bootsmith.tasks.recipe.values import words
@@ -83,18 +83,15 @@ def _layers(recipe: Recipe) -> Iterable[Finding]:
             yield ("layers", number, *where), what
 
 
-_NO_PACKAGES: dict[type, str] = {
-    Arch: "Arch's packages are named in source.arch.packages; write them there",
-    Nothing: "an empty tree has no package manager to install them; "
-    "write source: debian, or begin with another tree that has one",
-}
+_NO_APT = "this source's tree has no apt to install them; write source: debian, or begin with another tree that has one"
+_NO_PACKAGES: dict[type, str] = {Arch: "Arch's packages are named in source.arch.packages; write them there"}
 
 
 def _inside(layer: LayerSpec, recipe: Recipe) -> Iterable[Finding]:
     """Find what is wrong with a layer that changes the tree from inside."""
     if isinstance(layer, Packages):
-        if what := _NO_PACKAGES.get(type(recipe.source)):
-            yield ("packages",), what
+        if not (isinstance(recipe.source, Debian) or tree_packages.is_given(recipe)):
+            yield ("packages",), _NO_PACKAGES.get(type(recipe.source), _NO_APT)
         if not (layer.install or layer.remove or layer.preseed):
             yield ("packages",), "nothing is installed or removed; name a package, or leave the layer out"
         for name in layer.install:

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Literal
 
 from bootsmith.cache.display import shown
-from bootsmith.tasks.recipe import boot_files, cmdline
+from bootsmith.tasks.recipe import boot_files, cmdline, tree_packages
 from bootsmith.tasks.recipe.loaders import partitions
 from bootsmith.tasks.recipe.loaders.kinds import KINDS, readers
 from bootsmith.tasks.recipe.model.boot import Boot, BootEntry, Module
@@ -17,7 +17,7 @@ from bootsmith.tasks.recipe.model.disk import Partition
 from bootsmith.tasks.recipe.model.layers import Files, Links, Overlay, Packages, Remove, Run, Script
 from bootsmith.tasks.recipe.model.outputs import Cidata, InitramfsOutput, Iso, KernelOutput
 from bootsmith.tasks.recipe.model.recipe import Recipe
-from bootsmith.tasks.recipe.model.source import Arch, Directory, Nothing
+from bootsmith.tasks.recipe.model.source import Arch, Debian, Directory, Nothing
 from bootsmith.tasks.recipe.model.tree_outputs import TreeOutput
 from bootsmith.tasks.recipe.text.problems import Finding, KeyPath
 
@@ -32,9 +32,9 @@ def _said(boot: Boot, name: Literal["kernel", "initrd"]) -> Iterator[tuple[KeyPa
         yield ("boot", "entries", entry.name, name) if own else ("boot", name), entry
 
 
+_NO_APT = "this source's tree has no apt to install one; name a kernel: a PATH, or {package:, path:}"
 _NOT_INSTALLED: dict[type, str] = {
     Arch: "Arch has several kernels; add one, such as linux, to source.arch.packages, and write auto",
-    Nothing: "an empty tree has no package manager to install one; name a kernel: a PATH, or {package:, path:}",
 }
 
 
@@ -45,8 +45,9 @@ def _kernel(recipe: Recipe) -> Iterable[Finding]:
     for path, entry in _said(boot, "kernel"):
         if entry.kernel == "auto" and boot.protocol == "linux" and nothing:
             yield path, "there is no kernel in an empty tree; name one: a PATH, or {package:, path:}"
-        if entry.kernel == "install" and boot.protocol == "linux" and isinstance(recipe.source, Arch | Nothing):
-            yield path, _NOT_INSTALLED[type(recipe.source)]
+        can = isinstance(recipe.source, Debian) or tree_packages.is_given(recipe)
+        if entry.kernel == "install" and boot.protocol == "linux" and not can:
+            yield path, _NOT_INSTALLED.get(type(recipe.source), _NO_APT)
         if entry.kernel == "none" and starting and not recipe.bootless:
             yield path, f"{' and '.join(starting)} would have nothing to start; write auto, or name a kernel"
     kept = boot_files.default(boot)

@@ -114,6 +114,9 @@ CODE = {
     "packages.arch.bootstrap": "packages.arch.configuration packages.lockfile cache.files.temporary tree.outside "
     f"tree.sandbox tree.scratch tree.merged_tar tree.installed_identities tools.capacity {FOREIGN}",
     "packages.lock_parts": "packages.lockfile cache.files.temporary",
+    "packages.tree_lock": "packages.lockfile packages.tree_status cache.files.temporary",
+    "packages.tree_records": f"packages.tree_status tree.installed_kernel tree.init tools.os_release tree.linux_image "
+    f"tree.boot_formats {MERGED}",
     "packages.package_layer": f"packages.debs packages.lockfile cache.files.temporary "
     f"tree.installed_identities {INSIDE}",
     "packages.package_files": f"packages.lockfile cache.files.temporary tree.patterns {LAYERS}",
@@ -280,6 +283,7 @@ def test_kinds_of_trees_and_disks_stand_alone(module: str) -> None:
         "bootsmith.tasks.disk.tree_filesystem": {"bootsmith.tasks.disk.squashfs"},
         "bootsmith.tasks.boot.module_layer": {"bootsmith.tasks.tree.additions"},
         "bootsmith.tasks.boot.own_kernel": {"bootsmith.tasks.tree.installed_kernel"},
+        "bootsmith.tasks.packages.tree_records": {"bootsmith.tasks.tree.installed_kernel"},
         "bootsmith.tasks.tree.live_initramfs": {"bootsmith.tasks.tree.initramfs"},
         "bootsmith.tasks.tree.container_image": {"bootsmith.tasks.tree.archive"},
         "bootsmith.tasks.tree.container_build": {

@@ -39,6 +39,7 @@ from bootsmith.tasks.packages.bootstrap import DebianParams
 from bootsmith.tasks.packages.package_files import ExtractionParams
 from bootsmith.tasks.packages.package_layer import PackagesParams
 from bootsmith.tasks.packages.sbom import SbomParams
+from bootsmith.tasks.packages.tree_lock import TreeLockParams
 from bootsmith.tasks.planning import make
 from bootsmith.tasks.planning.site import Site
 from bootsmith.tasks.planning.stages import unpartitioned
@@ -51,7 +52,7 @@ from bootsmith.tasks.tree.container_image import ContainerImageParams
 from bootsmith.tasks.tree.container_layer import ContainerParams
 from bootsmith.tasks.tree.directory import DirectoryParams, EmptyParams
 from bootsmith.tasks.tree.finished_tree import TreeParams
-from bootsmith.tasks.tree.initramfs import InitramfsParams
+from bootsmith.tasks.tree.initramfs import InitramfsParams, ViewParams
 from bootsmith.tasks.tree.initrd_sources import CompressionParams
 from bootsmith.tasks.tree.installed_kernel import InstalledParams
 from bootsmith.tasks.tree.manifest import ManifestParams
@@ -110,6 +111,7 @@ PARAMS: dict[str, type[Params]] = {
     "packages.package_files:run": ExtractionParams,
     "packages.package_layer:run": PackagesParams,
     "packages.sbom:run": SbomParams,
+    "packages.tree_lock:run": TreeLockParams,
     "tree.additions:add_devices": additions.DevicesParams,
     "tree.additions:add_files": additions.FilesParams,
     "tree.additions:add_links": additions.LinksParams,
@@ -124,7 +126,7 @@ PARAMS: dict[str, type[Params]] = {
     "tree.directory:make_empty": EmptyParams,
     "tree.directory:pack": DirectoryParams,
     "tree.initramfs:run": InitramfsParams,
-    "tree.initramfs:view": InitramfsParams,
+    "tree.initramfs:view": ViewParams,
     "tree.initrd_sources:compress": CompressionParams,
     "tree.installed_kernel:run": InstalledParams,
     "tree.live_initramfs:run": InitramfsParams,
@@ -143,6 +145,7 @@ _INITRDS = {f"tree.initrd_sources:{each}" for each in ("find", "pack", "take")}
 NONE = {
     "packages.lock_parts:run",
     "inspection.readback:check_tree",
+    "packages.tree_records:run",
     "tree.exported_file:run",
     "disk.squashfs_tree:take",
     "tree.erofs_image:take",
@@ -168,6 +171,7 @@ RECIPES = {
     "mbr": OWN.replace("LOADER", "syslinux").replace("TABLE", "mbr"),
     "tar": "source: {tar: {file: tree.tar, subdir: /mnt, strip: 1}}\nsystem: none\n"
     "boot: {loader: direct, kernel: k, initrd: tree}\noutputs: [kernel, initramfs: {compress: zstd}]\n",
+    "given": "source: {tar: tree.tar}\nlayers: [packages: [jq]]\nboot: {kernel: install}\n",
     "image": "source: {oci: tree.tar}\nsystem: none\n"
     "boot: {loader: direct, kernel: k, initrd: tree}\noutputs: [kernel]\n",
     "container": "source: {container: {file: k, target: a, args: {A: b}, images: {c: k}, network: true}}\n"

@@ -35,7 +35,7 @@ BAD = [
         "source: none\n",
         "kernel: k, initrd: none, root: /dev/vda1",
         "one: {}, two: {kernel: install}",
-        ["two.kernel: an empty tree has no package manager to install one; name a kernel: a PATH"],
+        ["two.kernel: this source's tree has no apt to install one; name a kernel: a PATH"],
     ),
     # -- where it stands
     (
@@ -149,7 +149,7 @@ def test_a_mistake_is_told_at_the_entry(
 def test_an_empty_tree_installs_nothing(with_files: RecipeFolder) -> None:
     """`kernel: install` needs a tree with a package manager; so for all entries."""
     assert with_files.load(TREE + "boot: {kernel: install}\n").boot.kernel == "install"
-    with pytest.raises(RecipeError, match=r"boot\.kernel: an empty tree has no package manager to install one"):
+    with pytest.raises(RecipeError, match=r"boot\.kernel: this source's tree has no apt to install one"):
         with_files.load("source: none\nboot: {kernel: install, initrd: none}\n")
 
 

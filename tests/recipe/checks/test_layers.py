@@ -86,8 +86,8 @@ BAD = [
         "source: none\nsystem: none\nboot: {kernel: none, initrd: none}\noutputs: [tar]\nlayers: [packages: [jq]]\n",
         [
             (
-                "5:20: layers.packages: an empty tree has no package manager to install them; write source: debian, or "
-                "begin with another tree that has one"
+                "5:20: layers.packages: this source's tree has no apt to install them; write source: debian, or begin "
+                "with another tree that has one"
             )
         ],
     ),

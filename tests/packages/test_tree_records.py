@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
-from bootsmith.tasks.packages import tree_status
+from bootsmith.tasks.packages import tree_records
 from bootsmith.tasks.packages.tree_status import TreeStatus
 from bootsmith.tasks.tree import foreign_tar
 from bootsmith.tasks.tree.merged import Tree
@@ -40,7 +40,7 @@ def status(folder: Path, text: str, more: Mapping[str, bytes | Member] = PROGRAM
     tree = {"./etc/os-release": RELEASE, "./var/lib/dpkg/status": text.encode("utf-8", "surrogateescape"), **more}
     write_tar(folder / "x.tar", tree)
     foreign_tar.index(folder / "x.tar", folder / "x.index")
-    return tree_status.of(Tree([folder / "x.index"], [folder / "x.tar"]))
+    return tree_records.of(Tree([folder / "x.index"], [folder / "x.tar"]))
 
 
 def test_what_apt_goes_by_is_kept(tmp_path: Path) -> None:
