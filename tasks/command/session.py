@@ -295,7 +295,9 @@ class Session:
         from bootsmith.tasks.packages import renewal, tree_lock
 
         status, lock = stage.inputs[tree_lock.STATUS], stage.inputs[str(stage.settles)]
-        renewal.settle(self._of(builder), lock, status, self.identities.store, self.progress.tell, locked=self.locked)
+        recipe = self._of(builder)
+        whose = next((each for each in recipe.above.values() if each.file.with_suffix(".lock") == lock), recipe)
+        renewal.settle(whose, lock, status, self.identities.store, self.progress.tell, locked=self.locked)
         builder.freshness.touch(stage)
 
     def _of(self, builder: Builder) -> Recipe:

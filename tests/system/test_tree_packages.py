@@ -121,6 +121,18 @@ def test_packages_come_on_top_of_any_tree_with_apt(tree: Tree) -> None:
     assert tree.locked() == {"tool": "1:1.0+b1", "lib": "1.2"}
 
 
+def test_packages_of_a_recipe_below_are_in_its_own_lock(tree: Tree) -> None:
+    """A recipe whose tree another begins with has its packages resolved as it would itself."""
+    text = "source: {recipe: x}\nsystem: none\nboot: {kernel: none, initrd: none}\noutputs: [tar]\n"
+    (tree.top / "y.yaml").write_text(text)
+    assert "rootfs/lock" in doit(tree.top, "image:y")
+    assert tree.locked() == {"tool": "1:1.0+b1"}
+    assert not (tree.top / "y.lock").exists()
+    with tarfile.open(tree.top / "build/y/y.tar") as tar:
+        assert "usr/share/tool" in {each.removeprefix("./") for each in tar.getnames()}
+    assert re.findall(r"^(?:built|restored) .*$", doit(tree.top, "image:y"), re.MULTILINE) == []
+
+
 @pytest.mark.boot
 @pytest.mark.soak(whole=1)
 def test_a_container_without_a_kernel_boots(tmp_path: Path) -> None:
