@@ -104,6 +104,8 @@ CODE = {
     f"tree.installed_identities {FOREIGN}",
     "packages.arch.bootstrap": "packages.arch.configuration packages.lockfile cache.files.temporary tree.outside "
     f"tree.sandbox tree.scratch tree.merged_tar tree.installed_identities tools.capacity {FOREIGN}",
+    "packages.fedora.bootstrap": "packages.lockfile cache.files.temporary tree.outside tree.sandbox tree.scratch "
+    f"tree.merged_tar tree.installed_identities tools.capacity {FOREIGN}",
     "packages.lock_parts": "packages.lockfile cache.files.temporary",
     "packages.package_layer": f"packages.debs packages.lockfile cache.files.temporary "
     f"tree.installed_identities {INSIDE}",
