@@ -143,6 +143,10 @@ _DISK = Section(
     model.Disk,
     bare="file",
 )
+_ABSENT = {
+    "alpine": "Alpine's packages are installed by apk, of apk-tools, which Debian does not have and Alpine does; "
+    "take the tree of its container or its minirootfs instead: write tar: FILE, or container: for packages on top",
+}
 SOURCE = Choose(
     {
         "debian": Kind(_DEBIAN, "a tree installed from Debian's packages", model.Debian),
@@ -168,5 +172,6 @@ SOURCE = Choose(
         ),
         "disk": Kind(_DISK, "the files in a partition of a disk image: ext2, ext3, ext4 or FAT", model.Disk),
         "none": Kind(Section({}, model.Nothing), "an empty tree", model.Nothing),
-    }
+    },
+    absent=_ABSENT,
 )
