@@ -15,10 +15,11 @@ from bootsmith.tasks.build.plan import BEGINNING
 from bootsmith.tasks.errors import RecipeError, StageError
 from bootsmith.tasks.packages import debs, downloads, lists, mirrors, request, resolution, tree_lock, tree_status
 from bootsmith.tasks.packages.arch import resolution as arch
+from bootsmith.tasks.packages.fedora import resolution as fedora
 from bootsmith.tasks.packages.lockfile import Change, LockFile, Package, changes, read, write
 from bootsmith.tasks.packages.mirrors import Mirrors
 from bootsmith.tasks.recipe import tree_packages
-from bootsmith.tasks.recipe.model.source import Arch, Debian
+from bootsmith.tasks.recipe.model.source import Arch, Debian, Fedora
 from bootsmith.tasks.recipe.values.files import packaged
 
 if TYPE_CHECKING:
@@ -240,11 +241,11 @@ def _renew(
     Of `only` some packages, no others.
     """
     try:
-        found = Mirrors({}) if isinstance(recipe.source, Arch) else mirrors.find(*request.mirrors(recipe))
+        found = Mirrors({}) if isinstance(recipe.source, Arch | Fedora) else mirrors.find(*request.mirrors(recipe))
         control = _control(store, found, say)
         with _lists_folder(store) as folder:
-            if isinstance(recipe.source, Arch):
-                new = _of_arch(recipe, recipe.source, store, folder, say, only)
+            if isinstance(recipe.source, Arch | Fedora):
+                new = _of_others(recipe, recipe.source, store, folder, say, only)
             elif old is not None and only:
                 new = resolution.resolve_packages(recipe, old, only, found, folder, say, control)
                 _check_there(recipe, new, store, found)
@@ -264,16 +265,19 @@ def _renew(
     return new
 
 
-def _of_arch(  # noqa: PLR0917  as _renew
-    recipe: Recipe, source: Arch, store: Store, folder: Path, say: Callable[[str], None], only: Sequence[str]
+def _of_others(  # noqa: PLR0917  as _renew
+    recipe: Recipe, source: Arch | Fedora, store: Store, folder: Path, say: Callable[[str], None], only: Sequence[str]
 ) -> LockFile:
-    """Resolve an Arch tree, and the Debian packages that single files are taken out of."""
+    """Resolve a tree that is not Debian's, and the Debian packages that single files are taken out of."""
     if only:
+        name = "Arch" if isinstance(source, Arch) else "Fedora"
         raise StageError(
-            "of Arch's packages none can be brought up to date by itself: each is made for the newest of all others",
-            "Resolve all of them: `doit update`.",
+            f"of {name}'s packages none can be brought up to date by itself", "Resolve all of them: `doit update`."
         )
-    tree = arch.resolve(recipe, source, store, say)
+    if isinstance(source, Arch):
+        tree = arch.resolve(recipe, source, store, say)
+    else:
+        tree = fedora.resolve(recipe, source, store, say)
     if not any(packaged(recipe)):
         return tree
     found = mirrors.find(None)

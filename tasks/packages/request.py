@@ -13,7 +13,7 @@ from bootsmith.tasks.packages import kernel_package, tree_lock
 from bootsmith.tasks.packages.loader_packages import packages
 from bootsmith.tasks.recipe import tree_packages
 from bootsmith.tasks.recipe.model.layers import Packages
-from bootsmith.tasks.recipe.model.source import Arch, Debian
+from bootsmith.tasks.recipe.model.source import Arch, Debian, Fedora
 from bootsmith.tasks.recipe.values.files import packaged
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ FETCHER: Final = "bootsmith.tasks.packages.downloads:supply"
 
 def needed(recipe: Recipe) -> bool:
     """Tell whether a recipe needs any package, and so a lock file."""
-    return isinstance(recipe.source, Debian | Arch) or any(packaged(recipe))
+    return isinstance(recipe.source, Debian | Arch | Fedora) or any(packaged(recipe))
 
 
 def request(recipe: Recipe) -> dict[str, str]:
@@ -43,6 +43,8 @@ def request(recipe: Recipe) -> dict[str, str]:
     of_files = {"files": " ".join(files)} if files else {}
     if isinstance(recipe.source, Arch):
         return _of_arch(recipe.source) | of_files
+    if isinstance(recipe.source, Fedora):
+        return _of_fedora(recipe.source) | of_files
     if not isinstance(debian, Debian):
         return of_files
     found = {
@@ -105,6 +107,16 @@ def _of_arch(source: Arch) -> dict[str, str]:
         "repositories": " ".join(source.repositories),
         "snapshot": source.snapshot or "",
     }
+
+
+def _of_fedora(source: Fedora) -> dict[str, str]:
+    found = {
+        "distribution": "fedora",
+        "release": source.release,
+        "packages": " ".join(sorted(set(source.packages))),
+        "updates": _yes(source.updates),
+    }
+    return found | {f"repository{number}": each.uri for number, each in enumerate(source.repositories, 1)}
 
 
 def layers(recipe: Recipe) -> list[Packages]:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 from bootsmith.tasks.tree import foreign_tar, installed_identities, layer, sandbox, scratch
 from bootsmith.tasks.tree.tar import scan
@@ -68,8 +68,15 @@ def tree(ctx: Context) -> Path:
     return ctx.work / "tree"
 
 
-def make(ctx: Context, work: Work) -> list[Entry]:
-    """Make the base layer, a tar and its index; return what is in it. Raises StageError, ToolFailed."""
+class Made(NamedTuple):
+    """What is in a tree that was made, and what the programs printed."""
+
+    entries: list[Entry]
+    printed: str
+
+
+def make(ctx: Context, work: Work) -> Made:
+    """Make the base layer, a tar and its index. Raises StageError, ToolFailed."""
     began = int(time.time())
     after, nothing = ctx.work / "after.tar", ctx.work / "empty"
     nothing.write_bytes(b"")
@@ -89,10 +96,10 @@ def make(ctx: Context, work: Work) -> list[Entry]:
     words += [ctx.tool("env"), "-i", *(f"{name}={value}" for name, value in env.items())]
     words += [ctx.tool("setpriv"), f"--bounding-set={rights}", "--inh-caps=-all", "--", ctx.tool("sh"), "-ec"]
     words += ["\n".join(shlex.join(map(str, each)) for each in work.commands)]
-    scratch.run_as_root(ctx, work.name, work.need, "sh", "-c", _MAKE, "sh", *words, hidden=())
+    done = scratch.run_as_root(ctx, work.name, work.need, "sh", "-c", _MAKE, "sh", *words, hidden=())
     for line in installed_identities.told(removed.read_text(errors="replace"), named.read_text(errors="replace")):
         ctx.tell(line)
-    return _write(ctx, after, work.epoch, began)
+    return Made(_write(ctx, after, work.epoch, began), (done.stdout + done.stderr).decode(errors="replace"))
 
 
 def _write(ctx: Context, tar: Path, epoch: int, began: int) -> list[Entry]:

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from tests.support.recipe_folder import SOURCE, RecipeFolder, each_of
 
-KINDS = "debian, arch, directory, tar, oci, container, erofs, squashfs, disk, recipe, none"
+KINDS = "debian, arch, fedora, directory, tar, oci, container, erofs, squashfs, disk, recipe, none"
+ALPINE = (
+    "Alpine's packages are installed by apk, of apk-tools, which Debian does not have and Alpine does; take the tree "
+    "of its container or its minirootfs instead: write tar: FILE, or container: for packages on top"
+)
 NO_TREE_PATH = "begin it with /, and leave out //, /., /.. and a last /"
 BAD = [
     # -- YAML itself
@@ -55,6 +59,7 @@ BAD = [
         "source: {btrfs-send: root.img}\n",
         [f"1:10: source.btrfs-send: no such kind; known here: {KINDS}"],
     ),
+    ("source: {alpine: {release: '3.22'}}", [f"1:10: source.alpine: {ALPINE}"]),  # A8
     (
         "source: {tar: {file: recipes.tar, subdir: mnt, strip: -1}}\n",
         [

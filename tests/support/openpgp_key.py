@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 
@@ -16,12 +17,19 @@ class OpenPgpKey:
         self._home = home
         self._gpg("--passphrase", "", "--quick-generate-key", "Test archive", "ed25519", "sign", "never")
         self.public = self._gpg("--export")
+        self.armored = self._gpg("--armor", "--export")
         listed = self._gpg("--with-colons", "--list-keys").decode()
         self.fingerprint = next(line.split(":")[9] for line in listed.splitlines() if line.startswith("fpr:"))
 
     def sign(self, data: bytes) -> bytes:
         """Return a signature that stands beside what it signs."""
         return self._gpg("--detach-sign", data=data)
+
+    def sign_rpms(self, packages: Sequence[Path]) -> None:
+        """Sign RPM packages, in which their signatures are."""
+        settings = {"_gpg_path": self._home, "_gpg_name": self.fingerprint, "__gpg": shutil.which("gpg")}
+        words = [word for name, value in settings.items() for word in ("--define", f"{name} {value}")]
+        subprocess.run(["rpmsign", *words, "--addsign", *packages], capture_output=True, check=True)
 
     def certify(self, other: OpenPgpKey) -> bytes:
         """Return another public key with this one's signature on it."""

@@ -92,7 +92,7 @@ def run(ctx: Context) -> None:
         prepare="mkdir -p var/lib/pacman" + (_PREPARE if initramfs else ""),
         tidy=_TIDY.replace("EPOCH", str(params.epoch)),
     )
-    _verify(outside.make(ctx, work), lock)
+    _verify(outside.make(ctx, work).entries, lock)
     for line in (ctx.work / "log").read_text(errors="replace").splitlines():
         if "error: " in line:  # of what packages run pacman itself makes nothing more
             ctx.tell(f"pacman: {line.partition('error: ')[2]}")

@@ -10,6 +10,8 @@ from bootsmith.tasks.packages import bootstrap, request, tree_lock
 from bootsmith.tasks.packages import lock_parts as parts
 from bootsmith.tasks.packages.arch import bootstrap as arch
 from bootsmith.tasks.packages.arch import mirror
+from bootsmith.tasks.packages.fedora import bootstrap as fedora
+from bootsmith.tasks.packages.fedora import mirror as fedora_mirror
 from bootsmith.tasks.packages.tree_lock import TreeLockParams
 from bootsmith.tasks.planning import layer_stack
 from bootsmith.tasks.planning.stages import tree_outputs
@@ -21,6 +23,7 @@ from bootsmith.tasks.recipe.model.source import (
     Directory,
     Disk,
     Erofs,
+    Fedora,
     Oci,
     OtherRecipe,
     Squashfs,
@@ -106,6 +109,8 @@ def stage(recipe: Recipe, site: Site) -> Stage:
             made = _installed(source, recipe, site)
         case Arch() as source:
             made = _of_arch(source, site)
+        case Fedora() as source:
+            made = _of_fedora(source, site)
         case Directory() as source:
             made = _packed(source, site)
         case Tar() as source:
@@ -160,6 +165,21 @@ def _of_arch(source: Arch, site: Site) -> Stage:
         listings={"lock": "bootsmith.tasks.packages.lockfile:versions"},
         hints=mirror.hints(source),
         fetcher=mirror.FETCHER,
+        doc="base tree, as a tar",
+    )
+
+
+def _of_fedora(source: Fedora, site: Site) -> Stage:
+    return Stage(
+        "rootfs",
+        "bootsmith.tasks.packages.fedora.bootstrap:run",
+        {"lock": site.lock},
+        {"tar": site.base.tar, "index": site.base.index},
+        fedora.FedoraParams(site.epoch).to_json(),
+        fedora.TOOLS,
+        listings={"lock": "bootsmith.tasks.packages.lockfile:versions"},
+        hints=fedora_mirror.hints(source),
+        fetcher=fedora_mirror.FETCHER,
         doc="base tree, as a tar",
     )
 

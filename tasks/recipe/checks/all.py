@@ -10,7 +10,7 @@ from bootsmith.tasks.recipe.checks import boot, build, disk, kernel, machine, me
 from bootsmith.tasks.recipe.keys.archive import ARCHIVE
 from bootsmith.tasks.recipe.model.layers import Files, LayerSpec, Packages, Run, Script
 from bootsmith.tasks.recipe.model.recipe import Recipe
-from bootsmith.tasks.recipe.model.source import Arch, Debian
+from bootsmith.tasks.recipe.model.source import Arch, Debian, Fedora
 from bootsmith.tasks.recipe.text.nodes import Place, Text
 from bootsmith.tasks.recipe.text.problems import Finding, KeyPath, Problems, Wrong, suggest
 from bootsmith.tasks.recipe.values import words
@@ -45,8 +45,9 @@ def _name(recipe: Recipe) -> Iterable[Finding]:
 
 def _packages(recipe: Recipe) -> Iterable[Finding]:
     source = recipe.source
-    if isinstance(source, Arch) and recipe.arch != "amd64":
-        yield ("arch",), f"Arch has no packages for {recipe.arch}; write amd64, or take another source"
+    if isinstance(source, Arch | Fedora) and recipe.arch != "amd64":
+        name = "Arch" if isinstance(source, Arch) else "Fedora"
+        yield ("arch",), f"{name} has no packages for {recipe.arch}; write amd64, or take another source"
     if not isinstance(source, Debian):
         return
     for name in source.packages:
@@ -84,7 +85,10 @@ def _layers(recipe: Recipe) -> Iterable[Finding]:
 
 
 _NO_APT = "this source's tree has no apt to install them; write source: debian, or begin with another tree that has one"
-_NO_PACKAGES: dict[type, str] = {Arch: "Arch's packages are named in source.arch.packages; write them there"}
+_NO_PACKAGES: dict[type, str] = {
+    Arch: "Arch's packages are named in source.arch.packages; write them there",
+    Fedora: "Fedora's packages are named in source.fedora.packages; write them there",
+}
 
 
 def _inside(layer: LayerSpec, recipe: Recipe) -> Iterable[Finding]:

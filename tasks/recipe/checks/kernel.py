@@ -17,7 +17,7 @@ from bootsmith.tasks.recipe.model.disk import Partition
 from bootsmith.tasks.recipe.model.layers import Files, Links, Overlay, Packages, Remove, Run, Script
 from bootsmith.tasks.recipe.model.outputs import Cidata, InitramfsOutput, Iso, KernelOutput
 from bootsmith.tasks.recipe.model.recipe import Recipe
-from bootsmith.tasks.recipe.model.source import Arch, Debian, Directory, Nothing
+from bootsmith.tasks.recipe.model.source import Arch, Debian, Directory, Fedora, Nothing
 from bootsmith.tasks.recipe.model.tree_outputs import TreeOutput
 from bootsmith.tasks.recipe.text.problems import Finding, KeyPath
 
@@ -35,6 +35,7 @@ def _said(boot: Boot, name: Literal["kernel", "initrd"]) -> Iterator[tuple[KeyPa
 _NO_APT = "this source's tree has no apt to install one; name a kernel: a PATH, or {package:, path:}"
 _NOT_INSTALLED: dict[type, str] = {
     Arch: "Arch has several kernels; add one, such as linux, to source.arch.packages, and write auto",
+    Fedora: "add Fedora's, kernel-core, to source.fedora.packages, and write auto",
 }
 
 

@@ -61,6 +61,24 @@ _ARCH = Section(
     },
     model.Arch,
 )
+_RPM_REPOSITORY = Section(
+    {
+        "uri": Key(words.URL, "where it is: the URL that repodata is below", required=True),
+        "key": Key(FilePath("file"), "the OpenPGP keys that sign its packages, in text", required=True),
+    },
+    model.RpmRepository,
+)
+_FEDORA = Section(
+    {
+        "release": Key(words.NUMBER, "the release, by its number", required=True),
+        "packages": Key(ListOf(words.RPM_PACKAGE, once=True), "what to install, with all it depends on", required=True),
+        "mirror": Key(words.URL, "where to fetch packages: the URL that releases and updates are below", required=True),
+        "keyring": Key(FilePath("file"), "the OpenPGP keys that sign the release's packages, in text", required=True),
+        "updates": Key(Bool(), "with the updates of the release", True),
+        "repositories": Key(ListOf(_RPM_REPOSITORY), "further repositories", []),
+    },
+    model.Fedora,
+)
 _DIRECTORY_TREE = Section(
     {
         "path": Key(FilePath("directory"), "the folder", required=True),
@@ -129,10 +147,15 @@ _DISK = Section(
 _OTHER = Section(
     {"file": Key(RecipeName(), "the recipe, by its name or path", required=True)}, model.OtherRecipe, bare="file"
 )
+_ABSENT = {
+    "alpine": "Alpine's packages are installed by apk, of apk-tools, which Debian does not have and Alpine does; "
+    "take the tree of its container or its minirootfs instead: write tar: FILE, or container: for packages on top",
+}
 SOURCE = Choose(
     {
         "debian": Kind(_DEBIAN, "a tree installed from Debian's packages", model.Debian),
         "arch": Kind(_ARCH, "a tree installed from Arch's packages, by pacman", model.Arch),
+        "fedora": Kind(_FEDORA, "a tree installed from Fedora's packages, by dnf and rpm", model.Fedora),
         "directory": Kind(_DIRECTORY_TREE, "a tree that is there already, modes as they are", model.Directory),
         "tar": Kind(
             _TAR_TREE,
@@ -156,5 +179,6 @@ SOURCE = Choose(
             _OTHER, "the finished tree of another recipe, made as that makes it, once for both", model.OtherRecipe
         ),
         "none": Kind(Section({}, model.Nothing), "an empty tree", model.Nothing),
-    }
+    },
+    absent=_ABSENT,
 )

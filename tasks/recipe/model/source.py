@@ -47,6 +47,26 @@ class Arch:
 
 
 @dataclass(frozen=True, slots=True)
+class RpmRepository:
+    """A further repository of RPM packages."""
+
+    uri: str
+    key: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Fedora:
+    """`source: fedora`: a tree installed from Fedora's packages."""
+
+    release: str
+    packages: tuple[str, ...]
+    mirror: str
+    keyring: Path
+    updates: bool
+    repositories: tuple[RpmRepository, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Directory:
     """`source: directory`: a tree that is there already; `owner` "root" makes everything root's.
 
@@ -131,4 +151,6 @@ class Nothing:
     """`source: none`: an empty tree."""
 
 
-Source: TypeAlias = Debian | Arch | Directory | Tar | Oci | Container | Erofs | Squashfs | Disk | OtherRecipe | Nothing
+Source: TypeAlias = (
+    Debian | Arch | Fedora | Directory | Tar | Oci | Container | Erofs | Squashfs | Disk | OtherRecipe | Nothing
+)

@@ -252,10 +252,15 @@ class Chosen(NamedTuple):
 
 
 class Choose(Type):
-    """A kind by its name, alone or with options: `raw`, or `raw: {file: x}`. `name` is a key any choice may carry."""
+    """A kind by its name, alone or with options: `raw`, or `raw: {file: x}`. `name` is a key any choice may carry.
 
-    def __init__(self, kinds: Mapping[str, Kind], name: Key | None = None) -> None:
-        self.kinds, self._name = kinds, name
+    `absent` says of kinds that one would look for why there are none, and what to do instead.
+    """
+
+    def __init__(
+        self, kinds: Mapping[str, Kind], name: Key | None = None, *, absent: Mapping[str, str] | None = None
+    ) -> None:
+        self.kinds, self._name, self._absent = kinds, name, absent or {}
         self.said = "|".join(kinds)
 
     @property
@@ -277,7 +282,8 @@ class Choose(Type):
         kinds = [kind for kind in entries if kind in self.kinds]
         for word, entry in entries.items():
             if word not in self.kinds:
-                problems.add(entry.place, (*path, word), f"no such kind; {suggest(word, list(self.kinds))}")
+                told = self._absent.get(word) or f"no such kind; {suggest(word, list(self.kinds))}"
+                problems.add(entry.place, (*path, word), told)
         if len(kinds) != 1:
             if len(kinds) > 1 or not entries:
                 what = f"{' and '.join(kinds)} at once" if kinds else "nothing is chosen"

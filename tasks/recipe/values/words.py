@@ -55,6 +55,8 @@ PACMAN_PACKAGE = Str(
     "PACKAGE", "[a-z0-9@_+][a-z0-9@._+-]*", "a package's name", "use lower-case letters, digits and @ . _ + -"
 )
 DAY = Str("DAY", r"20\d\d-[01]\d-[0-3]\d", "a day", "write it as 2025-08-09")
+RPM_PACKAGE = Str("PACKAGE", "[A-Za-z0-9_][A-Za-z0-9._+-]*", "a package's name", "use letters, digits and . _ + -")
+NUMBER = Str("NUMBER", "[1-9][0-9]{0,2}", "a release's number", "write one like 42")
 URL = Str("URL", r"(?:https?|file)://[^\s\[\]]+", "a URL", "write one beginning https://, http:// or file://")
 HOST = Str("NAME", _HOST, "a host name", "use letters, digits and -, at most 64 of them, dots between the parts")
 USER = Str("NAME", "[a-z_][a-z0-9_-]{0,31}", "a user's name", "use lower-case letters, digits, _ and -, at most 32")

@@ -36,6 +36,7 @@ from bootsmith.tasks.inspection.expectation import Expected
 from bootsmith.tasks.inspection.readback import CheckParams
 from bootsmith.tasks.packages.arch.bootstrap import ArchParams
 from bootsmith.tasks.packages.bootstrap import DebianParams
+from bootsmith.tasks.packages.fedora.bootstrap import FedoraParams
 from bootsmith.tasks.packages.package_files import ExtractionParams
 from bootsmith.tasks.packages.package_layer import PackagesParams
 from bootsmith.tasks.packages.sbom import SbomParams
@@ -108,6 +109,7 @@ PARAMS: dict[str, type[Params]] = {
     "inspection.readback:run": Expected,
     "packages.arch.bootstrap:run": ArchParams,
     "packages.bootstrap:run": DebianParams,
+    "packages.fedora.bootstrap:run": FedoraParams,
     "packages.package_files:run": ExtractionParams,
     "packages.package_layer:run": PackagesParams,
     "packages.sbom:run": SbomParams,
@@ -177,6 +179,8 @@ RECIPES = {
     "container": "source: {container: {file: k, target: a, args: {A: b}, images: {c: k}, network: true}}\n"
     "system: none\nboot: {loader: direct, kernel: k, initrd: tree}\noutputs: [kernel]\n",
     "arch": "source: {arch: {mirror: 'file:///m', keyring: k}}\nsystem: none\n"
+    "boot: {loader: direct, kernel: k, initrd: tree}\noutputs: [kernel]\n",
+    "fedora": "source: {fedora: {release: 42, packages: [a], mirror: 'file:///m', keyring: k}}\nsystem: none\n"
     "boot: {loader: direct, kernel: k, initrd: tree}\noutputs: [kernel]\n",
     **{kind: OF_IMAGE.replace("KIND", kind) for kind in ("erofs", "squashfs", "disk")},
     "mach": "arch: i386\nsource: none\nsystem: none\ndisk: {partitions: {root: {fs: ext2, mount: /}}}\n"
