@@ -46,7 +46,7 @@ def build(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> DiskBuild:
 @pytest.mark.parametrize("text", [MBR, GPT, SPLIT, ON_THE_ESP, BTRFS], ids=["mbr", "gpt", "split", "esp", "btrfs"])
 @pytest.mark.boot
 def test_seabios_boots_it(build: DiskBuild, text: str) -> None:
-    """From the MBR gap and from a bios-boot partition, kernels on ext, FAT and btrfs: with the command line and the initrd."""
+    """From the MBR gap and from a bios-boot partition, kernels on ext, FAT, btrfs: with command line and initrd."""
     build.write_recipe(text)
     heard, cmdline = tiny_kernel.boot(build)
     assert re.search(re.escape(f" {cmdline}; initrd: ") + "070701.*tiny initrd", heard), heard

@@ -128,7 +128,9 @@ SOURCE = Choose(
             "the tree in a squashfs image, packed by gzip, xz, lzma or zstd; never mounted",
             model.Squashfs,
         ),
-        "disk": Kind(_DISK, "the files in a partition of a disk image: ext2, ext3, ext4 or FAT", model.Disk),
+        "disk": Kind(
+            _DISK, "the files in a partition of a disk image: ext, FAT, btrfs, xfs, squashfs or EROFS", model.Disk
+        ),
         "none": Kind(Section({}, model.Nothing), "an empty tree", model.Nothing),
     }
 )
