@@ -38,12 +38,14 @@ def run(ctx: Context) -> None:
         fitted = growing.fit(read, old, params.size, grow=True)
         _, start, before, after = fitted.grown or (0, 0, old, params.size)
         is_whole = fitted.table == "none"  # a filesystem without a table around it
-        found = superblock.probe(lambda at, length: read(start + at, length)) if fitted.grown or is_whole else None
+        found = superblock.probe_any(lambda at, length: read(start + at, length)) if fitted.grown or is_whole else None
         os.truncate(file.fileno(), params.size)
         for each in fitted.patches:
             sparse.write(file.fileno(), each.data, each.at)
     if found and found.kind.startswith("ext"):
         ext_part.work_on(target, start, before, after, ctx.work / "part", partial(_grow, ctx, after, params.epoch))
+    elif found:
+        ctx.tell(f"what is in the last partition ({found.kind}) is as large as it was: it is grown from within")
 
 
 def _grow(ctx: Context, size: int, epoch: int, part: Path) -> None:

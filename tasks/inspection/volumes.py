@@ -73,7 +73,7 @@ class Image:
                 f"{part.filesystem.kind}, which is not read here" if part.filesystem else "no filesystem that is known"
             )
             raise UsageError(
-                f"{self.path}: {name} holds {held}", "ext2, ext3, ext4, FAT, btrfs, squashfs and EROFS are read."
+                f"{self.path}: {name} holds {held}", "ext2, ext3, ext4, FAT, btrfs, xfs, squashfs and EROFS are read."
             )
         fd, start = self._open.enter_context(descriptor(*self.where(part)))
         where = Path(f"{self.path}, {name}")
@@ -89,6 +89,10 @@ class Image:
             from bootsmith.tasks.disk.btrfs.files import BtrfsFiles
 
             return BtrfsFiles(where, fd, start, self.size(part))
+        if kind == "xfs":
+            from bootsmith.tasks.disk.xfs.files import XfsFiles
+
+            return XfsFiles(where, fd, start, self.size(part))
         if kind == "erofs":
             from bootsmith.tasks.disk.erofs_files import ErofsFiles
 
@@ -120,8 +124,11 @@ class Image:
         self._open.close()
 
 
+_KINDS = {"FAT": "fat", "ext": "ext"}
+
+
 def reader(part: Part) -> str | None:
     """Return by what a partition's files are read, such as "fat"; None where nothing here reads them."""
     kind = part.filesystem.kind if part.filesystem else ""
-    known = {"FAT": "fat", "ext": "ext", "squashfs": "squashfs", "erofs": "erofs", "btrfs": "btrfs"}
-    return next((name for word, name in known.items() if kind.startswith(word)), None)
+    own = ("squashfs", "erofs", "btrfs", "xfs")
+    return kind if kind in own else next((name for word, name in _KINDS.items() if kind.startswith(word)), None)

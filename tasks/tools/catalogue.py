@@ -99,6 +99,7 @@ _ALL = (
     Tool("mkfs.vfat", "makes FAT", packaged("dosfstools"), _CODE_PAGE, ("--help",)),
     Tool("fsck.vfat", "checks FAT", packaged("dosfstools"), _CODE_PAGE, version=()),
     Tool("btrfs", "checks btrfs", packaged("btrfs-progs"), version=("--version",)),
+    Tool("mkfs.xfs", "makes what is read, in tests", packaged("xfsprogs"), version=("-V",)),
     Tool("mcopy", "writes into FAT", packaged("mtools"), _CODE_PAGE, ("-V",)),
     Tool("mmd", "makes directories in FAT", packaged("mtools"), _CODE_PAGE, ("-V",)),
     Tool("mdir", "lists FAT", packaged("mtools"), version=("-V",)),

@@ -11,6 +11,7 @@ from bootsmith.tasks.errors import StageError
 
 from tests.support import tiny_kernel
 from tests.support.disk_build import DiskBuild
+from tests.support.single_stage import run_stage
 
 MIB = 1 << 20
 DISK = """\
@@ -46,6 +47,14 @@ def test_an_output_may_be_larger_than_the_disk(build: DiskBuild) -> None:
     assert build.site.output("large.raw").read_bytes() == grown.read_bytes()
     words = ["qemu-img", "compare", "-q", "-f", "raw", "-F", "qcow2", grown, build.site.output("box.qcow2")]
     subprocess.run(words, check=True)
+
+
+def test_what_does_not_grow_with_its_partition_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A btrfs is grown by the system that mounts it: nobody is left to find that out."""
+    made = tiny_kernel.disk_build(tmp_path, monkeypatch, DISK.replace("root: {", "root: {fs: btrfs, "))
+    made.raw_disk()
+    told = run_stage(made.stages()["convert/grow-300M"], tmp_path / "work")
+    assert "what is in the last partition (btrfs) is as large as it was: it is grown from within" in "\n".join(told)
 
 
 def test_a_grown_disk_is_the_same_each_time(build: DiskBuild) -> None:

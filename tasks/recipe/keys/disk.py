@@ -8,10 +8,19 @@ from bootsmith.tasks.recipe.values.files import File
 from bootsmith.tasks.recipe.values.scalars import Bool, Choice, integer, size
 from bootsmith.tasks.recipe.values.shapes import Key, ListOf, Named, Section
 
+_REFUSED = {
+    "xfs": (
+        "xfs is read here, not made: mkfs.xfs can be told of no attributes, hard links or names with blanks",
+        "write ext4 or btrfs",
+    ),
+}
 PARTITION = Section(
     {
         "fs": Key(
-            Choice("ext4", "ext3", "ext2", "vfat", "btrfs", "squashfs", "erofs", "swap", "verity", "none"),
+            Choice(
+                *("ext4", "ext3", "ext2", "vfat", "btrfs", "squashfs", "erofs", "swap", "verity", "none"),
+                refused=_REFUSED,
+            ),
             "the filesystem; squashfs and erofs are packed and read-only, as large as what they hold; verity is a hash "
             "tree, written only to say where that of the partition with verity: true stands",
             derived="vfat for an ESP, swap and verity for their types, none for bios-boot, lvm and content, else ext4",

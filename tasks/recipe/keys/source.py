@@ -174,7 +174,9 @@ SOURCE = Choose(
             "the tree in a squashfs image, packed by gzip, xz, lzma or zstd; never mounted",
             model.Squashfs,
         ),
-        "disk": Kind(_DISK, "the files in a partition of a disk image: ext2, ext3, ext4 or FAT", model.Disk),
+        "disk": Kind(
+            _DISK, "the files in a partition of a disk image: ext, FAT, btrfs, xfs, squashfs or EROFS", model.Disk
+        ),
         "recipe": Kind(
             _OTHER, "the finished tree of another recipe, made as that makes it, once for both", model.OtherRecipe
         ),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -218,16 +218,20 @@ class Bool(Scalar):
 
 
 class Choice(Scalar):
-    """One of a few words; or, where there is an `other`, a value of that kind."""
+    """One of a few words; or, where there is an `other`, a value of that kind. Of `refused` ones it is said why."""
 
-    def __init__(self, *words: str, other: Scalar | None = None) -> None:
-        self._words, self._other = words, other
+    def __init__(
+        self, *words: str, other: Scalar | None = None, refused: Mapping[str, tuple[str, str]] | None = None
+    ) -> None:
+        self._words, self._other, self._refused = words, other, refused or {}
         self.blank = words[0]
         self.said = "|".join([*words, *([other.said] if other else [])])
 
     def parse(self, said: Text) -> Any:
         if said.text in self._words:
             return said.text
+        if said.text in self._refused:
+            raise Wrong(*self._refused[said.text])
         if self._other is None:
             raise Wrong(f"{said.text!r} is not a choice", suggest(said.text, self._words))
         try:

@@ -42,6 +42,7 @@ FILLING = f"{CONTENT} disk.sources disk.kernel_paths tree.layer {INDEX}"
 EXT = f"disk.ext.library disk.ext.filesystem disk.ext.inode disk.ext.libext2fs {INDEX} tools.shared_libraries {PROCESS}"
 OWNERS = "tree.ownership tools.subordinate_ids cache.digest.key cache.digest.attributes"
 BTRFS = "disk.btrfs.files disk.btrfs.map disk.btrfs.ondisk disk.btrfs.search"
+XFS = "disk.xfs.attributes disk.xfs.device disk.xfs.files disk.xfs.forks tree.acl"
 EROFS = "disk.erofs_files tree.erofs_clusters tree.erofs_volume tree.image_bytes tree.lz4"
 KERNEL = "tree.installed_kernel tree.init tree.linux_image tree.boot_formats tools.os_release"
 FINGERPRINT = (
@@ -104,7 +105,7 @@ CODE = {
     "disk.parts disk.raw_content disk.superblock recipe.cmdline tree.autologin tree.boot_formats tree.first_boot "
     "tree.kernel_settings tree.keymaps tree.locales tree.network tree.own_unit tree.resolver tree.root_growth "
     f"tree.sudo tree.timezones tree.units tree.accounts disk.sizing disk.content disk.packed_block "
-    f"disk.squashfs_files cache.files.zstandard {EROFS} {BTRFS} tree.volume_files tree.foreign_tar {DELTA}",
+    f"disk.squashfs_files cache.files.zstandard {EROFS} {BTRFS} {XFS} tree.volume_files tree.foreign_tar {DELTA}",
     "disk.tree_filesystem": "disk.erofs disk.squashfs tree.finished_tree tree.merged_tar tree.sandbox "
     "tree.scratch tree.unpacked_tree "
     f"tools.capacity {MERGED} {CONTENT} {EXT}",
@@ -131,7 +132,7 @@ CODE = {
     f"disk.content disk.ext.attributes disk.ext.block_map disk.ext.files disk.ext.inode disk.fat_files "
     f"disk.gpt disk.image_content disk.image_format disk.inspect disk.mbr disk.node disk.node_files "
     f"disk.packed_block disk.partition_types disk.parts disk.passphrase disk.qcow2 disk.raw_content "
-    f"disk.sizing disk.squashfs_files disk.superblock {EROFS} {BTRFS} inspection.opening inspection.system_tree "
+    f"disk.sizing disk.squashfs_files disk.superblock {EROFS} {BTRFS} {XFS} inspection.opening inspection.system_tree "
     f"inspection.volumes tools.bounds tools.catalogue tools.enclosure tools.host tools.readers "
     f"tree.file_kinds tree.volume_files {PROCESS} {FOREIGN}",
     "tree.erofs_image": "cache.files.zstandard tree.erofs_clusters tree.erofs_volume tree.image_bytes tree.lz4 "

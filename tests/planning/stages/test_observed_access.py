@@ -168,6 +168,14 @@ def test_what_makes_disks(project: Path, loader: str, table: str) -> None:
     assert {"bootloader", "partition", "populate/root", "populate/base", "assemble", "convert/qcow2"} <= names
 
 
+def test_what_makes_other_filesystems(project: Path) -> None:
+    """So are a btrfs and what is packed, and so is what reads them back (V10)."""
+    partitions = "{root: {fs: btrfs, mount: /}, a: {fs: erofs, mount: /etc}, b: {fs: squashfs, mount: /sbin}}"
+    text = DISK.replace("TABLE", f"mbr, partitions: {partitions}").replace("LOADER", "grub-bios")
+    names = check(stages(project, text.replace(", qcow2: {snapshot: first}FORMATS", "")), project)
+    assert {"populate/root", "populate/a", "populate/b", "readback/root", "readback"} <= names
+
+
 def test_what_makes_formats(project: Path) -> None:
     """Images, archives and machines around a disk are made of it, by the code and the programs in their keys (V10)."""
     made = stages(project, PACKED.replace("FORMATS", FORMATS + ", raw: {compress: zstd}"))

@@ -207,6 +207,15 @@ BAD = [
         ],
     ),
     (
+        SOURCE + "disk: {partitions: {esp: {}, root: {mount: /, fs: xfs}}}\n",
+        [
+            (
+                "2:51: disk.partitions.root.fs: xfs is read here, not made: mkfs.xfs can be told of no attributes, "
+                "hard links or names with blanks; write ext4 or btrfs"
+            )
+        ],
+    ),
+    (
         SOURCE + "disk: {partitions: {esp: {}, root: {mount: /, fs: btrfs, mkfs: [-s]}}}\n",
         ["2:64: disk.partitions.root.mkfs: btrfs is made without further words; remove it, or write another fs:"],
     ),
