@@ -132,10 +132,7 @@ def edits(bench: Bench) -> str:
         motd.write_text(f"{motd_text}edit {number}\n")
 
     def edit_cmdline(number: int) -> None:
-        bench.recipe.write_text(
-            f"{text.replace('boot: {loader: systemd-boot}', '')}"
-            f"boot: {{loader: systemd-boot, cmdline: edit={number}}}\n"
-        )
+        bench.recipe.write_text(_with_cmdline(text, number))
 
     rows = []
     for name, edit, aim in (("one file", edit_file, 0.04), ("cmdline", edit_cmdline, 0.03)):
@@ -145,8 +142,16 @@ def edits(bench: Bench) -> str:
     return "\n".join(rows)
 
 
+def _with_cmdline(recipe: str, number: int) -> str:
+    """Return a recipe's text with another word for the kernel."""
+    rest = recipe.replace("boot: {loader: systemd-boot}", "")
+    return f"{rest}boot: {{loader: systemd-boot, cmdline: edit={number}}}\n"
+
+
 def units(bench: Bench) -> str:
-    """One file edited to a raw against importing doit (aim 3); then to zstd qcow2 against qemu-img's own (aim 0.15).
+    """One file, then the kernel's command line, edited to a raw, against importing doit (aim 3), with doit and without.
+
+    Then one file to zstd qcow2, against qemu-img's own (aim 0.15).
 
     Of the processor's time: so they hold on a busy machine too. What doit takes for nothing is not the conversion's.
     """
@@ -163,18 +168,26 @@ def units(bench: Bench) -> str:
         raw,
         bench.top / "by-hand.qcow2",
     ]
-    doit = [sys.executable, "-m", "doit"]
-    edits, packed = [], []
-    for number in range(7):
-        motd.write_text(f"{text}unit {number}\n")
+    doit, doitw = ([sys.executable, "-m", name] for name in ("doit", "bootsmith.tasks.command.start"))
+    recipe = bench.recipe.read_text()
+    edits, wrapped, cmdlines, packed = [], [], [], []
+    for number in range(10):
         floor = bench.processor(sys.executable, "-c", "import doit")
+        bench.recipe.write_text(_with_cmdline(recipe, number))
+        cmdlines.append(bench.processor(*doitw, "raw") / floor)
+        motd.write_text(f"{text}unit {number} without\n")
+        wrapped.append(bench.processor(*doitw, "raw") / floor)
+        motd.write_text(f"{text}unit {number}\n")
         edits.append(bench.processor(*doit, "raw") / floor)
         converted = bench.processor(*doit, "image") - bench.processor(*doit, "image")
         packed.append(converted / bench.processor("qemu-img", "convert", *options))
     motd.write_text(text)
+    bench.recipe.write_text(recipe)
     return "\n".join(
         (
-            _row("one file to raw / import doit", edits[1:], 3),
+            _row("one file to raw by doit / import doit", edits[1:], 3),
+            _row("one file to raw by ./doitw / import doit", wrapped[1:], 3),
+            _row("cmdline to raw by ./doitw / import doit", cmdlines[1:], 3),
             _row("then to zstd qcow2 / qemu-img convert", packed[1:], 0.15),
         )
     )

@@ -176,8 +176,9 @@ class _SourceIndex:
                 base = ".".join([*above[: len(above) - level + 1], *([written] if written else [])])
             if not f"{base}.".startswith(dotted):
                 continue
-            if not names:
+            if not names or not self._place(base)[1]:  # a module has no modules below it
                 yield base
+                continue
             for name in names:
                 yield f"{base}.{name}" if self._exists(f"{base}.{name}") else base
 

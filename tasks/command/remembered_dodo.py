@@ -51,6 +51,8 @@ def remember(top: Path, ran: CodeType, taken: Collection[str], memo: Memo) -> No
 
     `taken` are the names that doit lets no task have.
     """
+    if recall(top, memo) is not None:
+        return  # it is noted, and nothing changed that it follows from
     from bootsmith.tasks.command import plain_dodo
 
     try:
