@@ -37,29 +37,26 @@ def divide(tree: Tree, mounts: Mapping[str, str], epoch: int) -> dict[str, Tree]
     tree = dict(tree)
     for mount in sorted(mounts.values()):
         make_directories(tree, [mount.strip("/")], epoch)
-    found: dict[str, Tree] = {name: {} for name in mounts}
-    homes: dict[str, str] = {}
     points = {mount.strip("/"): name for name, mount in mounts.items()}
     deep = sorted((point for point in points if point), key=len, reverse=True)
-    for path, node in tree.items():
-        point = ""
-        for each in deep:
-            if path.startswith(each) and path[len(each) : len(each) + 1] == "/":
-                point = each
-                break
-        if point not in points:
-            raise StageError(f"no partition holds /{shown(path)}", "Give a partition `mount: /`.")
-        homes[path] = point
-        if point:
-            number, entry = node
-            inside = path[len(point) + 1 :]
-            found[points[point]][inside] = (number, entry._replace(path=inside))
-        else:
-            found[points[point]][path] = node
-        if path in points and path:
-            number, entry = node
-            found[points[path]][""] = (number, entry._replace(path=""))
-    if deep:
+    below = tuple(f"{point}/" for point in deep)
+    homes = {
+        path: next(point for point in deep if path.startswith(f"{point}/")) for path in tree if path.startswith(below)
+    }
+    found: dict[str, Tree] = {name: {} for name in mounts}
+    if "" in points:
+        found[points[""]] = {path: node for path, node in tree.items() if path not in homes} if homes else tree
+    elif len(homes) < len(tree):
+        alone = next(path for path in tree if path not in homes)
+        raise StageError(f"no partition holds /{shown(alone)}", "Give a partition `mount: /`.")
+    for point in deep:
+        number, entry = tree[point]
+        found[points[point]][""] = (number, entry._replace(path=""))
+    for path, point in homes.items():
+        number, entry = tree[path]
+        inside = path[len(point) + 1 :]
+        found[points[point]][inside] = (number, entry._replace(path=inside))
+    if homes:
         _settle_links(tree, homes, found, points)
     return found
 
@@ -68,11 +65,11 @@ def _settle_links(tree: Tree, homes: Mapping[str, str], found: Mapping[str, Tree
     """Point the hard links inside each partition at a name inside it."""
     heirs: dict[tuple[str, str], str] = {}
     for path in sorted(path for path, (_, entry) in tree.items() if entry.type == "h"):
-        link, home = tree[path][1].link, homes[path]
+        link, home = tree[path][1].link, homes.get(path, "")
         part = found[points[home]]
         inside = path[len(home) + 1 :] if home else path
         number, entry = part[inside]
-        if homes[link] == home:
+        if homes.get(link, "") == home:
             heir = link[len(home) + 1 :] if home else link
         else:
             heir = heirs.setdefault((home, link), inside)

@@ -10,7 +10,10 @@ from __future__ import annotations
 import io
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import re
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType, TracebackType
 from typing import Any, BinaryIO, Final, NamedTuple, Self, TypeAlias
@@ -41,7 +44,10 @@ LARGEST: Final = 512 << 20
 OPAQUE: Final = ".wh..wh..opq"
 _SIZE, _OFFSET, _XATTRS, _STRETCHES = 5, 10, 11, 12
 """Where in a row of an index stand what an entry has there, too, but for the offset: behind the padded data before."""
+_FIELDS: Final = len(Entry._fields)
 _ROWS: Final = ",\n"
+_OPEN, _END = b"[\n", b"\n]\n"
+_PIECE: Final = 1 << 20
 _CLOSE: Final = (",", ":")
 _KEPT: Final = 16
 _BUFFER: Final = 1 << 20
@@ -53,22 +59,29 @@ def write_index(index: Path, entries: Iterable[Entry]) -> None:
     """Write an index of `entries`."""
     members = tuple(entries)
     frozen = (e._replace(xattrs=MappingProxyType(dict(e.xattrs))) if e.xattrs else e for e in members)
-    write_lines(index, lines(members), tuple(frozen))
+    write_lines(index, [_ROWS.join(_lines(members)).encode("ascii")], tuple(frozen))
 
 
-def write_lines(index: Path, rows: Iterable[str], members: tuple[Entry, ...]) -> None:
-    """Write an index of these lines, which say what the members are."""
-    content = f"[\n{_ROWS.join(rows)}\n]\n".encode("ascii")
+def write_lines(index: Path, rows: Iterable[bytes], members: tuple[Entry, ...]) -> None:
+    """Write an index of lines, or of several as they stand in another, which say what the members are."""
+    content = _OPEN + _ROWS.encode("ascii").join(rows) + _END
     index.write_bytes(content)
     _remember(content, members)
 
 
-def split_lines(index: bytes) -> list[str]:
-    """Return the lines that an index was written of."""
-    return index[2:-3].decode("ascii").split(_ROWS)
+class Lines:
+    """The lines of an index with this content, as they stand in it."""
+
+    def __init__(self, index: bytes) -> None:
+        self._index = index
+        self._starts = array("Q", [found.end() for found in re.finditer(b"\n", index)])
+
+    def text(self, first: int, end: int) -> bytes:
+        """Return the lines from one on, up to another, and what stands between them."""
+        return self._index[self._starts[first] : self._starts[end] - 1].rstrip(b",") if first < end else b""
 
 
-def lines(members: Iterable[Entry]) -> Iterator[str]:
+def _lines(members: Iterable[Entry]) -> Iterator[str]:
     """Yield what an index says of each member of a tar, in its order."""
     end = 0
     for each in members:
@@ -90,13 +103,11 @@ def line(e: Entry, before: int) -> str:
     rest = "{}" if not e.xattrs else json.dumps(
         {name: value.decode("latin-1") for name, value in sorted(e.xattrs.items())}, separators=_CLOSE
     )  # fmt: skip
-    if e.digest or e.stretches is not None:
-        stretches = "null" if e.stretches is None else json.dumps(e.stretches, separators=_CLOSE)
-        rest = f'{rest},{stretches},"{e.digest}"'
+    stretches = "null" if e.stretches is None else json.dumps(e.stretches, separators=_CLOSE)
     link = _quoted(e.link) if e.link else '""'
     return (
         f'[{_quoted(e.path)},"{e.type}",{e.mode},{e.uid},{e.gid},{e.size},{e.mtime},{link},{e.major},{e.minor},'
-        f"{ahead},{rest}]"
+        f'{ahead},{rest},{stretches},"{e.digest}"]'
     )
 
 
@@ -128,18 +139,32 @@ def _remember(content: bytes, members: tuple[Entry, ...]) -> tuple[Entry, ...]:
 
 def parse(index: bytes) -> tuple[Entry, ...]:
     """Return the members that an index with this content lists. Raises ValueError and the like where it is damaged."""
-    read: list[list[Any]] = json.loads(index)
-    end = 0
-    for row in read[:]:  # what is no list has no slices
-        row[_XATTRS] = _xattrs(row[_XATTRS]) if row[_XATTRS] else NO_XATTRS
-        stored = row[_SIZE]
-        if len(row) > _STRETCHES and row[_STRETCHES] is not None:
-            row[_STRETCHES] = tuple((start, length) for start, length in row[_STRETCHES])
-            stored = sum(length for _, length in row[_STRETCHES])
-        if row[1] == "f":
-            row[_OFFSET] += end
-            end = -(-(row[_OFFSET] + stored) // tars.BLOCK) * tars.BLOCK
-    return tuple(Entry(*row) for row in read)
+    if not (index.startswith(_OPEN) and index.endswith(_END)):
+        raise ValueError("it is cut short")
+    members: list[Entry] = []
+    at, stop, end = len(_OPEN), len(index) - len(_END), 0
+    while at < stop:  # in pieces, for lists take three times the memory of what they become
+        cut = index.find(b",\n", min(at + _PIECE, stop), stop)
+        cut = cut if cut > 0 else stop
+        read: list[list[Any]] = json.loads(b"[%b]" % index[at:cut])
+        for row in read:
+            if len(row) != _FIELDS:
+                raise ValueError(f"a line has {len(row)} fields")
+            row[_XATTRS] = _xattrs(row[_XATTRS]) if row[_XATTRS] else NO_XATTRS
+            stored = row[_SIZE]
+            if row[_STRETCHES] is not None:
+                row[_STRETCHES] = tuple((start, length) for start, length in row[_STRETCHES])
+                stored = sum(length for _, length in row[_STRETCHES])
+            if row[1] == "f":
+                row[_OFFSET] += end
+                end = -(-(row[_OFFSET] + stored) // tars.BLOCK) * tars.BLOCK
+        members += map(_entry, read)
+        at = cut + len(_ROWS)
+    return tuple(members)
+
+
+_entry: Callable[[Iterable[Any]], Entry] = partial(tuple.__new__, Entry)
+"""Makes an entry of all its fields, in a fifth of the time that its own way takes."""
 
 
 def _xattrs(texts: Mapping[str, str]) -> Mapping[str, bytes]:

@@ -20,13 +20,15 @@ from bootsmith.tasks.tree.layer import Content, Entry, LayerWriter
 class _Piece:
     """Members that stand one behind the other in a file, from `start` to `end`.
 
-    Their offsets are in that file: the older tar, of whose members the `lines` are known, or the draft of what is new.
+    Their offsets are in it: in the older tar, where `old`, or in the draft of what is new. Of old ones `lines` are what
+    the index says of all but the first, as it is.
     """
 
     start: int
     end: int
     members: Sequence[Entry]
-    lines: Sequence[str] | None = None
+    old: bool = False
+    lines: bytes = b""
 
 
 @dataclass(slots=True)
@@ -40,7 +42,7 @@ class _Draft:
     def add(self, entry: Entry, data: Content = b"") -> None:
         start = self.at
         entry, self.at = layer.write_member(self.file, start, entry, data)
-        if self.pieces and self.pieces[-1].lines is None:
+        if self.pieces and not self.pieces[-1].old:
             self.pieces[-1] = _Piece(self.pieces[-1].start, self.at, [*self.pieces[-1].members, entry])
         else:
             self.pieces.append(_Piece(start, self.at, [entry]))
@@ -56,7 +58,7 @@ class LayerPatch(LayerWriter):
         super().__init__(tar, index, epoch)
         self._older = older
         self._members = layer.parse(known)
-        self._lines = layer.split_lines(known)
+        self._lines = layer.Lines(known)
         self._spans: dict[bytes, range] = {}
         self.written: set[int] | None = None
         """The chunks, by number, in which the tar may differ from the older one, when it is closed; None if in any."""
@@ -84,13 +86,13 @@ class LayerPatch(LayerWriter):
             pieces = self._pieces(_Draft(new), older)
             new.flush()
             places = _places(pieces)
-            if all(piece.start == at for piece, at in zip(pieces, places, strict=False) if piece.lines):
+            if all(piece.start == at for piece, at in zip(pieces, places, strict=False) if piece.old):
                 self._write_into(older, new, pieces, places)
                 self._older.rename(self._tar)
             else:
                 with self._tar.open("xb") as out:
                     for piece, at in zip(pieces, places, strict=False):
-                        _copy(older if piece.lines else new, piece, out, at)
+                        _copy(older if piece.old else new, piece, out, at)
                     os.pwrite(out.fileno(), tars.END, places[-1])
         draft.unlink()
         self._write_index(pieces, places)
@@ -125,16 +127,16 @@ class LayerPatch(LayerWriter):
         start = member.offset - len(header)
         if os.pread(older.fileno(), len(header), start) != header:
             raise StageError(f"{self._older} is not what its index says", "Run the same command again.")
-        kept = slice(first, last + 1)
         end = layer.ends(self._members[last], 0)
-        draft.pieces.append(_Piece(start, end, self._members[kept], self._lines[kept]))
+        lines = self._lines.text(first + 1, last + 1)
+        draft.pieces.append(_Piece(start, end, self._members[first : last + 1], old=True, lines=lines))
         for number in range(last + 1, span.stop):
             draft.add(self._members[number])
 
     def _write_into(self, older: BinaryIO, new: BinaryIO, pieces: list[_Piece], places: list[int]) -> None:
         size, written = os.fstat(older.fileno()).st_size, set[int]()
         for piece, at in zip(pieces, places, strict=False):
-            if piece.lines is None:
+            if not piece.old:
                 _copy(new, piece, older, at)
                 written.update(range(at // CHUNK, -(-(at + piece.end - piece.start) // CHUNK)))
         os.pwrite(older.fileno(), tars.END, places[-1])
@@ -143,19 +145,17 @@ class LayerPatch(LayerWriter):
 
     def _write_index(self, pieces: list[_Piece], places: list[int]) -> None:
         members: list[Entry] = []
-        lines: list[str] = []
+        lines: list[bytes] = []
         end = 0
         for piece, at in zip(pieces, places, strict=False):
             moved = list(_moved(piece.members, at - piece.start))
             members += moved
-            if piece.lines:
-                lines.append(layer.line(moved[0], end))  # which may follow upon another file
-                lines += piece.lines[1:]
-                end = layer.ends(moved[-1], end)
-                continue
-            for each in moved:
-                lines.append(layer.line(each, end))
+            for each in moved[:1] if piece.old else moved:  # of old ones the first may follow upon another file
+                lines.append(layer.line(each, end).encode("ascii"))
                 end = layer.ends(each, end)
+            if piece.lines:
+                lines.append(piece.lines)
+                end = layer.ends(moved[-1], end)
         layer.write_lines(self._index, lines, tuple(members))
 
 

@@ -100,7 +100,8 @@ class DiskBuild:
             if patch and stage.carry:
                 previous = self.folder / f"previous-{self.runs}"
                 stage.outputs[stage.carry].rename(previous)
-                earlier = self._earlier.get(name)
+                known = self._earlier.get(name)
+                earlier = known if known and known.is_of(previous) else None
             run_stage(stage, scratch, previous=previous, earlier=earlier)
             if stage.carry:
                 self._earlier[name] = Before(stage)

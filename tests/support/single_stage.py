@@ -32,6 +32,11 @@ class Before:
         indexes = {role: path for role, path in stage.inputs.items() if role.endswith(".index")}
         self._inputs = {role: path.read_bytes() for role, path in indexes.items()}
         self._outputs = {role: path.read_bytes() for role, path in stage.outputs.items() if role != stage.carry}
+        self._carried = fingerprint(stage.outputs[stage.carry]) if stage.carry else ""
+
+    def is_of(self, previous: Path) -> bool:
+        """Tell whether a previous output holds what it held: the engine knows nothing of another's inputs."""
+        return fingerprint(previous) == self._carried
 
     def stays(self, role: str) -> bool:
         """Tell whether an input holds what it held."""

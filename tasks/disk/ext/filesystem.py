@@ -466,7 +466,10 @@ class _Update:
 
 def _without_lost_found(tree: Tree) -> Tree:
     """Return a tree without the directory that mke2fs makes and e2fsck wants as it is."""
-    return {path: node for path, node in tree.items() if path != "lost+found" or node[1].type != "d"}
+    kept = tree.get("lost+found")
+    return (
+        tree if kept is None or kept[1].type != "d" else {path: node for path, node in tree.items() if node is not kept}
+    )
 
 
 def _name_by_name(path: str) -> str:
