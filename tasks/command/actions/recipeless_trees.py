@@ -37,7 +37,8 @@ def plan(request: Request) -> Plan:
     epoch = recipe.epoch if recipe.epoch is not None else locked.date if locked else session.BEGINNING
     if request.session.invocation.runs:
         _refuse(request, recipe, locked)
-    made = make.plan(recipe, Site(recipe.name, build, lock or build / "packages.lock", epoch))
+    site = Site(recipe.name, build, lock or build / "packages.lock", epoch, within=request.session.top / "build")
+    made = make.plan(recipe, site)
     return made._replace(stages=made.needed())  # a recipe's disk is not asked for
 
 
