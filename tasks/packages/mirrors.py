@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from bootsmith.tasks.errors import StageError
+from bootsmith.tasks.errors import StageError, ToolMissing
 
 MAIN: Final = "main"
 UPDATES: Final = "updates"
@@ -67,6 +67,14 @@ def find(
     for number, uri in enumerate(extras, 1):
         uris[extra(number)] = (uri,)
     return Mirrors(uris, reach(_apt_settings() if settings is None else settings, own_mirror=own is None))
+
+
+def host_settings() -> Mapping[str, str]:
+    """Return what apt's settings say of reaching any server; nothing on a host that has no apt."""
+    try:
+        return reach(_apt_settings(), own_mirror=False)
+    except ToolMissing:
+        return {}
 
 
 def extra(number: int) -> str:

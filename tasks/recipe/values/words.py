@@ -52,6 +52,11 @@ SUITE = Str("STR", "[A-Za-z][A-Za-z0-9._/-]*", "a suite", "write its code name, 
 COMPONENT = Str("STR", "[A-Za-z][A-Za-z0-9._/-]*", "a component", "write one like main or contrib")
 PACKAGE = Str("PACKAGE", "[a-z0-9][a-z0-9+.-]+", "a package's name", "use lower-case letters, digits and + - .")
 URL = Str("URL", r"(?:https?|file)://[^\s\[\]]+", "a URL", "write one beginning https://, http:// or file://")
+FILE_URL = Str(
+    "URL", r"(?:https?://[^\s/@\[\]]+|file://)/[^\s]{1,2000}", "a file's URL",
+    "write one beginning https://, http:// or file://, without a password in it",
+)  # fmt: skip
+SHA256 = Str("SHA256", "[0-9a-f]{64}", "a SHA-256", "write its 64 digits, as sha256sum prints them")
 HOST = Str("NAME", _HOST, "a host name", "use letters, digits and -, at most 64 of them, dots between the parts")
 USER = Str("NAME", "[a-z_][a-z0-9_-]{0,31}", "a user's name", "use lower-case letters, digits, _ and -, at most 32")
 GROUP = Str("NAME", "[a-z_][a-z0-9_-]{0,31}", "a group's name", "use lower-case letters, digits, _ and -, at most 32")

@@ -103,6 +103,7 @@ CODE = {
     "packages.sbom": f"packages.lockfile cache.files.temporary tree.installed_packages tools.os_release {MERGED}",
     "packages.bootstrap": f"packages.debs packages.lockfile cache.files.temporary tree.scratch tools.capacity "
     f"tree.installed_identities {FOREIGN}",
+    "packages.web_file": "",
     "packages.lock_parts": "packages.lockfile cache.files.temporary",
     "packages.package_layer": f"packages.debs packages.lockfile cache.files.temporary "
     f"tree.installed_identities {INSIDE}",
