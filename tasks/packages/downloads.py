@@ -45,7 +45,8 @@ def supply(
 ) -> dict[str, Path]:
     """Bring the packages into the store that a stage with these hints asks for; return where each is, by SHA-256."""
     own = str(hints["mirror"]) if hints["mirror"] else None
-    return fetch(files, store, lambda: mirrors.find(own, cast("list[str]", hints["extras"])), say)
+    extras, ubuntu = cast("list[str]", hints["extras"]), bool(hints.get("ubuntu"))
+    return fetch(files, store, lambda: mirrors.find(own, extras, ubuntu=ubuntu), say)
 
 
 def fetch(

@@ -21,7 +21,7 @@ from bootsmith.tasks.packages.apt import Apt, Repository
 from bootsmith.tasks.packages.mirrors import SECURITY, SUITES, UPDATES, Mirrors, extra, roles
 from bootsmith.tasks.packages.request import mistake
 from bootsmith.tasks.recipe.model.files import PackageFile
-from bootsmith.tasks.recipe.model.source import Debian
+from bootsmith.tasks.recipe.model.source import Debian, Ubuntu
 from bootsmith.tasks.recipe.values.files import packaged
 from bootsmith.tasks.tools import host
 
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from bootsmith.tasks.recipe.model import source as model
     from bootsmith.tasks.recipe.model.recipe import Recipe
 
+UBUNTU_KEYS: Final = Path("/usr/share/keyrings/ubuntu-archive-keyring.gpg")
+UBUNTU_SUITES: Final = ("focal", "jammy", "noble", "plucky", "questing")
 _ARCHIVED: Final = ("stretch", "buster", "bullseye")  # signed by keys that leave the keyring when they expire
 _OFFLINE: Final = (
     "Could not resolve", "Temporary failure resolving", "Could not connect", "Cannot initiate the connection",
@@ -147,6 +149,13 @@ def _noted(file: Path) -> list[Repository]:
 def _keyrings(release: Release) -> list[Path]:
     if release.source and release.source.keyring:
         return [release.source.keyring]
+    if isinstance(release.source, Ubuntu):
+        if not UBUNTU_KEYS.is_file():
+            raise StageError(
+                f"the keys that Ubuntu signs its releases with are not on this host: there is no {UBUNTU_KEYS}",
+                "Install ubuntu-archive-keyring (ubuntu-keyring), or let source.ubuntu.keyring name a file of them.",
+            )
+        return [UBUNTU_KEYS]
     try:
         keyring = host.find("debian-archive-keyring")
     except ToolMissing as error:
@@ -207,24 +216,25 @@ def _try_next(wanted: Mapping[str, list[str]], absent: Repository) -> bool:
 def _refuse_update(
     recipe: Recipe, release: Release, repositories: Sequence[Repository], absent: Repository | None, said: str
 ) -> NoReturn:
-    suite = release.suite
-    key = "source.debian.suite" if release.source else "suite"
+    suite, kind = release.suite, "ubuntu" if isinstance(release.source, Ubuntu) else "debian"
+    key = f"source.{kind}.suite" if release.source else "suite"
     main = repositories[0].uri
     reasons = "\n".join(dict.fromkeys(line for line in said.splitlines() if line.startswith(("E:", "W:", "Err:"))))
     if any(sign in said for sign in _OFFLINE):
         raise StageError(
             f"the package lists of {suite} cannot be fetched: {main} cannot be reached\n{reasons}",
-            "Check the network and the proxy settings, or let source.debian.mirror name another mirror.",
+            f"Check the network and the proxy settings, or let source.{kind}.mirror name another mirror.",
         )
     if absent and absent.role == SECURITY:
         raise StageError(
             f"no security archive of {suite} was found, neither in this host's apt sources nor at {absent.uri}",
-            "Set source.debian.security to false to build without security updates.",
+            f"Set source.{kind}.security to false to build without security updates.",
         )
     if absent and absent.role == repositories[0].role:
         from bootsmith.tasks.recipe.text.problems import suggest
 
-        raise mistake(recipe, suite, key, f"{main} has no suite {suite}; {suggest(suite, SUITES)}")
+        known = SUITES if kind == "debian" else UBUNTU_SUITES
+        raise mistake(recipe, suite, key, f"{main} has no suite {suite}; {suggest(suite, known)}")
     if any(sign in said for sign in _EXPIRED):
         raise StageError(
             f"the package lists of {suite} at {main} are out of date\n{reasons}",
@@ -233,7 +243,7 @@ def _refuse_update(
     if any(sign in said for sign in _NO_KEY):
         raise StageError(
             f"the package lists of {suite} are not signed by a key in the keyring\n{reasons}",
-            "Install a newer debian-archive-keyring, or let source.debian.keyring name a file that has the key.",
+            f"Install a newer {kind}-archive-keyring, or let source.{kind}.keyring name a file that has the key.",
         )
     raise StageError(f"the package lists of {suite} cannot be read\n{reasons or said}", "Try again, or another mirror.")
 

@@ -47,22 +47,25 @@ def find(
     extras: Sequence[str] = (),
     etc: Path = Path("/etc/apt"),
     settings: Mapping[str, str] | None = None,
+    *,
+    ubuntu: bool = False,
 ) -> Mirrors:
     """Return the mirrors for a recipe's packages. Raises StageError where neither recipe nor host names one.
 
     `own` is the recipe's mirror, `extras` the URIs of its further repositories. `settings` are apt's of this host,
-    asked of apt-config when they are not given.
+    asked of apt-config when they are not given. Mirrors of `ubuntu` have its security updates, too.
     """
     sources = tuple(host_sources(etc))
-    main = (own,) if own else tuple(archives(sources))
+    main = (own,) if own else tuple(ubuntu_archives(sources) if ubuntu else archives(sources))
     if not main:
+        name = "Ubuntu" if ubuntu else "Debian"
         raise StageError(
-            f"no mirror of Debian is known: the apt sources of this host ({etc}) name none",
-            "Set source.debian.mirror to the URL of one.",
+            f"no mirror of {name} is known: the apt sources of this host ({etc}) name none",
+            f"Set source.{name.lower()}.mirror to the URL of one.",
         )
     siblings = tuple(uri.rstrip("/") + "-security" for uri in main[:1])
     known = tuple(securities(sources))
-    security = siblings + known if own else known or siblings
+    security = main if ubuntu else siblings + known if own else known or siblings
     uris = {MAIN: main, UPDATES: main, SECURITY: tuple(dict.fromkeys(security))}
     for number, uri in enumerate(extras, 1):
         uris[extra(number)] = (uri,)
@@ -106,6 +109,12 @@ def archives(sources: Sequence[Source]) -> list[str]:
         and MAIN in source.components
         and (source.uri in updated or "debian" in urlsplit(source.uri).path.split("/"))
     ]
+    return list(dict.fromkeys(found))
+
+
+def ubuntu_archives(sources: Sequence[Source]) -> list[str]:
+    """Return the URIs among a host's sources that are mirrors of Ubuntu's archive, by their path."""
+    found = [each.uri for each in sources if MAIN in each.components and "ubuntu" in urlsplit(each.uri).path.split("/")]
     return list(dict.fromkeys(found))
 
 

@@ -108,7 +108,7 @@ def _renew(
         return told
 
     try:
-        found = mirrors.find(*request.mirrors(recipe))
+        found = mirrors.find(*request.mirrors(recipe), ubuntu=request.of_ubuntu(recipe))
         with _lists_folder(store) as folder:
             if old is not None and only:
                 new = resolution.resolve_packages(recipe, old, only, found, folder, say, control)

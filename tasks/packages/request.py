@@ -12,7 +12,7 @@ from bootsmith.tasks.errors import RecipeError
 from bootsmith.tasks.packages import kernel_package
 from bootsmith.tasks.packages.loader_packages import packages
 from bootsmith.tasks.recipe.model.layers import Packages
-from bootsmith.tasks.recipe.model.source import Debian
+from bootsmith.tasks.recipe.model.source import Debian, Ubuntu
 from bootsmith.tasks.recipe.values.files import packaged
 
 if TYPE_CHECKING:
@@ -48,6 +48,8 @@ def request(recipe: Recipe) -> dict[str, str]:
         "recommends": _yes(debian.recommends),
         "security": _yes(debian.security),
     }
+    if of_ubuntu(recipe):
+        found["distribution"] = "ubuntu"
     for number, layer in enumerate(layers(recipe), 1):
         found[f"layer{number}"] = " ".join(
             [
@@ -112,7 +114,12 @@ def mirrors(recipe: Recipe) -> tuple[str | None, list[str]]:
 def hints(recipe: Recipe) -> dict[str, Json]:
     """Return the hints of a stage that fetches packages."""
     own, extras = mirrors(recipe)
-    return {"mirror": own, "extras": extras}
+    return {"mirror": own, "extras": extras, "ubuntu": of_ubuntu(recipe)}
+
+
+def of_ubuntu(recipe: Recipe) -> bool:
+    """Tell whether a recipe's packages are Ubuntu's."""
+    return isinstance(recipe.source, Ubuntu)
 
 
 def mistake(recipe: Recipe, word: str, key: str, what: str) -> RecipeError:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.support.recipe_folder import SOURCE, RecipeFolder, each_of
 
-KINDS = "debian, directory, tar, oci, container, erofs, squashfs, disk, recipe, none"
+KINDS = "debian, ubuntu, directory, tar, oci, container, erofs, squashfs, disk, recipe, none"
 NO_TREE_PATH = "begin it with /, and leave out //, /., /.. and a last /"
 BAD = [
     # -- YAML itself

@@ -8,7 +8,7 @@ from bootsmith.tasks.build.secret import Secret
 from bootsmith.tasks.recipe.checks import boot, build, disk, kernel, machine, media, others, outputs, system
 from bootsmith.tasks.recipe.model.layers import Files, LayerSpec, Packages, Run, Script
 from bootsmith.tasks.recipe.model.recipe import Recipe
-from bootsmith.tasks.recipe.model.source import Debian
+from bootsmith.tasks.recipe.model.source import Debian, Ubuntu
 from bootsmith.tasks.recipe.text.nodes import Place, Text
 from bootsmith.tasks.recipe.text.problems import Finding, KeyPath, Problems, Wrong, suggest
 from bootsmith.tasks.recipe.values import words
@@ -45,9 +45,12 @@ def _packages(recipe: Recipe) -> Iterable[Finding]:
     source = recipe.source
     if not isinstance(source, Debian):
         return
+    kind = "ubuntu" if isinstance(source, Ubuntu) else "debian"
+    if kind == "ubuntu" and recipe.arch != "amd64":
+        yield ("source",), f"Ubuntu is built for amd64, and no more for {recipe.arch}; write arch: amd64"
     for name in source.packages:
         if name in source.exclude:
-            yield ("source", "debian", "exclude"), f"{name} is also in packages; remove it from one of them"
+            yield ("source", kind, "exclude"), f"{name} is also in packages; remove it from one of them"
 
 
 def _layers(recipe: Recipe) -> Iterable[Finding]:

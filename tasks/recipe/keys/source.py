@@ -43,6 +43,7 @@ _DEBIAN = Section(
     model.Debian,
 )
 
+_UBUNTU = Section(_DEBIAN.keys, model.Ubuntu)
 _DIRECTORY_TREE = Section(
     {
         "path": Key(FilePath("directory"), "the folder", required=True),
@@ -114,6 +115,7 @@ _OTHER = Section(
 SOURCE = Choose(
     {
         "debian": Kind(_DEBIAN, "a tree installed from Debian's packages", model.Debian),
+        "ubuntu": Kind(_UBUNTU, "a tree installed from Ubuntu's packages, as Debian's is", model.Ubuntu),
         "directory": Kind(_DIRECTORY_TREE, "a tree that is there already, modes as they are", model.Directory),
         "tar": Kind(
             _TAR_TREE,

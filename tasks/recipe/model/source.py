@@ -36,6 +36,11 @@ class Debian:
 
 
 @dataclass(frozen=True, slots=True)
+class Ubuntu(Debian):
+    """`source: ubuntu`: the same of Ubuntu's packages, from its own archive, whose security updates are in it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Directory:
     """`source: directory`: a tree that is there already; `owner` "root" makes everything root's.
 
