@@ -7,4 +7,6 @@ FOLDER = "usr/lib/systemd/boot/efi"
 
 def packages(suite: str) -> tuple[str, ...]:
     """Return the packages that bring the loader's files into a tree."""
-    return () if suite in ("buster", "bullseye") else ("systemd-boot-efi",)  # there it is part of systemd
+    return (
+        () if suite in ("buster", "bullseye", "focal", "jammy") else ("systemd-boot-efi",)
+    )  # there it is part of systemd

@@ -235,7 +235,8 @@ class Session:
             self._epochs[other.file] = _epoch(other, lock)
         plan = self._plan(recipe, self._epochs)
         at_home = all(each.parent == file.parent for each in recipe.files)  # else a new file here could be the parent
-        if file not in self._awaits and not wrong and at_home and not recipe.volatile:
+        varies = recipe.volatile or inputs.are_spread(recipe, self.top / "build")
+        if file not in self._awaits and not wrong and at_home and not varies:
             self._remembered(file).remember(plan, recipe.files, locked, self._began)
         return plan
 
@@ -254,7 +255,7 @@ class Session:
 
         site = Site(recipe.name, build, recipe.file.with_suffix(".lock"), epochs.get(recipe.file, BEGINNING))
         others = {file: self._site(other, site.other(other.name), epochs) for file, other in recipe.others.items()}
-        return site._replace(others=others)
+        return site._replace(others=others, within=self.top / "build")
 
     def plan_elsewhere(self, plan: plans.Plan, build: Path) -> plans.Plan:
         """Return the plan of the same recipe in another build directory, none of its stages kept in the store."""

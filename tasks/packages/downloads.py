@@ -46,7 +46,7 @@ def supply(
     """Bring the packages into the store that a stage with these hints asks for; return where each is, by SHA-256."""
     own = str(hints["mirror"]) if hints["mirror"] else None
     extras, key = cast("list[str]", hints["extras"]), str(hints["key"])
-    return fetch(files, store, lambda: mirrors.find(own, extras, key=key), say)
+    return fetch(files, store, lambda: mirrors.find(own, extras, key=key, distribution=str(hints["distribution"])), say)
 
 
 def fetch(

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 
 from bootsmith.tasks.recipe import tree_packages
 from bootsmith.tasks.recipe.model.layers import Files, Links, Overlay, Run, Script
-from bootsmith.tasks.recipe.model.source import Debian
+from bootsmith.tasks.recipe.model.source import Debian, Ubuntu
 from bootsmith.tasks.tree.installed_kernel import PATTERNS
 
 if TYPE_CHECKING:
@@ -25,6 +25,7 @@ DEBIAN: Final[Mapping[str, str]] = {"amd64": "linux-image-amd64", "i386": "linux
 SMALLER: Final[Mapping[str, str]] = {"amd64": "linux-image-cloud-amd64"}
 """Its kernel for virtual machines only."""
 UBUNTU: Final = "linux-image-generic"
+"""Ubuntu's kernel for any machine."""
 MAKERS: Final = ("initramfs-tools",)
 """What comes with a kernel that is added to a tree, for an initrd to be made there."""
 FACT: Final = "kernel"
@@ -35,7 +36,7 @@ _BY_OTHERS: Final = re.compile(r"(?!.*(headers|-dev|-doc|-dbg|-libc|-source|-too
 
 def name(recipe: Recipe) -> str:
     """Return what the kernel of a recipe's distribution is called."""
-    return of("debian", recipe.arch)
+    return of("ubuntu" if isinstance(recipe.source, Ubuntu) else "debian", recipe.arch)
 
 
 def of(distribution: str, arch: str) -> str:
@@ -65,10 +66,13 @@ def missing(recipe: Recipe, lock: LockFile) -> str | None:
         return None
     if is_among(lock.of_tree) or any(map(_may_bring, recipe.layers)):
         return None
-    smaller = f" (or {SMALLER[recipe.arch]}, for virtual machines only)" if recipe.arch in SMALLER else ""
+    ubuntu = isinstance(recipe.source, Ubuntu)
+    small = "linux-image-virtual" if ubuntu else SMALLER.get(recipe.arch, "")
+    smaller = f" (or {small}, for virtual machines only)" if small else ""
     what = f"none of the {len(lock.packages)} packages brings a kernel, and no layer does"
     without = "; where nothing is to boot, as in a container, write none" if recipe.keeps_trees else ""
-    return f"{what}; write install, or add {name(recipe)}{smaller} to source.debian.packages{without}"
+    packages = f"source.{'ubuntu' if ubuntu else 'debian'}.packages"
+    return f"{what}; write install, or add {name(recipe)}{smaller} to {packages}{without}"
 
 
 def _may_bring(layer: LayerSpec) -> bool:

@@ -19,7 +19,7 @@ from bootsmith.cache.files.lock import FileLock
 from bootsmith.tasks.errors import StageError, ToolMissing
 from bootsmith.tasks.packages.apt import Apt, Repository
 from bootsmith.tasks.packages.mirrors import SECURITY, SUITES, UPDATES, Mirrors, extra, roles
-from bootsmith.tasks.packages.request import mistake
+from bootsmith.tasks.packages.request import distribution, mistake, section
 from bootsmith.tasks.recipe.model.files import PackageFile
 from bootsmith.tasks.recipe.model.source import Debian
 from bootsmith.tasks.recipe.values.files import packaged
@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from bootsmith.tasks.recipe.model import source as model
     from bootsmith.tasks.recipe.model.recipe import Recipe
 
+UBUNTU_KEYS: Final = Path("/usr/share/keyrings/ubuntu-archive-keyring.gpg")
+UBUNTU_SUITES: Final = ("focal", "jammy", "noble", "plucky", "questing")
 _ARCHIVED: Final = ("stretch", "buster", "bullseye")  # signed by keys that leave the keyring when they expire
 _OFFLINE: Final = (
     "Could not resolve", "Temporary failure resolving", "Could not connect", "Cannot initiate the connection",
@@ -77,7 +79,7 @@ def releases(recipe: Recipe) -> list[Release]:
     for file in packaged(recipe):
         files.setdefault((str(file.suite), str(file.arch)), []).append(file)
     return [
-        Release(suite, arch, source, tuple(found), security)
+        Release(suite, arch, source, tuple(found), security, section(recipe), distribution(recipe))
         if (suite, arch) == tree
         else Release(suite, arch, None, tuple(found), security and any(file.security for file in found))
         for (suite, arch), found in files.items()
@@ -150,12 +152,13 @@ def _noted(file: Path) -> list[Repository]:
 def _keyrings(release: Release) -> list[Path]:
     if release.source and release.source.keyring:
         return [release.source.keyring]
-    if release.distribution != "debian":
-        whose = release.distribution.capitalize()
-        raise StageError(
-            f"the keys that {whose} signs its releases with are not known here",
-            f"Let {release.key}.keyring name a file of them: {whose}'s package {release.distribution}-keyring has it.",
-        )
+    if release.distribution == "ubuntu":
+        if not UBUNTU_KEYS.is_file():
+            raise StageError(
+                f"the keys that Ubuntu signs its releases with are not on this host: there is no {UBUNTU_KEYS}",
+                f"Install ubuntu-archive-keyring (ubuntu-keyring), or let {release.key}.keyring name a file of them.",
+            )
+        return [UBUNTU_KEYS]
     try:
         keyring = host.find("debian-archive-keyring")
     except ToolMissing as error:
@@ -233,7 +236,8 @@ def _refuse_update(
     if absent and absent.role == repositories[0].role:
         from bootsmith.tasks.recipe.text.problems import suggest
 
-        raise mistake(recipe, suite, key, f"{main} has no suite {suite}; {suggest(suite, SUITES)}")
+        known = SUITES if release.distribution == "debian" else UBUNTU_SUITES
+        raise mistake(recipe, suite, key, f"{main} has no suite {suite}; {suggest(suite, known)}")
     if any(sign in said for sign in _EXPIRED):
         raise StageError(
             f"the package lists of {suite} at {main} are out of date\n{reasons}",
@@ -242,7 +246,8 @@ def _refuse_update(
     if any(sign in said for sign in _NO_KEY):
         raise StageError(
             f"the package lists of {suite} are not signed by a key in the keyring\n{reasons}",
-            f"Install a newer debian-archive-keyring, or let {release.key}.keyring name a file that has the key.",
+            f"Install a newer {release.distribution}-archive-keyring, "
+            f"or let {release.key}.keyring name a file that has the key.",
         )
     raise StageError(f"the package lists of {suite} cannot be read\n{reasons or said}", "Try again, or another mirror.")
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
-from bootsmith.tasks.errors import StageError
+from bootsmith.tasks.errors import StageError, ToolMissing
 
 MAIN: Final = "main"
 UPDATES: Final = "updates"
@@ -53,25 +53,35 @@ def find(
 ) -> Mirrors:
     """Return the mirrors for a recipe's packages. Raises StageError where neither recipe nor host names one.
 
-    `own` is the recipe's mirror, named in the section `key`, `extras` the URIs of its further repositories. `settings`
-    are apt's of this host, asked of apt-config when they are not given.
+    `own` is the recipe's mirror, named in the section `key`, `extras` the URIs of its further repositories; of which
+    `distribution` they are, fetching is not always told: "". `settings` are apt's of this host, asked of apt-config
+    when they are not given.
     """
     sources = tuple(host_sources(etc))
-    main = (own,) if own else tuple(archives(sources)) if distribution == "debian" else ()
+    named = _ARCHIVES.values() if not distribution else filter(None, [_ARCHIVES.get(distribution)])
+    main = (own,) if own else tuple(uri for archives_of in named for uri in archives_of(sources))
     if not main:
         raise StageError(
-            f"no mirror of {distribution.capitalize()} is known: the apt sources of this host ({etc}) name none",
+            f"no mirror of {distribution.capitalize() or 'its distribution'} is known: the apt sources of this host ({etc}) name none",
             f"Set {key}.mirror to the URL of one.",
         )
     siblings = tuple(uri.rstrip("/") + "-security" for uri in main[:1])
     known = tuple(securities(sources))
     security = siblings + known if own else known or siblings
-    if key != "source.debian":  # whose tree it is, fetching is not told; an Ubuntu has security updates on any mirror
+    if distribution != "debian":  # an Ubuntu has security updates on any mirror
         security = main if distribution == "ubuntu" else (*security, *main)
     uris = {MAIN: main, UPDATES: main, SECURITY: tuple(dict.fromkeys(security))}
     for number, uri in enumerate(extras, 1):
         uris[extra(number)] = (uri,)
     return Mirrors(uris, reach(apt_settings() if settings is None else settings, own_mirror=own is None))
+
+
+def host_settings() -> Mapping[str, str]:
+    """Return what apt's settings say of reaching any server; nothing on a host that has no apt."""
+    try:
+        return reach(apt_settings(), own_mirror=False)
+    except ToolMissing:
+        return {}
 
 
 def extra(number: int) -> str:
@@ -104,6 +114,18 @@ def archives(sources: Sequence[Source]) -> list[str]:
         and (source.uri in updated or "debian" in urlsplit(source.uri).path.split("/"))
     ]
     return list(dict.fromkeys(found))
+
+
+def ubuntu_archives(sources: Sequence[Source]) -> list[str]:
+    """Return the URIs among a host's sources that are mirrors of Ubuntu's archive, by their path."""
+    found = [each.uri for each in sources if MAIN in each.components and "ubuntu" in urlsplit(each.uri).path.split("/")]
+    return list(dict.fromkeys(found))
+
+
+_ARCHIVES: Final[Mapping[str, Callable[[Sequence[Source]], list[str]]]] = {
+    "debian": archives,
+    "ubuntu": ubuntu_archives,
+}
 
 
 def securities(sources: Sequence[Source]) -> list[str]:

@@ -241,7 +241,7 @@ def _renew(
     Of `only` some packages, no others.
     """
     try:
-        found = Mirrors({}) if isinstance(recipe.source, Arch | Fedora) else mirrors.find(*request.mirrors(recipe))
+        found = _mirrors(recipe)
         control = _control(store, found, say)
         with _lists_folder(store) as folder:
             if isinstance(recipe.source, Arch | Fedora):
@@ -284,6 +284,13 @@ def _of_others(  # noqa: PLR0917  as _renew
     of_files = resolution.resolve(recipe, found, folder, say)
     _check_there(recipe, of_files, store, found)
     return dataclasses.replace(tree, date=max(tree.date, of_files.date), files=of_files.files)
+
+
+def _mirrors(recipe: Recipe) -> Mirrors:
+    if isinstance(recipe.source, Arch | Fedora):
+        return Mirrors({})
+    section, distribution = request.section(recipe), request.distribution(recipe)
+    return mirrors.find(*request.mirrors(recipe), key=section, distribution=distribution)
 
 
 def _control(store: Store, found: Mirrors, say: Callable[[str], None]) -> Callable[[Package], bytes]:

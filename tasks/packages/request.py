@@ -13,7 +13,7 @@ from bootsmith.tasks.packages import kernel_package, tree_lock
 from bootsmith.tasks.packages.loader_packages import packages
 from bootsmith.tasks.recipe import tree_packages
 from bootsmith.tasks.recipe.model.layers import Packages
-from bootsmith.tasks.recipe.model.source import Arch, Debian, Fedora
+from bootsmith.tasks.recipe.model.source import Arch, Debian, Fedora, Ubuntu
 from bootsmith.tasks.recipe.values.files import packaged
 
 if TYPE_CHECKING:
@@ -58,6 +58,8 @@ def request(recipe: Recipe) -> dict[str, str]:
         "recommends": _yes(debian.recommends),
         "security": _yes(debian.security),
     }
+    if isinstance(debian, Ubuntu):
+        found["distribution"] = distribution(recipe)
     found |= {f"layer{number}": _layer(layer) for number, layer in enumerate(layers(recipe), 1)}
     return found | _repositories(debian.repositories) | of_files
 
@@ -173,13 +175,25 @@ def mirrors(recipe: Recipe) -> tuple[str | None, list[str]]:
 def hints(recipe: Recipe) -> dict[str, Json]:
     """Return the hints of a stage that fetches packages."""
     own, extras = mirrors(recipe)
-    return {"mirror": own, "extras": extras, "key": "source.debian"}
+    where = {"key": section(recipe), "distribution": distribution(recipe)}
+    return {"mirror": own, "extras": extras, **where}
 
 
 def hints_on_tree(recipe: Recipe) -> dict[str, Json]:
     """Return the hints of a stage that fetches packages for the top of a tree that says itself what it has."""
     archive = recipe.archive
-    return {"mirror": archive.mirror, "extras": [each.uri for each in archive.repositories], "key": ARCHIVE}
+    extras: list[Json] = [each.uri for each in archive.repositories]
+    return {"mirror": archive.mirror, "extras": extras, "key": ARCHIVE, "distribution": ""}
+
+
+def distribution(recipe: Recipe) -> str:
+    """Return whose packages a tree is installed from, or files are taken out of."""
+    return "ubuntu" if isinstance(recipe.source, Ubuntu) else "debian"
+
+
+def section(recipe: Recipe) -> str:
+    """Return where a recipe says from where these come."""
+    return f"source.{distribution(recipe)}"
 
 
 def mistake(recipe: Recipe, word: str, key: str, what: str) -> RecipeError:

@@ -54,11 +54,14 @@ class Client:
             return False
 
     @contextlib.contextmanager
-    def open(self, url: str, method: str = "GET") -> Iterator[urllib3.BaseHTTPResponse]:
-        """Yield the answer for a URL, redirections followed. Raises MissingError, OSError."""
+    def open(self, url: str, method: str = "GET", start: int = 0) -> Iterator[urllib3.BaseHTTPResponse]:
+        """Yield the answer for a URL, redirections followed. Raises MissingError, OSError.
+
+        Asked for is the file from the byte `start` on: with status 206 that is what comes, with 200 all of it.
+        """
         for _ in range(_REDIRECTS):
             try:
-                answer = self._ask(url, method)
+                answer = self._ask(url, method, start)
                 try:
                     if elsewhere := answer.get_redirect_location():
                         answer.read(_TALK)
@@ -67,7 +70,11 @@ class Client:
                     if answer.status in (404, 410):
                         answer.read(_TALK)
                         raise MissingError(f"{url} does not exist")
-                    if answer.status != 200:
+                    if start and answer.status == 416:  # nothing is behind what there is
+                        answer.read(_TALK)
+                        start = 0
+                        continue
+                    if answer.status != 200 and not (start and _begins_at(answer, start)):
                         raise OSError(f"the server answered {answer.status} {answer.reason}")
                     yield answer
                 finally:
@@ -80,11 +87,14 @@ class Client:
             return
         raise OSError(f"{url} redirects without end")
 
-    def _ask(self, url: str, method: str) -> urllib3.BaseHTTPResponse:
+    def _ask(self, url: str, method: str, start: int) -> urllib3.BaseHTTPResponse:
         parts = urlsplit(url)
         plain = parts._replace(netloc=parts.netloc.rpartition("@")[2]).geturl()
         return self._pool(parts, url).request(
-            method, plain, headers={"User-Agent": "bootsmith"} | _credentials("Authorization", parts),
+            method, plain,
+            headers={"User-Agent": "bootsmith"}
+            | _credentials("Authorization", parts)
+            | ({"Range": f"bytes={start}-"} if start else {}),
             timeout=TIMEOUT, retries=_AGAIN, redirect=False, preload_content=False, decode_content=False,
         )  # fmt: skip
 
@@ -105,6 +115,11 @@ class Client:
             through._replace(netloc=through.netloc.rpartition("@")[2]).geturl(),
             proxy_headers=_credentials("Proxy-Authorization", through), maxsize=_KEPT, ssl_context=trust,
         )  # fmt: skip
+
+
+def _begins_at(answer: urllib3.BaseHTTPResponse, start: int) -> bool:
+    """Tell whether an answer is the rest of a file, from that byte on."""
+    return answer.status == 206 and str(answer.headers.get("Content-Range", "")).startswith(f"bytes {start}-")
 
 
 def _joined(url: str, elsewhere: str) -> str:

@@ -105,10 +105,18 @@ def check(named: Mapping[str, Path], build: Path, recipe: Path) -> None:
         if _holds(folder, real):
             kind = "image" if key.endswith(".backing") else "file"
             problems.append(f"{key}: {path.name} is made by this very recipe; name another {kind}")
-        elif _holds(real, folder):
+        elif _holds(real, folder) and not key.endswith("source.context"):  # whose stage leaves builds out
             problems.append(f"{key}: {path.name} holds the folder where this very recipe is built; name another folder")
     if problems:
         raise RecipeError([f"{recipe.name}: {each}" for each in problems])
+
+
+def are_spread(recipe: Recipe, builds: Path) -> bool:
+    """Tell whether a folder that a recipe takes files of holds the builds: what is in it is looked up at planning."""
+    from bootsmith.tasks.planning import spread
+    from bootsmith.tasks.recipe.model.source import Container
+
+    return isinstance(recipe.source, Container) and spread.holds(recipe.source.folder, builds)
 
 
 def makers(stage: Stage, others: Iterable[Plan]) -> list[Path]:

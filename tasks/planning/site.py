@@ -25,7 +25,8 @@ class Layer:
 class Site(NamedTuple):
     """The paths of one build. `build` is `build/NAME`, absolute; `lock` the recipe's lock file; `epoch` in seconds.
 
-    `others` is where the recipes have what this one takes of them, by their files.
+    `others` is where the recipes have what this one takes of them, by their files; `within` is the folder that all
+    builds of the project are in, where it is not the one above.
     """
 
     name: str
@@ -33,6 +34,12 @@ class Site(NamedTuple):
     lock: Path
     epoch: int
     others: Mapping[Path, Site] = MappingProxyType({})
+    within: Path | None = None
+
+    @property
+    def builds(self) -> Path:
+        """The folder that all builds of the project are in."""
+        return self.within or self.build.parent
 
     @classmethod
     def of(cls, plan: Plan) -> Self:

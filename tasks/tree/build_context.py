@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -22,26 +22,72 @@ from bootsmith.tasks.tree.layer import LayerWriter
 
 IGNORE_FILES: Final = (".containerignore", ".dockerignore")
 """What names files that are left out; the first that is there counts."""
+FOLDER: Final = "context"
+"""The role of the folder."""
+INSIDE: Final = "context/"
+"""Before the path of what is in it: the role of that, where the folder holds the builds, which are left out."""
 _LARGEST: Final = 1 << 20
 
 
 @dataclass(frozen=True)
 class BuildContextParams(Params):
-    """When all of it was made."""
+    """When all of it was made; of a folder that is told name by name, the modes of files and folders, and links."""
 
     epoch: int
+    modes: Mapping[str, int]
+    links: Mapping[str, str]
 
 
 def run(ctx: Context) -> None:
     """Pack the folder."""
-    top = ctx.inputs["context"]
-    if not top.is_dir():
-        raise StageError(f"{shown(top)} is not a folder", "Let source.container.context name one.")
-    ignored = _ignored(top)
-    index = ctx.work / "index"
+    params = BuildContextParams.of(ctx)
+    with LayerWriter(ctx.outputs["tar"], ctx.work / "index", params.epoch) as writer:
+        if FOLDER not in ctx.inputs:
+            _pack_names(ctx, params, writer)
+            return
+        top = ctx.inputs[FOLDER]
+        if not top.is_dir():
+            raise StageError(f"{shown(top)} is not a folder", "Let source.container.context name one.")
+        ignored = _ignored({name: top / name for name in IGNORE_FILES if (top / name).is_file()})
+        _pack(writer, top, "", ignored)
+
+
+def _pack_names(ctx: Context, params: BuildContextParams, writer: LayerWriter) -> None:
+    """Pack what is told by its names, in the order of a folder: what is in one of them stands behind it."""
+    found = {role.removeprefix(INSIDE): path for role, path in ctx.inputs.items()}
+    for name in IGNORE_FILES:
+        if name in params.links:
+            raise StageError(f"{name} is a link", "Write a file in its place: which files it names is to be known.")
+    ignored = _ignored({name: found[name] for name in IGNORE_FILES if name in found})
+    for inside in sorted({*found, *params.modes, *params.links}, key=lambda path: os.fsencode(path).split(b"/")):
+        there, kept = found.get(inside), ignored is None or not ignored(inside)
+        if there is None or inside in params.modes:
+            if kept:
+                _pack_name(writer, inside, there, params)
+            continue
+        if not there.is_dir():
+            raise StageError(f"{shown(there)} is a device", "Remove it, or name it in .containerignore.")
+        if kept:
+            writer.add_directory(inside, stat.S_IMODE(there.stat().st_mode), 0, 0)
+        _pack(writer, there, f"{inside}/", ignored)
+
+
+def _pack_name(writer: LayerWriter, inside: str, file: Path | None, params: BuildContextParams) -> None:
+    """Pack a link, a file, or a folder without what is in it."""
+    if inside in params.links:
+        writer.add_symlink(inside, params.links[inside], 0, 0)
+    elif file is None:
+        writer.add_directory(inside, params.modes[inside], 0, 0)
+    else:
+        writer.add_file(inside, file, params.modes[inside], 0, 0)
+
+
+def _pack(writer: LayerWriter, top: Path, above: str, ignored: Callable[[str], bool] | None) -> None:
+    """Pack what is in a folder, whose own path is `above`."""
     names: dict[tuple[int, int], str] = {}
-    with host_files.steady(top), LayerWriter(ctx.outputs["tar"], index, BuildContextParams.of(ctx).epoch) as writer:
-        for path, file, status in host_files.below(top):
+    with host_files.steady(top):
+        for inside, file, status in host_files.below(top):
+            path = above + inside
             inode, mode = (status.st_dev, status.st_ino), stat.S_IMODE(status.st_mode)
             if ignored is not None and ignored(path):
                 continue
@@ -61,16 +107,16 @@ def run(ctx: Context) -> None:
                 raise StageError(f"{shown(file)} is a device", "Remove it, or name it in .containerignore.")
 
 
-def _ignored(top: Path) -> Callable[[str], bool] | None:
-    for name in IGNORE_FILES:
-        file = top / name
-        if file.is_file():
-            with file.open("rb") as opened:
-                data = opened.read(_LARGEST + 1)
-            if len(data) > _LARGEST:
-                raise StageError(f"{shown(file)} has more than {_LARGEST >> 20} MiB", "Name folders instead of files.")
-            return matcher(data.decode("utf-8", "surrogateescape"), file)
-    return None
+def _ignored(there: Mapping[str, Path]) -> Callable[[str], bool] | None:
+    """Return what tells which paths are left out, of the ignore files that are there."""
+    file = next((there[name] for name in IGNORE_FILES if name in there), None)
+    if file is None:
+        return None
+    with file.open("rb") as opened:
+        data = opened.read(_LARGEST + 1)
+    if len(data) > _LARGEST:
+        raise StageError(f"{shown(file)} has more than {_LARGEST >> 20} MiB", "Name folders instead of files.")
+    return matcher(data.decode("utf-8", "surrogateescape"), file)
 
 
 def matcher(text: str, file: Path) -> Callable[[str], bool]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.support.recipe_folder import SOURCE, RecipeFolder, each_of
 
-KINDS = "debian, arch, fedora, directory, tar, oci, container, erofs, squashfs, disk, recipe, none"
+KINDS = "debian, ubuntu, arch, fedora, directory, tar, oci, container, erofs, squashfs, disk, recipe, none"
 ALPINE = (
     "Alpine's packages are installed by apk, of apk-tools, which Debian does not have and Alpine does; take the tree "
     "of its container or its minirootfs instead: write tar: FILE, or container: for packages on top"

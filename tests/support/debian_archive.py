@@ -14,6 +14,7 @@ import hashlib
 import io
 import lzma
 import tarfile
+from collections.abc import Sequence
 from pathlib import Path
 
 Fields = dict[str, str]
@@ -178,10 +179,10 @@ def pool_name(fields: Fields) -> str:
     return f"pool/main/{name[0]}/{name}/{name}_{version}_{full(fields)['Architecture']}.deb"
 
 
-def index(release_name: str) -> bytes:
+def index(packages: Sequence[Fields]) -> bytes:
     """Return a release's package list. What xz makes of a package may change with it, so packages are not packed."""
     stanzas = []
-    for fields in PACKAGES[release_name]:
+    for fields in packages:
         content = deb(fields, pack="none")
         about = {
             **full(fields),
@@ -193,12 +194,25 @@ def index(release_name: str) -> bytes:
     return "\n".join(stanzas).encode()
 
 
-def release(name: str) -> str:
+def release(facts: Fields, packages: Sequence[Fields], origin: str = "Debian") -> str:
     """Return the text of a release, to be signed."""
-    listed = index(name)
-    facts = {"Origin": "Debian", "Label": "Debian", **RELEASES[name], "Architectures": "amd64", "Components": "main"}
+    listed = index(packages)
+    facts = {"Origin": origin, "Label": origin, **facts, "Architectures": "amd64", "Components": "main"}
     text = "".join(f"{key}: {value}\n" for key, value in facts.items())
     return f"{text}SHA256:\n {hashlib.sha256(listed).hexdigest()} {len(listed)} main/binary-amd64/Packages\n"
+
+
+def write(base: Path, suite: str, packages: Sequence[Fields], text: str, signature: str) -> None:
+    """Write a signed release and its packages into the folder of an archive."""
+    dists = base / "dists" / suite
+    lists = dists / "main/binary-amd64"
+    lists.mkdir(parents=True, exist_ok=True)
+    (lists / "Packages").write_bytes(index(packages))
+    (dists / "InRelease").write_text(f"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\n{text}{signature}")
+    for fields in packages:
+        path = base / pool_name(fields)
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(deb(fields, pack="none"))
 
 
 class Archive:
@@ -216,16 +230,7 @@ class Archive:
 
     def publish(self, base: Path, name: str, suite: str | None = None) -> None:
         """Put a release and its packages where apt looks for them."""
-        dists = base / "dists" / (suite or name)
-        lists = dists / "main/binary-amd64"
-        lists.mkdir(parents=True, exist_ok=True)
-        (lists / "Packages").write_bytes(index(name))
-        text = f"-----BEGIN PGP SIGNED MESSAGE-----\nHash: SHA512\n\n{release(name)}{SIGNATURES[name]}"
-        (dists / "InRelease").write_text(text)
-        for fields in PACKAGES[name]:
-            path = base / pool_name(fields)
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(deb(fields, pack="none"))
+        write(base, suite or name, PACKAGES[name], release(RELEASES[name], PACKAGES[name]), SIGNATURES[name])
 
     def advance(self) -> None:
         """Replace the security archive's state by its next; the version it had is gone."""

@@ -79,3 +79,17 @@ def test_an_image_that_nobody_named_is_told(top: Path) -> None:
     assert "begins with debian:12, and which bytes that is nobody said" in said
     assert "podman save" in said
     assert "Traceback" not in said
+
+
+def test_a_containerfile_at_the_projects_top(top: Path) -> None:
+    """What is built there is no part of what it is built of: it is fresh, until what it takes is edited (A1)."""
+    for file in (top / "app").iterdir():
+        file.rename(top / file.name)
+    (top / ".containerignore").write_text("box.yaml\ndodo.py\n*.o\nbase.tar\nContainerfile\n")
+    source = RECIPE.splitlines()[0].replace("app/", "")
+    (top / "box.yaml").write_text(f"{source}\nsystem: none\nboot: {{kernel: none}}\noutputs: [tar]\n")
+    cache = str(top.parent / "cache")
+    assert {"rootfs/context", "rootfs", "convert/tar"} <= built(doit(top, "image", BOOTSMITH_CACHE=cache))
+    assert not built(doit(top, "image", BOOTSMITH_CACHE=cache))
+    (top / "more").write_text("more")
+    assert built(doit(top, "image", BOOTSMITH_CACHE=cache)) >= {"rootfs/context"}

@@ -38,7 +38,8 @@ def plan(request: Request) -> Plan:
     if request.session.invocation.runs:
         _refuse(request, recipe, locked)
     request.session.note_recipe(build, recipe)
-    made = make.plan(recipe, Site(recipe.name, build, lock or build / "packages.lock", epoch))
+    site = Site(recipe.name, build, lock or build / "packages.lock", epoch, within=request.session.top / "build")
+    made = make.plan(recipe, site)
     return made._replace(stages=made.needed())  # a recipe's disk is not asked for
 
 

@@ -116,7 +116,7 @@ class _Loop:
         """Return the plan as it is now, the files that it is made of, and those that say so. Raises BootsmithError."""
         from bootsmith.tasks.command.progress import Progress
         from bootsmith.tasks.command.session import Session
-        from bootsmith.tasks.planning import inputs
+        from bootsmith.tasks.planning import inputs, spread
 
         asked = self._session.invocation
         looks = Invocation("info", {}, (), asked.variables, (), asked.reserved)
@@ -125,7 +125,8 @@ class _Loop:
         recipe, plan = session.recipe(self._recipe), session.builder(self._recipe).plan
         made = {path for stage in plan.stages for path in stage.outputs.values()}
         read = {path for stage in plan.stages for path in stage.inputs.values()} - made
-        return plan, {*read, *inputs.named(recipe).values(), *inputs.sought(recipe)}, {*recipe.files, plan.lock}
+        named = {path for path in inputs.named(recipe).values() if not spread.holds(path, session.top / "build")}
+        return plan, {*read, *named, *inputs.sought(recipe)}, {*recipe.files, plan.lock}
 
     def tell_changed(self, changed: list[bytes]) -> None:
         """Say what changed, and watch what it is about now: a folder that is new, or what a recipe names now."""

@@ -13,7 +13,7 @@ from bootsmith.tasks.packages.arch import mirror
 from bootsmith.tasks.packages.fedora import bootstrap as fedora
 from bootsmith.tasks.packages.fedora import mirror as fedora_mirror
 from bootsmith.tasks.packages.tree_lock import TreeLockParams
-from bootsmith.tasks.planning import layer_stack
+from bootsmith.tasks.planning import layer_stack, spread
 from bootsmith.tasks.planning.stages import tree_outputs
 from bootsmith.tasks.recipe import tree_packages
 from bootsmith.tasks.recipe.model.source import (
@@ -29,7 +29,7 @@ from bootsmith.tasks.recipe.model.source import (
     Squashfs,
     Tar,
 )
-from bootsmith.tasks.tree import archive, lz4, ownership
+from bootsmith.tasks.tree import archive, build_context, lz4, ownership
 from bootsmith.tasks.tree.build_context import BuildContextParams
 from bootsmith.tasks.tree.container_build import TOOLS as ENGINE
 from bootsmith.tasks.tree.container_build import ContainerBuildParams
@@ -89,13 +89,18 @@ def context(recipe: Recipe, site: Site) -> list[Stage]:
     source = recipe.source
     if not isinstance(source, Container):
         return []
+    files, params = {build_context.FOLDER: source.folder}, BuildContextParams(site.epoch, {}, {})
+    if spread.holds(source.folder, site.builds):
+        found = spread.spread(source.folder, site.builds)
+        files = {f"{build_context.INSIDE}{inside}": path for inside, path in found.paths.items()}
+        params = BuildContextParams(site.epoch, found.modes, found.links)
     return [
         Stage(
             "rootfs/context",
             "bootsmith.tasks.tree.build_context:run",
-            {"context": source.folder},
+            files,
             {"tar": site.build_context},
-            BuildContextParams(site.epoch).to_json(),
+            params.to_json(),
             stored=False,
             doc="what the Containerfile may take files from, but for those that are ignored",
         )

@@ -10,7 +10,7 @@ from bootsmith.tasks.recipe.checks import boot, build, disk, kernel, machine, me
 from bootsmith.tasks.recipe.keys.archive import ARCHIVE
 from bootsmith.tasks.recipe.model.layers import Files, LayerSpec, Packages, Run, Script
 from bootsmith.tasks.recipe.model.recipe import Recipe
-from bootsmith.tasks.recipe.model.source import Arch, Debian, Fedora
+from bootsmith.tasks.recipe.model.source import Arch, Debian, Fedora, Ubuntu
 from bootsmith.tasks.recipe.text.nodes import Place, Text
 from bootsmith.tasks.recipe.text.problems import Finding, KeyPath, Problems, Wrong, suggest
 from bootsmith.tasks.recipe.values import words
@@ -50,9 +50,12 @@ def _packages(recipe: Recipe) -> Iterable[Finding]:
         yield ("arch",), f"{name} has no packages for {recipe.arch}; write amd64, or take another source"
     if not isinstance(source, Debian):
         return
+    kind = "ubuntu" if isinstance(source, Ubuntu) else "debian"
+    if kind == "ubuntu" and recipe.arch != "amd64":
+        yield ("source",), f"Ubuntu is built for amd64, and no more for {recipe.arch}; write arch: amd64"
     for name in source.packages:
         if name in source.exclude:
-            yield ("source", "debian", "exclude"), f"{name} is also in packages; remove it from one of them"
+            yield ("source", kind, "exclude"), f"{name} is also in packages; remove it from one of them"
 
 
 def _archive(recipe: Recipe) -> Iterable[Finding]:

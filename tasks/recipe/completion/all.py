@@ -48,7 +48,7 @@ from bootsmith.tasks.recipe.model.outputs import (
     Vmdk,
 )
 from bootsmith.tasks.recipe.model.recipe import Recipe
-from bootsmith.tasks.recipe.model.source import Debian
+from bootsmith.tasks.recipe.model.source import Debian, Source, Ubuntu
 from bootsmith.tasks.recipe.model.system import System
 from bootsmith.tasks.recipe.values import files
 from bootsmith.tasks.recipe.values.shapes import Chosen
@@ -64,6 +64,13 @@ _IMAGES: Mapping[str, Any] = {
 """What has no key whose default follows from others."""
 
 
+def _hypervisors_word(source: Source) -> str:
+    """Return what hypervisors are told that a guest is."""
+    if isinstance(source, Ubuntu):
+        return "ubuntu"
+    return "debian" if isinstance(source, Debian) else "linux"
+
+
 def complete(
     values: Mapping[str, Any], file: Path, read: tuple[Path, ...], profile: str | None, choices: Sequence[str] = ()
 ) -> Recipe:
@@ -74,7 +81,7 @@ def complete(
     disk = disks.complete(values["disk"], names, seed)
     boot = _boot(values["boot"], disk, trees=all(tree_outputs.is_tree(each.kind) for each in values["outputs"]))
     source = values["source"].value
-    system = "other" if boot.protocol != "linux" else "debian" if isinstance(source, Debian) else "linux"
+    system = "other" if boot.protocol != "linux" else _hypervisors_word(source)
     found = Recipe(
         file=file,
         files=read,

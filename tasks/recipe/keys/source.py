@@ -43,6 +43,7 @@ _DEBIAN = Section(
     model.Debian,
 )
 
+_UBUNTU = Section(_DEBIAN.keys, model.Ubuntu)
 _ARCH = Section(
     {
         "packages": Key(
@@ -154,6 +155,7 @@ _ABSENT = {
 SOURCE = Choose(
     {
         "debian": Kind(_DEBIAN, "a tree installed from Debian's packages", model.Debian),
+        "ubuntu": Kind(_UBUNTU, "a tree installed from Ubuntu's packages, as Debian's is", model.Ubuntu),
         "arch": Kind(_ARCH, "a tree installed from Arch's packages, by pacman", model.Arch),
         "fedora": Kind(_FEDORA, "a tree installed from Fedora's packages, by dnf and rpm", model.Fedora),
         "directory": Kind(_DIRECTORY_TREE, "a tree that is there already, modes as they are", model.Directory),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
@@ -43,4 +44,17 @@ class RecipeOutput:
     output: str
 
 
-File: TypeAlias = Path | PackageFile | BuiltFile | RecipeOutput
+@dataclass(frozen=True, slots=True)
+class WebFile:
+    """The file at a URL whose content has this SHA-256."""
+
+    url: str
+    sha256: str
+
+    @property
+    def name(self) -> str:
+        """What it is called, of signs that any place can have; by its content where the URL says nothing of it."""
+        return re.sub(r"[^A-Za-z0-9._-]", "", self.url.partition("?")[0].rpartition("/")[2]).lstrip(".") or "file"
+
+
+File: TypeAlias = Path | PackageFile | BuiltFile | RecipeOutput | WebFile

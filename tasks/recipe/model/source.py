@@ -36,6 +36,11 @@ class Debian:
 
 
 @dataclass(frozen=True, slots=True)
+class Ubuntu(Debian):
+    """`source: ubuntu`: the same of Ubuntu's packages, from its own archive, whose security updates are in it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Arch:
     """`source: arch`: a tree installed from Arch's packages; `snapshot` is a day, YYYY-MM-DD, of its archive."""
 

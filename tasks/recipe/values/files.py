@@ -11,14 +11,14 @@ from typing import Any, Final, TypeVar
 
 from bootsmith.cache.display import shown
 from bootsmith.tasks.build.stage import Json
-from bootsmith.tasks.recipe.model.files import BuiltFile, PackageFile, RecipeOutput
+from bootsmith.tasks.recipe.model.files import BuiltFile, PackageFile, RecipeOutput, WebFile
 from bootsmith.tasks.recipe.text.nodes import Items, Node, Raw, Table, Text, is_null
 from bootsmith.tasks.recipe.text.problems import KeyPath, Problems, Wrong, suggest
 from bootsmith.tasks.recipe.values import words
 from bootsmith.tasks.recipe.values.scalars import FAILED, Bool, Choice, FilePath, Type
 from bootsmith.tasks.recipe.values.shapes import Key, Section
 
-Taken = TypeVar("Taken", PackageFile, BuiltFile, RecipeOutput)
+Taken = TypeVar("Taken", PackageFile, BuiltFile, RecipeOutput, WebFile)
 SUITES: Final = {"amd64": "trixie", "i386": "bookworm"}
 """Where packages come from that no recipe names a suite for: the newest release in which the architecture is whole."""
 
@@ -63,10 +63,18 @@ OUTPUT = Section(
     },
     RecipeOutput,
 )
+WEB = Section(
+    {
+        "url": Key(words.FILE_URL, "where it is", required=True),
+        "sha256": Key(words.SHA256, "what its content has for a SHA-256", required=True),
+    },
+    WebFile,
+)
 _KINDS: Final[Mapping[str, tuple[Section, type]]] = {
     "package": (PACKAGE, PackageFile),
     "build": (BUILT, BuiltFile),
     "recipe": (OUTPUT, RecipeOutput),
+    "url": (WEB, WebFile),
 }
 """The files that are written as mappings, each by the key that tells it."""
 
@@ -103,7 +111,8 @@ class File(Type):
         problems.add(
             node.place,
             path,
-            "this takes one file; write a PATH, {package:, path:}, {build: NAME}, {recipe:, output:} or {first: [...]}",
+            "this takes one file; write a PATH, {package:, path:}, {build: NAME}, {recipe:, output:}, {url:, sha256:} "
+            "or {first: [...]}",
         )
         return FAILED
 
@@ -170,7 +179,9 @@ def _listed(paths: Sequence[Path]) -> str:
     return ", ".join(shown(Path(os.path.normpath(path))) for path in paths)
 
 
-def _title(file: Path | PackageFile | BuiltFile | RecipeOutput) -> str:
+def _title(file: Path | PackageFile | BuiltFile | RecipeOutput | WebFile) -> str:
+    if isinstance(file, WebFile):
+        return file.url
     if isinstance(file, BuiltFile):
         return f"what the build {file.build} makes"
     if isinstance(file, RecipeOutput):

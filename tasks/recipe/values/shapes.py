@@ -297,7 +297,7 @@ class Choose(Type):
         return FAILED if value is FAILED else Chosen(kind, None if name is FAILED else name, value)
 
     def write(self, value: Any) -> Raw:
-        kind = next(word for word, each in self.kinds.items() if isinstance(value, each.model))
+        kind = next(word for word, each in self.kinds.items() if type(value) is each.model)
         options = self.kinds[kind].options
         raw = options.write(value if isinstance(options, Section) else getattr(value, kind))
         return {"name": value.name, kind: raw} if self._name else {kind: raw}

@@ -58,6 +58,11 @@ DAY = Str("DAY", r"20\d\d-[01]\d-[0-3]\d", "a day", "write it as 2025-08-09")
 RPM_PACKAGE = Str("PACKAGE", "[A-Za-z0-9_][A-Za-z0-9._+-]*", "a package's name", "use letters, digits and . _ + -")
 NUMBER = Str("NUMBER", "[1-9][0-9]{0,2}", "a release's number", "write one like 42")
 URL = Str("URL", r"(?:https?|file)://[^\s\[\]]+", "a URL", "write one beginning https://, http:// or file://")
+FILE_URL = Str(
+    "URL", r"(?:https?://[^\s/@\[\]]+|file://)/[^\s]{1,2000}", "a file's URL",
+    "write one beginning https://, http:// or file://, without a password in it",
+)  # fmt: skip
+SHA256 = Str("SHA256", "[0-9a-f]{64}", "a SHA-256", "write its 64 digits, as sha256sum prints them")
 HOST = Str("NAME", _HOST, "a host name", "use letters, digits and -, at most 64 of them, dots between the parts")
 USER = Str("NAME", "[a-z_][a-z0-9_-]{0,31}", "a user's name", "use lower-case letters, digits, _ and -, at most 32")
 GROUP = Str("NAME", "[a-z_][a-z0-9_-]{0,31}", "a group's name", "use lower-case letters, digits, _ and -, at most 32")

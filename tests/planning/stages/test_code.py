@@ -116,6 +116,7 @@ CODE = {
     f"tree.sandbox tree.scratch tree.merged_tar tree.installed_identities tools.capacity {FOREIGN}",
     "packages.fedora.bootstrap": "packages.lockfile cache.files.temporary tree.outside tree.sandbox tree.scratch "
     f"tree.merged_tar tree.installed_identities tools.capacity {FOREIGN}",
+    "packages.web_file": "",
     "packages.lock_parts": "packages.lockfile cache.files.temporary",
     "packages.tree_lock": "packages.lockfile packages.tree_status cache.files.temporary",
     "packages.tree_records": f"packages.tree_status tree.installed_kernel tree.init tools.os_release tree.linux_image "

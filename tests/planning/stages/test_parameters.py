@@ -41,6 +41,7 @@ from bootsmith.tasks.packages.package_files import ExtractionParams
 from bootsmith.tasks.packages.package_layer import PackagesParams
 from bootsmith.tasks.packages.sbom import SbomParams
 from bootsmith.tasks.packages.tree_lock import TreeLockParams
+from bootsmith.tasks.packages.web_file import WebFileParams
 from bootsmith.tasks.planning import make
 from bootsmith.tasks.planning.site import Site
 from bootsmith.tasks.planning.stages import unpartitioned
@@ -114,6 +115,7 @@ PARAMS: dict[str, type[Params]] = {
     "packages.package_layer:run": PackagesParams,
     "packages.sbom:run": SbomParams,
     "packages.tree_lock:run": TreeLockParams,
+    "packages.web_file:run": WebFileParams,
     "tree.additions:add_devices": additions.DevicesParams,
     "tree.additions:add_files": additions.FilesParams,
     "tree.additions:add_links": additions.LinksParams,
@@ -201,6 +203,8 @@ RECIPES = {
     "verity": SOURCE + "disk: {partitions: {esp: {}, root: {mount: /, fs: squashfs, verity: true}}}\n",
     "swap": SOURCE + "disk: {partitions: {esp: {}, root: {mount: /}, swap: {fs: swap, size: 1M}}}\n",
     "encrypted": SOURCE + "disk: {partitions: {esp: {}, root: {mount: /, encrypt: {passphrase: {env: X}}}}}\n",
+    "web": f"source: none\nlayers: [files: {{/a: {{from: {{url: 'file:///a', sha256: {'0' * 64!r}}}}}}}]\n"
+    "system: none\nboot: {kernel: none}\noutputs: [tar]\n",
     "other": "source: {recipe: empty.yaml}\nsystem: none\nboot: {kernel: none}\noutputs: [tar]\n",
     "empty": "source: none\nlayers: [files: {/init: {content: x, mode: 0755}}]\nsystem: none\n"
     "boot: {loader: direct, kernel: k, initrd: tree}\noutputs: [kernel, initramfs]\n",

@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 from bootsmith.tasks.errors import RecipeError
+from bootsmith.tasks.planning import make
+from bootsmith.tasks.planning.site import Site
+from bootsmith.tasks.recipe.load import load
 from bootsmith.tasks.recipe.model.boot import Kernel
 from bootsmith.tasks.recipe.model.files import PackageFile
 from bootsmith.tasks.recipe.model.layers import Files
@@ -132,7 +135,7 @@ def test_what_show_prints_means_the_same(words: dict[str, str], here: RecipeFold
 @pytest.mark.parametrize(
     ("file", "what"),
     [
-        ("{url: x}", "url: unknown key; known here: package, build, recipe, first"),
+        ("{uri: x}", "uri: unknown key; did you mean url?"),
         ("{build: x}", "there is no build 'x'; write it below build:"),
         ("{first: one.bin}", "first: this takes a list of files; write [FILE, ...]"),
         ("{first: []}", "first: no file is named; create one of them, or name another file"),
@@ -144,7 +147,10 @@ def test_what_show_prints_means_the_same(words: dict[str, str], here: RecipeFold
         ("{package: xy, path: /y, arch: arm}", "arch: 'arm' is not a choice; known here: amd64, i386"),
         (
             "[one.bin]",
-            "this takes one file; write a PATH, {package:, path:}, {build: NAME}, {recipe:, output:} or {first: [...]}",
+            (
+                "this takes one file; write a PATH, {package:, path:}, {build: NAME}, {recipe:, output:}, "
+                "{url:, sha256:} or {first: [...]}"
+            ),
         ),
         ("on.bin", "recipes/on.bin does not exist; did you mean one.bin?"),
     ],
@@ -172,3 +178,39 @@ def test_paths_are_the_writers(here: RecipeFolder) -> None:
     here.write("sub/parent", SOURCE + "boot: {initrd: {first: [mine.bin, ../one.bin]}}\n")
     here.write("sub/mine.bin", "x")
     assert here.load("extends: sub/parent.yaml\n").boot.initrd == Path(here.folder / "recipes/sub/mine.bin")
+
+
+@pytest.mark.parametrize(
+    ("url", "name"),
+    [
+        ("https://example.org/a/b-1.tgz?x=/y", "b-1.tgz"),
+        ("file:///srv/a%20b", "a20b"),
+        ("http://example.org/x/", "file"),
+        ("http://example.org/..", "file"),
+    ],
+)
+def test_a_file_of_the_web_is_told_by_its_content(recipes: RecipeFolder, url: str, name: str) -> None:
+    """It is a stage that needs nothing but the store, once it was fetched; where it is from is in no key."""
+    sha256 = "0123456789abcdef" * 4
+    recipe = recipes.load(SOURCE + f"layers: [files: {{/a: {{from: {{url: '{url}', sha256: {sha256}}}}}}}]\n")
+    plan = make.plan(recipe, Site("x", recipes.folder / "build/x", recipes.folder / "x.lock", 1))
+    stage = plan.stage(f"files/{name}_0123456789ab")
+    assert (stage.params, stage.hints, stage.inputs) == ({"sha256": sha256}, {"url": url}, {})
+    assert stage.outputs["file"] in plan.stage("layers/1-files").inputs.values()
+    again = load(recipes.write("again", show(recipe)))
+    assert again.layers == recipe.layers
+
+
+@pytest.mark.parametrize(
+    ("url", "sha256", "said"),
+    [
+        ("ftp://example.org/a", "0" * 64, "is not a file's URL"),
+        ("https://me:secret@example.org/a", "0" * 64, "without a password in it"),
+        ("https://example.org", "0" * 64, "is not a file's URL"),
+        ("https://example.org/a", "0" * 63, "is not a SHA-256; write its 64 digits"),
+    ],
+)
+def test_what_is_no_file_of_the_web_is_told(recipes: RecipeFolder, url: str, sha256: str, said: str) -> None:
+    """Before anything is fetched."""
+    (line,) = recipes.mistakes(SOURCE + f"layers: [files: {{/a: {{from: {{url: '{url}', sha256: {sha256!r}}}}}}}]\n")
+    assert said in line
