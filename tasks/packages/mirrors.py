@@ -61,8 +61,9 @@ def find(
     named = _ARCHIVES.values() if not distribution else filter(None, [_ARCHIVES.get(distribution)])
     main = (own,) if own else tuple(uri for archives_of in named for uri in archives_of(sources))
     if not main:
+        whose = distribution.capitalize() or "its distribution"
         raise StageError(
-            f"no mirror of {distribution.capitalize() or 'its distribution'} is known: the apt sources of this host ({etc}) name none",
+            f"no mirror of {whose} is known: the apt sources of this host ({etc}) name none",
             f"Set {key}.mirror to the URL of one.",
         )
     siblings = tuple(uri.rstrip("/") + "-security" for uri in main[:1])

@@ -81,10 +81,10 @@ def test_what_this_host_lacks_is_told(load_recipe: LoadRecipe, tmp_path: Path, m
     (tmp_path / "apt/sources.list").write_text(
         "deb http://mirror.example/debian noble main\ndeb http://mirror.example/ubuntu noble main universe\n"
     )
-    found = mirrors.find(None, etc=tmp_path / "apt", settings={}, ubuntu=True)
+    found = mirrors.find(None, etc=tmp_path / "apt", settings={}, key="source.ubuntu", distribution="ubuntu")
     assert {*found.uris.values()} == {("http://mirror.example/ubuntu",)}
     with pytest.raises(StageError, match="no mirror of Ubuntu is known") as told:
-        mirrors.find(None, etc=tmp_path / "none", settings={}, ubuntu=True)
+        mirrors.find(None, etc=tmp_path / "none", settings={}, key="source.ubuntu", distribution="ubuntu")
     assert "source.ubuntu.mirror" in told.value.hint
     with pytest.raises(RecipeError, match="Ubuntu is built for amd64, and no more for i386"):
         load_recipe(more="arch: i386\nboot: {loader: grub-bios}\n")
