@@ -24,9 +24,12 @@ _LARGEST: Final = 64 << 20
 """Bytes of a status file that is still read: that of 10,000 packages has a tenth of it."""
 _FIELDS: Final = (
     *("Package", "Status", "Priority", "Essential", "Protected", "Important", "Architecture", "Multi-Arch", "Version"),
-    *("Replaces", "Provides", "Depends", "Pre-Depends", "Recommends", "Breaks", "Conflicts"),
+    *("Replaces", "Provides", "Depends", "Pre-Depends", "Recommends", "Breaks", "Conflicts", "Installed-Size"),
 )
-"""What apt goes by as it chooses; all else of a record (files, descriptions, sizes) may change."""
+"""What apt goes by as it chooses; all else of a record (files, descriptions) may change.
+
+By its size apt tells whether a package is the one that a list has: without, all would seem to be others.
+"""
 _SOUND: Final = ("installed", "config-files", "not-installed")
 """States of a package in which nothing is left to be done. Only the first counts."""
 _NAME: Final = re.compile(r"[a-z0-9][a-z0-9+.-]{0,199}")

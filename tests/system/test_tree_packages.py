@@ -37,7 +37,7 @@ source: {oci: ../build/container/container.tar}
 layers: [packages: [ifupdown]]
 system: {network: ifupdown, users: {root: {password: {file: secrets/root.password}}}}
 boot: {loader: syslinux, kernel: install}
-disk: {size: 1G}
+disk: {size: 2G}
 outputs: [raw]
 machine: {type: pc}
 test: {login: {user: root, password: {file: secrets/root.password}}, run: [test -e /etc/network/interfaces]}

@@ -24,6 +24,7 @@ def test_of_a_directory(call: Calls) -> None:
     """Its own kernel is in it; a tree that nothing is to boot of needs none (A1)."""
     assert names(call, "tree", initrd="none") == ["rootfs", "layers/container", "kernel", "convert/tgz"]
     assert "kernel" not in names(call, "tree", kernel="none")
+    assert {"rootfs/status", "rootfs/lock", "layers/kernel", "initramfs"} <= {*names(call, "tree", kernel="install")}
     plan = recipeless_trees.plan(call("build-tgz", "tree", kernel="none"))
     assert [path.name for path in plan.outputs] == ["tree.tgz"]
     assert plan.build.parent == call.top / "build/trees"
