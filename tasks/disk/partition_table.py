@@ -25,7 +25,7 @@ class PartitionParams:
     """One partition; `kind` is its type as the recipe has it, `type` as the table does.
 
     `started` where a BIOS goes on with its first sector, `attributes` are a GPT's bits, and `before` the bytes of it
-    that stand before its filesystem.
+    that stand before its filesystem; `subvolumes` are folders in it.
     """
 
     name: str
@@ -43,6 +43,7 @@ class PartitionParams:
     in_table: bool
     before: int
     ext: sizing.ExtForm
+    subvolumes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -110,7 +111,7 @@ def _demand(
     if packed is not None:
         return sizing.Packed(json.loads(packed.read_bytes())["size"])
     if partition.fs == "btrfs":
-        return btrfs.Demand([filling.tree])
+        return btrfs.Demand(filling.tree, partition.subvolumes)
     # the root filesystem is made from the base alone first, which must fit too
     return sizing.Demand([filling.tree, filling.base] if mount == "/" else [filling.tree], partition.fs, partition.ext)
 

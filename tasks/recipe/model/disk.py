@@ -58,6 +58,7 @@ class Partition:
     inode_size: int
     reserved: int
     mkfs: tuple[str, ...]
+    subvolumes: tuple[str, ...]
 
     @property
     def mapped(self) -> str:
