@@ -26,7 +26,8 @@ class PartitionParams:
     """One partition; `kind` is its type as the recipe has it, `type` as the table does.
 
     `partuuid` is empty where it follows from a root hash, `started` says whether a BIOS goes on with its first sector,
-    `attributes` are a GPT's bits, and `before` the bytes of it that stand before its filesystem.
+    `attributes` are a GPT's bits, and `before` the bytes of it that stand before its filesystem; `subvolumes` are
+    folders in it.
     """
 
     name: str
@@ -44,6 +45,7 @@ class PartitionParams:
     in_table: bool
     before: int
     ext: sizing.ExtForm
+    subvolumes: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ def _demand(
         step = MIB if partition.fs == "verity" else sizing.PACKED_STEP
         return sizing.Packed(json.loads(packed.read_bytes())["size"], step)
     if partition.fs == "btrfs":
-        return btrfs.Demand([filling.tree])
+        return btrfs.Demand(filling.tree, partition.subvolumes)
     # the root filesystem is made from the base alone first, which must fit too
     return sizing.Demand([filling.tree, filling.base] if mount == "/" else [filling.tree], partition.fs, partition.ext)
 

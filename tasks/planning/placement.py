@@ -51,6 +51,11 @@ def placement(recipe: Recipe) -> Placement:
     )
 
 
+def inside(disk: Disk, path: str) -> str:
+    """Return the path of a folder in the partition that holds it."""
+    return owner_of(mounted(disk), path.strip("/"))[1]
+
+
 def _boot(recipe: Recipe, partition: str) -> str | None:
     """Return where /boot is on a partition, with a slash behind it, None where it is not on that one."""
     if not mounted(recipe.disk):

@@ -27,11 +27,11 @@ system: {users: {root: {password: {file: secrets/root.password}}}}
 
 
 def test_a_btrfs_is_what_the_recipe_says(tmp_path: Path) -> None:
-    """It is in fstab by its UUID, is read back by cat and verify, and an edit makes it anew (V1, V13, L21)."""
+    """It is in fstab by its UUID, read back by cat and verify, subvolumes too; an edit makes it anew (V1, V13, L21)."""
     top = project(tmp_path)
     old = "root: {fs: squashfs, mount: /, overlay: none}"
     assert old in TINY
-    (top / "my.yaml").write_text(TINY.replace(old, "root: {fs: btrfs, mount: /}"))
+    (top / "my.yaml").write_text(TINY.replace(old, "root: {fs: btrfs, mount: /, subvolumes: [/etc]}"))
     doit(top, "image")
     rows = [line.split() for line in doit(top, "cat", "/etc/fstab").splitlines() if " btrfs " in line]
     assert [" ".join(row[1:]) for row in rows] == ["/ btrfs defaults 0 0"]

@@ -14,9 +14,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+from bootsmith.cache.display import shown
 from bootsmith.tasks.disk.btrfs import ondisk, space
 from bootsmith.tasks.disk.btrfs.checksum import Crc32c
-from bootsmith.tasks.disk.btrfs.inodes import DataChunks, Inodes, inode, name_hash, named
+from bootsmith.tasks.disk.btrfs.inodes import DataChunks, Inodes, Place, inode, name_hash, named
 from bootsmith.tasks.disk.btrfs.ondisk import FIRST, NODE, Item, Key
 from bootsmith.tasks.disk.btrfs.space import Chunk
 from bootsmith.tasks.disk.btrfs.tree_blocks import GENERATION, Blocks, NoSpace, Written, checked, shape
@@ -25,11 +26,11 @@ from bootsmith.tasks.disk.content import Tree
 _FREE_SPACE: Final = 0x3  # compatible where read only: there is a tree of free space, and it is valid
 _FEATURES: Final = 0x1 | 0x40 | 0x100 | 0x200
 """References of the second form, extended ones of inodes, skinny ones of metadata, and no items for holes."""
-_ANY_ROOT: Final = (1 << 64) - 1
 _DEFAULT: Final = b"default"
 _PER_ITEM: Final = (ondisk.ROOM - 2 * ondisk.ITEM.size) // 4 - 1
 """Checksums that stand in one item (BTRFS_MAX_CSUM_ITEMS)."""
 _DEVICE: Final = 1
+_FIRST_SUBVOLUME: Final = 256
 
 
 class Full(Exception):
@@ -37,18 +38,39 @@ class Full(Exception):
 
 
 def write(  # noqa: PLR0917  all that shapes it
-    image: Path, size: int, tree: Tree, sources: Sequence[Path], uuid: str, label: str, epoch: int, crc32c: Crc32c
+    image: Path,
+    size: int,
+    tree: Tree,
+    sources: Sequence[Path],
+    uuid: str,
+    label: str,
+    epoch: int,
+    crc32c: Crc32c,
+    subvolumes: Sequence[str] = (),
 ) -> None:
-    """Write a filesystem of so many bytes into a new file. Raises Full, StageError."""
-    planned = space.chunks(size, space.need(tree))
+    """Write a filesystem of so many bytes into a new file; `subvolumes` are folders. Raises Full, StageError."""
+    planned = space.chunks(size, space.Demand(tree, subvolumes).need)
     if planned is None:
         raise Full
     with image.open("xb") as file:
         file.truncate(size)
         try:
-            _Filesystem(file.fileno(), size, planned, uuid, label, epoch, crc32c).write(tree, sources)
+            _Filesystem(file.fileno(), size, planned, uuid, label, epoch, crc32c).write(tree, sources, subvolumes)
         except NoSpace as error:
             raise Full from error
+
+
+def _within(path: str, subvolumes: Sequence[str]) -> dict[str, int]:
+    """Return the subvolumes that stand in one of them, and in none between, by their paths there."""
+    points = sorted(subvolumes)
+    found = {}
+    for number, each in enumerate(points, _FIRST_SUBVOLUME):
+        above = max(
+            (other for other in ("", *points) if other != each and (not other or each.startswith(f"{other}/"))), key=len
+        )
+        if above == path:
+            found[each.removeprefix(f"{path}/") if path else each] = number
+    return found
 
 
 class _Filesystem:
@@ -57,19 +79,24 @@ class _Filesystem:
     ) -> None:
         self._file, self._size, self._chunks = file, size // ondisk.SECTOR * ondisk.SECTOR, chunks
         self._label, self._epoch, self._crc32c = label, epoch, crc32c
-        own = uuids.UUID(uuid)
+        self._own = own = uuids.UUID(uuid)
+        self._places: dict[int, Place] = {}
+        self._tops: dict[int, bytes] = {}  # UUIDs of trees of files
         self._fsid = own.bytes
-        self._device, self._chunk_tree, self._top = (
-            uuids.uuid5(own, name).bytes for name in ("device", "chunks", "files")
-        )
+        self._device, self._chunk_tree = (uuids.uuid5(own, name).bytes for name in ("device", "chunks"))
         system, metadata, *data = chunks
         self._system = Blocks(file, system, self._fsid, self._chunk_tree, crc32c)
         self._blocks = Blocks(file, metadata, self._fsid, self._chunk_tree, crc32c)
         self._data = DataChunks(file, data, crc32c)
 
-    def write(self, tree: Tree, sources: Sequence[Path]) -> None:
-        files = Inodes(ondisk.FS_TREE, tree, sources, self._data, self._epoch)
-        trees = [self._blocks.write(ondisk.FS_TREE, files.items(self._crc32c))]
+    def write(self, tree: Tree, sources: Sequence[Path], subvolumes: Sequence[str]) -> None:
+        trees = []
+        for number, (path, files) in enumerate(space.divided(tree, subvolumes).items(), _FIRST_SUBVOLUME - 1):
+            root = number if path else ondisk.FS_TREE
+            own = Inodes(root, files, sources, self._data, self._epoch, _within(path, subvolumes))
+            trees.append(self._blocks.write(root, own.items(self._crc32c)))
+            self._places |= own.places
+            self._tops[root] = uuids.uuid5(self._own, f"files/{shown(path)}" if path else "files").bytes
         trees.append(self._blocks.write(ondisk.CSUM_TREE, self._checksums()))
         trees.append(self._blocks.write(ondisk.UUID_TREE, self._uuids()))
         trees.append(self._blocks.write(ondisk.DATA_RELOC_TREE, self._empty()))
@@ -107,7 +134,9 @@ class _Filesystem:
                 yield Item(Key(ondisk.CSUMS, ondisk.EXTENT_CSUM, place), sums[first : first + 4 * _PER_ITEM])
 
     def _uuids(self) -> Iterator[Item]:
-        yield Item(Key(*self._uuid_key(self._top)), struct.pack("<Q", ondisk.FS_TREE))
+        found = {self._uuid_key(raw): number for number, raw in self._tops.items()}
+        for key in sorted(found):
+            yield Item(key, struct.pack("<Q", found[key]))
 
     @staticmethod
     def _uuid_key(raw: bytes) -> Key:
@@ -180,21 +209,24 @@ class _Filesystem:
     def _root_items(self, trees: Sequence[Written]) -> Iterator[Item]:
         for tree in trees:
             yield Item(Key(tree.owner, ondisk.ROOT_ITEM, 0), self._root_item(tree))
+        for number, place in self._places.items():
+            told = struct.pack("<QQH", place.folder, place.sequence, len(place.name)) + place.name
+            yield Item(Key(place.tree, ondisk.ROOT_REF, number), told)
+            yield Item(Key(number, ondisk.ROOT_BACKREF, place.tree), told)
         up, top = ondisk.ROOT_DIR, ondisk.FS_TREE
         yield Item(Key(top, ondisk.INODE_REF, up), struct.pack("<QH", 0, len(_DEFAULT)) + _DEFAULT)
         yield Item(Key(up, ondisk.INODE_ITEM, 0), inode(0o40755, self._epoch))
         yield Item(Key(up, ondisk.INODE_REF, up), struct.pack("<QH", 0, 2) + b"..")
-        told = named(Key(top, ondisk.ROOT_ITEM, _ANY_ROOT), _DEFAULT, ondisk.KINDS["d"])
+        told = named(Key(top, ondisk.ROOT_ITEM, ondisk.ANY), _DEFAULT, ondisk.KINDS["d"])
         yield Item(Key(up, ondisk.DIR_ITEM, name_hash(_DEFAULT, self._crc32c)), told)
 
     def _root_item(self, tree: Written) -> bytes:
-        holds_files = tree.owner in (ondisk.FS_TREE, ondisk.DATA_RELOC_TREE)
+        holds_files = tree.owner in self._tops or tree.owner == ondisk.DATA_RELOC_TREE
         own = inode(0o40755, 0, size=3, taken=NODE)
-        is_top = tree.owner == ondisk.FS_TREE
-        made = self._epoch if is_top else 0
+        made = self._epoch if tree.owner in self._tops else 0
         return ondisk.ROOT.pack(
             own, GENERATION, FIRST if holds_files else 0, tree.address, 0, NODE * len(tree.blocks), 0, 0, 1, 0,
-            tree.level, GENERATION, self._top if is_top else b"", 0, 0, made, 0, made, 0,
+            tree.level, GENERATION, self._tops.get(tree.owner, b""), 0, 0, made, 0, made, 0,
         )  # fmt: skip
 
     def _superblocks(self, chunks: Written, roots: Written) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import struct
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
@@ -36,6 +36,15 @@ class Extent(NamedTuple):
     root: int
     inode: int
     offset: int
+
+
+class Place(NamedTuple):
+    """Where a subvolume stands: in which tree, in which folder of it, as the how-manieth name, and that."""
+
+    tree: int
+    folder: int
+    sequence: int
+    name: bytes
 
 
 class DataChunks:
@@ -80,13 +89,27 @@ class DataChunks:
 
 
 class Inodes:
-    """The files of one tree of files, of the number `root`. Times are all `epoch`."""
+    """The files of one tree of files, of the number `root`. Times are all `epoch`.
 
-    def __init__(self, root: int, tree: Tree, sources: Sequence[Path], data: DataChunks, epoch: int) -> None:
+    `below` are the subvolumes that stand in it, by path: a folder has their names, and they are trees of their own.
+    """
+
+    def __init__(  # noqa: PLR0917  all that shapes it
+        self,
+        root: int,
+        tree: Tree,
+        sources: Sequence[Path],
+        data: DataChunks,
+        epoch: int,
+        below: Mapping[str, int],
+    ) -> None:
         self._root, self._tree, self._sources, self._data, self._epoch = root, tree, sources, data, epoch
         self._paths = sorted(tree, key=lambda path: os.fsencode(path).split(b"/") if path else [])
-        own = (path for path in self._paths if path and tree[path][1].type != "h")
+        own = (path for path in self._paths if path and path not in below and tree[path][1].type != "h")
         self._numbers = {"": FIRST} | {path: number for number, path in enumerate(own, FIRST + 1)}
+        self._subvolumes = below
+        self.places: dict[int, Place] = {}
+        """Where the subvolumes in it stand, by number."""
         self._below: dict[str, list[str]] = defaultdict(list)
         self._names: dict[int, list[tuple[int, int, bytes]]] = defaultdict(list)  # of a file: folder, index, name
         for path in self._paths:
@@ -101,6 +124,9 @@ class Inodes:
             siblings = self._below[above]
             siblings.append(path)
             index = len(siblings) - 1 + _FIRST_INDEX
+            if path in below:
+                self.places[below[path]] = Place(root, self._numbers[above], index, encoded)
+                continue
             self._names[self.number(path)].append((self._numbers[above], index, encoded))
 
     def number(self, path: str) -> int:
@@ -184,7 +210,11 @@ class Inodes:
             name = os.fsencode(each.rpartition("/")[2])
             entry = self._tree[each][1]
             kind = self._tree[entry.link][1].type if entry.type == "h" else entry.type
-            told = named(Key(self.number(each), ondisk.INODE_ITEM, 0), name, ondisk.KINDS[kind])
+            if each in self._subvolumes:
+                key = Key(self._subvolumes[each], ondisk.ROOT_ITEM, ondisk.ANY)
+            else:
+                key = Key(self.number(each), ondisk.INODE_ITEM, 0)
+            told = named(key, name, ondisk.KINDS[kind])
             place = name_hash(name, crc32c)
             hashed[place] = hashed.get(place, b"") + told
             ordered.append(told)

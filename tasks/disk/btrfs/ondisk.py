@@ -26,6 +26,7 @@ MAGIC: Final = b"_BHRfS_M"
 
 ROOT_TREE, EXTENT_TREE, CHUNK_TREE, DEV_TREE, FS_TREE, ROOT_DIR, CSUM_TREE = range(1, 8)
 UUID_TREE, FREE_SPACE_TREE = 9, 10
+ANY: Final = (1 << 64) - 1
 DATA_RELOC_TREE: Final = (1 << 64) - 9
 CSUMS: Final = (1 << 64) - 10
 FIRST_CHUNK: Final = 256

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from typing import Final, NamedTuple
 
+from bootsmith.tasks.disk import content
 from bootsmith.tasks.disk.btrfs import ondisk
 from bootsmith.tasks.disk.btrfs.ondisk import DATA, DUP, METADATA, SECTOR, SYSTEM
 from bootsmith.tasks.disk.content import Tree
@@ -118,14 +119,23 @@ def _usable(size: int) -> Iterator[tuple[int, int]]:
             yield begin, end
 
 
+def divided(tree: Tree, subvolumes: Sequence[str]) -> dict[str, Tree]:
+    """Return the files of each subvolume by where it stands: the top first, which is "" and has all others."""
+    points = {"": "/"} | {path: f"/{path}" for path in sorted(subvolumes)}
+    found = content.divide(tree, points, 0)
+    for files in found.values():
+        content.make_directories(files, [""], 0)
+    return {path: found[path] for path in points}
+
+
 class Demand:
-    """What the content of a partition demands: as much as the most demanding of its trees."""
+    """What the content of a partition demands, of which some folders are subvolumes."""
 
     fs = "btrfs"
 
-    def __init__(self, trees: Sequence[Tree]) -> None:
-        needs = [need(tree) for tree in trees]
-        self.need = Need(max(each.data for each in needs), max(each.metadata for each in needs))
+    def __init__(self, tree: Tree, subvolumes: Sequence[str] = ()) -> None:
+        needs = [need(each) for each in divided(tree, subvolumes).values()] if subvolumes else [need(tree)]
+        self.need = Need(sum(each.data for each in needs), sum(each.metadata for each in needs))
 
     def fits(self, size: int, extra: int = 0) -> bool:
         """Tell whether a filesystem of that size holds the content and leaves `extra` bytes free."""

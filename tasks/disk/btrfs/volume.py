@@ -18,11 +18,12 @@ TOOLS = ("mke2fs",)
 
 @dataclass(frozen=True)
 class BtrfsParams(FillingParams):
-    """A partition's filesystem."""
+    """A partition's filesystem; `subvolumes` are folders in it."""
 
     partition: str
     uuid: str
     label: str
+    subvolumes: tuple[str, ...]
 
 
 def run(ctx: Context) -> None:
@@ -33,10 +34,11 @@ def run(ctx: Context) -> None:
     crc32c = checksum.load(library(ctx.tool("mke2fs")))
     try:
         filesystem.write(
-            ctx.outputs["image"], size, filling.tree, filling.sources, params.uuid, params.label, params.epoch, crc32c
-        )
+            ctx.outputs["image"], size, filling.tree, filling.sources, params.uuid, params.label, params.epoch, crc32c,
+            params.subvolumes,
+        )  # fmt: skip
     except filesystem.Full as error:
-        name, least = params.partition, sizing.human(space.Demand([filling.tree]).least())
+        name, least = params.partition, sizing.human(space.Demand(filling.tree, params.subvolumes).least())
         raise StageError(
             f"partition {name}: {sizing.human(size)} is too small: its files need {least}",
             f"Set disk.partitions.{name}.size to at least {least}.",

@@ -87,5 +87,6 @@ def _described(partition: Partition, recipe: Recipe) -> PartitionParams:
         attributes=tuple(each if isinstance(each, int) else _ATTRIBUTES[each] for each in _attributes(partition)),
         in_table=partition.in_table,
         before=header.SIZES[partition.encrypt.luks] if partition.encrypt else 0,
+        subvolumes=tuple(placement.inside(recipe.disk, each) for each in partition.subvolumes),
         ext=ExtForm(partition.features, partition.inode_size, partition.reserved),
     )

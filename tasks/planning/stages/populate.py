@@ -164,6 +164,7 @@ def _btrfs(recipe: Recipe, partition: Partition, site: Site) -> Stage:
             partition=partition.name,
             uuid=partition.uuid,
             label=partition.label,
+            subvolumes=tuple(places.inside(recipe.disk, each) for each in partition.subvolumes),
         ).to_json(),
         tools=btrfs.TOOLS,
         doc=f"the filesystem of {partition.name}",

@@ -15,6 +15,7 @@ from bootsmith.tasks.recipe.values.units import SECTOR, show_size
 MIB = 1 << 20
 LEAST_FAT32 = 33 * MIB  # 65525 clusters of one sector, two tables of four bytes for each, and what stands before them
 LEAST = MIB
+_MOST_SUBVOLUMES = 100
 ENDS = {"gpt": 34 * SECTOR, "mbr": 0, "none": 0}  # what a table takes at a disk's end
 _BEFORE = {1: 2 * MIB, 2: 16 * MIB}  # of a volume of LUKS, its header
 PARTS: KeyPath = ("disk", "partitions")
@@ -168,6 +169,24 @@ def _bare(recipe: Recipe) -> Iterable[Finding]:
             yield (*path, "start"), f"{what}; write more, or disk.table: mbr"
 
 
+def _subvolumes(recipe: Recipe) -> Iterable[Finding]:
+    """Find subvolumes of what has none, and in places that are another partition's."""
+    mounts = {part.mount: name for name, part in recipe.disk.partitions.items() if part.mount}
+    for name, part in recipe.disk.partitions.items():
+        path = (*PARTS, name, "subvolumes")
+        if part.subvolumes and part.fs != "btrfs":
+            yield path, f"only btrfs has subvolumes, and the filesystem is {part.fs}; remove it"
+            continue
+        if len(part.subvolumes) > _MOST_SUBVOLUMES:
+            yield path, f"{len(part.subvolumes)} are too many; write at most {_MOST_SUBVOLUMES}"
+        for each in part.subvolumes:
+            holding = [mount for mount in mounts if f"{each}/".startswith(f"{mount.rstrip('/')}/")]
+            best = max(holding, key=len, default="")
+            if best == each or mounts.get(best) != name:
+                what = f"{each} is {mounts[best]}'s own top" if best == each else f"{each} is not on this partition"
+                yield path, f"{what}; write a folder below {part.mount or 'where it is mounted'}"
+
+
 def _encrypted(recipe: Recipe) -> Iterable[Finding]:
     """Find what is encrypted and cannot be unlocked by who reads it."""
     for name, part in recipe.disk.partitions.items():
@@ -225,6 +244,7 @@ RULES: tuple[tuple[tuple[KeyPath, ...], Callable[[Recipe], Iterable[Finding]]], 
     ((*_LAYOUT, ("boot",), ("source",), ("system", "fstab")), _read_only),
     ((*_LAYOUT, ("boot",), ("source",)), _encrypted),
     (_LAYOUT, _bare),
+    (_LAYOUT, _subvolumes),
     (_LAYOUT, _sizes),
     (_LAYOUT, _space),
     (_LAYOUT, _labels),

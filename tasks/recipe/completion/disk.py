@@ -170,4 +170,5 @@ def _partition(
         inode_size=each["inode_size"],
         reserved=each["reserved"],
         mkfs=each["mkfs"],
+        subvolumes=each["subvolumes"],
     )

@@ -99,6 +99,11 @@ PARTITION = Section(
         ),
         "inode_size": Key(words.INODE_SIZE, "bytes of each inode of ext", 256),
         "reserved": Key(integer(0, 50), "per cent of ext's blocks that only root may fill", 1),
+        "subvolumes": Key(
+            ListOf(words.MOUNT, once=True),
+            "of btrfs: folders that are subvolumes, by where the guest has them; nothing has to mount them",
+            [],
+        ),
         "mkfs": Key(
             ListOf(words.LINE),
             "further words for mke2fs (-r -i -N -e) or mkfs.vfat (-s -R -f -h)",

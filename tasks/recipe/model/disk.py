@@ -62,6 +62,7 @@ class Partition:
     inode_size: int
     reserved: int
     mkfs: tuple[str, ...]
+    subvolumes: tuple[str, ...]
 
     @property
     def mapped(self) -> str:

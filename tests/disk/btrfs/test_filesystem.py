@@ -59,7 +59,7 @@ def make(folder: Path, *, size: int = 0, tree: Tree | None = None, many: int = 3
     """Write that tree, or another of the same tar; as large as it needs."""
     laid, sources = lay(folder, many, names)
     tree = laid if tree is None else tree
-    filesystem.write(folder / "image", size or space.Demand([tree]).least(), tree, sources, UUID, "a label", EPOCH, CRC)
+    filesystem.write(folder / "image", size or space.Demand(tree).least(), tree, sources, UUID, "a label", EPOCH, CRC)
     return folder / "image"
 
 
@@ -121,6 +121,31 @@ def test_twice_the_same_bytes(tmp_path: Path) -> None:
     assert one.stat().st_blocks * 512 < 12 * MIB, "holes were written"
 
 
+def test_folders_that_are_subvolumes(tmp_path: Path) -> None:
+    """Each is a tree of its own, in the other's folder: read as a folder, told by its own tool as a subvolume."""
+    tree, sources = lay(tmp_path)
+    tree["var"] = tree["var/log"] = tree["var/log/old"] = (0, Entry("", "d", 0o711, 3))
+    tree = {path: (number, entry._replace(path=path)) for path, (number, entry) in tree.items()}
+    tree["var/log/file"] = (0, tree["large"][1]._replace(path="var/log/file"))
+    image, volumes = tmp_path / "image", ("var/log", "many", "home/none", "var/log/old")
+    size = space.Demand(tree, volumes).least()
+    filesystem.write(image, size, tree, sources, UUID, "", EPOCH, CRC, volumes)
+    checked(image)
+    listed = subprocess.run(
+        ["btrfs", "restore", "--list-roots", image], capture_output=True, text=True, check=True
+    ).stdout
+    assert [f"tree key ({number} ROOT_ITEM 0)" in listed for number in range(256, 261)] == [True] * 4 + [False]
+    with image.open("rb") as file:
+        files = BtrfsFiles(image, file.fileno(), 0, size)
+        found = walked(files, b"", files.root)
+        assert files.read(found[b"var/log/file"], 0, 9 * MIB) == LARGE
+        assert (found[b"var/log"].mode, found[b"var/log"].uid, found[b"var/log/old"].mode) == (0o711, 3, 0o711)
+        assert found[b"home/none"].kind == "d"
+        assert found[b"many/file 2"].size == 2
+        inodes = [found[path].inode for path in (b"", b"var/log", b"many", b"home/none", b"var/log/old")]
+    assert len({inode >> 64 for inode in inodes}) == 5
+
+
 def test_many_files_take_trees_of_several_levels(tmp_path: Path) -> None:
     """Thousands of files, and a disk beyond the second superblock, are as sound as a few."""
     image = make(tmp_path, many=9000, size=400 * MIB)
@@ -134,7 +159,7 @@ def test_many_files_take_trees_of_several_levels(tmp_path: Path) -> None:
 def test_as_large_as_it_must_be(tmp_path: Path) -> None:
     """The least size holds the tree, a MiB less does not, and free space that is promised is there (C2, W8)."""
     tree, _ = lay(tmp_path)
-    demand = space.Demand([tree])
+    demand = space.Demand(tree)
     least = demand.least()
     assert demand.fits(least)
     assert not demand.fits(least - MIB)

@@ -216,6 +216,21 @@ BAD = [
         ],
     ),
     (
+        SOURCE + "disk: {partitions: {esp: {}, root: {mount: /, fs: btrfs, subvolumes: [/srv/a]}, "
+        "srv: {mount: /srv}}}\n",
+        ["2:70: disk.partitions.root.subvolumes: /srv/a is not on this partition; write a folder below /"],
+    ),
+    (
+        SOURCE + "disk: {partitions: {esp: {}, root: {mount: /, subvolumes: [/home]}}}\n",
+        ["2:59: disk.partitions.root.subvolumes: only btrfs has subvolumes, and the filesystem is ext4; remove it"],
+    ),
+    (
+        SOURCE + "disk: {partitions: {esp: {}, root: {mount: /, fs: btrfs, subvolumes: [/]}, srv: {mount: /srv}}}\n",
+        [
+            "2:70: disk.partitions.root.subvolumes: / is root's own top; write a folder below /",
+        ],
+    ),
+    (
         SOURCE + "disk: {partitions: {esp: {}, root: {mount: /, fs: btrfs, mkfs: [-s]}}}\n",
         ["2:64: disk.partitions.root.mkfs: btrfs is made without further words; remove it, or write another fs:"],
     ),
