@@ -54,7 +54,7 @@ def test_it_is_resolved_and_locked(load_recipe: LoadRecipe, archive: Archive, tm
     }
     assert request.stale(lock, recipe) is None
     assert lock.request["distribution"] == "ubuntu"
-    assert request.hints(recipe)["ubuntu"]
+    assert request.hints(recipe)["distribution"] == "ubuntu"
     stage = make.plan(recipe, Site("x", tmp_path / "build/x", tmp_path / "x.lock", 1)).stage("rootfs")
     assert stage.run == "bootsmith.tasks.packages.bootstrap:run"
     assert recipe.outputs[0].os == "ubuntu"  # type: ignore[union-attr]
