@@ -16,20 +16,32 @@ SECTOR = 512
 
 @dataclass(frozen=True, slots=True)
 class Bounds:
-    """What a partition table leaves to partitions: sectors it takes at a disk's start and end, and sectors in all."""
+    """What a partition table leaves to partitions: sectors it takes at a disk's start and end, and sectors in all.
+
+    They are of `sector` bytes.
+    """
 
     start: int
     end: int
     limit: int
     first: int = MIB
     """Bytes before the first partition, where nobody says."""
+    sector: int = SECTOR
 
 
 BOUNDS: Mapping[str, Bounds] = {
-    "gpt": Bounds(gpt.FIRST_USABLE, gpt.FIRST_USABLE - 1, 1 << 64),
+    "gpt": Bounds(gpt.first_usable(), gpt.first_usable() - 1, 1 << 64),
     "mbr": Bounds(1, 0, mbr.LIMIT // SECTOR),
     "none": Bounds(0, 0, 1 << 64, first=0),
 }
+
+
+def bounds(table: str, sector: int) -> Bounds:
+    """Return what a table leaves on a disk of such sectors."""
+    if table == "gpt":
+        return Bounds(gpt.first_usable(sector), gpt.first_usable(sector) - 1, 1 << 64, sector=sector)
+    return replace(BOUNDS[table], sector=sector)
+
 
 Size = int | Literal["auto", "remaining"]
 
@@ -79,8 +91,8 @@ def plan(disk: int | Literal["auto"], wanted: Sequence[Wanted], bounds: Bounds =
         size = _disk_for(places, bounds)
     else:
         size = disk
-        if size % SECTOR:
-            raise StageError(f"disk.size: {size} bytes are not a whole number of {SECTOR}-byte sectors")
+        if size % bounds.sector:
+            raise StageError(f"disk.size: {size} bytes are not a whole number of {bounds.sector}-byte sectors")
         elastic = next((each.name for each in wanted if each.size == "remaining"), None)
         least = [_sized(each, each.minimum if each.size == "remaining" else each.automatic) for each in wanted]
         needed = _disk_for(_place(least, bounds), bounds)
@@ -94,10 +106,10 @@ def plan(disk: int | Literal["auto"], wanted: Sequence[Wanted], bounds: Bounds =
                 replace(each, size=_rest(least, each, size, bounds)) if each.name == elastic else each for each in least
             ]
         places = _place(least, bounds)
-    if size > bounds.limit * SECTOR:
+    if size > bounds.limit * bounds.sector:
         raise StageError(
             f"disk.size: the partitions need {human(size)}, and this table reaches no further than "
-            f"{human(bounds.limit * SECTOR)}",
+            f"{human(bounds.limit * bounds.sector)}",
             "Make them smaller, or write disk.table: gpt.",
         )
     _check_overlap(places)
@@ -128,9 +140,10 @@ def _place(wanted: Sequence[Wanted], bounds: Bounds) -> list[Place]:
     for each in wanted:
         start = each.start if each.start is not None else round_up(cursor, MIB)
         assert isinstance(each.size, int), "every size is fixed by now"
-        if start < bounds.start * SECTOR or start % SECTOR or each.size % SECTOR or each.size <= 0:
+        sector = bounds.sector
+        if start < bounds.start * sector or start % sector or each.size % sector or each.size <= 0:
             raise StageError(
-                f"disk.partitions.{each.name}: a partition starts at a whole sector of {SECTOR} bytes from sector "
+                f"disk.partitions.{each.name}: a partition starts at a whole sector of {sector} bytes from sector "
                 f"{bounds.start} on and is at least one long; this one has {each.size} bytes from byte {start} on"
             )
         places.append(Place(each.name, start, each.size))
@@ -141,14 +154,14 @@ def _place(wanted: Sequence[Wanted], bounds: Bounds) -> list[Place]:
 def _disk_for(places: Sequence[Place], bounds: Bounds) -> int:
     """Return the least disk, in MiB, that holds the partitions and what the table keeps at the end."""
     end = max((place.end for place in places), default=MIB)
-    return round_up(end + bounds.end * SECTOR, MIB)
+    return round_up(end + bounds.end * bounds.sector, MIB)
 
 
 def _rest(wanted: Sequence[Wanted], elastic: Wanted, disk: int, bounds: Bounds) -> int:
     """Return the size `elastic` can take: up to the next fixed start or the table at the end, less what comes after."""
     places = _place(wanted, bounds)
     at = next(index for index, each in enumerate(wanted) if each.name == elastic.name)
-    limit = disk - bounds.end * SECTOR
+    limit = disk - bounds.end * bounds.sector
     following = 0
     for each in wanted[at + 1 :]:
         if each.start is not None:

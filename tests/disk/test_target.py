@@ -112,10 +112,11 @@ def test_what_does_not_fit(tmp_path: Path) -> None:
     about = Target(tmp_path / "disk", 1 << 20, 512, block=False)
     with pytest.raises(UsageError, match="disk has 1M, and the image 2M"):
         target.check_room(about, 2 << 20, table=True)
-    large = Target(tmp_path / "disk", 1 << 20, 4096, block=False)
+    large = Target(tmp_path / "disk", 1 << 20, 4096, block=True)
     with pytest.raises(UsageError, match="sectors of 4096 bytes, and the image's table counts 512"):
         target.check_room(large, 1 << 20, table=True)
     target.check_room(large, 1 << 20, table=False)
+    target.check_room(about, 1 << 20, table=True, sector=4096)  # a file has no sectors of its own
     target.check_room(about, 1 << 20, table=True)
 
 
