@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from bootsmith.tasks.disk import fat_listing, gpt, mbr, superblock
+from bootsmith.tasks.disk import fat_listing, gpt, mbr, parts, superblock
 from bootsmith.tasks.disk.image_content import opened
 from bootsmith.tasks.disk.passphrase import Passphrase
 from bootsmith.tasks.disk.raw_content import Disk
@@ -61,6 +61,16 @@ def vendors(
     with opened(image, format, passphrase) as disk:
         found = [path for stretch in _stretches(disk, disk.read(0, gpt.SECTOR)) for path in _programs(disk, *stretch)]
     return min(found, key=rank, default=None)
+
+
+def sector(
+    image: Path,
+    format: str,  # noqa: A002
+    passphrase: Passphrase | None = None,
+) -> int:
+    """Return of how many bytes the sectors are that a disk's table counts: 512, where it has none."""
+    with opened(image, format, passphrase) as disk:
+        return gpt.SECTOR if format == "iso" else parts.sector(disk)
 
 
 def of_disk(disk: Disk) -> frozenset[str]:

@@ -31,19 +31,27 @@ _BATCH = 200  # files a command line names at most
 
 
 def make(
-    ctx: Context, image: Path, size: int, *, serial: str, label: str, start: int = 0, extra: Sequence[str] = ()
+    ctx: Context,
+    image: Path,
+    size: int,
+    *,
+    serial: str,
+    label: str,
+    start: int = 0,
+    extra: Sequence[str] = (),
+    sector: int = 512,
 ) -> None:
     """Make an empty filesystem in a new file, which will stand `start` bytes after its disk's start.
 
-    `extra` are words for mkfs.vfat that win over ours.
+    `extra` are words for mkfs.vfat that win over ours; a `sector` has so many bytes.
     """
     with image.open("xb") as file:
         file.truncate(size)
-    sectors = sizing.fat_cluster(size) // 512
+    sectors = sizing.fat_cluster(size, sector) // sector
     ctx.run(
         "mkfs.vfat", "--invariant",  # first: it sets a serial of its own
-        "-F", "32", "-S", "512", "-s", str(sectors), "-R", str(sizing.FAT_RESERVED // 512), "-f", "2",
-        "-h", str(start // 512), "-i", serial.replace("-", ""), *(["-n", label] if label else []), *extra, image,
+        "-F", "32", "-S", str(sector), "-s", str(sectors), "-R", str(sizing.FAT_RESERVED), "-f", "2",
+        "-h", str(start // sector), "-i", serial.replace("-", ""), *(["-n", label] if label else []), *extra, image,
     )  # fmt: skip
 
 

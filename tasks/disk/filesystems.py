@@ -22,7 +22,7 @@ from bootsmith.tasks.tree import layer, layer_changes
 
 @dataclass(frozen=True)
 class FilesystemParams(FillingParams):
-    """A partition's filesystem; `mkfs` are further words for the program that makes it."""
+    """A partition's filesystem; `mkfs` are further words for the program that makes it, `sector` the disk's."""
 
     partition: str
     fs: str
@@ -30,6 +30,7 @@ class FilesystemParams(FillingParams):
     label: str
     ext: ExtForm
     mkfs: tuple[str, ...]
+    sector: int
 
 
 def run_ext(ctx: Context) -> None:
@@ -113,14 +114,17 @@ def make_fat(ctx: Context, params: FilesystemParams) -> None:
     name, filling = params.partition, sources.gather(ctx, params, params.partition)
     image, geometry = ctx.outputs["image"], _geometry(ctx)
     size = geometry.size
-    demand = sizing.Demand([filling.tree], "vfat")
+    demand = sizing.Demand([filling.tree], "vfat", sector=params.sector)
     if not demand.fits(size):
         raise StageError(
             f"partition {name}: {sizing.human(size)} is too small: it needs {sizing.human(demand.least())} for kernel, "
             "initrd, loader and whatever else it holds",
             f"Set disk.partitions.{name}.size to at least {sizing.human(demand.least())}.",
         )
-    fat.make(ctx, image, size, serial=params.uuid, label=params.label, start=geometry.start, extra=params.mkfs)
+    fat.make(
+        ctx, image, size, serial=params.uuid, label=params.label, start=geometry.start, extra=params.mkfs,
+        sector=params.sector,
+    )  # fmt: skip
     fat.fill(ctx, image, name, filling.tree, filling.sources)
 
 

@@ -19,12 +19,16 @@ _LIMIT: Final = 1 << 32  # sectors that an MBR counts
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """What a table becomes. `grown` is the last partition, by number, start, old and new size; None where none grew."""
+    """What a table becomes, which counts sectors of `sector` bytes.
+
+    `grown` is the last partition, by number, start, old and new size; None where none grew.
+    """
 
     patches: tuple[Patch, ...]
     table: str
     grown: tuple[int, int, int, int] | None = None
     why_not: str = ""
+    sector: int = _SECTOR
 
 
 NO_TABLE: Final = Fitted((), "none")
@@ -34,7 +38,7 @@ def fit(read: Callable[[int, int], bytes], size: int, disk: int, *, grow: bool) 
     """Return what changes of an image of `size` bytes, `read(offset, length)` giving it, on a disk of so many."""
     table = gpt.decode(read, size)
     if table is not None:
-        return _gpt(table, read, size, disk, grow=grow)
+        return replace(_gpt(table, read, size, disk, grow=grow), sector=table.sector)
     slots = mbr.decode(read(0, _SECTOR), size)
     if slots is None or not slots.slots:
         return Fitted((), "none", why_not="the image has no partitions")
@@ -44,6 +48,8 @@ def fit(read: Callable[[int, int], bytes], size: int, disk: int, *, grow: bool) 
 def _gpt(table: gpt.Table, read: Callable[[int, int], bytes], size: int, disk: int, *, grow: bool) -> Fitted:
     if table.problems:
         return Fitted((), "gpt", why_not=f"its table is damaged: {table.problems[0]}")
+    if disk % table.sector:
+        return Fitted((), "gpt", why_not=f"{disk} bytes are no whole number of its sectors, of {table.sector}")
     if disk == size:
         return Fitted((), "gpt", why_not="there is no room behind the image")
     slots, grown, why = list(table.slots), None, ""
@@ -51,13 +57,13 @@ def _gpt(table: gpt.Table, read: Callable[[int, int], bytes], size: int, disk: i
         why = "the table has no partitions"
     elif grow:
         last = max(range(len(slots)), key=lambda number: slots[number].start)
-        end = (gpt.last_usable(disk) + 1) * _SECTOR // _MIB * _MIB
+        end = (gpt.last_usable(disk, table.sector) + 1) * table.sector // _MIB * _MIB
         if end - slots[last].start > slots[last].size:
             grown = (slots[last].number, slots[last].start, slots[last].size, end - slots[last].start)
             slots[last] = replace(slots[last], size=grown[3])
         else:
             why = "there is no room behind its last partition"
-    start, backup = moved(read, disk, table.guid, slots)
+    start, backup = moved(read, disk, table, slots)
     old = Patch(size - len(backup), bytes(len(backup)))  # or two backups would stand there
     patches = [Patch(0, start), Patch(disk - len(backup), backup)]
     if old.at + len(old.data) <= disk - len(backup):
@@ -65,9 +71,9 @@ def _gpt(table: gpt.Table, read: Callable[[int, int], bytes], size: int, disk: i
     return Fitted(tuple(patches), "gpt", grown, why)
 
 
-def moved(read: Callable[[int, int], bytes], disk: int, guid: str, slots: list[gpt.Slot]) -> tuple[bytes, bytes]:
+def moved(read: Callable[[int, int], bytes], disk: int, table: gpt.Table, slots: list[gpt.Slot]) -> tuple[bytes, bytes]:
     """Return a table for another disk, with the boot code and the hybrid entries that the image has before its own."""
-    start, backup = gpt.encode(disk, guid, slots)
+    start, backup = gpt.encode(disk, table.guid, slots, table.sector)
     sector = read(0, _SECTOR)
     protective = [at for at in range(446, 510, 16) if sector[at + 4] == 0xEE]
     if len(protective) == 1:

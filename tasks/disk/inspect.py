@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from bootsmith.cache.display import shown
-from bootsmith.tasks.disk import bootcode, image_format, qcow2
+from bootsmith.tasks.disk import bootcode, gpt, image_format, qcow2
 from bootsmith.tasks.disk.image_content import opened
-from bootsmith.tasks.disk.parts import Part, parts
+from bootsmith.tasks.disk.parts import Part, parts, sector
 from bootsmith.tasks.disk.passphrase import Passphrase
 from bootsmith.tasks.errors import BootsmithError, UsageError
 
@@ -25,6 +25,8 @@ class Inspection:
     occupied: int
     table: str
     id: str
+    sector: int
+    """Bytes of the sectors that the table counts."""
     code: str
     """Whose code stands in the first sector; nothing where there is none."""
     parts: tuple[Part, ...]
@@ -39,7 +41,10 @@ def to_json(found: Inspection) -> dict[str, Any]:
 def to_text(found: Inspection) -> str:
     """Return it as lines for people."""
     sizes = f"{_size(found.disk)} disk, {_size(found.file)} file, {_size(found.occupied)} occupied"
-    lines = [f"{found.path}: {found.format}, {sizes}", f"table: {found.table}{found.id and f' {found.id}'}"]
+    lines = [
+        f"{found.path}: {found.format}, {sizes}",
+        f"table: {found.table}{found.id and f' {found.id}'}{_sectors(found.sector)}",
+    ]
     lines += [f"boot sector: {found.code}"] if found.code else []
     for part in found.parts:
         place = f"{_size(part.size):>9} at {_size(part.start):<9} {part.type}"
@@ -53,6 +58,10 @@ def to_text(found: Inspection) -> str:
     return "\n".join([*lines, *(f"problem: {problem}" for problem in found.problems)])
 
 
+def _sectors(sector: int) -> str:
+    return f", sectors of {sector} bytes" if sector != gpt.SECTOR else ""
+
+
 def inspect(image: Path, passphrase: Passphrase | None = None) -> Inspection:
     """Return what an image holds. Raises UsageError for what is none, BootsmithError for a damaged one."""
     if not image.is_file():
@@ -64,10 +73,11 @@ def inspect(image: Path, passphrase: Passphrase | None = None) -> Inspection:
     with opened(image, kind, passphrase) as disk:
         size = disk.size
         table, identity, found, problems = parts(disk)
+        counted = sector(disk)
         code, damage = bootcode.recognised(disk.read) if table != "none" else ("", "")
     return Inspection(
         path=str(image), format=named, disk=size, file=facts.st_size, occupied=facts.st_blocks * 512, table=table,
-        id=identity, code=code, parts=tuple(found), problems=(*problems, *filter(None, [damage])),
+        id=identity, sector=counted, code=code, parts=tuple(found), problems=(*problems, *filter(None, [damage])),
     )  # fmt: skip
 
 

@@ -14,20 +14,32 @@ SECTOR = 512
 
 
 class Bounds(NamedTuple):
-    """What a partition table leaves to partitions: sectors it takes at a disk's start and end, and sectors in all."""
+    """What a partition table leaves to partitions: sectors it takes at a disk's start and end, and sectors in all.
+
+    They are of `sector` bytes.
+    """
 
     start: int
     end: int
     limit: int
     first: int = MIB
     """Bytes before the first partition, where nobody says."""
+    sector: int = SECTOR
 
 
 BOUNDS: Mapping[str, Bounds] = {
-    "gpt": Bounds(gpt.FIRST_USABLE, gpt.FIRST_USABLE - 1, 1 << 64),
+    "gpt": Bounds(gpt.first_usable(), gpt.first_usable() - 1, 1 << 64),
     "mbr": Bounds(1, 0, mbr.LIMIT // SECTOR),
     "none": Bounds(0, 0, 1 << 64, first=0),
 }
+
+
+def bounds(table: str, sector: int) -> Bounds:
+    """Return what a table leaves on a disk of such sectors."""
+    if table == "gpt":
+        return Bounds(gpt.first_usable(sector), gpt.first_usable(sector) - 1, 1 << 64, sector=sector)
+    return BOUNDS[table]._replace(sector=sector)
+
 
 Size = int | Literal["auto", "remaining"]
 
@@ -74,8 +86,8 @@ def plan(disk: int | Literal["auto"], wanted: Sequence[Wanted], bounds: Bounds =
         size = _disk_for(places, bounds)
     else:
         size = disk
-        if size % SECTOR:
-            raise StageError(f"disk.size: {size} bytes are not a whole number of {SECTOR}-byte sectors")
+        if size % bounds.sector:
+            raise StageError(f"disk.size: {size} bytes are not a whole number of {bounds.sector}-byte sectors")
         elastic = next((each.name for each in wanted if each.size == "remaining"), None)
         least = [_sized(each, each.minimum if each.size == "remaining" else each.automatic) for each in wanted]
         needed = _disk_for(_place(least, bounds), bounds)
@@ -89,10 +101,10 @@ def plan(disk: int | Literal["auto"], wanted: Sequence[Wanted], bounds: Bounds =
                 each._replace(size=_rest(least, each, size, bounds)) if each.name == elastic else each for each in least
             ]
         places = _place(least, bounds)
-    if size > bounds.limit * SECTOR:
+    if size > bounds.limit * bounds.sector:
         raise StageError(
             f"disk.size: the partitions need {human(size)}, and this table reaches no further than "
-            f"{human(bounds.limit * SECTOR)}",
+            f"{human(bounds.limit * bounds.sector)}",
             "Make them smaller, or write disk.table: gpt.",
         )
     _check_overlap(places)
@@ -123,9 +135,10 @@ def _place(wanted: Sequence[Wanted], bounds: Bounds) -> list[Place]:
     for each in wanted:
         start = each.start if each.start is not None else round_up(cursor, MIB)
         assert isinstance(each.size, int), "every size is fixed by now"
-        if start < bounds.start * SECTOR or start % SECTOR or each.size % SECTOR or each.size <= 0:
+        sector = bounds.sector
+        if start < bounds.start * sector or start % sector or each.size % sector or each.size <= 0:
             raise StageError(
-                f"disk.partitions.{each.name}: a partition starts at a whole sector of {SECTOR} bytes from sector "
+                f"disk.partitions.{each.name}: a partition starts at a whole sector of {sector} bytes from sector "
                 f"{bounds.start} on and is at least one long; this one has {each.size} bytes from byte {start} on"
             )
         places.append(Place(each.name, start, each.size))
@@ -136,7 +149,7 @@ def _place(wanted: Sequence[Wanted], bounds: Bounds) -> list[Place]:
 def _disk_for(places: Sequence[Place], bounds: Bounds) -> int:
     """Return the least disk, in MiB, that holds the partitions and what the table keeps at the end."""
     end = max((place.end for place in places), default=MIB)
-    return round_up(end + bounds.end * SECTOR, MIB)
+    return round_up(end + bounds.end * bounds.sector, MIB)
 
 
 def _rest(wanted: Sequence[Wanted], elastic: Wanted, disk: int, bounds: Bounds) -> int:
@@ -147,14 +160,14 @@ def _rest(wanted: Sequence[Wanted], elastic: Wanted, disk: int, bounds: Bounds) 
     places = _place(wanted, bounds)
     at = next(index for index, each in enumerate(wanted) if each.name == elastic.name)
     fixed = next((index for index in range(at + 1, len(wanted)) if wanted[index].start is not None), len(wanted))
-    end = disk - bounds.end * SECTOR
+    end = disk - bounds.end * bounds.sector
     if fixed < len(wanted):
         end = min(end, places[fixed].start)
     for place in reversed(places[at + 1 : fixed]):
         end = (end - place.size) // MIB * MIB
     room = end - places[at].start
     whole = room // MIB * MIB
-    return whole if whole >= elastic.minimum else room // SECTOR * SECTOR
+    return whole if whole >= elastic.minimum else room // bounds.sector * bounds.sector
 
 
 def _check_overlap(places: Sequence[Place]) -> None:

@@ -56,6 +56,7 @@ class TableParams(FillingParams):
     size: int | Literal["auto"]
     table: str
     id: str
+    sector: int
     partitions: tuple[PartitionParams, ...]
     contents: tuple[str, ...]
     images: tuple[tuple[str, ...], ...]
@@ -66,11 +67,11 @@ def run(ctx: Context) -> None:
     params = TableParams.of(ctx)
     partitions = params.partitions
     fillings = sources.gather_all(ctx, params, [each.name for each in partitions])
-    demands = [_demand(ctx, each, params.mounts.get(each.name), fillings[each.name]) for each in partitions]
+    demands = [_demand(ctx, each, params, fillings[each.name]) for each in partitions]
     unified = sum(ctx.inputs[role].stat().st_size for roles in params.images for role in roles)
     kernels = params.kernels.partition
     wanted = [_wanted(each, demand, kernels, unified) for each, demand in zip(partitions, demands, strict=True)]
-    planned = layout.plan(params.size, wanted, layout.BOUNDS[params.table])
+    planned = layout.plan(params.size, wanted, layout.bounds(params.table, params.sector))
     partitions = _identified(partitions, sources.read_root_hash(ctx))
     _write_table(ctx, planned, replace(params, partitions=partitions))
     rows = []
@@ -113,11 +114,11 @@ def _write_content(ctx: Context, params: TableParams, name: str, filling: Fillin
 
 
 def _demand(
-    ctx: Context, partition: PartitionParams, mount: str | None, filling: Filling
+    ctx: Context, partition: PartitionParams, params: TableParams, filling: Filling
 ) -> sizing.Demand | sizing.Packed | btrfs.Demand | None:
     content = ctx.inputs.get(f"content.{partition.name}")
     if content is not None:
-        return sizing.Packed(content.stat().st_size, layout.SECTOR)
+        return sizing.Packed(content.stat().st_size, params.sector)
     if partition.fs in ("none", "swap"):
         return None
     packed = ctx.inputs.get(f"packed.{partition.name}")
@@ -127,7 +128,8 @@ def _demand(
     if partition.fs == "btrfs":
         return btrfs.Demand(filling.tree, partition.subvolumes)
     # the root filesystem is made from the base alone first, which must fit too
-    return sizing.Demand([filling.tree, filling.base] if mount == "/" else [filling.tree], partition.fs, partition.ext)
+    trees = [filling.tree, filling.base] if params.mounts.get(partition.name) == "/" else [filling.tree]
+    return sizing.Demand(trees, partition.fs, partition.ext, params.sector)
 
 
 def _wanted(
@@ -163,7 +165,7 @@ def _write_table(ctx: Context, planned: layout.Layout, params: TableParams) -> N
     elif params.table == "none":
         start = end = b""
     else:
-        start, end = gpt.encode(planned.size, params.id, _slots(planned, params.partitions))
+        start, end = gpt.encode(planned.size, params.id, _slots(planned, params.partitions), params.sector)
     with ctx.outputs["table"].open("wb") as table:
         table.truncate(planned.size)
         table.write(start)

@@ -43,6 +43,12 @@ class Part:
     """What a BIOS loader finds it by: "active" on MBR, "legacy-boot" on GPT."""
 
 
+def sector(disk: Disk) -> int:
+    """Return of how many bytes the sectors are that a disk's table counts."""
+    table = gpt.decode(disk.read, disk.size)
+    return table.sector if table else gpt.SECTOR
+
+
 def parts(disk: Disk) -> tuple[str, str, list[Part], list[str]]:
     """Return the table's kind and id, the partitions, and what is wrong."""
     read, size = disk.read, disk.size

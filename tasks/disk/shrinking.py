@@ -41,16 +41,19 @@ def fit(read: Callable[[int, int], bytes], size: int, disk: int) -> Shrunk:
     table = gpt.decode(read, size)
     if table is not None:
         _check(table.problems)
-        tail = gpt.FIRST_USABLE * gpt.SECTOR - gpt.SECTOR
+        if disk % table.sector:
+            what = f"{disk} bytes are no whole number of its sectors, of {table.sector}"
+            raise StageError(what, "Take a size in whole MiB.")
+        tail = (gpt.first_usable(table.sector) - 1) * table.sector
         ends = {index: (slot.start, slot.start + slot.size) for index, slot in enumerate(table.slots)}
-        index, end = _last(ends, (disk - tail) // gpt.SECTOR * gpt.SECTOR, tail)
+        index, end = _last(ends, (disk - tail) // table.sector * table.sector, tail)
         slots = list(table.slots)
         cut = None
         if index is not None:
             slot = slots[index]
             cut = Cut(slot.number, slot.start, slot.size, end - slot.start)
             slots[index] = replace(slot, size=cut.new)
-        start, backup = growing.moved(read, disk, table.guid, slots)
+        start, backup = growing.moved(read, disk, table, slots)
         return Shrunk((Patch(0, start), Patch(disk - len(backup), backup)), cut, tail)
     slots_of = mbr.decode(read(0, mbr.SECTOR), size)
     if slots_of is None or not slots_of.slots:

@@ -20,9 +20,9 @@ PACKED_STEP = 16 * MIB
 BLOCK = 4096
 INODE = 256
 BYTES_PER_INODE = 16384  # what mke2fs gives a filesystem of ordinary size
-FAT_RESERVED = 32 * 512  # what stands before the tables
+FAT_RESERVED = 32  # sectors that stand before the tables
 FAT_SLACK = 64 << 10  # what mkfs.vfat may lose to rounding and alignment
-MIN_FAT = 33 * MIB  # of smaller clusters than a sector there are none
+MIN_FAT = {512: 33 * MIB, 4096: 257 * MIB}  # of smaller clusters than a sector there are none
 RESERVED_PERCENT = 1  # blocks only root may use: enough to clean up with, little on a large disk
 
 
@@ -155,7 +155,7 @@ def _backups(groups: int) -> int:
 # -- FAT
 
 
-def fat_cluster(size: int) -> int:
+def fat_cluster(size: int, sector: int = 512) -> int:
     """Return the bytes per cluster of a FAT32 filesystem of that size.
 
     Fewer than 65525 clusters would make it a FAT16, whatever it calls itself (Microsoft's FAT specification 1.03, "FAT
@@ -163,7 +163,7 @@ def fat_cluster(size: int) -> int:
     """
     for limit, cluster in ((260, 512), (8192, 4096), (16384, 8192)):
         if size < limit * MIB:
-            return cluster
+            return max(cluster, sector)
     return 16384
 
 
@@ -181,10 +181,10 @@ def fat_need(tree: Tree, cluster: int) -> Need:
     return Need(clusters * cluster)
 
 
-def fat_capacity(size: int) -> int:
+def fat_capacity(size: int, sector: int = 512) -> int:
     """Return the bytes of clusters that content may take, besides the root directory's first."""
-    cluster = fat_cluster(size)
-    data = size - FAT_RESERVED - FAT_SLACK
+    cluster = fat_cluster(size, sector)
+    data = size - FAT_RESERVED * sector - FAT_SLACK
     clusters = data // (cluster + 8)  # each has an entry of four bytes in both tables
     return max(0, clusters - 1) * cluster
 
@@ -218,15 +218,16 @@ class Packed:
 class Demand:
     """What the content of a partition demands: as much as the most demanding of its `trees`."""
 
-    def __init__(self, trees: Sequence[Tree], fs: str, form: ExtForm | None = None) -> None:
+    def __init__(self, trees: Sequence[Tree], fs: str, form: ExtForm | None = None, sector: int = 512) -> None:
         self.trees = trees
         self.fs = fs
         self._form = form
+        self._sector = sector
         self._needs: dict[int, Need] = {}
 
     def need(self, size: int) -> Need:
         """Return what the content takes in a filesystem of that size."""
-        unit = fat_cluster(size) if self.fs == "vfat" else BLOCK
+        unit = fat_cluster(size, self._sector) if self.fs == "vfat" else BLOCK
         if unit not in self._needs:
             needs = [fat_need(tree, unit) if self.fs == "vfat" else ext_need(tree, self.fs) for tree in self.trees]
             self._needs[unit] = Need(max(each.size for each in needs), max(each.inodes for each in needs))
@@ -238,7 +239,9 @@ class Demand:
 
     def room(self, size: int) -> int:
         """Return the bytes content may take in a filesystem of that size."""
-        return fat_capacity(size) if self.fs == "vfat" else ext_capacity(self.geometry(size), self.fs, self._form)
+        if self.fs == "vfat":
+            return fat_capacity(size, self._sector)
+        return ext_capacity(self.geometry(size), self.fs, self._form)
 
     def fits(self, size: int, extra: int = 0) -> bool:
         """Tell whether a filesystem of that size holds the content and leaves `extra` bytes free."""
@@ -246,14 +249,14 @@ class Demand:
 
     def least(self, extra: int = 0) -> int:
         """Return the least size, in whole MiB, that holds the content and leaves `extra` bytes free."""
-        size = MIN_FAT if self.fs == "vfat" else MIB
+        size = MIN_FAT[self._sector] if self.fs == "vfat" else MIB
         while not self.fits(size, extra):
             size = max(size + MIB, round_up(self.need(size).size + extra, MIB))
         return size
 
     def automatic(self, extra: int, allowance: int = 0) -> int:
         """Return the size for content * 1.1 + `extra`, the content being `allowance` more than the trees."""
-        size = STEP
+        size = round_up(MIN_FAT[self._sector], STEP) if self.fs == "vfat" else STEP
         while True:
             wanted = (self.need(size).size + allowance) * 11 // 10 + extra
             if self.room(size) >= wanted:

@@ -181,16 +181,19 @@ def open_alone(target: Target) -> int:
     return descriptor
 
 
-def check_room(target: Target, size: int, *, table: bool) -> None:
-    """Refuse a target that an image of `size` bytes does not fit, or where it would not be found. Raises UsageError."""
+def check_room(target: Target, size: int, *, table: bool, sector: int = 512) -> None:
+    """Refuse a target that an image of `size` bytes does not fit, or where it would not be found. Raises UsageError.
+
+    Its `table` counts sectors of so many bytes. A file has none of its own.
+    """
     if target.size < size:
         has, needs = human(target.size), human(size)
         if has == needs:
             has, needs = f"{target.size} bytes", f"{size}"
         what = f"--erase: {target.path} has {has}, and the image {needs}"
         raise UsageError(what, "Name a larger one, or make the image smaller: disk.size.")
-    if table and target.sector != 512:
-        what = f"--erase: {target.path} has sectors of {target.sector} bytes, and the image's table counts 512"
+    if table and target.block and target.sector != sector:
+        what = f"--erase: {target.path} has sectors of {target.sector} bytes, and the image's table counts {sector}"
         raise UsageError(what, "No firmware would find its partitions there: name another device.")
     if table and is_partition(target):
         what = f"--erase: {target.path} is a partition, and the image a whole disk"

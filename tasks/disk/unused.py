@@ -65,8 +65,10 @@ def stretches(read: Read, size: int, dumped: FreeBlocks) -> list[Stretch]:
 
 def _usable(read: Read, size: int) -> Stretch:
     """Return where partitions may be."""
-    if gpt.decode(read, size):
-        return gpt.FIRST_USABLE * gpt.SECTOR, (gpt.last_usable(size) + 1) * gpt.SECTOR
+    table = gpt.decode(read, size)
+    if table:
+        first, last = gpt.first_usable(table.sector), gpt.last_usable(size, table.sector)
+        return first * table.sector, (last + 1) * table.sector
     return (mbr.SECTOR, size) if _is_mbr(read, size) else (0, 0)
 
 

@@ -6,7 +6,7 @@ import os
 from collections.abc import Iterator
 
 from bootsmith.cache.display import shown
-from bootsmith.tasks.disk.parts import Part
+from bootsmith.tasks.disk.parts import Part, sector
 from bootsmith.tasks.disk.sizing import human
 from bootsmith.tasks.disk.superblock import Filesystem
 from bootsmith.tasks.disk.verity import form as verity
@@ -46,6 +46,8 @@ def table(subject: Subject) -> Iterator[str]:
     wanted = subject.expected
     if (found.table, found.identity) != (wanted.table, wanted.id):
         yield f"!it is {found.table} {found.identity}, the recipe's is {wanted.table} {wanted.id}"
+    if (counted := sector(found.disk)) != wanted.sector:
+        yield f"!it counts sectors of {counted} bytes, the recipe's has {wanted.sector}"
     if len(wanted.partitions) != len(parts):
         yield f"!the recipe has {len(wanted.partitions)} partitions"
         return
@@ -162,8 +164,8 @@ def loader(subject: Subject) -> Iterator[str]:
 
 def _firmware(image: Image) -> set[str]:
     """Return which firmware finds something to start."""
-    sector = image.disk.read(0, _SECTOR)
-    found = {"bios"} if sector[510:] == b"\x55\xaa" and any(sector[:_CODE]) else set()
+    first = image.disk.read(0, _SECTOR)
+    found = {"bios"} if first[510:] == b"\x55\xaa" and any(first[:_CODE]) else set()
     paths = (path for part in image.parts.values() for path in part.loader)
     return found | ({"uefi"} if any(path.lower() == _REMOVABLE for path in paths) else set())
 

@@ -72,6 +72,7 @@ class Expected(Params):
 
     table: str
     id: str
+    sector: int
     partitions: tuple[ExpectedPartition, ...]
     loaders: tuple[tuple[str, str], ...]
     """Those that firmware is to find by itself, each with its firmware; none where a loader is not to be found so."""

@@ -50,6 +50,7 @@ class BootSetup:
         return {
             "kind": self.subject.kind,
             "format": self.subject.format,
+            "sector": self.subject.sector,
             "cmdline": self.subject.kernel.cmdline if self.subject.kernel else None,
             "secure": self.firmware.secure if self.firmware else False,
             "entry": self.entry.loader if self.entry else None,

@@ -115,7 +115,7 @@ def boot_and_judge(setup: BootSetup, out: Path, say: Callable[[str], None]) -> V
                 setup.machine, disk=disk and disk.absolute(), format=setup.subject.format, firmware=firmware,
                 accel=setup.accel, kernel=kernel, program=program, chardevs=chardevs,
                 credentials=credentials(Asked(nonce=nonce)), ports=qemu.Ports(), reboot=False,
-                passphrase=secret[0] if secret else None,
+                passphrase=secret[0] if secret else None, sector=setup.subject.sector,
             )  # fmt: skip
             return [*words, "-smbios", f"type=3,asset={nonce}"]
 

@@ -24,6 +24,7 @@ PROGRAMS = {"amd64": PROGRAM, "i386": "qemu-system-i386"}
 VNC = 5900
 GDB = 1234
 _MIB = 1 << 20
+_SECTOR = 512  # bytes, what drives have by themselves
 
 _DRIVES: Mapping[tuple[str, str], tuple[str, ...]] = {
     # (drive, machine type) -> its controller, where the board has none, and the disk itself
@@ -95,6 +96,7 @@ def command(
     reboot: bool = True,
     passphrase: int | None = None,
     monitor: int | None = None,
+    sector: int = 512,
     program: str | Path = PROGRAM,
 ) -> list[str]:
     """Return the words that run `machine` with `disk`; without `firmware` under SeaBIOS.
@@ -102,8 +104,9 @@ def command(
     `format` may be "iso": a CD. `chardevs` stand in for the terminal. A tag among `sockets` is shared by the virtiofsd
     at that descriptor, any other by QEMU itself (9p). `debug` is the file that `machine.debug` goes to. Through the
     descriptor `passphrase` comes that of an encrypted disk, and of the overlay over it where there is no snapshot. The
-    descriptor `monitor` is a socket that leads to us, as that of `chardevs`, where the console goes to a file.
-    Raises UsageError where `machine.qemu` would take the terminal a second time.
+    descriptor `monitor` is a socket that leads to us, as that of `chardevs`, where the console goes to a file. The disk
+    has sectors of so many bytes. Raises UsageError where `machine.qemu` would take the terminal a second time, and for
+    a drive that has no such sectors.
     """
     ports = ports or Ports(machine.forward)
     sockets = sockets or {}
@@ -116,7 +119,8 @@ def command(
         *_firmware(firmware, snapshot=snapshot),
         *_kernel(kernel),
         *(("-object", definition(passphrase)) if passphrase is not None else ()),
-        *(_disk(machine, disk, format, snapshot=snapshot, first=not kernel, unlock=unlock) if disk else ()),
+        *(_disk(machine, disk, format, snapshot=snapshot, first=not kernel, unlock=unlock, sector=sector)
+          if disk else ()),
         *_network(machine, ports),
         *_shares(machine, sockets),
         *_display(machine, ports),
@@ -191,6 +195,7 @@ def _disk(
     snapshot: bool,
     first: bool,
     unlock: Sequence[str],
+    sector: int,
 ) -> list[str]:
     """Return the disk, `first` in the boot order: with -kernel QEMU takes that place itself.
 
@@ -202,6 +207,12 @@ def _disk(
     else:
         options = f"format={format},snapshot={'on' if snapshot else 'off'},cache={machine.cache},file={_value(disk)}"
         *controllers, device = _DRIVES[machine.drive, machine.type]
+        if sector != _SECTOR and machine.drive in ("ide", "sata"):
+            raise UsageError(
+                f"the disk counts sectors of {sector} bytes, and a drive of {machine.drive} has {_SECTOR}",
+                "Use --drive virtio, nvme or scsi.",
+            )
+        device += f",logical_block_size={sector},physical_block_size={sector}" if sector != _SECTOR else ""
     options += "".join(f",{layer}encrypt.key-secret={ID}" for layer in unlock)
     words = ["-drive", f"if=none,id=disk,{options}"]
     for controller in controllers:

@@ -29,7 +29,7 @@ class Subject:
 
     `kernel` goes with the kind "direct"; `recipe` is the file of the recipe it comes from, `certificate` that of the
     key it is signed with, `program` the path of an EFI program for which the firmware needs an entry, `passphrase` what
-    opens an encrypted disk. With `writes` the guest writes to the disk itself.
+    opens an encrypted disk, whose sectors have `sector` bytes. With `writes` the guest writes to the disk itself.
     """
 
     disk: Path | None
@@ -42,6 +42,7 @@ class Subject:
     program: str | None = None
     writes: bool = False
     passphrase: Passphrase | None = None
+    sector: int = 512
 
     @property
     def name(self) -> str:
@@ -192,6 +193,7 @@ def prepare(
         chardevs=chardevs, credentials=credentials(asked), ports=given, program=host.find(qemu.PROGRAMS[subject.arch]),
         debug=(folder / "debug.log").absolute() if folder else None, sockets=sockets,
         passphrase=passphrases.SHOWN if subject.passphrase else None, monitor=monitor,
+        sector=subject.sector,
     )  # fmt: skip
     mounts = _mounts(machine, sockets or {})
     ends = () if monitor is not None else _ends(machine)

@@ -29,6 +29,7 @@ def expected(recipe: Recipe) -> Expected:
     return Expected(
         table=disk.table,
         id=disk.id if disk.table != "none" else "",
+        sector=disk.sector if disk.table == "gpt" else 512,
         partitions=tuple(_partition(each, disk.table, least) for each in disk.partitions.values() if each.in_table),
         loaders=tuple((name, KINDS[name].firmware) for name in found if KINDS[name].firmware != "direct"),
         direct=served(boot.loader) == ["direct"],

@@ -115,10 +115,11 @@ def test_what_does_not_fit(tmp_path: Path) -> None:
         target.check_room(about, 2 << 20, table=True)
     with pytest.raises(UsageError, match="disk has 1048575 bytes, and the image 1048576"):  # cards of one name
         target.check_room(replace(about, size=(1 << 20) - 1), 1 << 20, table=True)
-    large = Target(tmp_path / "disk", 1 << 20, 4096, block=False)
+    large = Target(tmp_path / "disk", 1 << 20, 4096, block=True)
     with pytest.raises(UsageError, match="sectors of 4096 bytes, and the image's table counts 512"):
         target.check_room(large, 1 << 20, table=True)
     target.check_room(large, 1 << 20, table=False)
+    target.check_room(about, 1 << 20, table=True, sector=4096)  # a file has no sectors of its own
     target.check_room(about, 1 << 20, table=True)
 
 

@@ -65,6 +65,17 @@ NET = "virtio-net-pci,netdev=net,romfile="
 STDIO = "stdio,id=console,mux=on,signal=off"
 
 
+@pytest.mark.parametrize(("drive", "device"), [("virtio", DISK), ("nvme", NVME), ("scsi", SCSI)])
+def test_a_disk_has_the_sectors_that_its_table_counts(drive: str, device: str) -> None:
+    """Of 4096 bytes where it says so; a drive that has no such ones is refused (C1)."""
+    sectors = ",logical_block_size=4096,physical_block_size=4096,bootindex=0"
+    assert device.rsplit(maxsplit=1)[-1].replace(",bootindex=0", sectors) in " ".join(
+        words({"sector": 4096}, drive=drive)
+    )
+    with pytest.raises(UsageError, match="counts sectors of 4096 bytes, and a drive of sata has 512"):
+        words({"sector": 4096}, drive="sata")
+
+
 @pytest.mark.parametrize(
     ("keys", "lost", "gained"),
     [

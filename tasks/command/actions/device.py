@@ -75,7 +75,7 @@ def write(request: Request) -> None:
         disk = stack.enter_context(image_content.opened(image, form, secret))
         file, _ = stack.enter_context(raw_content.descriptor(disk, 0, disk.size))
         fitted = growing.fit(disk.read, disk.size, about.size, grow=grow) if form != "iso" else growing.NO_TABLE
-        target.check_room(about, disk.size, table=form == "iso" or fitted.table != "none")
+        target.check_room(about, disk.size, table=form == "iso" or fitted.table != "none", sector=fitted.sector)
         if grow and not fitted.grown and fitted.table == "none":
             raise UsageError(f"--grow: {fitted.why_not}", "Leave it out.")
         filesystem = grow_filesystem.kind(disk.read, fitted.grown[1]) if fitted.grown else ""

@@ -83,12 +83,26 @@ def convert_file(request: Request) -> None:
             disk = folder / "disk.raw"
             say(f"reading {form}")
             image_content.unpack(image, form, disk, passphrase, say, follow=follow)
+        _check_sectors(kind, disk, form)
         convert(made, disk, folder, say, _machine(kind, target, disk, request.options))
         for file in reversed(files):  # the image itself last: whoever finds that finds what belongs to it
             (folder / "build" / file.name).replace(file)
     progress.finish(NAME, "built", time.monotonic() - began, sum(file.stat().st_size for file in files))
     for file in files:
         progress.tell(str(images.relative(file, session.shell)))
+
+
+def _check_sectors(kind: str, disk: Path, form: str) -> None:
+    """Refuse a format whose disks have other sectors than the table on this one counts. Raises UsageError."""
+    from bootsmith.tasks.disk import bootable
+    from bootsmith.tasks.recipe.checks.sectors import SAYING, USUAL
+
+    if kind in SAYING or form == "iso":
+        return
+    sector = bootable.sector(disk, "raw")
+    if sector != USUAL:
+        what = f"its table counts sectors of {sector} bytes, and a machine gives a {kind} {USUAL}"
+        raise UsageError(what, f"Take another format: {' or '.join(SAYING)}.")
 
 
 @contextmanager

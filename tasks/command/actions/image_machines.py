@@ -86,7 +86,9 @@ def _run_disk(request: Request, kind: Kind) -> None:
             request.session.progress.tell(f"a copy of the firmware's variables gets a boot entry for {program}")
     elif passphrase:
         image_content.check(disk, form, passphrase)
-    subject = Subject(disk, form, kind, program=program, passphrase=passphrase)
+    subject = Subject(
+        disk, form, kind, program=program, passphrase=passphrase, sector=bootable.sector(disk, form, passphrase)
+    )
     if recipe:
         secure = recipe.boot.secure_boot
         certificate = secure.certificate if secure else None
@@ -96,7 +98,7 @@ def _run_disk(request: Request, kind: Kind) -> None:
 
 def run_direct(request: Request) -> None:
     """Let QEMU start a kernel, the console on this terminal."""
-    from bootsmith.tasks.disk import image_content, image_format
+    from bootsmith.tasks.disk import bootable, image_content, image_format
     from bootsmith.tasks.machine import kernel_file as kernels
     from bootsmith.tasks.machine.qemu import Kernel
     from bootsmith.tasks.machine.run import Subject
@@ -118,7 +120,9 @@ def run_direct(request: Request) -> None:
     if disk and passphrase:
         image_content.check(disk, form, passphrase)
     kernel = Kernel(file, initrd, asked["cmdline"] or "console=ttyS0")
-    machines.boot(request, machine, Subject(disk, form, "direct", kernel, passphrase=passphrase), folder)
+    sector = bootable.sector(disk, form, passphrase) if disk else 512
+    subject = Subject(disk, form, "direct", kernel, passphrase=passphrase, sector=sector)
+    machines.boot(request, machine, subject, folder)
 
 
 def _run_recipe_directly(request: Request) -> None:
@@ -134,7 +138,8 @@ def _run_recipe_directly(request: Request) -> None:
     kernel = machines.started(recipe, plan, name)
     assert kernel is not None, "what has none is refused"
     kernel = replace(kernel, cmdline=" ".join(filter(None, (kernel.cmdline, asked["cmdline"]))))
-    machines.boot(request, machine, Subject(disk, "raw", "direct", kernel, recipe.arch, recipe.file), folder)
+    subject = Subject(disk, "raw", "direct", kernel, recipe.arch, recipe.file, sector=recipe.disk.sector)
+    machines.boot(request, machine, subject, folder)
 
 
 def _entry_name(recipe: Recipe, asked: str | None) -> str:

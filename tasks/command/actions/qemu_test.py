@@ -130,6 +130,7 @@ def _setup(request: Request, recipe: Recipe, plan: Plan, disk: _Disk | None, kin
         secure.certificate if secure else None,
         _entered(request, recipe, disk) if disk and kind == "uefi" else None,
         passphrase=disk.passphrase if disk else None,
+        sector=512 if disk and disk.format == "iso" else recipe.disk.sector,
     )  # fmt: skip
     return boot_setup.prepare(
         recipe.machine, test, subject,

@@ -56,6 +56,7 @@ def stage(recipe: Recipe, site: Site) -> Stage:
             size=recipe.disk.size,
             table=recipe.disk.table,
             id=recipe.disk.id,
+            sector=recipe.disk.sector,
             partitions=tuple(_described(partition, recipe) for partition in partitions),
             contents=tuple(contents),
             images=placement.images(recipe),

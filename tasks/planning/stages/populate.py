@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from bootsmith.tasks.boot import ldlinux, syslinux
@@ -28,7 +29,6 @@ from bootsmith.tasks.recipe.model.disk import HASH_TREE
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from bootsmith.tasks.disk.kernel_paths import Placement
     from bootsmith.tasks.planning.site import Site
     from bootsmith.tasks.recipe.model.disk import Encryption, Partition
     from bootsmith.tasks.recipe.model.recipe import Recipe
@@ -189,7 +189,7 @@ def _base(recipe: Recipe, partition: Partition, site: Site) -> Stage:
         run=_RUN + "run_ext",
         inputs={"geometry": site.geometry(partition.name), "base.tar": site.base.tar, "base.index": site.base.index},
         outputs={"image": site.base_image(partition.name)},
-        params=_filesystem(partition, site, (site.base.name,), places.mounted(recipe.disk), kernels=None).to_json(),
+        params=_filesystem(recipe, partition, site, (site.base.name,), places.mounted(recipe.disk)).to_json(),
         tools=("mke2fs",),
         doc="the pristine root filesystem, of the base layer alone",
     )
@@ -219,7 +219,7 @@ def _params(recipe: Recipe, partition: Partition, site: Site) -> FilesystemParam
         layers = ()
     elif partition.fs == "vfat":
         layers, mounts = (site.content(partition.name).name,), {partition.name: "/"}
-    found = _filesystem(partition, site, layers, mounts, kernels)
+    found = replace(_filesystem(recipe, partition, site, layers, mounts), kernels=kernels)
     if is_started(recipe, partition):
         return LdlinuxParams(**vars(found), folder=syslinux.folder(partition.mount or ""))
     return found
@@ -230,19 +230,20 @@ def _holds_kernels(recipe: Recipe, name: str) -> bool:
 
 
 def _filesystem(
-    partition: Partition, site: Site, layers: tuple[str, ...], mounts: Mapping[str, str], kernels: Placement | None
+    recipe: Recipe, partition: Partition, site: Site, layers: tuple[str, ...], mounts: Mapping[str, str]
 ) -> FilesystemParams:
     return FilesystemParams(
         epoch=site.epoch,
         layers=layers,
         mounts=mounts,
-        kernels=kernels,
+        kernels=None,
         partition=partition.name,
         fs=partition.fs,
         uuid=partition.uuid,
         label=partition.label,
         ext=ExtForm(partition.features, partition.inode_size, partition.reserved),
         mkfs=partition.mkfs,
+        sector=recipe.disk.sector,
     )
 
 

@@ -6,14 +6,15 @@ from collections.abc import Callable, Iterable
 from itertools import pairwise
 
 from bootsmith.tasks.recipe import tree_packages
-from bootsmith.tasks.recipe.checks import mkfs, table, verity
+from bootsmith.tasks.recipe.checks import mkfs, sectors, table, verity
 from bootsmith.tasks.recipe.model.disk import NAMELESS, UNLABELLED, Disk, Partition
 from bootsmith.tasks.recipe.model.recipe import Recipe
 from bootsmith.tasks.recipe.text.problems import Finding, KeyPath
 from bootsmith.tasks.recipe.values.units import SECTOR, show_size
 
 MIB = 1 << 20
-LEAST_FAT32 = 33 * MIB  # 65525 clusters of one sector, two tables of four bytes for each, and what stands before them
+LEAST_FAT32 = {512: 33 * MIB, 4096: 257 * MIB}
+"""Of 65525 clusters of one sector, two tables of four bytes for each, and what stands before them."""
 LEAST = MIB
 _MOST_SUBVOLUMES = 100
 ENDS = {"gpt": 34 * SECTOR, "mbr": 0, "none": 0}  # what a table takes at a disk's end
@@ -67,8 +68,9 @@ def _sizes(recipe: Recipe) -> Iterable[Finding]:
         if part.encrypt and isinstance(part.size, int) and part.size <= _BEFORE[part.encrypt.luks]:
             what = f"{show_size(part.size)} is all taken by the header of LUKS{part.encrypt.luks}"
             yield (*PARTS, name, "size"), f"{what}; write more than {show_size(_BEFORE[part.encrypt.luks])}"
-        if part.fs == "vfat" and isinstance(part.size, int) and part.size < LEAST_FAT32:
-            what = f"{show_size(part.size)} is too small for FAT32; write at least {show_size(LEAST_FAT32)}"
+        if part.fs == "vfat" and isinstance(part.size, int) and part.size < LEAST_FAT32[disk.sector]:
+            least = show_size(LEAST_FAT32[disk.sector])
+            what = f"{show_size(part.size)} is too small for FAT32; write at least {least}"
             yield (*PARTS, name, "size"), what
 
 
@@ -78,7 +80,7 @@ def in_order(disk: Disk) -> list[tuple[int, int, str]]:
     places: list[tuple[int, int, str]] = []
     for name, part in disk.partitions.items():
         start = -(-end // MIB) * MIB if part.start is None else part.start
-        end = start + _least(part)
+        end = start + _least(part, disk.sector)
         places.append((start, end, name))
     return sorted(places)
 
@@ -99,10 +101,10 @@ def _space(recipe: Recipe) -> Iterable[Finding]:
         yield ("disk", "size"), f"{what}; raise it, or make them smaller"
 
 
-def _least(part: Partition) -> int:
+def _least(part: Partition, sector: int) -> int:
     if isinstance(part.size, int) or part.content:
-        return part.size if isinstance(part.size, int) else SECTOR
-    return (LEAST_FAT32 if part.fs == "vfat" else LEAST) + (_BEFORE[part.encrypt.luks] if part.encrypt else 0)
+        return part.size if isinstance(part.size, int) else sector
+    return (LEAST_FAT32[sector] if part.fs == "vfat" else LEAST) + (_BEFORE[part.encrypt.luks] if part.encrypt else 0)
 
 
 _NOT_IN_FAT = frozenset('*?.,;:/\\|+=<>[]"')
@@ -164,8 +166,9 @@ def _bare(recipe: Recipe) -> Iterable[Finding]:
             yield (*path, "content"), f"{part.fs} has its own; remove it, or write fs: none"
         if not part.in_table and (part.fs != "none" or part.active or part.attributes):
             yield (*path, "in_table"), "what is not in the table is found by nobody but firmware; remove it"
-        if disk.table == "gpt" and part.start is not None and part.start < 34 * SECTOR:
-            what = f"{show_size(part.start)} is within the GPT, which takes {show_size(34 * SECTOR)}"
+        first = 2 * disk.sector + 32 * SECTOR
+        if disk.table == "gpt" and part.start is not None and part.start < first:
+            what = f"{show_size(part.start)} is within the GPT, which takes {show_size(first)}"
             yield (*path, "start"), f"{what}; write more, or disk.table: mbr"
 
 
@@ -239,6 +242,7 @@ _LAYOUT: tuple[KeyPath, ...] = (("disk",), ("boot", "loader"))
 RULES: tuple[tuple[tuple[KeyPath, ...], Callable[[Recipe], Iterable[Finding]]], ...] = (
     (_LAYOUT, _mounts),
     (_LAYOUT, _esp),
+    ((*_LAYOUT, ("outputs",), ("machine",)), sectors.check),
     ((*_LAYOUT, ("boot",)), verity.check),
     *(((*_LAYOUT, ("boot", "root"), ("system",)), rule) for rule in table.RULES),
     ((*_LAYOUT, ("boot",), ("source",), ("system", "fstab")), _read_only),

@@ -118,7 +118,9 @@ DISK = Section(
             Choice("gpt", "mbr", "none"), "the partition table; none: the disk is one filesystem", derived="by loader"
         ),
         "size": Key(Choice("auto", other=size(1 << 20)), "the whole disk", "auto"),
-        "sector": Key(words.SECTOR, "bytes in a sector", 512),
+        "sector": Key(
+            words.SECTOR, "bytes in a sector, as the machine's disk counts them; 4096 is for UEFI alone", 512
+        ),
         "id": Key(words.DISK_ID, "the disk's GUID, or MBR's signature: eight hex digits", derived="from seed"),
         "partitions": Key(
             Named(words.PLAIN, PARTITION), "the partitions in order; replaces the usual layout", derived="by loader"

@@ -91,6 +91,6 @@ class Disk:
 
     table: Literal["gpt", "mbr", "none"]
     size: int | Literal["auto"]
-    sector: Literal[512]
+    sector: Literal[512, 4096]
     id: str
     partitions: Mapping[str, Partition]

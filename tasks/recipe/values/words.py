@@ -172,9 +172,9 @@ def _write_forward(ports: tuple[int, int]) -> Raw:
 
 
 def _read_sector(text: str) -> int:
-    if text != "512":
-        raise Wrong(f"sectors of {text} bytes cannot be built", "write 512")
-    return 512
+    if text not in ("512", "4096"):
+        raise Wrong(f"no disk has sectors of {text} bytes", "write 512, or 4096")
+    return int(text)
 
 
 def _read_uuid(text: str) -> str:
@@ -264,7 +264,7 @@ NODE = Parsed("b|c MAJOR MINOR", _read_device, _write_device, _DEVICE, blank=("c
 TAG = Str("TAG", r"[A-Za-z0-9._-]{1,35}", "a share's tag", "use up to 35 letters, digits, dots and dashes")
 DEBUG = Str("ITEMS", r"[A-Za-z0-9_:,.-]+", "a list of QEMU's log items", "write items as `qemu -d help` lists")
 DATE = Parsed("DATE", units.read_date, units.show_date, units.DATE, blank=0)
-SECTOR = Parsed("512", _read_sector, int, "512")
+SECTOR = Parsed("512|4096", _read_sector, int, "512|4096")
 FEATURE = Str("FEATURE", r"\^?[a-z0-9_]+", "a feature of a filesystem", "write one like project, or ^has_journal")
 INODE_SIZE = Number("INT", _read_inode_size, int, r"\d+", at_least=128, at_most=1024)
 UUID = Parsed("UUID", _read_uuid, pattern=_UUID)

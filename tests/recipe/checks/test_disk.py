@@ -11,7 +11,7 @@ BAD = [
         ["2:3466: disk.partitions.p126: a GPT has room for 128 partitions; leave some out"],
     ),
     (SOURCE + "disk: {table: bsd}\n", ["2:15: disk.table: 'bsd' is not a choice; known here: gpt, mbr, none"]),
-    (SOURCE + "disk: {sector: 4096}\n", ["2:16: disk.sector: sectors of 4096 bytes cannot be built; write 512"]),
+    (SOURCE + "disk: {sector: 520}\n", ["2:16: disk.sector: no disk has sectors of 520 bytes; write 512, or 4096"]),
     (
         SOURCE + "disk: {id: 1234}\n",
         [
