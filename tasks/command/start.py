@@ -73,22 +73,30 @@ def _plain_run(words: list[str]) -> _PlainRun | None:
         return None
     session = Session(Path(recipe), Invocation("run", {}, tuple(words), {}), top, top, Progress())
     session.identities = identities
-    return _PlainRun(session, words or ["image"], session.recalled())
+    named = words or ["image"]
+    builder = session.recalled()
+    if builder is None:
+        from bootsmith.tasks.command.stage_run import are_stages
+
+        return _PlainRun(session, named, None) if are_stages(named) else None
+    return _PlainRun(session, named, builder) if _known(builder).keys() >= set(named) else None
+
+
+def _known(builder: Builder) -> Mapping[str, tuple[str, ...]]:
+    """Return the words that name stages of a plan, and those that each stands for."""
+    return {stage.name: (stage.name,) for stage in builder.plan.stages} | builder.plan.groups()
 
 
 def _run(plain: _PlainRun) -> int | None:
     """Do what is asked for; return the exit status, None where that is left to doit."""
     session, words, builder = plain
     if builder is None:
-        from bootsmith.tasks.command import stage_run
+        from bootsmith.tasks.command.stage_run import plan
 
-        if not stage_run.are_stages(words):
-            return None
-        builder = stage_run.plan(session)
-    known: Mapping[str, tuple[str, ...]] = {stage.name: (stage.name,) for stage in builder.plan.stages}
-    known = {**known, **builder.plan.groups()}
-    if not known.keys() >= set(words) or not _begin(session, builder):
+        builder = plan(session)
+    if not _begin(session, builder):
         return None
+    known = _known(builder)
     for stage in builder.plan.stages:
         session.progress.widen(stage.name)
     stages = builder.plan.needed(name for word in words for name in known[word])
