@@ -7,6 +7,7 @@ asked of where a path really leads, in every run: a link can be turned while no 
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +22,10 @@ if TYPE_CHECKING:
 
 SECTIONS = ("build", "source", "archive", "layers", "system", "boot", "outputs")
 """Where a recipe names files for its stages; what a machine or a test takes is no stage's."""
+
+
+_LEAVES_OUT = re.compile(r"(^|: )(source\.context$|build\.[^.]+\.(dir$|inputs\.))")
+"""The keys whose stages leave out builds that are in a folder."""
 
 
 def named(recipe: Recipe) -> dict[str, Path]:
@@ -105,18 +110,21 @@ def check(named: Mapping[str, Path], build: Path, recipe: Path) -> None:
         if _holds(folder, real):
             kind = "image" if key.endswith(".backing") else "file"
             problems.append(f"{key}: {path.name} is made by this very recipe; name another {kind}")
-        elif _holds(real, folder) and not key.endswith("source.context"):  # whose stage leaves builds out
+        elif _holds(real, folder) and not _LEAVES_OUT.search(key):
             problems.append(f"{key}: {path.name} holds the folder where this very recipe is built; name another folder")
     if problems:
         raise RecipeError([f"{recipe.name}: {each}" for each in problems])
 
 
 def are_spread(recipe: Recipe, builds: Path) -> bool:
-    """Tell whether a folder that a recipe takes files of holds the builds: what is in it is looked up at planning."""
+    """Tell whether planning looks at what a recipe names: a folder that holds the builds, which files may be run."""
     from bootsmith.tasks.planning import spread
     from bootsmith.tasks.recipe.model.source import Container
 
-    return isinstance(recipe.source, Container) and spread.holds(recipe.source.folder, builds)
+    if isinstance(recipe.source, Container) and spread.holds(recipe.source.folder, builds):
+        return True
+    read = [path for build in recipe.build.values() for path in build.inputs]
+    return any(not path.is_dir() or spread.holds(path, builds) for path in read)
 
 
 def makers(stage: Stage, others: Iterable[Plan]) -> list[Path]:

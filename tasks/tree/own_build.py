@@ -76,7 +76,8 @@ _START: Final = f'cd {_HOME}; unset OLDPWD; while [ "$1" != -- ]; do export "$1"
 class BuildParams(Params):
     """The command, and what it finds: variables, folders that are kept, a network or none.
 
-    `output` is what it makes, from the top of the copy.
+    `output` is what it makes, from the top of the copy. Of inputs that are single files those in `executable` may be
+    run; `links` are such as stand beside them, with their targets.
     """
 
     epoch: int
@@ -86,6 +87,8 @@ class BuildParams(Params):
     env: Mapping[str, str]
     scratch: tuple[str, ...]
     network: bool
+    executable: tuple[str, ...]
+    links: Mapping[str, str]
 
 
 def run(ctx: Context) -> None:
@@ -95,7 +98,10 @@ def run(ctx: Context) -> None:
     top.mkdir()
     ctx.say("copying the inputs")
     for role, path in ctx.inputs.items():
-        _copy(path, top / role.removeprefix(INPUT), params.epoch)
+        inside = role.removeprefix(INPUT)
+        _copy(path, top / inside, params.epoch, executable=inside in params.executable)
+    for inside, target in params.links.items():
+        _link(top / inside, target, params.epoch)
     root = ctx.work / "root"
     places = [*_system(root, network=params.network), ("w", str(top), _HOME.lstrip("/"))]
     places += _kept(ctx, params, top)
@@ -185,7 +191,7 @@ def _settings(root: Path, *, network: bool) -> Iterator[tuple[str, str, str]]:
             yield "r", str(there.resolve()), f"etc/{there.name}"
 
 
-def _copy(source: Path, target: Path, epoch: int) -> None:
+def _copy(source: Path, target: Path, epoch: int, *, executable: bool) -> None:
     """Copy an input: a file or a folder, 0755 or 0644 by the exec bit, of one time, links as they are.
 
     Folders have their mode and time of `_settle`: whatever is made in one changes its time.
@@ -194,7 +200,7 @@ def _copy(source: Path, target: Path, epoch: int) -> None:
     if not source.is_dir():
         if not source.is_file():
             raise StageError(f"{shown(source)} is no file or folder", "Name in inputs what is there.")
-        _copy_file(source, target, source.stat().st_mode, epoch)
+        _copy_file(source, target, 0o755 if executable else 0o644, epoch)
         return
     target.mkdir(exist_ok=True)
     with host_files.steady(source):
@@ -205,12 +211,17 @@ def _copy(source: Path, target: Path, epoch: int) -> None:
             elif stat.S_ISREG(status.st_mode):
                 _copy_file(file, place, status.st_mode, epoch)
             elif stat.S_ISLNK(status.st_mode):
-                place.symlink_to(os.readlink(file))  # noqa: PTH115  any bytes, as they are
-                os.utime(place, (epoch, epoch), follow_symlinks=False)
+                _link(place, os.readlink(file), epoch)  # noqa: PTH115  any bytes, as they are
             else:
                 raise StageError(
                     f"{shown(file)} is no file, folder or link", "Remove it, or name what is needed of it."
                 )
+
+
+def _link(place: Path, target: str, epoch: int) -> None:
+    place.parent.mkdir(parents=True, exist_ok=True)
+    place.symlink_to(target)
+    os.utime(place, (epoch, epoch), follow_symlinks=False)
 
 
 def _copy_file(source: str | Path, target: Path, mode: int, epoch: int) -> None:

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from bootsmith.tasks.tree import own_build
 from bootsmith.tasks.tree.own_build import BuildParams
 
 from tests.support.ordinary_user import ordinary_user
-from tests.support.project import dodo, environment
+from tests.support.project import dodo, doit, environment
 from tests.support.single_stage import run_stage
 from tests.support.tar_members import EPOCH
 
@@ -36,7 +37,8 @@ def make(
     (sources / "tool").write_text("#!/bin/sh\necho tool\n")
     (sources / "tool").chmod(0o700)
     (sources / "beside").write_text("beside")
-    params = BuildParams(EPOCH, "it", ("/bin/sh", "-eu", "-c", command), output, env or {}, scratch, network=False)
+    words = ("/bin/sh", "-eu", "-c", command)
+    params = BuildParams(EPOCH, "it", words, output, env or {}, scratch, network=False, executable=("tool",), links={})
     inputs = {f"input/{name}": sources / name for name in ("deep", "tool")}
     stage = Stage("build/it", "bootsmith.tasks.tree.own_build:run", inputs, {"file": folder / "made"}, params.to_json(),
                   own_build.TOOLS, hints={"scratch": str(kept or folder / "kept")})  # fmt: skip
@@ -159,3 +161,39 @@ def test_an_ordinary_user_builds(tmp_path: Path) -> None:
     (top / "src/words/b.txt").write_text("you\n")
     assert image()["build/greeting"] == "built"
     assert size() == 10
+
+
+AT_TOP = """
+build:
+  it: {run: "{ cat word; [ ! -x tool ] || echo run; readlink link; ls; } >out", inputs: [.], output: out}
+source: none
+layers: [files: {/out: {build: it}}]
+system: none
+boot: {kernel: none}
+outputs: [tar]
+"""
+
+
+def test_a_folder_that_holds_the_builds(tmp_path: Path) -> None:
+    """What is built there is left out; a mode, a link and a new name at its top are edits (L14)."""
+    top = tmp_path / "project"
+    top.mkdir()
+    for name, text in {"box.yaml": AT_TOP, "dodo.py": dodo("box.yaml"), "word": "word\n", "tool": "tool"}.items():
+        (top / name).write_text(text)
+    (top / "link").symlink_to("word")
+
+    def made() -> tuple[bool, str]:
+        said = doit(top, "image", BOOTSMITH_CACHE=str(tmp_path / "cache"), PYTHONDONTWRITEBYTECODE="1")
+        with tarfile.open(top / "build/box/box.tar") as tar:
+            file = tar.extractfile("out")
+            assert file is not None
+            return "built    build/it" in said, file.read().decode()
+
+    names = "box.yaml\ndodo.py\nlink\nout\ntool\nword\n"
+    assert made() == (True, f"word\nword\n{names}")
+    assert made() == (False, f"word\nword\n{names}")
+    (top / "tool").chmod(0o755)
+    assert made() == (True, f"word\nrun\nword\n{names}")
+    (top / "link").unlink()
+    (top / "link").symlink_to("tool")
+    assert made() == (True, f"word\nrun\ntool\n{names}")
