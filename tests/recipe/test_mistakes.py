@@ -6,8 +6,8 @@ from tests.support.recipe_folder import SOURCE, RecipeFolder, each_of
 
 KINDS = "debian, arch, fedora, directory, tar, oci, container, erofs, squashfs, disk, none"
 ALPINE = (
-    "Alpine's packages are installed by apk, of apk-tools, which Debian does not have and Alpine does; take the tree of "
-    "its container or its minirootfs instead: write tar: FILE, or container: for packages on top"
+    "Alpine's packages are installed by apk, of apk-tools, which Debian does not have and Alpine does; take the tree "
+    "of its container or its minirootfs instead: write tar: FILE, or container: for packages on top"
 )
 NO_TREE_PATH = "begin it with /, and leave out //, /., /.. and a last /"
 BAD = [
