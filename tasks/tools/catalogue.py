@@ -68,7 +68,7 @@ _ALL = (
         "rpm",
         "installs Fedora's packages into a tree",
         packaged("rpm"),
-        data=("/usr/lib/rpm/macros", "/usr/lib/rpm/rpmrc"),
+        data=("/usr/lib/rpm/macros", "/usr/lib/rpm/rpmrc", "/usr/lib/rpm/rpmpopt-*"),
     ),
     Tool("rpmkeys", "verifies the signatures of Fedora's packages", packaged("rpm")),
     Tool("createrepo_c", "makes repositories of RPM packages, in tests", packaged("createrepo-c", "createrepo_c")),

@@ -29,8 +29,8 @@ class Package(NamedTuple):
 PACKAGES: dict[str, Package] = {
     "filesystem": Package(
         files={
-            "etc/passwd": "root:x:0:0::/root:/bin/sh\ntooler:x:7:7::/:/bin/sh\n",
-            "etc/group": "root:x:0:\ntooler:x:7:\n",
+            "etc/passwd": "root:x:0:0::/root:/bin/sh\nlp:x:99:99::/:/bin/sh\n",
+            "etc/group": "root:x:0:\nlp:x:99:\n",
             "usr/lib/os-release": 'ID=fedora\nPRETTY_NAME="Fedora Linux 42"\n',
         },
         folders=("boot", "dev", "proc", "root", "tmp", "usr/bin", "usr/lib64", "var"),
@@ -40,7 +40,7 @@ PACKAGES: dict[str, Package] = {
     "tool": Package(
         "Requires: shell, lib >= 2",
         {"usr/bin/tool": "#!/bin/sh\n", "etc/tool.conf": "x\n"},
-        {"usr/bin/tool": "4755,root,root", "etc/tool.conf": "0640,root,tooler"},
+        {"usr/bin/tool": "4755,root,root", "etc/tool.conf": "0640,root,lp"},
         "%post\necho installed $1 >/etc/tool-state\necho 0123456789abcdef >/etc/machine-id\n"
         "[ -c /dev/null ] && [ -r /proc/self/status ] && [ ! -s /proc/cpuinfo ] && echo yes >/etc/tool-view\n"
         '%posttrans -p <lua>\nio.open("/etc/by-lua", "w"):write("yes\\n"):close()\n',

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -20,26 +18,10 @@ from bootsmith.tasks.planning.stages import rootfs
 from bootsmith.tasks.tree.merged import Tree
 
 from tests.support.arch_repository import BUILT, ArchRepository
-from tests.support.checkout import CHECKOUT
 from tests.support.openpgp_key import OpenPgpKey, openpgp_key
-from tests.support.ordinary_user import UID, ordinary_user
+from tests.support.ordinary_rootfs import build_as_ordinary_user
 from tests.support.recipe_folder import RecipeFolder
 from tests.support.single_stage import run_stage
-
-BUILD = """
-from pathlib import Path
-from bootsmith.tasks.packages import lockfile
-from bootsmith.tasks.planning.site import Site
-from bootsmith.tasks.planning.stages import rootfs
-from bootsmith.tasks.recipe.load import load
-from tests.support.single_stage import run_stage
-
-here = Path.cwd()
-lock = here / "recipes/x.lock"
-site = Site("x", here / "one", lock, lockfile.read(lock).date)
-run_stage(rootfs.stage(load(here / "recipes/x.yaml"), site), here / "other.scratch")
-"""
-"""A program that builds the rootfs of a project in the current directory."""
 
 
 @pytest.fixture(scope="module")
@@ -115,20 +97,10 @@ def test_it_is_built_once_more_to_the_same_bytes(folder: RecipeFolder, whole: Ar
 def test_an_ordinary_user_gets_the_same_bytes(folder: RecipeFolder, whole: ArchRepository, tmp_path: Path) -> None:
     """Root and an ordinary user, in different folders under different umasks, make the same tree, bit for bit. V11."""
     _, _, site = build(folder, source(whole), "one")
-    ours = site.base.tar.read_bytes()
     top = tmp_path.with_name(f"{tmp_path.name}-other")
-    shutil.copytree(tmp_path / "recipes", top / "recipes")
-    shutil.copytree(whole.top.parent, top / "arch")
-    recipe = top / "recipes/x.yaml"
-    recipe.write_text(recipe.read_text().replace(str(whole.top.parent), str(top / "arch")))
-    user = ordinary_user(tmp_path, readable=[top])
-    for path in (top, *top.rglob("*")):
-        os.chown(path, UID if os.geteuid() == 0 else -1, -1)
-    words = [*user.command("sh", "-c", 'umask 077; exec "$@"', "sh"), sys.executable, "-c", BUILD]
-    env = {**os.environ, "BOOTSMITH_CACHE": str(top / "cache"), "PYTHONPATH": f"{CHECKOUT / 'src'}:{CHECKOUT}"}
-    done = subprocess.run(words, cwd=top, env=env, capture_output=True, text=True, check=False)
+    done = build_as_ordinary_user(top, tmp_path / "recipes", whole.top.parent)
     assert done.returncode == 0, done.stderr
-    assert (top / "one/rootfs/base.tar").read_bytes() == ours
+    assert (top / "one/rootfs/base.tar").read_bytes() == site.base.tar.read_bytes()
     shutil.rmtree(top)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from bootsmith.tasks.planning.stages import rootfs
 from bootsmith.tasks.tree.merged import Tree
 
 from tests.support.openpgp_key import OpenPgpKey, openpgp_key
+from tests.support.ordinary_rootfs import build_as_ordinary_user
 from tests.support.recipe_folder import RecipeFolder
 from tests.support.rpm_repository import BUILT, RpmRepository
 from tests.support.single_stage import run_stage
@@ -78,10 +80,20 @@ def test_a_tree_is_installed(folder: RecipeFolder, mirror: RpmRepository) -> Non
     assert tree.text("etc/machine-id") == ""
     entries = {path: tree.entries[path][1] for path in ("usr/bin/tool", "etc/tool.conf", "root", "proc")}
     assert {path: (each.mode, each.gid) for path, each in entries.items()} == {
-        "usr/bin/tool": (0o4755, 0), "etc/tool.conf": (0o640, 7), "root": (0o550, 0), "proc": (0o555, 0),
+        "usr/bin/tool": (0o4755, 0), "etc/tool.conf": (0o640, 99), "root": (0o550, 0), "proc": (0o555, 0),
     }  # fmt: skip
     assert sorted(tree.names("usr/lib/sysimage/rpm")) == ["rpmdb.sqlite"]
     assert told == ["rpm: %post(broken-1-1.x86_64) scriptlet failed, exit status 3"]
+
+
+def test_an_ordinary_user_gets_the_same_bytes(folder: RecipeFolder, mirror: RpmRepository, tmp_path: Path) -> None:
+    """Root and an ordinary user, in different folders under different umasks, make the same tree, bit for bit. V11."""
+    _, _, site = build(folder, source(mirror), "one")
+    top = tmp_path.with_name(f"{tmp_path.name}-other")
+    done = build_as_ordinary_user(top, tmp_path / "recipes", mirror.top.parent)
+    assert done.returncode == 0, done.stderr
+    assert (top / "one/rootfs/base.tar").read_bytes() == site.base.tar.read_bytes()
+    shutil.rmtree(top)
 
 
 def test_it_is_built_once_more_to_the_same_bytes(folder: RecipeFolder, mirror: RpmRepository) -> None:
