@@ -84,7 +84,7 @@ CODE = {
     "disk.luks.volume": "disk.luks.aes_xts disk.luks.header disk.luks.key_slot disk.unused disk.gpt disk.mbr "
     f"disk.ext_place disk.signatures disk.superblock cache.files.sparse tools.shared_libraries {PROCESS}",
     "disk.packed_filesystem": f"disk.erofs disk.squashfs disk.content disk.sources disk.kernel_paths tree.member_data "
-    f"tree.merged_tar tree.sandbox tree.scratch tools.capacity {MERGED}",
+    f"tree.merged_tar tree.unpacked_tree tree.sandbox tree.scratch tools.capacity {MERGED}",
     "disk.btrfs.volume": f"disk.btrfs.tree_blocks disk.btrfs.checksum disk.btrfs.filesystem disk.btrfs.inodes "
     f"disk.btrfs.ondisk disk.btrfs.space disk.ext.library tools.shared_libraries {FILLING} {PROCESS}",
     "disk.partition_table": f"disk.btrfs.ondisk disk.btrfs.space disk.layout disk.gpt disk.mbr disk.verity.form "
