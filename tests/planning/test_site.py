@@ -14,7 +14,7 @@ SITE = Site("x", Path("/b/x"), Path("/x.lock"), 7)
 
 def test_a_plan_tells_its_site() -> None:
     """Who has a plan finds its files, and those of a plan that was moved in the other folder."""
-    plan = Plan(*SITE, Path("/x.yaml"), "", (), ())
+    plan = Plan(*SITE[:4], Path("/x.yaml"), "", (), ())
     assert Site.of(plan) == SITE
     assert Site.of(plan.moved(Path("/past"))).kernel == Path("/past/kernel/vmlinuz")
 
@@ -23,7 +23,7 @@ def test_no_output_takes_the_name_of_a_folder() -> None:
     """Whatever is kept in a build's folder, no output may be called so."""
     first, kept = set(), (SITE.build, SITE.lock)
     for name, what in vars(Site).items():
-        if name.startswith("_") or name in ("output", "of"):
+        if name.startswith("_") or name in ("output", "of", "builds"):
             continue
         if isinstance(what, property):
             found = getattr(SITE, name)

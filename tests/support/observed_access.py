@@ -63,7 +63,7 @@ class Supplies:
 
 
 class Indexes:  # as the engine's, which are code of no stage: what they need is as if it had not been loaded
-    before, claimed = {}, {}
+    before, claimed, earlier = {}, {}, None
 
     def of_input(self, role):
         loaded = set(sys.modules)
