@@ -47,7 +47,7 @@ class Tree:
 @pytest.fixture
 def tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Tree:
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(mirrors, "_apt_settings", dict)
+    monkeypatch.setattr(mirrors, "apt_settings", dict)
     return Tree(tmp_path)
 
 
