@@ -40,7 +40,7 @@ class Before:
 
     def stays(self, role: str) -> bool:
         """Tell whether an input holds what it held."""
-        return self._held.get(role) == fingerprint(self._stage.inputs[role])
+        return role in self._held and self._held[role] == fingerprint(self._stage.inputs[role])
 
     def input(self, role: str) -> bytes | None:
         """Return what an input held."""
