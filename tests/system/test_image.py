@@ -225,6 +225,7 @@ class TestMinimal:
                 run.terminate()
         assert minimal.digest("minimal/minimal.raw") == before
 
+    @pytest.mark.soak(whole=1)  # test_boot_matrix.py starts such disks by both, with a smaller system
     def test_one_disk_boots_under_uefi_and_bios(self, minimal: Project) -> None:
         """GRUB for both on one GPT, with one menu: OVMF and SeaBIOS each start it to a login (C5)."""
         minimal.doit("image:hybrid")
