@@ -23,6 +23,8 @@ _DEBIAN: Final[Mapping[str, object]] = {
     "source": {"debian": {"suite": "trixie", "packages": ["linux-image-cloud-amd64", "systemd-sysv", "udev"]}},
     "boot": {"loader": "systemd-boot"},
 }
+_CONTAINERS: Final = {"kernel": "install"}
+"""What containers do not have."""
 _CONTAINERFILE: Final = re.compile(r"(?i)(.+\.)?(containerfile|dockerfile)(\..+)?")
 _HOW: Final = "`doit new NAME`; it begins with a Debian, or --from RECIPE, Containerfile, tar, directory or disk image."
 
@@ -73,11 +75,12 @@ def _from(request: Request, what: str) -> Mapping[str, object]:
         return {"extends": given_tree.literal(file.stem) if same else _said(request, images.existing(file, _HOW))}
     said = _said(request, path)
     if path.is_file() and _CONTAINERFILE.fullmatch(path.name):
-        return {"source": {"container": said}}
+        return {"source": {"container": said}, "boot": _CONTAINERS}
     if path.is_dir():
         return {"source": {"directory": said}}
     kind = file_kinds.of(path)
-    return {"source": {"disk": said} if kind and kind.is_a == "disk" else given_tree.source(path, said=said)}
+    source = {"disk": said} if kind and kind.is_a == "disk" else given_tree.source(path, said=said)
+    return {"source": source, "boot": _CONTAINERS} if "oci" in source else {"source": source}
 
 
 def _said(request: Request, path: Path) -> str:

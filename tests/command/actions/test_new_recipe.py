@@ -57,7 +57,9 @@ def fixture_things(tmp_path: Path) -> Path:
 def test_it_begins_with_what_is_named(call: Calls, things: Path, what: str, kind: type) -> None:
     """Told by its content, named from the recipe's folder on, whatever it is called."""
     new_recipe.new(call("new", "box2", **{"from": str(things / what)}))
-    assert isinstance(load(call.top / "box2.yaml").source, kind)
+    recipe = load(call.top / "box2.yaml")
+    assert isinstance(recipe.source, kind)
+    assert recipe.boot.kernel == ("install" if kind in {source.Container, source.Oci} else "auto")
     assert str(things) not in (call.top / "box2.yaml").read_text()
 
 
