@@ -42,7 +42,13 @@ class Boot:
     def __str__(self) -> str:
         return "-".join((*self.names, self.firmware, self.entry))
 
+    @property
+    def is_usual(self) -> bool:
+        """Whether the boot matrix starts the like."""
+        return self.entry == "first" and self.names != ("systemd-boot",)
 
+
+LONG = [pytest.mark.soak(whole=1)]
 BOTH = ("grub-efi", "grub-bios")
 BOOTS = [
     *(Boot(("systemd-boot",), "uefi", entry) for entry in KERNELS),
@@ -69,7 +75,7 @@ def write(small: SmallProject, name: str, content: Mapping[str, object]) -> None
 
 @pytest.mark.boot
 @pytest.mark.xdist_group("entries")
-@pytest.mark.parametrize("boot", BOOTS, ids=str)
+@pytest.mark.parametrize("boot", [pytest.param(each, marks=LONG * each.is_usual) for each in BOOTS], ids=str)
 def test_both_entries_boot(small: SmallProject, boot: Boot) -> None:
     """The distribution's kernel and one's own, on one disk: each boots its own initrd, proved by a nonce."""
     name = "-".join(boot.names)

@@ -40,7 +40,7 @@ def test_it_boots(tiny: Project) -> None:
     assert "tiny is up" in (tiny.top / "build/tiny/test/serial.log").read_text(errors="replace")
 
 
-@pytest.mark.parametrize("suite", ["trixie", "bookworm"])
+@pytest.mark.parametrize("suite", [pytest.param("trixie", marks=pytest.mark.soak(whole=1)), "bookworm"])
 def test_a_microvm_boots(tiny: Project, suite: str) -> None:
     """On a microvm, which has no clock to measure by, Linux is told its clock and boots under TCG all the same. L12."""
     recipe = (tiny.top / "recipes/tiny.yaml").read_text()

@@ -301,7 +301,7 @@ FINISH = """
 """
 
 
-@pytest.mark.soak(ci=12, whole=400)
+@pytest.mark.soak(ci=6, whole=400)
 @pytest.mark.parametrize("kind", ["KILL", "ENOSPC"])
 def test_ended_at_any_instant(fake: FakeMachine, rounds: int, kind: str) -> None:
     """Killed or refused at each change it makes: every file is the old or the new one, and the next run ends it."""
