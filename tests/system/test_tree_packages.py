@@ -34,7 +34,7 @@ outputs: [oci: container.tar]
 """
 DISK = """\
 source: {oci: ../build/container/container.tar}
-layers: [packages: [ifupdown]]
+layers: [packages: [ifupdown, isc-dhcp-client]]
 system: {network: ifupdown, users: {root: {password: {file: secrets/root.password}}}}
 boot: {loader: syslinux, kernel: install}
 disk: {size: 2G}
@@ -140,10 +140,10 @@ def test_a_container_without_a_kernel_boots(tmp_path: Path) -> None:
     user = ordinary_user(tmp_path)
     project = Project.make(user.home / "project", user)
     (project.top / "recipes/container.yaml").write_text(CONTAINER)
-    (project.top / "recipes/disk.yaml").write_text(DISK)
+    (project.top / "recipes/server.yaml").write_text(DISK)
     project.give_away()
     project.doit("image:container")
-    project.doit("image:disk")
-    assert re.search("^kernel: linux-image-amd64$", (project.top / "recipes/disk.lock").read_text(), re.MULTILINE)
-    assert project.ran("image:disk") == []
-    assert "nonce seen" in project.doit("qemu-test:disk")
+    project.doit("image:server")
+    assert re.search("^kernel: linux-image-amd64$", (project.top / "recipes/server.lock").read_text(), re.MULTILINE)
+    assert project.ran("image:server") == []
+    assert "nonce seen" in project.doit("qemu-test:server")
