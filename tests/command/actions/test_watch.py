@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -100,44 +101,40 @@ if (HERE / "slow").exists():
 """
 
 
-def test_what_changes_during_a_build_is_built_after_it(top: Path) -> None:
+@pytest.fixture(name="building")
+def fixture_building(top: Path) -> Iterator[Watched]:
+    """A watch that builds tree/one, for as long as the file `slow` is there."""
+    (top / "dodo.py").write_text("from pathlib import Path\nHERE = Path(__file__).parent\n" + SLOW)
+    watched = Watched(top, "rootfs")
+    try:
+        watched.until("done in")
+        (top / "slow").touch()
+        (top / "tree/one").touch()
+        end = time.monotonic() + PATIENCE
+        while not (top / "begun").exists():
+            assert time.monotonic() < end
+            time.sleep(0.01)
+        yield watched
+    finally:
+        watched.process.kill()
+
+
+def test_what_changes_during_a_build_is_built_after_it(top: Path, building: Watched) -> None:
     """Nothing is lost, and two never build at a time."""
-    (top / "dodo.py").write_text("from pathlib import Path\nHERE = Path(__file__).parent\n" + SLOW)
-    watched = Watched(top, "rootfs")
-    try:
-        watched.until("done in")
-        (top / "slow").touch()
-        (top / "tree/one").touch()
-        end = time.monotonic() + PATIENCE
-        while not (top / "begun").exists() and time.monotonic() < end:
-            time.sleep(0.01)
-        (top / "tree/two").touch()
-        (top / "slow").unlink()
-        assert "changed: tree/one" in watched.until("done in")
-        said = watched.until("done in")
-        assert "changed: tree/two" in said
-        assert watched.end() == 0
-    finally:
-        watched.process.kill()
+    (top / "tree/two").touch()
+    (top / "slow").unlink()
+    assert "changed: tree/one" in building.until("done in")
+    said = building.until("done in")
+    assert "changed: tree/two" in said
+    assert building.end() == 0
 
 
-def test_a_build_is_interrupted(top: Path) -> None:
+def test_a_build_is_interrupted(building: Watched) -> None:
     """Ctrl-C ends the build, and the watch with it."""
-    (top / "dodo.py").write_text("from pathlib import Path\nHERE = Path(__file__).parent\n" + SLOW)
-    watched = Watched(top, "rootfs")
-    try:
-        watched.until("done in")
-        (top / "slow").touch()
-        (top / "tree/one").touch()
-        end = time.monotonic() + PATIENCE
-        while not (top / "begun").exists() and time.monotonic() < end:
-            time.sleep(0.01)
-        os.killpg(watched.process.pid, signal.SIGINT)
-        out, _ = watched.process.communicate(timeout=PATIENCE)
-        assert watched.process.returncode == 0
-        assert "the watch has ended" in out.decode()
-    finally:
-        watched.process.kill()
+    os.killpg(building.process.pid, signal.SIGINT)
+    out, _ = building.process.communicate(timeout=PATIENCE)
+    assert building.process.returncode == 0
+    assert "the watch has ended" in out.decode()
 
 
 QEMU = """
