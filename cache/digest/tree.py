@@ -226,9 +226,17 @@ class TreeLook:
     def folders(self) -> dict[str, str]:
         """Return the digest of all that is below each folder, by its path from the top, "" the top's own.
 
-        Where one is what it was, so is all below it: names, modes, contents, attributes.
+        Where one is what it was, so is all below it: names, modes, contents, attributes. A folder is not among them
+        with a file below it that has other names: what that holds is told of one name, which may be in another folder.
         """
-        return {os.fsdecode(inside[:-1]): folder.digest.hex() for inside, folder in self.kept.items()}
+        linked = {b""} if any(folder.linked for folder in self.kept.values()) else set()
+        for inside, folder in self.kept.items():
+            path = inside[:-1] if folder.linked else b""
+            while path not in linked and path:
+                linked.add(path)
+                path = path.rpartition(b"/")[0]
+        found = ((inside[:-1], folder) for inside, folder in self.kept.items())
+        return {os.fsdecode(path): folder.digest.hex() for path, folder in found if path not in linked}
 
     def listing(self) -> dict[str, str]:
         """Return what is listed of each path: "KIND MODE HELD"; UNLISTED where they are more than LISTED."""

@@ -76,7 +76,10 @@ class Download(NamedTuple):
 
 
 class Folders(NamedTuple):
-    """The digests of all that is below each folder of a tree, by its path from the top, "" the top's own."""
+    """The digests of all that is below each folder of a tree, by its path from the top, "" the top's own.
+
+    Of a folder with a file below it that has other names nothing is told.
+    """
 
     before: Mapping[str, str]
     now: Mapping[str, str]

@@ -80,6 +80,22 @@ def test_any_edits_end_where_a_fresh_layer_does(tmp_path: Path, rounds: int, see
         overlay.check()
 
 
+@pytest.mark.parametrize("other", ["srv/b/g", "srv/b/deep/er/g", "srv/a/sub/g", "g"])
+@pytest.mark.parametrize("first", ["srv/a/f", "srv/b/0/f"])
+def test_a_file_of_several_names_is_read_again_wherever_it_is(tmp_path: Path, first: str, other: str) -> None:
+    """A folder that has another name of what was written elsewhere does not hold what it held (V1, V3)."""
+    overlay = Overlay(tmp_path)
+    overlay.write(first, b"one" * 100)
+    overlay.write("srv/c/alone", b"x")
+    (overlay.top / other).parent.mkdir(parents=True, exist_ok=True)
+    (overlay.top / other).hardlink_to(overlay.top / first)
+    overlay.lay()
+    overlay.check()
+    (overlay.top / first).write_bytes(b"two" * 100)
+    overlay.lay()
+    overlay.check()
+
+
 @pytest.mark.parametrize(
     "edit",
     [
