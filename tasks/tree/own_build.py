@@ -156,8 +156,20 @@ def _kept(ctx: Context, params: BuildParams, top: Path) -> Iterator[tuple[str, s
         if not folder.is_dir():  # one that is kept may be another's, of the user namespace that made it
             folder.mkdir(parents=True)
             folder.chmod(0o755)
-        (top / name).mkdir(parents=True, exist_ok=True)
+        _make_place(top, name, params.name)
         yield "w", str(folder), f"{_HOME.lstrip('/')}/{name}"
+
+
+def _make_place(top: Path, name: str, build: str) -> None:
+    """Make the folder that a kept one is mounted on, none of whose steps is led out of the copy by a link."""
+    at = top
+    for step in name.split("/"):
+        at /= step
+        if at.is_symlink() or (at.exists() and not at.is_dir()):
+            what = f"{shown(at.relative_to(top))} of the build {build} is among its inputs, and is no folder"
+            raise StageError(what, f"Let scratch name another folder than {shown(name)}, or leave that out of inputs.")
+        if not at.exists():
+            at.mkdir()
 
 
 def _system(root: Path, *, network: bool) -> Iterator[tuple[str, str, str]]:

@@ -99,6 +99,19 @@ def test_folders_that_are_kept(tmp_path: Path) -> None:
     assert make(tmp_path, command, scratch=("cache",), kept=tmp_path / "elsewhere") == b"1\n"
 
 
+@pytest.mark.parametrize("scratch", ["deep/link", "deep/link/below", "deep/er/a", "away", "away/sub", "lost/sub"])
+def test_no_kept_folder_leads_out(tmp_path: Path, scratch: str) -> None:
+    """A link among the inputs, or a file, is none; nothing is made where it leads (V14)."""
+    (tmp_path / "host").mkdir()
+    (tmp_path / "sources/deep").mkdir(parents=True)
+    (tmp_path / "sources/deep/away").symlink_to(tmp_path / "host")
+    (tmp_path / "sources/deep/lost").symlink_to("nowhere")
+    name = f"deep/{scratch}" if scratch.startswith(("away", "lost")) else scratch
+    with pytest.raises(StageError, match="is among its inputs, and is no folder"):
+        make(tmp_path, "touch out", scratch=(name,))
+    assert [*(tmp_path / "host").iterdir()] == []
+
+
 @pytest.mark.parametrize(
     ("command", "message"),
     [
