@@ -151,7 +151,8 @@ def _package(line: str) -> Package | None:
     if len(fields) != _FIELDS:
         return None
     name, version, arch, role, why, size, sha256, filename = fields
-    if why not in ("asked", "needed") or not size.isdigit() or not _SHA256.fullmatch(sha256) or ".." in filename:
+    leads_out = filename.startswith("/") or ".." in filename
+    if why not in ("asked", "needed") or not size.isdigit() or not _SHA256.fullmatch(sha256) or leads_out:
         return None
     return Package(name, version, arch, role, why == "asked", int(size), sha256, filename)
 

@@ -131,6 +131,7 @@ def test_which_recipes_need_a_lock(load_recipe: Callable[..., Recipe], tmp_path:
         ((" 190932", " many"), 14, "not a package"),
         (("a" * 64, "a" * 63), 14, "not a package"),
         (("pool/main/a", "../main/a"), 14, "not a package"),
+        (("pool/main/a", "/pool/main/a"), 14, "not a package"),
         (("2025-08-16", "yesterday"), 1, "date"),
         ((TEXT[TEXT.index("adduser") :], ""), 13, "lists no package"),
     ],

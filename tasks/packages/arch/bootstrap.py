@@ -7,6 +7,7 @@ pacman's own keyring, whose secret key is made for one machine: `pacman-key --in
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from bootsmith.tasks.build.parameters import Params
@@ -16,8 +17,6 @@ from bootsmith.tasks.packages.arch.configuration import ANY_MACHINE, PACMAN
 from bootsmith.tasks.tree import outside
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from bootsmith.tasks.packages.lockfile import LockFile
     from bootsmith.tasks.tree.tar import Entry
 
@@ -52,7 +51,7 @@ def run(ctx: Context) -> None:
     files = ctx.work / "packages"
     files.mkdir()
     for package in lock.packages:
-        (files / package.filename).symlink_to(found[package.sha256])
+        (files / Path(package.filename).name).symlink_to(found[package.sha256])
     configuration = ctx.work / "pacman.conf"
     configuration.write_text(PACMAN)
     tree = outside.tree(ctx)
