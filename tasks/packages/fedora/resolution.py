@@ -81,17 +81,31 @@ def _chosen(recipe: Recipe, source: Fedora, work: Path, copies: dict[str, Path])
 
 
 def _check(source: Fedora, work: Path, packages: Sequence[tuple[Package, Path]]) -> None:
-    """Refuse packages that are not signed by a key of their repository. Raises StageError."""
+    """Refuse packages that are not signed by a key of their repository, or are others than its lists say.
+
+    Nobody signs those. Raises StageError.
+    """
     keys = {MAIN: source.keyring, UPDATES: source.keyring}
     keys |= {extra(number): each.key for number, each in enumerate(source.repositories, 1)}
     wrong: list[str] = []
+    others: list[str] = []
     for role, keyring in keys.items():
         named = {path: package for package, path in packages if package.role == role}
         if named:
-            refused = RpmKeys(work / f"keys-{role}", keyring).refused(list(named))
+            judge = RpmKeys(work / f"keys-{role}", keyring)
+            refused = judge.refused(list(named))
             wrong += [f"{named[path].name} {named[path].version}" for path in refused]
+            signed = [path for path in named if path not in refused]
+            listed = [f"{named[path].name} {named[path].version} {named[path].arch}" for path in signed]
+            pairs = zip(listed, judge.titles(signed) if signed else [], strict=True)
+            others += [f"{here} is {there}" for here, there in pairs if here != there]
     if wrong:
         raise StageError(
             f"not signed by a key of their repository: {', '.join(wrong)}",
             "Let source.fedora.keyring, or a repository's key, name the file of keys that this release is signed with.",
+        )
+    if others:
+        raise StageError(
+            f"packages are others than the lists of their repository say: {', '.join(others)}",
+            "Take another mirror: this one's lists are wrong, or somebody would have you install what is outdated.",
         )

@@ -1,4 +1,4 @@
-"""Whether packages are signed: rpm judges, by the keys of one file and no others."""
+"""Whether packages are signed, by the keys of one file and no others, and what they then are: rpm judges."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from bootsmith.tasks.tools import host, process
 from bootsmith.tasks.tools.environment import ENVIRONMENT
 
 _ENV: Final = {**ENVIRONMENT, "HOME": "/nonexistent"}
+_TITLE: Final = "%{NAME} %{EPOCHNUM}:%{VERSION}-%{RELEASE} %{ARCH}\\n"
 _GOOD: Final = re.compile(r".*: digests signatures OK")
 
 
@@ -40,6 +41,11 @@ class RpmKeys:
         good = {line.rpartition(": ")[0] for line in lines if _GOOD.fullmatch(line)}
         return [package for package in packages if str(package) not in good]
 
-    def _run(self, *words: str | Path, check: bool = True) -> bytes:
-        fixed: list[str | Path] = [host.find("rpmkeys"), "--dbpath", self._folder]
+    def titles(self, packages: Sequence[Path]) -> list[str]:
+        """Return what packages that are signed say of themselves: name, version and architecture. Raises ToolFailed."""
+        told = self._run("--query", "--package", "--queryformat", _TITLE, "--", *packages, program="rpm")
+        return [line.replace(" 0:", " ", 1) for line in told.decode(errors="replace").splitlines()]
+
+    def _run(self, *words: str | Path, check: bool = True, program: str = "rpmkeys") -> bytes:
+        fixed: list[str | Path] = [host.find(program), "--dbpath", self._folder]
         return process.run([*fixed, *words], env=_ENV, cwd=self._folder, check=check).stdout

@@ -11,6 +11,7 @@ from bootsmith.cache.store.location import default_root
 from bootsmith.cache.store.store import Store
 from bootsmith.tasks.errors import BootsmithError, RecipeError, StageError, ToolFailed
 from bootsmith.tasks.packages import lockfile, renewal
+from bootsmith.tasks.packages.fedora import resolution
 from bootsmith.tasks.packages.lockfile import LockFile
 from bootsmith.tasks.planning.site import Site
 from bootsmith.tasks.planning.stages import rootfs
@@ -159,6 +160,21 @@ def test_what_is_not_signed_is_refused(
     with pytest.raises(StageError, match=r"stranger\.asc holds no keys"):
         lock(folder, text)
     assert not (tmp_path / "recipes/x.lock").exists()
+
+
+def test_a_package_is_what_the_lists_say(
+    folder: RecipeFolder, mirror: RpmRepository, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Lists are signed by nobody: no old package, of a good signature, passes for a newer one. A8."""
+    real = resolution.Package
+
+    def newer(name: str, version: str, *more: object) -> lockfile.Package:
+        return real(name, "9-1" if name == "tool" else version, *more)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(resolution, "Package", newer)
+    with pytest.raises(StageError, match="others than the lists of their repository say: tool 9-1 x86_64 is tool 1-1 "):
+        lock(folder, source(mirror))
+    assert not (folder.folder / "recipes/x.lock").exists()
 
 
 @pytest.mark.parametrize(
