@@ -230,6 +230,8 @@ class SquashfsFiles:
                 if length > LONGEST:
                     self._damaged("a link names more than a path can be")
                 target = at.bytes(length)
+                if not target or b"\0" in target:
+                    self._damaged("a link leads nowhere")
                 size = length
                 xattr = at.take("<I")[0] if long else _NONE
             case "b" | "c":

@@ -161,6 +161,8 @@ class BtrfsFiles:
             if size > LONGEST:
                 self._map.damaged(f"the link /{shown(path)} names more than a path can be")
             target = self._bytes(inode, size, 0, size)
+            if not target or b"\0" in target:
+                self._map.damaged(f"the link /{shown(path)} leads nowhere")
         mtime = found[16] * _NS + min(found[17], _NS - 1)
         return Node(
             inode, kind, mode & 0o7777, uid, gid, size if kind in "fl" else 0, mtime, target,

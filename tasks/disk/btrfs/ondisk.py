@@ -43,7 +43,7 @@ DEV_EXTENT, DEV_ITEM, CHUNK_ITEM, UUID_SUBVOL = 204, 216, 228, 251
 DATA, SYSTEM, METADATA, DUP = 1, 2, 4, 32
 """What a chunk holds, and that it is there twice."""
 
-INODE: Final = struct.Struct("<QQQQQIIIIQQQ32x" + 4 * "QI")
+INODE: Final = struct.Struct("<QQQQQIIIIQQQ32x" + 4 * "qI")
 """Generation, transaction, size, bytes, group, links, uid, gid, mode, device, flags, sequence, and four times."""
 ROOT: Final = struct.Struct("<160sQQQQQQQI17xBBQ16s32xQQ16xQIQI24x64x")
 """An inode; generation, top, address, limit, bytes, snapshot, flags, names; levels, generation, UUID; changed, made."""

@@ -77,4 +77,6 @@ class Trees:
         places = [(ondisk.HEADER.size + row[3], ondisk.HEADER.size + row[3] + row[4]) for row in rows]
         if any(stop > len(data) for _, stop in places):
             self._map.damaged("an item of a tree lies outside of its block")
+        if any(one[0] < other[1] for one, other in pairwise(places)):  # they stand from the end of the block on
+            self._map.damaged("two items of a tree lie at one place")
         return _Block(keys, [], data, places)

@@ -96,6 +96,8 @@ class XfsFiles:
         target, device = b"", (0, 0)
         if kind == "l":
             target = self._target(path, inode)
+            if len(target) < inode.size or b"\0" in target:
+                self._device.damaged(f"the link /{shown(path)} is cut short, or leads nowhere")
         elif kind in "bc":
             (word,) = struct.unpack_from(">I", inode.data)
             device = word >> 18, word & 0x3FFFF
@@ -110,17 +112,14 @@ class XfsFiles:
             self._device.damaged(f"the link /{shown(path)} leads nowhere")
         if inode.form == forks.LOCAL:
             return inode.data[: inode.size]
-        found = b""
-        for extent in self._extents(inode):
-            for number in range(min(extent.length, LONGEST)):
-                if len(found) < inode.size:
-                    block = self._device.read(extent.physical + number, 0, self._device.block)
-                    if block[:4] != b"XSLM":
-                        self._device.damaged(f"the link /{shown(path)} is something else")
-                    found += block[_LINK_HEADER : _LINK_HEADER + inode.size - len(found)]
-        if len(found) < inode.size:
-            self._device.damaged(f"the link /{shown(path)} is cut short")
-        return found
+        found = bytearray()
+        places = (each.physical + number for each in self._extents(inode) for number in range(each.length))
+        for place in takewhile(lambda _: len(found) < inode.size, places):
+            block = self._device.read(place, 0, self._device.block)
+            if block[:4] != b"XSLM" or len(block) <= _LINK_HEADER:
+                self._device.damaged(f"the link /{shown(path)} is something else")
+            found.extend(block[_LINK_HEADER : _LINK_HEADER + inode.size - len(found)])
+        return bytes(found)
 
     # -- data
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import struct
 import subprocess
@@ -37,6 +38,7 @@ def test_what_mkfs_made(tmp_path: Path) -> None:
     (top / "deep/er/file").write_bytes(data)
     (top / "deep/other").hardlink_to(top / "deep/er/file")
     (top / "deep/short").write_bytes(b"short")
+    os.utime(top / "deep/short", (-300_000_000, -300_000_000))
     image = tmp_path / "image"
     with image.open("wb") as file:
         file.truncate(120 << 20)
@@ -52,7 +54,16 @@ def test_what_mkfs_made(tmp_path: Path) -> None:
         assert files.read(found[b"deep/er/file"], 0, 1 << 20) == data
         assert found[b"deep/other"].inode == found[b"deep/er/file"].inode
         assert files.read(found[b"deep/short"], 0, 99) == b"short"
+        assert found[b"deep/short"].mtime == -300_000_000 * 10**9
         assert not files.unclean
+
+
+def test_a_link_that_is_no_path_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is missing of it would be zeros, which no path holds."""
+    real = inodes._inline
+    monkeypatch.setattr(inodes, "_inline", lambda number, data: real(number, data[: min(len(data), 2048)]))
+    with opened(make(tmp_path)) as files, pytest.raises(StageError, match=r"the link .* leads nowhere"):
+        walked(files, b"", files.root)
 
 
 @pytest.mark.parametrize("packing", [1, 2, 3], ids=["zlib", "lzo", "zstd"])
