@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from bootsmith.tasks.recipe.cmdline import ROOT_HASH
+from bootsmith.tasks.recipe.loaders import partitions
 from bootsmith.tasks.recipe.model.disk import HASH_TREE, Partition
 from bootsmith.tasks.recipe.model.recipe import Recipe
 from bootsmith.tasks.recipe.text.problems import Finding, KeyPath
@@ -42,6 +43,10 @@ def _data(recipe: Recipe, part: Partition) -> Iterable[Finding]:
         yield (*PARTS, part.name, "fs"), f"{what}; write squashfs"
     if recipe.disk.table != "gpt":
         yield ("disk", "table"), "its partitions are found by their GUIDs; write gpt, or leave verity out"
+    kernels = partitions.kernels(recipe.disk, recipe.boot.place)
+    if kernels is not None and kernels.name == part.name:
+        what = "kernels on it would hold the command line with its own hash"
+        yield ("boot", "place"), f"{what}; write esp, or give /boot a partition"
     if part.encrypt:
         yield (*PARTS, part.name, "encrypt"), "what is encrypted is not verified here; remove it, or verity"
 

@@ -33,6 +33,15 @@ MISTAKES = [
         ["2:75: disk.partitions.root.encrypt: what is encrypted is not verified here; remove it, or verity"],
     ),
     (
+        DISK + "boot: {loader: efistub, place: root}\n",
+        [
+            (
+                "3:32: boot.place: kernels on it would hold the command line with its own hash; "
+                "write esp, or give /boot a partition"
+            )
+        ],
+    ),
+    (
         DISK.replace("verity: true", "verity: true, partuuid: 01234567-89ab-cdef-0123-456789abcdef"),
         ["2:85: disk.partitions.root.partuuid: it follows from the root hash, by which it is found; remove it"],
     ),
