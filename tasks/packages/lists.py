@@ -78,10 +78,11 @@ def releases(recipe: Recipe) -> list[Release]:
         files[tree] = []
     for file in packaged(recipe):
         files.setdefault((str(file.suite), str(file.arch)), []).append(file)
+    whose = section(recipe), distribution(recipe)
     return [
-        Release(suite, arch, source, tuple(found), security, section(recipe), distribution(recipe))
+        Release(suite, arch, source, tuple(found), security, *whose)
         if (suite, arch) == tree
-        else Release(suite, arch, None, tuple(found), security and any(file.security for file in found))
+        else Release(suite, arch, None, tuple(found), security and any(file.security for file in found), *whose)
         for (suite, arch), found in files.items()
     ]
 

@@ -199,7 +199,8 @@ def _renew_on_tree(  # noqa: PLR0917  as update_on_tree
             )
             facts = {key: value for key, value in rest.request.items() if key in begins}
             new = LockFile(facts | said | {"tree": digest}, rest.date, (), rest.files, added)
-        _check_there(recipe, new, store, found, all_roles=not newest)
+        # files have been looked for where they are from, which may be another distribution's
+        _check_there(recipe, dataclasses.replace(new, files={}), store, found, all_roles=not newest)
         return new
 
     with _lists_folder(store) as folder:
@@ -348,7 +349,7 @@ def _check_there(recipe: Recipe, lock: LockFile, store: Store, found: Mirrors, *
     if gone := downloads.gone(list(dict.fromkeys(added)), store, found):
         names = ", ".join(package.title for package in gone)
         places = ", ".join(dict.fromkeys(uri for package in gone for uri in found.uris[package.role]))
-        key = request.ARCHIVE if tree_packages.wanted(recipe) else "source.debian"
+        key = request.ARCHIVE if tree_packages.wanted(recipe) else request.section(recipe)
         of_security = any(package.role == mirrors.SECURITY for package in gone)
         source = recipe.source if of_security and isinstance(recipe.source, Debian) else None
         raise StageError(

@@ -300,7 +300,7 @@ def _tree(recipe: Recipe, release: Release, apt: Apt, known: Known, further: Seq
 def _kernel(recipe: Recipe, release: Release, known: Known, name: str) -> str:
     """Return the distribution's kernel package, which must be there."""
     if name not in known.names:
-        where = "source.debian.packages" if release.key != request.ARCHIVE else "a layer of packages"
+        where = f"{release.key}.packages" if release.key != request.ARCHIVE else "a layer of packages"
         what = f"{release.suite} has no package {name}; name a kernel in {where}, or one of your own"
         raise mistake(recipe, "install", "boot.kernel", what)
     return name
@@ -365,8 +365,8 @@ def _stanzas(text: str) -> Iterator[dict[str, str]]:
 def _check_names(recipe: Recipe, debian: Debian, known: Known) -> None:
     """Refuse packages that are in no repository, all at once."""
     problems = [
-        *_strange(recipe, debian.packages, known, "source.debian.packages", debian),
-        *_strange(recipe, debian.exclude, known, "source.debian.exclude", debian),
+        *_strange(recipe, debian.packages, known, f"{request.section(recipe)}.packages", debian),
+        *_strange(recipe, debian.exclude, known, f"{request.section(recipe)}.exclude", debian),
     ]
     if problems:
         raise RecipeError(problems)

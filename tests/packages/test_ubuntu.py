@@ -70,6 +70,15 @@ def test_it_is_shown_as_it_is_written(load_recipe: LoadRecipe, tmp_path: Path) -
     assert load(tmp_path / "recipes/again.yaml").source == recipe.source
 
 
+def test_files_of_another_release_are_ubuntu_s_too(load_recipe: LoadRecipe) -> None:
+    """By its mirrors and its keys."""
+    file = "{from: {package: memtest86+, path: /boot/x, suite: jammy}}"
+    found = lists.releases(load_recipe(more=f"layers: [files: {{/x: {file}}}]\n"))
+    assert [(each.suite, each.key, each.distribution) for each in found] == [
+        ("noble", "source.ubuntu", "ubuntu"), ("jammy", "source.ubuntu", "ubuntu"),
+    ]  # fmt: skip
+
+
 def test_what_this_host_lacks_is_told(load_recipe: LoadRecipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Ubuntu's keys, a mirror, another machine's packages: each with what to do."""
     monkeypatch.setattr(lists, "UBUNTU_KEYS", tmp_path / "none.gpg")

@@ -43,6 +43,11 @@ def _name(recipe: Recipe) -> Iterable[Finding]:
         yield ("system", "hostname"), f"the recipe's name is no host name: {wrong}, or write system.hostname"
 
 
+def _kind(recipe: Recipe) -> str:
+    """Return what a source of packages for apt is called."""
+    return "ubuntu" if isinstance(recipe.source, Ubuntu) else "debian"
+
+
 def _packages(recipe: Recipe) -> Iterable[Finding]:
     source = recipe.source
     if isinstance(source, Arch | Fedora) and recipe.arch != "amd64":
@@ -50,7 +55,7 @@ def _packages(recipe: Recipe) -> Iterable[Finding]:
         yield ("arch",), f"{name} has no packages for {recipe.arch}; write amd64, or take another source"
     if not isinstance(source, Debian):
         return
-    kind = "ubuntu" if isinstance(source, Ubuntu) else "debian"
+    kind = _kind(recipe)
     if kind == "ubuntu" and recipe.arch != "amd64":
         yield ("source",), f"Ubuntu is built for amd64, and no more for {recipe.arch}; write arch: amd64"
     for name in source.packages:
@@ -62,7 +67,7 @@ def _archive(recipe: Recipe) -> Iterable[Finding]:
     """Find an archive for packages on top of a tree, where the source says itself where packages come from."""
     if recipe.archive != ARCHIVE.blank and not tree_packages.wanted(recipe):
         if isinstance(recipe.source, Debian):
-            yield ("archive",), "its packages come from where source.debian says; write it there"
+            yield ("archive",), f"its packages come from where source.{_kind(recipe)} says; write it there"
         else:
             yield ("archive",), "no packages come on top of this tree; remove it, or add a layer of packages"
 
@@ -105,7 +110,7 @@ def _inside(layer: LayerSpec, recipe: Recipe) -> Iterable[Finding]:
             if name in layer.remove:
                 yield ("packages", "remove"), f"{name} is also to be installed; remove it from one of them"
             if isinstance(recipe.source, Debian) and name in recipe.source.exclude:
-                yield ("packages",), f"{name} is excluded by source.debian.exclude; remove it from one of them"
+                yield ("packages",), f"{name} is excluded by source.{_kind(recipe)}.exclude; remove it from one of them"
     if isinstance(layer, Run | Script):
         for name in layer.inputs:
             if name in layer.env:
