@@ -210,6 +210,14 @@ class SquashfsFiles:
             self._nodes[place] = self._read_node(place)
         return self._nodes[place]
 
+    def _target(self, at: _Cursor, length: int) -> bytes:
+        if length > LONGEST:
+            self._damaged("a link names more than a path can be")
+        target = at.bytes(length)
+        if not target or b"\0" in target:
+            self._damaged("a link leads nowhere")
+        return target
+
     def _read_node(self, place: int) -> Node:
         at = _Cursor(self, self._inodes + (place >> 16), place & 0xFFFF)
         number, mode, uid, gid, mtime, _ = at.take("<HHHHII")
@@ -226,13 +234,8 @@ class SquashfsFiles:
             case "f":
                 size, xattr = self._read_file(place, at, long=long)
             case "l":
-                _, length = at.take("<II")
-                if length > LONGEST:
-                    self._damaged("a link names more than a path can be")
-                target = at.bytes(length)
-                if not target or b"\0" in target:
-                    self._damaged("a link leads nowhere")
-                size = length
+                _, size = at.take("<II")
+                target = self._target(at, size)
                 xattr = at.take("<I")[0] if long else _NONE
             case "b" | "c":
                 _, word = at.take("<II")

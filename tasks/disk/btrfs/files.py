@@ -149,7 +149,9 @@ class BtrfsFiles:
             if item.key.type == ondisk.INODE_ITEM and len(item.data) == ondisk.INODE.size:
                 found = ondisk.INODE.unpack(item.data)
             elif item.key.type == ondisk.XATTR_ITEM:
-                xattrs |= {os.fsdecode(name): value for _, _, name, value in self._entries(path, item.data)}
+                for _, _, name, value in self._entries(path, item.data):
+                    self._map.totals.add_attribute(name, value)
+                    xattrs[os.fsdecode(name)] = value
         if not found:
             self._map.damaged(f"/{shown(path)} is nowhere")
         size, _, _, _, uid, gid, mode, device = found[2:10]
@@ -232,6 +234,7 @@ class BtrfsFiles:
                 self._map.damaged("a file has two extents at one place")
             if sum(piece.length for piece in found) > _LARGEST:
                 self._map.damaged("a file holds more than any does")
+            self._map.totals.add_data(sum(piece.length for piece in found))
             self._pieces = inode, found
         return self._pieces[1]
 
@@ -255,4 +258,5 @@ class BtrfsFiles:
             return None
         if offset + length > (unpacked if packing else stored) or (packing and stored > _LARGEST_PACKED):
             self._map.damaged("an extent is larger than what it stands in")
+        self._map.place(address, stored)
         return _Piece(at, length, packing, None, address, stored, unpacked, offset)

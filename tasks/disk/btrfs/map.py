@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final, NoReturn
 
 from bootsmith.tasks.disk.btrfs import ondisk
+from bootsmith.tasks.disk.node_totals import Totals
 from bootsmith.tasks.errors import StageError
 
 _ARRAY: Final = 811
@@ -33,6 +34,7 @@ class Map:
             self.unreadable(f"it is on {devices} devices")
         if self.node not in (4096, 8192, 16384, 32768, 65536) or self.sector not in (4096, 8192, 16384, 32768, 65536):
             self.damaged("its superblock makes no sense")
+        self.totals = Totals(self.damaged)
         self._starts: list[int] = []
         self._chunks: list[tuple[int, int, int]] = []  # address, length, where on the device
         self._seed(head)
@@ -75,13 +77,17 @@ class Map:
 
     def read(self, address: int, length: int) -> bytes:
         """Return the bytes of an address."""
-        index = bisect_right(self._starts, address) - 1
-        if index >= 0:
-            begin, size, at = self._chunks[index]
-            found = self.device(at + address - begin, length) if address + length <= begin + size else b""
-        else:
-            found = b""
+        found = self.device(self.place(address, length), length)
         if len(found) != length:
+            self.damaged("something of it is at no place of the device")
+        return found
+
+    def place(self, address: int, length: int) -> int:
+        """Return where on the device so many bytes of an address are, all of them in one chunk."""
+        index = bisect_right(self._starts, address) - 1
+        begin, size, at = self._chunks[index] if index >= 0 else (0, 0, 0)
+        found = at + address - begin
+        if address + length > begin + size or found + length > self._length:
             self.damaged("something of it is at no place of the device")
         return found
 

@@ -35,6 +35,7 @@ def of(device: Device, inode: Inode) -> dict[str, bytes]:
     named = {}
     try:
         for flags, name, value in found:
+            device.totals.add_attribute(name, value)
             if not flags & (_PARENT | _UNFINISHED):
                 told, data = _named(flags, name, value)
                 named[told] = data

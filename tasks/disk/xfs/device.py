@@ -10,6 +10,7 @@ import struct
 from pathlib import Path
 from typing import Final, NoReturn
 
+from bootsmith.tasks.disk.node_totals import Totals
 from bootsmith.tasks.errors import StageError
 
 _HEAD: Final = 512
@@ -54,6 +55,7 @@ class Device:
             self.damaged("its superblock makes no sense")
         self._block_bits, self._inode_bits = block_bits, inode_bits
         self._per_block_bits, self._group_bits = per_block_bits, group_bits
+        self.totals = Totals(self.damaged)
 
     def _pread(self, at: int, length: int) -> bytes:
         if not 0 <= at < self._length:  # a lie may be more than any file has
@@ -74,6 +76,13 @@ class Device:
         if len(found) < length:
             self.damaged("it is cut short")
         return found
+
+    def check(self, block: int, length: int) -> None:
+        """Raise StageError where so many blocks from one on are not all in its group, and here."""
+        group, inside = divmod(block, 1 << self._group_bits)
+        end = self._in_group(group, inside) + length * self.block
+        if inside + length > self._group or end > self._length:
+            self.damaged("something of it is in no group, or cut short")
 
     def inode(self, number: int) -> bytes:
         """Return an inode."""

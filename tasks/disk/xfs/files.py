@@ -102,6 +102,7 @@ class XfsFiles:
             (word,) = struct.unpack_from(">I", inode.data)
             device = word >> 18, word & 0x3FFFF
         extents = tuple(self._extents(inode)) if kind == "f" else ()
+        self._device.totals.add_data(sum(each.length for each in extents) * self._device.block)
         return Node(
             number, kind, inode.mode & 0o7777, inode.uid, inode.gid, inode.size if kind in "fl" else 0, inode.mtime,
             target, device, attributes.of(self._device, inode), extents,
@@ -127,6 +128,8 @@ class XfsFiles:
         found = forks.extents(self._device, inode.form, inode.data, inode.pieces)
         if sum(each.length for each in found) * self._device.block > _LARGEST:
             self._device.damaged("a file holds more than any does")
+        for each in found:
+            self._device.check(each.physical, each.length)
         return found
 
     def windows(self, node: Node) -> set[int]:
