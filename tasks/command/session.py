@@ -229,16 +229,27 @@ class Session:
             with contextlib.chdir(self.shell):
                 wrong += preflight.packages(recipe, locked)
         self._refuse(wrong)
-        self._epochs[recipe.file] = _epoch(recipe, locked)
-        for other in recipe.above.values():
-            lock = self._locked(file, other, other.file.with_suffix(".lock")) if request.needed(other) else None
-            self._epochs[other.file] = _epoch(other, lock)
+        self._date(recipe, locked)
         plan = self._plan(recipe, self._epochs)
         at_home = all(each.parent == file.parent for each in recipe.files)  # else a new file here could be the parent
         varies = recipe.volatile or inputs.are_spread(recipe, self.top / "build")
         if file not in self._awaits and not wrong and at_home and not varies:
             self._remembered(file).remember(plan, recipe.files, locked, self._began)
         return plan
+
+    def _date(self, recipe: Recipe, locked: LockFile | None) -> None:
+        """Note when all of a recipe is made, and of those that it takes of: their lock files are made for a build."""
+        from bootsmith.tasks.packages import request
+
+        self._epochs[recipe.file] = _epoch(recipe, locked)
+        for other in recipe.above.values():
+            lock = self._locked(recipe.file, other, other.file.with_suffix(".lock")) if request.needed(other) else None
+            self._epochs[other.file] = _epoch(other, lock)
+
+    def site(self, recipe: Recipe, build: Path, locked: LockFile | None) -> Site:
+        """Return where a recipe is built in another folder; its own lock file is there already."""
+        self._date(recipe, locked)
+        return self._site(recipe, build, self._epochs)
 
     def _plan(self, recipe: Recipe, epochs: Mapping[Path, int]) -> plans.Plan:
         """Return a recipe's plan; before locks are known all that is yet to come are `epochs`. Raises RecipeError."""

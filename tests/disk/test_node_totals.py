@@ -28,5 +28,4 @@ def test_more_than_any_holds_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
     image = make(tmp_path)
     monkeypatch.setattr(node_totals, limit, 3)
     with opened(image) as files, pytest.raises(StageError, match=r"any (do|have)"):
-        for node in walked(files, b"", files.root).values():
-            files.windows(node)
+        [files.windows(node) for node in walked(files, b"", files.root).values()]

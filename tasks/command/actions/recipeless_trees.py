@@ -34,12 +34,14 @@ def plan(request: Request) -> Plan:
     build = request.session.top / "build/trees" / _name(request, recipe, tree)
     recipe = replace(recipe, outputs=(TgzOutput(f"{recipe.name}.tgz"),))
     locked = _locked(request, recipe, lock or build / "packages.lock")
-    epoch = recipe.epoch if recipe.epoch is not None else locked.date if locked else session.BEGINNING
     if request.session.invocation.runs:
         _refuse(request, recipe, locked)
     request.session.note_recipe(build, recipe)
-    site = Site(recipe.name, build, lock or build / "packages.lock", epoch, within=request.session.top / "build")
-    made = make.plan(recipe, site)
+    if lock:
+        site = request.session.site(recipe, build, locked)
+    else:
+        site = Site(recipe.name, build, build / "packages.lock", locked.date if locked else session.BEGINNING)
+    made = make.plan(recipe, site._replace(within=request.session.top / "build"))
     return made._replace(stages=made.needed())  # a recipe's disk is not asked for
 
 

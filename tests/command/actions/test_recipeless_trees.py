@@ -48,6 +48,16 @@ def test_of_a_tar_and_an_image(call: Calls, tmp_path: Path) -> None:
     }  # fmt: skip
 
 
+def test_of_a_recipe_that_takes_of_another(call: Calls) -> None:
+    """Whose tree it begins with, and whose file it takes."""
+    (call.top / "child.yaml").write_text(
+        "source: {recipe: box}\nsystem: none\nboot: {kernel: none}\noutputs: [tar]\n"
+        "layers: [files: {/k: {from: {recipe: kernel, output: kernel}}}]\n"
+    )
+    found = [stage.name for stage in recipeless_trees.plan(call("build-tgz", recipe="child")).stages]
+    assert {"recipe/box/rootfs", "recipe/kernel/kernel", "convert/tgz"} <= {*found}
+
+
 def test_of_a_suite(call: Calls) -> None:
     """With something to boot, and what is asked for beside; while nothing is built nothing is resolved."""
     plan = recipeless_trees.plan(call("build-tgz", "trixie", packages="jq, curl", runs=False))
