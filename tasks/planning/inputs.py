@@ -121,7 +121,8 @@ def are_spread(recipe: Recipe, builds: Path) -> bool:
     from bootsmith.tasks.planning import spread
     from bootsmith.tasks.recipe.model.source import Container
 
-    if isinstance(recipe.source, Container) and spread.holds(recipe.source.folder, builds):
+    folder = recipe.source.folder if isinstance(recipe.source, Container) else None
+    if folder and any(spread.holds(folder, each) for each in spread.written(recipe, builds)):
         return True
     read = [path for build in recipe.build.values() for path in build.inputs]
     return any(not path.is_dir() or spread.holds(path, builds) for path in read)

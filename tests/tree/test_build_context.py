@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import tarfile
 from pathlib import Path
 
 import pytest
@@ -98,6 +99,27 @@ def test_builds_in_it_are_left_out(tmp_path: Path, builds: str) -> None:
     assert [*whole.inputs] == ["context"]
     run_stage(whole, tmp_path / "two")
     assert packed == whole.outputs["tar"].read_bytes()
+
+
+@pytest.mark.parametrize("builds", ["build", "../build"])
+def test_a_lock_that_follows_from_the_tree_is_left_out(tmp_path: Path, builds: str) -> None:
+    """It is written once the container is built, and would have it built again (C7)."""
+    top = tmp_path / "top"
+    top.mkdir()
+    project(top, builds)
+    text = (top / "box.yaml").read_text() + "layers: [packages: [jq]]\n"
+    (top / "box.yaml").write_text(text)
+    site = Site("box", top / builds / "box", top / "box.lock", 86400)
+    before = rootfs.context(load(top / "box.yaml"), site)[0]
+    (top / "box.lock").write_text("lock")
+    recipe = load(top / "box.yaml")
+    assert inputs.are_spread(recipe, site.builds)
+    assert rootfs.context(recipe, site)[0] == before
+    run_stage(before, tmp_path / "one")
+    with tarfile.open(before.outputs["tar"], errors="surrogateescape") as tar:
+        names = {name.removeprefix("./") for name in tar.getnames()}
+    assert "tool" in names
+    assert "box.lock" not in names
 
 
 def test_what_no_fingerprint_tells_of_a_single_file_is_in_the_parameters(tmp_path: Path) -> None:

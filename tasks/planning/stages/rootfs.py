@@ -90,8 +90,9 @@ def context(recipe: Recipe, site: Site) -> list[Stage]:
     if not isinstance(source, Container):
         return []
     files, params = {build_context.FOLDER: source.folder}, BuildContextParams(site.epoch, {}, {})
-    if spread.holds(source.folder, site.builds):
-        found = spread.spread(source.folder, site.builds)
+    written = spread.written(recipe, site.builds)
+    if any(spread.holds(source.folder, each) for each in written):
+        found = spread.spread(source.folder, *written)
         files = {f"{build_context.INSIDE}{inside}": path for inside, path in found.paths.items()}
         params = BuildContextParams(site.epoch, found.modes, found.links)
     return [
