@@ -32,6 +32,15 @@ def escaped(message: str) -> str:
     return "".join(each if each in "\n\t" else _escape(each) for each in message)
 
 
+def without_passwords(text: str) -> str:
+    """Return a text without the passwords in its URLs: what is told ends in logs that others read."""
+    if "://" not in text:
+        return text
+    import re
+
+    return re.sub(r"(://[^/\s:@]*:)[^/\s@]+@", r"\1…@", text)
+
+
 def human(size: int) -> str:
     """Return a size in bytes: 1.2 GiB."""
     amount = float(size)

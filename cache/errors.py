@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from bootsmith.cache.display import without_passwords
+
 
 class BootsmithError(Exception):
     """A problem the user can act on: `message` says what is wrong and where, `hint` what to do."""
@@ -9,9 +11,9 @@ class BootsmithError(Exception):
     exit_code = 1
 
     def __init__(self, message: str, hint: str = "") -> None:
-        super().__init__(message, hint)
-        self.message = message
-        self.hint = hint
+        self.message = without_passwords(message)
+        self.hint = without_passwords(hint)
+        super().__init__(self.message, self.hint)
 
     def __str__(self) -> str:
         return f"{self.message}\n  {self.hint}" if self.hint else self.message

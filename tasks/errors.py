@@ -26,7 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from bootsmith.cache.display import escaped
+from bootsmith.cache.display import escaped, without_passwords
 from bootsmith.cache.errors import BootsmithError, UsageError
 
 __all__ = [
@@ -94,7 +94,7 @@ class ToolFailed(StageError):
 
     def __init__(self, message: str, hint: str = "", *, tail: str = "", status: int = 1) -> None:
         super().__init__(message, hint)
-        self.tail = tail
+        self.tail = without_passwords(tail)
         self.status = status
 
 

@@ -31,6 +31,16 @@ def kinds(base: type[BootsmithError]) -> Iterator[type[BootsmithError]]:
         yield from kinds(each)
 
 
+def test_no_password_is_told() -> None:
+    """Of whatever URL: what is told ends in logs."""
+    url = "https://bob:s3cr:et%40@mirror.example:8080/x"
+    found = errors.ToolFailed(f"{url} is not there", f"Name another than {url}.", tail=f"Err: {url}")
+    told = f"{found} {found.tail} {found.args} {errors.RecipeError([f'x.yaml:1:1: {url}'])}"
+    assert "s3cr" not in told
+    assert told.count("https://bob:…@mirror.example:8080/x") == 6
+    assert str(errors.StageError("http://[::1]:80/a@b, ftp://me@x: a:b@c")) == "http://[::1]:80/a@b, ftp://me@x: a:b@c"
+
+
 def test_the_tree_drawn_is_the_tree_there_is() -> None:
     """Each error that a user may meet is drawn where it belongs, with the exit status that it ends in."""
     for path in [each for room in ("tasks", "cache") for each in (CHECKOUT / room).rglob("*.py")]:
