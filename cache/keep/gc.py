@@ -193,8 +193,7 @@ def collect_alone(root: Path, limits: Limits, waiting: Callable[[str], None] | N
     with held(removal, waiting):
         leased = Leased(root)
     contents, kept, chosen, report = _choose(root, leased, limits)
-    known = roots.read(root)
-    for path, noted in known.items():
+    for path, noted in roots.read(root).items():
         if noted.state(time.time()) == "gone":
             path.unlink(missing_ok=True)
     for start in range(0, len(chosen), BATCH):
@@ -203,11 +202,12 @@ def collect_alone(root: Path, limits: Limits, waiting: Callable[[str], None] | N
             for item in chosen[start : start + BATCH]:
                 if item.name not in kept and _remove(item):
                     report.count(item)
+                    del contents.items[item.name]
         time.sleep(PAUSE)
     for folder in {Path(draft).parent for draft in contents.drafts}:
         temporary.sweep(folder)
     key_lock.sweep(root)
-    _trim(contents, report, known.values())
+    _trim(contents, report, roots.read(root).values())
     return report
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from bootsmith.cache.files.lock import FileLock
-from bootsmith.cache.keep import builds, roots
+from bootsmith.cache.keep import builds, gc, roots
 from bootsmith.cache.keep.gc import collect
 from bootsmith.cache.keep.limits import Limits
 from bootsmith.cache.store import location
@@ -16,7 +16,7 @@ from bootsmith.cache.store import record as records
 from bootsmith.cache.store.record import Record
 from bootsmith.cache.store.store import Store
 
-from tests.support.four_results import DAY, KEYS, NO_LIMITS, OWN, has, make, outputs
+from tests.support.four_results import DAY, KEYS, NO_LIMITS, NOTHING, OWN, has, make, outputs
 
 SPARE = {"populate/out": "populate/root", "files/out": "files"}
 
@@ -70,6 +70,15 @@ def test_one_in_use_is_left_alone(root: Path) -> None:
     assert collect(root, Limits(None, 25.0 * DAY)).trimmed == 0
     assert there(root) == sorted(SPARE)
     assert collect(root, Limits(None, 10.0 * DAY)).trimmed == 2
+
+
+def test_what_left_the_store_meanwhile_is_not_counted_on(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A build may have come and gone while results were removed that nobody needed when they were chosen."""
+    monkeypatch.setattr(gc, "needs", lambda *_: gc.Needs(set(), set()))
+    report = collect(root, NOTHING)
+    assert report.removed["results"] == 2
+    assert report.trimmed == 0
+    assert there(root) == sorted(SPARE)
 
 
 def lose_a_chunk(root: Path) -> None:
