@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Callable, Iterator
+from functools import partial
 
 from bootsmith.tasks.disk.verity.form import BLOCK, Form, digests
 
@@ -20,34 +21,45 @@ def problems(form: Form, root_hash: str, tree: Read, data: Read | None) -> Itera
 
     Below a level that is wrong nothing is known, and nothing is looked at.
     """
-    above = bytes.fromhex(root_hash)
+
+    def digest(offset: int, length: int) -> bytes:
+        return bytes.fromhex(root_hash)[offset : offset + length]
+
+    above = digest
     for at, count in reversed(form.levels):
-        level = tree(at * BLOCK, count * BLOCK)
-        if len(level) < count * BLOCK:
+        level = partial(_from, tree, at * BLOCK)
+        wrong = _wrong(form, level, count, above)
+        if wrong is None:
             yield f"the hash tree is cut short: it takes {form.size} bytes"
             return
-        wrong = _differing(digests(level, form.salt), above)
         yield from _told(wrong, "the hash tree", at, "the block above it" if at > 1 else "the root hash")
         if wrong:
             return
         above = level
     if data is not None:
-        yield from _data(form, above, data)
-
-
-def _data(form: Form, wanted: bytes, data: Read) -> Iterator[str]:
-    step, wrong = _PIECE // BLOCK, []
-    for first in range(0, form.blocks, step):
-        count = min(step, form.blocks - first)
-        piece = data(first * BLOCK, count * BLOCK)
-        if len(piece) < count * BLOCK:
+        wrong = _wrong(form, data, form.blocks, above)
+        if wrong is None:
             yield f"the data are cut short: the hash tree is of {form.blocks * BLOCK} bytes"
             return
-        found = digests(piece, form.salt)
-        expected = wanted[first * _DIGEST : (first + count) * _DIGEST]
-        if found != expected:
-            wrong += [first + each for each in _differing(found, expected)]
-    yield from _told(wrong, "the data", 0, "the hash tree")
+        yield from _told(wrong, "the data", 0, "the hash tree")
+
+
+def _from(read: Read, start: int, offset: int, length: int) -> bytes:
+    return read(start + offset, length)
+
+
+def _wrong(form: Form, blocks: Read, count: int, above: Read) -> list[int] | None:
+    """Return which of so many blocks are not what the level above them says; None where they are cut short."""
+    step, wrong = _PIECE // BLOCK, []
+    for first in range(0, count, step):
+        number = min(step, count - first)
+        piece = blocks(first * BLOCK, number * BLOCK)
+        if len(piece) < number * BLOCK:
+            return None
+        found, wanted = digests(piece, form.salt), above(first * _DIGEST, number * _DIGEST)
+        if found != wanted:
+            wrong += [first + each for each in _differing(found, wanted)]
+    return wrong
 
 
 def _differing(found: bytes, wanted: bytes) -> list[int]:

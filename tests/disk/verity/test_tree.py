@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import random
 import subprocess
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,21 @@ def test_a_flipped_bit_is_found(tmp_path: Path, file: str, at: int, problem: lis
     assert problems(data, image, root) == []
     flip(tmp_path / file, at)
     assert problems(data, image, root) == problem
+
+
+def test_no_level_is_read_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However large a table says that a tree is: its levels are held against each other piece by piece."""
+    monkeypatch.setattr(check, "_PIECE", BLOCK)
+    data, image, root = made(tmp_path, 300)
+    described, lengths = form.decode(image.read_bytes()[:BLOCK]), set[int]()
+    assert isinstance(described, Form)
+
+    def read(path: Path, at: int, length: int) -> bytes:
+        lengths.add(length)
+        return path.read_bytes()[at : at + length]
+
+    assert not list(check.problems(described, root, partial(read, image), partial(read, data)))
+    assert max(lengths) == BLOCK
 
 
 def test_many_wrong_blocks_are_counted_and_what_is_short_is_told(tmp_path: Path) -> None:
