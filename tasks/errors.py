@@ -54,7 +54,7 @@ class RecipeError(BootsmithError):
 
     def __init__(self, problems: list[str], missing: Sequence[str] = ()) -> None:
         self.missing = missing
-        self.problems = [escaped(each).replace("\n", "\\n") for each in problems]
+        self.problems = [without_passwords(escaped(each)).replace("\n", "\\n") for each in problems]
         super().__init__("\n".join(self.problems))
 
 

@@ -35,9 +35,10 @@ def test_no_password_is_told() -> None:
     """Of whatever URL: what is told ends in logs."""
     url = "https://bob:s3cr:et%40@mirror.example:8080/x"
     found = errors.ToolFailed(f"{url} is not there", f"Name another than {url}.", tail=f"Err: {url}")
-    told = f"{found} {found.tail} {found.args} {errors.RecipeError([f'x.yaml:1:1: {url}'])}"
+    recipe = errors.RecipeError([f"x.yaml:1:1: {url}"])
+    told = f"{found} {found.tail} {found.args} {recipe} {recipe.problems}"
     assert "s3cr" not in told
-    assert told.count("https://bob:…@mirror.example:8080/x") == 6
+    assert told.count("https://bob:…@mirror.example:8080/x") == 7
     assert str(errors.StageError("http://[::1]:80/a@b, ftp://me@x: a:b@c")) == "http://[::1]:80/a@b, ftp://me@x: a:b@c"
 
 
